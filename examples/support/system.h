@@ -1,0 +1,131 @@
+/* system.h: the four things standard C cannot say, and the only file of the examples that asks the
+ * operating system for them: a steady clock, whether a stream is a terminal, making directories, flushing
+ * a file to disk. Each has a POSIX spelling, a Windows spelling where there is one, and a plain C fallback
+ * that degrades gently (define SYSTEM_PLAIN_C to try it).
+ *
+ * Include this file before any other header: under -std=c99 the C library shows its POSIX declarations
+ * only to programs that ask for them, with the macro below, before the first system header is read. */
+#ifndef SYSTEM_H
+#define SYSTEM_H
+
+#if defined(SYSTEM_PLAIN_C)
+/* asked for by name */
+#elif defined(_WIN32)
+#define SYSTEM_WINDOWS
+#elif defined(__unix__) || defined(__APPLE__)
+#define SYSTEM_POSIX
+#if defined(__GLIBC__) && !defined(__USE_POSIX199309)
+#error "include system.h before any other header (it asks the C library for POSIX)"
+#endif
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200112L
+#endif
+#endif
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#if defined(SYSTEM_POSIX)
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <unistd.h>
+#elif defined(SYSTEM_WINDOWS)
+#ifndef WIN32_LEAN_AND_MEAN
+#define WIN32_LEAN_AND_MEAN
+#endif
+#include <direct.h>
+#include <io.h>
+#include <windows.h>
+#endif
+
+/* Wall clock in seconds since some fixed moment. It never runs backwards where the system offers such a
+ * clock; plain C has only whole seconds. */
+static inline double system_seconds(void)
+{
+#if defined(SYSTEM_POSIX)
+    struct timespec now;
+    if (clock_gettime(CLOCK_MONOTONIC, &now) == 0) return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+#elif defined(SYSTEM_WINDOWS)
+    LARGE_INTEGER ticks, per_second;
+    if (QueryPerformanceFrequency(&per_second) && QueryPerformanceCounter(&ticks))
+        return (double)ticks.QuadPart / (double)per_second.QuadPart;
+#endif
+    return difftime(time(NULL), (time_t)0);
+}
+
+/* Whether someone is watching the stream; plain C cannot know and says no. */
+static inline int system_is_terminal(FILE *file)
+{
+#if defined(SYSTEM_POSIX)
+    return isatty(fileno(file)) == 1;
+#elif defined(SYSTEM_WINDOWS)
+    return _isatty(_fileno(file)) != 0;
+#else
+    (void)file;
+    return 0;
+#endif
+}
+
+/* Flushes the stream and, on POSIX, waits until its bytes are on the disk. Returns 0, or -1 on failure. A
+ * pipe or a device has no disk to wait for (EINVAL), which is no failure. */
+static inline int system_sync(FILE *file)
+{
+    if (fflush(file) != 0) return -1;
+#if defined(SYSTEM_POSIX)
+    if (fsync(fileno(file)) != 0 && errno != EINVAL && errno != ENOTSUP) return -1;
+#endif
+    return 0;
+}
+
+/* Makes one directory. An existing one is as good as a new one; a file in its place is not. Plain C cannot
+ * make any: it hopes that the user has, and leaves it to the next fopen to tell. */
+static inline int system_make_one_directory(const char *path)
+{
+#if defined(SYSTEM_POSIX)
+    struct stat about;
+    if (mkdir(path, 0777) == 0) return 0;
+    return stat(path, &about) == 0 && S_ISDIR(about.st_mode) ? 0 : -1;
+#elif defined(SYSTEM_WINDOWS)
+    DWORD about;
+    if (_mkdir(path) == 0) return 0;
+    about = GetFileAttributesA(path);
+    return about != INVALID_FILE_ATTRIBUTES && (about & FILE_ATTRIBUTE_DIRECTORY) ? 0 : -1;
+#else
+    (void)path;
+    return 0;
+#endif
+}
+
+static inline int system_is_separator(char c)
+{
+#if defined(SYSTEM_WINDOWS)
+    if (c == '\\') return 1;
+#endif
+    return c == '/';
+}
+
+/* Makes a directory and the parents it lacks: every prefix of the path that ends before a separator, from
+ * the left. Failures on the way (a drive letter, a parent one may not write to) matter only if the last
+ * one fails. Returns 0, or -1 on failure. */
+static inline int system_make_directory(const char *path)
+{
+    size_t length = strlen(path);
+    char *prefix = length ? malloc(length + 1) : NULL;
+    int status;
+    if (!prefix) return -1;
+    memcpy(prefix, path, length + 1);
+    for (size_t i = 1; i < length; i++) {
+        if (!system_is_separator(prefix[i]) || system_is_separator(prefix[i - 1])) continue;
+        prefix[i] = '\0';
+        (void)system_make_one_directory(prefix);
+        prefix[i] = path[i];
+    }
+    status = system_make_one_directory(prefix);
+    free(prefix);
+    return status;
+}
+
+#endif

@@ -1,0 +1,3314 @@
+/* itdiff.h: information-theoretic diffusion in one C file.  version 0.1.0  MIT or public domain, your choice
+
+   A network trained to remove Gaussian noise is a density model: its squared error, integrated over the
+   signal-to-noise ratio, is the exact negative log-likelihood of the data (Kong, Brekelmans, Ver Steeg,
+   "Information-Theoretic Diffusion", ICLR 2023). This header trains such networks, turns their errors into
+   log-likelihoods with error bars, and draws samples. Plain C99, needs libc and libm, nothing else.
+
+   DO THIS in exactly one source file, before the include:
+
+       #define ITDIFF_IMPLEMENTATION
+       #include "itdiff.h"
+
+   and build with `cc -O2 main.c -lm`. Every other file includes it without the define.
+   With -fopenmp it uses all cores; results do not depend on how many.
+
+   STEP BY STEP
+       itd_model_desc md = itd_model_desc_default(2);            two-dimensional data
+       itd_model_create(&md, 1, &model);                         seed 1
+       itd_model_fit(model, x, n);                               mean, scale, Gaussian of the data
+       itd_trainer_desc td = itd_trainer_desc_default();
+       itd_trainer_create(model, &td, &trainer);
+       itd_train_epoch(trainer, x, n, &loss);                    as often as you like
+       itd_denoiser den = itd_model_denoiser(model);             what estimator and sampler work on
+       itd_nll(&den, x_test, m, &nd, &result, NULL, NULL);       nats, with standard errors
+       itd_sample(&den, &sd, 1000, out);                         1000 new points
+       itd_save(model, trainer, "file.safetensors", &error);
+
+   DOES      density estimation by denoising, for vectors; exact log-likelihood for any denoiser, your own
+             included; standard errors on every estimate; sampling; checkpoints any safetensors reader opens.
+   DOES NOT  print, exit, read the clock, keep global state, or use a random number you did not seed.
+   TRUST     every operation is tested against a double-precision reference and finite differences, the
+             estimator against closed-form densities; files are checked before they are believed.
+
+   CONTENTS  (search for the word after >>)
+       >>method         the theory on one page, paper symbol beside identifier
+       >>configuration  macros, memory, threads, files
+       >>api            everything a program calls
+       >>portability    checked sizes, numbers, errors            (the implementation starts here)
+       >>rng            counter-based random numbers
+       >>kernels        matrix product and elementwise loops: the only place that knows the machine
+       >>ops            each operation of a network, forward followed by backward
+       >>channel        the noisy channel, the schedule over log SNR, the loss
+       >>gaussian       the Gaussian as the reference density
+       >>likelihood     the estimator
+       >>network        the layer table, the MLP
+       >>model          normalization, parameterization, denoiser
+       >>trainer        Adam, moving average, clipping, the training step
+       >>sampling       from noise to data
+       >>checkpoint     safetensors in and out
+       >>history, >>licence */
+
+#ifndef ITDIFF_H
+#define ITDIFF_H
+
+#define ITDIFF_VERSION "0.1.0"
+
+/* >>method -------------------------------------------------------------------------------------------------
+
+   Data x of dimension d is sent through a Gaussian channel at log signal-to-noise ratio alpha (`logsnr`),
+   with s() the logistic sigmoid:
+
+       z = sqrt(s(alpha)) x + sqrt(s(-alpha)) eps,    eps ~ N(0, I)                     itd_channel
+
+   A denoiser guesses the noise from z and alpha: eps_hat(z, alpha). Its error                itd_denoiser
+
+       mse(x, alpha) = E_eps || eps - eps_hat(z, alpha) ||^2                                  itd_mse_curve
+
+   is about d when there is hardly any noise to see (alpha large) and tends to 0 when z is all noise. The
+   I-MMSE relation says how fast information about x arrives in z as alpha grows: its derivative is half the
+   minimum mean squared error. Integrated from all noise to none, for the best denoiser and each point x,
+
+       -log p(x) = (d/2) log(2 pi e) + 1/2 Integral [ mse(x, alpha) - d s(alpha) ] d alpha
+
+   where d s(alpha) is the error of the best denoiser of N(0, I) on its own data. Any Gaussian N(mu, Sigma)
+   serves as the reference; with lambda_i, u_i the eigenpairs of Sigma, y_i = u_i.(x - mu) and
+   g_i = s(alpha + log lambda_i), its denoiser errs by mse_G(x, alpha) in closed form, and
+
+       -log p(x) = -log N(x; mu, Sigma) + 1/2 Integral [ mse(x, alpha) - mse_G(x, alpha) ] d alpha   itd_nll
+       mse_G(x, alpha) = Sum_i [ g_i^2 + g_i (1 - g_i) y_i^2 / lambda_i ]                     itd_gaussian_mse
+
+   For a denoiser that is not the best one, the right-hand side is an upper bound on average: training
+   minimizes it, and it is a cross-entropy in nats at every moment. The integral is an expectation over
+   alpha drawn from a logistic distribution cut at +-clip scales,                              itd_schedule
+
+       Integral f(alpha) d alpha = E[ w(alpha) f(alpha) ],  w = scale tanh(clip/2) / (s(t) s(-t)),
+       t = (alpha - loc) / scale
+
+   so the loss of one batch is an unbiased estimate of the negative log-likelihood:          itd_train_step
+
+       loss = (d/2) log(2 pi e) + 1/2 mean_b [ w_b ( ||eps_b - eps_hat_b||^2 - d s(alpha_b) ) ]
+
+   Paper symbol -> here:  alpha -> logsnr,  epsilon -> eps,  epsilon-hat -> eps_hat,  sigma(alpha) ->
+   itd_sigmoid(logsnr),  lambda -> lambda,  q(alpha) -> itd_schedule,  h_G -> itd_gaussian_entropy.
+   Natural logarithms throughout; likelihoods in nats. nats / (d log 2) are bits per dimension. */
+
+/* >>configuration ------------------------------------------------------------------------------------------
+
+   ITDIFF_IMPLEMENTATION   in one source file: also compile the code
+   ITDIFF_STATIC           all functions static (the header private to one file)
+   ITDIFF_NO_STDIO         no checkpoints, no <stdio.h>
+   ITDIFF_FILE             the name this file is included by, if you renamed it (default "itdiff.h")
+   ITD_MALLOC(size) ITD_REALLOC(p, size) ITD_FREE(p)   your allocator; define all three or none
+   ITD_ASSERT(condition)   catches misuse by the caller, never the state of data or files (default assert)
+   ITD_FSYNC(file)         called before a finished checkpoint takes its name; evaluates to 0 on success.
+                           Does nothing by default, since C99 has no fsync:
+                           #define ITD_FSYNC(file) fsync(fileno(file))
+   ITD_NO_SIMD             plain C99 loops only
+
+   Objects are made by itd_..._create and released by itd_..._free (NULL is fine). Training and denoiser
+   calls allocate nothing once the largest batch has been seen. One object belongs to one thread at a time;
+   different objects are independent. Sizes are checked for overflow before anything is allocated. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef ITD_DEF
+#if !defined(ITDIFF_STATIC)
+#define ITD_DEF extern
+#elif defined(__GNUC__)
+#define ITD_DEF static __attribute__((unused))
+#else
+#define ITD_DEF static
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* >>api ------------------------------------------------------------------------------------------------- */
+
+/* Results. Every function that can fail returns one; its outputs come last and are untouched on failure. */
+#define ITD_RESULTS(X)                                                                                       \
+    X(ITD_OK, "success")                                                                                     \
+    X(ITD_ERROR_ARGUMENT, "an argument is outside its documented range")                                     \
+    X(ITD_ERROR_MEMORY, "out of memory")                                                                     \
+    X(ITD_ERROR_DATA, "the data are not finite, too few, or do not vary")                                    \
+    X(ITD_ERROR_NUMERIC, "a loss, gradient or prediction is not finite")                                     \
+    X(ITD_ERROR_CALLBACK, "the denoiser reported a failure of its own")                                      \
+    X(ITD_ERROR_OPEN, "the file cannot be opened")                                                           \
+    X(ITD_ERROR_READ, "the file cannot be read")                                                             \
+    X(ITD_ERROR_WRITE, "the file cannot be written")                                                         \
+    X(ITD_ERROR_FORMAT, "the file is not valid safetensors")                                                 \
+    X(ITD_ERROR_CHECKSUM, "the data of the file do not match its checksum")                                  \
+    X(ITD_ERROR_MISMATCH, "the file is valid but does not hold what was asked for")
+
+#define ITD_RESULT_NAME(name, text) name,
+typedef enum itd_result { ITD_RESULTS(ITD_RESULT_NAME) ITD_RESULT_COUNT } itd_result;
+#undef ITD_RESULT_NAME
+
+/* The sentence above for a result, "unknown result" for any other number. Never NULL. */
+ITD_DEF const char *itd_result_string(itd_result result);
+
+/* What functions that read or write files have to say beyond the code: what, where, expected, found. */
+typedef struct itd_error {
+    char text[256];
+} itd_error;
+
+/* ---- random numbers: Philox4x32-10 (Salmon et al., SC 2011), a function of (seed, stream, counter) ---- */
+
+typedef struct itd_rng {
+    uint64_t seed, stream, counter;
+} itd_rng;
+
+ITD_DEF itd_rng itd_rng_make(uint64_t seed, uint64_t stream); /* streams of one seed are independent */
+ITD_DEF double itd_rng_uniform(itd_rng *rng);                 /* in (0, 1), 53 bits; one count */
+ITD_DEF double itd_rng_normal(itd_rng *rng);                  /* N(0, 1); one count */
+ITD_DEF uint64_t itd_rng_below(itd_rng *rng, uint64_t n);     /* uniform in 0 .. n-1, n >= 1 */
+ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index /* (n) */);
+/* n variates N(0, 1); one count for each four. Filling 4k and then m is the same as filling 4k + m at once.
+   */
+ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out /* (n) */);
+/* The bare bijection, for tests and other uses: ten rounds on a 128-bit counter with a 64-bit key. */
+ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+
+/* ---- channel and schedule ---- */
+
+ITD_DEF double itd_sigmoid(double x); /* 1 / (1 + exp(-x)), exact at both ends */
+
+/* z = sqrt(s(logsnr)) x + sqrt(s(-logsnr)) eps, one logsnr for each of n rows. */
+ITD_DEF void itd_channel(const float *x /* (n,d) */, const float *eps /* (n,d) */,
+                         const float *logsnr /* (n) */, size_t n, size_t d, float *z /* (n,d) */);
+
+/* Distribution of the log SNR: logistic(loc, scale) cut at loc +- clip * scale. scale > 0, clip > 0. */
+typedef struct itd_schedule {
+    double loc, scale, clip;
+} itd_schedule;
+
+ITD_DEF itd_schedule itd_schedule_default(void);                          /* 0, 3, 4 */
+ITD_DEF double itd_schedule_quantile(const itd_schedule *s, double u);    /* u in [0, 1] -> log SNR */
+ITD_DEF double itd_schedule_weight(const itd_schedule *s, double logsnr); /* w = 1 / density */
+/* n draws with their weights. Stratified: one in each of n equally probable strata, in random order. */
+ITD_DEF itd_result itd_schedule_sample(const itd_schedule *s, itd_rng *rng, bool stratified, size_t n,
+                                       float *logsnr /* (n) */, float *weight /* (n) */);
+
+/* The scale that matches the spread of log eigenvalues: as the paper's code computes it, or so that the
+   logistic's variance scale^2 pi^2 / 3 grows by exactly the variance of the spectrum. */
+typedef enum itd_spectrum_rule { ITD_SPECTRUM_PAPER, ITD_SPECTRUM_VARIANCE } itd_spectrum_rule;
+
+/* loc = -mean(log lambda), scale = sqrt(1 + c var(log lambda)), c = 3/pi (PAPER) or 3/pi^2 (VARIANCE).
+   ITD_ERROR_DATA unless every lambda is positive. */
+ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda /* (d) */, size_t d,
+                                              itd_spectrum_rule rule, itd_schedule *out);
+
+/* The scale from a measured curve: the distance from the median to the upper or lower quartile crossing,
+   divided by log 3 = 1.0986 (where the logistic has its quartiles), or plain as the original code has it. */
+typedef enum itd_curve_rule { ITD_CURVE_LOGISTIC, ITD_CURVE_ORIGINAL } itd_curve_rule;
+
+/* loc where the smoothed mse/d last crosses 1/2 upward; where it never does, the middle of the widest gap
+   below the Gaussian's curve. logsnr ascending. ITD_ERROR_DATA when there is neither. */
+ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const double *mse /* (m) */,
+                                         const double *mmse_gaussian /* (m) */, size_t m, size_t d,
+                                         itd_curve_rule rule, itd_schedule *out);
+
+/* ---- the one interface the estimator and the sampler need ---- */
+
+/* predict: rows z[i] at log SNR logsnr[i] -> eps_hat[i]. It is called from one thread, many rows at a time.
+   mean, scale: the denoiser lives on (x - mean) / scale; estimator and sampler take and return x. NULL: as
+   is. */
+typedef struct itd_denoiser {
+    void *ctx;
+    size_t dim;
+    itd_result (*predict)(void *ctx, const float *z /* (n,dim) */, const float *logsnr /* (n) */, size_t n,
+                          float *eps_hat /* (n,dim) */);
+    const double *mean, *scale; /* (dim) or NULL */
+} itd_denoiser;
+
+/* The score grad_z log p(z) = -eps_hat / sqrt(s(-logsnr)) of the noisy data, in the denoiser's coordinates.
+   */
+ITD_DEF itd_result itd_score(const itd_denoiser *den, const float *z /* (n,dim) */,
+                             const float *logsnr /* (n) */, size_t n, float *score /* (n,dim) */);
+
+/* ---- Gaussians ---- */
+
+typedef struct itd_gaussian {
+    size_t dim;
+    double *mean;    /* (dim) */
+    double *lambda;  /* (dim) eigenvalues of the covariance, descending; none below 1e-12 of the largest */
+    double *vectors; /* (dim,dim) row i is the eigenvector of lambda[i]; NULL: the coordinate axes */
+} itd_gaussian;
+
+/* Mean and (biased) covariance of n >= 2 rows, or as given; then the eigenvectors. ITD_ERROR_DATA: not
+   finite, or no variance at all. The solver is cyclic Jacobi: residual below 1e-10 for dim <= 64, cubic in
+   dim. */
+ITD_DEF itd_result itd_gaussian_fit(const float *x /* (n,dim) */, size_t n, size_t dim, itd_gaussian **out);
+ITD_DEF itd_result itd_gaussian_create(const double *mean /* (dim) */,
+                                       const double *covariance /* (dim,dim) */, size_t dim,
+                                       itd_gaussian **out);
+ITD_DEF void itd_gaussian_free(itd_gaussian *g);
+ITD_DEF double itd_gaussian_entropy(const itd_gaussian *g);                         /* h_G, nats */
+ITD_DEF double itd_gaussian_nll(const itd_gaussian *g, const float *x /* (dim) */); /* -log N(x), nats */
+ITD_DEF double itd_gaussian_mse(const itd_gaussian *g, const float *x /* (dim) */,
+                                double logsnr);                         /* mse_G(x, a) */
+ITD_DEF double itd_gaussian_mmse(const itd_gaussian *g, double logsnr); /* Sum_i g_i */
+ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g);      /* its best denoiser */
+
+/* Eigenvalues (descending) and eigenvectors (rows) of a symmetric matrix; a is destroyed. */
+ITD_DEF void itd_eigen_symmetric(size_t n, double *a /* (n,n) */, double *lambda /* (n) */,
+                                 double *vectors /* (n,n) */);
+
+/* ---- likelihood ---- */
+
+/* How the noise of the squared error is cancelled by the Gaussian's squared error on the same eps. */
+typedef enum itd_control {
+    ITD_CONTROL_NONE,  /* reference N(0, I), no cancelling: the original's estimator */
+    ITD_CONTROL_UNIT,  /* beta = 1 */
+    ITD_CONTROL_FITTED /* beta(logsnr) by regression on a pilot run */
+} itd_control;
+
+typedef struct itd_nll_desc {
+    itd_schedule schedule; /* the range integrated over is loc +- clip * scale */
+    size_t draws;          /* denoiser evaluations per point, >= 1; 100 */
+    uint64_t seed;
+    itd_control control; /* ITD_CONTROL_FITTED */
+    bool stratified;     /* log SNRs spread evenly over each point's draws and over the points; true */
+    bool allocate;       /* more draws where the pilot found the integrand to vary most; true */
+    const itd_gaussian
+        *reference; /* in the denoiser's coordinates; NULL: fitted to the points (few: N(0,I)) */
+    size_t batch;   /* rows per call of the denoiser; does not change the result; 1024 */
+} itd_nll_desc;
+
+typedef struct itd_nll_result {
+    double nll;            /* mean over the points of -log p(x), nats, in the units of x */
+    double std_error;      /* of nll as an estimate of the integral for these very points; NaN for one draw */
+    double std_error_data; /* of nll as an estimate for the law the points come from; NaN for one point */
+    size_t evaluations;    /* denoiser rows used, the pilot included */
+} itd_nll_result;
+
+ITD_DEF itd_nll_desc itd_nll_desc_default(void);
+/* nll_x, std_error_x: each point's own value and standard error, or NULL. ITD_ERROR_NUMERIC if the denoiser
+   returns a value that is not finite, ITD_ERROR_DATA if x is not finite. */
+ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x /* (n,dim) */, size_t n,
+                           const itd_nll_desc *desc, itd_nll_result *out, double *nll_x /* (n) */,
+                           double *std_error_x /* (n) */);
+
+/* mse(logsnr) averaged over the points, one eps for each point and log SNR, with its standard error.
+   mmse: the error of the best denoiser of the points' Gaussian. mse_error and mmse may be NULL. */
+ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x /* (n,dim) */, size_t n,
+                                 const double *logsnr /* (m) */, size_t m, uint64_t seed,
+                                 double *mse /* (m) */, double *mse_error /* (m) */, double *mmse /* (m) */);
+
+/* ---- networks ---- */
+
+typedef enum itd_activation { ITD_RELU, ITD_SILU } itd_activation;
+
+typedef struct itd_mlp_desc {
+    size_t dim;       /* d, >= 1 */
+    size_t layers;    /* linear layers, >= 1; 3 */
+    size_t hidden;    /* width; 128 */
+    size_t embedding; /* sinusoids per coordinate and for the log SNR, even, >= 4; 0: raw inputs; 128 */
+    double coordinate_scale;   /* coordinates are multiplied by it before embedding; 100 */
+    double logsnr_scale;       /* the same for the log SNR; 50 */
+    itd_activation activation; /* ITD_SILU */
+    bool zero_output;          /* last layer starts at zero; true */
+} itd_mlp_desc;
+
+typedef struct itd_net itd_net;
+
+ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim);
+/* Weights and biases start uniform in +-1/sqrt(fan_in), from the seed. */
+ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_net **out);
+ITD_DEF void itd_net_free(itd_net *net);
+ITD_DEF size_t itd_net_parameters(const itd_net *net);
+ITD_DEF float *itd_net_weights(itd_net *net);   /* (parameters) the slab that training moves */
+ITD_DEF float *itd_net_gradients(itd_net *net); /* (parameters) or NULL before the first backward */
+/* forward keeps what backward needs; the n rows of backward are those of the forward before it. backward ADDS
+   the gradient of a loss with d loss / d out = dout to the gradient slab. */
+ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z /* (n,dim) */, const float *logsnr /* (n) */,
+                                   size_t n, float *out /* (n,dim) */);
+ITD_DEF itd_result itd_net_backward(itd_net *net, const float *dout /* (n,dim) */, size_t n,
+                                    float *dz /* (n,dim) set to the gradient by z, or NULL */);
+/* Row k of the layer table as text ("layers.0  linear  384 -> 128  49280 parameters"), NULL past the end. */
+ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, size_t size);
+
+/* ---- model: network + normalization + parameterization + schedule + Gaussian baseline ---- */
+
+/* What the network's output F means, with data variance v and V = s(a) v + s(-a):
+   PLAIN      eps_hat = F(z, a), as the original
+   GAUSSIAN   eps_hat = sqrt(s(-a))/V z + sqrt(s(a) v / V) F(z/sqrt(V), a): F = 0 is the best denoiser of
+              N(0, vI), so training starts at the Gaussian's likelihood; for v = 1 this is v-prediction */
+typedef enum itd_parameterization { ITD_PLAIN, ITD_GAUSSIAN } itd_parameterization;
+
+typedef struct itd_model_desc {
+    itd_mlp_desc mlp;
+    itd_parameterization parameterization; /* ITD_GAUSSIAN */
+    double variance;                       /* v of the normalized data; 1 */
+    itd_schedule schedule;                 /* of training and, unless told otherwise, of evaluation */
+    bool normalize;                        /* itd_model_fit sets mean and scale per coordinate; true */
+} itd_model_desc;
+
+typedef struct itd_model { /* to read; itd_model_fit and itd_load write it */
+    itd_model_desc desc;
+    size_t dim;
+    itd_net *net;
+    double *mean, *scale;   /* (dim) the network sees (x - mean) / scale */
+    itd_gaussian *gaussian; /* of the normalized training data; NULL before itd_model_fit */
+    float *work;            /* rows on their way into and out of the network */
+    size_t work_rows;
+} itd_model;
+
+ITD_DEF itd_model_desc itd_model_desc_default(size_t dim);
+ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out);
+ITD_DEF void itd_model_free(itd_model *model);
+/* Mean and standard deviation of each coordinate (ITD_ERROR_DATA if one is constant) and the Gaussian
+   baseline. */
+ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x /* (n,dim) */, size_t n);
+/* Uses the moving average of the weights where there is one. Borrows the model. */
+ITD_DEF itd_denoiser itd_model_denoiser(itd_model *model);
+/* itd_nll_desc_default with the model's schedule and Gaussian. */
+ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model);
+
+/* ---- training ---- */
+
+typedef struct itd_trainer_desc {
+    size_t batch;         /* rows per step; 128 */
+    uint64_t seed;        /* of noise, log SNRs and the order of the data; 1 */
+    double learning_rate; /* 1e-3 */
+    uint64_t warmup;      /* steps of linear rise to it; 0 */
+    uint64_t steps;       /* then a cosine down to learning_rate * final_fraction at this step; 0: constant */
+    double final_fraction;        /* 0 */
+    double beta1, beta2, epsilon; /* Adam; 0.9, 0.999, 1e-8 */
+    double weight_decay;          /* decoupled; 0 */
+    double clip_norm;             /* largest norm of the gradient; 0: no limit; 0 */
+    double ema;                   /* decay of the weights' moving average; 0: none; 0.999 */
+    bool stratified;              /* log SNRs stratified over the batch; true */
+    bool drop_incomplete; /* an epoch ends when fewer than `batch` rows are left; false: epochs run on */
+} itd_trainer_desc;
+
+typedef struct itd_trainer { /* to read */
+    itd_trainer_desc desc;
+    itd_model *model;     /* borrowed */
+    uint64_t step;        /* steps done */
+    double gradient_norm; /* of the last step, before clipping */
+    double learning_rate; /* of the last step */
+    float *work;          /* one batch of raw and normalized data, noise, log SNRs and predictions */
+    size_t *index;        /* (batch) rows of the data that make it */
+    size_t *order;        /* (order_n) the shuffled rows of pass `order_epoch` */
+    size_t order_n;
+    uint64_t order_epoch;
+} itd_trainer;
+
+ITD_DEF itd_trainer_desc itd_trainer_desc_default(void);
+ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out);
+ITD_DEF void itd_trainer_free(itd_trainer *trainer);
+/* One step of Adam on `batch` rows of raw data; loss in nats, in the units of x. ITD_ERROR_NUMERIC, with
+   nothing changed, if loss or gradient is not finite. */
+ITD_DEF itd_result itd_train_step(itd_trainer *trainer, const float *x /* (batch,dim) */, double *loss);
+/* Rows of the next step's batch out of n, in an order that depends only on seed and step. */
+ITD_DEF itd_result itd_train_indices(itd_trainer *trainer, size_t n, size_t *index /* (batch) */);
+/* Steps until the next multiple of a pass over the n rows; loss is their mean. */
+ITD_DEF itd_result itd_train_epoch(itd_trainer *trainer, const float *x /* (n,dim) */, size_t n,
+                                   double *loss);
+/* Steps in the first `epochs` passes over n rows: what desc.steps wants to be for a cosine over all of
+   training. */
+ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_t epochs);
+
+/* ---- sampling ---- */
+
+typedef enum itd_sampler { ITD_DETERMINISTIC /* DDIM */, ITD_ANCESTRAL /* DDPM */ } itd_sampler;
+typedef enum itd_grid { ITD_GRID_QUANTILE /* of the schedule */, ITD_GRID_UNIFORM /* in log SNR */ } itd_grid;
+
+typedef struct itd_sample_desc {
+    itd_schedule schedule; /* sampling runs from its lowest to its highest log SNR */
+    size_t steps;          /* denoiser calls per sample, >= 1; 100 */
+    itd_sampler sampler;   /* ITD_DETERMINISTIC */
+    itd_grid grid;         /* ITD_GRID_UNIFORM */
+    uint64_t seed;
+    size_t batch; /* rows per call of the denoiser; does not change the result; 1024 */
+} itd_sample_desc;
+
+ITD_DEF itd_sample_desc itd_sample_desc_default(void);
+ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *desc, size_t n,
+                              float *out /* (n,dim) */);
+
+/* ---- checkpoints: safetensors ---- */
+
+#ifndef ITDIFF_NO_STDIO
+/* Model and, unless NULL, everything the trainer needs to go on as if it had never stopped. The file appears
+   under its name only when complete. error may be NULL. */
+ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *trainer, const char *path,
+                            itd_error *error);
+/* Rebuilds the model from the file alone and, if trainer is not NULL, the trainer (ITD_ERROR_MISMATCH when
+   the file has none). */
+ITD_DEF itd_result itd_load(const char *path, itd_model **model, itd_trainer **trainer, itd_error *error);
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ITDIFF_H */
+
+#ifdef ITDIFF_IMPLEMENTATION
+#ifndef ITDIFF_IMPLEMENTED
+#define ITDIFF_IMPLEMENTED
+
+/* >>portability ----------------------------------------------------------------------------------------- */
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#if !defined(ITD_MALLOC) && !defined(ITD_REALLOC) && !defined(ITD_FREE)
+#include <stdlib.h>
+#define ITD_MALLOC(size)     malloc(size)
+#define ITD_REALLOC(p, size) realloc(p, size)
+#define ITD_FREE(p)          free(p)
+#elif !defined(ITD_MALLOC) || !defined(ITD_REALLOC) || !defined(ITD_FREE)
+#error "define all of ITD_MALLOC, ITD_REALLOC and ITD_FREE, or none of them"
+#endif
+
+#ifndef ITD_ASSERT
+#include <assert.h>
+#define ITD_ASSERT(condition) assert(condition)
+#endif
+
+#ifdef __cplusplus
+#define ITD__ZERO                                                                                            \
+    {                                                                                                        \
+    }
+#else
+#define ITD__ZERO                                                                                            \
+    {                                                                                                        \
+        0                                                                                                    \
+    }
+#endif
+
+#define ITD__LOG_2PI_E 2.83787706640934548356
+
+#define ITD_RESULT_TEXT(name, text) text,
+ITD_DEF const char *itd_result_string(itd_result result)
+{
+    static const char *const texts[] = {ITD_RESULTS(ITD_RESULT_TEXT)};
+    return (size_t)result < ITD_RESULT_COUNT ? texts[result] : "unknown result";
+}
+#undef ITD_RESULT_TEXT
+
+/* a * b, or false when the product does not fit. */
+static bool itd__multiply(size_t a, size_t b, size_t *out)
+{
+    if (b && a > SIZE_MAX / b) return false;
+    *out = a * b;
+    return true;
+}
+
+/* Zeroed memory for rows * columns elements of one size; NULL when the total overflows or there is none.
+   Zeroed, so that no run can depend on what the memory held before. */
+static void *itd__alloc(size_t rows, size_t columns, size_t size)
+{
+    size_t count, bytes;
+    void *p;
+    if (!itd__multiply(rows, columns, &count) || !itd__multiply(count, size, &bytes)) return NULL;
+    p = ITD_MALLOC(bytes ? bytes : 1);
+    if (p) memset(p, 0, bytes);
+    return p;
+}
+
+static float *itd__floats(size_t rows, size_t columns)
+{
+    return (float *)itd__alloc(rows, columns, sizeof(float));
+}
+static double *itd__doubles(size_t rows, size_t columns)
+{
+    return (double *)itd__alloc(rows, columns, sizeof(double));
+}
+
+static size_t itd__min(size_t a, size_t b) { return a < b ? a : b; }
+static size_t itd__max(size_t a, size_t b) { return a > b ? a : b; }
+
+/* A float is finite when its exponent is not all ones; said in bits, because -ffast-math may fold isfinite
+   away. */
+static bool itd__finite(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (bits & 0x7f800000u) != 0x7f800000u;
+}
+
+static bool itd__all_finite(const float *x, size_t n)
+{
+    size_t i;
+    for (i = 0; i < n; i++)
+        if (!itd__finite(x[i])) return false;
+    return true;
+}
+
+/* >>rng ----------------------------------------------------------------------------------------------------
+
+   Philox4x32-10 turns (key, counter) into 128 random bits by ten rounds of multiply and mix. There is no
+   state to carry along, so the k-th number of a stream can be made by any thread, in any order, at any
+   time. */
+
+ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
+{
+    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3], k0 = key[0], k1 = key[1];
+    int round;
+    for (round = 0; round < 10; round++) {
+        uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
+        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+        c1 = (uint32_t)p1;
+        c3 = (uint32_t)p0;
+        k0 += 0x9E3779B9u; /* the golden ratio, and sqrt(3) - 1: Weyl sequences for the round keys */
+        k1 += 0xBB67AE85u;
+    }
+    out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
+}
+
+/* Block `index` of a stream: the seed is the key, index and stream are the two halves of the counter. */
+static void itd__rng_block(const itd_rng *rng, uint64_t index, uint32_t out[4])
+{
+    uint32_t counter[4], key[2];
+    counter[0] = (uint32_t)index, counter[1] = (uint32_t)(index >> 32);
+    counter[2] = (uint32_t)rng->stream, counter[3] = (uint32_t)(rng->stream >> 32);
+    key[0] = (uint32_t)rng->seed, key[1] = (uint32_t)(rng->seed >> 32);
+    itd_philox(counter, key, out);
+}
+
+/* The library's own streams: what the numbers are for in the top byte, so that no two uses ever share one. */
+typedef enum itd__purpose {
+    ITD__FOR_WEIGHTS = 1,
+    ITD__FOR_NOISE,
+    ITD__FOR_LOGSNR,
+    ITD__FOR_ORDER,
+    ITD__FOR_PILOT,
+    ITD__FOR_SAMPLES
+} itd__purpose;
+
+static itd_rng itd__rng_for(uint64_t seed, itd__purpose purpose, uint64_t index)
+{
+    return itd_rng_make(seed, ((uint64_t)purpose << 56) ^ index);
+}
+
+ITD_DEF itd_rng itd_rng_make(uint64_t seed, uint64_t stream)
+{
+    itd_rng rng;
+    rng.seed = seed, rng.stream = stream, rng.counter = 0;
+    return rng;
+}
+
+/* 53 of the 64 bits, moved to the middle of their interval: never 0, never 1. */
+static double itd__unit(uint32_t high, uint32_t low)
+{
+    return ((double)((((uint64_t)high << 32) | low) >> 11) + 0.5) * (1.0 / 9007199254740992.0);
+}
+
+ITD_DEF double itd_rng_uniform(itd_rng *rng)
+{
+    uint32_t r[4];
+    itd__rng_block(rng, rng->counter++, r);
+    return itd__unit(r[0], r[1]);
+}
+
+/* Box-Muller: a radius from one uniform, an angle from another. */
+ITD_DEF double itd_rng_normal(itd_rng *rng)
+{
+    uint32_t r[4];
+    itd__rng_block(rng, rng->counter++, r);
+    return sqrt(-2 * log(itd__unit(r[0], r[1]))) * cos(6.28318530717958647693 * itd__unit(r[2], r[3]));
+}
+
+/* Draws from the largest multiple of n below 2^64; a draw above it is thrown away. */
+ITD_DEF uint64_t itd_rng_below(itd_rng *rng, uint64_t n)
+{
+    uint64_t limit, draw;
+    ITD_ASSERT(n > 0);
+    limit = UINT64_MAX - (UINT64_MAX % n + 1) % n;
+    do {
+        uint32_t r[4];
+        itd__rng_block(rng, rng->counter++, r);
+        draw = ((uint64_t)r[0] << 32) | r[1];
+    } while (draw > limit);
+    return draw % n;
+}
+
+/* Fisher-Yates. */
+ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index)
+{
+    size_t i;
+    for (i = n; i > 1; i--) {
+        size_t j = (size_t)itd_rng_below(rng, i), t = index[i - 1];
+        index[i - 1] = index[j];
+        index[j] = t;
+    }
+}
+
+ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
+{
+    size_t i, k;
+    for (i = 0; i < n; i += 4) {
+        uint32_t r[4];
+        float v[4];
+        itd__rng_block(rng, rng->counter++, r);
+        for (k = 0; k < 4; k += 2) {
+            float radius = sqrtf(-2.0f * logf(((float)r[k] + 0.5f) * 2.3283064e-10f)); /* 2^-32 */
+            float angle = (float)(int32_t)r[k + 1] * 1.4629181e-9f;                    /* 2^-31 pi */
+            v[k] = radius * cosf(angle);
+            v[k + 1] = radius * sinf(angle);
+        }
+        for (k = 0; k < 4 && i + k < n; k++) out[i + k] = v[k];
+    }
+}
+
+/* >>kernels ------------------------------------------------------------------------------------------------
+
+   Everything that costs time, behind a handful of plain functions. */
+
+/* C (m,n) = A B, on top of what C holds if accumulate, else on top of the bias row (zero if NULL).
+   A(i,k) = a[i*ra + k*ca] and B(k,j) = b[k*rb + j*cb], so either may be read transposed. */
+typedef struct itd__product {
+    size_t m, n, k;
+    const float *a;
+    size_t ra, ca;
+    const float *b;
+    size_t rb, cb;
+    const float *bias; /* (n) or NULL */
+    bool accumulate;
+    float *c; /* (m,n) contiguous rows */
+} itd__product;
+
+static void itd__gemm(const itd__product *p)
+{
+    size_t i, j, k;
+    for (i = 0; i < p->m; i++) {
+        float *c = p->c + i * p->n;
+        if (!p->accumulate)
+            for (j = 0; j < p->n; j++) c[j] = p->bias ? p->bias[j] : 0.0f;
+        for (k = 0; k < p->k; k++) {
+            float a = p->a[i * p->ra + k * p->ca];
+            const float *b = p->b + k * p->rb;
+            if (p->cb == 1)
+                for (j = 0; j < p->n; j++) c[j] += a * b[j];
+            else
+                for (j = 0; j < p->n; j++) c[j] += a * b[j * p->cb];
+        }
+    }
+}
+
+/* 1 / (1 + exp(-x)) in single precision; exp overflows to infinity for x < -88, which gives the right 0. */
+static float itd__sigmoidf(float x) { return 1.0f / (1.0f + expf(-x)); }
+
+/* >>ops ----------------------------------------------------------------------------------------------------
+
+   An operation maps rows to rows. forward sets its output; backward takes the gradient of the loss by that
+   output, called dy, and ADDS to the gradients of inputs and parameters, so that a value used twice
+   collects both. */
+
+/* y = x W + b. Weights are stored (in,out): the output runs along the vector. */
+static void itd__linear_forward(const float *x /* (n,in) */, const float *w /* (in,out) */,
+                                const float *b /* (out) */, size_t n, size_t in, size_t out,
+                                float *y /* (n,out) */)
+{
+    itd__product p = ITD__ZERO;
+    p.m = n, p.n = out, p.k = in;
+    p.a = x, p.ra = in, p.ca = 1;
+    p.b = w, p.rb = out, p.cb = 1;
+    p.bias = b, p.c = y;
+    itd__gemm(&p);
+}
+
+/* dx += dy W^T,  dW += x^T dy,  db += column sums of dy. dx may be NULL. */
+static void itd__linear_backward(const float *dy /* (n,out) */, const float *x /* (n,in) */,
+                                 const float *w /* (in,out) */, size_t n, size_t in, size_t out,
+                                 float *dx /* (n,in) */, float *dw /* (in,out) */, float *db /* (out) */)
+{
+    size_t i, j;
+    itd__product p = ITD__ZERO;
+    p.accumulate = true;
+    p.m = in, p.n = out, p.k = n;
+    p.a = x, p.ra = 1, p.ca = in;
+    p.b = dy, p.rb = out, p.cb = 1;
+    p.c = dw;
+    itd__gemm(&p);
+    for (i = 0; i < n; i++)
+        for (j = 0; j < out; j++) db[j] += dy[i * out + j];
+    if (!dx) return;
+    p.m = n, p.n = in, p.k = out;
+    p.a = dy, p.ra = out, p.ca = 1;
+    p.b = w, p.rb = 1, p.cb = out;
+    p.c = dx;
+    itd__gemm(&p);
+}
+
+static void itd__relu_forward(const float *x, size_t n, float *y)
+{
+    size_t i;
+    for (i = 0; i < n; i++) y[i] = x[i] > 0.0f ? x[i] : 0.0f;
+}
+
+static void itd__relu_backward(const float *dy, const float *x, size_t n, float *dx)
+{
+    size_t i;
+    for (i = 0; i < n; i++) dx[i] += x[i] > 0.0f ? dy[i] : 0.0f;
+}
+
+/* y = x s(x) */
+static void itd__silu_forward(const float *x, size_t n, float *y)
+{
+    size_t i;
+    for (i = 0; i < n; i++) y[i] = x[i] * itd__sigmoidf(x[i]);
+}
+
+/* dy/dx = s (1 + x (1 - s)) */
+static void itd__silu_backward(const float *dy, const float *x, size_t n, float *dx)
+{
+    size_t i;
+    for (i = 0; i < n; i++) {
+        float s = itd__sigmoidf(x[i]);
+        dx[i] += dy[i] * s * (1.0f + x[i] * (1.0f - s));
+    }
+}
+
+/* Each number becomes `size` sinusoids of scale * x: half = size/2 frequencies exp(-i log(10000)/(half-1)),
+   sines first, then cosines (Vaswani et al. 2017, in the order of the original code). */
+static void itd__embed_forward(const float *x /* (n) */, const float *frequency /* (half) */, size_t n,
+                               size_t half, float *y /* (n,2*half) */)
+{
+    size_t i, k;
+    for (i = 0; i < n; i++)
+        for (k = 0; k < half; k++) {
+            y[(2 * i) * half + k] = sinf(x[i] * frequency[k]);
+            y[(2 * i + 1) * half + k] = cosf(x[i] * frequency[k]);
+        }
+}
+
+/* The forward pass left the cosines, which are the derivatives of the sines, in y. */
+static void itd__embed_backward(const float *dy /* (n,2*half) */, const float *y /* (n,2*half) */,
+                                const float *frequency /* (half) */, size_t n, size_t half,
+                                float *dx /* (n) */)
+{
+    size_t i, k;
+    for (i = 0; i < n; i++) {
+        const float *sine = y + 2 * i * half, *cosine = sine + half;
+        const float *dsine = dy + 2 * i * half, *dcosine = dsine + half;
+        float sum = 0;
+        for (k = 0; k < half; k++) sum += frequency[k] * (dsine[k] * cosine[k] - dcosine[k] * sine[k]);
+        dx[i] += sum;
+    }
+}
+
+/* y = (a, b) side by side. */
+static void itd__concat_forward(const float *a /* (n,ca) */, const float *b /* (n,cb) */, size_t n, size_t ca,
+                                size_t cb, float *y /* (n,ca+cb) */)
+{
+    size_t i;
+    for (i = 0; i < n; i++) {
+        memcpy(y + i * (ca + cb), a + i * ca, ca * sizeof *y);
+        memcpy(y + i * (ca + cb) + ca, b + i * cb, cb * sizeof *y);
+    }
+}
+
+/* da and db may be NULL. */
+static void itd__concat_backward(const float *dy /* (n,ca+cb) */, size_t n, size_t ca, size_t cb,
+                                 float *da /* (n,ca) */, float *db /* (n,cb) */)
+{
+    size_t i, j;
+    for (i = 0; i < n; i++) {
+        const float *row = dy + i * (ca + cb);
+        for (j = 0; da && j < ca; j++) da[i * ca + j] += row[j];
+        for (j = 0; db && j < cb; j++) db[i * cb + j] += row[ca + j];
+    }
+}
+
+/* >>channel --------------------------------------------------------------------------------------------- */
+
+/* Computed from the side where exp does not overflow; s(-x), never 1 - s(x), is what small values need. */
+ITD_DEF double itd_sigmoid(double x)
+{
+    double e = exp(-fabs(x));
+    return x >= 0 ? 1 / (1 + e) : e / (1 + e);
+}
+
+ITD_DEF void itd_channel(const float *x, const float *eps, const float *logsnr, size_t n, size_t d, float *z)
+{
+    size_t i, j;
+    for (i = 0; i < n; i++) {
+        float signal = (float)sqrt(itd_sigmoid(logsnr[i])), noise = (float)sqrt(itd_sigmoid(-logsnr[i]));
+        for (j = 0; j < d; j++) z[i * d + j] = signal * x[i * d + j] + noise * eps[i * d + j];
+    }
+}
+
+ITD_DEF itd_schedule itd_schedule_default(void)
+{
+    itd_schedule s;
+    s.loc = 0, s.scale = 3, s.clip = 4;
+    return s;
+}
+
+static bool itd__schedule_valid(const itd_schedule *s)
+{
+    return s->scale > 0 && s->scale < 1e6 && s->clip > 0 && s->clip < 700 && fabs(s->loc) < 1e6;
+}
+
+/* The logit of p = s(-clip) + (s(clip) - s(-clip)) u, with 1 - p computed as its mirror image. */
+ITD_DEF double itd_schedule_quantile(const itd_schedule *s, double u)
+{
+    double lowest = itd_sigmoid(-s->clip), width = tanh(s->clip / 2);
+    return s->loc + s->scale * (log(lowest + width * u) - log(lowest + width * (1 - u)));
+}
+
+ITD_DEF double itd_schedule_weight(const itd_schedule *s, double logsnr)
+{
+    double t = (logsnr - s->loc) / s->scale;
+    return s->scale * tanh(s->clip / 2) / (itd_sigmoid(t) * itd_sigmoid(-t));
+}
+
+ITD_DEF itd_result itd_schedule_sample(const itd_schedule *s, itd_rng *rng, bool stratified, size_t n,
+                                       float *logsnr, float *weight)
+{
+    size_t i, j;
+    if (!itd__schedule_valid(s)) return ITD_ERROR_ARGUMENT;
+    for (i = 0; i < n; i++) {
+        double u = itd_rng_uniform(rng);
+        logsnr[i] = (float)itd_schedule_quantile(s, stratified ? ((double)i + u) / (double)n : u);
+    }
+    for (i = n; stratified && i > 1; i--) { /* Fisher-Yates, so that stratum and row are independent */
+        float t = logsnr[i - 1];
+        j = (size_t)itd_rng_below(rng, i);
+        logsnr[i - 1] = logsnr[j];
+        logsnr[j] = t;
+    }
+    for (i = 0; i < n; i++) weight[i] = (float)itd_schedule_weight(s, logsnr[i]);
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda, size_t d, itd_spectrum_rule rule,
+                                              itd_schedule *out)
+{
+    double mean = 0, square = 0, factor = 3 / 3.14159265358979323846;
+    size_t i;
+    if (d == 0) return ITD_ERROR_ARGUMENT;
+    for (i = 0; i < d; i++) {
+        if (!(lambda[i] > 0 && lambda[i] <= DBL_MAX)) return ITD_ERROR_DATA;
+        mean += log(lambda[i]) / (double)d;
+    }
+    for (i = 0; i < d; i++) square += (log(lambda[i]) - mean) * (log(lambda[i]) - mean) / (double)d;
+    if (rule == ITD_SPECTRUM_VARIANCE) factor /= 3.14159265358979323846;
+    out->loc = -mean, out->scale = sqrt(1 + factor * square), out->clip = 4;
+    return ITD_OK;
+}
+
+/* The curve averaged over each point and its neighbours: one noisy point must not make a crossing. */
+static double itd__smoothed(const double *y, size_t m, size_t i)
+{
+    size_t from = i > 0 ? i - 1 : 0, to = itd__min(i + 1, m - 1), k;
+    double sum = 0;
+    for (k = from; k <= to; k++) sum += y[k];
+    return sum / (double)(to - from + 1);
+}
+
+/* Where the smoothed curve last crosses `level` upward, by linear interpolation; false if it never does. */
+static bool itd__last_crossing(const double *x, const double *y, size_t m, double level, double *at)
+{
+    size_t i;
+    for (i = m - 1; i > 0; i--) {
+        double low = itd__smoothed(y, m, i - 1), high = itd__smoothed(y, m, i);
+        if (low < level && high >= level) {
+            *at = x[i - 1] + (x[i] - x[i - 1]) * (level - low) / (high - low);
+            return true;
+        }
+    }
+    return false;
+}
+
+ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse, const double *mmse_gaussian,
+                                         size_t m, size_t d, itd_curve_rule rule, itd_schedule *out)
+{
+    double loc, low, high, scale, widest = 0;
+    size_t i, at = m;
+    bool has_low, has_high;
+    if (m < 3 || d == 0) return ITD_ERROR_ARGUMENT;
+    if (!itd__last_crossing(logsnr, mse, m, 0.5 * (double)d, &loc)) {
+        for (i = 0; i < m; i++) {
+            double gap = (mmse_gaussian[i] - itd__smoothed(mse, m, i)) / (double)d;
+            if (gap > widest) widest = gap, at = i;
+        }
+        if (at == m) return ITD_ERROR_DATA;
+        loc = logsnr[at];
+    }
+    has_high = itd__last_crossing(logsnr, mse, m, 0.75 * (double)d, &high) && high > loc;
+    has_low = itd__last_crossing(logsnr, mse, m, 0.25 * (double)d, &low) && low < loc;
+    if (!has_high && !has_low) return ITD_ERROR_DATA;
+    scale = has_high ? high - loc : loc - low;
+    if (rule == ITD_CURVE_LOGISTIC) scale /= 1.09861228866810969140;
+    out->loc = loc, out->scale = scale, out->clip = 4;
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_score(const itd_denoiser *den, const float *z, const float *logsnr, size_t n,
+                             float *score)
+{
+    size_t i, j;
+    itd_result result = den->predict(den->ctx, z, logsnr, n, score);
+    if (result != ITD_OK) return result;
+    for (i = 0; i < n; i++) {
+        float factor = (float)(-1 / sqrt(itd_sigmoid(-logsnr[i])));
+        for (j = 0; j < den->dim; j++) score[i * den->dim + j] *= factor;
+    }
+    return ITD_OK;
+}
+
+/* >>gaussian -------------------------------------------------------------------------------------------- */
+
+enum { ITD__FULL_GAUSSIAN = 64 }; /* dimensions up to which d^2 operations per row are cheap */
+
+/* Cyclic Jacobi: rotate away one off-diagonal element after the other until none is left. Each rotation
+   keeps the spectrum and shrinks the sum of squares off the diagonal; convergence is quadratic once it is
+   small. */
+ITD_DEF void itd_eigen_symmetric(size_t n, double *a, double *lambda, double *vectors)
+{
+    size_t i, j, k, p, q;
+    int sweep;
+    for (i = 0; i < n * n; i++) vectors[i] = i % (n + 1) == 0;
+    for (sweep = 0; sweep < 60; sweep++) {
+        double off = 0, all = 0;
+        for (i = 0; i < n; i++)
+            for (j = 0; j < n; j++) {
+                all += a[i * n + j] * a[i * n + j];
+                if (i != j) off += a[i * n + j] * a[i * n + j];
+            }
+        if (!(off > 1e-30 * all)) break;
+        for (p = 0; p < n; p++)
+            for (q = p + 1; q < n; q++) {
+                double apq = a[p * n + q], theta, t, c, s;
+                if (apq == 0) continue;
+                theta = (a[q * n + q] - a[p * n + p]) / (2 * apq);
+                t = (theta >= 0 ? 1 : -1) / (fabs(theta) + sqrt(theta * theta + 1));
+                c = 1 / sqrt(t * t + 1), s = t * c;
+                for (k = 0; k < n; k++) { /* columns p and q of A */
+                    double akp = a[k * n + p], akq = a[k * n + q];
+                    a[k * n + p] = c * akp - s * akq;
+                    a[k * n + q] = s * akp + c * akq;
+                }
+                for (k = 0; k < n; k++) { /* rows p and q of A, and of the vectors */
+                    double apk = a[p * n + k], aqk = a[q * n + k], vpk = vectors[p * n + k],
+                           vqk = vectors[q * n + k];
+                    a[p * n + k] = c * apk - s * aqk;
+                    a[q * n + k] = s * apk + c * aqk;
+                    vectors[p * n + k] = c * vpk - s * vqk;
+                    vectors[q * n + k] = s * vpk + c * vqk;
+                }
+            }
+    }
+    for (i = 0; i < n; i++) lambda[i] = a[i * n + i];
+    for (i = 0; i < n; i++) { /* descending, by selection */
+        size_t top = i;
+        double largest;
+        for (j = i + 1; j < n; j++)
+            if (lambda[j] > lambda[top]) top = j;
+        largest = lambda[top];
+        lambda[top] = lambda[i];
+        lambda[i] = largest;
+        for (k = 0; k < n && top != i; k++) {
+            double v = vectors[i * n + k];
+            vectors[i * n + k] = vectors[top * n + k];
+            vectors[top * n + k] = v;
+        }
+    }
+}
+
+ITD_DEF void itd_gaussian_free(itd_gaussian *g)
+{
+    if (!g) return;
+    ITD_FREE(g->mean);
+    ITD_FREE(g->lambda);
+    ITD_FREE(g->vectors);
+    ITD_FREE(g);
+}
+
+static itd_gaussian *itd__gaussian_alloc(size_t dim, bool axes)
+{
+    itd_gaussian *g = (itd_gaussian *)itd__alloc(1, 1, sizeof *g);
+    if (!g) return NULL;
+    g->dim = dim;
+    g->mean = itd__doubles(dim, 1);
+    g->lambda = itd__doubles(dim, 1);
+    g->vectors = axes ? NULL : itd__doubles(dim, dim);
+    if (g->mean && g->lambda && (axes || g->vectors)) return g;
+    itd_gaussian_free(g);
+    return NULL;
+}
+
+ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covariance, size_t dim,
+                                       itd_gaussian **out)
+{
+    itd_gaussian *g;
+    double *a;
+    size_t i;
+    if (dim == 0) return ITD_ERROR_ARGUMENT;
+    for (i = 0; i < dim * dim; i++)
+        if (!(fabs(covariance[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
+    g = itd__gaussian_alloc(dim, false);
+    a = itd__doubles(dim, dim);
+    if (!g || !a) {
+        itd_gaussian_free(g);
+        ITD_FREE(a);
+        return ITD_ERROR_MEMORY;
+    }
+    memcpy(g->mean, mean, dim * sizeof *mean);
+    memcpy(a, covariance, dim * dim * sizeof *a);
+    itd_eigen_symmetric(dim, a, g->lambda, g->vectors);
+    ITD_FREE(a);
+    if (!(g->lambda[0] > 0)) {
+        itd_gaussian_free(g);
+        return ITD_ERROR_DATA;
+    }
+    for (i = 0; i < dim; i++) /* a flat direction gets a sliver of width: the density stays finite */
+        if (g->lambda[i] < 1e-12 * g->lambda[0]) g->lambda[i] = 1e-12 * g->lambda[0];
+    *out = g;
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_gaussian **out)
+{
+    double *mean, *covariance;
+    itd_result result = ITD_ERROR_MEMORY;
+    size_t i, j, k;
+    if (n < 2 || dim == 0) return ITD_ERROR_ARGUMENT;
+    if (!itd__all_finite(x, n * dim)) return ITD_ERROR_DATA;
+    mean = itd__doubles(dim, 1);
+    covariance = itd__doubles(dim, dim);
+    if (mean && covariance) {
+        for (i = 0; i < n; i++)
+            for (j = 0; j < dim; j++) mean[j] += x[i * dim + j] / (double)n;
+        for (i = 0; i < n; i++)
+            for (j = 0; j < dim; j++)
+                for (k = 0; k <= j; k++)
+                    covariance[j * dim + k] += (x[i * dim + j] - mean[j]) * (x[i * dim + k] - mean[k]) /
+                                               (double)n;
+        for (j = 0; j < dim; j++)
+            for (k = 0; k < j; k++) covariance[k * dim + j] = covariance[j * dim + k];
+        result = itd_gaussian_create(mean, covariance, dim, out);
+    }
+    ITD_FREE(mean);
+    ITD_FREE(covariance);
+    return result;
+}
+
+/* Independent coordinates, with the points' own means and variances, or N(0, I) for fewer than two points. */
+static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, itd_gaussian **out)
+{
+    itd_gaussian *g = itd__gaussian_alloc(dim, true);
+    size_t i, j;
+    if (!g) return ITD_ERROR_MEMORY;
+    for (j = 0; j < dim; j++) {
+        double square = 0;
+        for (i = 0; i < n && n > 1; i++) g->mean[j] += x[i * dim + j] / (double)n;
+        for (i = 0; i < n && n > 1; i++)
+            square += (x[i * dim + j] - g->mean[j]) * (x[i * dim + j] - g->mean[j]);
+        g->lambda[j] = n > 1 ? fmax(square / (double)n, 1e-12) : 1;
+    }
+    *out = g;
+    return ITD_OK;
+}
+
+/* (d/2) log(2 pi e) + 1/2 Sum_i log lambda_i */
+ITD_DEF double itd_gaussian_entropy(const itd_gaussian *g)
+{
+    double h = 0.5 * (double)g->dim * ITD__LOG_2PI_E;
+    size_t i;
+    for (i = 0; i < g->dim; i++) h += 0.5 * log(g->lambda[i]);
+    return h;
+}
+
+/* y_i = u_i . (x - mu) */
+static double itd__gaussian_project(const itd_gaussian *g, size_t i, const float *x)
+{
+    double y = 0;
+    size_t j;
+    if (!g->vectors) return x[i] - g->mean[i];
+    for (j = 0; j < g->dim; j++) y += g->vectors[i * g->dim + j] * (x[j] - g->mean[j]);
+    return y;
+}
+
+ITD_DEF double itd_gaussian_nll(const itd_gaussian *g, const float *x)
+{
+    double nll = itd_gaussian_entropy(g);
+    size_t i;
+    for (i = 0; i < g->dim; i++) {
+        double y = itd__gaussian_project(g, i, x);
+        nll += 0.5 * (y * y / g->lambda[i] - 1);
+    }
+    return nll;
+}
+
+/* Sum_i g_i^2 + g_i (1 - g_i) y_i^2 / lambda_i,  g_i = s(alpha + log lambda_i) */
+ITD_DEF double itd_gaussian_mse(const itd_gaussian *g, const float *x, double logsnr)
+{
+    double mse = 0;
+    size_t i;
+    for (i = 0; i < g->dim; i++) {
+        double a = logsnr + log(g->lambda[i]), gain = itd_sigmoid(a), y = itd__gaussian_project(g, i, x);
+        mse += gain * gain + gain * itd_sigmoid(-a) * y * y / g->lambda[i];
+    }
+    return mse;
+}
+
+ITD_DEF double itd_gaussian_mmse(const itd_gaussian *g, double logsnr)
+{
+    double mmse = 0;
+    size_t i;
+    for (i = 0; i < g->dim; i++) mmse += itd_sigmoid(logsnr + log(g->lambda[i]));
+    return mmse;
+}
+
+/* eps_hat = Sum_i u_i sqrt(s(-a)) / (s(a) lambda_i + s(-a)) u_i . (z - sqrt(s(a)) mu) */
+static itd_result itd__gaussian_predict(void *ctx, const float *z, const float *logsnr, size_t n,
+                                        float *eps_hat)
+{
+    const itd_gaussian *g = (const itd_gaussian *)ctx;
+    size_t row, i, j, d = g->dim;
+    for (row = 0; row < n; row++) {
+        double s = itd_sigmoid(logsnr[row]), r = itd_sigmoid(-logsnr[row]), root = sqrt(s);
+        float *out = eps_hat + row * d;
+        memset(out, 0, d * sizeof *out);
+        for (i = 0; i < d; i++) {
+            const double *u = g->vectors ? g->vectors + i * d : NULL;
+            double y = 0, gain = sqrt(r) / (s * g->lambda[i] + r);
+            if (!u) out[i] = (float)(gain * (z[row * d + i] - root * g->mean[i]));
+            for (j = 0; u && j < d; j++) y += u[j] * (z[row * d + j] - root * g->mean[j]);
+            for (j = 0; u && j < d; j++) out[j] += (float)(u[j] * gain * y);
+        }
+    }
+    return ITD_OK;
+}
+
+ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
+{
+    itd_denoiser den = ITD__ZERO;
+    den.ctx = (void *)(uintptr_t)g; /* predict only reads it */
+    den.dim = g->dim;
+    den.predict = itd__gaussian_predict;
+    return den;
+}
+
+/* >>likelihood ---------------------------------------------------------------------------------------------
+
+   One draw for point x is a log SNR alpha with weight w and a noise eps; it costs one row of the denoiser.
+   With e = ||eps - eps_hat||^2 and g = ||eps - eps_hat_G||^2, the error of the Gaussian's denoiser on the
+   same eps,
+
+       f = w ( e - beta(alpha) (g - mse_G(x, alpha)) - mse_G(x, alpha) )
+
+   has the mean the theorem asks for whatever beta is, since E g = mse_G; most of what eps does to e it also
+   does to g, so the difference is quiet. beta(alpha) and the density alpha is drawn from are fitted on a
+   pilot run, whose draws are then thrown away: used again, they would bias the result.
+
+   Draws come in `replicates`, independent repetitions of the whole estimate on all points; their spread gives
+   standard errors that need no assumption about how the draws inside one are stratified. */
+
+enum { ITD__REPLICATES = 20, ITD__PILOT_BINS = 32, ITD__PILOT_MOST = 8192 };
+
+/* Functions of u = quantile of alpha in the schedule, constant on `bins` equal intervals. */
+typedef struct itd__pilot {
+    size_t bins;
+    double beta[ITD__PILOT_BINS];
+    double density[ITD__PILOT_BINS]; /* of the draws in u; mean 1 */
+    double cumulative[ITD__PILOT_BINS + 1];
+} itd__pilot;
+
+typedef struct itd__estimate { /* one call of itd_nll */
+    const itd_denoiser *den;
+    itd_nll_desc desc;
+    const itd_gaussian *reference;
+    itd_gaussian *fitted; /* the reference, if it is our own */
+    itd__pilot pilot;
+    size_t n, batch;
+    float *x;      /* (n,dim) in the denoiser's coordinates */
+    double *y;     /* (n,dim) x in the reference's eigenbasis; NULL without reference */
+    double *point; /* (3,n) this replicate's mean, sum and sum of squares over replicates */
+    size_t *order; /* (n) which point gets which stratum */
+    float *eps, *z, *eps_hat, *logsnr; /* one batch */
+    double *u, *e, *g, *mse_g; /* (batch) quantile of the log SNR; errors of denoiser and reference; E g */
+    size_t *row;               /* (batch) the point */
+    itd_rng noise;
+    size_t evaluations;
+} itd__estimate;
+
+static size_t itd__pilot_bin(const itd__pilot *pilot, double u)
+{
+    return itd__min((size_t)(u * (double)pilot->bins), pilot->bins - 1);
+}
+
+/* u from a uniform v by inverting the pilot's piecewise linear distribution function. */
+static double itd__pilot_draw(const itd__pilot *pilot, double v)
+{
+    size_t b = 0;
+    while (b + 1 < pilot->bins && pilot->cumulative[b + 1] <= v) b++;
+    v = (v - pilot->cumulative[b]) / (pilot->cumulative[b + 1] - pilot->cumulative[b]);
+    return ((double)b + fmin(fmax(v, 0), 1)) / (double)pilot->bins;
+}
+
+static void itd__pilot_integrate(itd__pilot *pilot)
+{
+    double total = 0;
+    size_t b;
+    for (b = 0; b < pilot->bins; b++) total += pilot->density[b];
+    pilot->cumulative[0] = 0;
+    for (b = 0; b < pilot->bins; b++) {
+        pilot->density[b] *= (double)pilot->bins / total;
+        pilot->cumulative[b + 1] = pilot->cumulative[b] + pilot->density[b] / (double)pilot->bins;
+    }
+}
+
+/* The errors of denoiser and reference for the m draws (row, logsnr) of a batch, on the next noise: e, g
+   and mse_G, the last two zero without a reference. */
+static itd_result itd__squared_errors(itd__estimate *t, size_t m)
+{
+    size_t i, j, k, d = t->den->dim;
+    itd_result result;
+    itd_rng_normal_fill(&t->noise, m * d, t->eps);
+    for (i = 0; i < m; i++)
+        itd_channel(t->x + t->row[i] * d, t->eps + i * d, t->logsnr + i, 1, d, t->z + i * d);
+    result = t->den->predict(t->den->ctx, t->z, t->logsnr, m, t->eps_hat);
+    if (result != ITD_OK) return result;
+    t->evaluations += m;
+    for (i = 0; i < m; i++) {
+        const float *eps = t->eps + i * d, *eps_hat = t->eps_hat + i * d;
+        double sum = 0;
+        for (j = 0; j < d; j++) sum += ((double)eps[j] - eps_hat[j]) * ((double)eps[j] - eps_hat[j]);
+        if (!(sum <= DBL_MAX)) return ITD_ERROR_NUMERIC;
+        t->e[i] = sum, t->g[i] = 0, t->mse_g[i] = 0;
+        for (j = 0; t->y && j < d; j++) { /* in the eigenbasis the reference's denoiser is diagonal */
+            double lambda = t->reference->lambda[j], y = t->y[t->row[i] * d + j], along = 0, left;
+            double s = itd_sigmoid(t->logsnr[i]), r = itd_sigmoid(-t->logsnr[i]),
+                   gain = s * lambda / (s * lambda + r);
+            if (!t->reference->vectors) along = eps[j];
+            for (k = 0; t->reference->vectors && k < d; k++)
+                along += t->reference->vectors[j * d + k] * eps[k];
+            left = gain * along - sqrt(s * r) / (s * lambda + r) * y;
+            t->g[i] += left * left;
+            t->mse_g[i] += gain * gain + gain * (1 - gain) * y * y / lambda;
+        }
+    }
+    return ITD_OK;
+}
+
+/* The integrand for one draw, its weight taken by log SNR and by the density it was drawn from. */
+static double itd__integrand(const itd__estimate *t, size_t i)
+{
+    size_t b = itd__pilot_bin(&t->pilot, t->u[i]);
+    double w = itd_schedule_weight(&t->desc.schedule, t->logsnr[i]) / t->pilot.density[b];
+    if (!t->y) return w * (t->e[i] - (double)t->den->dim * itd_sigmoid(t->logsnr[i]));
+    return w * (t->e[i] - t->mse_g[i] - t->pilot.beta[b] * (t->g[i] - t->mse_g[i]));
+}
+
+/* beta = cov(e, g) / var(g) in each bin, with the known mean of g; then the density, in proportion to the
+   standard deviation of what is left, a fifth of it spread evenly so that no weight exceeds five. */
+static itd_result itd__pilot_run(itd__estimate *t, size_t count)
+{
+    itd__pilot *pilot = &t->pilot;
+    itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_PILOT, 0);
+    double *draws = itd__doubles(count, 4), mean_spread = 0, spread[ITD__PILOT_BINS];
+    double *e = draws, *g = draws + count, *m = draws + 2 * count, *u = draws + 3 * count;
+    size_t i, at, b, bins = itd__max(1, itd__min(ITD__PILOT_BINS, count / 32));
+    itd_result result = draws ? ITD_OK : ITD_ERROR_MEMORY;
+    for (at = 0; result == ITD_OK && at < count; at += t->batch) {
+        size_t rows = itd__min(t->batch, count - at);
+        for (i = 0; i < rows; i++) {
+            t->row[i] = (size_t)itd_rng_below(&rng, t->n);
+            u[at + i] = ((double)(at + i) + itd_rng_uniform(&rng)) / (double)count;
+            t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, u[at + i]);
+        }
+        result = itd__squared_errors(t, rows);
+        for (i = 0; result == ITD_OK && i < rows; i++)
+            e[at + i] = t->e[i], g[at + i] = t->g[i], m[at + i] = t->mse_g[i];
+    }
+    if (result == ITD_OK) pilot->bins = bins;
+    for (b = 0; result == ITD_OK && b < bins; b++) {
+        double sum = 0, mean = 0, square = 0, cov = 0, var = 0, members = 0;
+        for (i = 0; i < count; i++)
+            if (itd__pilot_bin(pilot, u[i]) == b) sum += e[i] - m[i], members++;
+        for (i = 0; i < count; i++)
+            if (itd__pilot_bin(pilot, u[i]) == b) {
+                cov += (e[i] - m[i] - sum / members) * (g[i] - m[i]);
+                var += (g[i] - m[i]) * (g[i] - m[i]);
+            }
+        pilot->beta[b] = t->desc.control == ITD_CONTROL_FITTED && var > 0 ? cov / var : 1;
+        for (i = 0; i < count; i++)
+            if (itd__pilot_bin(pilot, u[i]) == b) {
+                double f = e[i] - m[i] - pilot->beta[b] * (g[i] - m[i]);
+                f *= itd_schedule_weight(&t->desc.schedule, itd_schedule_quantile(&t->desc.schedule, u[i]));
+                mean += f / members, square += f * f / members;
+            }
+        spread[b] = sqrt(fmax(square - mean * mean, 0));
+        mean_spread += spread[b] / (double)bins;
+    }
+    for (b = 0; result == ITD_OK && b < bins; b++)
+        pilot->density[b] = t->desc.allocate && mean_spread > 0 ? 0.2 + 0.8 * spread[b] / mean_spread : 1;
+    if (result == ITD_OK) itd__pilot_integrate(pilot);
+    ITD_FREE(draws);
+    return result;
+}
+
+/* One replicate: `per_point` draws for each point. Stratified, point i draws from the quantiles (k + o_i) /
+   per_point with offsets o_i themselves stratified over the points: even for each point and for all of them
+   together. */
+static itd_result itd__replicate(itd__estimate *t, size_t replicate, size_t per_point)
+{
+    itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_LOGSNR, replicate);
+    double *mean = t->point;
+    size_t i, at, total = t->n * per_point;
+    memset(mean, 0, t->n * sizeof *mean);
+    for (i = 0; i < t->n; i++) t->order[i] = i;
+    for (at = 0; at < total; at += t->batch) {
+        size_t rows = itd__min(t->batch, total - at);
+        itd_result result;
+        for (i = 0; i < rows; i++) {
+            size_t draw = (at + i) / t->n, point = (at + i) % t->n;
+            double v = itd_rng_uniform(&rng);
+            if (t->desc.stratified) {
+                if (point == 0) itd_rng_shuffle(&rng, t->n, t->order);
+                v = ((double)draw + ((double)t->order[point] + v) / (double)t->n) / (double)per_point;
+            }
+            t->row[i] = point;
+            t->u[i] = itd__pilot_draw(&t->pilot, v);
+            t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, t->u[i]);
+        }
+        result = itd__squared_errors(t, rows);
+        if (result != ITD_OK) return result;
+        for (i = 0; i < rows; i++) mean[t->row[i]] += itd__integrand(t, i) / (double)per_point;
+    }
+    return ITD_OK;
+}
+
+/* -log of the reference density for point i, in the denoiser's coordinates. */
+static double itd__reference_nll(const itd__estimate *t, size_t i)
+{
+    size_t j, d = t->den->dim;
+    double nll = 0.5 * (double)d * ITD__LOG_2PI_E;
+    for (j = 0; t->y && j < d; j++) {
+        double y = t->y[i * d + j], lambda = t->reference->lambda[j];
+        nll += 0.5 * (log(lambda) + y * y / lambda - 1);
+    }
+    return nll;
+}
+
+static double itd__standard_error(double sum, double square, double count)
+{
+    if (count < 2) return NAN;
+    return sqrt(fmax(square - sum * sum / count, 0) / (count - 1) / count);
+}
+
+/* All draws, then the averages. */
+static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, double *nll_x, double *std_error_x)
+{
+    size_t n = t->n, i, r, draws = t->desc.draws, replicates = itd__min(draws, ITD__REPLICATES);
+    double *sum = t->point + n, *square = t->point + 2 * n, log_scale = 0;
+    double total = 0, total_square = 0, over_points = 0, over_points_square = 0, first = 0;
+    size_t total_draws, pilot_draws = 0;
+    if (!itd__multiply(n, draws, &total_draws)) return ITD_ERROR_MEMORY;
+    if (draws >= ITD__REPLICATES && (t->desc.allocate || t->desc.control == ITD_CONTROL_FITTED))
+        pilot_draws = itd__min(total_draws / 8, ITD__PILOT_MOST);
+    if (pilot_draws >= 32) { /* its cost comes off the draws asked for */
+        itd_result result = itd__pilot_run(t, pilot_draws);
+        if (result != ITD_OK) return result;
+        draws = itd__max(replicates, (total_draws - pilot_draws) / n);
+    }
+    t->noise = itd__rng_for(t->desc.seed, ITD__FOR_NOISE, 0);
+    for (r = 0; r < replicates; r++) {
+        size_t per_point = draws / replicates;
+        double mean = 0;
+        itd_result result = itd__replicate(t, r, per_point);
+        if (result != ITD_OK) return result;
+        for (i = 0; i < n; i++) {
+            mean += t->point[i] / (double)n;
+            sum[i] += t->point[i];
+            square[i] += t->point[i] * t->point[i];
+        }
+        total += mean;
+        total_square += mean * mean;
+    }
+    for (i = 0; t->den->scale && i < t->den->dim; i++) log_scale += log(t->den->scale[i]);
+    for (i = 0; i < n; i++) {
+        double nll = itd__reference_nll(t, i) + 0.5 * sum[i] / (double)replicates + log_scale;
+        if (i == 0) first = nll; /* squares are taken about the first value, lest they cancel */
+        over_points += nll - first;
+        over_points_square += (nll - first) * (nll - first);
+        if (nll_x) nll_x[i] = nll;
+        if (std_error_x) std_error_x[i] = 0.5 * itd__standard_error(sum[i], square[i], (double)replicates);
+    }
+    out->nll = first + over_points / (double)n;
+    out->std_error = 0.5 * itd__standard_error(total, total_square, (double)replicates);
+    out->std_error_data = itd__standard_error(over_points, over_points_square, (double)n);
+    out->evaluations = t->evaluations;
+    return ITD_OK;
+}
+
+ITD_DEF itd_nll_desc itd_nll_desc_default(void)
+{
+    itd_nll_desc desc = ITD__ZERO;
+    desc.schedule = itd_schedule_default();
+    desc.draws = 100;
+    desc.seed = 1;
+    desc.control = ITD_CONTROL_FITTED;
+    desc.stratified = desc.allocate = true;
+    desc.batch = 1024;
+    return desc;
+}
+
+/* x in the denoiser's coordinates. */
+static void itd__normalize(const itd_denoiser *den, const float *x, size_t n, float *out)
+{
+    size_t i, j, d = den->dim;
+    for (i = 0; i < n; i++)
+        for (j = 0; j < d; j++) {
+            double v = x[i * d + j];
+            if (den->mean) v -= den->mean[j];
+            if (den->scale) v /= den->scale[j];
+            out[i * d + j] = (float)v;
+        }
+}
+
+/* Batches hold whole blocks of four variates, so that their size does not change which noise a draw gets. */
+static size_t itd__batch_rows(size_t wanted) { return (itd__max(wanted, 1) + 3) / 4 * 4; }
+
+static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den, const float *x, size_t n,
+                                      bool with_reference)
+{
+    size_t i, j, d = den->dim, cells;
+    itd_result result;
+    t->den = den, t->n = n;
+    if (!itd__multiply(n, d, &cells)) return ITD_ERROR_MEMORY;
+    t->x = itd__floats(n, d);
+    t->point = itd__doubles(n, 3);
+    t->order = (size_t *)itd__alloc(n, 1, sizeof *t->order);
+    t->eps = itd__floats(t->batch, d);
+    t->z = itd__floats(t->batch, d);
+    t->eps_hat = itd__floats(t->batch, d);
+    t->logsnr = itd__floats(t->batch, 1);
+    t->u = itd__doubles(t->batch, 4);
+    t->row = (size_t *)itd__alloc(t->batch, 1, sizeof *t->row);
+    if (!t->x || !t->point || !t->order || !t->eps || !t->z || !t->eps_hat || !t->logsnr || !t->u || !t->row)
+        return ITD_ERROR_MEMORY;
+    t->e = t->u + t->batch, t->g = t->e + t->batch, t->mse_g = t->g + t->batch;
+    itd__normalize(den, x, n, t->x);
+    if (!itd__all_finite(t->x, cells)) return ITD_ERROR_DATA;
+    t->pilot.bins = 1, t->pilot.beta[0] = t->pilot.density[0] = 1;
+    itd__pilot_integrate(&t->pilot);
+    if (!with_reference) return ITD_OK;
+    t->reference = t->desc.reference;
+    if (!t->reference) {
+        bool full = d <= ITD__FULL_GAUSSIAN && n / 4 >= d;
+        result = full ? itd_gaussian_fit(t->x, n, d, &t->fitted) : ITD_ERROR_DATA;
+        if (result == ITD_ERROR_DATA)
+            result = itd__gaussian_fit_axes(t->x, full || n < 8 ? 0 : n, d, &t->fitted);
+        if (result != ITD_OK) return result;
+        t->reference = t->fitted;
+    }
+    if (t->reference->dim != d) return ITD_ERROR_ARGUMENT;
+    t->y = itd__doubles(n, d);
+    if (!t->y) return ITD_ERROR_MEMORY;
+    for (i = 0; i < n; i++)
+        for (j = 0; j < d; j++) t->y[i * d + j] = itd__gaussian_project(t->reference, j, t->x + i * d);
+    return ITD_OK;
+}
+
+static void itd__estimate_end(itd__estimate *t)
+{
+    ITD_FREE(t->x), ITD_FREE(t->y), ITD_FREE(t->point), ITD_FREE(t->order), ITD_FREE(t->eps), ITD_FREE(t->z);
+    ITD_FREE(t->eps_hat), ITD_FREE(t->logsnr), ITD_FREE(t->u), ITD_FREE(t->row);
+    itd_gaussian_free(t->fitted);
+}
+
+ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x, size_t n, const itd_nll_desc *desc,
+                           itd_nll_result *out, double *nll_x, double *std_error_x)
+{
+    itd__estimate t = ITD__ZERO;
+    itd_result result;
+    if (n == 0 || den->dim == 0 || desc->draws == 0 || !itd__schedule_valid(&desc->schedule))
+        return ITD_ERROR_ARGUMENT;
+    t.desc = *desc;
+    t.batch = itd__batch_rows(desc->batch);
+    t.noise = itd__rng_for(desc->seed, ITD__FOR_PILOT, 1);
+    result = itd__estimate_begin(&t, den, x, n, desc->control != ITD_CONTROL_NONE);
+    if (result == ITD_OK) result = itd__estimate_run(&t, out, nll_x, std_error_x);
+    itd__estimate_end(&t);
+    return result;
+}
+
+ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t n, const double *logsnr,
+                                 size_t m, uint64_t seed, double *mse, double *mse_error, double *mmse)
+{
+    itd__estimate t = ITD__ZERO;
+    itd_result result;
+    size_t i, k, at;
+    if (n == 0 || den->dim == 0) return ITD_ERROR_ARGUMENT;
+    t.batch = itd__batch_rows(1024);
+    result = itd__estimate_begin(&t, den, x, n, true);
+    for (k = 0; result == ITD_OK && k < m; k++) {
+        double sum = 0, square = 0;
+        t.noise = itd__rng_for(seed, ITD__FOR_NOISE, 0); /* the same eps at every log SNR: a smooth curve */
+        for (at = 0; result == ITD_OK && at < n; at += t.batch) {
+            size_t rows = itd__min(t.batch, n - at);
+            for (i = 0; i < rows; i++) t.row[i] = at + i, t.logsnr[i] = (float)logsnr[k];
+            result = itd__squared_errors(&t, rows);
+            for (i = 0; result == ITD_OK && i < rows; i++) sum += t.e[i], square += t.e[i] * t.e[i];
+        }
+        if (result != ITD_OK) break;
+        mse[k] = sum / (double)n;
+        if (mse_error) mse_error[k] = itd__standard_error(sum, square, (double)n);
+        if (mmse) mmse[k] = itd_gaussian_mmse(t.reference, logsnr[k]);
+    }
+    itd__estimate_end(&t);
+    return result;
+}
+
+/* >>network ------------------------------------------------------------------------------------------------
+
+   A network is a table of rows, each an operation that reads earlier rows. One function writes the table
+   and reads like the network's diagram; counting, allocating, forward, backward and the names in a file all
+   walk it. */
+
+typedef enum itd__kind { ITD__INPUT, ITD__EMBED, ITD__CONCAT, ITD__LINEAR, ITD__RELU, ITD__SILU } itd__kind;
+
+static const char *const itd__kind_name[] = {"input", "embed", "concat", "linear", "relu", "silu"};
+
+typedef struct itd__layer {
+    itd__kind kind;
+    size_t input[2];     /* rows read; the row itself where there is none */
+    size_t width;        /* floats per sample that come out */
+    size_t weight, bias; /* LINEAR: offsets into the parameter slabs */
+    double scale;        /* EMBED: the input is multiplied by it first */
+    size_t frequency;    /* EMBED: offset into the table of frequencies */
+    size_t offset;       /* floats per sample of all rows before it */
+    bool trains;         /* parameters here or upstream: backward has to pass */
+    char name[16];       /* of rows with parameters, in the checkpoint */
+} itd__layer;
+
+enum { ITD__MOST_LAYERS = 256, ITD__MOST_FREQUENCIES = 1 << 14, ITD__ROWS = 1024 };
+
+struct itd_net {
+    itd_mlp_desc desc;
+    size_t dim;
+    itd__layer *layer;
+    size_t layers;
+    float *frequency; /* of all embeddings, scaled */
+    size_t frequencies;
+    size_t parameters;
+    float *w, *g, *m, *v, *ema; /* slabs of `parameters` floats; all but w only when training needs them */
+    bool use_ema;               /* forward reads ema instead of w */
+    float *value, *gradient;    /* rows of the table, each (capacity,width) */
+    size_t capacity, gradient_capacity, width;
+};
+
+/* Appends a row and returns its index. */
+static size_t itd__add(itd_net *net, itd__kind kind, size_t a, size_t b, size_t width)
+{
+    size_t i = net->layers++;
+    itd__layer *row = &net->layer[i];
+    ITD_ASSERT(i < ITD__MOST_LAYERS);
+    row->kind = kind;
+    row->input[0] = kind == ITD__INPUT ? i : a;
+    row->input[1] = kind == ITD__CONCAT ? b : row->input[0];
+    row->width = width;
+    row->offset = net->width;
+    row->trains = net->layer[row->input[0]].trains || net->layer[row->input[1]].trains;
+    net->width += width;
+    return i;
+}
+
+static size_t itd__input(itd_net *net, size_t width) { return itd__add(net, ITD__INPUT, 0, 0, width); }
+
+static size_t itd__concat(itd_net *net, size_t a, size_t b)
+{
+    return itd__add(net, ITD__CONCAT, a, b, net->layer[a].width + net->layer[b].width);
+}
+
+static size_t itd__embed(itd_net *net, size_t x, size_t size, double scale)
+{
+    size_t i = itd__add(net, ITD__EMBED, x, x, net->layer[x].width * size), k, half = size / 2;
+    net->layer[i].scale = scale;
+    net->layer[i].frequency = net->frequencies;
+    for (k = 0; k < half; k++) {
+        double frequency = exp(-(double)k * log(10000.0) / (double)(half - 1));
+        net->frequency[net->frequencies++] = (float)(scale * frequency);
+    }
+    return i;
+}
+
+static size_t itd__linear(itd_net *net, size_t x, size_t width, size_t number)
+{
+    size_t i = itd__add(net, ITD__LINEAR, x, x, width), digits = 1, k;
+    itd__layer *row = &net->layer[i];
+    row->trains = true;
+    row->weight = net->parameters;
+    row->bias = row->weight + net->layer[x].width * width;
+    net->parameters = row->bias + width;
+    memcpy(row->name, "layers.", 7);
+    for (k = number; k >= 10; k /= 10) digits++;
+    for (k = 0; k < digits; k++, number /= 10) row->name[7 + digits - 1 - k] = (char)('0' + number % 10);
+    return i;
+}
+
+static size_t itd__activation(itd_net *net, size_t x, itd_activation kind)
+{
+    return itd__add(net, kind == ITD_RELU ? ITD__RELU : ITD__SILU, x, x, net->layer[x].width);
+}
+
+/* The MLP denoiser: sinusoids of every coordinate and of the log SNR, then linear layers. */
+static void itd__plan_mlp(itd_net *net, const itd_mlp_desc *desc)
+{
+    size_t z = itd__input(net, desc->dim), logsnr = itd__input(net, 1), h, k;
+    if (desc->embedding) {
+        z = itd__embed(net, z, desc->embedding, desc->coordinate_scale);
+        logsnr = itd__embed(net, logsnr, desc->embedding, desc->logsnr_scale);
+    }
+    h = itd__concat(net, z, logsnr);
+    for (k = 0; k + 1 < desc->layers; k++) {
+        h = itd__linear(net, h, desc->hidden, k);
+        h = itd__activation(net, h, desc->activation);
+    }
+    itd__linear(net, h, desc->dim, desc->layers - 1);
+}
+
+static bool itd__mlp_desc_valid(const itd_mlp_desc *d)
+{
+    const size_t most = (size_t)1 << 20;
+    return d->dim >= 1 && d->dim <= most && d->layers >= 1 && d->layers <= 100 && d->hidden >= 1 &&
+           d->hidden <= most && d->embedding <= 8192 && d->embedding % 2 == 0 && d->embedding != 2 &&
+           (d->embedding == 0 || d->dim <= most / d->embedding) && fabs(d->coordinate_scale) <= FLT_MAX &&
+           fabs(d->logsnr_scale) <= FLT_MAX && (d->activation == ITD_RELU || d->activation == ITD_SILU);
+}
+
+ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim)
+{
+    itd_mlp_desc desc = ITD__ZERO;
+    desc.dim = dim;
+    desc.layers = 3;
+    desc.hidden = desc.embedding = 128;
+    desc.coordinate_scale = 100;
+    desc.logsnr_scale = 50;
+    desc.activation = ITD_SILU;
+    desc.zero_output = true;
+    return desc;
+}
+
+/* Uniform in +-1/sqrt(fan_in), weights and biases alike; the last layer zero if the description says so. */
+static void itd__initialize(itd_net *net, uint64_t seed)
+{
+    itd_rng rng = itd__rng_for(seed, ITD__FOR_WEIGHTS, 0);
+    size_t i, k;
+    for (i = 0; i < net->layers; i++) {
+        const itd__layer *row = &net->layer[i];
+        size_t in = net->layer[row->input[0]].width, end = row->bias + row->width;
+        double bound = 1 / sqrt((double)in);
+        if (row->kind != ITD__LINEAR || (net->desc.zero_output && i + 1 == net->layers)) continue;
+        for (k = row->weight; k < end; k++) net->w[k] = (float)(bound * (2 * itd_rng_uniform(&rng) - 1));
+    }
+}
+
+/* The table alone: sizes known, no parameters allocated. */
+static itd_result itd__plan(itd_net *net, const itd_mlp_desc *desc)
+{
+    net->desc = *desc;
+    net->dim = desc->dim;
+    net->layer = (itd__layer *)itd__alloc(ITD__MOST_LAYERS, 1, sizeof *net->layer);
+    net->frequency = itd__floats(ITD__MOST_FREQUENCIES, 1);
+    if (!net->layer || !net->frequency) return ITD_ERROR_MEMORY;
+    itd__plan_mlp(net, desc);
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_net **out)
+{
+    itd_net *net;
+    if (!itd__mlp_desc_valid(desc)) return ITD_ERROR_ARGUMENT;
+    net = (itd_net *)itd__alloc(1, 1, sizeof *net);
+    if (!net) return ITD_ERROR_MEMORY;
+    if (itd__plan(net, desc) == ITD_OK) net->w = itd__floats(net->parameters, 1);
+    if (!net->w) {
+        itd_net_free(net);
+        return ITD_ERROR_MEMORY;
+    }
+    itd__initialize(net, seed);
+    *out = net;
+    return ITD_OK;
+}
+
+ITD_DEF void itd_net_free(itd_net *net)
+{
+    if (!net) return;
+    ITD_FREE(net->layer), ITD_FREE(net->frequency), ITD_FREE(net->value), ITD_FREE(net->gradient);
+    ITD_FREE(net->w), ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->ema);
+    ITD_FREE(net);
+}
+
+ITD_DEF size_t itd_net_parameters(const itd_net *net) { return net->parameters; }
+ITD_DEF float *itd_net_weights(itd_net *net) { return net->w; }
+ITD_DEF float *itd_net_gradients(itd_net *net) { return net->g; }
+
+/* Grows a buffer of rows; what it held is of no use afterwards. */
+static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, size_t width)
+{
+    float *grown;
+    if (rows <= *capacity) return ITD_OK;
+    grown = itd__floats(rows, width);
+    if (!grown) return ITD_ERROR_MEMORY;
+    ITD_FREE(*buffer);
+    *buffer = grown;
+    *capacity = rows;
+    return ITD_OK;
+}
+
+static float *itd__value(const itd_net *net, size_t row)
+{
+    return net->value + net->layer[row].offset * net->capacity;
+}
+
+static float *itd__gradient(const itd_net *net, size_t row)
+{
+    return net->gradient + net->layer[row].offset * net->gradient_capacity;
+}
+
+ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *logsnr, size_t n, float *out)
+{
+    const float *w = net->use_ema ? net->ema : net->w;
+    size_t i;
+    itd_result result = itd__reserve(&net->value, &net->capacity, n, net->width);
+    if (result != ITD_OK) return result;
+    for (i = 0; i < net->layers; i++) {
+        const itd__layer *row = &net->layer[i], *in = &net->layer[row->input[0]];
+        const float *x = itd__value(net, row->input[0]);
+        float *y = itd__value(net, i);
+        switch (row->kind) {
+        case ITD__INPUT: memcpy(y, i == 0 ? z : logsnr, n * row->width * sizeof *y); break;
+        case ITD__EMBED:
+            itd__embed_forward(x, net->frequency + row->frequency, n * in->width, row->width / in->width / 2,
+                               y);
+            break;
+        case ITD__CONCAT:
+            itd__concat_forward(x, itd__value(net, row->input[1]), n, in->width, row->width - in->width, y);
+            break;
+        case ITD__LINEAR:
+            itd__linear_forward(x, w + row->weight, w + row->bias, n, in->width, row->width, y);
+            break;
+        case ITD__RELU: itd__relu_forward(x, n * row->width, y); break;
+        case ITD__SILU: itd__silu_forward(x, n * row->width, y); break;
+        }
+    }
+    memcpy(out, itd__value(net, net->layers - 1), n * net->dim * sizeof *out);
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_net_backward(itd_net *net, const float *dout, size_t n, float *dz)
+{
+    const float *w = net->use_ema ? net->ema : net->w;
+    size_t i;
+    itd_result result;
+    ITD_ASSERT(n <= net->capacity);
+    if (!net->g) net->g = itd__floats(net->parameters, 1);
+    if (!net->g) return ITD_ERROR_MEMORY;
+    result = itd__reserve(&net->gradient, &net->gradient_capacity, n, net->width);
+    if (result != ITD_OK) return result;
+    for (i = 0; i < net->layers; i++)
+        memset(itd__gradient(net, i), 0, n * net->layer[i].width * sizeof(float));
+    memcpy(itd__gradient(net, net->layers - 1), dout, n * net->dim * sizeof *dout);
+    for (i = net->layers; i-- > 0;) {
+        const itd__layer *row = &net->layer[i], *in = &net->layer[row->input[0]];
+        const float *x = itd__value(net, row->input[0]), *y = itd__value(net, i), *dy = itd__gradient(net, i);
+        float *dx = itd__gradient(net, row->input[0]);
+        if (!row->trains && !dz) continue;
+        switch (row->kind) {
+        case ITD__INPUT:
+            if (i == 0 && dz) memcpy(dz, dy, n * net->dim * sizeof *dz);
+            break;
+        case ITD__EMBED:
+            itd__embed_backward(dy, y, net->frequency + row->frequency, n * in->width,
+                                row->width / in->width / 2, dx);
+            break;
+        case ITD__CONCAT:
+            itd__concat_backward(dy, n, in->width, row->width - in->width, dx,
+                                 itd__gradient(net, row->input[1]));
+            break;
+        case ITD__LINEAR:
+            itd__linear_backward(dy, x, w + row->weight, n, in->width, row->width,
+                                 in->trains || dz ? dx : NULL, net->g + row->weight, net->g + row->bias);
+            break;
+        case ITD__RELU: itd__relu_backward(dy, x, n * row->width, dx); break;
+        case ITD__SILU: itd__silu_backward(dy, x, n * row->width, dx); break;
+        }
+    }
+    return ITD_OK;
+}
+
+/* Appends to a text of `size` bytes, cutting what does not fit. */
+static void itd__append(char *text, size_t size, const char *more)
+{
+    size_t used = strlen(text);
+    while (*more && used + 1 < size) text[used++] = *more++;
+    text[used] = 0;
+}
+
+static void itd__append_number(char *text, size_t size, size_t number)
+{
+    char digits[24], *p = digits + sizeof digits - 1;
+    *p = 0;
+    do *--p = (char)('0' + number % 10);
+    while (number /= 10);
+    itd__append(text, size, p);
+}
+
+ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, size_t size)
+{
+    const itd__layer *row;
+    if (k >= net->layers || size == 0) return NULL;
+    row = &net->layer[k];
+    text[0] = 0;
+    itd__append(text, size, itd__kind_name[row->kind]);
+    itd__append(text, size, row->kind == ITD__INPUT ? "  " : "  ");
+    if (row->kind != ITD__INPUT) itd__append_number(text, size, net->layer[row->input[0]].width);
+    if (row->kind == ITD__CONCAT) itd__append(text, size, " + ");
+    if (row->kind == ITD__CONCAT) itd__append_number(text, size, net->layer[row->input[1]].width);
+    if (row->kind != ITD__INPUT) itd__append(text, size, " -> ");
+    itd__append_number(text, size, row->width);
+    if (row->kind == ITD__LINEAR) {
+        itd__append(text, size, "  ");
+        itd__append(text, size, row->name);
+        itd__append(text, size, ", ");
+        itd__append_number(text, size, row->bias + row->width - row->weight);
+        itd__append(text, size, " parameters");
+    }
+    return text;
+}
+
+/* >>model ----------------------------------------------------------------------------------------------- */
+
+ITD_DEF itd_model_desc itd_model_desc_default(size_t dim)
+{
+    itd_model_desc desc = ITD__ZERO;
+    desc.mlp = itd_mlp_desc_default(dim);
+    desc.parameterization = ITD_GAUSSIAN;
+    desc.variance = 1;
+    desc.schedule = itd_schedule_default();
+    desc.normalize = true;
+    return desc;
+}
+
+ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out)
+{
+    itd_model *model;
+    itd_result result;
+    size_t j;
+    if (!(desc->variance > 0 && desc->variance <= FLT_MAX) || !itd__schedule_valid(&desc->schedule) ||
+        (desc->parameterization != ITD_PLAIN && desc->parameterization != ITD_GAUSSIAN))
+        return ITD_ERROR_ARGUMENT;
+    model = (itd_model *)itd__alloc(1, 1, sizeof *model);
+    if (!model) return ITD_ERROR_MEMORY;
+    model->desc = *desc;
+    model->dim = desc->mlp.dim;
+    result = itd_mlp_create(&desc->mlp, seed, &model->net);
+    if (result == ITD_OK) {
+        model->mean = itd__doubles(model->dim, 1);
+        model->scale = itd__doubles(model->dim, 1);
+        if (!model->mean || !model->scale) result = ITD_ERROR_MEMORY;
+    }
+    if (result != ITD_OK) {
+        itd_model_free(model);
+        return result;
+    }
+    for (j = 0; j < model->dim; j++) model->scale[j] = 1;
+    *out = model;
+    return ITD_OK;
+}
+
+ITD_DEF void itd_model_free(itd_model *model)
+{
+    if (!model) return;
+    itd_net_free(model->net);
+    itd_gaussian_free(model->gaussian);
+    ITD_FREE(model->mean), ITD_FREE(model->scale), ITD_FREE(model->work);
+    ITD_FREE(model);
+}
+
+ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
+{
+    size_t i, j, d = model->dim, cells;
+    itd_denoiser affine = ITD__ZERO;
+    itd_gaussian *gaussian = NULL;
+    float *normalized;
+    double *mean, *scale;
+    itd_result result;
+    if (n < 2) return ITD_ERROR_ARGUMENT;
+    if (!itd__multiply(n, d, &cells)) return ITD_ERROR_MEMORY;
+    if (!itd__all_finite(x, cells)) return ITD_ERROR_DATA;
+    normalized = itd__floats(n, d);
+    mean = itd__doubles(d, 2);
+    if (!normalized || !mean) {
+        ITD_FREE(normalized), ITD_FREE(mean);
+        return ITD_ERROR_MEMORY;
+    }
+    scale = mean + d;
+    for (j = 0; j < d; j++) {
+        double sum = 0, square = 0;
+        for (i = 0; i < n; i++) sum += x[i * d + j] / (double)n;
+        for (i = 0; i < n; i++) square += (x[i * d + j] - sum) * (x[i * d + j] - sum) / (double)n;
+        mean[j] = model->desc.normalize ? sum : 0;
+        scale[j] = model->desc.normalize ? sqrt(square) : 1;
+        if (!(square > 1e-12 * sum * sum) || !(scale[j] > 0)) { /* constant, as far as floats can tell */
+            ITD_FREE(normalized), ITD_FREE(mean);
+            return ITD_ERROR_DATA;
+        }
+    }
+    affine.dim = d, affine.mean = mean, affine.scale = scale;
+    itd__normalize(&affine, x, n, normalized);
+    result = d <= ITD__FULL_GAUSSIAN ? itd_gaussian_fit(normalized, n, d, &gaussian)
+                                     : itd__gaussian_fit_axes(normalized, n, d, &gaussian);
+    if (result == ITD_OK) {
+        memcpy(model->mean, mean, d * sizeof *mean);
+        memcpy(model->scale, scale, d * sizeof *scale);
+        itd_gaussian_free(model->gaussian);
+        model->gaussian = gaussian;
+    }
+    ITD_FREE(normalized), ITD_FREE(mean);
+    return result;
+}
+
+/* The coefficients of the parameterization at one log SNR: the network sees shrink * z, and
+   eps_hat = skip * z + gain * F. */
+typedef struct itd__coefficients {
+    double shrink, skip, gain;
+} itd__coefficients;
+
+static itd__coefficients itd__parameterize(const itd_model_desc *desc, double logsnr)
+{
+    itd__coefficients c = {1, 0, 1};
+    if (desc->parameterization == ITD_GAUSSIAN) {
+        double s = itd_sigmoid(logsnr), r = itd_sigmoid(-logsnr), v = desc->variance, total = s * v + r;
+        c.shrink = 1 / sqrt(total);
+        c.skip = sqrt(r) / total;
+        c.gain = sqrt(s * v / total);
+    }
+    return c;
+}
+
+/* Forward on n rows of z; eps_hat comes out, shrunk is where the network's input is put together. */
+static itd_result itd__model_forward(itd_model *model, const float *z, const float *logsnr, size_t n,
+                                     float *shrunk, float *eps_hat)
+{
+    size_t i, j, d = model->dim;
+    itd_result result;
+    for (i = 0; i < n; i++) {
+        float shrink = (float)itd__parameterize(&model->desc, logsnr[i]).shrink;
+        for (j = 0; j < d; j++) shrunk[i * d + j] = shrink * z[i * d + j];
+    }
+    result = itd_net_forward(model->net, shrunk, logsnr, n, eps_hat);
+    if (result != ITD_OK) return result;
+    for (i = 0; i < n; i++) {
+        itd__coefficients c = itd__parameterize(&model->desc, logsnr[i]);
+        float skip = (float)c.skip, gain = (float)c.gain;
+        for (j = 0; j < d; j++) eps_hat[i * d + j] = skip * z[i * d + j] + gain * eps_hat[i * d + j];
+    }
+    return ITD_OK;
+}
+
+/* In slices, so that a call with very many rows does not need memory for all their activations. */
+static itd_result itd__model_predict(void *ctx, const float *z, const float *logsnr, size_t n, float *eps_hat)
+{
+    itd_model *model = (itd_model *)ctx;
+    size_t at, d = model->dim;
+    itd_result result = itd__reserve(&model->work, &model->work_rows, itd__min(n, ITD__ROWS), d);
+    if (result != ITD_OK) return result;
+    model->net->use_ema = model->net->ema != NULL;
+    for (at = 0; result == ITD_OK && at < n; at += ITD__ROWS)
+        result = itd__model_forward(model, z + at * d, logsnr + at, itd__min(n - at, ITD__ROWS), model->work,
+                                    eps_hat + at * d);
+    model->net->use_ema = false;
+    return result;
+}
+
+ITD_DEF itd_denoiser itd_model_denoiser(itd_model *model)
+{
+    itd_denoiser den;
+    den.ctx = model;
+    den.dim = model->dim;
+    den.predict = itd__model_predict;
+    den.mean = model->mean;
+    den.scale = model->scale;
+    return den;
+}
+
+ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model)
+{
+    itd_nll_desc desc = itd_nll_desc_default();
+    desc.schedule = model->desc.schedule;
+    desc.reference = model->gaussian;
+    return desc;
+}
+
+/* >>trainer --------------------------------------------------------------------------------------------- */
+
+ITD_DEF itd_trainer_desc itd_trainer_desc_default(void)
+{
+    itd_trainer_desc desc = ITD__ZERO;
+    desc.batch = 128;
+    desc.seed = 1;
+    desc.learning_rate = 1e-3;
+    desc.beta1 = 0.9, desc.beta2 = 0.999, desc.epsilon = 1e-8;
+    desc.ema = 0.999;
+    desc.stratified = true;
+    return desc;
+}
+
+static bool itd__trainer_desc_valid(const itd_trainer_desc *d)
+{
+    return d->batch >= 1 && d->learning_rate >= 0 && d->learning_rate <= FLT_MAX && d->final_fraction >= 0 &&
+           d->final_fraction <= 1 && d->beta1 >= 0 && d->beta1 < 1 && d->beta2 >= 0 && d->beta2 < 1 &&
+           d->epsilon > 0 && d->weight_decay >= 0 && d->weight_decay <= FLT_MAX && d->clip_norm >= 0 &&
+           d->clip_norm <= DBL_MAX && d->ema >= 0 && d->ema < 1;
+}
+
+/* Adds the slabs training needs to a network that has only weights. */
+static itd_result itd__training_slabs(itd_net *net, bool ema)
+{
+    if (!net->g) net->g = itd__floats(net->parameters, 1);
+    if (!net->m) net->m = itd__floats(net->parameters, 1);
+    if (!net->v) net->v = itd__floats(net->parameters, 1);
+    if (!net->g || !net->m || !net->v) return ITD_ERROR_MEMORY;
+    if (ema && !net->ema) {
+        net->ema = itd__floats(net->parameters, 1);
+        if (!net->ema) return ITD_ERROR_MEMORY;
+        memcpy(net->ema, net->w, net->parameters * sizeof *net->w);
+    }
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out)
+{
+    itd_trainer *trainer;
+    if (!itd__trainer_desc_valid(desc)) return ITD_ERROR_ARGUMENT;
+    trainer = (itd_trainer *)itd__alloc(1, 1, sizeof *trainer);
+    if (!trainer) return ITD_ERROR_MEMORY;
+    trainer->desc = *desc;
+    trainer->model = model;
+    if (itd__training_slabs(model->net, desc->ema > 0) != ITD_OK) {
+        itd_trainer_free(trainer);
+        return ITD_ERROR_MEMORY;
+    }
+    *out = trainer;
+    return ITD_OK;
+}
+
+/* Space for one batch, on the first step. */
+static itd_result itd__trainer_reserve(itd_trainer *t)
+{
+    size_t columns, n = t->desc.batch, d = t->model->dim;
+    if (t->work) return ITD_OK;
+    if (!itd__multiply(d, 6, &columns)) return ITD_ERROR_MEMORY;
+    t->index = (size_t *)itd__alloc(n, 1, sizeof *t->index);
+    if (t->index) t->work = itd__floats(n, columns + 2);
+    if (t->work) return ITD_OK;
+    ITD_FREE(t->index);
+    t->index = NULL;
+    return ITD_ERROR_MEMORY;
+}
+
+ITD_DEF void itd_trainer_free(itd_trainer *trainer)
+{
+    if (!trainer) return;
+    ITD_FREE(trainer->work), ITD_FREE(trainer->order), ITD_FREE(trainer->index);
+    ITD_FREE(trainer);
+}
+
+/* Linear rise over the warm-up, then constant or half a cosine. */
+static double itd__learning_rate(const itd_trainer_desc *d, uint64_t step)
+{
+    double lr = d->learning_rate, t;
+    if (step < d->warmup) return lr * (double)(step + 1) / (double)d->warmup;
+    if (d->steps <= d->warmup) return lr;
+    t = fmin(1, (double)(step - d->warmup) / (double)(d->steps - d->warmup));
+    return lr * (d->final_fraction + (1 - d->final_fraction) * 0.5 * (1 + cos(3.14159265358979323846 * t)));
+}
+
+/* Adam (Kingma & Ba 2015) with decoupled weight decay (Loshchilov & Hutter 2019) and the moving average of
+   the weights, in one pass over the slabs. The average starts fast, as (1 + t) / (10 + t), so that it
+   forgets the start. */
+static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, double lr,
+                      double gradient_factor)
+{
+    double t = (double)(step + 1), decay = fmin(d->ema, (1 + t) / (10 + t));
+    float b1 = (float)d->beta1, b2 = (float)d->beta2, keep = (float)decay, clip = (float)gradient_factor;
+    float rate = (float)(lr / (1 - pow(d->beta1, t))), correct = (float)(1 / (1 - pow(d->beta2, t)));
+    float shrink = (float)(1 - lr * d->weight_decay), tiny = (float)d->epsilon;
+    size_t i;
+    for (i = 0; i < net->parameters; i++) {
+        float g = net->g[i] * clip;
+        net->m[i] = b1 * net->m[i] + (1.0f - b1) * g;
+        net->v[i] = b2 * net->v[i] + (1.0f - b2) * g * g;
+        net->w[i] = shrink * net->w[i] - rate * net->m[i] / (sqrtf(correct * net->v[i]) + tiny);
+    }
+    for (i = 0; net->ema && i < net->parameters; i++)
+        net->ema[i] = keep * net->ema[i] + (1.0f - keep) * net->w[i];
+}
+
+ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
+{
+    itd_model *model = t->model;
+    itd_net *net = model->net;
+    size_t i, j, n = t->desc.batch, d = model->dim, k;
+    float *clean, *eps, *z, *shrunk, *eps_hat, *logsnr, *weight;
+    double sum = 0, square = 0, constant = 0.5 * (double)d * ITD__LOG_2PI_E, lr, norm;
+    itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_NOISE, t->step);
+    itd_rng alphas = itd__rng_for(t->desc.seed, ITD__FOR_LOGSNR, t->step);
+    itd_denoiser affine = itd_model_denoiser(model);
+    itd_result result = itd__trainer_reserve(t);
+    if (result != ITD_OK) return result;
+    clean = t->work + n * d, eps = clean + n * d, z = eps + n * d, shrunk = z + n * d,
+    eps_hat = shrunk + n * d;
+    logsnr = eps_hat + n * d, weight = logsnr + n;
+
+    itd__normalize(&affine, x, n, clean);
+    itd_rng_normal_fill(&noise, n * d, eps);
+    result = itd_schedule_sample(&model->desc.schedule, &alphas, t->desc.stratified, n, logsnr, weight);
+    if (result != ITD_OK) return result;
+    itd_channel(clean, eps, logsnr, n, d, z);
+    result = itd__model_forward(model, z, logsnr, n, shrunk, eps_hat);
+    if (result != ITD_OK) return result;
+
+    for (i = 0; i < n; i++) { /* loss = constant + 1/2 mean w (e - d s); dF overwrites eps_hat */
+        double factor = weight[i] * itd__parameterize(&model->desc, logsnr[i]).gain / (double)n, error = 0;
+        for (j = 0; j < d; j++) {
+            double difference = (double)eps_hat[i * d + j] - eps[i * d + j];
+            error += difference * difference;
+            eps_hat[i * d + j] = (float)(factor * difference);
+        }
+        sum += 0.5 * weight[i] * (error - (double)d * itd_sigmoid(logsnr[i])) / (double)n;
+    }
+    memset(net->g, 0, net->parameters * sizeof *net->g);
+    result = itd_net_backward(net, eps_hat, n, NULL);
+    if (result != ITD_OK) return result;
+    for (k = 0; k < net->parameters; k++) square += (double)net->g[k] * net->g[k];
+    norm = sqrt(square);
+    if (!(fabs(sum) <= DBL_MAX) || !(norm <= DBL_MAX)) return ITD_ERROR_NUMERIC;
+
+    lr = itd__learning_rate(&t->desc, t->step);
+    itd__adam(net, &t->desc, t->step, lr,
+              t->desc.clip_norm > 0 && norm > t->desc.clip_norm ? t->desc.clip_norm / norm : 1);
+    t->step++;
+    t->gradient_norm = norm;
+    t->learning_rate = lr;
+    for (j = 0; j < d; j++) constant += log(model->scale[j]);
+    if (loss) *loss = constant + sum;
+    return ITD_OK;
+}
+
+/* Steps that belong to the first `epochs` passes. Without drop_incomplete passes follow each other without
+   a seam. */
+ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_t epochs)
+{
+    if (desc->drop_incomplete) return epochs * (n / desc->batch);
+    return epochs * n / desc->batch;
+}
+
+/* Row `position` of the endless sequence of shuffled passes; a pass's order is a function of seed and its
+   number. */
+static itd_result itd__ordered(itd_trainer *t, size_t n, uint64_t epoch, size_t position, size_t *row)
+{
+    if (t->order_n != n) {
+        size_t *order = (size_t *)itd__alloc(n, 1, sizeof *order);
+        if (!order) return ITD_ERROR_MEMORY;
+        ITD_FREE(t->order);
+        t->order = order, t->order_n = n, t->order_epoch = UINT64_MAX;
+    }
+    if (t->order_epoch != epoch) {
+        itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_ORDER, epoch);
+        size_t i;
+        for (i = 0; i < n; i++) t->order[i] = i;
+        itd_rng_shuffle(&rng, n, t->order);
+        t->order_epoch = epoch;
+    }
+    *row = t->order[position];
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_train_indices(itd_trainer *t, size_t n, size_t *index)
+{
+    size_t i, batch = t->desc.batch;
+    uint64_t per_epoch;
+    if (n == 0 || (t->desc.drop_incomplete && n < batch)) return ITD_ERROR_ARGUMENT;
+    per_epoch = t->desc.drop_incomplete ? n / batch * batch : n;
+    for (i = 0; i < batch; i++) {
+        uint64_t at = t->step * batch + i;
+        itd_result result = itd__ordered(t, n, at / per_epoch, (size_t)(at % per_epoch), &index[i]);
+        if (result != ITD_OK) return result;
+    }
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_train_epoch(itd_trainer *t, const float *x, size_t n, double *loss)
+{
+    size_t i, batch = t->desc.batch, d = t->model->dim;
+    uint64_t epoch, end, first = t->step;
+    double sum = 0;
+    itd_result result;
+    if (n == 0 || (t->desc.drop_incomplete && n < batch)) return ITD_ERROR_ARGUMENT;
+    epoch = t->desc.drop_incomplete ? t->step / (n / batch) : t->step * batch / n;
+    do end = itd_train_steps(&t->desc, n, ++epoch);
+    while (end <= t->step);
+    result = itd__trainer_reserve(t);
+    while (result == ITD_OK && t->step < end) {
+        double step_loss = 0;
+        result = itd_train_indices(t, n, t->index);
+        for (i = 0; result == ITD_OK && i < batch; i++)
+            memcpy(t->work + i * d, x + t->index[i] * d, d * sizeof *x);
+        if (result == ITD_OK) result = itd_train_step(t, t->work, &step_loss);
+        sum += step_loss;
+    }
+    if (result == ITD_OK && loss) *loss = sum / (double)(end - first);
+    return result;
+}
+
+/* >>sampling -----------------------------------------------------------------------------------------------
+
+   From pure noise at the lowest log SNR, step by step to the highest, where x_hat is the sample. One step
+   from alpha to beta > alpha, with x_hat = (z - sqrt(s(-alpha)) eps_hat) / sqrt(s(alpha)):
+       deterministic (Song et al. 2021)   z' = sqrt(s(beta)) x_hat + sqrt(s(-beta)) eps_hat
+       ancestral (Ho et al. 2020)         z' ~ N( sqrt(s(beta)) [ (1-c) z / sqrt(s(alpha)) + c x_hat ],
+                                                 s(-beta) c ),   c = 1 - exp(alpha - beta) */
+
+ITD_DEF itd_sample_desc itd_sample_desc_default(void)
+{
+    itd_sample_desc desc = ITD__ZERO;
+    desc.schedule = itd_schedule_default();
+    desc.steps = 100;
+    desc.sampler = ITD_DETERMINISTIC;
+    desc.grid = ITD_GRID_UNIFORM;
+    desc.seed = 1;
+    desc.batch = 1024;
+    return desc;
+}
+
+static double itd__sampling_logsnr(const itd_sample_desc *desc, size_t step)
+{
+    const itd_schedule *s = &desc->schedule;
+    double u = desc->steps > 1 ? (double)step / (double)(desc->steps - 1) : 0;
+    if (desc->grid == ITD_GRID_QUANTILE) return itd_schedule_quantile(s, u);
+    return s->loc + s->scale * s->clip * (2 * u - 1);
+}
+
+/* z, n numbers, one step on; the last step leaves x_hat. */
+static void itd__sampling_step(const itd_sample_desc *desc, size_t step, const float *eps_hat,
+                               const float *noise, size_t n, float *z)
+{
+    double a = itd__sampling_logsnr(desc, step), root = sqrt(itd_sigmoid(a)), sigma = sqrt(itd_sigmoid(-a));
+    bool last = step + 1 == desc->steps;
+    double b = last ? a : itd__sampling_logsnr(desc, step + 1), c = -expm1(a - b);
+    double next_root = sqrt(itd_sigmoid(b)), next_sigma = sqrt(itd_sigmoid(-b));
+    size_t i;
+    for (i = 0; i < n; i++) {
+        double x_hat = (z[i] - sigma * eps_hat[i]) / root, next;
+        if (last)
+            next = x_hat;
+        else if (desc->sampler == ITD_DETERMINISTIC)
+            next = next_root * x_hat + next_sigma * eps_hat[i];
+        else
+            next = next_root * ((1 - c) * z[i] / root + c * x_hat) + next_sigma * sqrt(c) * noise[i];
+        z[i] = (float)next;
+    }
+}
+
+ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *desc, size_t n, float *out)
+{
+    size_t batch = itd__batch_rows(desc->batch), at, i, j, k, d = den->dim;
+    float *eps_hat, *noise, *logsnr;
+    itd_result result = ITD_ERROR_MEMORY;
+    if (desc->steps == 0 || d == 0 || !itd__schedule_valid(&desc->schedule)) return ITD_ERROR_ARGUMENT;
+    eps_hat = itd__floats(batch, d);
+    noise = itd__floats(batch, d);
+    logsnr = itd__floats(batch, 1);
+    if (eps_hat && noise && logsnr) result = ITD_OK;
+    for (at = 0; result == ITD_OK && at < n; at += batch) {
+        size_t rows = itd__min(batch, n - at);
+        float *z = out + at * d;
+        itd_rng start = itd__rng_for(desc->seed, ITD__FOR_SAMPLES, 0);
+        start.counter = at * d / 4; /* at is a multiple of four */
+        itd_rng_normal_fill(&start, rows * d, z);
+        for (k = 0; result == ITD_OK && k < desc->steps; k++) {
+            itd_rng fresh = itd__rng_for(desc->seed, ITD__FOR_SAMPLES, k + 1);
+            fresh.counter = at * d / 4;
+            if (desc->sampler == ITD_ANCESTRAL) itd_rng_normal_fill(&fresh, rows * d, noise);
+            for (i = 0; i < rows; i++) logsnr[i] = (float)itd__sampling_logsnr(desc, k);
+            result = den->predict(den->ctx, z, logsnr, rows, eps_hat);
+            if (result == ITD_OK && !itd__all_finite(eps_hat, rows * d)) result = ITD_ERROR_NUMERIC;
+            if (result == ITD_OK) itd__sampling_step(desc, k, eps_hat, noise, rows * d, z);
+        }
+        for (i = 0; result == ITD_OK && i < rows; i++)
+            for (j = 0; j < d; j++) {
+                double v = z[i * d + j];
+                if (den->scale) v *= den->scale[j];
+                if (den->mean) v += den->mean[j];
+                z[i * d + j] = (float)v;
+            }
+    }
+    ITD_FREE(eps_hat), ITD_FREE(noise), ITD_FREE(logsnr);
+    return result;
+}
+
+/* >>checkpoint ---------------------------------------------------------------------------------------------
+
+   safetensors: an eight-byte little-endian length N, N bytes of JSON, then raw little-endian data. The JSON
+   maps each tensor's name to its dtype, shape and [begin, end) in the data, and "__metadata__" to strings.
+
+   Ours: "layers.K.weight" (out,in) and "layers.K.bias" are what the denoiser uses (the moving average where
+   there is one); "raw.", "adam_m." and "adam_v." before these names are the state of training. "norm.*" and
+   "gaussian.*" are F64. The metadata hold the format, its version, a CRC-32C of the data and every field of
+   the descriptions. */
+
+#ifndef ITDIFF_NO_STDIO
+
+#include <locale.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#ifndef ITD_FSYNC
+#define ITD_FSYNC(file) ((void)(file), 0)
+#endif
+
+/* Writes the one line of explanation and passes the code on. */
+static itd_result itd__fail(itd_error *error, itd_result result, const char *format, ...)
+{
+    if (error) {
+        va_list arguments;
+        va_start(arguments, format);
+        vsnprintf(error->text, sizeof error->text, format, arguments);
+        va_end(arguments);
+    }
+    return result;
+}
+
+static uint32_t itd__crc32c(uint32_t crc, const unsigned char *bytes, size_t n)
+{
+    size_t i;
+    int bit;
+    for (i = 0; i < n; i++) {
+        crc ^= bytes[i];
+        for (bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (0x82F63B78u & (0u - (crc & 1)));
+    }
+    return crc;
+}
+
+/* ---- what a checkpoint says: every field of the descriptions, written and read by the same table ---- */
+
+typedef struct itd__state {
+    itd_model_desc model;
+    itd_trainer_desc trainer;
+    uint64_t step;
+    bool has_trainer, has_gaussian;
+} itd__state;
+
+typedef enum itd__type { ITD__T_SIZE, ITD__T_U64, ITD__T_DOUBLE, ITD__T_BOOL, ITD__T_ENUM } itd__type;
+
+typedef struct itd__field {
+    const char *name;
+    itd__type type;
+    size_t offset;
+    bool of_trainer;
+} itd__field;
+
+#define ITD__MODEL(type, field)                                                                              \
+    {                                                                                                        \
+#field, type, offsetof(itd__state, model.field), false                                               \
+    }
+#define ITD__TRAINER(type, field)                                                                            \
+    {                                                                                                        \
+        "trainer." #field, type, offsetof(itd__state, trainer.field), true                                   \
+    }
+static const itd__field itd__fields[] = {ITD__MODEL(ITD__T_SIZE, mlp.dim),
+                                         ITD__MODEL(ITD__T_SIZE, mlp.layers),
+                                         ITD__MODEL(ITD__T_SIZE, mlp.hidden),
+                                         ITD__MODEL(ITD__T_SIZE, mlp.embedding),
+                                         ITD__MODEL(ITD__T_DOUBLE, mlp.coordinate_scale),
+                                         ITD__MODEL(ITD__T_DOUBLE, mlp.logsnr_scale),
+                                         ITD__MODEL(ITD__T_ENUM, mlp.activation),
+                                         ITD__MODEL(ITD__T_BOOL, mlp.zero_output),
+                                         ITD__MODEL(ITD__T_ENUM, parameterization),
+                                         ITD__MODEL(ITD__T_DOUBLE, variance),
+                                         ITD__MODEL(ITD__T_DOUBLE, schedule.loc),
+                                         ITD__MODEL(ITD__T_DOUBLE, schedule.scale),
+                                         ITD__MODEL(ITD__T_DOUBLE, schedule.clip),
+                                         ITD__MODEL(ITD__T_BOOL, normalize),
+                                         {"gaussian", ITD__T_BOOL, offsetof(itd__state, has_gaussian), false},
+                                         {"trainer", ITD__T_BOOL, offsetof(itd__state, has_trainer), false},
+                                         ITD__TRAINER(ITD__T_SIZE, batch),
+                                         ITD__TRAINER(ITD__T_U64, seed),
+                                         ITD__TRAINER(ITD__T_DOUBLE, learning_rate),
+                                         ITD__TRAINER(ITD__T_U64, warmup),
+                                         ITD__TRAINER(ITD__T_U64, steps),
+                                         ITD__TRAINER(ITD__T_DOUBLE, final_fraction),
+                                         ITD__TRAINER(ITD__T_DOUBLE, beta1),
+                                         ITD__TRAINER(ITD__T_DOUBLE, beta2),
+                                         ITD__TRAINER(ITD__T_DOUBLE, epsilon),
+                                         ITD__TRAINER(ITD__T_DOUBLE, weight_decay),
+                                         ITD__TRAINER(ITD__T_DOUBLE, clip_norm),
+                                         ITD__TRAINER(ITD__T_DOUBLE, ema),
+                                         ITD__TRAINER(ITD__T_BOOL, stratified),
+                                         ITD__TRAINER(ITD__T_BOOL, drop_incomplete),
+                                         {"trainer.step", ITD__T_U64, offsetof(itd__state, step), true}};
+#undef ITD__MODEL
+#undef ITD__TRAINER
+
+enum { ITD__FIELDS = sizeof itd__fields / sizeof *itd__fields };
+
+/* 17 digits bring a double back exactly; the decimal point is '.' whatever the program's locale says. */
+static void itd__print_field(const itd__state *state, const itd__field *field, char *text, size_t size)
+{
+    const char *at = (const char *)state + field->offset;
+    char *comma;
+    switch (field->type) {
+    case ITD__T_SIZE: snprintf(text, size, "%llu", (unsigned long long)*(const size_t *)at); break;
+    case ITD__T_U64: snprintf(text, size, "%llu", (unsigned long long)*(const uint64_t *)at); break;
+    case ITD__T_BOOL: snprintf(text, size, "%d", *(const bool *)at ? 1 : 0); break;
+    case ITD__T_ENUM: snprintf(text, size, "%d", (int)*(const itd_activation *)at); break;
+    case ITD__T_DOUBLE:
+        snprintf(text, size, "%.17g", *(const double *)at);
+        comma = strchr(text, *localeconv()->decimal_point);
+        if (comma) *comma = '.';
+        break;
+    }
+}
+
+static bool itd__parse_u64(const char *text, uint64_t most, uint64_t *out)
+{
+    uint64_t value = 0;
+    if (!*text) return false;
+    for (; *text; text++) {
+        uint64_t digit = (uint64_t)(unsigned char)*text - '0';
+        if (digit > 9 || value > (most - digit) / 10) return false;
+        value = value * 10 + digit;
+    }
+    *out = value;
+    return true;
+}
+
+static bool itd__parse_double(const char *text, double *out)
+{
+    char copy[64], *point, *end;
+    size_t n = strlen(text);
+    if (n == 0 || n >= sizeof copy || strspn(text, "0123456789+-.eE") != n) return false;
+    memcpy(copy, text, n + 1);
+    point = strchr(copy, '.');
+    if (point) *point = *localeconv()->decimal_point;
+    *out = strtod(copy, &end);
+    return *end == 0 && fabs(*out) <= DBL_MAX;
+}
+
+/* Enumerations here have two values, 0 and 1. */
+static bool itd__parse_field(const char *text, const itd__field *field, itd__state *state)
+{
+    char *at = (char *)state + field->offset;
+    uint64_t n = 0;
+    if (field->type == ITD__T_DOUBLE) return itd__parse_double(text, (double *)(void *)at);
+    if (!itd__parse_u64(text, field->type == ITD__T_SIZE ? SIZE_MAX : UINT64_MAX, &n)) return false;
+    switch (field->type) {
+    case ITD__T_SIZE: *(size_t *)(void *)at = (size_t)n; return true;
+    case ITD__T_U64: *(uint64_t *)(void *)at = n; return true;
+    case ITD__T_BOOL: *(bool *)at = n == 1; return n <= 1;
+    default: *(int *)(void *)at = (int)n; return n <= 1;
+    }
+}
+
+/* ---- the tensors of a checkpoint ---- */
+
+typedef struct itd__tensor {
+    char name[64];
+    size_t shape[2], rank;
+    float *f32; /* one of the two */
+    double *f64;
+    bool transposed; /* stored here as (shape[1],shape[0]) */
+    uint64_t begin;  /* in the data section */
+} itd__tensor;
+
+typedef struct itd__tensors {
+    itd__tensor *list;
+    size_t count, room;
+} itd__tensors;
+
+static size_t itd__tensor_count(const itd__tensor *t)
+{
+    return t->shape[0] * (t->rank == 2 ? t->shape[1] : 1);
+}
+static size_t itd__tensor_width(const itd__tensor *t) { return t->f64 ? 8 : 4; }
+
+static void itd__tensor_add(itd__tensors *all, const char *prefix, const char *name, const char *suffix,
+                            size_t rows, size_t columns, float *f32, double *f64)
+{
+    itd__tensor *t = &all->list[all->count++];
+    ITD_ASSERT(all->count <= all->room);
+    memset(t, 0, sizeof *t);
+    snprintf(t->name, sizeof t->name, "%s%s%s", prefix, name, suffix);
+    t->shape[0] = rows, t->shape[1] = columns;
+    t->rank = columns ? 2 : 1;
+    t->f32 = f32, t->f64 = f64;
+}
+
+static int itd__tensor_order(const void *a, const void *b)
+{
+    const itd__tensor *x = (const itd__tensor *)a, *y = (const itd__tensor *)b;
+    if (!x->f64 != !y->f64) return x->f64 ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+/* Every tensor that belongs to model and trainer, in the order of the file, with its place there. */
+static itd_result itd__list_tensors(const itd_model *model, bool training, itd__tensors *all)
+{
+    const itd_net *net = model->net;
+    const char *const prefix[] = {"", "raw.", "adam_m.", "adam_v."};
+    float *slab[4];
+    size_t i, k, d = model->dim;
+    uint64_t begin = 0;
+    slab[0] = net->ema ? net->ema : net->w;
+    slab[1] = net->ema && training ? net->w : NULL;
+    slab[2] = training ? net->m : NULL;
+    slab[3] = training ? net->v : NULL;
+    all->count = 0;
+    all->room = 8 * net->layers + 5;
+    all->list = (itd__tensor *)itd__alloc(all->room, 1, sizeof *all->list);
+    if (!all->list) return ITD_ERROR_MEMORY;
+    itd__tensor_add(all, "norm.", "mean", "", d, 0, NULL, model->mean);
+    itd__tensor_add(all, "norm.", "scale", "", d, 0, NULL, model->scale);
+    if (model->gaussian) {
+        itd__tensor_add(all, "gaussian.", "mean", "", d, 0, NULL, model->gaussian->mean);
+        itd__tensor_add(all, "gaussian.", "lambda", "", d, 0, NULL, model->gaussian->lambda);
+        if (model->gaussian->vectors)
+            itd__tensor_add(all, "gaussian.", "vectors", "", d, d, NULL, model->gaussian->vectors);
+    }
+    for (k = 0; k < 4; k++)
+        for (i = 0; slab[k] && i < net->layers; i++) {
+            const itd__layer *row = &net->layer[i];
+            size_t in = net->layer[row->input[0]].width;
+            if (row->kind != ITD__LINEAR) continue;
+            itd__tensor_add(all, prefix[k], row->name, ".weight", row->width, in, slab[k] + row->weight,
+                            NULL);
+            all->list[all->count - 1].transposed = true;
+            itd__tensor_add(all, prefix[k], row->name, ".bias", row->width, 0, slab[k] + row->bias, NULL);
+        }
+    qsort(all->list, all->count, sizeof *all->list, itd__tensor_order);
+    for (i = 0; i < all->count; i++) {
+        all->list[i].begin = begin;
+        begin += (uint64_t)itd__tensor_count(&all->list[i]) * itd__tensor_width(&all->list[i]);
+    }
+    return ITD_OK;
+}
+
+/* Element k in the order of the file is this one in memory. */
+static size_t itd__element(const itd__tensor *t, size_t k)
+{
+    return t->transposed ? k % t->shape[1] * t->shape[0] + k / t->shape[1] : k;
+}
+
+static void itd__put(uint64_t bits, size_t width, unsigned char *bytes)
+{
+    size_t i;
+    for (i = 0; i < width; i++) bytes[i] = (unsigned char)(bits >> (8 * i));
+}
+
+static uint64_t itd__get(const unsigned char *bytes, size_t width)
+{
+    uint64_t bits = 0;
+    size_t i;
+    for (i = 0; i < width; i++) bits |= (uint64_t)bytes[i] << (8 * i);
+    return bits;
+}
+
+static void itd__pack_element(const itd__tensor *t, size_t k, unsigned char *bytes)
+{
+    uint64_t bits = 0;
+    uint32_t half;
+    if (t->f64)
+        memcpy(&bits, &t->f64[itd__element(t, k)], 8);
+    else
+        memcpy(&half, &t->f32[itd__element(t, k)], 4), bits = half;
+    itd__put(bits, itd__tensor_width(t), bytes);
+}
+
+static bool itd__unpack_element(itd__tensor *t, size_t k, const unsigned char *bytes)
+{
+    uint64_t bits = itd__get(bytes, itd__tensor_width(t));
+    uint32_t half = (uint32_t)bits;
+    if (t->f64)
+        memcpy(&t->f64[itd__element(t, k)], &bits, 8);
+    else
+        memcpy(&t->f32[itd__element(t, k)], &half, 4);
+    return t->f64 ? fabs(t->f64[itd__element(t, k)]) <= DBL_MAX : itd__finite(t->f32[itd__element(t, k)]);
+}
+
+/* Runs over the data section: into the checksum, and into the file if there is one. */
+static bool itd__write_data(const itd__tensors *all, FILE *file, uint32_t *crc)
+{
+    unsigned char buffer[4096];
+    size_t i, k, used = 0;
+    for (i = 0; i < all->count; i++) {
+        const itd__tensor *t = &all->list[i];
+        size_t width = itd__tensor_width(t), count = itd__tensor_count(t);
+        for (k = 0; k < count; k++) {
+            itd__pack_element(t, k, buffer + used);
+            used += width;
+            if (used + 8 <= sizeof buffer && (i + 1 < all->count || k + 1 < count)) continue;
+            *crc = itd__crc32c(*crc, buffer, used);
+            if (file && fwrite(buffer, 1, used, file) != used) return false;
+            used = 0;
+        }
+    }
+    return true;
+}
+
+/* A text that grows; `failed` sticks. */
+typedef struct itd__text {
+    char *at;
+    size_t length, room;
+    bool failed;
+} itd__text;
+
+static void itd__print(itd__text *text, const char *format, ...)
+{
+    char line[512];
+    va_list arguments;
+    size_t n;
+    va_start(arguments, format);
+    n = (size_t)vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    if (text->failed || n >= sizeof line) {
+        text->failed = true;
+        return;
+    }
+    if (text->length + n + 1 > text->room) {
+        size_t room = 2 * (text->length + n + 1);
+        char *grown = (char *)ITD_REALLOC(text->at, room);
+        text->failed = !grown;
+        if (!grown) return;
+        text->at = grown, text->room = room;
+    }
+    memcpy(text->at + text->length, line, n + 1);
+    text->length += n;
+}
+
+/* The JSON, padded with blanks so that the data start at a multiple of eight. */
+static void itd__print_header(const itd__state *state, const itd__tensors *all, uint32_t crc, itd__text *text)
+{
+    size_t i;
+    itd__print(text, "{\"__metadata__\":{\"format\":\"itdiff\",\"version\":\"1\",\"crc32c\":\"%lu\"",
+               (unsigned long)crc);
+    for (i = 0; i < ITD__FIELDS; i++) {
+        char value[64];
+        if (itd__fields[i].of_trainer && !state->has_trainer) continue;
+        itd__print_field(state, &itd__fields[i], value, sizeof value);
+        itd__print(text, ",\"%s\":\"%s\"", itd__fields[i].name, value);
+    }
+    itd__print(text, "}");
+    for (i = 0; i < all->count; i++) {
+        const itd__tensor *t = &all->list[i];
+        uint64_t end = t->begin + (uint64_t)itd__tensor_count(t) * itd__tensor_width(t);
+        itd__print(text, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%llu", t->name, t->f64 ? "F64" : "F32",
+                   (unsigned long long)t->shape[0]);
+        if (t->rank == 2) itd__print(text, ",%llu", (unsigned long long)t->shape[1]);
+        itd__print(text, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)t->begin,
+                   (unsigned long long)end);
+    }
+    itd__print(text, "}");
+    while (!text->failed && text->length % 8) itd__print(text, " ");
+}
+
+/* Writes under another name, makes sure of it, and only then gives the file its name. */
+static itd_result itd__write_file(const char *path, const itd__text *header, const itd__tensors *all,
+                                  itd_error *error)
+{
+    size_t n = strlen(path), size;
+    unsigned char length[8];
+    uint32_t crc = 0;
+    char *temporary;
+    FILE *file;
+    bool good;
+    if (!itd__multiply(n + 8, 1, &size) || !(temporary = (char *)ITD_MALLOC(size)))
+        return itd__fail(error, ITD_ERROR_MEMORY, "%s: out of memory", path);
+    snprintf(temporary, size, "%s.tmp", path);
+    file = fopen(temporary, "wb");
+    if (!file) {
+        itd_result result = itd__fail(error, ITD_ERROR_OPEN, "%s: cannot be created", temporary);
+        ITD_FREE(temporary);
+        return result;
+    }
+    itd__put(header->length, 8, length);
+    good = fwrite(length, 1, 8, file) == 8 && fwrite(header->at, 1, header->length, file) == header->length &&
+           itd__write_data(all, file, &crc) && fflush(file) == 0 && ITD_FSYNC(file) == 0;
+    good = fclose(file) == 0 && good;
+#ifdef _WIN32
+    if (good) remove(path); /* rename does not replace there */
+#endif
+    good = good && rename(temporary, path) == 0;
+    if (!good) remove(temporary);
+    ITD_FREE(temporary);
+    if (!good)
+        return itd__fail(error, ITD_ERROR_WRITE, "%s: writing failed; what was there before is kept", path);
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *trainer, const char *path,
+                            itd_error *error)
+{
+    itd__state state;
+    itd__tensors all = ITD__ZERO;
+    itd__text header = ITD__ZERO;
+    uint32_t crc = 0xFFFFFFFFu;
+    itd_result result;
+    memset(&state, 0, sizeof state);
+    state.model = model->desc;
+    state.has_gaussian = model->gaussian != NULL;
+    state.has_trainer = trainer != NULL;
+    if (trainer) state.trainer = trainer->desc, state.step = trainer->step;
+    result = itd__list_tensors(model, trainer != NULL, &all);
+    if (result == ITD_OK) {
+        itd__write_data(&all, NULL, &crc);
+        itd__print_header(&state, &all, ~crc, &header);
+        if (header.failed) result = ITD_ERROR_MEMORY;
+    }
+    result = result == ITD_OK ? itd__write_file(path, &header, &all, error)
+                              : itd__fail(error, result, "%s: out of memory", path);
+    ITD_FREE(all.list), ITD_FREE(header.at);
+    return result;
+}
+
+/* ---- reading: nothing in the file is believed before it is checked ---- */
+
+typedef struct itd__entry { /* a tensor as the file declares it */
+    const char *name, *dtype;
+    uint64_t shape[8], begin, end;
+    size_t rank;
+} itd__entry;
+
+typedef struct itd__pair {
+    const char *key, *value;
+} itd__pair;
+
+typedef struct itd__file {
+    FILE *file;
+    uint64_t size, data; /* bytes in all; where the data section starts */
+    char *json;          /* unescaped in place; names and values point into it */
+    itd__entry *entry;
+    size_t entries, entry_room;
+    itd__pair *pair;
+    size_t pairs, pair_room;
+    char *p, *end;         /* the parser's position */
+    const char *complaint; /* what is wrong, once something is */
+} itd__file;
+
+static bool itd__complain(itd__file *f, const char *what)
+{
+    if (!f->complaint) f->complaint = what;
+    return false;
+}
+
+static void itd__skip_blanks(itd__file *f)
+{
+    while (f->p < f->end && (*f->p == ' ' || *f->p == '\t' || *f->p == '\n' || *f->p == '\r')) f->p++;
+}
+
+/* The next character, past blanks, if it is this one. */
+static bool itd__accept(itd__file *f, char c)
+{
+    itd__skip_blanks(f);
+    if (f->p >= f->end || *f->p != c) return false;
+    f->p++;
+    return true;
+}
+
+static bool itd__expect(itd__file *f, char c, const char *complaint)
+{
+    return itd__accept(f, c) || itd__complain(f, complaint);
+}
+
+/* Length of the UTF-8 sequence at p, 0 if it is not one (RFC 3629: no overlong forms, no surrogates). */
+static size_t itd__utf8_length(const unsigned char *p, const unsigned char *end)
+{
+    size_t n = *p < 0x80                 ? 1
+               : *p >= 0xC2 && *p < 0xE0 ? 2
+               : *p >= 0xE0 && *p < 0xF0 ? 3
+               : *p >= 0xF0 && *p < 0xF5 ? 4
+                                         : 0,
+           i;
+    if (n == 0 || (size_t)(end - p) < n) return 0;
+    for (i = 1; i < n; i++)
+        if (p[i] < 0x80 || p[i] > 0xBF) return 0;
+    if ((*p == 0xE0 && p[1] < 0xA0) || (*p == 0xED && p[1] > 0x9F)) return 0;
+    if ((*p == 0xF0 && p[1] < 0x90) || (*p == 0xF4 && p[1] > 0x8F)) return 0;
+    return n;
+}
+
+static bool itd__hex4(const char *p, const char *end, uint32_t *out)
+{
+    int i;
+    *out = 0;
+    if (end - p < 4) return false;
+    for (i = 0; i < 4; i++) {
+        char c = p[i];
+        uint32_t digit = c >= '0' && c <= '9'   ? (uint32_t)(c - '0')
+                         : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a') + 10
+                         : c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A') + 10
+                                                : 16;
+        if (digit == 16) return false;
+        *out = *out << 4 | digit;
+    }
+    return true;
+}
+
+/* \uXXXX, with a surrogate pair where needed; NUL is refused, because names are C strings here. */
+static bool itd__unescape_unicode(itd__file *f, char **to)
+{
+    uint32_t code, low;
+    if (!itd__hex4(f->p, f->end, &code) || code == 0 || (code >= 0xDC00 && code < 0xE000))
+        return itd__complain(f, "bad \\u escape");
+    f->p += 4;
+    if (code >= 0xD800 && code < 0xDC00) {
+        if (f->end - f->p < 6 || f->p[0] != '\\' || f->p[1] != 'u' || !itd__hex4(f->p + 2, f->end, &low) ||
+            low < 0xDC00 || low > 0xDFFF)
+            return itd__complain(f, "bad \\u escape");
+        f->p += 6;
+        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+        *(*to)++ = (char)(0xF0 | code >> 18);
+        *(*to)++ = (char)(0x80 | (code >> 12 & 0x3F));
+        *(*to)++ = (char)(0x80 | (code >> 6 & 0x3F));
+    } else if (code >= 0x800) {
+        *(*to)++ = (char)(0xE0 | code >> 12);
+        *(*to)++ = (char)(0x80 | (code >> 6 & 0x3F));
+    } else if (code >= 0x80) {
+        *(*to)++ = (char)(0xC0 | code >> 6);
+    }
+    *(*to)++ = (char)(code < 0x80 ? code : 0x80 | (code & 0x3F));
+    return true;
+}
+
+/* A string, unescaped where it stands (it never grows) and ended by a NUL over its closing quote. */
+static bool itd__parse_string(itd__file *f, const char **out)
+{
+    static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
+    char *to;
+    if (!itd__expect(f, '"', "a string was expected")) return false;
+    *out = to = f->p;
+    while (f->p < f->end && *f->p != '"') {
+        size_t n = itd__utf8_length((const unsigned char *)f->p, (const unsigned char *)f->end);
+        if (n == 0 || (unsigned char)*f->p < 0x20) return itd__complain(f, "a string is not UTF-8");
+        if (*f->p != '\\') {
+            while (n--) *to++ = *f->p++;
+            continue;
+        }
+        if (++f->p >= f->end) break;
+        if (*f->p == 'u') {
+            f->p++;
+            if (!itd__unescape_unicode(f, &to)) return false;
+        } else {
+            const char *escape = strchr(from, *f->p);
+            if (!escape || !*f->p) return itd__complain(f, "unknown escape in a string");
+            *to++ = into[escape - from];
+            f->p++;
+        }
+    }
+    if (f->p >= f->end) return itd__complain(f, "a string does not end");
+    f->p++;
+    *to = 0;
+    return true;
+}
+
+static bool itd__parse_integer(itd__file *f, uint64_t *out)
+{
+    const char *start;
+    uint64_t value = 0;
+    itd__skip_blanks(f);
+    for (start = f->p; f->p < f->end && *f->p >= '0' && *f->p <= '9'; f->p++) {
+        uint64_t digit = (uint64_t)(*f->p - '0');
+        if (value > (UINT64_MAX - digit) / 10) return itd__complain(f, "an integer is too large");
+        value = value * 10 + digit;
+    }
+    if (f->p == start || (*start == '0' && f->p - start > 1))
+        return itd__complain(f, "an integer was expected");
+    *out = value;
+    return true;
+}
+
+static bool itd__parse_integers(itd__file *f, uint64_t *list, size_t most, size_t *count)
+{
+    *count = 0;
+    if (!itd__expect(f, '[', "a list was expected")) return false;
+    if (itd__accept(f, ']')) return true;
+    do {
+        if (*count == most) return itd__complain(f, "a list is too long");
+        if (!itd__parse_integer(f, &list[(*count)++])) return false;
+    } while (itd__accept(f, ','));
+    return itd__expect(f, ']', "a list does not end");
+}
+
+/* One more element in an array that doubles. */
+static bool itd__grow(itd__file *f, void **array, size_t count, size_t *room, size_t size)
+{
+    size_t wanted = *room ? *room * 2 : 16;
+    void *grown;
+    if (count < *room) return true;
+    grown = wanted > SIZE_MAX / 2 / size ? NULL : ITD_REALLOC(*array, wanted * size);
+    if (!grown) return itd__complain(f, "out of memory");
+    *array = grown;
+    *room = wanted;
+    return true;
+}
+
+static bool itd__parse_metadata(itd__file *f)
+{
+    if (!itd__expect(f, '{', "__metadata__ is not an object")) return false;
+    if (itd__accept(f, '}')) return true;
+    do {
+        void *pairs = f->pair;
+        if (!itd__grow(f, &pairs, f->pairs, &f->pair_room, sizeof *f->pair)) return false;
+        f->pair = (itd__pair *)pairs;
+        if (!itd__parse_string(f, &f->pair[f->pairs].key) || !itd__expect(f, ':', "':' was expected") ||
+            !itd__parse_string(f, &f->pair[f->pairs].value))
+            return false;
+        f->pairs++;
+    } while (itd__accept(f, ','));
+    return itd__expect(f, '}', "__metadata__ does not end");
+}
+
+/* {"dtype":..., "shape":[...], "data_offsets":[begin,end]}: each exactly once, in any order, nothing else. */
+static bool itd__parse_entry(itd__file *f, const char *name)
+{
+    itd__entry e;
+    unsigned seen = 0;
+    void *entries = f->entry;
+    memset(&e, 0, sizeof e);
+    e.name = name;
+    if (!itd__expect(f, '{', "a tensor is not an object")) return false;
+    do {
+        const char *key;
+        uint64_t offsets[2];
+        size_t n;
+        unsigned bit;
+        if (!itd__parse_string(f, &key) || !itd__expect(f, ':', "':' was expected")) return false;
+        bit = !strcmp(key, "dtype")          ? 1u
+              : !strcmp(key, "shape")        ? 2u
+              : !strcmp(key, "data_offsets") ? 4u
+                                             : 0u;
+        if (!bit || seen & bit) return itd__complain(f, "a tensor has an unknown or repeated key");
+        seen |= bit;
+        if (bit == 1 && !itd__parse_string(f, &e.dtype)) return false;
+        if (bit == 2 && !itd__parse_integers(f, e.shape, 8, &e.rank)) return false;
+        if (bit == 4) {
+            if (!itd__parse_integers(f, offsets, 2, &n)) return false;
+            if (n != 2) return itd__complain(f, "data_offsets are not two numbers");
+            e.begin = offsets[0], e.end = offsets[1];
+        }
+    } while (itd__accept(f, ','));
+    if (seen != 7) return itd__complain(f, "a tensor lacks dtype, shape or data_offsets");
+    if (!itd__expect(f, '}', "a tensor does not end")) return false;
+    if (!itd__grow(f, &entries, f->entries, &f->entry_room, sizeof e)) return false;
+    f->entry = (itd__entry *)entries;
+    f->entry[f->entries++] = e;
+    return true;
+}
+
+static int itd__entry_by_name(const void *a, const void *b)
+{
+    return strcmp(((const itd__entry *)a)->name, ((const itd__entry *)b)->name);
+}
+
+static int itd__entry_by_offset(const void *a, const void *b)
+{
+    const itd__entry *x = (const itd__entry *)a, *y = (const itd__entry *)b;
+    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
+    return x->end < y->end ? -1 : x->end > y->end;
+}
+
+static int itd__pair_by_key(const void *a, const void *b)
+{
+    return strcmp(((const itd__pair *)a)->key, ((const itd__pair *)b)->key);
+}
+
+static size_t itd__dtype_size(const char *dtype)
+{
+    static const char *const names[] = {"F64",  "I64", "U64", "F32", "I32", "U32", "F16",
+                                        "BF16", "I16", "U16", "I8",  "U8",  "BOOL"};
+    static const size_t sizes[] = {8, 8, 8, 4, 4, 4, 2, 2, 2, 2, 1, 1, 1};
+    size_t i;
+    for (i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (!strcmp(dtype, names[i])) return sizes[i];
+    return 0;
+}
+
+/* No holes, no overlaps, nothing behind the last tensor, and every extent what dtype and shape say. */
+static bool itd__check_layout(itd__file *f)
+{
+    uint64_t at = 0, data = f->size - f->data;
+    size_t i, k;
+    if (f->entries) qsort(f->entry, f->entries, sizeof *f->entry, itd__entry_by_name);
+    for (i = 1; i < f->entries; i++)
+        if (!strcmp(f->entry[i - 1].name, f->entry[i].name))
+            return itd__complain(f, "two tensors share a name");
+    if (f->pairs) qsort(f->pair, f->pairs, sizeof *f->pair, itd__pair_by_key);
+    for (i = 1; i < f->pairs; i++)
+        if (!strcmp(f->pair[i - 1].key, f->pair[i].key))
+            return itd__complain(f, "two metadata entries share a key");
+    if (f->entries) qsort(f->entry, f->entries, sizeof *f->entry, itd__entry_by_offset);
+    for (i = 0; i < f->entries; i++) {
+        const itd__entry *e = &f->entry[i];
+        uint64_t bytes = itd__dtype_size(e->dtype);
+        if (bytes == 0) return itd__complain(f, "a tensor has an unknown dtype");
+        if (e->begin != at || e->end < e->begin || e->end > data)
+            return itd__complain(f, "tensors do not follow each other without holes");
+        for (k = 0; k < e->rank; k++) {
+            if (e->shape[k] && bytes > UINT64_MAX / e->shape[k])
+                return itd__complain(f, "a shape is too large");
+            bytes *= e->shape[k];
+        }
+        if (bytes != e->end - e->begin)
+            return itd__complain(f, "a tensor's extent is not what its shape says");
+        at = e->end;
+    }
+    return at == data || itd__complain(f, "the data section is longer or shorter than its tensors");
+}
+
+static bool itd__parse_header(itd__file *f)
+{
+    bool metadata = false;
+    if (!itd__expect(f, '{', "the header is not an object")) return false;
+    if (!itd__accept(f, '}')) {
+        do {
+            const char *name;
+            if (!itd__parse_string(f, &name) || !itd__expect(f, ':', "':' was expected")) return false;
+            if (strcmp(name, "__metadata__")) {
+                if (!itd__parse_entry(f, name)) return false;
+            } else {
+                if (metadata) return itd__complain(f, "__metadata__ stands twice");
+                metadata = true;
+                if (!itd__parse_metadata(f)) return false;
+            }
+        } while (itd__accept(f, ','));
+        if (!itd__expect(f, '}', "the header does not end")) return false;
+    }
+    itd__skip_blanks(f);
+    if (f->p != f->end) return itd__complain(f, "something follows the header");
+    return itd__check_layout(f);
+}
+
+static void itd__close(itd__file *f)
+{
+    if (f->file) fclose(f->file);
+    ITD_FREE(f->json), ITD_FREE(f->entry), ITD_FREE(f->pair);
+}
+
+/* Opens any safetensors file and checks all of its structure. Call itd__close whatever the result. */
+static itd_result itd__open(const char *path, itd__file *f, itd_error *error)
+{
+    unsigned char length[8];
+    uint64_t n;
+    long size;
+    memset(f, 0, sizeof *f);
+    f->file = fopen(path, "rb");
+    if (!f->file) return itd__fail(error, ITD_ERROR_OPEN, "%s: cannot be opened", path);
+    if (fseek(f->file, 0, SEEK_END) != 0 || (size = ftell(f->file)) < 0 || fseek(f->file, 0, SEEK_SET) != 0)
+        return itd__fail(error, ITD_ERROR_READ, "%s: its size cannot be found out", path);
+    f->size = (uint64_t)size;
+    if (f->size < 8 || fread(length, 1, 8, f->file) != 8)
+        return itd__fail(error, ITD_ERROR_FORMAT, "%s: %lu bytes, too short for safetensors", path,
+                         (unsigned long)size);
+    n = itd__get(length, 8);
+    if (n > 100000000 || n > f->size - 8)
+        return itd__fail(error, ITD_ERROR_FORMAT,
+                         "%s: header of %llu bytes in a file of %llu (at most 100000000 allowed)", path,
+                         (unsigned long long)n, (unsigned long long)f->size);
+    f->data = 8 + n;
+    f->json = (char *)ITD_MALLOC((size_t)n + 1);
+    if (!f->json) return itd__fail(error, ITD_ERROR_MEMORY, "%s: out of memory", path);
+    if (fread(f->json, 1, (size_t)n, f->file) != n)
+        return itd__fail(error, ITD_ERROR_READ, "%s: reading failed", path);
+    f->p = f->json, f->end = f->json + n;
+    if (!itd__parse_header(f))
+        return itd__fail(error, ITD_ERROR_FORMAT, "%s: header, byte %lu: %s", path,
+                         (unsigned long)(f->p - f->json) + 8, f->complaint);
+    return ITD_OK;
+}
+
+static const char *itd__metadata(const itd__file *f, const char *key)
+{
+    size_t i;
+    for (i = 0; i < f->pairs; i++)
+        if (!strcmp(f->pair[i].key, key)) return f->pair[i].value;
+    return NULL;
+}
+
+static itd_result itd__verify_checksum(itd__file *f, const char *path, itd_error *error)
+{
+    const char *text = itd__metadata(f, "crc32c");
+    unsigned char buffer[4096];
+    uint32_t crc = 0xFFFFFFFFu;
+    uint64_t expected, left = f->size - f->data;
+    if (!text) return ITD_OK;
+    if (!itd__parse_u64(text, UINT32_MAX, &expected))
+        return itd__fail(error, ITD_ERROR_FORMAT, "%s: crc32c is not a 32-bit number: \"%.20s\"", path, text);
+    while (left) {
+        size_t n = left < sizeof buffer ? (size_t)left : sizeof buffer;
+        if (fread(buffer, 1, n, f->file) != n)
+            return itd__fail(error, ITD_ERROR_READ, "%s: reading failed", path);
+        crc = itd__crc32c(crc, buffer, n);
+        left -= n;
+    }
+    if (~crc != expected)
+        return itd__fail(error, ITD_ERROR_CHECKSUM, "%s: CRC-32C of the data is %lu, the file says %lu", path,
+                         (unsigned long)(uint32_t)~crc, (unsigned long)expected);
+    return ITD_OK;
+}
+
+/* Finds the tensor in the file, compares what it is with what it should be, and reads it. */
+static itd_result itd__read_tensor(itd__file *f, const char *path, itd__tensor *t, itd_error *error)
+{
+    unsigned char buffer[4096];
+    size_t i, k = 0, width = itd__tensor_width(t), count = itd__tensor_count(t);
+    const itd__entry *e = NULL;
+    for (i = 0; i < f->entries && !e; i++)
+        if (!strcmp(f->entry[i].name, t->name)) e = &f->entry[i];
+    if (!e) return itd__fail(error, ITD_ERROR_MISMATCH, "%s: tensor %s is missing", path, t->name);
+    if (strcmp(e->dtype, t->f64 ? "F64" : "F32"))
+        return itd__fail(error, ITD_ERROR_MISMATCH, "%s: tensor %s: dtype %s expected, %s found", path,
+                         t->name, t->f64 ? "F64" : "F32", e->dtype);
+    if (e->rank != t->rank || e->shape[0] != t->shape[0] || (t->rank == 2 && e->shape[1] != t->shape[1]))
+        return itd__fail(error, ITD_ERROR_MISMATCH,
+                         "%s: tensor %s does not have the shape its description asks for", path, t->name);
+    if (fseek(f->file, (long)(f->data + e->begin), SEEK_SET) != 0)
+        return itd__fail(error, ITD_ERROR_READ, "%s: reading failed", path);
+    while (k < count) {
+        size_t n = itd__min(sizeof buffer / width, count - k);
+        if (fread(buffer, width, n, f->file) != n)
+            return itd__fail(error, ITD_ERROR_READ, "%s: reading failed", path);
+        for (i = 0; i < n; i++, k++)
+            if (!itd__unpack_element(t, k, buffer + i * width))
+                return itd__fail(error, ITD_ERROR_MISMATCH, "%s: tensor %s holds a number that is not finite",
+                                 path, t->name);
+    }
+    return ITD_OK;
+}
+
+static itd_result itd__read_state(const itd__file *f, const char *path, itd__state *state, itd_error *error)
+{
+    const char *format = itd__metadata(f, "format"), *version = itd__metadata(f, "version");
+    size_t i;
+    memset(state, 0, sizeof *state);
+    if (!format || strcmp(format, "itdiff"))
+        return itd__fail(error, ITD_ERROR_MISMATCH,
+                         "%s: not a checkpoint of itdiff.h (metadata format is \"%.20s\")", path,
+                         format ? format : "");
+    if (!version || strcmp(version, "1"))
+        return itd__fail(error, ITD_ERROR_MISMATCH, "%s: version 1 expected, \"%.20s\" found", path,
+                         version ? version : "");
+    for (i = 0; i < ITD__FIELDS; i++) {
+        const char *text = itd__metadata(f, itd__fields[i].name);
+        if (itd__fields[i].of_trainer && !state->has_trainer) continue;
+        if (!text || !itd__parse_field(text, &itd__fields[i], state))
+            return itd__fail(error, ITD_ERROR_MISMATCH, "%s: metadata %s: a number expected, \"%.20s\" found",
+                             path, itd__fields[i].name, text ? text : "");
+    }
+    if (!itd__mlp_desc_valid(&state->model.mlp) ||
+        (state->has_trainer && !itd__trainer_desc_valid(&state->trainer)))
+        return itd__fail(error, ITD_ERROR_MISMATCH, "%s: its description is outside the documented ranges",
+                         path);
+    return ITD_OK;
+}
+
+/* A file cannot make us allocate for more numbers than it holds. */
+static bool itd__fits(const itd__state *state, uint64_t file_size)
+{
+    itd_net net;
+    bool fits;
+    memset(&net, 0, sizeof net);
+    fits = itd__plan(&net, &state->model.mlp) == ITD_OK && net.parameters <= file_size / sizeof(float) &&
+           net.dim <= file_size / sizeof(double);
+    ITD_FREE(net.layer), ITD_FREE(net.frequency);
+    return fits;
+}
+
+ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer **out_trainer,
+                            itd_error *error)
+{
+    itd__file f;
+    itd__state state;
+    itd__tensors all = ITD__ZERO;
+    itd_model *model = NULL;
+    itd_trainer *trainer = NULL;
+    size_t i;
+    itd_result result = itd__open(path, &f, error);
+    if (result == ITD_OK) result = itd__verify_checksum(&f, path, error);
+    if (result == ITD_OK) result = itd__read_state(&f, path, &state, error);
+    if (result == ITD_OK && out_trainer && !state.has_trainer)
+        result = itd__fail(error, ITD_ERROR_MISMATCH, "%s: holds no state of training", path);
+    if (result == ITD_OK && !itd__fits(&state, f.size))
+        result = itd__fail(error, ITD_ERROR_MISMATCH, "%s: too short for the network it describes", path);
+    if (result == ITD_OK) {
+        result = itd_model_create(&state.model, 0, &model);
+        if (result == ITD_OK && state.has_gaussian) {
+            model->gaussian = itd__gaussian_alloc(model->dim, model->dim > ITD__FULL_GAUSSIAN);
+            if (!model->gaussian) result = ITD_ERROR_MEMORY;
+        }
+        if (result == ITD_OK && state.has_trainer)
+            result = itd_trainer_create(model, &state.trainer, &trainer);
+        if (result == ITD_OK) result = itd__list_tensors(model, state.has_trainer, &all);
+        if (result != ITD_OK) itd__fail(error, result, "%s: %s", path, itd_result_string(result));
+    }
+    if (result == ITD_OK && f.entries != all.count)
+        result = itd__fail(error, ITD_ERROR_MISMATCH, "%s: %lu tensors expected, %lu found", path,
+                           (unsigned long)all.count, (unsigned long)f.entries);
+    for (i = 0; result == ITD_OK && i < all.count; i++)
+        result = itd__read_tensor(&f, path, &all.list[i], error);
+    for (i = 0; result == ITD_OK && i < model->dim; i++)
+        if (!(model->scale[i] > 0) || (model->gaussian && !(model->gaussian->lambda[i] > 0)))
+            result = itd__fail(error, ITD_ERROR_MISMATCH, "%s: a scale or variance is not positive", path);
+    ITD_FREE(all.list);
+    itd__close(&f);
+    if (trainer && result == ITD_OK) trainer->step = state.step;
+    if (result != ITD_OK || !out_trainer) {
+        itd_trainer_free(trainer);
+        trainer = NULL;
+    }
+    if (result != ITD_OK) {
+        itd_model_free(model);
+        return result;
+    }
+    *out_model = model;
+    if (out_trainer) *out_trainer = trainer;
+    return ITD_OK;
+}
+
+#endif /* ITDIFF_NO_STDIO */
+
+#endif /* ITDIFF_IMPLEMENTED */
+#endif /* ITDIFF_IMPLEMENTATION */
+
+/* >>history ------------------------------------------------------------------------------------------------
+
+   0.1.0   vectors: MLP denoiser, exact likelihood with error bars, sampling, checkpoints
+
+   >>licence ----------------------------------------------------------------------------------------------
+
+   Choose either of the two.
+
+   1. MIT License. Copyright (c) 2026 the itdiff.h authors. Permission is hereby granted, free of charge, to
+   any person obtaining a copy of this software and associated documentation files (the "Software"), to deal
+   in the Software without restriction, including without limitation the rights to use, copy, modify, merge,
+   publish, distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the
+   Software is furnished to do so, subject to the following conditions: the above copyright notice and this
+   permission notice shall be included in all copies or substantial portions of the Software. THE SOFTWARE
+   IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+   WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL
+   THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN
+   ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE
+   OR OTHER DEALINGS IN THE SOFTWARE.
+
+   2. Public domain (Unlicense). This is free and unencumbered software released into the public domain.
+   Anyone is free to copy, modify, publish, use, compile, sell, or distribute it, in source form or as a
+   binary, for any purpose, commercial or not, and by any means. THE SOFTWARE IS PROVIDED "AS IS", WITHOUT
+   WARRANTY OF ANY KIND. */

@@ -1,0 +1,694 @@
+/* What the examples share besides their data: options, a reader of CSV files, a progress line, the four
+ * questions to the operating system. Started with arguments, this program is itself a small program with
+ * options. */
+#include "../examples/support/system.h"
+
+#define ITDIFF_IMPLEMENTATION
+#include "../itdiff.h"
+
+#include "../examples/support/args.h"
+#include "../examples/support/datasets.h"
+#include "../examples/support/progress.h"
+#include "test.h"
+
+static const char *program_path;
+static char scratch[100]; /* a directory of this run's own */
+static char message[600], text[20000];
+
+/* ---- files ---- */
+
+static const char *scratch_path(const char *name)
+{
+    static char path[200];
+    snprintf(path, sizeof path, "%s/%s", scratch, name);
+    return path;
+}
+
+static void write_bytes(const char *path, const char *bytes, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+    if (!CHECK(file != NULL)) return;
+    CHECK(fwrite(bytes, 1, size, file) == size);
+    CHECK(fclose(file) == 0);
+}
+
+static const char *read_stream(FILE *file)
+{
+    size_t size;
+    rewind(file);
+    size = fread(text, 1, sizeof text - 1, file);
+    text[size] = '\0';
+    return text;
+}
+
+static const char *read_file(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    if (!CHECK(file != NULL)) return "";
+    read_stream(file);
+    fclose(file);
+    return text;
+}
+
+static size_t count_of(const char *haystack, const char *needle)
+{
+    size_t count = 0;
+    for (const char *at = haystack; (at = strstr(at, needle)) != NULL; at++) count++;
+    return count;
+}
+
+static int check_contains(const char *whole, const char *part)
+{
+    int holds = strstr(whole, part) != NULL;
+    if (!holds) printf("  expected \"%s\" in \"%s\"\n", part, whole);
+    return CHECK(holds);
+}
+
+/* ---- options ---- */
+
+/* One option of every kind, and the values they fill. */
+typedef struct settings {
+    int level, fresh, bright;
+    size_t num_epochs, batch;
+    uint64_t seed;
+    double rate, loc;
+    const char *out, *set, *none;
+    args_option options[16];
+    args_table table;
+} settings;
+
+static void settings_open(settings *s)
+{
+    args_option options[] = {
+        args_group("Data"),
+        args_choice("dataset", &s->set, "dino|moons|line", "Which data to learn."),
+        args_flag("fresh", &s->fresh,
+                  "Draw new points every epoch, so that the network cannot learn them by heart."),
+        args_flag("bright", &s->bright, "Bright colours."),
+        args_group("Training"),
+        args_default_text(args_size("num_epochs", &s->num_epochs, 1, 1000000, "Passes over the data."),
+                          "by set"),
+        args_size("batch_size", &s->batch, 0, SIZE_MAX, "Points per step."),
+        args_uint64("seed", &s->seed, 0, UINT64_MAX, "Where random numbers start."),
+        args_int("level", &s->level, -5, 5, "Level."),
+        args_double("learning_rate", &s->rate, 0, 1, "Step size."),
+        args_double("logsnr_loc", &s->loc, -HUGE_VAL, HUGE_VAL, "Where the log SNR is centred."),
+        args_string("out", &s->out, "Directory of the results."),
+        args_string("an_option_with_a_long_name", &s->none, "Nothing."),
+    };
+    memcpy(s->options, options, sizeof options);
+    s->table.program = "settings";
+    s->table.summary = "Shows one option of every kind, in a summary that is long enough to be wrapped once.";
+    s->table.options = s->options;
+    s->table.count = ARGS_COUNT(options);
+}
+
+static settings settings_default(void)
+{
+    settings s;
+    memset(&s, 0, sizeof s);
+    s.level = -1;
+    s.bright = 1;
+    s.num_epochs = 160;
+    s.batch = 128;
+    s.seed = 42;
+    s.rate = 0.001;
+    s.loc = 2.5;
+    s.out = "runs";
+    s.set = "dino";
+    return s;
+}
+
+/* Reads a command line, given as words separated by blanks, into the defaults. */
+static args_status read_words(settings *s, const char *words)
+{
+    static char copy[500];
+    char *argv[40];
+    int argc = 1;
+    *s = settings_default();
+    settings_open(s);
+    snprintf(copy, sizeof copy, "%s", words);
+    argv[0] = copy;
+    for (char *word = strtok(copy, " "); word; word = strtok(NULL, " ")) argv[argc++] = word;
+    message[0] = '\0';
+    return args_read(&s->table, argc, argv, message, sizeof message);
+}
+
+static void test_args_defaults(void)
+{
+    settings s;
+    CHECK(read_words(&s, "") == ARGS_OK);
+    CHECK(s.level == -1 && s.bright == 1 && s.num_epochs == 160 && s.seed == 42 &&
+          strcmp(s.out, "runs") == 0);
+    for (size_t i = 0; i < s.table.count; i++) CHECK(s.options[i].given == 0);
+}
+
+static void test_args_values(void)
+{
+    settings s;
+    CHECK(read_words(
+              &s, "--dataset moons --fresh --bright=off --num-epochs 7 --batch_size=0 --level -5 --out a=b "
+                  "--seed 18446744073709551615 --learning-rate 1e-4 --logsnr_loc=-1.5") == ARGS_OK);
+    CHECK(strcmp(s.set, "moons") == 0 && s.fresh == 1 && s.bright == 0 && s.num_epochs == 7 && s.batch == 0);
+    CHECK(s.level == -5 && strcmp(s.out, "a=b") == 0 && s.seed == UINT64_MAX);
+    CHECK(s.rate == 1e-4 && s.loc == -1.5);
+    CHECK(args_given(&s.table, &s.num_epochs) && args_given(&s.table, &s.fresh) &&
+          args_given(&s.table, &s.set));
+    CHECK(!args_given(&s.table, &s.none) && !args_given(&s.table, &s.table));
+}
+
+static void test_args_flags_and_repeats(void)
+{
+    settings s;
+    CHECK(read_words(&s, "--fresh on --bright off") == ARGS_OK && s.fresh == 1 && s.bright == 0);
+    CHECK(read_words(&s, "--bright --fresh --fresh off") == ARGS_OK && s.bright == 1 && s.fresh == 0);
+    CHECK(read_words(&s, "--seed 1 --seed 2 --seed=3") == ARGS_OK && s.seed == 3);
+    CHECK(read_words(&s, "--num_epochs 160") == ARGS_OK && args_given(&s.table, &s.num_epochs));
+}
+
+static void test_args_errors(void)
+{
+    static const struct {
+        const char *words, *expected;
+    } cases[] = {
+        {"--num_epochs x", "--num_epochs: expected an integer from 1 to 1000000, found \"x\""},
+        {"--num-epochs=0", "--num_epochs: expected an integer from 1 to 1000000, found \"0\""},
+        {"--num_epochs 1000001", "found \"1000001\""},
+        {"--num_epochs 5x", "found \"5x\""},
+        {"--num_epochs -5", "found \"-5\""},
+        {"--num_epochs +5", "found \"+5\""},
+        {"--num_epochs 1e3", "found \"1e3\""},
+        {"--num_epochs=", "found \"\""},
+        {"--num_epochs", "--num_epochs: expected an integer from 1 to 1000000, found nothing"},
+        {"--num_epochs --fresh", "--num_epochs: expected an integer from 1 to 1000000, found nothing"},
+        {"--batch_size 99999999999999999999999", "found \"99999999999999999999999\""},
+        {"--seed 18446744073709551616", "expected an integer from 0 to 18446744073709551615, found"},
+        {"--level 6", "--level: expected an integer from -5 to 5, found \"6\""},
+        {"--level --6", "found nothing"},
+        {"--level 9223372036854775808", "found \"9223372036854775808\""},
+        {"--level -", "found \"-\""},
+        {"--learning_rate 1.5", "--learning_rate: expected a number from 0 to 1, found \"1.5\""},
+        {"--learning_rate nan", "found \"nan\""},
+        {"--learning_rate 0x1", "found \"0x1\""},
+        {"--learning_rate 0.1.2", "found \"0.1.2\""},
+        {"--learning_rate=", "found \"\""},
+        {"--logsnr_loc 1e999", "--logsnr_loc: expected a number, found \"1e999\""},
+        {"--logsnr_loc inf", "--logsnr_loc: expected a number, found \"inf\""},
+        {"--dataset cat", "--dataset: expected one of dino, moons, line, found \"cat\""},
+        {"--dataset din", "found \"din\""},
+        {"--dataset=", "found \"\""},
+        {"--dataset dino|moons", "found \"dino|moons\""},
+        {"--fresh maybe", "--fresh: expected on or off, found \"maybe\""},
+        {"--out=", "--out: expected a text, found \"\""},
+        {"--out --fresh", "--out: expected a text, found nothing"},
+        {"--num_epoch 3", "--num_epoch: unknown option; did you mean --num_epochs?"},
+        {"--epochs 3", "--epochs: unknown option; did you mean --num_epochs?"},
+        {"--laerning-rate=3", "--laerning-rate: unknown option; did you mean --learning_rate?"},
+        {"--zzzz 3", "--zzzz: unknown option"},
+        {"--Data", "--Data: unknown option"},
+        {"dino", "expected an option like --name, found \"dino\""},
+        {"-x", "expected an option like --name, found \"-x\""},
+        {"--", "expected an option like --name, found \"--\""},
+        {"--=3", "unknown option"},
+    };
+    settings s;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        CHECK(read_words(&s, cases[i].words) == ARGS_BAD);
+        check_contains(message, cases[i].expected);
+        CHECK(strchr(message, '\n') == NULL);
+    }
+    read_words(&s, "--zzzz 3");
+    CHECK(strstr(message, "mean") == NULL);
+}
+
+static void test_args_long_words(void)
+{
+    static char word[5000];
+    char *argv[] = {word, word};
+    settings s = settings_default();
+    settings_open(&s);
+    memset(word, 'a', sizeof word - 1);
+    memcpy(word, "--", 2);
+    CHECK(args_read(&s.table, 2, argv, message, sizeof message) == ARGS_BAD && strlen(message) < 200);
+}
+
+static void test_args_help(void)
+{
+    static const char *const parts[] = {"usage: settings",
+                                        "Data:\n",
+                                        "Training:\n",
+                                        "--dataset NAME",
+                                        "(one of dino, moons, line; default dino)",
+                                        "--fresh [on|off]",
+                                        "default off)",
+                                        "default on)",
+                                        "--num_epochs N",
+                                        "default by set)",
+                                        "default 128)",
+                                        "default 42)",
+                                        "from -5 to 5; default -1)",
+                                        "--learning_rate X",
+                                        "(a number from 0 to 1; default 0.001)",
+                                        "(a number; default 2.5)",
+                                        "--out TEXT",
+                                        "default runs)",
+                                        "default none)",
+                                        "--an_option_with_a_long_name TEXT\n",
+                                        "--help"};
+    FILE *file = tmpfile();
+    settings s;
+    static char words[20000];
+    size_t used = 0;
+    if (!CHECK(file != NULL)) return;
+    CHECK(read_words(&s, "--seed 7 --num_epochs x --help") == ARGS_HELP && read_words(&s, "-h") == ARGS_HELP);
+    args_print_help(file, &s.table);
+    read_stream(file);
+    fclose(file);
+    for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) CHECK(end - line <= 79);
+    for (size_t i = 0; i < s.table.count; i++) check_contains(text, s.options[i].name);
+    for (const char *at = text; *at; at++) { /* words, one blank apart, as wrapping must not change them */
+        int blank = *at == ' ' || (*at == '\n' && at[1] == ' ' && at[3] == ' ');
+        if (!blank || (used && words[used - 1] != ' ')) words[used++] = (char)(blank ? ' ' : *at);
+    }
+    words[used] = '\0';
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!strstr(text, parts[i])) check_contains(words, parts[i]);
+}
+
+/* Runs this program with the given words; its two outputs are then in the files "out" and "err". */
+static int run_self(const char *words)
+{
+    char command[1000], out[200];
+    snprintf(out, sizeof out, "%s", scratch_path("out"));
+    snprintf(command, sizeof command, "\"%s\" %s >\"%s\" 2>\"%s\"", program_path, words, out,
+             scratch_path("err"));
+    return system(command);
+}
+
+static void test_args_exit(void)
+{
+    CHECK(run_self("--help") == 0);
+    check_contains(read_file(scratch_path("out")), "usage: settings");
+    CHECK(strlen(read_file(scratch_path("err"))) == 0);
+    CHECK(run_self("--num_epochs x") != 0);
+    CHECK(strlen(read_file(scratch_path("out"))) == 0);
+    CHECK(strcmp(read_file(scratch_path("err")),
+                 "settings: --num_epochs: expected an integer from 1 to 1000000, "
+                 "found \"x\" (see --help)\n") == 0);
+    CHECK(run_self("--num_epochs 12") == 0);
+    CHECK(strcmp(read_file(scratch_path("out")), "num_epochs 12 given 1\n") == 0);
+}
+
+/* ---- CSV ---- */
+
+static float *csv_values;
+static size_t csv_n, csv_dim;
+
+static int read_csv(const char *bytes, size_t size)
+{
+    const char *path = scratch_path("data.csv");
+    write_bytes(path, bytes, size);
+    csv_values = NULL;
+    csv_n = csv_dim = 77;
+    message[0] = '\0';
+    return dataset_read_csv(path, &csv_values, &csv_n, &csv_dim, message, sizeof message);
+}
+
+static void test_csv_accepts(void)
+{
+    static const char *const same[] = {
+        "1,2.5\n-3,4e2\n",
+        "1;2.5\n-3;4e2",
+        "1 2.5\n-3 4e2\n",
+        "1\t2.5\n-3\t4e2\n",
+        "  1 ,  2.5  \n -3\t,\t4e2\t\n",
+        "1,2.5\r\n-3,4e2\r\n",
+        "1,2.5\r-3,4e2\r",
+        "\xEF\xBB\xBF"
+        "1,2.5\n-3,4e2\n",
+        "\xEF\xBB\xBF"
+        "x,y\n1,2.5\n-3,4e2\n",
+        "# a comment, 1 2 3\n\n   \n1,2.5\n  # another\n\n-3,4e2\n\n\n",
+        "x,y\n1,2.5\n-3,4e2\n",
+        "# first\n\nx y\n1,2.5\n-3,4e2\n",
+        "\"point 1\",\"point 2\"\n1,2.5\n-3,4e2\n",
+        "e,+\n1,2.5\n-3,4e2\n",
+        "x;y;\n1,2.5\n-3,4e2\n",
+        "+1.,.25E1\n-3.0e-0,0.0004e+6\n",
+        "1.0000000000000000000000000000,2.5\n-0003,400000000000000000000000000000000e-30\n",
+    };
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        int status = read_csv(same[i], strlen(same[i]));
+        if (!CHECK(status == 0)) {
+            printf("  file %zu: %s\n", i, message);
+            continue;
+        }
+        CHECK(csv_n == 2 && csv_dim == 2);
+        CHECK(csv_values[0] == 1 && csv_values[1] == 2.5f && csv_values[2] == -3 && csv_values[3] == 400);
+        free(csv_values);
+    }
+}
+
+static void test_csv_numbers(void)
+{
+    static const char *const words[] = {"0.1",
+                                        "3.4028234e38",
+                                        "-1e-45",
+                                        "1e-400",
+                                        "123456789.123456789",
+                                        "1e-9999999999999999999",
+                                        "0e99999999999",
+                                        "-0",
+                                        "16777217",
+                                        "7.00649232e-46",
+                                        "0.000000000000000000000000000000000000011754944",
+                                        "2.2250738585072011e-308"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (!CHECK(read_csv(words[i], strlen(words[i])) == 0)) continue;
+        CHECK(csv_n == 1 && csv_dim == 1 && csv_values[0] == (float)strtod(words[i], NULL));
+        free(csv_values);
+    }
+}
+
+static void test_csv_refusals(void)
+{
+    static const struct {
+        const char *bytes, *expected;
+    } cases[] = {
+        {"1,2\n3,x\n", "data.csv: line 2, column 2: expected a number, found \"x\""},
+        {"x,y\n1,2\n3,4y\n", "line 3, column 2: expected a number, found \"4y\""},
+        {"x,y\n1,2\nx,y\n", "line 3, column 1: expected a number, found \"x\""},
+        {"x,y\nz,w\n1,2\n", "line 2, column 1: expected a number, found \"z\""},
+        {"# c\n\n1,2\n3\n", "line 4, column 2: expected 2 columns, as before, found 1"},
+        {"1,2\r\n3,4,5,6\r\n", "line 2, column 3: expected 2 columns, as before, found 4"},
+        {"1\n3 4\n", "line 2, column 2: expected 1 column, as before, found 2"},
+        {"1,nan\n", "line 1, column 2: expected a finite number, found \"nan\""},
+        {"nan,nan\n1,2\n", "line 1, column 1: expected a finite number, found \"nan\""},
+        {"1,2\n-Inf,3\n", "line 2, column 1: expected a finite number, found \"-Inf\""},
+        {"1\n2\nINFINITY", "line 3, column 1: expected a finite number, found \"INFINITY\""},
+        {"1 3.5e38\n", "line 1, column 2: expected a number of at most 3.4e38 in size, found \"3.5e38\""},
+        {"-1e999999999999\n", "line 1, column 1: expected a number of at most 3.4e38 in size"},
+        {"1,,2\n", "line 1, column 2: expected a number, found nothing"},
+        {"1,2,\n", "line 1, column 3: expected a number, found nothing"},
+        {"1,2\n,2\n", "line 2, column 1: expected a number, found nothing"},
+        {"1,5;2,5\n", "line 1, column 3: expected ',' between columns, as before, found ';'"},
+        {"1,5 2,5\n", "line 1, column 3: expected ',' between columns, as before, found ' '"},
+        {"1;2\n1,5;2\n", "line 2, column 2: expected ';' between columns, as before, found ','"},
+        {"x,2\n1,2\n", "line 1, column 1: expected a number, found \"x\""},
+        {"1,0x10\n", "found \"0x10\""},
+        {"1,1e\n", "found \"1e\""},
+        {"1,.\n", "found \".\""},
+        {"1,--2\n", "found \"--2\""},
+        {"1,\"2\"\n", "found \"\"2\"\""},
+        {"1,2 # no\n", "line 1, column 3: expected ',' between columns"},
+        {"1 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", "found \"aaaaaaaaaaaaaaaaaaaaaaaa...\""},
+        {"1 \x01\x7f\n", "found \"?\?\""},
+        {"", "expected rows of numbers, found none"},
+        {"\n\n  \n# only this\n", "expected rows of numbers, found none"},
+        {"x,y\n", "expected rows of numbers, found none"},
+        {"\xEF\xBB\xBF", "expected rows of numbers, found none"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        CHECK(read_csv(cases[i].bytes, strlen(cases[i].bytes)) != 0);
+        check_contains(message, cases[i].expected);
+        check_contains(message, scratch);
+        CHECK(strchr(message, '\n') == NULL && csv_values == NULL && csv_n == 77 && csv_dim == 77);
+    }
+    CHECK(read_csv("1,2\n3,\0\n", 8) != 0);
+    check_contains(message, "line 2, column 2: expected a number, found \"?\"");
+}
+
+static void test_csv_missing_files(void)
+{
+    CHECK(dataset_read_csv(scratch_path("none.csv"), &csv_values, &csv_n, &csv_dim, message,
+                           sizeof message) != 0);
+    check_contains(message, "none.csv: expected a readable file");
+    CHECK(dataset_read_csv(scratch, &csv_values, &csv_n, &csv_dim, message, sizeof message) != 0);
+    CHECK(dataset_read_csv(scratch_path("none.csv"), &csv_values, &csv_n, &csv_dim, NULL, 0) != 0);
+}
+
+/* Every beginning of a file is either read or refused, without a look past its own last byte (which the
+ * address sanitizer would see, as the copy is exactly as long as the text). */
+static void test_csv_truncation(void)
+{
+    static const char whole[] = "\xEF\xBB\xBFx, y\r\n# c\r\n1.5e+3, -2.25E-1\r\n+.5, 7.\r\n";
+    for (size_t size = 0; size < sizeof whole; size++) {
+        csv_reader csv = {0};
+        char *copy = malloc(size + (size == 0));
+        if (!CHECK(copy != NULL)) return;
+        memcpy(copy, whole, size);
+        csv.path = "copy";
+        csv.at = copy;
+        csv.end = copy + size;
+        csv.error = message;
+        csv.error_size = sizeof message;
+        if (csv_read_rows(&csv) == 0) CHECK(csv.count % csv.columns == 0);
+        CHECK(size != sizeof whole - 1 || (csv.count == 4 && csv.columns == 2));
+        free(csv.values);
+        free(copy);
+    }
+}
+
+static void test_csv_large(void)
+{
+    enum { rows = 200000 };
+    FILE *file = fopen(scratch_path("large.csv"), "wb");
+    double started, sum = 0;
+    if (!CHECK(file != NULL)) return;
+    for (int i = 0; i < rows; i++) fprintf(file, "%d.25,-0.%06d\n", i, i);
+    fclose(file);
+    started = system_seconds();
+    if (!CHECK(dataset_read_csv(scratch_path("large.csv"), &csv_values, &csv_n, &csv_dim, message,
+                                sizeof message) == 0))
+        return;
+    CHECK(system_seconds() - started < 2);
+    CHECK(csv_n == rows && csv_dim == 2 && csv_values[2 * rows - 2] == 199999.25f);
+    for (size_t i = 0; i < rows; i++) sum += (double)csv_values[2 * i];
+    CHECK_CLOSE(sum, 0.5 * rows * (rows - 1) + 0.25 * rows, 1e-3);
+    free(csv_values);
+    remove(scratch_path("large.csv"));
+}
+
+/* ---- progress ---- */
+
+static double clock_now;
+
+static double test_clock(void) { return clock_now; }
+
+/* A bar that prints to a file, on a clock that the test turns. */
+static FILE *open_bar(progress *bar, size_t count, size_t work, int terminal)
+{
+    clock_now = 1000;
+    progress_begin(bar, "epoch", count, "steps", work, 0);
+    bar->file = tmpfile();
+    bar->seconds = test_clock;
+    bar->terminal = terminal;
+    bar->started = bar->last = bar->shown_at = clock_now;
+    return bar->file;
+}
+
+static void test_progress_time(void)
+{
+    static const struct {
+        double seconds;
+        const char *shown;
+    } cases[] = {{0, "0:00"},         {7.4, "0:07"},     {59.6, "1:00"},
+                 {61, "1:01"},        {3599.4, "59:59"}, {3599.6, "1:00:00"},
+                 {36061, "10:01:01"}, {-1, "-:--"},      {HUGE_VAL, "-:--"}};
+    char shown[32];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        progress_format_time(cases[i].seconds, shown, sizeof shown);
+        if (!CHECK(strcmp(shown, cases[i].shown) == 0)) printf("  %g: %s\n", cases[i].seconds, shown);
+    }
+}
+
+/* A fast job in a log: about a line per tenth, then the last one. */
+static void test_progress_plain_lines(void)
+{
+    progress bar;
+    FILE *file = open_bar(&bar, 160, 16000, 0);
+    if (!CHECK(file != NULL)) return;
+    for (size_t i = 1; i <= 160; i++) {
+        clock_now += 0.05;
+        progress_update(&bar, i, 100 * i, "loss 1.234  nats 1.301");
+    }
+    progress_end(&bar);
+    read_stream(file);
+    fclose(file);
+    CHECK(count_of(text, "\n") == 10 && count_of(text, "\r") == 0);
+    check_contains(text, "epoch 16/160  loss 1.234  nats 1.301  2000 steps/s  0:07 left\n");
+    check_contains(text, "epoch 144/160  loss 1.234  nats 1.301  2000 steps/s  0:01 left\n");
+    check_contains(text, "epoch 160/160  loss 1.234  nats 1.301  2000 steps/s  0:08 in all\n");
+}
+
+/* A slow one: a line every five seconds. */
+static void test_progress_slow_lines(void)
+{
+    progress bar;
+    FILE *file = open_bar(&bar, 1000, 1000, 0);
+    if (!CHECK(file != NULL)) return;
+    for (size_t i = 1; i <= 20; i++) {
+        clock_now += 1;
+        progress_update(&bar, i, i, "");
+    }
+    read_stream(file);
+    fclose(file);
+    CHECK(count_of(text, "\n") == 4);
+    check_contains(text, "epoch 5/1000  1.00 steps/s  16:35 left\n");
+}
+
+static void test_progress_terminal(void)
+{
+    progress bar;
+    FILE *file = open_bar(&bar, 100, 100, 1);
+    if (!CHECK(file != NULL)) return;
+    for (size_t i = 1; i <= 100; i++) {
+        clock_now += 0.01;
+        progress_update(&bar, i, i, i < 50 ? "a field that is long enough to be covered" : "x");
+    }
+    progress_clear(&bar);
+    progress_end(&bar);
+    read_stream(file);
+    fclose(file);
+    CHECK(count_of(text, "\n") == 1 && text[strlen(text) - 1] == '\n');
+    CHECK(count_of(text, "epoch") >= 9 && count_of(text, "epoch") <= 12);
+    for (const char *at = text; *at; at++) CHECK(strcspn(at, "\r\n") <= 79);
+    check_contains(text, "\repoch 1/100  a field");
+    check_contains(text, "left                    "); /* the shorter line covers the longer one */
+    check_contains(text, "\repoch 100/100  x  100 steps/s  0:01 in all\n");
+}
+
+static void test_progress_cut_and_quiet(void)
+{
+    char fields[300];
+    progress bar;
+    FILE *file = open_bar(&bar, 10, 10, 1);
+    if (!CHECK(file != NULL)) return;
+    memset(fields, 'f', sizeof fields - 1);
+    fields[sizeof fields - 1] = '\0';
+    progress_update(&bar, 1, 1, fields);
+    CHECK(strlen(read_stream(file)) == 80);
+    fseek(file, 0, SEEK_END);
+    bar.quiet = 1;
+    clock_now += 100;
+    CHECK(!progress_is_due(&bar, 5));
+    progress_update(&bar, 5, 5, fields);
+    progress_end(&bar);
+    CHECK(strlen(read_stream(file)) == 80);
+    fclose(file);
+}
+
+/* A resumed job measures only its own part; a change of speed takes over within some seconds. */
+static void test_progress_rate(void)
+{
+    progress bar;
+    FILE *file = open_bar(&bar, 1000, 1000, 0);
+    if (!CHECK(file != NULL)) return;
+    progress_skip(&bar, 500);
+    clock_now += 5;
+    progress_update(&bar, 550, 550, "");
+    CHECK_CLOSE(bar.rate, 10, 1e-9);
+    for (size_t i = 0; i < 4; i++) {
+        clock_now += 5;
+        progress_update(&bar, 650 + 100 * i, 650 + 100 * i, "");
+    }
+    CHECK_CLOSE(bar.rate, 20, 0.1);
+    progress_end(&bar);
+    check_contains(read_stream(file), "epoch 950/1000  18 steps/s  0:25 in all");
+    fclose(file);
+}
+
+/* ---- the operating system ---- */
+
+static void test_make_directory(void)
+{
+    char path[200];
+    FILE *file;
+#if !defined(SYSTEM_POSIX) && !defined(SYSTEM_WINDOWS)
+    SKIP("plain C makes no directories");
+    return;
+#endif
+    snprintf(path, sizeof path, "%s", scratch_path("a/b//c/"));
+    CHECK(system_make_directory(path) == 0);
+    CHECK(system_make_directory(path) == 0);
+    write_bytes(scratch_path("a/b/c/file"), "x", 1);
+    CHECK(strcmp(read_file(scratch_path("a/b/c/file")), "x") == 0);
+#if defined(SYSTEM_POSIX)
+    CHECK(system_make_directory(scratch_path("a/b/c/file")) != 0);
+    CHECK(system_make_directory(scratch_path("a/b/c/file/d")) != 0);
+    CHECK(system_make_directory("") != 0);
+#endif
+    CHECK(system_make_directory(".") == 0);
+    file = fopen(scratch_path("a/b/c/file"), "wb");
+    if (CHECK(file != NULL)) {
+        CHECK(fputs("synced", file) >= 0 && system_sync(file) == 0);
+        CHECK(!system_is_terminal(file));
+        fclose(file);
+    }
+    remove(scratch_path("a/b/c/file"));
+    remove(scratch_path("a/b/c"));
+    remove(scratch_path("a/b"));
+    remove(scratch_path("a"));
+}
+
+static void test_clock_advances(void)
+{
+    double started = system_seconds(), previous = started, now = started;
+    for (int i = 0; i < 1000; i++) {
+        now = system_seconds();
+        CHECK(now >= previous);
+        previous = now;
+    }
+    CHECK(now - started < 60);
+}
+
+/* What this program does when it is started with arguments. */
+static int settings_program(int argc, char **argv)
+{
+    settings s = settings_default();
+    settings_open(&s);
+    args_parse(&s.table, argc, argv);
+    printf("num_epochs %zu given %d\n", s.num_epochs, args_given(&s.table, &s.num_epochs));
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) return settings_program(argc, argv);
+    program_path = argv[0];
+#if defined(SYSTEM_POSIX) || defined(SYSTEM_WINDOWS)
+    snprintf(scratch, sizeof scratch, "build/test_support_%.0f", fmod(system_seconds() * 1e6, 1e12));
+#else
+    snprintf(scratch, sizeof scratch, "build"); /* plain C makes no directories */
+#endif
+    if (system_make_directory(scratch) != 0) {
+        printf("test_support: expected to make the directory %s, could not\n", scratch);
+        return 1;
+    }
+    RUN(test_args_defaults);
+    RUN(test_args_values);
+    RUN(test_args_flags_and_repeats);
+    RUN(test_args_errors);
+    RUN(test_args_long_words);
+    RUN(test_args_help);
+    RUN(test_args_exit);
+    RUN(test_csv_accepts);
+    RUN(test_csv_numbers);
+    RUN(test_csv_refusals);
+    RUN(test_csv_missing_files);
+    RUN(test_csv_truncation);
+    RUN(test_csv_large);
+    RUN(test_progress_time);
+    RUN(test_progress_plain_lines);
+    RUN(test_progress_slow_lines);
+    RUN(test_progress_terminal);
+    RUN(test_progress_cut_and_quiet);
+    RUN(test_progress_rate);
+    RUN(test_make_directory);
+    RUN(test_clock_advances);
+    remove(scratch_path("out"));
+    remove(scratch_path("err"));
+    remove(scratch_path("data.csv"));
+    remove(scratch);
+    return test_report();
+}
