@@ -174,6 +174,22 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out /* (n) */);
 /* The bare bijection, for tests and other uses: ten rounds on a 128-bit counter with a 64-bit key. */
 ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 
+/* ---- instruction sets ---- */
+
+typedef enum itd_simd {
+    ITD_SIMD_BEST,
+    ITD_SIMD_PLAIN,
+    ITD_SIMD_BASE,
+    ITD_SIMD_AVX2,
+    ITD_SIMD_AVX512
+} itd_simd;
+
+/* The fastest path is found by itself; this forces another, for the whole process, and tells whether
+   compiler and processor have it. PLAIN is C99 loops, BASE what every processor of the kind has (SSE2,
+   NEON). Paths agree to rounding; within one, results do not depend on the number of threads. */
+ITD_DEF bool itd_simd_use(itd_simd simd);
+ITD_DEF const char *itd_simd_name(void); /* of the path in use: "plain", "base", "avx2", "avx512" */
+
 /* ---- channel and schedule ---- */
 
 ITD_DEF double itd_sigmoid(double x); /* 1 / (1 + exp(-x)), exact at both ends */
@@ -451,8 +467,7 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **model, itd_trainer **t
 
 #endif /* ITDIFF_H */
 
-#ifdef ITDIFF_IMPLEMENTATION
-#ifndef ITDIFF_IMPLEMENTED
+#if defined(ITDIFF_IMPLEMENTATION) && !defined(ITDIFF_IMPLEMENTED)
 #define ITDIFF_IMPLEMENTED
 
 /* >>portability ----------------------------------------------------------------------------------------- */
@@ -524,6 +539,14 @@ static double *itd__doubles(size_t rows, size_t columns)
 {
     return (double *)itd__alloc(rows, columns, sizeof(double));
 }
+
+/* A loop over independent pieces of work whose number does not depend on the number of threads. */
+#if defined(_OPENMP)
+#define ITD__PRAGMA(text) _Pragma(#text)
+#define ITD__PARALLEL(condition) ITD__PRAGMA(omp parallel for schedule(dynamic, 1) if (condition))
+#else
+#define ITD__PARALLEL(condition)
+#endif
 
 static size_t itd__min(size_t a, size_t b) { return a < b ? a : b; }
 static size_t itd__max(size_t a, size_t b) { return a > b ? a : b; }
@@ -645,26 +668,12 @@ ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index)
     }
 }
 
-ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
-{
-    size_t i, k;
-    for (i = 0; i < n; i += 4) {
-        uint32_t r[4];
-        float v[4];
-        itd__rng_block(rng, rng->counter++, r);
-        for (k = 0; k < 4; k += 2) {
-            float radius = sqrtf(-2.0f * logf(((float)r[k] + 0.5f) * 2.3283064e-10f)); /* 2^-32 */
-            float angle = (float)(int32_t)r[k + 1] * 1.4629181e-9f;                    /* 2^-31 pi */
-            v[k] = radius * cosf(angle);
-            v[k + 1] = radius * sinf(angle);
-        }
-        for (k = 0; k < 4 && i + k < n; k++) out[i + k] = v[k];
-    }
-}
-
 /* >>kernels ------------------------------------------------------------------------------------------------
 
-   Everything that costs time, behind a handful of plain functions. */
+   Everything that costs time, as a handful of functions. They exist once as plain C, which is their
+   specification, and once in vectors of ITD__W floats. The vector text is compiled for every instruction
+   set the compiler knows, by letting this file include itself, and the best one the processor has is picked
+   at run time. */
 
 /* C (m,n) = A B, on top of what C holds if accumulate, else on top of the bias row (zero if NULL).
    A(i,k) = a[i*ra + k*ca] and B(k,j) = b[k*rb + j*cb], so either may be read transposed. */
@@ -679,7 +688,34 @@ typedef struct itd__product {
     float *c; /* (m,n) contiguous rows */
 } itd__product;
 
-static void itd__gemm(const itd__product *p)
+/* The numbers one step of Adam shares between all parameters. */
+typedef struct itd__adam_constants {
+    float beta1, beta2, epsilon;
+    float clip;       /* factor on the gradient */
+    float rate;       /* learning rate / (1 - beta1^t) */
+    float correction; /* 1 / (1 - beta2^t) */
+    float shrink;     /* 1 - learning rate * weight decay */
+    float keep;       /* of the moving average */
+} itd__adam_constants;
+
+typedef struct itd__kernels {
+    const char *name;
+    void (*gemm)(const itd__product *p);
+    void (*exp)(const float *x, size_t n, float *y);
+    void (*log)(const float *x, size_t n, float *y);
+    void (*sin_cos)(const float *x, size_t n, float *sine, float *cosine);
+    void (*silu)(const float *x, size_t n, float *y);
+    void (*silu_backward)(const float *dy, const float *x, size_t n, float *dx);
+    void (*embed)(float x, const float *frequency, size_t half, float *y);
+    void (*polar)(const float *u, const float *angle, size_t n, float *a, float *b); /* Box-Muller */
+    void (*column_sums)(const float *x, size_t n, size_t columns, float *sum);
+    void (*adam)(const itd__adam_constants *c, size_t n, const float *g, float *m, float *v, float *w,
+                 float *ema);
+} itd__kernels;
+
+/* ---- the specification ---- */
+
+static void itd__gemm_plain(const itd__product *p)
 {
     size_t i, j, k;
     for (i = 0; i < p->m; i++) {
@@ -689,16 +725,591 @@ static void itd__gemm(const itd__product *p)
         for (k = 0; k < p->k; k++) {
             float a = p->a[i * p->ra + k * p->ca];
             const float *b = p->b + k * p->rb;
-            if (p->cb == 1)
-                for (j = 0; j < p->n; j++) c[j] += a * b[j];
-            else
-                for (j = 0; j < p->n; j++) c[j] += a * b[j * p->cb];
+            for (j = 0; j < p->n; j++) c[j] += a * b[j * p->cb];
         }
+    }
+}
+
+static void itd__exp_plain(const float *x, size_t n, float *y)
+{
+    size_t i;
+    for (i = 0; i < n; i++) y[i] = expf(x[i]);
+}
+
+static void itd__log_plain(const float *x, size_t n, float *y)
+{
+    size_t i;
+    for (i = 0; i < n; i++) y[i] = logf(x[i]);
+}
+
+static void itd__sin_cos_plain(const float *x, size_t n, float *sine, float *cosine)
+{
+    size_t i;
+    for (i = 0; i < n; i++) {
+        float angle = x[i]; /* x may be one of the outputs */
+        sine[i] = sinf(angle);
+        cosine[i] = cosf(angle);
     }
 }
 
 /* 1 / (1 + exp(-x)) in single precision; exp overflows to infinity for x < -88, which gives the right 0. */
 static float itd__sigmoidf(float x) { return 1.0f / (1.0f + expf(-x)); }
+
+static void itd__silu_plain(const float *x, size_t n, float *y)
+{
+    size_t i;
+    for (i = 0; i < n; i++) y[i] = x[i] * itd__sigmoidf(x[i]);
+}
+
+static void itd__silu_backward_plain(const float *dy, const float *x, size_t n, float *dx)
+{
+    size_t i;
+    for (i = 0; i < n; i++) {
+        float s = itd__sigmoidf(x[i]);
+        dx[i] += dy[i] * s * (1.0f + x[i] * (1.0f - s));
+    }
+}
+
+static void itd__embed_plain(float x, const float *frequency, size_t half, float *y)
+{
+    size_t k;
+    for (k = 0; k < half; k++) {
+        y[k] = sinf(x * frequency[k]);
+        y[half + k] = cosf(x * frequency[k]);
+    }
+}
+
+/* Two independent N(0,1) from a uniform u in (0,1] and an angle uniform on the circle. */
+static void itd__polar_plain(const float *u, const float *angle, size_t n, float *a, float *b)
+{
+    size_t i;
+    for (i = 0; i < n; i++) {
+        float radius = sqrtf(-2.0f * logf(u[i]));
+        a[i] = radius * cosf(angle[i]);
+        b[i] = radius * sinf(angle[i]);
+    }
+}
+
+static void itd__column_sums_plain(const float *x, size_t n, size_t columns, float *sum)
+{
+    size_t i, j;
+    for (i = 0; i < n; i++)
+        for (j = 0; j < columns; j++) sum[j] += x[i * columns + j];
+}
+
+static void itd__adam_plain(const itd__adam_constants *c, size_t n, const float *g, float *m, float *v,
+                            float *w, float *ema)
+{
+    size_t i;
+    for (i = 0; i < n; i++) {
+        float d = g[i] * c->clip;
+        m[i] = c->beta1 * m[i] + (1.0f - c->beta1) * d;
+        v[i] = c->beta2 * v[i] + (1.0f - c->beta2) * d * d;
+        w[i] = c->shrink * w[i] - c->rate * m[i] / (sqrtf(c->correction * v[i]) + c->epsilon);
+        if (ema) ema[i] = c->keep * ema[i] + (1.0f - c->keep) * w[i];
+    }
+}
+
+static const itd__kernels itd__kernels_plain = {
+    "plain",         itd__gemm_plain,          itd__exp_plain,   itd__log_plain,   itd__sin_cos_plain,
+    itd__silu_plain, itd__silu_backward_plain, itd__embed_plain, itd__polar_plain, itd__column_sums_plain,
+    itd__adam_plain};
+
+/* ---- the instruction sets ---- */
+
+#if !defined(ITD_NO_SIMD) && (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 9)) &&                 \
+    !defined(__TINYC__)
+#define ITD__VECTORS 1
+#endif
+#if defined(ITD__VECTORS) && (defined(__x86_64__) || (defined(__i386__) && defined(__SSE2__)))
+#define ITD__X86 1
+#include <immintrin.h> /* only for the square root, which the vector extensions lack */
+#elif defined(ITD__VECTORS) && defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#define ITD__PASTE(name, suffix)          name##_##suffix
+#define ITD__PASTE_EXPANDED(name, suffix) ITD__PASTE(name, suffix)
+#define ITD__K(name)                      ITD__PASTE_EXPANDED(name, ITD__ISA) /* a name of its own in each pass */
+#ifdef __clang__
+#define ITD__UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define ITD__UNROLL _Pragma("GCC unroll 16")
+#endif
+
+#ifndef ITDIFF_FILE
+#define ITDIFF_FILE "itdiff.h"
+#endif
+
+#define ITD__AFTER_KERNELS 1
+#endif /* ITDIFF_IMPLEMENTATION, up to the kernels */
+
+#ifdef ITD__W /* one pass: vectors of ITD__W floats, blocks of ITD__ROWS_AT_ONCE rows */
+
+typedef float ITD__K(itd__v) __attribute__((vector_size(4 * ITD__W)));
+typedef float ITD__K(itd__vu) __attribute__((vector_size(4 * ITD__W), aligned(4), may_alias));
+typedef int32_t ITD__K(itd__vi) __attribute__((vector_size(4 * ITD__W)));
+#define ITD__V      ITD__K(itd__v)
+#define ITD__VU     ITD__K(itd__vu)
+#define ITD__VI     ITD__K(itd__vi)
+#define ITD__INLINE static inline __attribute__((always_inline))
+
+/* The next vector of an array of which `left` floats remain; what is missing reads as zero and is not
+   written. */
+ITD__INLINE ITD__V ITD__K(itd__load)(const float *x, size_t left)
+{
+    ITD__V v = {0};
+    if (left >= ITD__W) return *(const ITD__VU *)x;
+    memcpy(&v, x, left * sizeof *x);
+    return v;
+}
+
+ITD__INLINE void ITD__K(itd__store)(ITD__V v, size_t left, float *y)
+{
+    if (left >= ITD__W)
+        *(ITD__VU *)y = v;
+    else
+        memcpy(y, &v, left * sizeof *y);
+}
+
+ITD__INLINE ITD__V ITD__K(itd__splat)(float x)
+{
+    ITD__V zero = {0};
+    return x - zero;
+}
+
+/* mask ? a : b, lane by lane; comparisons yield all ones or all zeros. */
+ITD__INLINE ITD__V ITD__K(itd__select)(ITD__VI mask, ITD__V a, ITD__V b)
+{
+    return (ITD__V)((mask & (ITD__VI)a) | (~mask & (ITD__VI)b));
+}
+
+ITD__INLINE ITD__V ITD__K(itd__sqrt)(ITD__V x)
+{
+#if defined(ITD__X86) && ITD__W == 16
+    return (ITD__V)_mm512_maskz_sqrt_ps(0xffff, (__m512)x); /* gcc's header warns of its own plain form */
+#elif defined(ITD__X86) && ITD__W == 8
+    return (ITD__V)_mm256_sqrt_ps((__m256)x);
+#elif defined(ITD__X86)
+    return (ITD__V)_mm_sqrt_ps((__m128)x);
+#elif defined(__aarch64__)
+    return (ITD__V)vsqrtq_f32((float32x4_t)x);
+#else
+    size_t i;
+    for (i = 0; i < ITD__W; i++) x[i] = sqrtf(x[i]);
+    return x;
+#endif
+}
+
+/* Rounds to the nearest integer, |x| < 2^22: added to 1.5 * 2^23, a float has no room for a fraction. */
+ITD__INLINE ITD__V ITD__K(itd__round)(ITD__V x) { return (x + 12582912.0f) - 12582912.0f; }
+
+/* exp(x) = 2^n exp(r), r = x - n log 2 in two parts, |r| <= log(2)/2, exp(r) by a polynomial (Cephes). 2^n is
+   applied in halves, so that results below the normal range round once. */
+ITD__INLINE ITD__V ITD__K(itd__exp_v)(ITD__V x)
+{
+    ITD__V clamped = ITD__K(itd__select)(x > 89.0f, ITD__K(itd__splat)(89.0f), x), n, r, p;
+    ITD__VI k, half;
+    clamped = ITD__K(itd__select)(clamped < -104.0f, ITD__K(itd__splat)(-104.0f), clamped);
+    clamped = ITD__K(itd__select)(x == x, clamped, ITD__K(itd__splat)(0.0f));
+    n = ITD__K(itd__round)(clamped * 1.44269504f);
+    r = clamped - n * 0.693359375f;
+    r = r - n * -2.12194440e-4f;
+    p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * (r * r) + r + 1.0f;
+    k = __builtin_convertvector(n, ITD__VI);
+    half = k >> 1;
+    p = p * (ITD__V)((half + 127) << 23) * (ITD__V)((k - half + 127) << 23);
+    return ITD__K(itd__select)(x == x, p, x);
+}
+
+/* log(x) = n log 2 + log(m), m in [sqrt(1/2), sqrt(2)), by a polynomial in m - 1 (Cephes). */
+ITD__INLINE ITD__V ITD__K(itd__log_v)(ITD__V x)
+{
+    ITD__VI tiny = x < 1.17549435e-38f, below, k;
+    ITD__V scaled = ITD__K(itd__select)(tiny, x * 8388608.0f, x), m, n, p, z;
+    k = (ITD__VI)scaled;
+    m = (ITD__V)((k & 0x007fffff) | 0x3f000000); /* in [1/2, 1) */
+    k = (k >> 23) - 126 - (tiny & 23);
+    below = m < 0.707106781f;
+    m = ITD__K(itd__select)(below, m + m, m) - 1.0f;
+    n = __builtin_convertvector(k + below, ITD__V);
+    z = m * m;
+    p = m * 7.0376836292e-2f - 1.1514610310e-1f;
+    p = p * m + 1.1676998740e-1f;
+    p = p * m - 1.2420140846e-1f;
+    p = p * m + 1.4249322787e-1f;
+    p = p * m - 1.6668057665e-1f;
+    p = p * m + 2.0000714765e-1f;
+    p = p * m - 2.4999993993e-1f;
+    p = p * m + 3.3333331174e-1f;
+    p = p * m * z;
+    p = p + n * -2.12194440e-4f - 0.5f * z;
+    p = m + p + n * 0.693359375f;
+    p = ITD__K(itd__select)(x == HUGE_VALF, x, p);
+    p = ITD__K(itd__select)(x == 0.0f, ITD__K(itd__splat)(-HUGE_VALF), p);
+    return ITD__K(itd__select)(x >= 0.0f, p, ITD__K(itd__splat)(NAN));
+}
+
+/* Sine and cosine for |x| <= 1e4: x minus the nearest multiple q of pi/2, which is subtracted in five
+   parts, the first four short enough for q times them to be exact; then a polynomial for each (Cephes),
+   exchanged and negated by the quadrant. */
+ITD__INLINE void ITD__K(itd__sin_cos_v)(ITD__V x, ITD__V *sine, ITD__V *cosine)
+{
+    ITD__V q = ITD__K(itd__round)(x * 0.636619772f), r, z, s, c;
+    ITD__VI quadrant = __builtin_convertvector(q, ITD__VI), odd = (quadrant & 1) != 0;
+    r = x - q * 1.5703125f;
+    r = r - q * 4.837512969970703e-4f;
+    r = r - q * 7.549533620476723e-8f;
+    r = r - q * 2.5632829192545614e-12f;
+    r = r - q * 6.123234262925839e-17f;
+    z = r * r;
+    s = ((z * -1.9515295891e-4f + 8.3321608736e-3f) * z - 1.6666654611e-1f) * z * r + r;
+    c = ((z * 2.443315711809948e-5f - 1.388731625493765e-3f) * z + 4.166664568298827e-2f) * (z * z) -
+        0.5f * z + 1.0f;
+    *sine = (ITD__V)((ITD__VI)ITD__K(itd__select)(odd, c, s) ^ ((quadrant & 2) << 30));
+    *cosine = (ITD__V)((ITD__VI)ITD__K(itd__select)(odd, s, c) ^ (((quadrant + 1) & 2) << 30));
+}
+
+/* Beyond the range of the vector version, or not a number: lane by lane. */
+ITD__INLINE void ITD__K(itd__sin_cos_any)(ITD__V x, ITD__V *sine, ITD__V *cosine)
+{
+    ITD__VI outside = ~(x * x <= 1e8f);
+    int32_t any = 0;
+    size_t i;
+    ITD__UNROLL for (i = 0; i < ITD__W; i++) any |= outside[i];
+    if (!any) {
+        ITD__K(itd__sin_cos_v)(x, sine, cosine);
+        return;
+    }
+    for (i = 0; i < ITD__W; i++) {
+        (*sine)[i] = sinf(x[i]);
+        (*cosine)[i] = cosf(x[i]);
+    }
+}
+
+static void ITD__K(itd__exp)(const float *x, size_t n, float *y)
+{
+    size_t i;
+    for (i = 0; i < n; i += ITD__W)
+        ITD__K(itd__store)(ITD__K(itd__exp_v)(ITD__K(itd__load)(x + i, n - i)), n - i, y + i);
+}
+
+static void ITD__K(itd__log)(const float *x, size_t n, float *y)
+{
+    size_t i;
+    for (i = 0; i < n; i += ITD__W)
+        ITD__K(itd__store)(ITD__K(itd__log_v)(ITD__K(itd__load)(x + i, n - i)), n - i, y + i);
+}
+
+static void ITD__K(itd__sin_cos)(const float *x, size_t n, float *sine, float *cosine)
+{
+    size_t i;
+    for (i = 0; i < n; i += ITD__W) {
+        ITD__V s = {0}, c = {0};
+        ITD__K(itd__sin_cos_any)(ITD__K(itd__load)(x + i, n - i), &s, &c);
+        ITD__K(itd__store)(s, n - i, sine + i);
+        ITD__K(itd__store)(c, n - i, cosine + i);
+    }
+}
+
+static void ITD__K(itd__silu)(const float *x, size_t n, float *y)
+{
+    size_t i;
+    for (i = 0; i < n; i += ITD__W) {
+        ITD__V v = ITD__K(itd__load)(x + i, n - i);
+        ITD__K(itd__store)(v / (1.0f + ITD__K(itd__exp_v)(-v)), n - i, y + i);
+    }
+}
+
+static void ITD__K(itd__silu_backward)(const float *dy, const float *x, size_t n, float *dx)
+{
+    size_t i;
+    for (i = 0; i < n; i += ITD__W) {
+        ITD__V v = ITD__K(itd__load)(x + i, n - i), s = 1.0f / (1.0f + ITD__K(itd__exp_v)(-v));
+        ITD__V d = ITD__K(itd__load)(dy + i, n - i) * s * (1.0f + v * (1.0f - s));
+        ITD__K(itd__store)(ITD__K(itd__load)(dx + i, n - i) + d, n - i, dx + i);
+    }
+}
+
+static void ITD__K(itd__embed)(float x, const float *frequency, size_t half, float *y)
+{
+    size_t k;
+    for (k = 0; k < half; k += ITD__W) {
+        ITD__V s = {0}, c = {0};
+        ITD__K(itd__sin_cos_any)(x * ITD__K(itd__load)(frequency + k, half - k), &s, &c);
+        ITD__K(itd__store)(s, half - k, y + k);
+        ITD__K(itd__store)(c, half - k, y + half + k);
+    }
+}
+
+static void ITD__K(itd__polar)(const float *u, const float *angle, size_t n, float *a, float *b)
+{
+    size_t i;
+    for (i = 0; i < n; i += ITD__W) {
+        ITD__V radius = ITD__K(itd__sqrt)(-2.0f * ITD__K(itd__log_v)(ITD__K(itd__load)(u + i, n - i))), s, c;
+        ITD__K(itd__sin_cos_v)(ITD__K(itd__load)(angle + i, n - i), &s, &c);
+        ITD__K(itd__store)(radius * c, n - i, a + i);
+        ITD__K(itd__store)(radius * s, n - i, b + i);
+    }
+}
+
+static void ITD__K(itd__column_sums)(const float *x, size_t n, size_t columns, float *sum)
+{
+    size_t i, j;
+    for (j = 0; j < columns; j += ITD__W) {
+        ITD__V total = ITD__K(itd__load)(sum + j, columns - j);
+        for (i = 0; i < n; i++) total += ITD__K(itd__load)(x + i * columns + j, columns - j);
+        ITD__K(itd__store)(total, columns - j, sum + j);
+    }
+}
+
+static void ITD__K(itd__adam)(const itd__adam_constants *k, size_t n, const float *g, float *m, float *v,
+                              float *w, float *ema)
+{
+    size_t i;
+    for (i = 0; i < n; i += ITD__W) {
+        ITD__V d = ITD__K(itd__load)(g + i, n - i) * k->clip, first, second, next;
+        first = k->beta1 * ITD__K(itd__load)(m + i, n - i) + (1.0f - k->beta1) * d;
+        second = k->beta2 * ITD__K(itd__load)(v + i, n - i) + (1.0f - k->beta2) * d * d;
+        next = k->shrink * ITD__K(itd__load)(w + i, n - i);
+        next -= k->rate * first / (ITD__K(itd__sqrt)(k->correction * second) + k->epsilon);
+        ITD__K(itd__store)(first, n - i, m + i);
+        ITD__K(itd__store)(second, n - i, v + i);
+        ITD__K(itd__store)(next, n - i, w + i);
+        if (!ema) continue;
+        next = k->keep * ITD__K(itd__load)(ema + i, n - i) + (1.0f - k->keep) * next;
+        ITD__K(itd__store)(next, n - i, ema + i);
+    }
+}
+
+/* The one inner loop of all matrix work: `rows` rows of C by `vectors` vectors stay in registers while k
+   runs. A is read in place, one float at a time, through three-row pointers that an x86 address can reach;
+   B is packed. */
+ITD__INLINE void ITD__K(itd__block)(const size_t rows, const size_t vectors, size_t k, const float *a,
+                                    size_t ra, size_t ca, const float *b /* (k,vectors*W) */, ITD__V start[2],
+                                    float *c, size_t n, size_t columns, bool accumulate)
+{
+    ITD__V sum[ITD__ROWS_AT_ONCE][2];
+    const float *p[(ITD__ROWS_AT_ONCE + 2) / 3];
+    size_t r, v;
+    ITD__UNROLL for (r = 0; r < rows; r++) ITD__UNROLL for (v = 0; v < vectors; v++) sum[r][v] = start[v];
+    ITD__UNROLL for (r = 0; r < rows; r += 3) p[r / 3] = a + r * ra;
+    for (; k > 0; k--) {
+        ITD__V row[2];
+        ITD__UNROLL for (v = 0; v < vectors; v++) row[v] = *(const ITD__VU *)(b + v * ITD__W);
+        ITD__UNROLL for (r = 0; r < rows; r++)
+        {
+            float x = p[r / 3][(r % 3) * ra];
+            ITD__UNROLL for (v = 0; v < vectors; v++) sum[r][v] += x * row[v];
+        }
+        ITD__UNROLL for (r = 0; r < rows; r += 3) p[r / 3] += ca;
+        b += vectors * ITD__W;
+    }
+    ITD__UNROLL for (r = 0; r < rows; r++) ITD__UNROLL for (v = 0; v < vectors; v++)
+    {
+        size_t left = columns > v * ITD__W ? columns - v * ITD__W : 0;
+        float *to = c + r * n + v * ITD__W;
+        if (accumulate) sum[r][v] += ITD__K(itd__load)(to, left);
+        ITD__K(itd__store)(sum[r][v], left, to);
+    }
+}
+
+/* Rows i .. m-1 of one panel: whole blocks, then what is left in fours and ones. */
+ITD__INLINE void ITD__K(itd__panel)(const size_t vectors, size_t m, size_t k, const float *a, size_t ra,
+                                    size_t ca, const float *b, ITD__V start[2], float *c, size_t n,
+                                    size_t columns, bool accumulate)
+{
+    const size_t whole = ITD__ROWS_AT_ONCE;
+    for (; m >= whole; m -= whole, a += whole * ra, c += whole * n)
+        ITD__K(itd__block)(whole, vectors, k, a, ra, ca, b, start, c, n, columns, accumulate);
+    for (; m >= 4; m -= 4, a += 4 * ra, c += 4 * n)
+        ITD__K(itd__block)(4, vectors, k, a, ra, ca, b, start, c, n, columns, accumulate);
+    for (; m > 0; m--, a += ra, c += n)
+        ITD__K(itd__block)(1, vectors, k, a, ra, ca, b, start, c, n, columns, accumulate);
+}
+
+/* A panel of B, `width` floats a row, zero beyond the last column. */
+static void ITD__K(itd__pack)(const itd__product *p, size_t from, size_t k, size_t j, size_t width,
+                              float *panel)
+{
+    size_t columns = itd__min(p->n - j, width), i, q;
+    const float *b = p->b + from * p->rb + j * p->cb;
+    if (columns < width) memset(panel, 0, k * width * sizeof *panel);
+    if (p->cb == 1 && columns == width) {
+        for (i = 0; i < k; i++)
+            for (q = 0; q < width; q += ITD__W)
+                *(ITD__VU *)(panel + i * width + q) = *(const ITD__VU *)(b + i * p->rb + q);
+    } else {
+        for (q = 0; q < columns; q++)
+            for (i = 0; i < k; i++) panel[i * width + q] = b[i * p->rb + q * p->cb];
+    }
+}
+
+/* Blocks of rows and of k keep A in the second-level cache and a panel of B in the first. */
+static void ITD__K(itd__gemm)(const itd__product *p)
+{
+    enum { DEPTH = 192, HEIGHT = 480 };
+    float panel[DEPTH * 2 * ITD__W];
+    size_t i, j, from;
+    for (i = 0; i < p->m; i += HEIGHT)
+        for (from = 0; from < p->k || from == 0; from += DEPTH)
+            for (j = 0; j < p->n;) {
+                size_t vectors = p->n - j > ITD__W ? 2 : 1, width = vectors * ITD__W, v;
+                size_t columns = itd__min(p->n - j, width), k = itd__min(p->k - from, DEPTH);
+                size_t m = itd__min(p->m - i, HEIGHT);
+                const float *a = p->a + i * p->ra + from * p->ca;
+                float *c = p->c + i * p->n + j;
+                bool onto = p->accumulate || from > 0;
+                ITD__V start[2] = {{0}, {0}};
+                for (v = 0; v < vectors && p->bias && !onto; v++)
+                    start[v] = ITD__K(itd__load)(p->bias + j + v * ITD__W, columns - v * ITD__W);
+                ITD__K(itd__pack)(p, from, k, j, width, panel);
+                if (vectors == 2)
+                    ITD__K(itd__panel)(2, m, k, a, p->ra, p->ca, panel, start, c, p->n, columns, onto);
+                else
+                    ITD__K(itd__panel)(1, m, k, a, p->ra, p->ca, panel, start, c, p->n, columns, onto);
+                j += columns;
+            }
+}
+
+static const itd__kernels ITD__K(itd__kernels) = {
+    ITD__ISA_NAME,        ITD__K(itd__gemm),        ITD__K(itd__exp),           ITD__K(itd__log),
+    ITD__K(itd__sin_cos), ITD__K(itd__silu),        ITD__K(itd__silu_backward), ITD__K(itd__embed),
+    ITD__K(itd__polar),   ITD__K(itd__column_sums), ITD__K(itd__adam)};
+
+#undef ITD__V
+#undef ITD__VU
+#undef ITD__VI
+#undef ITD__INLINE
+#endif /* ITD__W */
+
+#ifdef ITD__AFTER_KERNELS
+#undef ITD__AFTER_KERNELS
+
+#ifdef ITD__VECTORS
+#ifndef __clang__
+#pragma GCC push_options
+#pragma GCC optimize("fp-contract=fast") /* which -std=c99 turns off, and fused multiply-add with it */
+#endif
+#define ITD__W            4
+#define ITD__ROWS_AT_ONCE 6
+#define ITD__ISA          base
+#define ITD__ISA_NAME     "base"
+#include ITDIFF_FILE
+#undef ITD__W
+#undef ITD__ROWS_AT_ONCE
+#undef ITD__ISA
+#undef ITD__ISA_NAME
+#ifdef ITD__X86
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC target("avx2,fma")
+#endif
+#define ITD__W            8
+#define ITD__ROWS_AT_ONCE 6
+#define ITD__ISA          avx2
+#define ITD__ISA_NAME     "avx2"
+#include ITDIFF_FILE
+#undef ITD__W
+#undef ITD__ROWS_AT_ONCE
+#undef ITD__ISA
+#undef ITD__ISA_NAME
+#ifdef __clang__
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"))),         \
+                             apply_to = function)
+#else
+#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
+#endif
+#define ITD__W            16
+#define ITD__ROWS_AT_ONCE 12
+#define ITD__ISA          avx512
+#define ITD__ISA_NAME     "avx512"
+#include ITDIFF_FILE
+#undef ITD__W
+#undef ITD__ROWS_AT_ONCE
+#undef ITD__ISA
+#undef ITD__ISA_NAME
+#ifdef __clang__
+#pragma clang attribute pop
+#endif
+#endif /* ITD__X86 */
+#ifndef __clang__
+#pragma GCC pop_options
+#endif
+#endif /* ITD__VECTORS */
+
+/* The kernels of an instruction set, NULL where compiler or processor do not have it. */
+static const itd__kernels *itd__kernels_of(itd_simd simd)
+{
+    switch (simd) {
+    case ITD_SIMD_PLAIN: return &itd__kernels_plain;
+#ifdef ITD__VECTORS
+    case ITD_SIMD_BASE: return &itd__kernels_base;
+#endif
+#ifdef ITD__X86
+    case ITD_SIMD_AVX2:
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &itd__kernels_avx2 : NULL;
+    case ITD_SIMD_AVX512:
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
+                   ? &itd__kernels_avx512
+                   : NULL;
+#endif
+    default: return NULL;
+    }
+}
+
+static const itd__kernels *itd__chosen; /* a cache of a constant, unless itd_simd_use is called */
+
+ITD_DEF bool itd_simd_use(itd_simd simd)
+{
+    const itd__kernels *kernels = NULL;
+    int best;
+    if (simd != ITD_SIMD_BEST) kernels = itd__kernels_of(simd);
+    for (best = ITD_SIMD_AVX512; simd == ITD_SIMD_BEST && !kernels; best--)
+        kernels = itd__kernels_of((itd_simd)best);
+    if (kernels) itd__chosen = kernels;
+    return kernels != NULL;
+}
+
+static const itd__kernels *itd__fast(void)
+{
+    if (!itd__chosen) itd_simd_use(ITD_SIMD_BEST);
+    return itd__chosen;
+}
+
+ITD_DEF const char *itd_simd_name(void) { return itd__fast()->name; }
+
+static void itd__gemm(const itd__product *p) { itd__fast()->gemm(p); }
+
+/* Each block of the generator gives two radii and two angles, so four variates. */
+ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
+{
+    float u[64], angle[64], a[64], b[64];
+    size_t i, k;
+    while (n > 0) {
+        size_t now = itd__min(n, 128), pairs = (now + 3) / 4 * 2;
+        for (i = 0; i < pairs; i += 2) {
+            uint32_t r[4];
+            itd__rng_block(rng, rng->counter++, r);
+            for (k = 0; k < 2; k++) {
+                u[i + k] = ((float)r[2 * k] + 0.5f) * 2.32830644e-10f;        /* 2^-32 */
+                angle[i + k] = (float)(int32_t)r[2 * k + 1] * 1.46291808e-9f; /* 2^-31 pi */
+            }
+        }
+        itd__fast()->polar(u, angle, pairs, a, b);
+        for (i = 0; i < now; i++) out[i] = i % 2 ? b[i / 2] : a[i / 2];
+        out += now;
+        n -= now;
+    }
+}
 
 /* >>ops ----------------------------------------------------------------------------------------------------
 
@@ -719,27 +1330,33 @@ static void itd__linear_forward(const float *x /* (n,in) */, const float *w /* (
     itd__gemm(&p);
 }
 
-/* dx += dy W^T,  dW += x^T dy,  db += column sums of dy. dx may be NULL. */
-static void itd__linear_backward(const float *dy /* (n,out) */, const float *x /* (n,in) */,
-                                 const float *w /* (in,out) */, size_t n, size_t in, size_t out,
-                                 float *dx /* (n,in) */, float *dw /* (in,out) */, float *db /* (out) */)
+/* dx += dy W^T */
+static void itd__linear_backward_input(const float *dy /* (n,out) */, const float *w /* (in,out) */, size_t n,
+                                       size_t in, size_t out, float *dx /* (n,in) */)
 {
-    size_t i, j;
     itd__product p = ITD__ZERO;
     p.accumulate = true;
-    p.m = in, p.n = out, p.k = n;
-    p.a = x, p.ra = 1, p.ca = in;
-    p.b = dy, p.rb = out, p.cb = 1;
-    p.c = dw;
-    itd__gemm(&p);
-    for (i = 0; i < n; i++)
-        for (j = 0; j < out; j++) db[j] += dy[i * out + j];
-    if (!dx) return;
     p.m = n, p.n = in, p.k = out;
     p.a = dy, p.ra = out, p.ca = 1;
     p.b = w, p.rb = 1, p.cb = out;
     p.c = dx;
     itd__gemm(&p);
+}
+
+/* dW += x^T dy,  db += column sums of dy, for `some` of the `in` features of x. db may be NULL. */
+static void itd__linear_backward_weight(const float *dy /* (n,out) */,
+                                        const float *x /* (n,some) of (n,in) */, size_t n, size_t in,
+                                        size_t some, size_t out, float *dw /* (some,out) */,
+                                        float *db /* (out) */)
+{
+    itd__product p = ITD__ZERO;
+    p.accumulate = true;
+    p.m = some, p.n = out, p.k = n;
+    p.a = x, p.ra = 1, p.ca = in;
+    p.b = dy, p.rb = out, p.cb = 1;
+    p.c = dw;
+    itd__gemm(&p);
+    if (db) itd__fast()->column_sums(dy, n, out, db);
 }
 
 static void itd__relu_forward(const float *x, size_t n, float *y)
@@ -755,20 +1372,12 @@ static void itd__relu_backward(const float *dy, const float *x, size_t n, float 
 }
 
 /* y = x s(x) */
-static void itd__silu_forward(const float *x, size_t n, float *y)
-{
-    size_t i;
-    for (i = 0; i < n; i++) y[i] = x[i] * itd__sigmoidf(x[i]);
-}
+static void itd__silu_forward(const float *x, size_t n, float *y) { itd__fast()->silu(x, n, y); }
 
 /* dy/dx = s (1 + x (1 - s)) */
 static void itd__silu_backward(const float *dy, const float *x, size_t n, float *dx)
 {
-    size_t i;
-    for (i = 0; i < n; i++) {
-        float s = itd__sigmoidf(x[i]);
-        dx[i] += dy[i] * s * (1.0f + x[i] * (1.0f - s));
-    }
+    itd__fast()->silu_backward(dy, x, n, dx);
 }
 
 /* Each number becomes `size` sinusoids of scale * x: half = size/2 frequencies exp(-i log(10000)/(half-1)),
@@ -776,12 +1385,14 @@ static void itd__silu_backward(const float *dy, const float *x, size_t n, float 
 static void itd__embed_forward(const float *x /* (n) */, const float *frequency /* (half) */, size_t n,
                                size_t half, float *y /* (n,2*half) */)
 {
-    size_t i, k;
-    for (i = 0; i < n; i++)
-        for (k = 0; k < half; k++) {
-            y[(2 * i) * half + k] = sinf(x[i] * frequency[k]);
-            y[(2 * i + 1) * half + k] = cosf(x[i] * frequency[k]);
-        }
+    size_t i;
+    for (i = 0; i < n; i++) {
+        float *row = y + 2 * i * half;
+        if (i > 0 && x[i] == x[i - 1]) /* a log SNR shared by many rows */
+            memcpy(row, row - 2 * half, 2 * half * sizeof *row);
+        else
+            itd__fast()->embed(x[i], frequency, half, row);
+    }
 }
 
 /* The forward pass left the cosines, which are the derivatives of the sines, in y. */
@@ -1209,7 +1820,11 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
    Draws come in `replicates`, independent repetitions of the whole estimate on all points; their spread gives
    standard errors that need no assumption about how the draws inside one are stratified. */
 
-enum { ITD__REPLICATES = 20, ITD__PILOT_BINS = 32, ITD__PILOT_MOST = 8192 };
+enum { ITD__PILOT_BINS = 32, ITD__PILOT_MOST = 8192 };
+
+/* At least 20 for an honest spread, more when there are draws to go round: Student's t has fat tails below
+   that. */
+static size_t itd__replicates(size_t draws) { return itd__min(draws, itd__max(20, draws / 16)); }
 
 /* Functions of u = quantile of alpha in the schedule, constant on `bins` equal intervals. */
 typedef struct itd__pilot {
@@ -1405,17 +2020,17 @@ static double itd__standard_error(double sum, double square, double count)
 /* All draws, then the averages. */
 static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, double *nll_x, double *std_error_x)
 {
-    size_t n = t->n, i, r, draws = t->desc.draws, replicates = itd__min(draws, ITD__REPLICATES);
+    size_t n = t->n, i, r, draws = t->desc.draws, replicates = itd__replicates(draws);
     double *sum = t->point + n, *square = t->point + 2 * n, log_scale = 0;
     double total = 0, total_square = 0, over_points = 0, over_points_square = 0, first = 0;
     size_t total_draws, pilot_draws = 0;
     if (!itd__multiply(n, draws, &total_draws)) return ITD_ERROR_MEMORY;
-    if (draws >= ITD__REPLICATES && (t->desc.allocate || t->desc.control == ITD_CONTROL_FITTED))
+    if (draws >= 20 && (t->desc.allocate || t->desc.control == ITD_CONTROL_FITTED))
         pilot_draws = itd__min(total_draws / 8, ITD__PILOT_MOST);
     if (pilot_draws >= 32) { /* its cost comes off the draws asked for */
         itd_result result = itd__pilot_run(t, pilot_draws);
         if (result != ITD_OK) return result;
-        draws = itd__max(replicates, (total_draws - pilot_draws) / n);
+        draws = itd__max(replicates, (total_draws - pilot_draws) / n); /* whole replicates only */
     }
     t->noise = itd__rng_for(t->desc.seed, ITD__FOR_NOISE, 0);
     for (r = 0; r < replicates; r++) {
@@ -1763,34 +2378,40 @@ static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, si
     return ITD_OK;
 }
 
-static float *itd__value(const itd_net *net, size_t row)
+/* ---- forward and backward walk the table for a slice of the rows; slices do not touch each other ---- */
+
+enum { ITD__SLICE = 64 }; /* rows: their activations stay in the second-level cache */
+
+static float *itd__value(const itd_net *net, size_t row, size_t from)
 {
-    return net->value + net->layer[row].offset * net->capacity;
+    return net->value + net->layer[row].offset * net->capacity + from * net->layer[row].width;
 }
 
-static float *itd__gradient(const itd_net *net, size_t row)
+static float *itd__gradient(const itd_net *net, size_t row, size_t from)
 {
-    return net->gradient + net->layer[row].offset * net->gradient_capacity;
+    return net->gradient + net->layer[row].offset * net->gradient_capacity + from * net->layer[row].width;
 }
 
-ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *logsnr, size_t n, float *out)
+static void itd__forward_slice(itd_net *net, const float *z, const float *logsnr, size_t from, size_t n,
+                               float *out)
 {
     const float *w = net->use_ema ? net->ema : net->w;
     size_t i;
-    itd_result result = itd__reserve(&net->value, &net->capacity, n, net->width);
-    if (result != ITD_OK) return result;
     for (i = 0; i < net->layers; i++) {
         const itd__layer *row = &net->layer[i], *in = &net->layer[row->input[0]];
-        const float *x = itd__value(net, row->input[0]);
-        float *y = itd__value(net, i);
+        const float *x = itd__value(net, row->input[0], from);
+        float *y = itd__value(net, i, from);
         switch (row->kind) {
-        case ITD__INPUT: memcpy(y, i == 0 ? z : logsnr, n * row->width * sizeof *y); break;
+        case ITD__INPUT:
+            memcpy(y, (i == 0 ? z : logsnr) + from * row->width, n * row->width * sizeof *y);
+            break;
         case ITD__EMBED:
             itd__embed_forward(x, net->frequency + row->frequency, n * in->width, row->width / in->width / 2,
                                y);
             break;
         case ITD__CONCAT:
-            itd__concat_forward(x, itd__value(net, row->input[1]), n, in->width, row->width - in->width, y);
+            itd__concat_forward(x, itd__value(net, row->input[1], from), n, in->width, row->width - in->width,
+                                y);
             break;
         case ITD__LINEAR:
             itd__linear_forward(x, w + row->weight, w + row->bias, n, in->width, row->width, y);
@@ -1799,31 +2420,27 @@ ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *lo
         case ITD__SILU: itd__silu_forward(x, n * row->width, y); break;
         }
     }
-    memcpy(out, itd__value(net, net->layers - 1), n * net->dim * sizeof *out);
-    return ITD_OK;
+    memcpy(out + from * net->dim, itd__value(net, net->layers - 1, from), n * net->dim * sizeof *out);
 }
 
-ITD_DEF itd_result itd_net_backward(itd_net *net, const float *dout, size_t n, float *dz)
+/* The gradients of the rows of the table, down to the first parameters or, if dz is wanted, to the input. */
+static void itd__backward_slice(itd_net *net, const float *dout, size_t from, size_t n, float *dz)
 {
     const float *w = net->use_ema ? net->ema : net->w;
     size_t i;
-    itd_result result;
-    ITD_ASSERT(n <= net->capacity);
-    if (!net->g) net->g = itd__floats(net->parameters, 1);
-    if (!net->g) return ITD_ERROR_MEMORY;
-    result = itd__reserve(&net->gradient, &net->gradient_capacity, n, net->width);
-    if (result != ITD_OK) return result;
     for (i = 0; i < net->layers; i++)
-        memset(itd__gradient(net, i), 0, n * net->layer[i].width * sizeof(float));
-    memcpy(itd__gradient(net, net->layers - 1), dout, n * net->dim * sizeof *dout);
+        if (net->layer[i].trains || dz)
+            memset(itd__gradient(net, i, from), 0, n * net->layer[i].width * sizeof(float));
+    memcpy(itd__gradient(net, net->layers - 1, from), dout + from * net->dim, n * net->dim * sizeof *dout);
     for (i = net->layers; i-- > 0;) {
         const itd__layer *row = &net->layer[i], *in = &net->layer[row->input[0]];
-        const float *x = itd__value(net, row->input[0]), *y = itd__value(net, i), *dy = itd__gradient(net, i);
-        float *dx = itd__gradient(net, row->input[0]);
-        if (!row->trains && !dz) continue;
+        const float *x = itd__value(net, row->input[0], from), *y = itd__value(net, i, from);
+        const float *dy = itd__gradient(net, i, from);
+        float *dx = itd__gradient(net, row->input[0], from);
+        if (!in->trains && !dz) continue;
         switch (row->kind) {
         case ITD__INPUT:
-            if (i == 0 && dz) memcpy(dz, dy, n * net->dim * sizeof *dz);
+            if (i == 0 && dz) memcpy(dz + from * net->dim, dy, n * net->dim * sizeof *dz);
             break;
         case ITD__EMBED:
             itd__embed_backward(dy, y, net->frequency + row->frequency, n * in->width,
@@ -1831,16 +2448,72 @@ ITD_DEF itd_result itd_net_backward(itd_net *net, const float *dout, size_t n, f
             break;
         case ITD__CONCAT:
             itd__concat_backward(dy, n, in->width, row->width - in->width, dx,
-                                 itd__gradient(net, row->input[1]));
+                                 itd__gradient(net, row->input[1], from));
             break;
         case ITD__LINEAR:
-            itd__linear_backward(dy, x, w + row->weight, n, in->width, row->width,
-                                 in->trains || dz ? dx : NULL, net->g + row->weight, net->g + row->bias);
+            itd__linear_backward_input(dy, w + row->weight, n, in->width, row->width, dx);
             break;
         case ITD__RELU: itd__relu_backward(dy, x, n * row->width, dx); break;
         case ITD__SILU: itd__silu_backward(dy, x, n * row->width, dx); break;
         }
     }
+}
+
+/* Weight gradients sum over all rows of the batch, so they are split by what they are the gradient of:
+   piece k is some input features of some linear layer. False past the last piece. */
+static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool compute)
+{
+    enum { FEATURES = 48 };
+    size_t i;
+    for (i = 0; i < net->layers; i++) {
+        const itd__layer *row = &net->layer[i];
+        size_t in = net->layer[row->input[0]].width, pieces = (in + FEATURES - 1) / FEATURES,
+               from = k * FEATURES;
+        if (row->kind != ITD__LINEAR) continue;
+        if (k >= pieces) {
+            k -= pieces;
+            continue;
+        }
+        if (compute)
+            itd__linear_backward_weight(itd__gradient(net, i, 0), itd__value(net, row->input[0], 0) + from, n,
+                                        in, itd__min(FEATURES, in - from), row->width,
+                                        net->g + row->weight + from * row->width,
+                                        from ? NULL : net->g + row->bias);
+        return true;
+    }
+    return false;
+}
+
+ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *logsnr, size_t n, float *out)
+{
+    ptrdiff_t slice, slices = (ptrdiff_t)((n + ITD__SLICE - 1) / ITD__SLICE);
+    itd_result result = itd__reserve(&net->value, &net->capacity, n, net->width);
+    if (result != ITD_OK) return result;
+    ITD__PARALLEL(slices > 1)
+    for (slice = 0; slice < slices; slice++) {
+        size_t from = (size_t)slice * ITD__SLICE;
+        itd__forward_slice(net, z, logsnr, from, itd__min(n - from, ITD__SLICE), out);
+    }
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_net_backward(itd_net *net, const float *dout, size_t n, float *dz)
+{
+    ptrdiff_t k, slices = (ptrdiff_t)((n + ITD__SLICE - 1) / ITD__SLICE), pieces = 0;
+    itd_result result;
+    ITD_ASSERT(n <= net->capacity);
+    if (!net->g) net->g = itd__floats(net->parameters, 1);
+    if (!net->g) return ITD_ERROR_MEMORY;
+    result = itd__reserve(&net->gradient, &net->gradient_capacity, n, net->width);
+    if (result != ITD_OK) return result;
+    ITD__PARALLEL(slices > 1)
+    for (k = 0; k < slices; k++) {
+        size_t from = (size_t)k * ITD__SLICE;
+        itd__backward_slice(net, dout, from, itd__min(n - from, ITD__SLICE), dz);
+    }
+    while (itd__weight_gradient_piece(net, (size_t)pieces, n, false)) pieces++;
+    ITD__PARALLEL(slices > 1)
+    for (k = 0; k < pieces; k++) itd__weight_gradient_piece(net, (size_t)k, n, true);
     return ITD_OK;
 }
 
@@ -2135,22 +2808,27 @@ static double itd__learning_rate(const itd_trainer_desc *d, uint64_t step)
 /* Adam (Kingma & Ba 2015) with decoupled weight decay (Loshchilov & Hutter 2019) and the moving average of
    the weights, in one pass over the slabs. The average starts fast, as (1 + t) / (10 + t), so that it
    forgets the start. */
+enum { ITD__CHUNK = 1 << 14 }; /* parameters a thread takes at a time */
+
 static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, double lr,
                       double gradient_factor)
 {
-    double t = (double)(step + 1), decay = fmin(d->ema, (1 + t) / (10 + t));
-    float b1 = (float)d->beta1, b2 = (float)d->beta2, keep = (float)decay, clip = (float)gradient_factor;
-    float rate = (float)(lr / (1 - pow(d->beta1, t))), correct = (float)(1 / (1 - pow(d->beta2, t)));
-    float shrink = (float)(1 - lr * d->weight_decay), tiny = (float)d->epsilon;
-    size_t i;
-    for (i = 0; i < net->parameters; i++) {
-        float g = net->g[i] * clip;
-        net->m[i] = b1 * net->m[i] + (1.0f - b1) * g;
-        net->v[i] = b2 * net->v[i] + (1.0f - b2) * g * g;
-        net->w[i] = shrink * net->w[i] - rate * net->m[i] / (sqrtf(correct * net->v[i]) + tiny);
+    double t = (double)(step + 1);
+    itd__adam_constants c;
+    ptrdiff_t k, chunks;
+    c.beta1 = (float)d->beta1, c.beta2 = (float)d->beta2, c.epsilon = (float)d->epsilon;
+    c.clip = (float)gradient_factor;
+    c.rate = (float)(lr / (1 - pow(d->beta1, t)));
+    c.correction = (float)(1 / (1 - pow(d->beta2, t)));
+    c.shrink = (float)(1 - lr * d->weight_decay);
+    c.keep = (float)fmin(d->ema, (1 + t) / (10 + t));
+    chunks = (ptrdiff_t)((net->parameters + ITD__CHUNK - 1) / ITD__CHUNK);
+    ITD__PARALLEL(chunks > 1)
+    for (k = 0; k < chunks; k++) {
+        size_t at = (size_t)k * ITD__CHUNK, n = itd__min(net->parameters - at, ITD__CHUNK);
+        itd__fast()->adam(&c, n, net->g + at, net->m + at, net->v + at, net->w + at,
+                          net->ema ? net->ema + at : NULL);
     }
-    for (i = 0; net->ema && i < net->parameters; i++)
-        net->ema[i] = keep * net->ema[i] + (1.0f - keep) * net->w[i];
 }
 
 ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
@@ -3285,8 +3963,7 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer
 
 #endif /* ITDIFF_NO_STDIO */
 
-#endif /* ITDIFF_IMPLEMENTED */
-#endif /* ITDIFF_IMPLEMENTATION */
+#endif /* ITD__AFTER_KERNELS */
 
 /* >>history ------------------------------------------------------------------------------------------------
 

@@ -399,7 +399,7 @@ static inline const char *plot_glyph(unsigned code)
     return ascii['?' - 32];
 }
 
-/* Alignment of a text, or a corner of the axes: one of each line. With PLOT_UPWARDS the text reads upwards. */
+/* Alignment of a text, or a corner of the axes: one of each line. PLOT_UPWARDS: the text reads upwards. */
 enum {
     PLOT_LEFT = 0, PLOT_CENTER = 1, PLOT_RIGHT = 2,
     PLOT_BASELINE = 0, PLOT_BOTTOM = 4, PLOT_MIDDLE = 8, PLOT_TOP = 16,

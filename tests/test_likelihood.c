@@ -1,0 +1,838 @@
+/* The estimator against densities known in closed form: the best denoiser of a Gaussian or of a mixture goes in,
+ * -log p(x) has to come out, for single points and for means, within error bars that are as wide as they say. */
+#define ITDIFF_IMPLEMENTATION
+#include "../itdiff.h"
+
+#include "../examples/support/mixture.h"
+#include "test.h"
+
+enum { MOST = 16, POINTS = 60, REPEATS = 200, MANY = 4000 };
+
+/* ---- the laws: for each dimension a Gaussian along the axes, a correlated one, a mixture of three ---- */
+
+enum { LAWS = 9, PARTS = 3 };
+enum { ALONG_AXES, CORRELATED, MIXTURE };
+
+typedef struct law {
+    mixture m;
+    itd_gaussian part[PARTS];
+    itd_gaussian *owned[PARTS];
+    float x[POINTS * MOST];
+} law;
+
+static law laws[LAWS];
+static const size_t law_dim[3] = {2, 3, 16};
+static const double alone[1] = {1}, shares[PARTS] = {0.5, 0.3, 0.2};
+static float x_many[MANY * MOST];
+static double nll_x[MANY], error_x[MANY], other_x[MANY];
+
+static const mixture *plane_mixture(void) { return &laws[MIXTURE].m; }
+
+/* Covariance: variances between floor and floor + 1 along the axes, or floor I + A A'/d with a random A. */
+static void law_part(law *l, size_t k, size_t d, double offset, double floor, bool correlated, itd_rng *rng)
+{
+    double mean[MOST], a[MOST * MOST], covariance[MOST * MOST];
+    for (size_t i = 0; i < d; i++) mean[i] = offset + itd_rng_normal(rng);
+    for (size_t i = 0; i < d * d; i++) a[i] = correlated ? itd_rng_normal(rng) / sqrt((double)d) : 0;
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = 0; j < d; j++) {
+            covariance[i * d + j] = i == j ? floor + (correlated ? 0 : itd_rng_uniform(rng)) : 0;
+            for (size_t m = 0; m < d; m++) covariance[i * d + j] += a[i * d + m] * a[j * d + m];
+        }
+    if (!CHECK_OK(itd_gaussian_create(mean, covariance, d, &l->owned[k]))) exit(1);
+    l->part[k] = *l->owned[k];
+}
+
+static void make_laws(void)
+{
+    itd_rng rng = itd_rng_make(11, 0);
+    for (size_t i = 0; i < LAWS; i++) {
+        law *l = &laws[i];
+        size_t kind = i % 3, d = law_dim[i / 3];
+        l->m.components = kind == MIXTURE ? PARTS : 1;
+        l->m.weight = kind == MIXTURE ? shares : alone;
+        l->m.part = l->part;
+        for (size_t k = 0; k < l->m.components; k++)
+            law_part(l, k, d, kind == ALONG_AXES ? 1.5 : 0, kind == MIXTURE ? 0.1 : 0.2,
+                     kind == CORRELATED || (kind == MIXTURE && k == 0), &rng);
+        mixture_sample(&l->m, &rng, POINTS, l->x);
+    }
+}
+
+static void free_laws(void)
+{
+    for (size_t i = 0; i < LAWS; i++)
+        for (size_t k = 0; k < PARTS; k++) itd_gaussian_free(laws[i].owned[k]);
+}
+
+/* Log SNR from -14 to 16. What lies outside is below 1e-4 nats for these laws: see cut_tails_are_small. */
+static itd_nll_desc wide(void)
+{
+    itd_nll_desc desc = itd_nll_desc_default();
+    desc.schedule.loc = 1, desc.schedule.scale = 2.5, desc.schedule.clip = 6;
+    return desc;
+}
+
+/* The estimator as the sources have it. */
+static itd_nll_desc original(void)
+{
+    itd_nll_desc desc = wide();
+    desc.control = ITD_CONTROL_NONE;
+    desc.stratified = desc.allocate = false;
+    return desc;
+}
+
+static double true_mean(const mixture *m, const float *x, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += mixture_nll(m, x + i * m->part[0].dim);
+    return sum / (double)n;
+}
+
+/* ---- the range ---- */
+
+static double softplus(double a) { return fmax(a, 0) + log1p(exp(-fabs(a))); }
+
+/* 1/2 Integral of mse_G(x, a) - d s(a), from the antiderivatives  Int s^2 = softplus - s,  Int s (1-s) = s.
+ * left: over a < a0. right: over a > a1. */
+static void gaussian_tails(const itd_gaussian *g, const float *x, double a0, double a1, double *left, double *right)
+{
+    *left = *right = 0;
+    for (size_t i = 0; i < g->dim; i++) {
+        double lambda = g->lambda[i], y = 0, low = itd_sigmoid(a0 + log(lambda)), high = a1 + log(lambda);
+        for (size_t j = 0; j < g->dim; j++) y += g->vectors[i * g->dim + j] * (x[j] - g->mean[j]);
+        *left += 0.5 * (softplus(a0 + log(lambda)) - low + low * y * y / lambda - softplus(a0));
+        *right += 0.5 * (softplus(-a1) - softplus(-high) - itd_sigmoid(-high) + itd_sigmoid(-high) * y * y / lambda);
+    }
+}
+
+/* Simpson's rule. */
+static double gaussian_middle(const itd_gaussian *g, const float *x, double a0, double a1)
+{
+    enum { STEPS = 2000 };
+    double sum = 0, h = (a1 - a0) / STEPS;
+    for (int k = 0; k <= STEPS; k++) {
+        double a = a0 + h * k, weight = k == 0 || k == STEPS ? 1 : k % 2 ? 4 : 2;
+        sum += weight * (itd_gaussian_mse(g, x, a) - (double)g->dim * itd_sigmoid(a));
+    }
+    return 0.5 * sum * h / 3;
+}
+
+static void cut_tails_are_small(void)
+{
+    itd_schedule s = wide().schedule;
+    double a0 = itd_schedule_quantile(&s, 0), a1 = itd_schedule_quantile(&s, 1);
+    CHECK_CLOSE(a0, -14, 1e-6);
+    CHECK_CLOSE(a1, 16, 1e-6);
+    for (size_t i = 0; i < LAWS; i++)
+        for (size_t p = 0; p < POINTS; p++) {
+            const itd_gaussian *g = &laws[i].part[0]; /* of the mixtures: one component, on points of all */
+            const float *x = laws[i].x + p * g->dim;
+            double left, right;
+            if (laws[i].m.components > 1 && p >= 20) break;
+            gaussian_tails(g, x, a0, a1, &left, &right);
+            if (laws[i].m.components == 1) CHECK(fabs(left) + fabs(right) < 1e-4);
+            CHECK_CLOSE(0.5 * (double)g->dim * log(2 * 3.14159265358979323846 * exp(1)) + left + right +
+                            gaussian_middle(g, x, a0, a1),
+                        itd_gaussian_nll(g, x), 1e-8 * (1 + itd_gaussian_nll(g, x)));
+        }
+}
+
+/* ---- every point ---- */
+
+static void every_point_is_right(void)
+{
+    for (size_t i = 0; i < LAWS; i++) {
+        law *l = &laws[i];
+        itd_denoiser den = mixture_denoiser(&l->m);
+        itd_nll_desc desc = wide();
+        itd_nll_result result;
+        desc.draws = 2000;
+        CHECK_OK(itd_nll(&den, l->x, POINTS, &desc, &result, nll_x, error_x));
+        for (size_t p = 0; p < POINTS; p++) {
+            double truth = mixture_nll(&l->m, l->x + p * den.dim);
+            CHECK_CLOSE(nll_x[p], truth, 4 * error_x[p] + 1e-4 * (1 + fabs(truth)));
+            CHECK(error_x[p] >= 0 && error_x[p] < 0.35);
+        }
+        CHECK_CLOSE(result.nll, true_mean(&l->m, l->x, POINTS), 4 * result.std_error + 1e-4 * (1 + fabs(result.nll)));
+    }
+}
+
+static void original_estimator_is_right(void)
+{
+    for (size_t i = 0; i < LAWS; i++) {
+        law *l = &laws[i];
+        itd_denoiser den = mixture_denoiser(&l->m);
+        itd_nll_desc desc = original();
+        itd_nll_result result;
+        desc.draws = 1000;
+        CHECK_OK(itd_nll(&den, l->x, POINTS, &desc, &result, NULL, NULL));
+        CHECK_CLOSE(result.nll, true_mean(&l->m, l->x, POINTS), 4 * result.std_error + 1e-4 * (1 + fabs(result.nll)));
+        CHECK(result.std_error < 0.2);
+    }
+}
+
+/* ---- error bars ---- */
+
+typedef struct tally { /* of repeated estimates of one number */
+    size_t n, within;  /* two standard errors */
+    double sum, square, variance;
+} tally;
+
+static void tally_add(tally *t, double estimate, double error, double truth)
+{
+    double off = estimate - truth;
+    t->n++;
+    if (fabs(off) <= 2 * error) t->within++;
+    t->sum += off, t->square += off * off, t->variance += error * error;
+}
+
+static double tally_coverage(const tally *t) { return (double)t->within / (double)t->n; }
+
+/* Of twenty replicates 94 % fall within two standard errors; no bias; the squared error bar is the variance. */
+static void check_tally(const tally *t)
+{
+    double n = (double)t->n, mean = t->sum / n, variance = t->square / n - mean * mean;
+    CHECK(tally_coverage(t) >= 0.90 && tally_coverage(t) <= 0.99);
+    CHECK_CLOSE(mean, 0, 4 * sqrt(variance / n) + 1e-4);
+    CHECK(t->variance / n >= 0.65 * variance && t->variance / n <= 1.5 * variance);
+    if (getenv("VERBOSE"))
+        printf("    coverage %.3f bias/se %.2f variance ratio %.3f error %.4f\n", tally_coverage(t),
+               mean / sqrt(variance / n), t->variance / n / variance, sqrt(variance));
+}
+
+static void repeat(const mixture *m, const float *x, size_t n, itd_nll_desc desc, tally *one, tally *all, tally *mean)
+{
+    itd_denoiser den = mixture_denoiser(m);
+    double truth = true_mean(m, x, n);
+    for (size_t r = 0; r < REPEATS; r++) {
+        itd_nll_result result;
+        desc.seed = 1000 + r;
+        if (!CHECK_OK(itd_nll(&den, x, n, &desc, &result, nll_x, error_x))) return;
+        tally_add(mean, result.nll, result.std_error, truth);
+        tally_add(one, nll_x[0], error_x[0], mixture_nll(m, x));
+        for (size_t i = 0; i < n; i++) tally_add(all, nll_x[i], error_x[i], mixture_nll(m, x + i * den.dim));
+    }
+}
+
+static void check_repeats(size_t which, itd_nll_desc desc, size_t n, bool points)
+{
+    tally one = {0}, all = {0}, mean = {0};
+    repeat(&laws[which].m, laws[which].x, n, desc, &one, &all, &mean);
+    check_tally(&mean);
+    if (!points) return;
+    check_tally(&one);
+    CHECK(tally_coverage(&all) >= 0.90 && tally_coverage(&all) <= 0.99);
+    if (getenv("VERBOSE")) printf("    all points: %.3f\n", tally_coverage(&all));
+}
+
+static void error_bars_cover(void)
+{
+    itd_nll_desc desc = wide();
+    desc.draws = 400;
+    check_repeats(MIXTURE, desc, 12, true);
+    check_repeats(MIXTURE + 3, desc, 12, true);
+    check_repeats(CORRELATED, desc, 5, true); /* few points: the reference is N(0, I), so the errors are not zero */
+    desc.draws = 100;
+    check_repeats(MIXTURE, desc, POINTS, false);
+    check_repeats(MIXTURE + 6, desc, 30, false);
+}
+
+static void error_bars_of_one_point_cover(void)
+{
+    itd_nll_desc desc = wide();
+    desc.draws = 2000;
+    check_repeats(MIXTURE, desc, 1, true);
+}
+
+static void error_bars_of_the_original_cover(void)
+{
+    itd_nll_desc desc = original();
+    desc.draws = 100;
+    check_repeats(MIXTURE, desc, POINTS, false);
+    check_repeats(ALONG_AXES + 3, desc, 20, false);
+    check_repeats(CORRELATED + 3, desc, 20, false);
+}
+
+/* Fresh points each time: the error bar that counts their choice covers the entropy of the law. */
+static void data_error_bars_cover(void)
+{
+    enum { N = 200, LONG_RUN = 400 };
+    const mixture *m = plane_mixture();
+    itd_denoiser den = mixture_denoiser(m);
+    itd_nll_desc desc = wide();
+    itd_rng rng = itd_rng_make(5, 0);
+    double entropy = 0;
+    tally t = {0};
+    for (size_t r = 0; r < LONG_RUN; r++) {
+        mixture_sample(m, &rng, MANY, x_many);
+        entropy += true_mean(m, x_many, MANY) / LONG_RUN;
+    }
+    desc.draws = 40;
+    for (size_t r = 0; r < REPEATS; r++) {
+        itd_nll_result result;
+        desc.seed = r;
+        mixture_sample(m, &rng, N, x_many);
+        CHECK_OK(itd_nll(&den, x_many, N, &desc, &result, NULL, NULL));
+        tally_add(&t, result.nll, result.std_error_data, entropy);
+        CHECK(result.std_error_data > result.std_error);
+    }
+    CHECK(tally_coverage(&t) >= 0.88 && tally_coverage(&t) <= 0.99);
+    CHECK_CLOSE(t.sum / REPEATS, 0, 4 * sqrt(t.variance) / REPEATS);
+    if (getenv("VERBOSE")) printf("    data coverage %.3f\n", tally_coverage(&t));
+}
+
+/* ---- options ---- */
+
+/* Root mean square of the standard error over a few seeds. */
+static double typical_error(itd_nll_desc desc)
+{
+    enum { SEEDS = 16 };
+    const law *l = &laws[MIXTURE];
+    itd_denoiser den = mixture_denoiser(&l->m);
+    double square = 0;
+    for (size_t s = 0; s < SEEDS; s++) {
+        itd_nll_result result;
+        desc.seed = s;
+        CHECK_OK(itd_nll(&den, l->x, POINTS, &desc, &result, NULL, NULL));
+        square += result.std_error * result.std_error / SEEDS;
+    }
+    return sqrt(square);
+}
+
+static void options_help(void)
+{
+    itd_nll_desc desc = wide();
+    double best, no_control, unit, not_stratified, not_allocated;
+    desc.draws = 200;
+    best = typical_error(desc);
+    desc.control = ITD_CONTROL_NONE, no_control = typical_error(desc);
+    desc.control = ITD_CONTROL_UNIT, unit = typical_error(desc);
+    desc.control = ITD_CONTROL_FITTED;
+    desc.stratified = false, not_stratified = typical_error(desc), desc.stratified = true;
+    desc.allocate = false, not_allocated = typical_error(desc);
+    if (getenv("VERBOSE"))
+        printf("    best %.5f, no control %.2f, unit %.2f, not stratified %.2f, not allocated %.2f, original %.2f\n",
+               best, no_control / best, unit / best, not_stratified / best, not_allocated / best,
+               typical_error(original()) / best);
+    CHECK(no_control > 1.2 * best);
+    CHECK(unit > 1.0 * best);
+    CHECK(not_stratified > 1.2 * best);
+    CHECK(not_allocated > 1.2 * best);
+}
+
+static void results_do_not_depend_on_the_batch(void)
+{
+    static const size_t batches[] = {0, 1, 4, 7, 64, 1024, 100000};
+    enum { N = 37, BATCHES = sizeof batches / sizeof *batches };
+    for (size_t d = 0; d < 2; d++) {
+        const law *l = &laws[MIXTURE + 3 * d]; /* the odd dimension is where blocks of four could go wrong */
+        itd_denoiser den = mixture_denoiser(&l->m);
+        itd_nll_desc desc = wide();
+        itd_nll_result first, result;
+        desc.draws = 50;
+        CHECK_OK(itd_nll(&den, l->x, N, &desc, &first, nll_x, error_x));
+        for (size_t b = 0; b < BATCHES; b++) {
+            double errors[N];
+            desc.batch = batches[b];
+            CHECK_OK(itd_nll(&den, l->x, N, &desc, &result, other_x, errors));
+            CHECK(result.nll == first.nll && result.std_error == first.std_error);
+            CHECK(result.std_error_data == first.std_error_data && result.evaluations == first.evaluations);
+            CHECK(memcmp(other_x, nll_x, N * sizeof *nll_x) == 0);
+            CHECK(memcmp(errors, error_x, N * sizeof *nll_x) == 0);
+        }
+    }
+}
+
+static void seeds_decide(void)
+{
+    const law *l = &laws[MIXTURE];
+    itd_denoiser den = mixture_denoiser(&l->m);
+    itd_nll_desc desc = wide();
+    itd_nll_result first, same, other;
+    CHECK_OK(itd_nll(&den, l->x, POINTS, &desc, &first, nll_x, NULL));
+    CHECK_OK(itd_nll(&den, l->x, POINTS, &desc, &same, other_x, NULL));
+    CHECK(first.nll == same.nll && memcmp(nll_x, other_x, POINTS * sizeof *nll_x) == 0);
+    desc.seed = 2;
+    CHECK_OK(itd_nll(&den, l->x, POINTS, &desc, &other, other_x, NULL));
+    CHECK(other.nll != first.nll);
+    for (size_t i = 0; i < POINTS; i++) CHECK(nll_x[i] != other_x[i]);
+}
+
+static void mean_is_the_mean(void)
+{
+    for (size_t i = 0; i < LAWS; i++) {
+        itd_denoiser den = mixture_denoiser(&laws[i].m);
+        itd_nll_desc desc = wide();
+        itd_nll_result result;
+        double sum = 0, square = 0;
+        CHECK_OK(itd_nll(&den, laws[i].x, POINTS, &desc, &result, nll_x, NULL));
+        for (size_t p = 0; p < POINTS; p++) sum += nll_x[p] / POINTS;
+        for (size_t p = 0; p < POINTS; p++) square += (nll_x[p] - sum) * (nll_x[p] - sum);
+        CHECK_CLOSE(result.nll, sum, 1e-12 * (1 + fabs(sum)));
+        CHECK_CLOSE(result.std_error_data, sqrt(square / (POINTS - 1) / POINTS), 1e-10);
+    }
+}
+
+/* x = mean + scale * u with powers of two: the denoiser sees the same u, so only the units may change. */
+static void units_are_the_callers(void)
+{
+    static const double scale[3] = {4, 0.5, 32}, no_mean[3] = {0, 0, 0}, mean[3] = {1000, -2, 0.125};
+    const law *l = &laws[MIXTURE + 3];
+    itd_denoiser plain = mixture_denoiser(&l->m), scaled = plain;
+    itd_nll_desc desc = wide();
+    itd_nll_result before, after;
+    double shift = log(4) + log(0.5) + log(32);
+    CHECK_OK(itd_nll(&plain, l->x, POINTS, &desc, &before, nll_x, NULL));
+    scaled.mean = no_mean, scaled.scale = scale;
+    for (size_t i = 0; i < 3 * POINTS; i++) x_many[i] = (float)(scale[i % 3] * l->x[i]);
+    CHECK_OK(itd_nll(&scaled, x_many, POINTS, &desc, &after, other_x, NULL));
+    CHECK_CLOSE(after.nll, before.nll + shift, 1e-12);
+    CHECK_CLOSE(after.std_error, before.std_error, 1e-12);
+    for (size_t i = 0; i < POINTS; i++) CHECK_CLOSE(other_x[i], nll_x[i] + shift, 1e-12);
+
+    scaled.mean = mean; /* now the sum is rounded to float: the points move by 1e-5 of their scale */
+    for (size_t i = 0; i < 3 * POINTS; i++) x_many[i] = (float)(mean[i % 3] + scale[i % 3] * l->x[i]);
+    CHECK_OK(itd_nll(&scaled, x_many, POINTS, &desc, &after, other_x, NULL));
+    CHECK_CLOSE(after.nll, before.nll + shift, 1e-3);
+
+    scaled.scale = NULL; /* either may be NULL alone */
+    for (size_t i = 0; i < 3 * POINTS; i++) x_many[i] = (float)(mean[i % 3] + l->x[i]);
+    CHECK_OK(itd_nll(&scaled, x_many, POINTS, &desc, &after, NULL, NULL));
+    CHECK_CLOSE(after.nll, before.nll, 1e-3);
+}
+
+/* Any Gaussian is a reference: the fitted one, the true moments, one that is far off. */
+static void references_agree(void)
+{
+    static const double mean[2] = {0.5, -1}, covariance[4] = {3, 0.5, 0.5, 0.4};
+    const law *l = &laws[MIXTURE];
+    itd_denoiser den = mixture_denoiser(&l->m);
+    itd_nll_desc desc = wide();
+    itd_nll_result fitted, same, given;
+    itd_gaussian *own, *other;
+    desc.draws = 400;
+    CHECK_OK(itd_gaussian_create(mean, covariance, 2, &other));
+    CHECK_OK(itd_gaussian_fit(l->x, POINTS, 2, &own));
+    CHECK_OK(itd_nll(&den, l->x, POINTS, &desc, &fitted, NULL, NULL));
+    desc.reference = own;
+    CHECK_OK(itd_nll(&den, l->x, POINTS, &desc, &same, NULL, NULL));
+    desc.reference = other;
+    CHECK_OK(itd_nll(&den, l->x, POINTS, &desc, &given, nll_x, error_x));
+    CHECK(same.nll == fitted.nll && same.std_error == fitted.std_error);
+    CHECK(given.nll != fitted.nll);
+    CHECK_CLOSE(given.nll, fitted.nll, 4 * hypot(given.std_error, fitted.std_error));
+    CHECK_CLOSE(given.nll, true_mean(&l->m, l->x, POINTS), 4 * given.std_error);
+    itd_gaussian_free(own);
+    itd_gaussian_free(other);
+}
+
+/* ---- points that are special ---- */
+
+static void one_draw_and_one_point(void)
+{
+    const law *l = &laws[MIXTURE];
+    itd_denoiser den = mixture_denoiser(&l->m);
+    itd_nll_desc desc = wide();
+    itd_nll_result result;
+    desc.draws = 1;
+    CHECK_OK(itd_nll(&den, l->x, POINTS, &desc, &result, nll_x, error_x));
+    CHECK(isfinite(result.nll) && isnan(result.std_error) && result.std_error_data > 0);
+    CHECK(result.evaluations == POINTS);
+    for (size_t i = 0; i < POINTS; i++) CHECK(isfinite(nll_x[i]) && isnan(error_x[i]));
+    desc.draws = 100;
+    CHECK_OK(itd_nll(&den, l->x, 1, &desc, &result, nll_x, error_x));
+    CHECK(isnan(result.std_error_data) && result.std_error > 0);
+    CHECK(result.nll == nll_x[0] && fabs(result.std_error - error_x[0]) <= 1e-12);
+}
+
+static void check_points(const mixture *m, const float *x, size_t n)
+{
+    itd_denoiser den = mixture_denoiser(m);
+    itd_nll_desc desc = wide();
+    itd_nll_result result;
+    desc.draws = 1000;
+    CHECK_OK(itd_nll(&den, x, n, &desc, &result, nll_x, error_x));
+    CHECK_CLOSE(result.nll, true_mean(m, x, n), 4 * result.std_error + 1e-4 * (1 + fabs(result.nll)));
+    CHECK(result.std_error < 0.1);
+}
+
+/* Points without any spread of their own, all alike, on a line, or fewer than dimensions: the Gaussian fitted to
+ * them is no good as a reference, but the answer has to be right all the same. */
+static void points_without_spread(void)
+{
+    const law *plane = &laws[MIXTURE], *space = &laws[MIXTURE + 6];
+    for (size_t i = 0; i < 2 * POINTS; i++) x_many[i] = plane->x[i % 2];
+    check_points(&plane->m, x_many, POINTS);
+    check_points(&plane->m, x_many, 4);
+    for (size_t i = 0; i < POINTS; i++) x_many[2 * i] = plane->x[2 * i], x_many[2 * i + 1] = 0.25f;
+    check_points(&plane->m, x_many, POINTS);
+    check_points(&space->m, space->x, 12);
+}
+
+static void flat_coordinate_of_few_points(void)
+{
+    const law *space = &laws[MIXTURE + 6];
+    for (size_t i = 0; i < 20 * MOST; i++) x_many[i] = i % MOST == 3 ? 0.25f : space->x[i];
+    check_points(&space->m, x_many, 20);
+}
+
+/* ---- denoisers that are special ---- */
+
+typedef struct wrapper { /* around the best denoiser */
+    itd_denoiser inner;
+    size_t rows, calls, limit; /* calls after which it fails; 0: never */
+    itd_result failure;
+    double factor;    /* on eps_hat */
+    size_t poisoned;  /* the row, counted from 1, that comes out as `poison` */
+    float poison;
+} wrapper;
+
+static itd_result wrapper_predict(void *ctx, const float *z, const float *logsnr, size_t n, float *eps_hat)
+{
+    wrapper *w = (wrapper *)ctx;
+    size_t d = w->inner.dim;
+    itd_result result;
+    if (w->limit && w->calls == w->limit) return w->failure;
+    result = w->inner.predict(w->inner.ctx, z, logsnr, n, eps_hat);
+    for (size_t i = 0; i < n * d; i++) eps_hat[i] = (float)(w->factor * eps_hat[i]);
+    if (w->poisoned > w->rows && w->poisoned <= w->rows + n) eps_hat[(w->poisoned - w->rows) * d - 1] = w->poison;
+    w->calls++, w->rows += n;
+    return result;
+}
+
+static itd_denoiser wrapped(wrapper *w, const mixture *m)
+{
+    itd_denoiser den;
+    memset(w, 0, sizeof *w);
+    w->inner = den = mixture_denoiser(m);
+    w->factor = 1;
+    w->failure = ITD_ERROR_CALLBACK;
+    den.ctx = w, den.predict = wrapper_predict;
+    return den;
+}
+
+static void evaluations_are_counted(void)
+{
+    static const size_t draws[] = {1, 2, 7, 19, 20, 21, 22, 23, 25, 39, 40, 57, 100, 150}, points[] = {1, 3, 13, 60};
+    for (size_t i = 0; i < sizeof draws / sizeof *draws; i++)
+        for (size_t k = 0; k < sizeof points / sizeof *points; k++)
+            for (int control = ITD_CONTROL_NONE; control <= ITD_CONTROL_FITTED; control++) {
+                wrapper w;
+                itd_denoiser den = wrapped(&w, plane_mixture());
+                itd_nll_desc desc = wide();
+                itd_nll_result result;
+                desc.draws = draws[i], desc.control = (itd_control)control;
+                CHECK_OK(itd_nll(&den, laws[MIXTURE].x, points[k], &desc, &result, NULL, NULL));
+                CHECK(result.evaluations == w.rows);
+                CHECK(result.evaluations >= points[k]);
+                if (!CHECK(result.evaluations <= points[k] * draws[i]))
+                    printf("    %lu evaluations for %lu points, %lu draws\n", (unsigned long)result.evaluations,
+                           (unsigned long)points[k], (unsigned long)draws[i]);
+            }
+}
+
+/* E |eps_hat*|^2 at one log SNR, by drawing from the mixture. */
+static double prediction_energy(const mixture *m, const float *x, size_t n, double logsnr, itd_rng *rng)
+{
+    itd_denoiser den = mixture_denoiser(m);
+    double sum = 0, s = sqrt(itd_sigmoid(logsnr)), r = sqrt(itd_sigmoid(-logsnr));
+    float a = (float)logsnr, z[MOST], eps_hat[MOST];
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < den.dim; j++) z[j] = (float)(s * x[i * den.dim + j] + r * itd_rng_normal(rng));
+        CHECK_OK(den.predict(den.ctx, z, &a, 1, eps_hat));
+        for (size_t j = 0; j < den.dim; j++) sum += (double)eps_hat[j] * eps_hat[j];
+    }
+    return sum / (double)n;
+}
+
+/* eps_hat = 0.95 eps_hat*: the excess over the truth is 1/2 Integral of 0.05^2 E|eps_hat*|^2, here by the midpoint
+ * rule. The estimate of the excess on the same noise as the optimum's has its own error, over points. */
+static void bad_denoisers_pay_the_predicted_price(void)
+{
+    enum { STEPS = 60 };
+    const mixture *m = plane_mixture();
+    itd_denoiser best = mixture_denoiser(m), bad;
+    itd_nll_desc desc = wide();
+    itd_nll_result good, worse;
+    wrapper w;
+    itd_rng rng = itd_rng_make(3, 0);
+    double predicted = 0, mean = 0, square = 0, error, h = 30.0 / STEPS;
+    mixture_sample(m, &rng, MANY, x_many);
+    for (size_t k = 0; k < STEPS; k++)
+        predicted += 0.5 * h * 0.0025 * prediction_energy(m, x_many, MANY, -14 + h * ((double)k + 0.5), &rng);
+    bad = wrapped(&w, m);
+    w.factor = 0.95;
+    desc.control = ITD_CONTROL_UNIT, desc.allocate = false; /* no pilot: both runs draw alike */
+    CHECK_OK(itd_nll(&best, x_many, MANY, &desc, &good, nll_x, NULL));
+    CHECK_OK(itd_nll(&bad, x_many, MANY, &desc, &worse, other_x, NULL));
+    for (size_t i = 0; i < MANY; i++) mean += (other_x[i] - nll_x[i]) / MANY;
+    for (size_t i = 0; i < MANY; i++) square += (other_x[i] - nll_x[i] - mean) * (other_x[i] - nll_x[i] - mean);
+    error = sqrt(square) / MANY;
+    if (getenv("VERBOSE")) printf("    excess %.5f +- %.5f, predicted %.5f\n", mean, error, predicted);
+    CHECK_CLOSE(mean, worse.nll - good.nll, 1e-10);
+    CHECK_CLOSE(mean, predicted, 4 * error);
+    CHECK(mean > 10 * error);
+}
+
+/* ---- failures ---- */
+
+/* The call fails with this code and leaves what it would have written alone. */
+static void check_refused(const itd_denoiser *den, const float *x, size_t n, const itd_nll_desc *desc,
+                          itd_result expected)
+{
+    itd_nll_result result;
+    unsigned char before[sizeof result];
+    double values[POINTS], errors[POINTS];
+    memset(&result, 0x5a, sizeof result);
+    memcpy(before, &result, sizeof result);
+    for (size_t i = 0; i < POINTS; i++) values[i] = errors[i] = -7;
+    CHECK(itd_nll(den, x, n, desc, &result, values, errors) == expected);
+    CHECK(memcmp(before, &result, sizeof result) == 0);
+    for (size_t i = 0; i < POINTS; i++) CHECK(values[i] == -7 && errors[i] == -7);
+}
+
+static void failures_of_the_denoiser(void)
+{
+    static const itd_result failures[] = {ITD_ERROR_CALLBACK, ITD_ERROR_MEMORY, ITD_ERROR_DATA};
+    static const size_t limits[] = {1, 2, 20}; /* in the pilot, at its end, in the replicates */
+    const float poisons[] = {NAN, INFINITY, -INFINITY};
+    itd_nll_desc desc = wide();
+    desc.batch = 64;
+    for (size_t i = 0; i < 3; i++) {
+        wrapper w;
+        itd_denoiser den = wrapped(&w, plane_mixture());
+        w.limit = limits[i], w.failure = failures[i];
+        check_refused(&den, laws[MIXTURE].x, POINTS, &desc, failures[i]);
+        CHECK(w.calls == limits[i]);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        static const size_t rows[] = {1, 750, 4000};
+        wrapper w;
+        itd_denoiser den = wrapped(&w, plane_mixture());
+        w.poisoned = rows[i], w.poison = poisons[i];
+        check_refused(&den, laws[MIXTURE].x, POINTS, &desc, ITD_ERROR_NUMERIC);
+    }
+}
+
+static void bad_arguments(void)
+{
+    const float *x = laws[MIXTURE].x;
+    itd_denoiser den = mixture_denoiser(plane_mixture()), flat = den;
+    itd_nll_desc desc = wide(), bad = desc;
+    flat.dim = 0;
+    check_refused(&den, x, 0, &desc, ITD_ERROR_ARGUMENT);
+    check_refused(&flat, x, POINTS, &desc, ITD_ERROR_ARGUMENT);
+    bad.draws = 0, check_refused(&den, x, POINTS, &bad, ITD_ERROR_ARGUMENT), bad = desc;
+    bad.schedule.scale = 0, check_refused(&den, x, POINTS, &bad, ITD_ERROR_ARGUMENT), bad = desc;
+    bad.schedule.scale = -1, check_refused(&den, x, POINTS, &bad, ITD_ERROR_ARGUMENT), bad = desc;
+    bad.schedule.scale = NAN, check_refused(&den, x, POINTS, &bad, ITD_ERROR_ARGUMENT), bad = desc;
+    bad.schedule.clip = 0, check_refused(&den, x, POINTS, &bad, ITD_ERROR_ARGUMENT), bad = desc;
+    bad.schedule.clip = NAN, check_refused(&den, x, POINTS, &bad, ITD_ERROR_ARGUMENT), bad = desc;
+    bad.schedule.loc = INFINITY, check_refused(&den, x, POINTS, &bad, ITD_ERROR_ARGUMENT), bad = desc;
+    bad.schedule.loc = NAN, check_refused(&den, x, POINTS, &bad, ITD_ERROR_ARGUMENT), bad = desc;
+    bad.reference = &laws[MIXTURE + 3].part[0]; /* of another dimension */
+    check_refused(&den, x, POINTS, &bad, ITD_ERROR_ARGUMENT), bad = desc;
+    bad.draws = SIZE_MAX, check_refused(&den, x, POINTS, &bad, ITD_ERROR_MEMORY);
+    CHECK(itd_nll(&den, x, SIZE_MAX, &desc, NULL, NULL, NULL) == ITD_ERROR_MEMORY);
+}
+
+/* More rows per call than there are in all must change nothing, however many more. */
+static void batch_larger_than_everything(void)
+{
+    static const size_t batches[] = {SIZE_MAX, SIZE_MAX - 2, SIZE_MAX / 2};
+    for (size_t i = 0; i < 3; i++) {
+        wrapper w;
+        itd_denoiser den = wrapped(&w, plane_mixture());
+        itd_nll_desc desc = wide();
+        itd_nll_result small, large = {0};
+        CHECK_OK(itd_nll(&den, laws[MIXTURE].x, POINTS, &desc, &small, NULL, NULL));
+        w.limit = w.calls + 1000; /* or it might call forever */
+        desc.batch = batches[i];
+        CHECK_OK(itd_nll(&den, laws[MIXTURE].x, POINTS, &desc, &large, NULL, NULL));
+        CHECK(large.nll == small.nll);
+    }
+}
+
+static void bad_data(void)
+{
+    const float poisons[] = {NAN, INFINITY, -INFINITY};
+    static const size_t places[] = {0, 7, 2 * POINTS - 1};
+    static const double tiny[2] = {1e-300, 1};
+    itd_denoiser den = mixture_denoiser(plane_mixture());
+    itd_nll_desc desc = wide();
+    for (size_t i = 0; i < 3; i++) {
+        memcpy(x_many, laws[MIXTURE].x, 2 * POINTS * sizeof *x_many);
+        x_many[places[i]] = poisons[i];
+        check_refused(&den, x_many, POINTS, &desc, ITD_ERROR_DATA);
+        desc.control = ITD_CONTROL_NONE; /* also where no Gaussian is fitted */
+        check_refused(&den, x_many, POINTS, &desc, ITD_ERROR_DATA);
+    }
+    den.scale = tiny; /* finite, but no longer once normalized */
+    check_refused(&den, laws[MIXTURE].x, POINTS, &desc, ITD_ERROR_DATA);
+}
+
+/* ---- the curve of the mean squared error ---- */
+
+enum { CURVE = 15 };
+static double curve_logsnr[CURVE];
+
+static void make_curve(void)
+{
+    for (size_t k = 0; k < CURVE; k++) curve_logsnr[k] = -7 + (double)k;
+}
+
+static void curve_of_a_gaussian(void)
+{
+    for (size_t i = 0; i < LAWS; i += i % 3 == 0 ? 1 : 2) { /* the Gaussians, not the mixtures */
+        const mixture *m = &laws[i].m;
+        itd_denoiser den = mixture_denoiser(m);
+        itd_rng rng = itd_rng_make(21, i);
+        itd_gaussian *fitted;
+        double mse[CURVE], error[CURVE], mmse[CURVE], plain[CURVE];
+        mixture_sample(m, &rng, MANY, x_many);
+        CHECK_OK(itd_gaussian_fit(x_many, MANY, den.dim, &fitted));
+        CHECK_OK(itd_mse_curve(&den, x_many, MANY, curve_logsnr, CURVE, 1, mse, error, mmse));
+        CHECK_OK(itd_mse_curve(&den, x_many, MANY, curve_logsnr, CURVE, 1, plain, NULL, NULL));
+        CHECK(memcmp(mse, plain, sizeof mse) == 0);
+        for (size_t k = 0; k < CURVE; k++) {
+            double truth = itd_gaussian_mmse(&m->part[0], curve_logsnr[k]);
+            CHECK_CLOSE(mse[k], truth, 4 * error[k]);
+            CHECK(error[k] > 0 && error[k] < 0.05 * (double)den.dim);
+            CHECK_CLOSE(mmse[k], itd_gaussian_mmse(fitted, curve_logsnr[k]), 1e-12 * (double)den.dim);
+            CHECK_CLOSE(mmse[k], truth, 0.05 * (double)den.dim);
+        }
+        itd_gaussian_free(fitted);
+    }
+}
+
+static void curve_error_bars_cover(void)
+{
+    enum { N = 200 };
+    const mixture *m = &laws[CORRELATED + 3].m;
+    itd_denoiser den = mixture_denoiser(m);
+    itd_rng rng = itd_rng_make(22, 0);
+    tally t[CURVE];
+    memset(t, 0, sizeof t);
+    for (size_t r = 0; r < REPEATS; r++) {
+        double mse[CURVE], error[CURVE];
+        mixture_sample(m, &rng, N, x_many);
+        CHECK_OK(itd_mse_curve(&den, x_many, N, curve_logsnr, CURVE, r, mse, error, NULL));
+        for (size_t k = 0; k < CURVE; k++)
+            tally_add(&t[k], mse[k], error[k], itd_gaussian_mmse(&m->part[0], curve_logsnr[k]));
+    }
+    for (size_t k = 0; k < CURVE; k++) CHECK(tally_coverage(&t[k]) >= 0.90 && tally_coverage(&t[k]) <= 0.99);
+}
+
+static void curve_refuses(void)
+{
+    wrapper w;
+    itd_denoiser den = wrapped(&w, plane_mixture());
+    const float *x = laws[MIXTURE].x;
+    double mse[CURVE], error[CURVE], mmse[CURVE];
+    for (size_t k = 0; k < CURVE; k++) mse[k] = error[k] = mmse[k] = -7;
+    CHECK(itd_mse_curve(&den, x, 0, curve_logsnr, CURVE, 1, mse, error, mmse) == ITD_ERROR_ARGUMENT);
+    memcpy(x_many, x, 2 * POINTS * sizeof *x);
+    x_many[5] = NAN;
+    CHECK(itd_mse_curve(&den, x_many, POINTS, curve_logsnr, CURVE, 1, mse, error, mmse) == ITD_ERROR_DATA);
+    w.limit = 3;
+    CHECK(itd_mse_curve(&den, x, POINTS, curve_logsnr, CURVE, 1, mse, error, mmse) == ITD_ERROR_CALLBACK);
+    den = wrapped(&w, plane_mixture());
+    w.poisoned = 5 * POINTS, w.poison = NAN;
+    CHECK(itd_mse_curve(&den, x, POINTS, curve_logsnr, CURVE, 1, mse, error, mmse) == ITD_ERROR_NUMERIC);
+    for (size_t k = 0; k < CURVE; k++) CHECK(mse[k] == -7 && error[k] == -7 && mmse[k] == -7);
+    den = wrapped(&w, plane_mixture());
+    CHECK_OK(itd_mse_curve(&den, x, 1, curve_logsnr, 1, 1, mse, error, mmse));
+    CHECK(mse[0] >= 0 && isnan(error[0]));
+}
+
+/* ---- the score ---- */
+
+/* log p_a(z) of the mixture behind the channel, straight from its definition and in double. */
+static double noisy_log_density(const mixture *m, const double *z, double logsnr)
+{
+    double s = itd_sigmoid(logsnr), r = itd_sigmoid(-logsnr), density = 0;
+    for (size_t k = 0; k < m->components; k++) {
+        const itd_gaussian *g = &m->part[k];
+        double log_p = log(m->weight[k]);
+        for (size_t i = 0; i < g->dim; i++) {
+            double y = 0, v = s * g->lambda[i] + r;
+            for (size_t j = 0; j < g->dim; j++) y += g->vectors[i * g->dim + j] * (z[j] - sqrt(s) * g->mean[j]);
+            log_p -= 0.5 * (log(2 * 3.14159265358979323846 * v) + y * y / v);
+        }
+        density += exp(log_p);
+    }
+    return log(density);
+}
+
+static void score_is_the_gradient(void)
+{
+    static const float logsnr[] = {-6, -2, -0.5f, 0.5f, 2, 4, 7};
+    enum { LEVELS = sizeof logsnr / sizeof *logsnr, N = 8 };
+    for (size_t i = 0; i < LAWS; i++) {
+        const mixture *m = &laws[i].m;
+        itd_denoiser den = mixture_denoiser(m);
+        size_t d = den.dim;
+        itd_rng rng = itd_rng_make(31, i);
+        for (size_t l = 0; l < LEVELS; l++) {
+            float eps[N * MOST], z[N * MOST], score[N * MOST], level[N];
+            for (size_t k = 0; k < N; k++) level[k] = logsnr[l];
+            itd_rng_normal_fill(&rng, N * d, eps);
+            itd_channel(laws[i].x, eps, level, N, d, z);
+            CHECK_OK(itd_score(&den, z, level, N, score));
+            for (size_t k = 0; k < N * d; k++) {
+                double at[MOST], h = 1e-4, up, down, slope;
+                for (size_t j = 0; j < d; j++) at[j] = z[k / d * d + j];
+                at[k % d] += h, up = noisy_log_density(m, at, level[0]);
+                at[k % d] -= 2 * h, down = noisy_log_density(m, at, level[0]);
+                slope = (up - down) / (2 * h);
+                CHECK_CLOSE(score[k], slope, 2e-6 * (1 + fabs(slope)));
+            }
+        }
+    }
+}
+
+static void score_passes_errors_on(void)
+{
+    wrapper w;
+    itd_denoiser den = wrapped(&w, plane_mixture());
+    float z[2] = {0, 0}, logsnr[1] = {0}, score[2] = {-7, -7};
+    w.calls = w.limit = 1;
+    CHECK(itd_score(&den, z, logsnr, 1, score) == ITD_ERROR_CALLBACK);
+    CHECK(score[0] == -7 && score[1] == -7);
+}
+
+int main(void)
+{
+    make_laws();
+    make_curve();
+    RUN(cut_tails_are_small);
+    RUN(every_point_is_right);
+    RUN(original_estimator_is_right);
+    RUN(error_bars_cover);
+    RUN(error_bars_of_one_point_cover);
+    RUN(error_bars_of_the_original_cover);
+    RUN(data_error_bars_cover);
+    RUN(options_help);
+    RUN(results_do_not_depend_on_the_batch);
+    RUN(seeds_decide);
+    RUN(mean_is_the_mean);
+    RUN(units_are_the_callers);
+    RUN(references_agree);
+    RUN(one_draw_and_one_point);
+    RUN(points_without_spread);
+    RUN(flat_coordinate_of_few_points);
+    RUN(evaluations_are_counted);
+    RUN(bad_denoisers_pay_the_predicted_price);
+    RUN(failures_of_the_denoiser);
+    RUN(bad_arguments);
+    RUN(batch_larger_than_everything);
+    RUN(bad_data);
+    RUN(curve_of_a_gaussian);
+    RUN(curve_error_bars_cover);
+    RUN(curve_refuses);
+    RUN(score_is_the_gradient);
+    RUN(score_passes_errors_on);
+    free_laws();
+    return test_report();
+}

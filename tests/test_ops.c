@@ -1,0 +1,811 @@
+/* Tests of the network: every operation, forward and backward, and the whole MLP against the double-precision
+ * reference, which in turn is held against finite differences of its own forward pass. */
+#define ITDIFF_IMPLEMENTATION
+#include "../itdiff.h"
+#include "ref.h"
+#include "test.h"
+
+static const double tolerance = 1e-5; /* of |value - reference| / |reference|, and of each element */
+
+/* ---- outputs between two guards, at any alignment ---- */
+
+enum { GUARD = 16 };
+
+typedef struct guarded {
+    float *block, *data;
+    size_t n, shift;
+} guarded;
+
+/* n floats, zero or a copy of `from`, `shift` floats off the alignment of malloc. */
+static guarded guard(const float *from, size_t n, size_t shift)
+{
+    guarded g;
+    size_t i;
+    g.n = n, g.shift = shift;
+    g.block = ref_floats(n + 2 * GUARD + shift);
+    g.data = g.block + GUARD + shift;
+    for (i = 0; i < n + 2 * GUARD + shift; i++) g.block[i] = -12345.0f;
+    for (i = 0; i < n; i++) g.data[i] = from ? from[i] : 0.0f;
+    return g;
+}
+
+/* Frees; true if nothing was written outside. */
+static bool guard_release(guarded *g)
+{
+    size_t i, before = GUARD + g->shift, damage = 0;
+    for (i = 0; i < before; i++) damage += !(fabsf(g->block[i] + 12345.0f) <= 0);
+    for (i = 0; i < GUARD; i++) damage += !(fabsf(g->data[g->n + i] + 12345.0f) <= 0);
+    free(g->block);
+    return damage == 0;
+}
+
+/* ---- matrix product ---- */
+
+/* Every way this machine can multiply: one name per entry, so that a failure tells which. */
+typedef struct product_path {
+    const char *name;
+    void (*multiply)(const itd__product *p);
+} product_path;
+
+static const product_path paths[] = {{"itd__gemm", itd__gemm}};
+
+typedef struct product_case {
+    size_t m, n, k, padding, shift;
+    bool a_transposed, b_transposed, bias, accumulate;
+} product_case;
+
+static bool product_agrees(const product_path *path, const product_case *c)
+{
+    size_t ra = c->a_transposed ? c->m + c->padding : c->k + c->padding;
+    size_t rb = c->b_transposed ? c->k + c->padding : c->n + c->padding, i, j, k;
+    size_t na = ra * (c->a_transposed ? c->k : c->m), nb = rb * (c->b_transposed ? c->n : c->k);
+    float *a = ref_normals(na, 1), *b = ref_normals(nb, 1), *bias = ref_normals(c->n, 1);
+    float *before = ref_normals(c->m * c->n, 1);
+    double *expected = ref_doubles(c->m * c->n), *size = ref_doubles(c->m * c->n);
+    guarded out = guard(before, c->m * c->n, c->shift);
+    itd__product p = ITD__ZERO;
+    bool ok;
+    p.m = c->m, p.n = c->n, p.k = c->k, p.a = a, p.b = b, p.c = out.data;
+    p.ra = c->a_transposed ? 1 : ra, p.ca = c->a_transposed ? ra : 1;
+    p.rb = c->b_transposed ? 1 : rb, p.cb = c->b_transposed ? rb : 1;
+    p.bias = c->bias ? bias : NULL, p.accumulate = c->accumulate;
+    for (i = 0; i < c->m; i++)
+        for (j = 0; j < c->n; j++) {
+            double start = c->accumulate ? before[i * c->n + j] : c->bias ? bias[j] : 0;
+            double sum = start, terms = fabs(start);
+            for (k = 0; k < c->k; k++) {
+                double x = c->a_transposed ? a[k * ra + i] : a[i * ra + k];
+                double y = c->b_transposed ? b[j * rb + k] : b[k * rb + j];
+                sum += x * y, terms += fabs(x * y);
+            }
+            expected[i * c->n + j] = sum;
+            size[i * c->n + j] = 1e-6 * terms; /* rounding is relative to the terms, not to their sum */
+        }
+    path->multiply(&p);
+    ok = ref_norm(expected, c->m * c->n) > 0 && ref_error(out.data, expected, c->m * c->n) <= tolerance &&
+         ref_each(out.data, expected, c->m * c->n, tolerance, 0, size);
+    ok = guard_release(&out) && ok;
+    free(a), free(b), free(bias), free(before), free(expected), free(size);
+    if (!ok)
+        printf("  %s: m %lu n %lu k %lu padding %lu shift %lu transposed %d %d bias %d accumulate %d\n",
+               path->name, (unsigned long)c->m, (unsigned long)c->n, (unsigned long)c->k,
+               (unsigned long)c->padding, (unsigned long)c->shift, c->a_transposed, c->b_transposed, c->bias,
+               c->accumulate);
+    return ok;
+}
+
+/* The four readings of A and B, with and without bias, stored or added. */
+static bool products_agree(size_t m, size_t n, size_t k, size_t padding, size_t shift)
+{
+    size_t path, mode;
+    bool ok = true;
+    for (path = 0; path < sizeof paths / sizeof *paths; path++)
+        for (mode = 0; mode < 16; mode++) {
+            product_case c;
+            c.m = m, c.n = n, c.k = k, c.padding = padding, c.shift = shift;
+            c.a_transposed = mode & 1, c.b_transposed = mode & 2, c.bias = mode & 4, c.accumulate = mode & 8;
+            if (c.bias && c.accumulate) continue;
+            ok = product_agrees(&paths[path], &c) && ok;
+        }
+    return ok;
+}
+
+static const size_t sizes[] = {1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 127, 128, 129, 384};
+enum { SIZES = sizeof sizes / sizeof *sizes };
+
+/* Each size in each place, the two others walking through the list at other paces. */
+static void products_of_all_sizes(void)
+{
+    size_t i;
+    ref_seed(1);
+    for (i = 0; i < SIZES; i++) {
+        size_t other = sizes[(5 * i + 3) % SIZES], third = sizes[(7 * i + 1) % 15];
+        CHECK(products_agree(sizes[i], other, third, 0, i % 4));
+        CHECK(products_agree(third, sizes[i], other, 0, (i + 1) % 4));
+        CHECK(products_agree(other, third, sizes[i], 0, (i + 2) % 4));
+    }
+}
+
+static void small_products(void)
+{
+    size_t m, n, k;
+    ref_seed(2);
+    for (m = 1; m <= 9; m++)
+        for (n = 1; n <= 19; n++)
+            for (k = 1; k <= 5; k++) CHECK(products_agree(m, n, k, 0, (m + n) % 4));
+}
+
+static void products_of_parts_of_larger_matrices(void)
+{
+    ref_seed(3);
+    CHECK(products_agree(5, 7, 9, 3, 0));
+    CHECK(products_agree(17, 33, 31, 1, 1));
+    CHECK(products_agree(64, 16, 8, 8, 0));
+}
+
+/* The empty sum: nothing to multiply leaves the bias, zero, or what was there. */
+static void products_over_nothing(void)
+{
+    float c[6], bias[3] = {1, 2, 3};
+    itd__product p = ITD__ZERO;
+    size_t path, i;
+    for (path = 0; path < sizeof paths / sizeof *paths; path++) {
+        p.m = 2, p.n = 3, p.k = 0, p.a = bias, p.b = bias, p.ca = p.ra = p.rb = p.cb = 1, p.c = c;
+        for (i = 0; i < 6; i++) c[i] = 7;
+        p.accumulate = true, p.bias = NULL;
+        paths[path].multiply(&p);
+        for (i = 0; i < 6; i++) CHECK_CLOSE(c[i], 7, 0);
+        p.accumulate = false, p.bias = bias;
+        paths[path].multiply(&p);
+        for (i = 0; i < 6; i++) CHECK_CLOSE(c[i], bias[i % 3], 0);
+        p.bias = NULL;
+        paths[path].multiply(&p);
+        for (i = 0; i < 6; i++) CHECK_CLOSE(c[i], 0, 0);
+    }
+}
+
+/* 0 * NaN and 0 * infinity are NaN: a product that skips zeros would hide a broken network. */
+static void products_do_not_swallow_nan(void)
+{
+    size_t path, k;
+    for (path = 0; path < sizeof paths / sizeof *paths; path++)
+        for (k = 0; k < 33; k++) {
+            float a[33] = {0}, b[33 * 9], c[9];
+            itd__product p = ITD__ZERO;
+            size_t j, numbers = 0;
+            for (j = 0; j < 33 * 9; j++) b[j] = 1;
+            for (j = 0; j < 9; j++) b[9 * k + j] = (k % 2 ? 1.0f : -1.0f) / 0.0f;
+            p.m = 1, p.n = 9, p.k = 33, p.a = a, p.ra = 33, p.ca = 1, p.b = b, p.rb = 9, p.cb = 1, p.c = c;
+            paths[path].multiply(&p);
+            for (j = 0; j < 9; j++) numbers += itd__finite(c[j]);
+            CHECK(numbers == 0);
+        }
+}
+
+/* ---- linear ---- */
+
+typedef struct linear_case { /* one layer, its inputs, what its gradients held before */
+    size_t n, in, out;
+    float *x, *w, *b, *dy, *dx, *dw, *db;
+    double *X, *W, *B, *DY;
+} linear_case;
+
+static linear_case linear_make(size_t n, size_t in, size_t out)
+{
+    linear_case c;
+    c.n = n, c.in = in, c.out = out;
+    c.x = ref_normals(n * in, 1), c.w = ref_normals(in * out, 0.3), c.b = ref_normals(out, 1);
+    c.dy = ref_normals(n * out, 1);
+    c.dx = ref_normals(n * in, 1), c.dw = ref_normals(in * out, 1), c.db = ref_normals(out, 1);
+    c.X = ref_widened(c.x, n * in), c.W = ref_widened(c.w, in * out), c.B = ref_widened(c.b, out);
+    c.DY = ref_widened(c.dy, n * out);
+    return c;
+}
+
+static void linear_free(linear_case *c)
+{
+    free(c->x), free(c->w), free(c->b), free(c->dy), free(c->dx), free(c->dw), free(c->db);
+    free(c->X), free(c->W), free(c->B), free(c->DY);
+}
+
+static bool linear_forward_agrees(const linear_case *c)
+{
+    size_t i, j, k, cells = c->n * c->out;
+    double *expected = ref_doubles(cells), *size = ref_doubles(cells);
+    guarded y = guard(NULL, cells, 1);
+    bool ok;
+    ref_linear_forward(c->X, c->W, c->B, c->n, c->in, c->out, expected);
+    for (i = 0; i < c->n; i++)
+        for (j = 0; j < c->out; j++) {
+            size[i * c->out + j] = 1e-6 * fabs(c->B[j]);
+            for (k = 0; k < c->in; k++)
+                size[i * c->out + j] += 1e-6 * fabs(c->X[i * c->in + k] * c->W[k * c->out + j]);
+        }
+    itd__linear_forward(c->x, c->w, c->b, c->n, c->in, c->out, y.data);
+    ok = ref_error(y.data, expected, cells) <= tolerance &&
+         ref_each(y.data, expected, cells, tolerance, 0, size);
+    ok = guard_release(&y) && ok;
+    free(expected), free(size);
+    return ok;
+}
+
+/* What was there plus the reference's gradient; an element's floor is 1e-6 of the root sum of squares of the
+ * terms it adds up, times 4, as all terms are of order one. */
+static bool gradient_agrees(const float *before, guarded *after, const double *added, size_t terms, double unit)
+{
+    double *expected = ref_widened(before, after->n);
+    size_t i;
+    bool ok = ref_norm(added, after->n) > 0;
+    for (i = 0; i < after->n; i++) expected[i] += added[i];
+    ok = ok && ref_error(after->data, expected, after->n) <= tolerance &&
+         ref_each(after->data, expected, after->n, tolerance, 4e-6 * unit * sqrt((double)terms), NULL);
+    ok = guard_release(after) && ok;
+    free(expected);
+    return ok;
+}
+
+static bool linear_backward_agrees(const linear_case *c, bool with_dx)
+{
+    size_t nx = c->n * c->in, nw = c->in * c->out;
+    double *dx = ref_doubles(nx), *dw = ref_doubles(nw), *db = ref_doubles(c->out);
+    guarded gx = guard(c->dx, nx, 1), gw = guard(c->dw, nw, 2), gb = guard(c->db, c->out, 3);
+    bool ok = true;
+    ref_linear_backward(c->DY, c->X, c->W, c->n, c->in, c->out, dx, dw, db);
+    itd__linear_backward(c->dy, c->x, c->w, c->n, c->in, c->out, with_dx ? gx.data : NULL, gw.data, gb.data);
+    ok = gradient_agrees(c->dw, &gw, dw, c->n, 1) && ok;
+    ok = gradient_agrees(c->db, &gb, db, c->n, 1) && ok;
+    if (with_dx) ok = gradient_agrees(c->dx, &gx, dx, c->out, 1) && ok;
+    else ok = memcmp(gx.data, c->dx, nx * sizeof *gx.data) == 0 && guard_release(&gx) && ok;
+    free(dx), free(dw), free(db);
+    return ok;
+}
+
+static void linear_case_check(size_t n, size_t in, size_t out)
+{
+    linear_case c = linear_make(n, in, out);
+    bool ok = CHECK(linear_forward_agrees(&c));
+    ok = CHECK(linear_backward_agrees(&c, true)) && ok;
+    ok = CHECK(linear_backward_agrees(&c, false)) && ok;
+    if (!ok) printf("  n %lu in %lu out %lu\n", (unsigned long)n, (unsigned long)in, (unsigned long)out);
+    linear_free(&c);
+}
+
+static void linear_of_all_sizes(void)
+{
+    size_t i;
+    ref_seed(4);
+    for (i = 0; i < SIZES; i++) {
+        size_t other = sizes[(5 * i + 2) % SIZES], third = sizes[(11 * i + 4) % 15];
+        linear_case_check(sizes[i], other, third);
+        linear_case_check(third, sizes[i], other);
+        linear_case_check(other, third, sizes[i]);
+    }
+    linear_case_check(128, 384, 128);
+    linear_case_check(128, 128, 2);
+}
+
+/* A central difference of Sum y * dy by one number. */
+typedef double (*scalar_function)(const void *context);
+
+static double central(double *at, double h, scalar_function f, const void *context)
+{
+    double saved = *at, up, down;
+    *at = saved + h, up = f(context);
+    *at = saved - h, down = f(context);
+    *at = saved;
+    return (up - down) / (2 * h);
+}
+
+static double linear_sum(const void *context)
+{
+    const linear_case *c = (const linear_case *)context;
+    double *y = ref_doubles(c->n * c->out), sum = 0;
+    size_t i;
+    ref_linear_forward(c->X, c->W, c->B, c->n, c->in, c->out, y);
+    for (i = 0; i < c->n * c->out; i++) sum += y[i] * c->DY[i];
+    free(y);
+    return sum;
+}
+
+static void linear_reference_has_the_slope_of_its_forward(void)
+{
+    linear_case c;
+    double dx[15] = {0}, dw[20] = {0}, db[4] = {0}, fx[15], fw[20], fb[4];
+    size_t i;
+    ref_seed(5);
+    c = linear_make(3, 5, 4);
+    ref_linear_backward(c.DY, c.X, c.W, 3, 5, 4, dx, dw, db);
+    for (i = 0; i < 15; i++) fx[i] = central(&c.X[i], 1e-3, linear_sum, &c);
+    for (i = 0; i < 20; i++) fw[i] = central(&c.W[i], 1e-3, linear_sum, &c);
+    for (i = 0; i < 4; i++) fb[i] = central(&c.B[i], 1e-3, linear_sum, &c);
+    CHECK(ref_distance(dx, fx, 15) <= 1e-10);
+    CHECK(ref_distance(dw, fw, 20) <= 1e-10);
+    CHECK(ref_distance(db, fb, 4) <= 1e-10);
+    linear_free(&c);
+}
+
+/* ---- activations ---- */
+
+static const size_t lengths[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 100, 127, 129, 1000};
+
+typedef struct activation {
+    void (*forward)(const float *x, size_t n, float *y);
+    void (*backward)(const float *dy, const float *x, size_t n, float *dx);
+    double (*value)(double x), (*slope)(double x);
+} activation;
+
+static const activation relu = {itd__relu_forward, itd__relu_backward, ref_relu, ref_relu_slope};
+static const activation silu = {itd__silu_forward, itd__silu_backward, ref_silu, ref_silu_slope};
+
+/* At points x with output gradients dy: both directions, the second on top of what was there. */
+static bool activation_agrees(const activation *a, const float *x, const float *dy, size_t n)
+{
+    float *before = ref_normals(n, 1);
+    double *value = ref_doubles(n), *slope = ref_doubles(n);
+    guarded y = guard(NULL, n, n % 4), dx = guard(before, n, (n + 1) % 4);
+    size_t i;
+    bool ok;
+    for (i = 0; i < n; i++) {
+        value[i] = a->value(x[i]);
+        slope[i] = a->slope(x[i]) * dy[i] + before[i];
+    }
+    a->forward(x, n, y.data);
+    a->backward(dy, x, n, dx.data);
+    ok = ref_each(y.data, value, n, 1e-6, 1e-30, NULL) && ref_each(dx.data, slope, n, 1e-6, 2e-6, NULL);
+    ok = guard_release(&y) && ok;
+    ok = guard_release(&dx) && ok;
+    free(before), free(value), free(slope);
+    return ok;
+}
+
+static void activation_check(const activation *a)
+{
+    enum { FINE = 4001 };
+    float *x = ref_floats(FINE), *dy;
+    size_t i;
+    for (i = 0; i < FINE; i++) x[i] = (float)(-100 + 0.05 * (double)i);
+    dy = ref_normals(FINE, 1);
+    CHECK(activation_agrees(a, x, dy, FINE));
+    for (i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        float *few = ref_normals(lengths[i], 3);
+        CHECK(activation_agrees(a, few, dy, lengths[i]));
+        free(few);
+    }
+    free(x), free(dy);
+}
+
+static void relu_both_ways(void)
+{
+    static const float edge[5] = {0.0f, -0.0f, 1e-38f, -1e-38f, 3e38f}, dy[5] = {1, 2, 3, 4, 5};
+    ref_seed(6);
+    activation_check(&relu);
+    CHECK(activation_agrees(&relu, edge, dy, 5));
+}
+
+/* Far to the left x s(x) is smaller than a float: zero is right, NaN is not. */
+static void silu_both_ways(void)
+{
+    static const float edge[10] = {0.0f,  -0.0f,  88.0f,  -88.0f, 90.0f,
+                                   -90.f, 1000.f, -1000.f, 1e30f,  -1e30f};
+    static const float dy[10] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+    ref_seed(7);
+    activation_check(&silu);
+    CHECK(activation_agrees(&silu, edge, dy, 10));
+}
+
+static void activation_references_have_the_slope_of_their_forward(void)
+{
+    double x, worst = 0;
+    for (x = -30; x <= 30; x += 0.37) {
+        double h = 1e-5, difference = (ref_silu(x + h) - ref_silu(x - h)) / (2 * h);
+        worst = fmax(worst, fabs(difference - ref_silu_slope(x)));
+        CHECK_CLOSE((ref_relu(x + h) - ref_relu(x - h)) / (2 * h), ref_relu_slope(x), 1e-9);
+    }
+    CHECK(worst <= 1e-9 && worst > 0);
+}
+
+/* ---- embedding ---- */
+
+typedef struct embed_case {
+    size_t n, half;
+    float *x, *f, *dy, *dx;
+    double *X, *F, *DY;
+} embed_case;
+
+/* Frequencies as in the network: from scale down to scale / 10000. */
+static embed_case embed_make(size_t n, size_t half, double spread, double scale)
+{
+    embed_case c;
+    size_t i;
+    c.n = n, c.half = half;
+    c.x = ref_normals(n, spread), c.dy = ref_normals(n * 2 * half, 1), c.dx = ref_normals(n, 1);
+    c.F = ref_doubles(half), c.f = ref_floats(half);
+    ref_frequencies(half, scale, c.F);
+    for (i = 0; i < half; i++) c.f[i] = (float)c.F[i];
+    c.X = ref_widened(c.x, n), c.DY = ref_widened(c.dy, n * 2 * half);
+    return c;
+}
+
+static void embed_free(embed_case *c)
+{
+    free(c->x), free(c->f), free(c->dy), free(c->dx), free(c->X), free(c->F), free(c->DY);
+}
+
+/* The sines of the phases as single precision has them; and, allowing for that rounding of |phase| 2^-24 and
+ * no more, of the exact phases. */
+static bool embed_forward_agrees(const embed_case *c, float *y)
+{
+    size_t i, k, cells = c->n * 2 * c->half;
+    double *expected = ref_doubles(cells), *rounding = ref_doubles(cells);
+    guarded out = guard(NULL, cells, c->n % 4);
+    bool ok;
+    itd__embed_forward(c->x, c->f, c->n, c->half, out.data);
+    ref_embed_forward(c->X, c->F, c->n, c->half, true, expected);
+    ok = ref_error(out.data, expected, cells) <= 1e-6 && ref_each(out.data, expected, cells, 0, 1e-6, NULL);
+    ref_embed_forward(c->X, c->F, c->n, c->half, false, expected);
+    for (i = 0; i < c->n; i++)
+        for (k = 0; k < 2 * c->half; k++)
+            rounding[i * 2 * c->half + k] = fabs(c->X[i] * c->F[k % c->half]) / 16777216;
+    ok = ref_each(out.data, expected, cells, 0, 1e-6, rounding) && ok;
+    memcpy(y, out.data, cells * sizeof *y);
+    ok = guard_release(&out) && ok;
+    free(expected), free(rounding);
+    return ok;
+}
+
+static bool embed_backward_agrees(const embed_case *c, const float *y)
+{
+    double *added = ref_doubles(c->n);
+    guarded dx = guard(c->dx, c->n, (c->n + 1) % 4);
+    bool ok;
+    ref_embed_backward(c->DY, c->X, c->F, c->n, c->half, true, added);
+    itd__embed_backward(c->dy, y, c->f, c->n, c->half, dx.data);
+    ok = gradient_agrees(c->dx, &dx, added, c->half, c->F[0]);
+    free(added);
+    return ok;
+}
+
+static void embed_case_check(size_t n, size_t half, double spread, double scale)
+{
+    embed_case c = embed_make(n, half, spread, scale);
+    float *y = ref_floats(n * 2 * half);
+    CHECK(embed_forward_agrees(&c, y));
+    CHECK(embed_backward_agrees(&c, y));
+    embed_free(&c), free(y);
+}
+
+/* Up to 300 * 4 * 4 = 4800 radians, where sine needs a careful reduction. */
+static void embed_both_ways(void)
+{
+    static const size_t halves[] = {2, 3, 4, 5, 7, 8, 15, 16, 17, 33, 64};
+    size_t i;
+    ref_seed(8);
+    for (i = 0; i < sizeof halves / sizeof *halves; i++) {
+        embed_case_check(1, halves[i], 1, 100);
+        embed_case_check(7, halves[i], 4, 300);
+        embed_case_check(33, halves[i], 1, 1);
+    }
+    embed_case_check(513, 64, 4, 300);
+}
+
+/* Multiples of pi/2 are where a reduction goes wrong first. */
+static void embed_near_the_zeros_of_sine_and_cosine(void)
+{
+    enum { N = 6001 };
+    embed_case c = embed_make(N, 2, 1, 1);
+    float *y = ref_floats(N * 4);
+    size_t i;
+    for (i = 0; i < N; i++) c.X[i] = c.x[i] = (float)(((double)i - 3000) * REF_PI / 2);
+    CHECK(embed_forward_agrees(&c, y));
+    embed_free(&c), free(y);
+}
+
+static double embed_sum(const void *context)
+{
+    const embed_case *c = (const embed_case *)context;
+    double *y = ref_doubles(c->n * 2 * c->half), sum = 0;
+    size_t i;
+    ref_embed_forward(c->X, c->F, c->n, c->half, false, y);
+    for (i = 0; i < c->n * 2 * c->half; i++) sum += y[i] * c->DY[i];
+    free(y);
+    return sum;
+}
+
+static void embed_reference_has_the_slope_of_its_forward(void)
+{
+    embed_case c;
+    double dx[5] = {0}, fx[5];
+    size_t i;
+    ref_seed(9);
+    c = embed_make(5, 7, 1, 10);
+    ref_embed_backward(c.DY, c.X, c.F, 5, 7, false, dx);
+    for (i = 0; i < 5; i++) fx[i] = central(&c.X[i], 1e-6, embed_sum, &c);
+    CHECK(ref_distance(dx, fx, 5) <= 1e-8);
+    embed_free(&c);
+}
+
+/* ---- concat: moves numbers, so it has to be exact ---- */
+
+static void concat_case_check(size_t n, size_t ca, size_t cb)
+{
+    size_t i, j, width = ca + cb, wrong = 0;
+    float *a = ref_normals(n * ca, 1), *b = ref_normals(n * cb, 1), *dy = ref_normals(n * width, 1);
+    guarded y = guard(NULL, n * width, 1), da = guard(a, n * ca, 2), db = guard(b, n * cb, 3);
+    itd__concat_forward(a, b, n, ca, cb, y.data);
+    itd__concat_backward(dy, n, ca, cb, da.data, db.data);
+    itd__concat_backward(dy, n, ca, cb, NULL, db.data);
+    itd__concat_backward(dy, n, ca, cb, da.data, NULL);
+    for (i = 0; i < n; i++)
+        for (j = 0; j < width; j++) {
+            float from = j < ca ? a[i * ca + j] : b[i * cb + j - ca], d = dy[i * width + j];
+            float gradient = j < ca ? da.data[i * ca + j] : db.data[i * cb + j - ca];
+            float twice = from + d + d; /* each side was added to by two of the three calls */
+            wrong += !(fabsf(y.data[i * width + j] - from) <= 0) || !(fabsf(gradient - twice) <= 1e-6f);
+        }
+    CHECK(wrong == 0);
+    CHECK(guard_release(&y));
+    CHECK(guard_release(&da));
+    CHECK(guard_release(&db));
+    free(a), free(b), free(dy);
+}
+
+static void concat_both_ways(void)
+{
+    ref_seed(10);
+    concat_case_check(1, 1, 1);
+    concat_case_check(3, 2, 1);
+    concat_case_check(5, 7, 9);
+    concat_case_check(17, 256, 128);
+}
+
+/* ---- the whole MLP ---- */
+
+typedef struct mlp_case {
+    ref_mlp ref;
+    itd_net *net;
+    size_t n, parameters;
+    float *z, *logsnr, *dout;
+    double *W, *Z, *A, *DOUT;
+} mlp_case;
+
+static mlp_case mlp_make(const ref_mlp *ref, size_t n)
+{
+    mlp_case c;
+    itd_mlp_desc desc = itd_mlp_desc_default(ref->dim);
+    float *w;
+    size_t i;
+    desc.layers = ref->layers, desc.hidden = ref->hidden, desc.embedding = ref->embedding;
+    desc.coordinate_scale = ref->coordinate_scale, desc.logsnr_scale = ref->logsnr_scale;
+    desc.activation = ref->silu ? ITD_SILU : ITD_RELU;
+    desc.zero_output = false;
+    c.ref = *ref, c.n = n, c.net = NULL, c.parameters = ref_mlp_parameters(ref);
+    CHECK_OK(itd_mlp_create(&desc, 7, &c.net));
+    CHECK(itd_net_parameters(c.net) == c.parameters);
+    c.z = ref_normals(n * ref->dim, 1), c.logsnr = ref_normals(n, 2), c.dout = ref_normals(n * ref->dim, 1);
+    w = itd_net_weights(c.net);
+    for (i = 0; i < c.parameters; i++) w[i] += (float)(0.1 * ref_normal());
+    c.W = ref_widened(w, c.parameters), c.Z = ref_widened(c.z, n * ref->dim), c.A = ref_widened(c.logsnr, n);
+    c.DOUT = ref_widened(c.dout, n * ref->dim);
+    return c;
+}
+
+static void mlp_free(mlp_case *c)
+{
+    itd_net_free(c->net);
+    free(c->z), free(c->logsnr), free(c->dout), free(c->W), free(c->Z), free(c->A), free(c->DOUT);
+}
+
+static void mlp_forward_check(mlp_case *c)
+{
+    size_t cells = c->n * c->ref.dim;
+    double *expected = ref_doubles(cells);
+    guarded out = guard(NULL, cells, 1);
+    c->ref.single = true;
+    ref_mlp_forward(&c->ref, c->W, c->Z, c->A, c->n, expected);
+    CHECK(ref_norm(expected, cells) > 0);
+    CHECK_OK(itd_net_forward(c->net, c->z, c->logsnr, c->n, out.data));
+    CHECK(ref_error(out.data, expected, cells) <= tolerance);
+    CHECK(ref_each(out.data, expected, cells, tolerance, tolerance, NULL));
+    CHECK(guard_release(&out));
+    free(expected);
+}
+
+/* Two backward passes: the parameter gradients double, the gradient by z does not. */
+static void mlp_backward_check(mlp_case *c)
+{
+    size_t cells = c->n * c->ref.dim, i;
+    double *dw = ref_doubles(c->parameters), *dz = ref_doubles(cells);
+    guarded gz = guard(c->z, cells, 3);
+    c->ref.single = true;
+    ref_mlp_backward(&c->ref, c->W, c->Z, c->A, c->DOUT, c->n, dw, dz);
+    CHECK(ref_norm(dw, c->parameters) > 0);
+    CHECK(ref_norm(dz, cells) > 0);
+    CHECK_OK(itd_net_backward(c->net, c->dout, c->n, gz.data));
+    CHECK(ref_error(itd_net_gradients(c->net), dw, c->parameters) <= tolerance);
+    CHECK(ref_each(itd_net_gradients(c->net), dw, c->parameters, tolerance,
+                   tolerance * ref_norm(dw, c->parameters) / sqrt((double)c->parameters), NULL));
+    CHECK(ref_error(gz.data, dz, cells) <= tolerance);
+    CHECK_OK(itd_net_backward(c->net, c->dout, c->n, NULL));
+    for (i = 0; i < c->parameters; i++) dw[i] *= 2;
+    CHECK(ref_error(itd_net_gradients(c->net), dw, c->parameters) <= tolerance);
+    CHECK_OK(itd_net_backward(c->net, c->dout, c->n, gz.data));
+    CHECK(ref_error(gz.data, dz, cells) <= tolerance);
+    CHECK(guard_release(&gz));
+    free(dw), free(dz);
+}
+
+static double mlp_sum(const void *context)
+{
+    const mlp_case *c = (const mlp_case *)context;
+    double *out = ref_doubles(c->n * c->ref.dim), sum = 0;
+    size_t i;
+    ref_mlp_forward(&c->ref, c->W, c->Z, c->A, c->n, out);
+    for (i = 0; i < c->n * c->ref.dim; i++) sum += out[i] * c->DOUT[i];
+    free(out);
+    return sum;
+}
+
+/* Step 1e-6: the truncation error is far below 1e-6 for these scales, the rounding error about 1e-9. */
+static void mlp_difference_check(mlp_case *c)
+{
+    size_t cells = c->n * c->ref.dim, i;
+    double *dw = ref_doubles(c->parameters), *dz = ref_doubles(cells);
+    double *fw = ref_doubles(c->parameters), *fz = ref_doubles(cells);
+    c->ref.single = false;
+    ref_mlp_backward(&c->ref, c->W, c->Z, c->A, c->DOUT, c->n, dw, dz);
+    for (i = 0; i < c->parameters; i++) fw[i] = central(&c->W[i], 1e-6, mlp_sum, c);
+    for (i = 0; i < cells; i++) fz[i] = central(&c->Z[i], 1e-6, mlp_sum, c);
+    CHECK(ref_distance(dw, fw, c->parameters) <= 1e-6);
+    CHECK(ref_distance(dz, fz, cells) <= 1e-6);
+    free(dw), free(dz), free(fw), free(fz);
+}
+
+static ref_mlp mlp_shape(size_t dim, size_t layers, size_t hidden, size_t embedding, bool smooth)
+{
+    ref_mlp m;
+    m.dim = dim, m.layers = layers, m.hidden = hidden, m.embedding = embedding;
+    m.coordinate_scale = 3, m.logsnr_scale = 0.7, m.silu = smooth, m.single = true;
+    return m;
+}
+
+static void mlp_check(size_t dim, size_t layers, size_t hidden, size_t embedding, bool smooth, size_t n)
+{
+    ref_mlp shape = mlp_shape(dim, layers, hidden, embedding, smooth);
+    mlp_case c = mlp_make(&shape, n);
+    mlp_forward_check(&c);
+    mlp_backward_check(&c);
+    mlp_difference_check(&c);
+    mlp_free(&c);
+}
+
+static void mlp_of_every_depth(void)
+{
+    size_t layers, kind;
+    ref_seed(11);
+    for (layers = 1; layers <= 4; layers++)
+        for (kind = 0; kind < 4; kind++) mlp_check(3, layers, 7, kind & 1 ? 6 : 0, kind & 2, 5);
+}
+
+static void mlp_of_odd_widths(void)
+{
+    ref_seed(12);
+    mlp_check(1, 3, 9, 4, true, 1);
+    mlp_check(5, 2, 17, 0, false, 9);
+    mlp_check(2, 3, 15, 10, false, 3);
+    mlp_check(1, 2, 1, 0, true, 2);
+}
+
+/* The default network on a full batch: phases of several hundred radians, matrices of the usual shape. */
+static void mlp_as_it_comes(void)
+{
+    ref_mlp shape = mlp_shape(2, 3, 128, 128, true);
+    mlp_case c;
+    ref_seed(13);
+    shape.coordinate_scale = 100, shape.logsnr_scale = 50;
+    c = mlp_make(&shape, 130);
+    mlp_forward_check(&c);
+    mlp_backward_check(&c);
+    mlp_free(&c);
+}
+
+/* A batch of another size must leave nothing behind that the next one sees. */
+static void mlp_with_changing_batch(void)
+{
+    static const size_t rows[4] = {9, 3, 33, 1};
+    ref_mlp shape = mlp_shape(2, 3, 9, 4, true);
+    mlp_case c;
+    float *together, *alone, dz[2];
+    size_t i, k;
+    ref_seed(14);
+    c = mlp_make(&shape, 33);
+    together = ref_floats(66), alone = ref_floats(66);
+    CHECK_OK(itd_net_forward(c.net, c.z, c.logsnr, 33, together));
+    for (k = 0; k < 4; k++) {
+        for (i = 0; i + rows[k] <= 33; i += rows[k]) {
+            CHECK_OK(itd_net_forward(c.net, c.z + 2 * i, c.logsnr + i, rows[k], alone + 2 * i));
+            if (rows[k] == 1) CHECK_OK(itd_net_backward(c.net, c.dout, 1, dz));
+        }
+        for (i = 0; i < 66 / (2 * rows[k]) * 2 * rows[k]; i++) CHECK_CLOSE(alone[i], together[i], 1e-6);
+    }
+    free(together), free(alone);
+    mlp_free(&c);
+}
+
+/* Uniform in +-1/sqrt(fan in): variance 1/(3 fan in). The last layer is zero on request. */
+static void mlp_starts_as_described(void)
+{
+    itd_mlp_desc desc = itd_mlp_desc_default(2);
+    itd_net *net = NULL, *again = NULL, *other = NULL;
+    size_t i, n, first = (384 + 1) * 128, last = (128 + 1) * 2;
+    double sum = 0, square = 0, largest = 0, bound = 1 / sqrt(384.0), rest = 0;
+    CHECK_OK(itd_mlp_create(&desc, 1, &net));
+    CHECK_OK(itd_mlp_create(&desc, 1, &again));
+    CHECK_OK(itd_mlp_create(&desc, 2, &other));
+    n = itd_net_parameters(net);
+    CHECK(n == first + 129 * 128 + last);
+    CHECK(memcmp(itd_net_weights(net), itd_net_weights(again), n * sizeof(float)) == 0);
+    CHECK(memcmp(itd_net_weights(net), itd_net_weights(other), n * sizeof(float)) != 0);
+    for (i = 0; i < first; i++) {
+        double w = itd_net_weights(net)[i];
+        sum += w, square += w * w, largest = fmax(largest, fabs(w));
+    }
+    for (i = n - last; i < n; i++) rest += fabs((double)itd_net_weights(net)[i]);
+    CHECK(largest <= bound && largest > 0.999 * bound);
+    CHECK_CLOSE(sum / (double)first, 0, 4.5 * bound / sqrt(3.0 * (double)first));
+    CHECK_CLOSE(square / (double)first, bound * bound / 3, 4.5 * bound * bound * 0.3 / sqrt((double)first));
+    CHECK_CLOSE(rest, 0, 0);
+    itd_net_free(net), itd_net_free(again), itd_net_free(other);
+}
+
+static void mlp_descriptions_out_of_range_are_refused(void)
+{
+    const itd_mlp_desc good = itd_mlp_desc_default(2);
+    itd_net *const untouched = (itd_net *)(void *)&ref_state, *net = untouched;
+    size_t i;
+    for (i = 0; i < 14; i++) {
+        itd_mlp_desc d = good;
+        switch (i) {
+        case 0: d.dim = 0; break;
+        case 1: d.layers = 0; break;
+        case 2: d.hidden = 0; break;
+        case 3: d.embedding = 2; break;
+        case 4: d.embedding = 5; break;
+        case 5: d.coordinate_scale = NAN; break;
+        case 6: d.logsnr_scale = INFINITY; break;
+        case 7: d.activation = (itd_activation)9; break;
+        case 8: d.dim = SIZE_MAX; break;
+        case 9: d.hidden = SIZE_MAX / 2; break;
+        case 10: d.embedding = SIZE_MAX - 1; break;
+        case 11: d.layers = SIZE_MAX; break;
+        case 12: d.coordinate_scale = -INFINITY; break;
+        default: d.logsnr_scale = NAN; break;
+        }
+        CHECK(itd_mlp_create(&d, 1, &net) == ITD_ERROR_ARGUMENT);
+        CHECK(net == untouched);
+    }
+}
+
+int main(void)
+{
+    RUN(products_of_all_sizes);
+    RUN(small_products);
+    RUN(products_of_parts_of_larger_matrices);
+    RUN(products_over_nothing);
+    RUN(products_do_not_swallow_nan);
+    RUN(linear_of_all_sizes);
+    RUN(linear_reference_has_the_slope_of_its_forward);
+    RUN(relu_both_ways);
+    RUN(silu_both_ways);
+    RUN(activation_references_have_the_slope_of_their_forward);
+    RUN(embed_both_ways);
+    RUN(embed_near_the_zeros_of_sine_and_cosine);
+    RUN(embed_reference_has_the_slope_of_its_forward);
+    RUN(concat_both_ways);
+    RUN(mlp_of_every_depth);
+    RUN(mlp_of_odd_widths);
+    RUN(mlp_as_it_comes);
+    RUN(mlp_with_changing_batch);
+    RUN(mlp_starts_as_described);
+    RUN(mlp_descriptions_out_of_range_are_refused);
+    return test_report();
+}
