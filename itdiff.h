@@ -290,6 +290,8 @@ typedef struct itd_nll_desc {
     uint64_t seed;
     itd_control control; /* ITD_CONTROL_FITTED */
     bool stratified;     /* log SNRs spread evenly over each point's draws and over the points; true */
+    bool common;         /* the same draws for every point: smooth over the points, and cheaper;
+                                      worse for their mean; false */
     bool allocate;       /* more draws where the pilot found the integrand to vary most; true */
     const itd_gaussian
         *reference; /* in the denoiser's coordinates; NULL: fitted to the points (few: N(0,I)) */
@@ -830,7 +832,8 @@ static const itd__kernels itd__kernels_plain = {
 
 #define ITD__PASTE(name, suffix)          name##_##suffix
 #define ITD__PASTE_EXPANDED(name, suffix) ITD__PASTE(name, suffix)
-#define ITD__K(name)                      ITD__PASTE_EXPANDED(name, ITD__ISA) /* a name of its own in each pass */
+/* A name of its own in each pass. */
+#define ITD__K(name) ITD__PASTE_EXPANDED(name, ITD__ISA)
 #ifdef __clang__
 #define ITD__UNROLL _Pragma("clang loop unroll(full)")
 #else
@@ -1845,6 +1848,7 @@ typedef struct itd__estimate { /* one call of itd_nll */
     double *y;     /* (n,dim) x in the reference's eigenbasis; NULL without reference */
     double *point; /* (3,n) this replicate's mean, sum and sum of squares over replicates */
     size_t *order; /* (n) which point gets which stratum */
+    float *shared; /* (dim) the noise of a common draw */
     float *eps, *z, *eps_hat, *logsnr; /* one batch */
     double *u, *e, *g, *mse_g; /* (batch) quantile of the log SNR; errors of denoiser and reference; E g */
     size_t *row;               /* (batch) the point */
@@ -1878,13 +1882,12 @@ static void itd__pilot_integrate(itd__pilot *pilot)
     }
 }
 
-/* The errors of denoiser and reference for the m draws (row, logsnr) of a batch, on the next noise: e, g
+/* The errors of denoiser and reference for the m draws (row, logsnr, eps) of a batch: e, g
    and mse_G, the last two zero without a reference. */
 static itd_result itd__squared_errors(itd__estimate *t, size_t m)
 {
     size_t i, j, k, d = t->den->dim;
     itd_result result;
-    itd_rng_normal_fill(&t->noise, m * d, t->eps);
     for (i = 0; i < m; i++)
         itd_channel(t->x + t->row[i] * d, t->eps + i * d, t->logsnr + i, 1, d, t->z + i * d);
     result = t->den->predict(t->den->ctx, t->z, t->logsnr, m, t->eps_hat);
@@ -1937,6 +1940,7 @@ static itd_result itd__pilot_run(itd__estimate *t, size_t count)
             u[at + i] = ((double)(at + i) + itd_rng_uniform(&rng)) / (double)count;
             t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, u[at + i]);
         }
+        itd_rng_normal_fill(&t->noise, rows * t->den->dim, t->eps);
         result = itd__squared_errors(t, rows);
         for (i = 0; result == ITD_OK && i < rows; i++)
             e[at + i] = t->e[i], g[at + i] = t->g[i], m[at + i] = t->mse_g[i];
@@ -1974,8 +1978,8 @@ static itd_result itd__pilot_run(itd__estimate *t, size_t count)
 static itd_result itd__replicate(itd__estimate *t, size_t replicate, size_t per_point)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_LOGSNR, replicate);
-    double *mean = t->point;
-    size_t i, at, total = t->n * per_point;
+    double *mean = t->point, shared = 0;
+    size_t i, at, total = t->n * per_point, d = t->den->dim;
     memset(mean, 0, t->n * sizeof *mean);
     for (i = 0; i < t->n; i++) t->order[i] = i;
     for (at = 0; at < total; at += t->batch) {
@@ -1983,15 +1987,23 @@ static itd_result itd__replicate(itd__estimate *t, size_t replicate, size_t per_
         itd_result result;
         for (i = 0; i < rows; i++) {
             size_t draw = (at + i) / t->n, point = (at + i) % t->n;
-            double v = itd_rng_uniform(&rng);
-            if (t->desc.stratified) {
-                if (point == 0) itd_rng_shuffle(&rng, t->n, t->order);
-                v = ((double)draw + ((double)t->order[point] + v) / (double)t->n) / (double)per_point;
+            double v;
+            if (t->desc.common && point == 0) {
+                itd_rng_normal_fill(&t->noise, d, t->shared);
+                shared = itd_rng_uniform(&rng);
             }
+            if (t->desc.common) memcpy(t->eps + i * d, t->shared, d * sizeof *t->shared);
+            v = t->desc.common ? shared : itd_rng_uniform(&rng);
+            if (t->desc.stratified && !t->desc.common) {
+                if (point == 0) itd_rng_shuffle(&rng, t->n, t->order);
+                v = ((double)t->order[point] + v) / (double)t->n;
+            }
+            if (t->desc.stratified) v = ((double)draw + v) / (double)per_point;
             t->row[i] = point;
             t->u[i] = itd__pilot_draw(&t->pilot, v);
             t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, t->u[i]);
         }
+        if (!t->desc.common) itd_rng_normal_fill(&t->noise, rows * d, t->eps);
         result = itd__squared_errors(t, rows);
         if (result != ITD_OK) return result;
         for (i = 0; i < rows; i++) mean[t->row[i]] += itd__integrand(t, i) / (double)per_point;
@@ -2100,13 +2112,15 @@ static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den,
     t->x = itd__floats(n, d);
     t->point = itd__doubles(n, 3);
     t->order = (size_t *)itd__alloc(n, 1, sizeof *t->order);
+    t->shared = itd__floats(d, 1);
     t->eps = itd__floats(t->batch, d);
     t->z = itd__floats(t->batch, d);
     t->eps_hat = itd__floats(t->batch, d);
     t->logsnr = itd__floats(t->batch, 1);
     t->u = itd__doubles(t->batch, 4);
     t->row = (size_t *)itd__alloc(t->batch, 1, sizeof *t->row);
-    if (!t->x || !t->point || !t->order || !t->eps || !t->z || !t->eps_hat || !t->logsnr || !t->u || !t->row)
+    if (!t->x || !t->point || !t->order || !t->shared || !t->eps || !t->z || !t->eps_hat || !t->logsnr ||
+        !t->u || !t->row)
         return ITD_ERROR_MEMORY;
     t->e = t->u + t->batch, t->g = t->e + t->batch, t->mse_g = t->g + t->batch;
     itd__normalize(den, x, n, t->x);
@@ -2133,7 +2147,8 @@ static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den,
 
 static void itd__estimate_end(itd__estimate *t)
 {
-    ITD_FREE(t->x), ITD_FREE(t->y), ITD_FREE(t->point), ITD_FREE(t->order), ITD_FREE(t->eps), ITD_FREE(t->z);
+    ITD_FREE(t->x), ITD_FREE(t->shared), ITD_FREE(t->y), ITD_FREE(t->point), ITD_FREE(t->order),
+        ITD_FREE(t->eps), ITD_FREE(t->z);
     ITD_FREE(t->eps_hat), ITD_FREE(t->logsnr), ITD_FREE(t->u), ITD_FREE(t->row);
     itd_gaussian_free(t->fitted);
 }
@@ -2169,6 +2184,7 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
         for (at = 0; result == ITD_OK && at < n; at += t.batch) {
             size_t rows = itd__min(t.batch, n - at);
             for (i = 0; i < rows; i++) t.row[i] = at + i, t.logsnr[i] = (float)logsnr[k];
+            itd_rng_normal_fill(&t.noise, rows * den->dim, t.eps);
             result = itd__squared_errors(&t, rows);
             for (i = 0; result == ITD_OK && i < rows; i++) sum += t.e[i], square += t.e[i] * t.e[i];
         }

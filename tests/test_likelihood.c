@@ -140,6 +140,8 @@ static void cut_tails_are_small(void)
 
 /* ---- every point ---- */
 
+/* An error bar from 20 replicates is itself uncertain: the ratio is Student's t with 19 degrees of freedom, beyond
+ * 4 with probability 0.0008 and beyond 6 with 0.00001. So of 60 points one may lie beyond 4, none beyond 6. */
 static void every_point_is_right(void)
 {
     for (size_t i = 0; i < LAWS; i++) {
@@ -147,13 +149,16 @@ static void every_point_is_right(void)
         itd_denoiser den = mixture_denoiser(&l->m);
         itd_nll_desc desc = wide();
         itd_nll_result result;
-        desc.draws = 2000;
+        size_t within = 0;
+        desc.draws = 1000;
         CHECK_OK(itd_nll(&den, l->x, POINTS, &desc, &result, nll_x, error_x));
         for (size_t p = 0; p < POINTS; p++) {
-            double truth = mixture_nll(&l->m, l->x + p * den.dim);
-            CHECK_CLOSE(nll_x[p], truth, 4 * error_x[p] + 1e-4 * (1 + fabs(truth)));
-            CHECK(error_x[p] >= 0 && error_x[p] < 0.35);
+            double truth = mixture_nll(&l->m, l->x + p * den.dim), slack = 1e-4 * (1 + fabs(truth));
+            if (fabs(nll_x[p] - truth) <= 4 * error_x[p] + slack) within++;
+            CHECK_CLOSE(nll_x[p], truth, 6 * error_x[p] + slack);
+            CHECK(error_x[p] >= 0 && error_x[p] < 0.5);
         }
+        CHECK(within >= POINTS - 1);
         CHECK_CLOSE(result.nll, true_mean(&l->m, l->x, POINTS), 4 * result.std_error + 1e-4 * (1 + fabs(result.nll)));
     }
 }
@@ -168,7 +173,7 @@ static void original_estimator_is_right(void)
         desc.draws = 1000;
         CHECK_OK(itd_nll(&den, l->x, POINTS, &desc, &result, NULL, NULL));
         CHECK_CLOSE(result.nll, true_mean(&l->m, l->x, POINTS), 4 * result.std_error + 1e-4 * (1 + fabs(result.nll)));
-        CHECK(result.std_error < 0.2);
+        CHECK(result.std_error < 0.25 * sqrt((double)den.dim));
     }
 }
 
@@ -196,9 +201,6 @@ static void check_tally(const tally *t)
     CHECK(tally_coverage(t) >= 0.90 && tally_coverage(t) <= 0.99);
     CHECK_CLOSE(mean, 0, 4 * sqrt(variance / n) + 1e-4);
     CHECK(t->variance / n >= 0.65 * variance && t->variance / n <= 1.5 * variance);
-    if (getenv("VERBOSE"))
-        printf("    coverage %.3f bias/se %.2f variance ratio %.3f error %.4f\n", tally_coverage(t),
-               mean / sqrt(variance / n), t->variance / n / variance, sqrt(variance));
 }
 
 static void repeat(const mixture *m, const float *x, size_t n, itd_nll_desc desc, tally *one, tally *all, tally *mean)
@@ -223,7 +225,6 @@ static void check_repeats(size_t which, itd_nll_desc desc, size_t n, bool points
     if (!points) return;
     check_tally(&one);
     CHECK(tally_coverage(&all) >= 0.90 && tally_coverage(&all) <= 0.99);
-    if (getenv("VERBOSE")) printf("    all points: %.3f\n", tally_coverage(&all));
 }
 
 static void error_bars_cover(void)
@@ -279,16 +280,14 @@ static void data_error_bars_cover(void)
     }
     CHECK(tally_coverage(&t) >= 0.88 && tally_coverage(&t) <= 0.99);
     CHECK_CLOSE(t.sum / REPEATS, 0, 4 * sqrt(t.variance) / REPEATS);
-    if (getenv("VERBOSE")) printf("    data coverage %.3f\n", tally_coverage(&t));
 }
 
 /* ---- options ---- */
 
 /* Root mean square of the standard error over a few seeds. */
-static double typical_error(itd_nll_desc desc)
+static double typical_error(const law *l, itd_nll_desc desc)
 {
     enum { SEEDS = 16 };
-    const law *l = &laws[MIXTURE];
     itd_denoiser den = mixture_denoiser(&l->m);
     double square = 0;
     for (size_t s = 0; s < SEEDS; s++) {
@@ -300,25 +299,33 @@ static double typical_error(itd_nll_desc desc)
     return sqrt(square);
 }
 
-static void options_help(void)
+/* The control variate against the noise of eps, allocation against a wide range of weights. */
+static void control_and_allocation_help(void)
 {
     itd_nll_desc desc = wide();
-    double best, no_control, unit, not_stratified, not_allocated;
+    double best, other;
     desc.draws = 200;
-    best = typical_error(desc);
-    desc.control = ITD_CONTROL_NONE, no_control = typical_error(desc);
-    desc.control = ITD_CONTROL_UNIT, unit = typical_error(desc);
-    desc.control = ITD_CONTROL_FITTED;
-    desc.stratified = false, not_stratified = typical_error(desc), desc.stratified = true;
-    desc.allocate = false, not_allocated = typical_error(desc);
-    if (getenv("VERBOSE"))
-        printf("    best %.5f, no control %.2f, unit %.2f, not stratified %.2f, not allocated %.2f, original %.2f\n",
-               best, no_control / best, unit / best, not_stratified / best, not_allocated / best,
-               typical_error(original()) / best);
-    CHECK(no_control > 1.2 * best);
-    CHECK(unit > 1.0 * best);
-    CHECK(not_stratified > 1.2 * best);
-    CHECK(not_allocated > 1.2 * best);
+    best = typical_error(&laws[MIXTURE], desc);
+    desc.allocate = false, other = typical_error(&laws[MIXTURE], desc), desc.allocate = true;
+    CHECK(other > 1.15 * best);
+    desc.control = ITD_CONTROL_NONE, other = typical_error(&laws[MIXTURE], desc);
+    CHECK(other > 5 * best);
+    desc = original(), desc.draws = 200;
+    CHECK(typical_error(&laws[MIXTURE], desc) > 15 * best);
+}
+
+/* Strata help where the integrand's mean varies more than its noise: many dimensions, a poor reference. */
+static void strata_help(void)
+{
+    double mean[MOST], variance[MOST], even;
+    const itd_gaussian reference = {MOST, mean, variance, NULL};
+    itd_nll_desc desc = wide();
+    for (size_t j = 0; j < MOST; j++) mean[j] = 0, variance[j] = 9;
+    desc.reference = &reference;
+    desc.control = ITD_CONTROL_UNIT, desc.allocate = false;
+    even = typical_error(&laws[MIXTURE + 6], desc);
+    desc.stratified = false;
+    CHECK(typical_error(&laws[MIXTURE + 6], desc) > 1.25 * even);
 }
 
 static void results_do_not_depend_on_the_batch(void)
@@ -569,7 +576,6 @@ static void bad_denoisers_pay_the_predicted_price(void)
     for (size_t i = 0; i < MANY; i++) mean += (other_x[i] - nll_x[i]) / MANY;
     for (size_t i = 0; i < MANY; i++) square += (other_x[i] - nll_x[i] - mean) * (other_x[i] - nll_x[i] - mean);
     error = sqrt(square) / MANY;
-    if (getenv("VERBOSE")) printf("    excess %.5f +- %.5f, predicted %.5f\n", mean, error, predicted);
     CHECK_CLOSE(mean, worse.nll - good.nll, 1e-10);
     CHECK_CLOSE(mean, predicted, 4 * error);
     CHECK(mean > 10 * error);
@@ -813,7 +819,8 @@ int main(void)
     RUN(error_bars_of_one_point_cover);
     RUN(error_bars_of_the_original_cover);
     RUN(data_error_bars_cover);
-    RUN(options_help);
+    RUN(control_and_allocation_help);
+    RUN(strata_help);
     RUN(results_do_not_depend_on_the_batch);
     RUN(seeds_decide);
     RUN(mean_is_the_mean);

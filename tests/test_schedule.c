@@ -610,43 +610,77 @@ static double standard_nll(const float *x, size_t n, const double *mean, const d
     return sum;
 }
 
-/* A model that has learned nothing is N(0, I) on the normalized data. With N(0, I) as the reference the noise
- * cancels in every draw; without a reference it agrees within its error bar. */
-static void an_untrained_model_is_worth_its_gaussian(void)
+/* A model that has learned nothing, fitted to two coordinates of very different scale, and N(0, I). */
+typedef struct untrained {
+    itd_model *model;
+    itd_gaussian *standard;
+    float *x;
+    size_t n;
+    double truth;
+} untrained;
+
+static untrained untrained_make(void)
 {
-    enum { N = 400 };
     const double zero[2] = {0, 0}, identity[4] = {1, 0, 0, 1};
-    itd_model *model = model_make(2, 1, ITD_GAUSSIAN, true);
-    itd_gaussian *standard = NULL;
-    itd_denoiser den;
-    itd_nll_desc desc;
-    itd_nll_result result;
-    float *x = ref_floats(2 * N);
-    double truth, mean[2] = {0, 0}, scale[2] = {0, 0};
-    size_t i, j;
+    double mean[2] = {0, 0}, scale[2] = {0, 0};
+    untrained u;
+    size_t i, j, n = 400;
+    u.model = model_make(2, 1, ITD_GAUSSIAN, true);
+    u.standard = NULL, u.n = n, u.x = ref_floats(2 * n);
     ref_seed(22);
-    for (i = 0; i < N; i++) x[2 * i] = (float)(5 + 3 * ref_normal()), x[2 * i + 1] = (float)(0.01 * ref_normal());
+    for (i = 0; i < n; i++) u.x[2 * i] = (float)(5 + 3 * ref_normal()), u.x[2 * i + 1] = (float)(0.01 * ref_normal());
     for (j = 0; j < 2; j++) {
-        for (i = 0; i < N; i++) mean[j] += (double)x[2 * i + j] / N;
-        for (i = 0; i < N; i++) scale[j] += pow(x[2 * i + j] - mean[j], 2) / N;
+        for (i = 0; i < n; i++) mean[j] += u.x[2 * i + j] / (double)n;
+        for (i = 0; i < n; i++) scale[j] += pow(u.x[2 * i + j] - mean[j], 2) / (double)n;
         scale[j] = sqrt(scale[j]);
     }
-    truth = standard_nll(x, N, mean, scale, 2);
-    CHECK_OK(itd_model_fit(model, x, N));
-    CHECK_OK(itd_gaussian_create(zero, identity, 2, &standard));
-    den = itd_model_denoiser(model);
-    desc = itd_model_nll_desc(model);
-    desc.reference = standard, desc.draws = 40;
-    for (i = 0; i < 2; i++) {
-        desc.control = i ? ITD_CONTROL_FITTED : ITD_CONTROL_UNIT;
-        CHECK_OK(itd_nll(&den, x, N, &desc, &result, NULL, NULL));
-        CHECK_CLOSE(result.nll / truth, 1, 1e-5);
-    }
-    desc.control = ITD_CONTROL_NONE, desc.schedule.clip = 6;
-    CHECK_OK(itd_nll(&den, x, N, &desc, &result, NULL, NULL));
-    CHECK(result.std_error > 0 && result.std_error < 0.2);
-    CHECK_CLOSE(result.nll, truth, 4.5 * result.std_error);
-    itd_gaussian_free(standard), itd_model_free(model), free(x);
+    u.truth = standard_nll(u.x, n, mean, scale, 2);
+    CHECK_OK(itd_model_fit(u.model, u.x, n));
+    CHECK_OK(itd_gaussian_create(zero, identity, 2, &u.standard));
+    return u;
+}
+
+static itd_nll_result untrained_nll(const untrained *u, itd_control control, size_t draws, double clip)
+{
+    itd_denoiser den = itd_model_denoiser(u->model);
+    itd_nll_desc desc = itd_model_nll_desc(u->model);
+    itd_nll_result result = {0, 0, 0, 0};
+    desc.reference = u->standard, desc.control = control, desc.draws = draws, desc.schedule.clip = clip;
+    CHECK_OK(itd_nll(&den, u->x, u->n, &desc, &result, NULL, NULL));
+    return result;
+}
+
+static void untrained_free(untrained *u)
+{
+    itd_model_free(u->model), itd_gaussian_free(u->standard), free(u->x);
+}
+
+/* With N(0, I) as the reference, beta = 1 cancels the noise in every draw. */
+static void an_untrained_model_is_worth_its_gaussian(void)
+{
+    untrained u = untrained_make();
+    itd_nll_result result = untrained_nll(&u, ITD_CONTROL_UNIT, 40, 4);
+    CHECK_CLOSE(result.nll / u.truth, 1, 1e-5);
+    untrained_free(&u);
+}
+
+/* The regression of a number on itself has slope 1, so a fitted beta must cancel it just as well. */
+static void an_untrained_model_is_worth_its_gaussian_with_fitted_control(void)
+{
+    untrained u = untrained_make();
+    itd_nll_result result = untrained_nll(&u, ITD_CONTROL_FITTED, 40, 4);
+    CHECK_CLOSE(result.nll / u.truth, 1, 1e-5);
+    untrained_free(&u);
+}
+
+/* Without a reference nothing cancels: the integral itself, within its error bar. */
+static void an_untrained_model_is_worth_its_gaussian_without_control(void)
+{
+    untrained u = untrained_make();
+    itd_nll_result result = untrained_nll(&u, ITD_CONTROL_NONE, 400, 6);
+    CHECK(result.std_error > 0 && result.std_error < 0.1);
+    CHECK_CLOSE(result.nll, u.truth, 4.5 * result.std_error);
+    untrained_free(&u);
 }
 
 int main(void)
@@ -680,5 +714,7 @@ int main(void)
     RUN(zero_output_of_the_plain_parameterization_is_zero);
     RUN(parameterization_wraps_the_network);
     RUN(an_untrained_model_is_worth_its_gaussian);
+    RUN(an_untrained_model_is_worth_its_gaussian_with_fitted_control);
+    RUN(an_untrained_model_is_worth_its_gaussian_without_control);
     return test_report();
 }

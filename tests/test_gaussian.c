@@ -1,0 +1,567 @@
+/* Tests of the Gaussian reference: eigenvectors, fit, density, denoiser and its error. */
+#define ITDIFF_IMPLEMENTATION
+#include "../itdiff.h"
+#include "ref.h"
+#include "test.h"
+
+/* ---- eigenvectors ---- */
+
+/* A v_i = lambda_i v_i within 1e-10 |A|, rows orthonormal within 1e-10, lambda descending, trace kept. */
+static void eigen_check(const double *a, size_t n)
+{
+    double *copy = ref_doubles(n * n), *lambda = ref_doubles(n), *v = ref_doubles(n * n);
+    double residual = 0, skew = 0, trace = 0, size = ref_norm(a, n * n);
+    size_t i, j, k, rising = 0;
+    memcpy(copy, a, n * n * sizeof *a);
+    for (i = 0; i < n * n; i++) v[i] = NAN;
+    itd_eigen_symmetric(n, copy, lambda, v);
+    for (i = 0; i < n; i++) {
+        for (j = 0; j < n; j++) {
+            double av = 0, dot = 0;
+            for (k = 0; k < n; k++) av += a[j * n + k] * v[i * n + k], dot += v[i * n + k] * v[j * n + k];
+            residual += fabs(av - lambda[i] * v[i * n + j]);
+            skew += fabs(dot - (i == j));
+        }
+        trace += lambda[i] - a[i * n + i];
+        rising += i > 0 && !(lambda[i] <= lambda[i - 1]);
+    }
+    CHECK(size > 0);
+    CHECK(residual <= 1e-10 * size);
+    CHECK(skew <= 1e-10);
+    CHECK(fabs(trace) <= 1e-10 * size);
+    CHECK(rising == 0);
+    free(copy), free(lambda), free(v);
+}
+
+static double *symmetric(size_t n)
+{
+    double *a = ref_doubles(n * n);
+    size_t i, j;
+    for (i = 0; i < n; i++)
+        for (j = 0; j <= i; j++) a[i * n + j] = a[j * n + i] = ref_normal();
+    return a;
+}
+
+static void eigenvectors_of_random_matrices(void)
+{
+    static const size_t sizes[6] = {1, 2, 3, 5, 16, 64};
+    size_t i, repeat;
+    ref_seed(1);
+    for (i = 0; i < 6; i++)
+        for (repeat = 0; repeat < (sizes[i] < 16 ? 20u : 2u); repeat++) {
+            double *a = symmetric(sizes[i]);
+            eigen_check(a, sizes[i]);
+            free(a);
+        }
+}
+
+/* The eigenvalues of [[2, 1], [1, 2]] are 3 and 1, with vectors along the diagonals. */
+static void eigenvectors_by_hand(void)
+{
+    double a[4] = {2, 1, 1, 2}, lambda[2], v[4];
+    itd_eigen_symmetric(2, a, lambda, v);
+    CHECK_CLOSE(lambda[0], 3, 1e-14);
+    CHECK_CLOSE(lambda[1], 1, 1e-14);
+    CHECK_CLOSE(fabs(v[0] + v[1]), sqrt(2.0), 1e-14);
+    CHECK_CLOSE(fabs(v[2] - v[3]), sqrt(2.0), 1e-14);
+}
+
+/* H D H with the reflection H = I - 2 u u^T: any spectrum wanted. */
+static double *with_spectrum(const double *lambda, size_t n)
+{
+    double *u = ref_doubles(n), *a = ref_doubles(n * n), length;
+    size_t i, j, k;
+    for (i = 0; i < n; i++) u[i] = ref_normal();
+    length = ref_norm(u, n);
+    for (i = 0; i < n; i++)
+        for (j = 0; j < n; j++)
+            for (k = 0; k < n; k++) {
+                double left = (i == k) - 2 * u[i] * u[k] / (length * length);
+                double right = (k == j) - 2 * u[k] * u[j] / (length * length);
+                a[i * n + j] += left * lambda[k] * right;
+            }
+    for (i = 0; i < n; i++)
+        for (j = 0; j < i; j++) a[i * n + j] = a[j * n + i]; /* exactly symmetric */
+    free(u);
+    return a;
+}
+
+static void spectrum_check(const double *lambda, size_t n)
+{
+    double *a = with_spectrum(lambda, n), *found = ref_doubles(n), *v = ref_doubles(n * n);
+    size_t i;
+    eigen_check(a, n);
+    itd_eigen_symmetric(n, a, found, v);
+    for (i = 0; i < n; i++) CHECK_CLOSE(found[i], lambda[i], 1e-12 * fabs(lambda[0]));
+    free(a), free(found), free(v);
+}
+
+static void eigenvalues_of_special_spectra(void)
+{
+    const double repeated[6] = {5, 2, 2, 2, 1, 1}, rank_one[5] = {3, 0, 0, 0, 0};
+    const double graded[5] = {1e6, 1e3, 1, 1e-3, 1e-6}, signs[4] = {7, 1, -1, -7};
+    double wide[64];
+    size_t i;
+    for (i = 0; i < 64; i++) wide[i] = exp(-0.3 * (double)i);
+    ref_seed(2);
+    spectrum_check(repeated, 6);
+    spectrum_check(rank_one, 5);
+    spectrum_check(graded, 5);
+    spectrum_check(signs, 4);
+    spectrum_check(wide, 64);
+}
+
+static void eigenvectors_of_diagonal_matrices(void)
+{
+    double a[16] = {0}, lambda[4], v[16];
+    size_t i, j;
+    a[0] = 1, a[5] = 4, a[10] = -2, a[15] = 3;
+    eigen_check(a, 4);
+    itd_eigen_symmetric(4, a, lambda, v);
+    CHECK_CLOSE(lambda[0], 4, 0);
+    CHECK_CLOSE(lambda[1], 3, 0);
+    CHECK_CLOSE(lambda[2], 1, 0);
+    CHECK_CLOSE(lambda[3], -2, 0);
+    memset(a, 0, sizeof a);
+    itd_eigen_symmetric(4, a, lambda, v); /* all zero: any orthonormal basis will do */
+    for (i = 0; i < 4; i++) {
+        double length = 0;
+        for (j = 0; j < 4; j++) length += v[4 * i + j] * v[4 * i + j];
+        CHECK_CLOSE(lambda[i], 0, 0);
+        CHECK_CLOSE(length, 1, 1e-14);
+    }
+}
+
+/* Scaling a matrix scales its eigenvalues, however large or small the unit. */
+static void eigenvectors_do_not_depend_on_the_unit(void)
+{
+    static const double units[5] = {1e-200, 1e-100, 1e-30, 1e100, 1e200};
+    size_t k, i;
+    for (k = 0; k < 5; k++) {
+        double a[4] = {2, 1, 1, 2}, lambda[2], v[4];
+        for (i = 0; i < 4; i++) a[i] *= units[k];
+        itd_eigen_symmetric(2, a, lambda, v);
+        CHECK_CLOSE(lambda[0] / units[k], 3, 1e-13);
+        CHECK_CLOSE(lambda[1] / units[k], 1, 1e-13);
+    }
+}
+
+/* ---- a Gaussian in three dimensions with everything in it ---- */
+
+static const double mean3[3] = {1, -2, 0.5};
+static const double cov3[9] = {2.0, 0.6, -0.3, 0.6, 1.0, 0.2, -0.3, 0.2, 0.5};
+
+static itd_gaussian *gaussian3(void)
+{
+    itd_gaussian *g = NULL;
+    CHECK_OK(itd_gaussian_create(mean3, cov3, 3, &g));
+    return g;
+}
+
+static void create_keeps_what_it_was_given(void)
+{
+    itd_gaussian *g = gaussian3();
+    double back[9] = {0};
+    size_t i, j, k;
+    CHECK(g->dim == 3);
+    for (i = 0; i < 3; i++) CHECK_CLOSE(g->mean[i], mean3[i], 0);
+    for (i = 0; i < 3; i++)
+        for (j = 0; j < 3; j++)
+            for (k = 0; k < 3; k++)
+                back[3 * i + j] += g->lambda[k] * g->vectors[3 * k + i] * g->vectors[3 * k + j];
+    CHECK(ref_distance(back, cov3, 9) <= 1e-13);
+    itd_gaussian_free(g);
+    itd_gaussian_free(NULL);
+}
+
+/* Mean and biased covariance of the rows, by two passes in double. */
+static void moments(const float *x, size_t n, size_t d, double *mean, double *covariance)
+{
+    size_t i, j, k;
+    memset(mean, 0, d * sizeof *mean), memset(covariance, 0, d * d * sizeof *covariance);
+    for (i = 0; i < n; i++)
+        for (j = 0; j < d; j++) mean[j] += x[i * d + j] / (double)n;
+    for (i = 0; i < n; i++)
+        for (j = 0; j < d; j++)
+            for (k = 0; k < d; k++)
+                covariance[j * d + k] += (x[i * d + j] - mean[j]) * (x[i * d + k] - mean[k]) / (double)n;
+}
+
+static void fit_recovers_mean_and_covariance(void)
+{
+    enum { N = 500, D = 5 };
+    float *x;
+    double mean[D], covariance[D * D], back[D * D] = {0};
+    itd_gaussian *g = NULL;
+    size_t i, j, k;
+    ref_seed(3);
+    x = ref_normals(N * D, 1);
+    for (i = 0; i < N; i++) {
+        x[D * i] = 100 + 3 * x[D * i];
+        x[D * i + 1] += 0.5f * x[D * i + 2];
+        x[D * i + 4] *= 0.01f;
+    }
+    moments(x, N, D, mean, covariance);
+    CHECK_OK(itd_gaussian_fit(x, N, D, &g));
+    for (i = 0; i < D; i++)
+        for (j = 0; j < D; j++)
+            for (k = 0; k < D; k++)
+                back[D * i + j] += g->lambda[k] * g->vectors[D * k + i] * g->vectors[D * k + j];
+    CHECK(ref_distance(g->mean, mean, D) <= 1e-12);
+    CHECK(ref_distance(back, covariance, D * D) <= 1e-12);
+    for (i = 1; i < D; i++) CHECK(g->lambda[i] <= g->lambda[i - 1]);
+    itd_gaussian_free(g), free(x);
+}
+
+/* ---- density ---- */
+
+/* Inverse by cofactors, and the determinant. */
+static double inverse3(const double *a, double *inverse)
+{
+    double det = 0;
+    size_t i, j;
+    for (i = 0; i < 3; i++)
+        for (j = 0; j < 3; j++) {
+            size_t r = (i + 1) % 3, s = (i + 2) % 3, c = (j + 1) % 3, e = (j + 2) % 3;
+            inverse[3 * j + i] = a[3 * r + c] * a[3 * s + e] - a[3 * r + e] * a[3 * s + c];
+        }
+    for (j = 0; j < 3; j++) det += a[j] * inverse[3 * j];
+    for (i = 0; i < 9; i++) inverse[i] /= det;
+    return det;
+}
+
+/* (d/2) log 2 pi + 1/2 log det Sigma + 1/2 (x - mu)^T Sigma^-1 (x - mu) */
+static void nll_in_three_dimensions(void)
+{
+    itd_gaussian *g = gaussian3();
+    double inverse[9], det = inverse3(cov3, inverse);
+    size_t c, i, j;
+    ref_seed(4);
+    for (c = 0; c < 50; c++) {
+        float x[3];
+        double q = 0;
+        for (i = 0; i < 3; i++) x[i] = (float)(mean3[i] + 3 * ref_normal());
+        for (i = 0; i < 3; i++)
+            for (j = 0; j < 3; j++) q += (x[i] - mean3[i]) * inverse[3 * i + j] * (x[j] - mean3[j]);
+        CHECK_CLOSE(itd_gaussian_nll(g, x), 1.5 * log(2 * REF_PI) + 0.5 * log(det) + 0.5 * q, 1e-11 * (1 + q));
+    }
+    CHECK_CLOSE(itd_gaussian_entropy(g), 1.5 * (log(2 * REF_PI) + 1) + 0.5 * log(det), 1e-12);
+    itd_gaussian_free(g);
+}
+
+static void nll_in_two_dimensions(void)
+{
+    const double mean[2] = {0.3, -0.7}, a = 1.5, b = -0.9, c = 0.8, det = a * c - b * b;
+    double covariance[4];
+    float x[2];
+    itd_gaussian *g = NULL;
+    size_t i;
+    covariance[0] = a, covariance[1] = covariance[2] = b, covariance[3] = c;
+    CHECK_OK(itd_gaussian_create(mean, covariance, 2, &g));
+    ref_seed(5);
+    for (i = 0; i < 50; i++) {
+        double u, v, q;
+        x[0] = (float)ref_normal(), x[1] = (float)ref_normal();
+        u = x[0] - mean[0], v = x[1] - mean[1];
+        q = (c * u * u - 2 * b * u * v + a * v * v) / det;
+        CHECK_CLOSE(itd_gaussian_nll(g, x), log(2 * REF_PI) + 0.5 * log(det) + 0.5 * q, 1e-11 * (1 + q));
+    }
+    itd_gaussian_free(g);
+}
+
+static void nll_in_one_dimension(void)
+{
+    const double mean = 2, variance = 9;
+    const float x = 8;
+    itd_gaussian *g = NULL;
+    CHECK_OK(itd_gaussian_create(&mean, &variance, 1, &g));
+    CHECK_CLOSE(itd_gaussian_nll(g, &x), 0.5 * log(2 * REF_PI * 9) + 2, 1e-13);
+    itd_gaussian_free(g);
+}
+
+/* ---- denoiser ---- */
+
+/* From the posterior mean E[x|z] = mu + sqrt(s) Sigma (s Sigma + r I)^-1 (z - sqrt(s) mu), r = s(-a):
+ * eps_hat = (z - sqrt(s) E[x|z]) / sqrt(r). All dense, no eigenvectors. */
+static void posterior_eps(const double *mean, const double *covariance, size_t d, const float *z, double logsnr,
+                          double *eps_hat)
+{
+    double s = ref_sigmoid(logsnr), r = ref_sigmoid(-logsnr);
+    double *a = ref_doubles(d * d), *y = ref_doubles(d);
+    size_t i, j;
+    for (i = 0; i < d * d; i++) a[i] = s * covariance[i] + (i % (d + 1) == 0 ? r : 0);
+    for (i = 0; i < d; i++) y[i] = z[i] - sqrt(s) * mean[i];
+    ref_solve(a, y, d);
+    for (i = 0; i < d; i++) {
+        double x_hat = mean[i];
+        for (j = 0; j < d; j++) x_hat += sqrt(s) * covariance[i * d + j] * y[j];
+        eps_hat[i] = (z[i] - sqrt(s) * x_hat) / sqrt(r);
+    }
+    free(a), free(y);
+}
+
+static const float few_logsnr[7] = {-15, -4, -1, 0, 1, 4, 12};
+
+static void denoiser_is_the_posterior_mean(void)
+{
+    itd_gaussian *g = gaussian3();
+    itd_denoiser den = itd_gaussian_denoiser(g);
+    float *z, eps_hat[21];
+    double expected[21];
+    size_t i;
+    ref_seed(6);
+    z = ref_normals(21, 2);
+    CHECK(den.dim == 3 && den.mean == NULL && den.scale == NULL);
+    for (i = 0; i < 7; i++) posterior_eps(mean3, cov3, 3, z + 3 * i, few_logsnr[i], expected + 3 * i);
+    CHECK_OK(den.predict(den.ctx, z, few_logsnr, 7, eps_hat));
+    CHECK(ref_error(eps_hat, expected, 21) <= 1e-6);
+    CHECK(ref_each(eps_hat, expected, 21, 1e-6, 1e-6, NULL));
+    free(z), itd_gaussian_free(g);
+}
+
+/* grad_z log N(z; sqrt(s) mu, s Sigma + r I) = -(s Sigma + r I)^-1 (z - sqrt(s) mu) */
+static void score_is_the_gradient_of_the_noisy_density(void)
+{
+    itd_gaussian *g = gaussian3();
+    itd_denoiser den = itd_gaussian_denoiser(g);
+    float *z, score[21];
+    double expected[21];
+    size_t i, j;
+    ref_seed(7);
+    z = ref_normals(21, 2);
+    for (i = 0; i < 7; i++) {
+        double s = ref_sigmoid(few_logsnr[i]), r = ref_sigmoid(-few_logsnr[i]), a[9];
+        for (j = 0; j < 9; j++) a[j] = s * cov3[j] + (j % 4 == 0 ? r : 0);
+        for (j = 0; j < 3; j++) expected[3 * i + j] = sqrt(s) * mean3[j] - z[3 * i + j];
+        ref_solve(a, expected + 3 * i, 3);
+    }
+    CHECK_OK(itd_score(&den, z, few_logsnr, 7, score));
+    CHECK(ref_error(score, expected, 21) <= 1e-6);
+    CHECK(ref_each(score, expected, 21, 1e-6, 1e-6, NULL));
+    free(z), itd_gaussian_free(g);
+}
+
+/* Without eigenvectors the coordinate axes are meant: the same numbers as with the identity. */
+static void axes_are_the_identity(void)
+{
+    double mean[2] = {1, -1}, lambda[2] = {4, 0.25}, identity[4] = {1, 0, 0, 1};
+    float x[2] = {0.3f, -2}, z[2] = {1.5f, 0.2f}, a = 0.7f, first[2], second[2];
+    itd_gaussian axes, full;
+    itd_denoiser one, two;
+    axes.dim = 2, axes.mean = mean, axes.lambda = lambda, axes.vectors = NULL;
+    full = axes, full.vectors = identity;
+    one = itd_gaussian_denoiser(&axes), two = itd_gaussian_denoiser(&full);
+    CHECK_CLOSE(itd_gaussian_nll(&axes, x), itd_gaussian_nll(&full, x), 1e-14);
+    CHECK_CLOSE(itd_gaussian_mse(&axes, x, a), itd_gaussian_mse(&full, x, a), 1e-14);
+    CHECK_OK(one.predict(one.ctx, z, &a, 1, first));
+    CHECK_OK(two.predict(two.ctx, z, &a, 1, second));
+    CHECK_CLOSE(first[0], second[0], 1e-7);
+    CHECK_CLOSE(first[1], second[1], 1e-7);
+    CHECK_CLOSE(itd_gaussian_nll(&axes, x), log(2 * REF_PI) + 0.5 * (0.49 / 4 + 1 / 0.25), 1e-6);
+}
+
+/* ---- error of the denoiser ---- */
+
+/* mse_G(x, a) is the mean over eps of the squared error the denoiser makes at this very x. */
+static void mse_is_the_error_of_the_denoiser(void)
+{
+    enum { N = 40000 };
+    static const float at[4] = {-3, 0, 2, 7};
+    const float x[3] = {2.5f, -1, -0.5f};
+    itd_gaussian *g = gaussian3();
+    itd_denoiser den = itd_gaussian_denoiser(g);
+    float *eps, *z = ref_floats(3 * N), *a = ref_floats(N), *eps_hat = ref_floats(3 * N);
+    size_t i, j, k;
+    ref_seed(8);
+    eps = ref_normals(3 * N, 1);
+    for (k = 0; k < 4; k++) {
+        double sum = 0, square = 0, s = ref_sigmoid(at[k]), r = ref_sigmoid(-at[k]), spread;
+        for (i = 0; i < 3 * N; i++) z[i] = (float)(sqrt(s) * x[i % 3] + sqrt(r) * eps[i]);
+        for (i = 0; i < N; i++) a[i] = at[k];
+        CHECK_OK(den.predict(den.ctx, z, a, N, eps_hat));
+        for (i = 0; i < N; i++) {
+            double e = 0;
+            for (j = 0; j < 3; j++) e += pow(eps[3 * i + j] - eps_hat[3 * i + j], 2);
+            sum += e / N, square += e * e / N;
+        }
+        spread = sqrt((square - sum * sum) / N);
+        CHECK(spread > 0 && spread < 0.02 * sum);
+        CHECK_CLOSE(itd_gaussian_mse(g, x, at[k]), sum, 4.5 * spread);
+    }
+    free(eps), free(z), free(a), free(eps_hat), itd_gaussian_free(g);
+}
+
+/* The average of mse_G over points with exactly this mean and covariance is mmse_G = Sum s(a + log lambda).
+ * Six points, two on each axis at sqrt(3 lambda), have those moments. */
+static void mmse_is_the_mean_of_mse(void)
+{
+    itd_gaussian *g = gaussian3();
+    double a;
+    for (a = -12; a <= 18; a += 1.7) {
+        double sum = 0, spectrum = 0;
+        size_t i, j, side;
+        for (i = 0; i < 3; i++)
+            for (side = 0; side < 2; side++) {
+                float x[3];
+                double reach = (side ? 1 : -1) * sqrt(3 * g->lambda[i]);
+                for (j = 0; j < 3; j++) x[j] = (float)(mean3[j] + reach * g->vectors[3 * i + j]);
+                sum += itd_gaussian_mse(g, x, a) / 6;
+            }
+        for (i = 0; i < 3; i++) spectrum += ref_sigmoid(a + log(g->lambda[i]));
+        CHECK(spectrum > 0);
+        CHECK_CLOSE(itd_gaussian_mmse(g, a) / spectrum, 1, 1e-13);
+        CHECK_CLOSE(sum / spectrum, 1, 1e-6);
+    }
+    itd_gaussian_free(g);
+}
+
+/* Over points drawn from the Gaussian, the same within the error of the mean. */
+static void mmse_is_the_mean_of_mse_over_the_gaussian(void)
+{
+    enum { N = 20000 };
+    itd_gaussian *g = gaussian3();
+    double sum = 0, square = 0;
+    size_t i, j, k;
+    ref_seed(9);
+    for (i = 0; i < N; i++) {
+        double y[3], mse;
+        float x[3];
+        for (k = 0; k < 3; k++) y[k] = sqrt(g->lambda[k]) * ref_normal();
+        for (j = 0; j < 3; j++) {
+            double sum_j = mean3[j];
+            for (k = 0; k < 3; k++) sum_j += y[k] * g->vectors[3 * k + j];
+            x[j] = (float)sum_j;
+        }
+        mse = itd_gaussian_mse(g, x, 0.5);
+        sum += mse / N, square += mse * mse / N;
+    }
+    CHECK(square > sum * sum);
+    CHECK_CLOSE(itd_gaussian_mmse(g, 0.5), sum, 4.5 * sqrt((square - sum * sum) / N));
+    itd_gaussian_free(g);
+}
+
+/* I-MMSE: h_G = (d/2) log(2 pi e) + 1/2 Integral [mmse_G - d s(a)] da, by Simpson's rule. */
+static void entropy_is_the_integral_of_the_error(void)
+{
+    enum { STEPS = 8000 };
+    itd_gaussian *g = gaussian3();
+    double sum = 0, h = 80.0 / STEPS;
+    size_t k;
+    for (k = 0; k <= STEPS; k++) {
+        double a = -40 + h * (double)k, factor = k == 0 || k == STEPS ? 1 : k % 2 ? 4 : 2;
+        sum += factor * (itd_gaussian_mmse(g, a) - 3 * ref_sigmoid(a));
+    }
+    CHECK_CLOSE(itd_gaussian_entropy(g), 1.5 * (log(2 * REF_PI) + 1) + 0.5 * sum * h / 3, 1e-9);
+    itd_gaussian_free(g);
+}
+
+/* ---- what is refused, and what is not ---- */
+
+static void bad_data_are_refused(void)
+{
+    float x[8] = {0, 1, 2, 3, 5, 8, 13, 21};
+    itd_gaussian *const untouched = (itd_gaussian *)(void *)&ref_state, *g = untouched;
+    CHECK(itd_gaussian_fit(x, 0, 2, &g) == ITD_ERROR_ARGUMENT);
+    CHECK(itd_gaussian_fit(x, 1, 2, &g) == ITD_ERROR_ARGUMENT);
+    CHECK(itd_gaussian_fit(x, 4, 0, &g) == ITD_ERROR_ARGUMENT);
+    x[3] = NAN;
+    CHECK(itd_gaussian_fit(x, 4, 2, &g) == ITD_ERROR_DATA);
+    x[3] = INFINITY;
+    CHECK(itd_gaussian_fit(x, 4, 2, &g) == ITD_ERROR_DATA);
+    CHECK(g == untouched);
+}
+
+static void bad_covariances_are_refused(void)
+{
+    const double mean[2] = {0, 0};
+    const double bad[4][4] = {{0, 0, 0, 0}, {-1, 0, 0, -2}, {1, NAN, NAN, 1}, {INFINITY, 0, 0, 1}};
+    itd_gaussian *const untouched = (itd_gaussian *)(void *)&ref_state, *g = untouched;
+    size_t i;
+    for (i = 0; i < 4; i++) CHECK(itd_gaussian_create(mean, bad[i], 2, &g) == ITD_ERROR_DATA);
+    CHECK(itd_gaussian_create(mean, bad[0], 0, &g) == ITD_ERROR_ARGUMENT);
+    CHECK(g == untouched);
+}
+
+/* All rows the same has no variance at all, whatever the number and however many of them. */
+static void constant_data_are_refused(void)
+{
+    static const float values[4] = {0, 1, 0.1f, 1234.567f};
+    size_t v, n, i;
+    for (v = 0; v < 4; v++) {
+        size_t accepted = 0;
+        for (n = 2; n <= 50; n++) {
+            float x[100];
+            itd_gaussian *g = NULL;
+            for (i = 0; i < 2 * n; i++) x[i] = values[v];
+            accepted += itd_gaussian_fit(x, n, 2, &g) != ITD_ERROR_DATA;
+            itd_gaussian_free(g);
+        }
+        CHECK(accepted == 0);
+    }
+}
+
+/* A direction without variance gets 1e-12 of the largest: everything stays finite, the rest is untouched. */
+static void a_flat_direction_stays_finite(void)
+{
+    enum { N = 200 };
+    float x[2 * N], off[2] = {0, 1};
+    itd_gaussian *g = NULL;
+    size_t i;
+    ref_seed(10);
+    for (i = 0; i < N; i++) x[2 * i] = x[2 * i + 1] = (float)ref_normal();
+    CHECK_OK(itd_gaussian_fit(x, N, 2, &g));
+    CHECK(g->lambda[0] > 1);
+    CHECK(g->lambda[1] >= 1e-12 * g->lambda[0] * (1 - 1e-9) && g->lambda[1] <= 1.001e-12 * g->lambda[0]);
+    CHECK_CLOSE(fabs(g->vectors[0] + g->vectors[1]), sqrt(2.0), 1e-9);
+    CHECK(isfinite(itd_gaussian_entropy(g)));
+    CHECK(isfinite(itd_gaussian_nll(g, x)));
+    CHECK(itd_gaussian_nll(g, off) > 1e9);
+    CHECK(isfinite(itd_gaussian_mse(g, off, 0)));
+    CHECK_CLOSE(itd_gaussian_mmse(g, 0), ref_sigmoid(log(g->lambda[0])), 1e-9);
+    itd_gaussian_free(g);
+}
+
+/* Points far from the origin compared with their spread must not lose it. */
+static void a_distant_cloud_keeps_its_variance(void)
+{
+    enum { N = 1000 };
+    float *x = ref_floats(2 * N);
+    double mean[2], covariance[4];
+    itd_gaussian *g = NULL;
+    size_t i;
+    ref_seed(11);
+    for (i = 0; i < 2 * N; i++) x[i] = (float)(1e4 + ref_normal());
+    moments(x, N, 2, mean, covariance);
+    CHECK_OK(itd_gaussian_fit(x, N, 2, &g));
+    CHECK_CLOSE(g->lambda[0] + g->lambda[1], covariance[0] + covariance[3], 1e-9);
+    CHECK_CLOSE(g->lambda[0] * g->lambda[1], covariance[0] * covariance[3] - covariance[1] * covariance[2],
+                1e-9);
+    itd_gaussian_free(g), free(x);
+}
+
+int main(void)
+{
+    RUN(eigenvectors_of_random_matrices);
+    RUN(eigenvectors_by_hand);
+    RUN(eigenvalues_of_special_spectra);
+    RUN(eigenvectors_of_diagonal_matrices);
+    RUN(eigenvectors_do_not_depend_on_the_unit);
+    RUN(create_keeps_what_it_was_given);
+    RUN(fit_recovers_mean_and_covariance);
+    RUN(nll_in_three_dimensions);
+    RUN(nll_in_two_dimensions);
+    RUN(nll_in_one_dimension);
+    RUN(denoiser_is_the_posterior_mean);
+    RUN(score_is_the_gradient_of_the_noisy_density);
+    RUN(axes_are_the_identity);
+    RUN(mse_is_the_error_of_the_denoiser);
+    RUN(mmse_is_the_mean_of_mse);
+    RUN(mmse_is_the_mean_of_mse_over_the_gaussian);
+    RUN(entropy_is_the_integral_of_the_error);
+    RUN(bad_data_are_refused);
+    RUN(bad_covariances_are_refused);
+    RUN(constant_data_are_refused);
+    RUN(a_flat_direction_stays_finite);
+    RUN(a_distant_cloud_keeps_its_variance);
+    return test_report();
+}
