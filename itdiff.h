@@ -710,6 +710,7 @@ typedef struct itd__kernels {
     void (*silu_backward)(const float *dy, const float *x, size_t n, float *dx);
     void (*embed)(float x, const float *frequency, size_t half, float *y);
     void (*polar)(const float *u, const float *angle, size_t n, float *a, float *b); /* Box-Muller */
+    double (*sum_squares)(const float *x, size_t n);
     void (*column_sums)(const float *x, size_t n, size_t columns, float *sum);
     void (*adam)(const itd__adam_constants *c, size_t n, const float *g, float *m, float *v, float *w,
                  float *ema);
@@ -792,6 +793,14 @@ static void itd__polar_plain(const float *u, const float *angle, size_t n, float
     }
 }
 
+static double itd__sum_squares_plain(const float *x, size_t n)
+{
+    double sum = 0;
+    size_t i;
+    for (i = 0; i < n; i++) sum += (double)x[i] * x[i];
+    return sum;
+}
+
 static void itd__column_sums_plain(const float *x, size_t n, size_t columns, float *sum)
 {
     size_t i, j;
@@ -812,10 +821,18 @@ static void itd__adam_plain(const itd__adam_constants *c, size_t n, const float 
     }
 }
 
-static const itd__kernels itd__kernels_plain = {
-    "plain",         itd__gemm_plain,          itd__exp_plain,   itd__log_plain,   itd__sin_cos_plain,
-    itd__silu_plain, itd__silu_backward_plain, itd__embed_plain, itd__polar_plain, itd__column_sums_plain,
-    itd__adam_plain};
+static const itd__kernels itd__kernels_plain = {"plain",
+                                                itd__gemm_plain,
+                                                itd__exp_plain,
+                                                itd__log_plain,
+                                                itd__sin_cos_plain,
+                                                itd__silu_plain,
+                                                itd__silu_backward_plain,
+                                                itd__embed_plain,
+                                                itd__polar_plain,
+                                                itd__sum_squares_plain,
+                                                itd__column_sums_plain,
+                                                itd__adam_plain};
 
 /* ---- the instruction sets ---- */
 
@@ -825,9 +842,18 @@ static const itd__kernels itd__kernels_plain = {
 #endif
 #if defined(ITD__VECTORS) && (defined(__x86_64__) || (defined(__i386__) && defined(__SSE2__)))
 #define ITD__X86 1
-#include <immintrin.h> /* only for the square root, which the vector extensions lack */
-#elif defined(ITD__VECTORS) && defined(__aarch64__)
-#include <arm_neon.h>
+#endif
+
+#ifdef ITD__VECTORS
+/* The columns of a tile that exist, into C. */
+static void itd__put_tile(const float *tile, size_t rows, size_t width, float *c, size_t n, size_t columns,
+                          bool accumulate)
+{
+    size_t r, j;
+    for (r = 0; r < rows; r++)
+        for (j = 0; j < columns; j++)
+            c[r * n + j] = accumulate ? c[r * n + j] + tile[r * width + j] : tile[r * width + j];
+}
 #endif
 
 #define ITD__PASTE(name, suffix)          name##_##suffix
@@ -887,21 +913,20 @@ ITD__INLINE ITD__V ITD__K(itd__select)(ITD__VI mask, ITD__V a, ITD__V b)
     return (ITD__V)((mask & (ITD__VI)a) | (~mask & (ITD__VI)b));
 }
 
+/* The one operation the vector extensions lack. */
 ITD__INLINE ITD__V ITD__K(itd__sqrt)(ITD__V x)
 {
-#if defined(ITD__X86) && ITD__W == 16
-    return (ITD__V)_mm512_maskz_sqrt_ps(0xffff, (__m512)x); /* gcc's header warns of its own plain form */
-#elif defined(ITD__X86) && ITD__W == 8
-    return (ITD__V)_mm256_sqrt_ps((__m256)x);
+#if defined(ITD__X86) && ITD__W > 4
+    __asm__("vsqrtps {%1, %0|%0, %1}" : "=v"(x) : "v"(x));
 #elif defined(ITD__X86)
-    return (ITD__V)_mm_sqrt_ps((__m128)x);
+    __asm__("sqrtps {%1, %0|%0, %1}" : "=x"(x) : "x"(x));
 #elif defined(__aarch64__)
-    return (ITD__V)vsqrtq_f32((float32x4_t)x);
+    __asm__("fsqrt %0.4s, %1.4s" : "=w"(x) : "w"(x));
 #else
     size_t i;
     for (i = 0; i < ITD__W; i++) x[i] = sqrtf(x[i]);
-    return x;
 #endif
+    return x;
 }
 
 /* Rounds to the nearest integer, |x| < 2^22: added to 1.5 * 2^23, a float has no room for a fraction. */
@@ -1061,6 +1086,25 @@ static void ITD__K(itd__polar)(const float *u, const float *angle, size_t n, flo
     }
 }
 
+/* Lane sums in single precision over 64 vectors at a time, those in double. */
+static double ITD__K(itd__sum_squares)(const float *x, size_t n)
+{
+    double sum = 0;
+    size_t i, k;
+    while (n > 0) {
+        size_t now = itd__min(n, 64 * ITD__W);
+        ITD__V lanes = {0};
+        for (i = 0; i < now; i += ITD__W) {
+            ITD__V v = ITD__K(itd__load)(x + i, now - i);
+            lanes += v * v;
+        }
+        for (k = 0; k < ITD__W; k++) sum += (double)lanes[k];
+        x += now;
+        n -= now;
+    }
+    return sum;
+}
+
 static void ITD__K(itd__column_sums)(const float *x, size_t n, size_t columns, float *sum)
 {
     size_t i, j;
@@ -1113,12 +1157,20 @@ ITD__INLINE void ITD__K(itd__block)(const size_t rows, const size_t vectors, siz
         ITD__UNROLL for (r = 0; r < rows; r += 3) p[r / 3] += ca;
         b += vectors * ITD__W;
     }
-    ITD__UNROLL for (r = 0; r < rows; r++) ITD__UNROLL for (v = 0; v < vectors; v++)
-    {
-        size_t left = columns > v * ITD__W ? columns - v * ITD__W : 0;
-        float *to = c + r * n + v * ITD__W;
-        if (accumulate) sum[r][v] += ITD__K(itd__load)(to, left);
-        ITD__K(itd__store)(sum[r][v], left, to);
+    if (columns == vectors * ITD__W) {
+        ITD__UNROLL for (r = 0; r < rows; r++) ITD__UNROLL for (v = 0; v < vectors; v++)
+        {
+            ITD__VU *to = (ITD__VU *)(c + r * n + v * ITD__W);
+            if (accumulate) sum[r][v] += *to;
+            *to = sum[r][v];
+        }
+    } else {
+        float tile[ITD__ROWS_AT_ONCE * 2 * ITD__W];
+        ITD__UNROLL for (r = 0; r < rows; r++) ITD__UNROLL for (v = 0; v < vectors; v++)
+        {
+            *(ITD__VU *)(tile + (r * vectors + v) * ITD__W) = sum[r][v];
+        }
+        itd__put_tile(tile, rows, vectors * ITD__W, c, n, columns, accumulate);
     }
 }
 
@@ -1183,7 +1235,7 @@ static void ITD__K(itd__gemm)(const itd__product *p)
 static const itd__kernels ITD__K(itd__kernels) = {
     ITD__ISA_NAME,        ITD__K(itd__gemm),        ITD__K(itd__exp),           ITD__K(itd__log),
     ITD__K(itd__sin_cos), ITD__K(itd__silu),        ITD__K(itd__silu_backward), ITD__K(itd__embed),
-    ITD__K(itd__polar),   ITD__K(itd__column_sums), ITD__K(itd__adam)};
+    ITD__K(itd__polar),   ITD__K(itd__sum_squares), ITD__K(itd__column_sums),   ITD__K(itd__adam)};
 
 #undef ITD__V
 #undef ITD__VU
@@ -2851,9 +2903,9 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
 {
     itd_model *model = t->model;
     itd_net *net = model->net;
-    size_t i, j, n = t->desc.batch, d = model->dim, k;
+    size_t i, j, n = t->desc.batch, d = model->dim;
     float *clean, *eps, *z, *shrunk, *eps_hat, *logsnr, *weight;
-    double sum = 0, square = 0, constant = 0.5 * (double)d * ITD__LOG_2PI_E, lr, norm;
+    double sum = 0, constant = 0.5 * (double)d * ITD__LOG_2PI_E, lr, norm;
     itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_NOISE, t->step);
     itd_rng alphas = itd__rng_for(t->desc.seed, ITD__FOR_LOGSNR, t->step);
     itd_denoiser affine = itd_model_denoiser(model);
@@ -2883,8 +2935,7 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
     memset(net->g, 0, net->parameters * sizeof *net->g);
     result = itd_net_backward(net, eps_hat, n, NULL);
     if (result != ITD_OK) return result;
-    for (k = 0; k < net->parameters; k++) square += (double)net->g[k] * net->g[k];
-    norm = sqrt(square);
+    norm = sqrt(itd__fast()->sum_squares(net->g, net->parameters));
     if (!(fabs(sum) <= DBL_MAX) || !(norm <= DBL_MAX)) return ITD_ERROR_NUMERIC;
 
     lr = itd__learning_rate(&t->desc, t->step);

@@ -4,8 +4,8 @@
  * A denoiser's squared error, integrated over the signal-to-noise ratio, is a likelihood, if the denoiser is
  * the best possible one. For a mixture of Gaussians the best one is known in closed form (support/mixture.h),
  * and so is the density. So nothing has to be learned, and every number can be checked: give the denoiser to
- * itd_nll, which knows nothing else about the distribution, and compare what it finds with -log p(x), point by
- * point. Prints:
+ * itd_nll, which knows nothing else about the distribution, and compare what it finds with -log p(x), point
+ * by point. Prints:
  *
  *   A correlated Gaussian in 2 dimensions
  *     point    -log p(x)    estimate +- std error    difference / std error

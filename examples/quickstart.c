@@ -47,8 +47,8 @@ int main(void)
     itd_denoiser denoiser = itd_model_denoiser(model);
     itd_nll_desc nd = itd_model_nll_desc(model);
     must(itd_nll(&denoiser, test, TEST, &nd, &nll, NULL, NULL));
-    printf("-log p = %.3f nats per point (+-%.3f from the estimate, +-%.3f from the choice of points)\n", nll.nll,
-           nll.std_error, nll.std_error_data);
+    printf("-log p = %.3f nats per point (+-%.3f from the estimate, +-%.3f from the choice of points)\n",
+           nll.nll, nll.std_error, nll.std_error_data);
 
     itd_trainer_free(trainer);
     itd_model_free(model);

@@ -27,7 +27,7 @@ typedef struct options {
     size_t draws, grid, samples, steps, threads, warmup;
     double learning_rate, loc, scale, clip, coordinate_scale, logsnr_scale, ema, weight_decay, clip_norm;
     uint64_t seed;
-    int embedding, stratified, fresh, resume, quiet, original;
+    int embedding, stratified, fresh, resume, quiet, original, pictures;
 } options;
 
 /* What suits each set best, found by trial on the seeds 0 to 2; "data" is for a user's own. */
@@ -100,14 +100,15 @@ static options read_options(int argc, char **argv)
     o.sampler = "deterministic", o.scale_rule = "logistic";
     o.n = 8000, o.eval_batch = 1024, o.embedding_size = 128, o.draws = 200, o.grid = 100;
     o.samples = 4000, o.steps = 200, o.clip = 4, o.logsnr_scale = 50, o.seed = 0;
-    o.embedding = o.stratified = 1;
+    o.embedding = o.stratified = o.pictures = 1;
     args_option list[] = {
         args_group("Data"),
         args_choice("dataset", &o.dataset, DATASET_NAMES, "Which of the five sets to learn."),
         args_string("data", &o.data, "Your own data instead: a CSV file, one point per row."),
         args_size("n", &o.n, 20, 10000000, "Points drawn; 90 % train, 10 % validate."),
-        args_flag("fresh", &o.fresh,
-                  "Draw new training points every epoch, and 20,000 new ones to validate on: no over-fitting."),
+        args_flag(
+            "fresh", &o.fresh,
+            "Draw new training points every epoch, and 20,000 new ones to validate on: no over-fitting."),
         args_uint64("seed", &o.seed, 0, UINT64_MAX, "Of data, weights, noise and samples."),
         args_group("Training"),
         args_default_text(args_size("num_epochs", &o.epochs, 0, 1000000, "Passes over the data."), by_set),
@@ -115,14 +116,20 @@ static options read_options(int argc, char **argv)
         args_default_text(args_double("learning_rate", &o.learning_rate, 0, 1, "Of Adam."), by_set),
         args_choice("lr_schedule", &o.lr_schedule, "constant|cosine", "Over all of training."),
         args_size("warmup", &o.warmup, 0, 1000000, "Steps of linear rise to the learning rate."),
-        args_default_text(args_double("ema", &o.ema, 0, 0.999999, "Decay of the weights' moving average; 0: none."),
-                          by_set),
+        args_default_text(
+            args_double("ema", &o.ema, 0, 0.999999, "Decay of the weights' moving average; 0: none."),
+            by_set),
         args_default_text(args_double("weight_decay", &o.weight_decay, 0, 1, "Decoupled, of Adam."), by_set),
+        args_default_text(args_double("logsnr_embedding_scale", &o.logsnr_scale, 0.001, 1e5,
+                                      "The log SNR is multiplied by this before the sinusoids."),
+                          by_set),
         args_double("clip_norm", &o.clip_norm, 0, 1e9, "Largest norm of the gradient; 0: no limit."),
         args_flag("stratified", &o.stratified, "Spread the log SNRs evenly over each batch."),
         args_group("Log SNR"),
-        args_default_text(args_double("logsnr_loc", &o.loc, -30, 30, "Centre of the logistic schedule."), by_set),
-        args_default_text(args_double("logsnr_scale", &o.scale, 0.1, 10, "Width of the logistic schedule."), by_set),
+        args_default_text(args_double("logsnr_loc", &o.loc, -30, 30, "Centre of the logistic schedule."),
+                          by_set),
+        args_default_text(args_double("logsnr_scale", &o.scale, 0.1, 10, "Width of the logistic schedule."),
+                          by_set),
         args_double("logsnr_clip", &o.clip, 1, 20, "The schedule is cut at so many scales."),
         args_choice("scale_rule", &o.scale_rule, "logistic|original",
                     "How suggested_scale follows from the quartiles: divided by log 3, or as the original."),
@@ -132,12 +139,15 @@ static options read_options(int argc, char **argv)
         args_flag("embedding", &o.embedding, "Sinusoids of coordinates and log SNR, or their bare values."),
         args_size("embedding_size", &o.embedding_size, 4, 8192, "Sinusoids for each of them (even)."),
         args_default_text(args_double("coordinate_scale", &o.coordinate_scale, 0.001, 1e5,
-                                      "Coordinates are multiplied by this before the sinusoids."), by_set),
-        args_default_text(args_size("hidden_size", &o.hidden_size, 1, 65536, "Width of the hidden layers."), by_set),
+                                      "Coordinates are multiplied by this before the sinusoids."),
+                          by_set),
+        args_default_text(args_size("hidden_size", &o.hidden_size, 1, 65536, "Width of the hidden layers."),
+                          by_set),
         args_default_text(args_size("hidden_layers", &o.hidden_layers, 1, 100, "Linear layers."), by_set),
         args_choice("activation", &o.activation, "relu|silu", "Between the linear layers."),
         args_flag("original", &o.original,
-                  "The recipe of the original code for all options not given: plain parameterization, ReLU, constant "
+                  "The recipe of the original code for all options not given: plain parameterization, ReLU, "
+                  "constant "
                   "learning rate, no moving average, i.i.d. log SNRs, incomplete batches dropped."),
         args_group("Evaluation"),
         args_size("eval_draws", &o.draws, 2, 1000000, "Denoiser evaluations per validation point."),
@@ -150,7 +160,9 @@ static options read_options(int argc, char **argv)
         args_group("Run"),
         args_string("experiment_name", &o.name, "Folder of the results (default: the data set)."),
         args_string("out", &o.out, "Folder of the folders."),
-        args_flag("resume", &o.resume, "Go on from the checkpoint in the folder of the results; give the same options."),
+        args_flag("resume", &o.resume,
+                  "Go on from the checkpoint in the folder of the results; give the same options."),
+        args_flag("pictures", &o.pictures, "Leave pictures beside model and metrics."),
         args_string("load", &o.load, "Evaluate this checkpoint instead of training."),
         args_size("threads", &o.threads, 0, 1024, "At most so many; 0: one per processor."),
         args_flag("quiet", &o.quiet, "Only the result line."),
@@ -168,17 +180,17 @@ static options read_options(int argc, char **argv)
 
 typedef struct run {
     options o;
-    dataset set;               /* unless the data are the user's own */
+    dataset set; /* unless the data are the user's own */
     size_t dim, n_train, n_val;
-    float *all, *train, *val;  /* (n,dim) and its two parts */
+    float *all, *train, *val; /* (n,dim) and its two parts */
     itd_model *model;
     itd_trainer *trainer;
     char folder[1024];
     FILE *metrics;
     size_t panel_epoch[PANELS], panels;
-    double *panel[PANELS];     /* (grid,grid) log densities */
-    double *history;           /* (3, epochs+1) epoch, training loss, validation NLL (NaN where not measured) */
-    size_t points;             /* of the history */
+    double *panel[PANELS]; /* (grid,grid) log densities */
+    double *history;       /* (3, epochs+1) epoch, training loss, validation NLL (NaN where not measured) */
+    size_t points;         /* of the history */
     double train_seconds;
 } run;
 
@@ -279,7 +291,8 @@ static void begin_model(run *r)
 {
     itd_model_desc md = model_desc_of(r);
     itd_trainer_desc td = trainer_desc_of(r);
-    if (md.mlp.embedding % 2) fail("--embedding_size: an even number expected, %lu found", (unsigned long)md.mlp.embedding);
+    if (md.mlp.embedding % 2)
+        fail("--embedding_size: an even number expected, %lu found", (unsigned long)md.mlp.embedding);
     if (td.drop_incomplete && td.batch > r->n_train)
         fail("--train_batch_size: at most the %lu training points, %lu found", (unsigned long)r->n_train,
              (unsigned long)td.batch);
@@ -295,20 +308,23 @@ static void load_model(run *r, const char *path, int training)
     itd_model_desc wanted = model_desc_of(r);
     if (itd_load(path, &r->model, training ? &r->trainer : NULL, &error) != ITD_OK) fail("%s", error.text);
     if (r->model->dim != r->dim)
-        fail("%s: %lu dimensions expected, %lu found", path, (unsigned long)r->dim, (unsigned long)r->model->dim);
+        fail("%s: %lu dimensions expected, %lu found", path, (unsigned long)r->dim,
+             (unsigned long)r->model->dim);
     if (!training) return;
     if (r->model->desc.mlp.hidden != wanted.mlp.hidden || r->model->desc.mlp.layers != wanted.mlp.layers ||
         r->model->desc.mlp.embedding != wanted.mlp.embedding || r->trainer->desc.batch != r->o.batch ||
         r->trainer->desc.seed != r->o.seed)
         fail("%s: was trained with other options (--hidden_size, --hidden_layers, --embedding_size, "
-             "--train_batch_size or --seed)", path);
+             "--train_batch_size or --seed)",
+             path);
     r->trainer->desc.steps = trainer_desc_of(r).steps;
 }
 
 static void save_model(const run *r)
 {
     itd_error error;
-    if (itd_save(r->model, r->trainer, path_of(r, "model.safetensors"), &error) != ITD_OK) fail("%s", error.text);
+    if (itd_save(r->model, r->trainer, path_of(r, "model.safetensors"), &error) != ITD_OK)
+        fail("%s", error.text);
 }
 
 static itd_nll_desc nll_desc_of(const run *r, size_t draws)
@@ -350,7 +366,6 @@ static void density(run *r, size_t side, size_t draws, double *log_density)
 
 static void add_panel(run *r, size_t epoch)
 {
-    if (r->dim != 2 || r->panels == PANELS) return;
     r->panel[r->panels] = (double *)must_alloc(r->o.grid, r->o.grid * sizeof(double));
     density(r, r->o.grid, 100, r->panel[r->panels]);
     r->panel_epoch[r->panels++] = epoch;
@@ -395,7 +410,8 @@ static void open_metrics(run *r)
 {
     r->metrics = fopen(path_of(r, "metrics.tsv"), r->o.resume ? "a" : "w");
     if (!r->metrics) fail("%s/metrics.tsv: cannot be written", r->folder);
-    if (!r->o.resume) fputs("epoch\tstep\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n", r->metrics);
+    if (!r->o.resume)
+        fputs("epoch\tstep\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n", r->metrics);
 }
 
 /* Epochs after which panel k = 0 .. 7 is drawn: dense at first, where most happens. */
@@ -410,14 +426,17 @@ static void train(run *r, progress *bar)
     size_t e, first = 0, every = r->o.epochs / 40 + 1;
     uint64_t total = itd_train_steps(&r->trainer->desc, r->n_train, r->o.epochs);
     double nll = NAN, saved = system_seconds();
-    while (itd_train_steps(&r->trainer->desc, r->n_train, first + 1) <= r->trainer->step && first < r->o.epochs) first++;
+    while (itd_train_steps(&r->trainer->desc, r->n_train, first + 1) <= r->trainer->step &&
+           first < r->o.epochs)
+        first++;
     if (r->o.resume) recall_panels(r, first);
     progress_begin(bar, "epoch", r->o.epochs, "steps", (size_t)total, r->o.quiet);
     progress_skip(bar, (size_t)r->trainer->step);
     for (e = first;; e++) {
         double loss, started;
         char fields[80];
-        while (r->panels < PANELS && panel_time(r->o.epochs, r->panels) <= e) add_panel(r, e);
+        while (r->o.pictures && r->dim == 2 && r->panels < PANELS && panel_time(r->o.epochs, r->panels) <= e)
+            add_panel(r, e);
         if (e >= r->o.epochs) break;
         if (r->o.fresh) dataset_sample(&r->set, e + 1, r->n_train, r->train);
         started = system_seconds();
@@ -496,7 +515,8 @@ static void draw_density(run *r)
     box = plot_inset(plot_canvas_box(&c), 55, 45, 125, 50);
     bar.left = box.right + 20, bar.right = box.right + 38, bar.top = box.top, bar.bottom = box.bottom;
     a = plot_axes_make(&c, box, -3, 3, -3, 3);
-    snprintf(title, sizeof title, "%s: learned density and validation points", r->o.data ? "data" : r->o.dataset);
+    snprintf(title, sizeof title, "%s: learned density and validation points",
+             r->o.data ? "data" : r->o.dataset);
     a.title = title;
     a.text_size = 16;
     plot_contourf(&a, &f, levels, LEVELS, PLOT_BELOW_PAPER);
@@ -507,7 +527,8 @@ static void draw_density(run *r)
     free(values);
 }
 
-/* Data beside samples in the plane; a matrix of pairs otherwise, data below the diagonal and samples above. */
+/* Data beside samples in the plane; a matrix of pairs otherwise, data below the diagonal and samples above.
+   */
 static void draw_samples(run *r, const float *samples)
 {
     enum { MOST = 8 };
@@ -528,8 +549,9 @@ static void draw_samples(run *r, const float *samples)
     if (r->dim == 2) {
         begin_canvas(&c, 1240, 640);
         for (k = 0; k < 2; k++) {
-            plot_axes a = plot_axes_make(&c, plot_cell(plot_inset(plot_canvas_box(&c), 50, 40, 20, 45), 1, 2, (int)k, 50, 0),
-                                         low[0], high[0], low[1], high[1]);
+            plot_axes a = plot_axes_make(
+                &c, plot_cell(plot_inset(plot_canvas_box(&c), 50, 40, 20, 45), 1, 2, (int)k, 50, 0), low[0],
+                high[0], low[1], high[1]);
             a.title = k ? "samples of the model" : "training data";
             plot_scatter(&a, k ? samples : r->train, (k ? samples : r->train) + 1, k ? drawn : shown, 2, 1.2,
                          plot_alpha(plot_palette((int)k), 0.5));
@@ -542,8 +564,9 @@ static void draw_samples(run *r, const float *samples)
     for (k = 0; k < d * d; k++) {
         size_t row = k / d, column = k % d;
         int model = row < column;
-        plot_axes a = plot_axes_make(&c, plot_cell(plot_inset(plot_canvas_box(&c), 62, 36, 16, 40), (int)d, (int)d, (int)k, 10, 10),
-                                     low[column], high[column], low[row], high[row]);
+        plot_axes a = plot_axes_make(
+            &c, plot_cell(plot_inset(plot_canvas_box(&c), 62, 36, 16, 40), (int)d, (int)d, (int)k, 10, 10),
+            low[column], high[column], low[row], high[row]);
         a.x_numbers = row + 1 == d ? 2 : 0, a.y_numbers = column == 0 && row > 0 ? 2 : 0;
         if (k == 0) a.title = d == 1 ? "training data" : "data: diagonal and below; samples: above";
         if (row == column)
@@ -560,7 +583,8 @@ static void draw_loss(run *r)
 {
     plot_canvas c;
     plot_axes a;
-    plot_entry entries[2] = {{"training loss", plot_palette(0), 1.6, 0}, {"validation NLL", plot_palette(1), 2, 0}};
+    plot_entry entries[2] = {{"training loss", plot_palette(0), 1.6, 0},
+                             {"validation NLL", plot_palette(1), 2, 0}};
     double *x = (double *)must_alloc(4 * (r->points + 1), sizeof *x), *loss = x + r->points + 1;
     double *vx = loss + r->points + 1, *v = vx + r->points + 1, low = HUGE_VAL, high = -HUGE_VAL;
     size_t k, n = 0;
@@ -573,7 +597,8 @@ static void draw_loss(run *r)
     }
     if (!(high > low)) high = low + 1;
     begin_canvas(&c, 900, 520);
-    a = plot_axes_make(&c, plot_canvas_box(&c), 0, fmax(1, (double)r->o.epochs), low - 0.05 * (high - low), high + 0.05 * (high - low));
+    a = plot_axes_make(&c, plot_canvas_box(&c), 0, fmax(1, (double)r->o.epochs), low - 0.05 * (high - low),
+                       high + 0.05 * (high - low));
     a.text_size = 16;
     a.title = "loss while training", a.x_label = "epoch", a.y_label = "nats";
     plot_axes_fit(&a);
@@ -595,21 +620,28 @@ static int draw_mse(run *r, const itd_nll_result *v, itd_schedule *suggested)
     size_t k, n = r->n_val < 800 ? r->n_val : 800;
     plot_canvas c;
     plot_axes a;
-    plot_entry entries[3] = {{"Gaussian MMSE", plot_palette(1), 2.2, 8}, {"model", plot_palette(0), 2.2, 0},
+    plot_entry entries[3] = {{"Gaussian MMSE", plot_palette(1), 2.2, 8},
+                             {"model", plot_palette(0), 2.2, 0},
                              {"gap", plot_alpha(plot_palette(0), 0.18), 0, 0}};
     char note[160], text[60] = "no crossing of d/2, no gap: nothing to suggest";
     int found;
     for (k = 0; k < CURVE; k++) alpha[k] = s->loc + s->scale * end * (2.0 * (double)k / (CURVE - 1) - 1);
-    must(itd_mse_curve(&den, r->val, n, alpha, CURVE, r->o.seed, mse, error, mmse), "measuring the error curve");
+    must(itd_mse_curve(&den, r->val, n, alpha, CURVE, r->o.seed, mse, error, mmse),
+         "measuring the error curve");
     found = itd_schedule_from_mse(alpha, mse, mmse, CURVE, r->dim,
-                                  strcmp(r->o.scale_rule, "original") ? ITD_CURVE_LOGISTIC : ITD_CURVE_ORIGINAL,
+                                  strcmp(r->o.scale_rule, "original") ? ITD_CURVE_LOGISTIC
+                                                                      : ITD_CURVE_ORIGINAL,
                                   suggested) == ITD_OK;
-    if (found) snprintf(text, sizeof text, "suggested loc %.2f, scale %.2f", suggested->loc, suggested->scale);
-    snprintf(note, sizeof note, "\xe2\x88\x92log p(x) = %.3f \xc2\xb1 %.3f nats\n%s", v->nll, v->std_error, text);
+    if (found)
+        snprintf(text, sizeof text, "suggested loc %.2f, scale %.2f", suggested->loc, suggested->scale);
+    snprintf(note, sizeof note, "\xe2\x88\x92log p(x) = %.3f \xc2\xb1 %.3f nats\n%s", v->nll, v->std_error,
+             text);
+    if (!r->o.pictures) return found;
     begin_canvas(&c, 900, 520);
     a = plot_axes_make(&c, plot_canvas_box(&c), alpha[0], alpha[CURVE - 1], 0, 1.15 * (double)r->dim);
     a.text_size = 16;
-    a.title = "denoising error against log SNR", a.x_label = "log SNR \xce\xb1", a.y_label = "mean squared error of \xce\xb5";
+    a.title = "denoising error against log SNR", a.x_label = "log SNR \xce\xb1",
+    a.y_label = "mean squared error of \xce\xb5";
     plot_axes_fit(&a);
     plot_axes_grid(&a);
     plot_fill_between(&a, alpha, mse, mmse, CURVE, plot_alpha(plot_palette(0), 0.18));
@@ -702,12 +734,12 @@ int main(int argc, char **argv)
         open_metrics(&r);
         train(&r, &bar);
         fclose(r.metrics);
-        if (r.points) draw_loss(&r);
-        if (r.dim == 2) draw_contours(&r);
+        if (r.points && r.o.pictures) draw_loss(&r);
+        if (r.panels && r.o.pictures) draw_contours(&r);
     }
     v = validate(&r, r.o.draws);
-    if (r.dim == 2) draw_density(&r);
-    draw_all_samples(&r);
+    if (r.dim == 2 && r.o.pictures) draw_density(&r);
+    if (r.o.pictures) draw_all_samples(&r);
     found = draw_mse(&r, &v, &suggested);
     if (!r.o.quiet) printf("pictures, metrics.tsv and model.safetensors are in %s/\n", r.folder);
     print_result(&r, &v, found ? &suggested : NULL, system_seconds() - started);

@@ -130,8 +130,8 @@ static inline void ref_linear_forward(const double *x, const double *w, const do
         }
 }
 
-static inline void ref_linear_backward(const double *dy, const double *x, const double *w, size_t n, size_t in,
-                                       size_t out, double *dx, double *dw, double *db)
+static inline void ref_linear_backward(const double *dy, const double *x, const double *w, size_t n,
+                                       size_t in, size_t out, double *dx, double *dw, double *db)
 {
     size_t i, j, k;
     for (i = 0; i < n; i++)
@@ -172,8 +172,8 @@ static inline void ref_embed_forward(const double *x, const double *f, size_t n,
         }
 }
 
-static inline void ref_embed_backward(const double *dy, const double *x, const double *f, size_t n, size_t half,
-                                      bool single, double *dx)
+static inline void ref_embed_backward(const double *dy, const double *x, const double *f, size_t n,
+                                      size_t half, bool single, double *dx)
 {
     size_t i, k;
     for (i = 0; i < n; i++)
@@ -191,7 +191,7 @@ static inline void ref_frequencies(size_t half, double scale, double *f)
     for (k = 0; k < half; k++) f[k] = (float)(scale * pow(10000.0, -(double)k / (double)(half - 1)));
 }
 
-/* ---- the MLP: embedding of every coordinate and of the log SNR, linear layers with activations between ---- */
+/* ---- the MLP: embedding of every coordinate and of the log SNR, linear layers, activations between ---- */
 
 typedef struct ref_mlp {
     size_t dim, layers, hidden, embedding;
@@ -199,9 +199,15 @@ typedef struct ref_mlp {
     bool silu, single;
 } ref_mlp;
 
-static inline size_t ref_mlp_inputs(const ref_mlp *m) { return (m->dim + 1) * (m->embedding ? m->embedding : 1); }
+static inline size_t ref_mlp_inputs(const ref_mlp *m)
+{
+    return (m->dim + 1) * (m->embedding ? m->embedding : 1);
+}
 
-static inline size_t ref_mlp_in(const ref_mlp *m, size_t layer) { return layer ? m->hidden : ref_mlp_inputs(m); }
+static inline size_t ref_mlp_in(const ref_mlp *m, size_t layer)
+{
+    return layer ? m->hidden : ref_mlp_inputs(m);
+}
 
 static inline size_t ref_mlp_out(const ref_mlp *m, size_t layer)
 {
@@ -262,8 +268,8 @@ static inline size_t ref_mlp_widest(const ref_mlp *m)
 
 /* One row forward; before (layers, widest) receives the input of each layer's activation, after its result,
  * shifted by one: after[0] are the features. Parameters: per layer weights (in,out), then biases. */
-static inline void ref_mlp_row(const ref_mlp *m, const double *w, const double *z, double logsnr, double *before,
-                               double *after, double *out)
+static inline void ref_mlp_row(const ref_mlp *m, const double *w, const double *z, double logsnr,
+                               double *before, double *after, double *out)
 {
     size_t layer, j, widest = ref_mlp_widest(m);
     ref_mlp_features(m, z, logsnr, after);
@@ -271,7 +277,8 @@ static inline void ref_mlp_row(const ref_mlp *m, const double *w, const double *
         size_t in = ref_mlp_in(m, layer), width = ref_mlp_out(m, layer);
         double *y = before + layer * widest;
         ref_linear_forward(after + layer * widest, w, w + in * width, 1, in, width, y);
-        if (layer + 1 == m->layers) memcpy(out, y, width * sizeof *out);
+        if (layer + 1 == m->layers)
+            memcpy(out, y, width * sizeof *out);
         else
             for (j = 0; j < width; j++) after[(layer + 1) * widest + j] = ref_active(m, y[j]);
         w += (in + 1) * width;
@@ -283,8 +290,7 @@ static inline void ref_mlp_forward(const ref_mlp *m, const double *w, const doub
 {
     size_t i, size = (m->layers + 1) * ref_mlp_widest(m);
     double *before = ref_doubles(size), *after = ref_doubles(size);
-    for (i = 0; i < n; i++)
-        ref_mlp_row(m, w, z + i * m->dim, logsnr[i], before, after, out + i * m->dim);
+    for (i = 0; i < n; i++) ref_mlp_row(m, w, z + i * m->dim, logsnr[i], before, after, out + i * m->dim);
     free(before), free(after);
 }
 

@@ -243,7 +243,8 @@ static void nll_in_three_dimensions(void)
         for (i = 0; i < 3; i++) x[i] = (float)(mean3[i] + 3 * ref_normal());
         for (i = 0; i < 3; i++)
             for (j = 0; j < 3; j++) q += (x[i] - mean3[i]) * inverse[3 * i + j] * (x[j] - mean3[j]);
-        CHECK_CLOSE(itd_gaussian_nll(g, x), 1.5 * log(2 * REF_PI) + 0.5 * log(det) + 0.5 * q, 1e-11 * (1 + q));
+        CHECK_CLOSE(itd_gaussian_nll(g, x), 1.5 * log(2 * REF_PI) + 0.5 * log(det) + 0.5 * q,
+                    1e-11 * (1 + q));
     }
     CHECK_CLOSE(itd_gaussian_entropy(g), 1.5 * (log(2 * REF_PI) + 1) + 0.5 * log(det), 1e-12);
     itd_gaussian_free(g);
@@ -283,8 +284,8 @@ static void nll_in_one_dimension(void)
 
 /* From the posterior mean E[x|z] = mu + sqrt(s) Sigma (s Sigma + r I)^-1 (z - sqrt(s) mu), r = s(-a):
  * eps_hat = (z - sqrt(s) E[x|z]) / sqrt(r). All dense, no eigenvectors. */
-static void posterior_eps(const double *mean, const double *covariance, size_t d, const float *z, double logsnr,
-                          double *eps_hat)
+static void posterior_eps(const double *mean, const double *covariance, size_t d, const float *z,
+                          double logsnr, double *eps_hat)
 {
     double s = ref_sigmoid(logsnr), r = ref_sigmoid(-logsnr);
     double *a = ref_doubles(d * d), *y = ref_doubles(d);

@@ -313,8 +313,10 @@ static void below_is_uniform(void)
         bool inside = true;
         for (i = 0; i < n; i++) {
             uint64_t k = itd_rng_below(&rng, sides[c]);
-            if (k >= sides[c]) inside = false;
-            else count[k]++;
+            if (k >= sides[c])
+                inside = false;
+            else
+                count[k]++;
         }
         CHECK(inside);
         CHECK(chi_square(count, sides[c], n) < chi_square_bound((double)sides[c] - 1));
@@ -378,7 +380,7 @@ static void shuffle_is_uniform_over_permutations(void)
     CHECK(chi_square(count, 24, n) < chi_square_bound(23));
 }
 
-int main(void)
+static void all_tests(void)
 {
     draw_all();
     RUN(philox_knows_the_published_answers);
@@ -399,5 +401,17 @@ int main(void)
     RUN(below_handles_the_ends_of_its_range);
     RUN(shuffle_permutes);
     RUN(shuffle_is_uniform_over_permutations);
+}
+
+/* Everything again for each way this machine can compute. */
+int main(void)
+{
+    int simd;
+    for (simd = ITD_SIMD_PLAIN; simd <= ITD_SIMD_AVX512; simd++) {
+        int failed = test_failed;
+        if (!itd_simd_use((itd_simd)simd)) continue;
+        all_tests();
+        if (test_failed > failed) printf("  ... of these tests with the \"%s\" kernels\n", itd_simd_name());
+    }
     return test_report();
 }

@@ -1,6 +1,6 @@
-/* The sampler against laws known in closed form: with the best denoiser of a mixture, what comes out has to have
- * the mixture's weights, means and covariances; with the best denoiser of a Gaussian it has to be the linear map of
- * the starting noise that the steps' formulas multiply up to. */
+/* The sampler against laws known in closed form: with the best denoiser of a mixture, what comes out has
+ * to have the mixture's weights, means and covariances; with the best denoiser of a Gaussian it has to be
+ * the linear map of the starting noise that the steps' formulas multiply up to. */
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 
@@ -49,11 +49,19 @@ static size_t nearest_part(const float *point)
     return best;
 }
 
-/* Weights, means and covariances of what is nearest to each component, within 4.5 sampling errors and what the
- * finite number of steps may cost (`bias`, relative). */
-static void check_spots(const float *points, double bias)
+/* How far a number is off, in units of what it is allowed; not a number counts as infinitely far. */
+static double off(double value, double expected, double allowed)
 {
-    double count[PARTS] = {0}, mean[PARTS][2] = {{0}}, covariance[PARTS][4] = {{0}};
+    double ratio = fabs(value - expected) / allowed;
+    return ratio >= 0 ? ratio : INFINITY;
+}
+
+/* Weights, means and covariances of what is nearest to each component: the largest deviation, where 1 is
+ * 4.5 sampling errors plus what the finite number of steps may cost: `bias`, relative to the spread. The
+ * samplers are of first order, so it is a constant divided by the steps. */
+static double deviation(const float *points, double bias)
+{
+    double count[PARTS] = {0}, mean[PARTS][2] = {{0}}, covariance[PARTS][4] = {{0}}, worst = 0;
     for (size_t i = 0; i < N; i++) {
         size_t k = nearest_part(points + 2 * i);
         count[k]++;
@@ -64,21 +72,25 @@ static void check_spots(const float *points, double bias)
     for (size_t i = 0; i < N; i++) {
         size_t k = nearest_part(points + 2 * i);
         for (size_t j = 0; j < 4; j++)
-            covariance[k][j] += (points[2 * i + j / 2] - mean[k][j / 2]) * (points[2 * i + j % 2] - mean[k][j % 2]) /
-                                count[k];
+            covariance[k][j] += (points[2 * i + j / 2] - mean[k][j / 2]) *
+                                (points[2 * i + j % 2] - mean[k][j % 2]) / count[k];
     }
     for (size_t k = 0; k < PARTS; k++) {
         const itd_gaussian *g = &part[k];
-        CHECK_CLOSE(count[k] / N, weight[k], 4.5 * sqrt(weight[k] * (1 - weight[k]) / N) + 0.1 * bias);
+        double w = weight[k];
+        worst = fmax(worst, off(count[k] / N, w, 4.5 * sqrt(w * (1 - w) / N) + 0.1 * bias));
         for (size_t j = 0; j < 2; j++)
-            CHECK_CLOSE(mean[k][j], part_mean[k][j], (4.5 / sqrt(count[k]) + bias) * sqrt(part_covariance(g, j, j)));
-        for (size_t j = 0; j < 4; j++) { /* var of a sample covariance: (c_ii c_jj + c_ij^2) / n */
+            worst = fmax(worst, off(mean[k][j], part_mean[k][j],
+                                    (4.5 / sqrt(count[k]) + bias) * sqrt(part_covariance(g, j, j))));
+        for (size_t j = 0; j < 4; j++) { /* the variance of a sample covariance is (c_ii c_jj + c_ij^2) / n */
             double expected = part_covariance(g, j / 2, j % 2);
             double product = part_covariance(g, j / 2, j / 2) * part_covariance(g, j % 2, j % 2);
-            CHECK_CLOSE(covariance[k][j], expected,
-                        4.5 * sqrt((product + expected * expected) / count[k]) + bias * sqrt(product));
+            worst = fmax(worst,
+                         off(covariance[k][j], expected,
+                             4.5 * sqrt((product + expected * expected) / count[k]) + bias * sqrt(product)));
         }
     }
+    return worst;
 }
 
 static void recovers_the_mixture(void)
@@ -91,24 +103,20 @@ static void recovers_the_mixture(void)
                 itd_sample_desc desc = wide(steps[i], (itd_sampler)sampler, (itd_grid)grid);
                 desc.seed = 10 * i + 1;
                 CHECK_OK(itd_sample(&den, &desc, N, x));
-                check_spots(x, 4.0 / (double)steps[i]);
+                CHECK_CLOSE(deviation(x, 6.0 / (double)steps[i]), 0, 1);
             }
 }
 
-/* What a sampler without denoising would give, or one that forgets a component, must not pass the check above. */
-static void the_check_can_fail(void)
+/* The measure above lets true samples pass and notices a scale that is off by 5 %, or a missing component. */
+static void the_measure_measures(void)
 {
     itd_rng rng = itd_rng_make(1, 1);
-    int faults = test_faults;
     mixture_sample(&spots, &rng, N, x);
-    check_spots(x, 0);
-    CHECK(test_faults == faults);
+    CHECK(deviation(x, 0) <= 1);
     for (size_t i = 0; i < 2 * N; i++) y[i] = 1.05f * x[i];
-    printf("  (failures from here are meant)\n");
-    check_spots(y, 0.04);
-    printf("  (to here)\n");
-    faults = test_faults > faults ? faults : faults + 1;
-    test_faults = faults;
+    CHECK(deviation(y, 0.04) > 1);
+    for (size_t i = 0; i < 2 * N; i++) y[i] = x[i] < 0 || i % 2 ? x[i] : -2;
+    CHECK(deviation(y, 0.04) > 1);
 }
 
 /* ---- the linear map of a Gaussian ---- */
@@ -122,7 +130,8 @@ static double grid_logsnr(const itd_sample_desc *desc, size_t k)
 }
 
 /* Along an eigenvector with variance lambda, z - sqrt(s) mu is multiplied in a step from a to b by
- * (sqrt(s_a s_b) lambda + sqrt(r_a r_b)) / (s_a lambda + r_a), with r = 1 - s; at last by sqrt(s) lambda / (..). */
+ * (sqrt(s_a s_b) lambda + sqrt(r_a r_b)) / (s_a lambda + r_a), with r = 1 - s; at last by sqrt(s) lambda /
+ * (..). */
 static double linear_factor(const itd_sample_desc *desc, double lambda)
 {
     double product = 1;
@@ -138,8 +147,8 @@ static double linear_factor(const itd_sample_desc *desc, double lambda)
     return product;
 }
 
-/* Least squares of the outputs on those of a second run whose law is N(0, 1): deterministic sampling of N(0, I)
- * with its best denoiser is a multiple of the starting noise too, so the two runs' ratio is the ratio of factors. */
+/* The starting noise itself is not to be seen, but deterministic sampling of N(0, I) with its best
+ * denoiser from the same seed is a known multiple of it. */
 static void gaussian_is_mapped_linearly(void)
 {
     static const double covariance[9] = {2, 0.6, -0.3, 0.6, 0.5, 0.1, -0.3, 0.1, 0.3}, mean[3] = {1, -2, 0.5};
@@ -151,11 +160,10 @@ static void gaussian_is_mapped_linearly(void)
         itd_denoiser den = itd_gaussian_denoiser(g), plain = itd_gaussian_denoiser(&standard);
         itd_sample_desc desc = wide(100, ITD_DETERMINISTIC, (itd_grid)grid);
         double factor[3], unit = linear_factor(&desc, 1), worst = 0, start;
-        float level[1], z[3] = {0, 0, 0}, eps_hat[3];
         CHECK_OK(itd_sample(&plain, &desc, N, y));
         CHECK_OK(itd_sample(&den, &desc, N, x));
         for (size_t k = 0; k < 3; k++) factor[k] = linear_factor(&desc, g->lambda[k]);
-        /* The first z is noise around 0, not around sqrt(s) mu: that offset is mapped like everything else. */
+        /* The first z is noise around 0, not around sqrt(s) mu: that offset is mapped like all else. */
         start = sqrt(itd_sigmoid(grid_logsnr(&desc, 0)));
         for (size_t i = 0; i < N; i++)
             for (size_t k = 0; k < 3; k++) {
@@ -169,8 +177,6 @@ static void gaussian_is_mapped_linearly(void)
             }
         CHECK(worst < 1e-3);
         for (size_t k = 0; k < 3; k++) CHECK_CLOSE(factor[k] * factor[k] / g->lambda[k], 1, 0.1);
-        level[0] = 0;
-        CHECK_OK(den.predict(den.ctx, z, level, 1, eps_hat));
     }
     itd_gaussian_free(g);
 }
@@ -182,7 +188,7 @@ static void gaussian_has_the_right_covariance(void)
     CHECK_OK(itd_gaussian_create(mean, covariance, 2, &g));
     for (int sampler = ITD_DETERMINISTIC; sampler <= ITD_ANCESTRAL; sampler++) {
         itd_denoiser den = itd_gaussian_denoiser(g);
-        itd_sample_desc desc = wide(400, (itd_sampler)sampler, ITD_GRID_UNIFORM);
+        itd_sample_desc desc = wide(200, (itd_sampler)sampler, ITD_GRID_UNIFORM);
         CHECK_OK(itd_sample(&den, &desc, N, x));
         CHECK_OK(itd_gaussian_fit(x, N, 2, &fitted));
         for (size_t i = 0; i < 2; i++) {
@@ -216,8 +222,8 @@ static void units_are_the_callers(void)
     }
 }
 
-/* Also in an odd dimension, where the noise of a row does not fill whole blocks of four; and the first samples of a
- * long run are those of a short one. */
+/* Also in an odd dimension, where the noise of a row does not fill whole blocks of four; and the first
+ * samples of a long run are those of a short one. */
 static void batches_do_not_matter(void)
 {
     static const size_t batches[] = {0, 1, 4, 5, 64, 1024, 1000000};
@@ -265,8 +271,8 @@ static void seeds_and_samplers_differ(void)
     CHECK(equal_numbers(x, y, 400) < 4);
 }
 
-/* One step stays at the lowest log SNR, where the best guess is the mean of everything. Of the noise only the
- * covariance times sqrt(s / (1-s)) = exp(-9/2) is left, five standard deviations of it. */
+/* One step stays at the lowest log SNR, where the best guess is the mean of everything. Of the noise only
+ * the covariance times sqrt(s / (1-s)) = exp(-9/2) is left, five standard deviations of it. */
 static void one_step_gives_the_mean(void)
 {
     double mean[2] = {0, 0}, spread = 5 * 2.5 * exp(-4.5);
@@ -285,7 +291,8 @@ static void one_step_gives_the_mean(void)
 /* ---- what goes wrong ---- */
 
 typedef struct wrapper {
-    size_t calls, rows, limit, poisoned; /* calls after which it fails, call that returns `poison`; 0: never */
+    size_t calls, rows, limit,
+        poisoned; /* calls after which it fails, call that returns `poison`; 0: never */
     float poison;
 } wrapper;
 
@@ -378,7 +385,7 @@ static void batch_larger_than_everything(void)
 int main(void)
 {
     RUN(recovers_the_mixture);
-    RUN(the_check_can_fail);
+    RUN(the_measure_measures);
     RUN(gaussian_is_mapped_linearly);
     RUN(gaussian_has_the_right_covariance);
     RUN(units_are_the_callers);

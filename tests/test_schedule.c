@@ -15,7 +15,8 @@ enum { SCHEDULES = 5 };
 
 static itd_schedule schedule_number(size_t i)
 {
-    static const double values[SCHEDULES][3] = {{0, 3, 4}, {6, 3, 4}, {6, 3, 20}, {-2, 0.25, 1}, {50, 10, 20}};
+    static const double values[SCHEDULES][3] = {
+        {0, 3, 4}, {6, 3, 4}, {6, 3, 20}, {-2, 0.25, 1}, {50, 10, 20}};
     return schedule(values[i][0], values[i][1], values[i][2]);
 }
 
@@ -216,7 +217,8 @@ static void stratified_draws_take_every_stratum_once(void)
             for (k = 0; k < n; k++) u[k] = ref_schedule_cdf(s.loc, s.scale, s.clip, logsnr[k]);
             qsort(u, n, sizeof *u, ascending);
             for (k = 0; k < n; k++)
-                wrong += !(u[k] >= (double)k / (double)n - 1e-6 && u[k] <= (double)(k + 1) / (double)n + 1e-6);
+                wrong += !(u[k] >= (double)k / (double)n - 1e-6 &&
+                           u[k] <= (double)(k + 1) / (double)n + 1e-6);
             CHECK(wrong == 0);
         }
 }
@@ -283,7 +285,8 @@ static void spread_of_means(double (*f)(double), bool stratified, double *mean, 
     *mean = sum, *variance = (square - sum * sum) / REPEATS;
 }
 
-/* Both kinds of draws are unbiased; for smooth f stratifying takes the spread down by far more than tenfold. */
+/* Both kinds of draws are unbiased; for smooth f stratifying takes the spread down by far more than tenfold.
+ * */
 static void stratified_draws_are_unbiased_and_quiet(void)
 {
     double (*const f[3])(double) = {signal, bump, line};
@@ -311,7 +314,8 @@ static void weighted_draws_integrate_over_the_range(void)
         itd_rng rng = itd_rng_make(7, k);
         double length = 0, area = 0;
         CHECK_OK(itd_schedule_sample(&s, &rng, true, N, logsnr, weight));
-        for (i = 0; i < N; i++) length += weight[i] / (double)N, area += weight[i] * bump(logsnr[i]) / (double)N;
+        for (i = 0; i < N; i++)
+            length += weight[i] / (double)N, area += weight[i] * bump(logsnr[i]) / (double)N;
         CHECK_CLOSE(length / (2 * s.scale * s.clip), 1, 1e-3);
         CHECK_CLOSE(area / sqrt(2 * REF_PI), 1, 1e-3);
     }
@@ -419,7 +423,8 @@ static void schedule_from_a_logistic_curve(void)
     CHECK_CLOSE(s.scale, 1.5 * log(3.0), 2e-3);
 }
 
-/* Upper quartile out of reach: the lower one gives the scale. Crosses 0.5 where s = 5/7, 0.25 where s = 5/14. */
+/* Upper quartile out of reach: the lower one gives the scale. Crosses 0.5 where s = 5/7, 0.25 where s = 5/14.
+ * */
 static double low_curve(double alpha) { return 0.7 * ref_sigmoid(alpha); }
 
 static void schedule_from_a_curve_that_stays_low(void)
@@ -445,8 +450,8 @@ static void schedule_takes_the_last_upward_crossing(void)
     curve_make(twice_curve, 1);
     CHECK(twice_curve(-5) > 0.5 && twice_curve(0) < 0.5 && twice_curve(8) > 0.75);
     CHECK_OK(curve_schedule(1, ITD_CURVE_ORIGINAL, &s));
-    CHECK_CLOSE(s.loc, 4, 2e-3);                       /* 0.1 + 0.8 / 2 = 1/2 */
-    CHECK_CLOSE(s.scale, 0.5 * log(13.0 / 3), 2e-3);   /* 0.1 + 0.8 p = 3/4 at p = 13/16 */
+    CHECK_CLOSE(s.loc, 4, 2e-3);                     /* 0.1 + 0.8 / 2 = 1/2 */
+    CHECK_CLOSE(s.scale, 0.5 * log(13.0 / 3), 2e-3); /* 0.1 + 0.8 p = 3/4 at p = 13/16 */
 }
 
 /* One stray point must not count as a crossing: smoothed, it stays below 1/2. */
@@ -587,7 +592,8 @@ static void parameterization_wraps_the_network(void)
             for (i = 0; i < ROWS; i++)
                 for (j = 0; j < 2; j++) {
                     double s = ref_sigmoid(row_logsnr[i]), r = ref_sigmoid(-row_logsnr[i]), v = variance[k];
-                    double skip = kind ? sqrt(r) / (s * v + r) : 0, gain = kind ? sqrt(s * v / (s * v + r)) : 1;
+                    double skip = kind ? sqrt(r) / (s * v + r) : 0,
+                           gain = kind ? sqrt(s * v / (s * v + r)) : 1;
                     expected[2 * i + j] = skip * z[2 * i + j] + gain * F[2 * i + j];
                 }
             CHECK_OK(den.predict(den.ctx, z, row_logsnr, ROWS, eps_hat));
@@ -628,7 +634,8 @@ static untrained untrained_make(void)
     u.model = model_make(2, 1, ITD_GAUSSIAN, true);
     u.standard = NULL, u.n = n, u.x = ref_floats(2 * n);
     ref_seed(22);
-    for (i = 0; i < n; i++) u.x[2 * i] = (float)(5 + 3 * ref_normal()), u.x[2 * i + 1] = (float)(0.01 * ref_normal());
+    for (i = 0; i < n; i++)
+        u.x[2 * i] = (float)(5 + 3 * ref_normal()), u.x[2 * i + 1] = (float)(0.01 * ref_normal());
     for (j = 0; j < 2; j++) {
         for (i = 0; i < n; i++) mean[j] += u.x[2 * i + j] / (double)n;
         for (i = 0; i < n; i++) scale[j] += pow(u.x[2 * i + j] - mean[j], 2) / (double)n;

@@ -67,10 +67,7 @@ static pair pair_make(const itd_model_desc *md, uint64_t seed, const itd_trainer
     return p;
 }
 
-static void pair_free(pair *p)
-{
-    itd_trainer_free(p->trainer), itd_model_free(p->model);
-}
+static void pair_free(pair *p) { itd_trainer_free(p->trainer), itd_model_free(p->model); }
 
 /* ---- descriptions ---- */
 
@@ -145,7 +142,8 @@ static void defaults_are_the_documented_ones(void)
 {
     itd_trainer_desc t = itd_trainer_desc_default();
     itd_model_desc m = itd_model_desc_default(5);
-    CHECK(t.batch == 128 && t.seed == 1 && t.warmup == 0 && t.steps == 0 && t.stratified && !t.drop_incomplete);
+    CHECK(t.batch == 128 && t.seed == 1 && t.warmup == 0 && t.steps == 0 && t.stratified &&
+          !t.drop_incomplete);
     CHECK_CLOSE(t.learning_rate, 1e-3, 0);
     CHECK_CLOSE(t.beta1, 0.9, 0);
     CHECK_CLOSE(t.beta2, 0.999, 0);
@@ -266,8 +264,8 @@ typedef struct loss_case { /* a batch with the noise and log SNRs the library dr
     bool gaussian;
 } loss_case;
 
-/* (d/2) log(2 pi e) + 1/2 mean_b w_b (|eps - eps_hat|^2 - d s(alpha)), and dF, its derivative by the network's
- * output, at the network's inputs `in`. */
+/* (d/2) log(2 pi e) + 1/2 mean_b w_b (|eps - eps_hat|^2 - d s(alpha)), and dF, its derivative by the
+ * network's output, at the network's inputs `in`. */
 static double reference_loss(const loss_case *c, double *in, double *dF)
 {
     size_t i, j, d = c->net.dim;
@@ -301,7 +299,8 @@ static loss_case loss_make(const pair *p, const float *x, const itd_mlp_desc *ml
     loss_case c;
     size_t n = p->trainer->desc.batch, d = p->model->dim, i;
     uint64_t seed = p->trainer->desc.seed, step = p->trainer->step;
-    itd_rng noise = itd__rng_for(seed, ITD__FOR_NOISE, step), alphas = itd__rng_for(seed, ITD__FOR_LOGSNR, step);
+    itd_rng noise = itd__rng_for(seed, ITD__FOR_NOISE, step),
+            alphas = itd__rng_for(seed, ITD__FOR_LOGSNR, step);
     float *eps = ref_floats(n * d), *logsnr = ref_floats(n), *weight = ref_floats(n);
     itd_rng_normal_fill(&noise, n * d, eps);
     CHECK_OK(itd_schedule_sample(&p->model->desc.schedule, &alphas, p->trainer->desc.stratified, n, logsnr,
@@ -309,7 +308,8 @@ static loss_case loss_make(const pair *p, const float *x, const itd_mlp_desc *ml
     c.net.dim = d, c.net.layers = mlp->layers, c.net.hidden = mlp->hidden, c.net.embedding = mlp->embedding;
     c.net.coordinate_scale = mlp->coordinate_scale, c.net.logsnr_scale = mlp->logsnr_scale;
     c.net.silu = mlp->activation == ITD_SILU, c.net.single = false;
-    c.n = n, c.variance = p->model->desc.variance, c.gaussian = p->model->desc.parameterization == ITD_GAUSSIAN;
+    c.n = n, c.variance = p->model->desc.variance,
+    c.gaussian = p->model->desc.parameterization == ITD_GAUSSIAN;
     c.w = ref_widened(itd_net_weights(p->model->net), itd_net_parameters(p->model->net));
     c.y = ref_doubles(n * d);
     for (i = 0; i < n * d; i++) c.y[i] = (x[i] - p->model->mean[i % d]) / p->model->scale[i % d];
@@ -323,7 +323,8 @@ static void loss_free(loss_case *c)
     free(c->w), free(c->y), free(c->eps), free(c->logsnr), free(c->weight);
 }
 
-/* Loss and gradient of one training step against double precision, and that against differences of the loss. */
+/* Loss and gradient of one training step against double precision, and that against differences of the loss.
+ * */
 static void loss_check(itd_parameterization kind, double variance, bool normalize)
 {
     itd_model_desc md = small_model();
@@ -341,7 +342,8 @@ static void loss_check(itd_parameterization kind, double variance, bool normaliz
     CHECK_OK(itd_model_fit(p.model, x, 24));
     c = loss_make(&p, x, &md.mlp);
     n = ref_mlp_parameters(&c.net);
-    in = ref_doubles(48), dF = ref_doubles(48), dw = ref_doubles(n), dz = ref_doubles(48), fw = ref_doubles(n);
+    in = ref_doubles(48), dF = ref_doubles(48), dw = ref_doubles(n), dz = ref_doubles(48),
+    fw = ref_doubles(n);
     scratch = ref_doubles(48);
     CHECK(itd_net_parameters(p.model->net) == n);
     expected = reference_loss(&c, in, dF) + log(p.model->scale[0]) + log(p.model->scale[1]);
@@ -370,9 +372,9 @@ static void loss_and_gradient_are_those_of_the_formula(void)
     loss_check(ITD_PLAIN, 1, true);
 }
 
-/* From the gradients the library computed, the way of the weights in double precision. What is compared is the
- * distance travelled, not the weights, which would hide an error in the step behind their size. */
-static void adam_check(double clip, double decay, double average)
+/* From the gradients the library computed, the way of the weights in double precision. What is compared is
+ * the distance travelled, not the weights, which would hide an error in the step behind their size. */
+static void adam_check(double beta1, double beta2, double clip, double decay, double average)
 {
     enum { STEPS = 12 };
     itd_model_desc md = small_model();
@@ -384,10 +386,12 @@ static void adam_check(double clip, double decay, double average)
     size_t i, k;
     x = mixture(16 * STEPS);
     md.mlp.zero_output = false;
+    td.beta1 = beta1, td.beta2 = beta2;
     td.learning_rate = 0.02, td.clip_norm = clip, td.weight_decay = decay, td.ema = average, td.warmup = 3;
     p = pair_make(&md, 4, &td);
     a.n = itd_net_parameters(p.model->net);
-    a.w = ref_widened(itd_net_weights(p.model->net), a.n), a.ema = ref_widened(itd_net_weights(p.model->net), a.n);
+    a.w = ref_widened(itd_net_weights(p.model->net), a.n),
+    a.ema = ref_widened(itd_net_weights(p.model->net), a.n);
     start = ref_widened(itd_net_weights(p.model->net), a.n);
     a.m = ref_doubles(a.n), a.v = ref_doubles(a.n), moved = ref_doubles(a.n), expected = ref_doubles(a.n);
     a.beta1 = td.beta1, a.beta2 = td.beta2, a.epsilon = td.epsilon;
@@ -399,7 +403,7 @@ static void adam_check(double clip, double decay, double average)
         ref_adam_step(&a, itd_net_gradients(p.model->net), (unsigned)k, p.trainer->learning_rate);
         for (i = 0; i < a.n; i++) moved[i] = w[i] - start[i], expected[i] = a.w[i] - start[i];
         CHECK(ref_norm(expected, a.n) > 0);
-        CHECK(ref_distance(moved, expected, a.n) <= 1e-5);
+        if (!CHECK(ref_distance(moved, expected, a.n) <= 1e-5)) break;
         for (i = 0; i < a.n && average > 0; i++)
             moved[i] = p.model->net->ema[i] - start[i], expected[i] = a.ema[i] - start[i];
         CHECK(average > 0 ? ref_distance(moved, expected, a.n) <= 1e-5 : p.model->net->ema == NULL);
@@ -411,15 +415,25 @@ static void adam_check(double clip, double decay, double average)
 static void adam_takes_the_steps_of_the_formula(void)
 {
     ref_seed(4);
-    adam_check(0, 0, 0);
+    adam_check(0.9, 0.999, 0, 0, 0);
 }
 
 static void adam_with_clipping_decay_and_average(void)
 {
     ref_seed(5);
-    adam_check(0.5, 0, 0.999);
-    adam_check(0, 0.5, 0.15);
-    adam_check(0.3, 0.3, 0.9);
+    adam_check(0.9, 0.999, 0.5, 0, 0.999);
+    adam_check(0.9, 0.999, 0, 0.5, 0.15);
+    adam_check(0.9, 0.999, 0.3, 0.3, 0.9);
+}
+
+/* Other memories than the default. 1 - 0.9999 is off by 2e-4 if 0.9999 is rounded to single precision first.
+ * */
+static void adam_with_other_memories(void)
+{
+    ref_seed(19);
+    adam_check(0.5, 0.9, 0, 0, 0.9);
+    adam_check(0, 0.99, 0, 0, 0);
+    adam_check(0.95, 0.9999, 0, 0, 0);
 }
 
 /* The denoiser uses the average where there is one, the trainer never does. */
@@ -465,8 +479,8 @@ static double model_nll(itd_model *model, const float *x, size_t n, double *erro
     return result.nll;
 }
 
-/* The mixture's entropy is 0.6 nats below its Gaussian's for each coordinate; a short training must find a good
- * part of it, beyond any doubt from the error bars. */
+/* The mixture's entropy is 0.6 nats below its Gaussian's for each coordinate; a short training must find a
+ * good part of it, beyond any doubt from the error bars. */
 static void training_lowers_the_loss(void)
 {
     itd_model_desc md = small_model();
@@ -523,7 +537,8 @@ static bool distinct(const size_t *index, size_t count, size_t n)
 
 static void every_pass_visits_every_row_once(void)
 {
-    static const size_t rows[4] = {20, 21, 3, 7}; /* batches of 7: across a seam, exact, several passes each */
+    static const size_t rows[4] = {20, 21, 3,
+                                   7}; /* batches of 7: across a seam, exact, several passes each */
     itd_model_desc md = small_model();
     itd_trainer_desc td = small_trainer(7);
     size_t c, pass;
@@ -560,8 +575,8 @@ static void incomplete_batches_can_be_dropped(void)
     free(all), pair_free(&p);
 }
 
-/* The order is a function of seed and step alone: a trainer that starts at step 5 continues the same sequence,
- * and one that looked at other numbers of rows in between is not disturbed. */
+/* The order is a function of seed and step alone: a trainer that starts at step 5 continues the same
+ * sequence, and one that looked at other numbers of rows in between is not disturbed. */
 static void order_depends_only_on_seed_and_step(void)
 {
     itd_model_desc md = small_model();
@@ -581,7 +596,8 @@ static void order_depends_only_on_seed_and_step(void)
     free(first), pair_free(&a), pair_free(&b), pair_free(&c);
 }
 
-/* An epoch is the steps up to the next multiple of a pass; its loss is their mean. Twins, one stepping by hand. */
+/* An epoch is the steps up to the next multiple of a pass; its loss is their mean. Twins, one stepping by
+ * hand. */
 static void epoch_is_its_steps(void)
 {
     static const uint64_t ends[4] = {2, 5, 8, 11}; /* floor(20 k / 7) */
@@ -751,16 +767,18 @@ static void diverge(double learning_rate, double clip_norm)
         if (result == ITD_OK) {
             CHECK(isfinite(loss) && isfinite(p.trainer->gradient_norm));
             if (finite)
-                finite = itd__all_finite(net->w, net->parameters) && itd__all_finite(net->m, net->parameters) &&
-                         itd__all_finite(net->v, net->parameters) && itd__all_finite(net->ema, net->parameters);
+                finite = itd__all_finite(net->w, net->parameters) &&
+                         itd__all_finite(net->m, net->parameters) &&
+                         itd__all_finite(net->v, net->parameters) &&
+                         itd__all_finite(net->ema, net->parameters);
             snapshot_release(&s, &p);
         } else {
             CHECK(snapshot_release(&s, &p));
         }
     }
     if (!CHECK(result == ITD_ERROR_NUMERIC) || !CHECK(finite))
-        printf("  learning rate %g, clip %g: after %lu steps %s\n", learning_rate, clip_norm, (unsigned long)k,
-               itd_result_string(result));
+        printf("  learning rate %g, clip %g: after %lu steps %s\n", learning_rate, clip_norm,
+               (unsigned long)k, itd_result_string(result));
     pair_free(&p), free(x);
 }
 
@@ -772,8 +790,8 @@ static void huge_learning_rates_end_the_training(void)
     diverge(1e30, 0);
 }
 
-/* A gradient that is finite but whose square is not must not stop the training for good: v would stay infinite
- * and the step zero for ever. Either the step is refused or v stays finite. */
+/* A gradient that is finite but whose square is not must not stop the training for good: v would stay
+ * infinite and the step zero for ever. Either the step is refused or v stays finite. */
 static void large_gradients_do_not_break_the_second_moment(void)
 {
     itd_model_desc md = small_model();
@@ -851,7 +869,7 @@ static void predictions_do_not_depend_on_the_batch(void)
     free(z), free(logsnr), free(together), free(alone);
 }
 
-int main(void)
+static void all_tests(void)
 {
     RUN(trainer_descriptions_out_of_range_are_refused);
     RUN(model_descriptions_out_of_range_are_refused);
@@ -864,6 +882,7 @@ int main(void)
     RUN(loss_and_gradient_are_those_of_the_formula);
     RUN(adam_takes_the_steps_of_the_formula);
     RUN(adam_with_clipping_decay_and_average);
+    RUN(adam_with_other_memories);
     RUN(denoiser_uses_the_average);
     RUN(training_lowers_the_loss);
     RUN(every_pass_visits_every_row_once);
@@ -877,5 +896,17 @@ int main(void)
     RUN(large_gradients_do_not_break_the_second_moment);
     RUN(steps_and_predictions_allocate_nothing_after_the_first);
     RUN(predictions_do_not_depend_on_the_batch);
+}
+
+/* Everything again for each way this machine can compute. */
+int main(void)
+{
+    int simd;
+    for (simd = ITD_SIMD_PLAIN; simd <= ITD_SIMD_AVX512; simd++) {
+        int failed = test_failed;
+        if (!itd_simd_use((itd_simd)simd)) continue;
+        all_tests();
+        if (test_failed > failed) printf("  ... of these tests with the \"%s\" kernels\n", itd_simd_name());
+    }
     return test_report();
 }

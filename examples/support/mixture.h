@@ -14,7 +14,9 @@
  * Why the denoiser is exact. Behind the channel z = sqrt(s(a)) x + sqrt(s(-a)) eps component k is the
  * Gaussian N(sqrt(s(a)) mu_k, s(a) Sigma_k + s(-a) I): same eigenvectors, eigenvalues V = s(a) lambda +
  * s(-a). Its own posterior mean of the noise is sqrt(s(-a)) / V (z - sqrt(s(a)) mu_k) along each of them. Not
- * knowing the component, the posterior mean averages over it:  eps_hat(z, a) = Sum_k P(k | z) eps_hat_k(z, a). */
+ * knowing the component, the posterior mean averages over it:
+ *
+ *   eps_hat(z, a) = Sum_k P(k | z) eps_hat_k(z, a). */
 #ifndef MIXTURE_H
 #define MIXTURE_H
 

@@ -1,0 +1,40 @@
+# make            the example programs, into build/
+# make demo       train on the dino and leave pictures in runs/dino
+# make test       everything the project promises, in under a minute
+# make install    the header, into $(PREFIX)/include
+CC      ?= cc
+CFLAGS  ?= -O2
+PREFIX  ?= /usr/local
+WARN    := -std=c99 -pedantic -Wall -Wextra -Wconversion -Wshadow
+# OpenMP where the compiler can link it; `make OPENMP=` goes without
+OPENMP  := $(shell mkdir -p build && echo 'int main(void){return 0;}' > build/omp.c && \
+             $(CC) -fopenmp build/omp.c -o build/omp 2>/dev/null && echo -fopenmp)
+BUILD    = $(CC) $(WARN) $(CFLAGS) $(OPENMP)
+
+EXAMPLES = $(patsubst examples/%.c,build/%,$(wildcard examples/*.c))
+TESTS    = $(patsubst tests/%.c,build/%,$(wildcard tests/test_*.c))
+HEADERS  = itdiff.h $(wildcard examples/support/*.h tests/*.h)
+
+all: $(EXAMPLES)
+
+build/%: examples/%.c $(HEADERS) Makefile
+	$(BUILD) -I. $< -o $@ -lm
+
+build/%: tests/%.c $(HEADERS) Makefile
+	$(BUILD) $< -o $@ -lm
+
+demo: build/train_2d
+	build/train_2d --dataset dino
+
+test: $(EXAMPLES) $(TESTS)
+	CC="$(CC)" sh tests/run.sh $(TESTS)
+
+install:
+	mkdir -p $(DESTDIR)$(PREFIX)/include
+	cp itdiff.h $(DESTDIR)$(PREFIX)/include/itdiff.h
+
+clean:
+	rm -rf build runs
+
+.PHONY: all demo test install clean
+MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)

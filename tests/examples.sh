@@ -1,0 +1,133 @@
+#!/bin/sh
+# The example programs, run as a user runs them, on tiny budgets.
+cd "$(dirname "$0")/.." || exit 1
+. tests/shell.sh
+out=build/example-runs
+rm -rf "$out"
+mkdir -p "$out"
+tiny="--out $out --quiet --num_epochs 2 --n 400 --eval_draws 4 --hidden_size 16 --embedding_size 8 --grid 40
+      --samples 100 --steps 5"
+
+# The result line of a tiny run, its times left out.
+result() { # options...
+    build/train_2d $tiny "$@" | tail -n 1 | sed 's/ train_seconds=.*//'
+}
+
+# ---- README and quick start ----
+
+check_that "quickstart.c stands verbatim in the README" sh -c \
+    "awk '/^\`\`\`c\$/ { on = 1; next } /^\`\`\`\$/ { on = 0 } on' README.md | cmp - examples/quickstart.c"
+check_that "quickstart.c has fewer than 60 lines" sh -c '[ "$(wc -l < examples/quickstart.c)" -lt 60 ]'
+check_that "quickstart is right" sh -c "build/quickstart | awk '{ exit !(\$4 > 0.93 && \$4 < 1.02) }'"
+check_that "exact agrees with the truth" build/exact
+
+# ---- every set ends in a result line of the documented form ----
+
+number='-\{0,1\}[0-9][0-9]*\.[0-9]*'
+form="^result dataset=[a-z]* epochs=2 params=[0-9]* val_nll=$number stderr=$number stderr_data=$number"
+for set in dino moons scg line circle; do
+    check_that "$set runs" sh -c "build/train_2d $(echo $tiny) --dataset $set | tail -n 1 | grep -q '$form true_nll=$number \
+excess=$number suggested_loc=[-.0-9na]* suggested_scale=[-.0-9na]* train_seconds=$number total_seconds=$number\$'"
+done
+for file in contours density samples mse loss; do
+    check_that "$file.png is left" sh -c "head -c 8 $out/dino/$file.png | od -An -tx1 | grep -q '89 50 4e 47 0d 0a 1a 0a'"
+done
+check_that "metrics.tsv has a row per epoch" sh -c "[ \$(wc -l < $out/dino/metrics.tsv) -eq 3 ]"
+
+# ---- every option has an effect ----
+
+base=$(result)
+same() { [ "$(result "$@")" = "$base" ]; }
+differs() { ! same "$@"; }
+check_that "the same seed gives the same result" same
+check_that "hyphens and = do as well" same --num-epochs=2
+check_that "threads do not change the result" same --threads 1
+check_that "eval_batch_size does not change the result" same --eval_batch_size 8
+check_that "eval_batch_size is used" sh -c \
+    "build/train_2d $(echo $tiny | sed 's/--quiet//') --eval_batch_size 8 2> /dev/null | grep -q ' 8 rows a call'"
+while read -r option; do
+    check_that "--$option has an effect" differs --$option
+done << 'END'
+dataset moons
+n 300
+fresh
+seed 1
+num_epochs 3
+train_batch_size 64
+learning_rate 0.01
+lr_schedule constant
+warmup 3
+ema 0
+weight_decay 0.5
+clip_norm 0.01
+stratified off
+logsnr_loc 2
+logsnr_scale 2
+logsnr_clip 3
+parameterization plain
+embedding off
+embedding_size 16
+coordinate_scale 10
+logsnr_embedding_scale 7
+hidden_size 17
+hidden_layers 2
+activation relu
+original
+eval_draws 40
+END
+check_that "--scale_rule has an effect" sh -c "a=\$(build/train_2d $(echo $tiny) --dataset scg --scale_rule original \
+    | tail -n 1 | grep -o 'suggested_scale=[^ ]*') b=\$(build/train_2d $(echo $tiny) --dataset scg | tail -n 1 \
+    | grep -o 'suggested_scale=[^ ]*'); [ \"\$a\" != \"\$b\" ]"
+picture() { # file options...: checksum of one picture
+    file=$1
+    shift
+    result "$@" > /dev/null
+    cksum < "$out/dino/$file"
+}
+plain=$(picture samples.png)
+for option in "samples 60" "steps 3" "sampler ancestral"; do
+    check_that "--$option has an effect" sh -c '[ "$1" != "$2" ]' sh "$plain" "$(picture samples.png --$option)"
+done
+plain=$(picture density.png)
+check_that "--grid has an effect" sh -c '[ "$1" != "$2" ]' sh "$plain" "$(picture density.png --grid 50)"
+check_that "--experiment_name and --out choose the folder" sh -c \
+    "build/train_2d $(echo $tiny) --out $out/deep/er --experiment_name other > /dev/null && [ -f $out/deep/er/other/mse.png ]"
+check_that "--pictures off leaves none" sh -c \
+    "build/train_2d $(echo $tiny) --experiment_name bare --pictures off > /dev/null && ! ls $out/bare/*.png 2> /dev/null"
+check_that "--quiet says one line" sh -c "[ \$(build/train_2d $(echo $tiny) 2>&1 | wc -l) -eq 1 ]"
+check_that "--help names every option" sh -c "build/train_2d --help | grep -c '^ *--' | awk '{ exit !(\$1 >= 35) }'"
+
+# ---- resume and load ----
+
+check_that "a resumed run ends where an undisturbed one does" sh -c "
+    build/train_2d $(echo $tiny) --experiment_name whole --num_epochs 4 --lr_schedule constant > /dev/null &&
+    build/train_2d $(echo $tiny) --experiment_name parts --num_epochs 2 --lr_schedule constant > /dev/null &&
+    build/train_2d $(echo $tiny) --experiment_name parts --num_epochs 4 --lr_schedule constant --resume > /dev/null &&
+    cmp $out/whole/model.safetensors $out/parts/model.safetensors"
+check_that "--load evaluates a checkpoint" sh -c "
+    a=\$(build/train_2d $(echo $tiny) --experiment_name whole --num_epochs 4 | grep -o 'val_nll=[^ ]*') &&
+    b=\$(build/train_2d $(echo $tiny) --experiment_name again --load $out/whole/model.safetensors |
+         grep -o 'val_nll=[^ ]*') && [ \"\$a\" = \"\$b\" ]"
+
+# ---- a user's own data, and what is refused ----
+
+awk 'BEGIN { srand(3); print "a,b,c"; for (i = 0; i < 200; i++) { x = rand(); y = rand(); print x "," 100 * y "," x + y } }' \
+    > "$out/three.csv"
+check_that "a CSV of three columns" sh -c "build/train_2d $(echo $tiny) --data $out/three.csv | tail -n 1 |
+    grep '^result dataset=data' | grep -qv true_nll"
+refuses() { # pattern options...: exit 1 and one line that matches
+    pattern=$1
+    shift
+    text=$(build/train_2d $tiny "$@" 2>&1 > /dev/null)
+    [ $? -eq 1 ] && [ "$(printf '%s\n' "$text" | wc -l)" -eq 1 ] && printf '%s\n' "$text" | grep -q -- "$pattern"
+}
+printf '1,2\n3,x\n' > "$out/bad.csv"
+check_that "a bad row is refused with line and column" refuses 'line 2, column 2' --data "$out/bad.csv"
+check_that "a missing file is refused" refuses 'nowhere.csv' --data nowhere.csv
+check_that "an unknown option is refused" refuses 'num_epochs' --num_epoch 3
+check_that "a number out of range is refused" refuses 'logsnr_scale' --logsnr_scale -1
+check_that "an odd embedding is refused" refuses 'even' --embedding_size 9
+check_that "a checkpoint that is none is refused" refuses 'bad.csv' --load "$out/bad.csv"
+check_that "resuming with other options is refused" refuses 'other options' --experiment_name whole --resume --hidden_size 9
+check_that "resuming from nothing is refused" refuses 'cannot be opened' --experiment_name nobody --resume
+report

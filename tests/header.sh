@@ -1,0 +1,66 @@
+#!/bin/sh
+# The header compiles silently in every way the documentation promises.
+cd "$(dirname "$0")/.." || exit 1
+. tests/shell.sh
+CC=${CC:-cc}
+top=$PWD
+dir=$(mktemp -d "$top/build/header.XXXXXX")
+trap 'rm -rf "$dir"' EXIT
+warn="-pedantic -Wall -Wextra -Wconversion -Wshadow -Werror"
+
+cat > "$dir/main.c" <<'END'
+#define ITDIFF_IMPLEMENTATION
+#include "itdiff.h"
+int main(void)
+{
+    itd_model_desc desc = itd_model_desc_default(2);
+    itd_model *model = 0;
+    if (itd_model_create(&desc, 1, &model) != ITD_OK) return 1;
+    itd_model_free(model);
+    return 0;
+}
+END
+sed '1d' "$dir/main.c" > "$dir/user.c"
+printf '#define ITDIFF_IMPLEMENTATION\n#include "itdiff.h"\n' > "$dir/library.c"
+cp "$dir/main.c" "$dir/main.cc"
+
+compile() { # options...: builds and runs one program
+    silent "$@" -o "$dir/program" -lm && "$dir/program"
+}
+
+for std in c99 c11 c17; do
+    check_that "compiles silently as $std" compile $CC -std=$std $warn -I. "$dir/main.c"
+done
+check_that "compiles silently with -O2, as gnu C" compile $CC $warn -O2 -I. "$dir/main.c"
+case $CC in *clang*) CXX=clang++ ;; *) CXX=g++ ;; esac
+if command -v $CXX > /dev/null; then
+    for std in c++11 c++17; do
+        check_that "compiles silently as $std" compile $CXX -std=$std $warn -I. "$dir/main.cc"
+    done
+else
+    skip "no $CXX"
+fi
+check_that "two translation units" compile $CC $warn -I. "$dir/user.c" "$dir/library.c"
+check_that "ITDIFF_STATIC in two translation units" compile $CC $warn -DITDIFF_STATIC -I. "$dir/main.c" \
+    "$dir/library.c"
+check_that "ITDIFF_NO_STDIO" compile $CC $warn -std=c99 -DITDIFF_NO_STDIO -I. "$dir/main.c"
+check_that "ITDIFF_NO_STDIO leaves stdio out" sh -c \
+    "$CC -DITDIFF_NO_STDIO -I. -E $dir/main.c | grep -c fopen | grep -qx 0"
+check_that "ITD_NO_SIMD" compile $CC $warn -std=c99 -DITD_NO_SIMD -I. "$dir/main.c"
+check_that "own allocator and assert" compile $CC $warn -std=c99 -I. -include stdlib.h "-DITD_MALLOC(n)=malloc(n)" \
+    "-DITD_REALLOC(p,n)=realloc(p,n)" "-DITD_FREE(p)=free(p)" "-DITD_ASSERT(c)=((void)(c))" "$dir/main.c"
+check_that "half an allocator is refused" sh -c "! $CC -I. '-DITD_MALLOC(n)=malloc(n)' -c $dir/main.c -o $dir/x.o"
+mkdir "$dir/include"
+cp itdiff.h "$dir/include/itdiff.h"
+check_that "from another folder with -I" sh -c "cd / && $CC -I$dir/include $dir/main.c -o $dir/program -lm"
+check_that "as a system header" compile $CC $warn -isystem "$dir/include" "$dir/main.c"
+cp itdiff.h "$dir/include/renamed.h"
+sed 's/itdiff\.h/renamed.h/' "$dir/main.c" > "$dir/renamed.c"
+rm "$dir/include/itdiff.h"
+check_that "renamed, with ITDIFF_FILE" compile $CC $warn "-DITDIFF_FILE=\"renamed.h\"" -I"$dir/include" "$dir/renamed.c"
+cp itdiff.h "$dir/itdiff.h"
+check_that "beside the program, no options" compile $CC -O2 "$dir/main.c"
+check_that "lines of at most 110 columns" sh -c "! grep -nE '.{111,}' itdiff.h examples/*.c examples/support/*.h \
+    tests/*.c tests/*.h"
+check_that "at most 4,500 lines" sh -c '[ "$(wc -l < itdiff.h)" -le 4500 ]'
+report

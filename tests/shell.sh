@@ -1,0 +1,40 @@
+# shell.sh: what the shell tests share. `check NAME command...` passes when the command succeeds and prints nothing;
+# `check_that NAME command...` when it succeeds, whatever it prints.
+passed=0 failed=0 skipped=0
+
+check_that() {
+    name=$1
+    shift
+    if output=$("$@" 2>&1); then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'FAIL %s\n%s\n' "$name" "$output"
+    fi
+}
+
+silent() {
+    said=$("$@" 2>&1) && [ -z "$said" ] && return 0
+    printf '%s\n' "$said"
+    return 1
+}
+
+check() {
+    check_name=$1
+    shift
+    check_that "$check_name" silent "$@"
+}
+
+skip() {
+    skipped=$((skipped + 1))
+    echo "  skipped: $1"
+}
+
+report() {
+    if [ "$skipped" -gt 0 ]; then
+        echo "$passed passed, $failed failed, $skipped skipped"
+    else
+        echo "$passed passed, $failed failed"
+    fi
+    [ "$failed" -eq 0 ]
+}
