@@ -693,11 +693,12 @@ typedef struct itd__product {
 /* The numbers one step of Adam shares between all parameters. */
 typedef struct itd__adam_constants {
     float beta1, beta2, epsilon;
-    float clip;       /* factor on the gradient */
-    float rate;       /* learning rate / (1 - beta1^t) */
-    float correction; /* 1 / (1 - beta2^t) */
-    float shrink;     /* 1 - learning rate * weight decay */
-    float keep;       /* of the moving average */
+    float rest1, rest2; /* 1 - beta, rounded once */
+    float clip;         /* factor on the gradient */
+    float rate;         /* learning rate / (1 - beta1^t) */
+    float correction;   /* 1 / (1 - beta2^t) */
+    float decay;        /* learning rate * weight decay */
+    float keep;         /* of the moving average */
 } itd__adam_constants;
 
 typedef struct itd__kernels {
@@ -814,9 +815,9 @@ static void itd__adam_plain(const itd__adam_constants *c, size_t n, const float 
     size_t i;
     for (i = 0; i < n; i++) {
         float d = g[i] * c->clip;
-        m[i] = c->beta1 * m[i] + (1.0f - c->beta1) * d;
-        v[i] = c->beta2 * v[i] + (1.0f - c->beta2) * d * d;
-        w[i] = c->shrink * w[i] - c->rate * m[i] / (sqrtf(c->correction * v[i]) + c->epsilon);
+        m[i] = c->beta1 * m[i] + c->rest1 * d;
+        v[i] = c->beta2 * v[i] + c->rest2 * d * d;
+        w[i] -= c->decay * w[i] + c->rate * m[i] / (sqrtf(c->correction * v[i]) + c->epsilon);
         if (ema) ema[i] = c->keep * ema[i] + (1.0f - c->keep) * w[i];
     }
 }
@@ -1121,10 +1122,10 @@ static void ITD__K(itd__adam)(const itd__adam_constants *k, size_t n, const floa
     size_t i;
     for (i = 0; i < n; i += ITD__W) {
         ITD__V d = ITD__K(itd__load)(g + i, n - i) * k->clip, first, second, next;
-        first = k->beta1 * ITD__K(itd__load)(m + i, n - i) + (1.0f - k->beta1) * d;
-        second = k->beta2 * ITD__K(itd__load)(v + i, n - i) + (1.0f - k->beta2) * d * d;
-        next = k->shrink * ITD__K(itd__load)(w + i, n - i);
-        next -= k->rate * first / (ITD__K(itd__sqrt)(k->correction * second) + k->epsilon);
+        first = k->beta1 * ITD__K(itd__load)(m + i, n - i) + k->rest1 * d;
+        second = k->beta2 * ITD__K(itd__load)(v + i, n - i) + k->rest2 * d * d;
+        next = ITD__K(itd__load)(w + i, n - i);
+        next -= k->decay * next + k->rate * first / (ITD__K(itd__sqrt)(k->correction * second) + k->epsilon);
         ITD__K(itd__store)(first, n - i, m + i);
         ITD__K(itd__store)(second, n - i, v + i);
         ITD__K(itd__store)(next, n - i, w + i);
@@ -1635,8 +1636,11 @@ enum { ITD__FULL_GAUSSIAN = 64 }; /* dimensions up to which d^2 operations per r
    small. */
 ITD_DEF void itd_eigen_symmetric(size_t n, double *a, double *lambda, double *vectors)
 {
+    double largest = 0;
     size_t i, j, k, p, q;
     int sweep;
+    for (i = 0; i < n * n; i++) largest = fmax(largest, fabs(a[i]));
+    for (i = 0; i < n * n && largest > 0; i++) a[i] /= largest; /* squares neither overflow nor vanish */
     for (i = 0; i < n * n; i++) vectors[i] = i % (n + 1) == 0;
     for (sweep = 0; sweep < 60; sweep++) {
         double off = 0, all = 0;
@@ -1668,15 +1672,15 @@ ITD_DEF void itd_eigen_symmetric(size_t n, double *a, double *lambda, double *ve
                 }
             }
     }
-    for (i = 0; i < n; i++) lambda[i] = a[i * n + i];
+    for (i = 0; i < n; i++) lambda[i] = largest * a[i * n + i];
     for (i = 0; i < n; i++) { /* descending, by selection */
         size_t top = i;
-        double largest;
+        double value;
         for (j = i + 1; j < n; j++)
             if (lambda[j] > lambda[top]) top = j;
-        largest = lambda[top];
+        value = lambda[top];
         lambda[top] = lambda[i];
-        lambda[i] = largest;
+        lambda[i] = value;
         for (k = 0; k < n && top != i; k++) {
             double v = vectors[i * n + k];
             vectors[i * n + k] = vectors[top * n + k];
@@ -1748,7 +1752,9 @@ ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_ga
     covariance = itd__doubles(dim, dim);
     if (mean && covariance) {
         for (i = 0; i < n; i++)
-            for (j = 0; j < dim; j++) mean[j] += x[i * dim + j] / (double)n;
+            for (j = 0; j < dim; j++) mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
+        for (j = 0; j < dim; j++)
+            mean[j] += x[j]; /* sums of differences: a constant column is exactly that */
         for (i = 0; i < n; i++)
             for (j = 0; j < dim; j++)
                 for (k = 0; k <= j; k++)
@@ -1975,7 +1981,7 @@ static double itd__integrand(const itd__estimate *t, size_t i)
     return w * (t->e[i] - t->mse_g[i] - t->pilot.beta[b] * (t->g[i] - t->mse_g[i]));
 }
 
-/* beta = cov(e, g) / var(g) in each bin, with the known mean of g; then the density, in proportion to the
+/* beta = cov(e, g) / var(g) in each bin; then the density, in proportion to the
    standard deviation of what is left, a fifth of it spread evenly so that no weight exceeds five. */
 static itd_result itd__pilot_run(itd__estimate *t, size_t count)
 {
@@ -1999,13 +2005,14 @@ static itd_result itd__pilot_run(itd__estimate *t, size_t count)
     }
     if (result == ITD_OK) pilot->bins = bins;
     for (b = 0; result == ITD_OK && b < bins; b++) {
-        double sum = 0, mean = 0, square = 0, cov = 0, var = 0, members = 0;
+        double sum = 0, sum_g = 0, mean = 0, square = 0, cov = 0, var = 0, members = 0;
         for (i = 0; i < count; i++)
-            if (itd__pilot_bin(pilot, u[i]) == b) sum += e[i] - m[i], members++;
+            if (itd__pilot_bin(pilot, u[i]) == b) sum += e[i] - m[i], sum_g += g[i] - m[i], members++;
         for (i = 0; i < count; i++)
             if (itd__pilot_bin(pilot, u[i]) == b) {
-                cov += (e[i] - m[i] - sum / members) * (g[i] - m[i]);
-                var += (g[i] - m[i]) * (g[i] - m[i]);
+                double centred = g[i] - m[i] - sum_g / members;
+                cov += (e[i] - m[i] - sum / members) * centred;
+                var += centred * centred;
             }
         pilot->beta[b] = t->desc.control == ITD_CONTROL_FITTED && var > 0 ? cov / var : 1;
         for (i = 0; i < count; i++)
@@ -2805,7 +2812,7 @@ ITD_DEF itd_trainer_desc itd_trainer_desc_default(void)
 
 static bool itd__trainer_desc_valid(const itd_trainer_desc *d)
 {
-    return d->batch >= 1 && d->learning_rate >= 0 && d->learning_rate <= FLT_MAX && d->final_fraction >= 0 &&
+    return d->batch >= 1 && d->learning_rate >= 0 && d->learning_rate <= 1e30 && d->final_fraction >= 0 &&
            d->final_fraction <= 1 && d->beta1 >= 0 && d->beta1 < 1 && d->beta2 >= 0 && d->beta2 < 1 &&
            d->epsilon > 0 && d->weight_decay >= 0 && d->weight_decay <= FLT_MAX && d->clip_norm >= 0 &&
            d->clip_norm <= DBL_MAX && d->ema >= 0 && d->ema < 1;
@@ -2876,6 +2883,8 @@ static double itd__learning_rate(const itd_trainer_desc *d, uint64_t step)
 /* Adam (Kingma & Ba 2015) with decoupled weight decay (Loshchilov & Hutter 2019) and the moving average of
    the weights, in one pass over the slabs. The average starts fast, as (1 + t) / (10 + t), so that it
    forgets the start. */
+#define ITD__LARGEST_GRADIENT 1.8e19 /* its square is still a float, as the second moment has to be */
+
 enum { ITD__CHUNK = 1 << 14 }; /* parameters a thread takes at a time */
 
 static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, double lr,
@@ -2888,7 +2897,8 @@ static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, do
     c.clip = (float)gradient_factor;
     c.rate = (float)(lr / (1 - pow(d->beta1, t)));
     c.correction = (float)(1 / (1 - pow(d->beta2, t)));
-    c.shrink = (float)(1 - lr * d->weight_decay);
+    c.rest1 = (float)(1 - d->beta1), c.rest2 = (float)(1 - d->beta2);
+    c.decay = (float)(lr * d->weight_decay);
     c.keep = (float)fmin(d->ema, (1 + t) / (10 + t));
     chunks = (ptrdiff_t)((net->parameters + ITD__CHUNK - 1) / ITD__CHUNK);
     ITD__PARALLEL(chunks > 1)
@@ -2936,7 +2946,7 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
     result = itd_net_backward(net, eps_hat, n, NULL);
     if (result != ITD_OK) return result;
     norm = sqrt(itd__fast()->sum_squares(net->g, net->parameters));
-    if (!(fabs(sum) <= DBL_MAX) || !(norm <= DBL_MAX)) return ITD_ERROR_NUMERIC;
+    if (!(fabs(sum) <= DBL_MAX) || !(norm < ITD__LARGEST_GRADIENT)) return ITD_ERROR_NUMERIC;
 
     lr = itd__learning_rate(&t->desc, t->step);
     itd__adam(net, &t->desc, t->step, lr,
