@@ -400,8 +400,11 @@ typedef struct itd_trainer_desc {
     double beta1, beta2, epsilon; /* Adam; 0.9, 0.999, 1e-8 */
     double weight_decay;          /* decoupled; 0 */
     double clip_norm;             /* largest norm of the gradient; 0: no limit; 0 */
-    double ema;                   /* decay of the weights' moving average; 0: none; 0.999 */
-    bool stratified;              /* log SNRs stratified over the batch; true */
+    double
+        weight_limit; /* the gradient (not the loss reported) sees w limited to so many times its least; 0: no limit.
+                             Far from loc, w is large and there is little to learn but much noise; 0 */
+    double ema;           /* decay of the weights' moving average; 0: none; 0.999 */
+    bool stratified;      /* log SNRs stratified over the batch; true */
     bool drop_incomplete; /* an epoch ends when fewer than `batch` rows are left; false: epochs run on */
 } itd_trainer_desc;
 
@@ -2098,7 +2101,8 @@ static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, doubl
     if (!itd__multiply(n, draws, &total_draws)) return ITD_ERROR_MEMORY;
     if (draws >= 20 && (t->desc.allocate || t->desc.control == ITD_CONTROL_FITTED))
         pilot_draws = itd__min(total_draws / 8, ITD__PILOT_MOST);
-    if (pilot_draws >= 32) { /* its cost comes off the draws asked for */
+    if (pilot_draws >= 32 &&
+        total_draws - pilot_draws >= n * replicates) { /* its cost comes off the draws asked for */
         itd_result result = itd__pilot_run(t, pilot_draws);
         if (result != ITD_OK) return result;
         draws = itd__max(replicates, (total_draws - pilot_draws) / n); /* whole replicates only */
@@ -2217,12 +2221,19 @@ ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x, size_t n, co
 {
     itd__estimate t = ITD__ZERO;
     itd_result result;
+    size_t rows, j;
+    double finest;
     if (n == 0 || den->dim == 0 || desc->draws == 0 || !itd__schedule_valid(&desc->schedule))
         return ITD_ERROR_ARGUMENT;
+    if (!itd__multiply(n, desc->draws, &rows)) return ITD_ERROR_MEMORY;
     t.desc = *desc;
-    t.batch = itd__batch_rows(desc->batch);
+    t.batch = itd__batch_rows(itd__min(desc->batch, rows));
     t.noise = itd__rng_for(desc->seed, ITD__FOR_PILOT, 1);
     result = itd__estimate_begin(&t, den, x, n, desc->control != ITD_CONTROL_NONE);
+    /* Narrower than the schedule's upper end resolves, the reference would have its own error cut off. */
+    finest = fmin(1, 1e4 * exp(-(desc->schedule.loc + desc->schedule.scale * desc->schedule.clip)));
+    for (j = 0; result == ITD_OK && t.fitted && j < den->dim; j++)
+        t.fitted->lambda[j] = fmax(t.fitted->lambda[j], finest);
     if (result == ITD_OK) result = itd__estimate_run(&t, out, nll_x, std_error_x);
     itd__estimate_end(&t);
     return result;
@@ -2234,9 +2245,11 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
     itd__estimate t = ITD__ZERO;
     itd_result result;
     size_t i, k, at;
+    double *curve;
     if (n == 0 || den->dim == 0) return ITD_ERROR_ARGUMENT;
     t.batch = itd__batch_rows(1024);
-    result = itd__estimate_begin(&t, den, x, n, true);
+    curve = itd__doubles(m, 2); /* the caller's arrays are written when nothing can fail any more */
+    result = curve ? itd__estimate_begin(&t, den, x, n, true) : ITD_ERROR_MEMORY;
     for (k = 0; result == ITD_OK && k < m; k++) {
         double sum = 0, square = 0;
         t.noise = itd__rng_for(seed, ITD__FOR_NOISE, 0); /* the same eps at every log SNR: a smooth curve */
@@ -2248,10 +2261,15 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
             for (i = 0; result == ITD_OK && i < rows; i++) sum += t.e[i], square += t.e[i] * t.e[i];
         }
         if (result != ITD_OK) break;
-        mse[k] = sum / (double)n;
-        if (mse_error) mse_error[k] = itd__standard_error(sum, square, (double)n);
+        curve[k] = sum / (double)n;
+        curve[m + k] = itd__standard_error(sum, square, (double)n);
+    }
+    for (k = 0; result == ITD_OK && k < m; k++) {
+        mse[k] = curve[k];
+        if (mse_error) mse_error[k] = curve[m + k];
         if (mmse) mmse[k] = itd_gaussian_mmse(t.reference, logsnr[k]);
     }
+    ITD_FREE(curve);
     itd__estimate_end(&t);
     return result;
 }
@@ -2815,17 +2833,22 @@ static bool itd__trainer_desc_valid(const itd_trainer_desc *d)
     return d->batch >= 1 && d->learning_rate >= 0 && d->learning_rate <= 1e30 && d->final_fraction >= 0 &&
            d->final_fraction <= 1 && d->beta1 >= 0 && d->beta1 < 1 && d->beta2 >= 0 && d->beta2 < 1 &&
            d->epsilon > 0 && d->weight_decay >= 0 && d->weight_decay <= FLT_MAX && d->clip_norm >= 0 &&
-           d->clip_norm <= DBL_MAX && d->ema >= 0 && d->ema < 1;
+           d->clip_norm <= DBL_MAX && d->weight_limit >= 0 && d->weight_limit <= DBL_MAX && d->ema >= 0 &&
+           d->ema < 1;
 }
 
-/* Adds the slabs training needs to a network that has only weights. */
+/* Adds the slabs training needs to a network that has only weights; an average left from an earlier
+   training goes if this one keeps none, lest the denoiser go on using it. */
 static itd_result itd__training_slabs(itd_net *net, bool ema)
 {
     if (!net->g) net->g = itd__floats(net->parameters, 1);
     if (!net->m) net->m = itd__floats(net->parameters, 1);
     if (!net->v) net->v = itd__floats(net->parameters, 1);
     if (!net->g || !net->m || !net->v) return ITD_ERROR_MEMORY;
-    if (ema && !net->ema) {
+    if (!ema) {
+        ITD_FREE(net->ema);
+        net->ema = NULL;
+    } else if (!net->ema) {
         net->ema = itd__floats(net->parameters, 1);
         if (!net->ema) return ITD_ERROR_MEMORY;
         memcpy(net->ema, net->w, net->parameters * sizeof *net->w);
@@ -2915,12 +2938,14 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
     itd_net *net = model->net;
     size_t i, j, n = t->desc.batch, d = model->dim;
     float *clean, *eps, *z, *shrunk, *eps_hat, *logsnr, *weight;
-    double sum = 0, constant = 0.5 * (double)d * ITD__LOG_2PI_E, lr, norm;
+    double sum = 0, constant = 0.5 * (double)d * ITD__LOG_2PI_E, lr, norm, most = HUGE_VAL;
     itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_NOISE, t->step);
     itd_rng alphas = itd__rng_for(t->desc.seed, ITD__FOR_LOGSNR, t->step);
     itd_denoiser affine = itd_model_denoiser(model);
     itd_result result = itd__trainer_reserve(t);
     if (result != ITD_OK) return result;
+    if (t->desc.weight_limit > 0)
+        most = t->desc.weight_limit * itd_schedule_weight(&model->desc.schedule, model->desc.schedule.loc);
     clean = t->work + n * d, eps = clean + n * d, z = eps + n * d, shrunk = z + n * d,
     eps_hat = shrunk + n * d;
     logsnr = eps_hat + n * d, weight = logsnr + n;
@@ -2934,7 +2959,8 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
     if (result != ITD_OK) return result;
 
     for (i = 0; i < n; i++) { /* loss = constant + 1/2 mean w (e - d s); dF overwrites eps_hat */
-        double factor = weight[i] * itd__parameterize(&model->desc, logsnr[i]).gain / (double)n, error = 0;
+        double w = fmin(weight[i], most), error = 0;
+        double factor = w * itd__parameterize(&model->desc, logsnr[i]).gain / (double)n;
         for (j = 0; j < d; j++) {
             double difference = (double)eps_hat[i * d + j] - eps[i * d + j];
             error += difference * difference;
@@ -3076,17 +3102,18 @@ static void itd__sampling_step(const itd_sample_desc *desc, size_t step, const f
 
 ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *desc, size_t n, float *out)
 {
-    size_t batch = itd__batch_rows(desc->batch), at, i, j, k, d = den->dim;
-    float *eps_hat, *noise, *logsnr;
+    size_t batch = itd__batch_rows(itd__min(desc->batch, n)), at, i, j, k, d = den->dim;
+    float *eps_hat, *noise, *logsnr, *all;
     itd_result result = ITD_ERROR_MEMORY;
     if (desc->steps == 0 || d == 0 || !itd__schedule_valid(&desc->schedule)) return ITD_ERROR_ARGUMENT;
+    all = itd__floats(n, d); /* the caller's array is written when nothing can fail any more */
     eps_hat = itd__floats(batch, d);
     noise = itd__floats(batch, d);
     logsnr = itd__floats(batch, 1);
-    if (eps_hat && noise && logsnr) result = ITD_OK;
+    if (all && eps_hat && noise && logsnr) result = ITD_OK;
     for (at = 0; result == ITD_OK && at < n; at += batch) {
         size_t rows = itd__min(batch, n - at);
-        float *z = out + at * d;
+        float *z = all + at * d;
         itd_rng start = itd__rng_for(desc->seed, ITD__FOR_SAMPLES, 0);
         start.counter = at * d / 4; /* at is a multiple of four */
         itd_rng_normal_fill(&start, rows * d, z);
@@ -3107,7 +3134,8 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
                 z[i * d + j] = (float)v;
             }
     }
-    ITD_FREE(eps_hat), ITD_FREE(noise), ITD_FREE(logsnr);
+    if (result == ITD_OK) memcpy(out, all, n * d * sizeof *out);
+    ITD_FREE(all), ITD_FREE(eps_hat), ITD_FREE(noise), ITD_FREE(logsnr);
     return result;
 }
 
@@ -3136,9 +3164,12 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
 static itd_result itd__fail(itd_error *error, itd_result result, const char *format, ...)
 {
     if (error) {
+        char *p;
         va_list arguments;
         va_start(arguments, format);
         vsnprintf(error->text, sizeof error->text, format, arguments);
+        for (p = error->text; *p; p++)
+            if ((unsigned char)*p < 0x20 || *p == 0x7F) *p = '?';
         va_end(arguments);
     }
     return result;
@@ -3208,6 +3239,7 @@ static const itd__field itd__fields[] = {ITD__MODEL(ITD__T_SIZE, mlp.dim),
                                          ITD__TRAINER(ITD__T_DOUBLE, epsilon),
                                          ITD__TRAINER(ITD__T_DOUBLE, weight_decay),
                                          ITD__TRAINER(ITD__T_DOUBLE, clip_norm),
+                                         ITD__TRAINER(ITD__T_DOUBLE, weight_limit),
                                          ITD__TRAINER(ITD__T_DOUBLE, ema),
                                          ITD__TRAINER(ITD__T_BOOL, stratified),
                                          ITD__TRAINER(ITD__T_BOOL, drop_incomplete),
@@ -3556,6 +3588,7 @@ typedef struct itd__file {
     itd__pair *pair;
     size_t pairs, pair_room;
     char *p, *end;         /* the parser's position */
+    bool exhausted;        /* memory, not the file, was the trouble */
     const char *complaint; /* what is wrong, once something is */
 } itd__file;
 
@@ -3710,7 +3743,7 @@ static bool itd__grow(itd__file *f, void **array, size_t count, size_t *room, si
     void *grown;
     if (count < *room) return true;
     grown = wanted > SIZE_MAX / 2 / size ? NULL : ITD_REALLOC(*array, wanted * size);
-    if (!grown) return itd__complain(f, "out of memory");
+    if (!grown) return f->exhausted = true, itd__complain(f, "out of memory");
     *array = grown;
     *room = wanted;
     return true;
@@ -3885,8 +3918,8 @@ static itd_result itd__open(const char *path, itd__file *f, itd_error *error)
         return itd__fail(error, ITD_ERROR_READ, "%s: reading failed", path);
     f->p = f->json, f->end = f->json + n;
     if (!itd__parse_header(f))
-        return itd__fail(error, ITD_ERROR_FORMAT, "%s: header, byte %lu: %s", path,
-                         (unsigned long)(f->p - f->json) + 8, f->complaint);
+        return itd__fail(error, f->exhausted ? ITD_ERROR_MEMORY : ITD_ERROR_FORMAT,
+                         "%s: header, byte %lu: %s", path, (unsigned long)(f->p - f->json) + 8, f->complaint);
     return ITD_OK;
 }
 
@@ -3976,15 +4009,17 @@ static itd_result itd__read_state(const itd__file *f, const char *path, itd__sta
 }
 
 /* A file cannot make us allocate for more numbers than it holds. */
-static bool itd__fits(const itd__state *state, uint64_t file_size)
+static itd_result itd__fits(const itd__state *state, uint64_t file_size)
 {
     itd_net net;
-    bool fits;
+    itd_result result;
     memset(&net, 0, sizeof net);
-    fits = itd__plan(&net, &state->model.mlp) == ITD_OK && net.parameters <= file_size / sizeof(float) &&
-           net.dim <= file_size / sizeof(double);
+    result = itd__plan(&net, &state->model.mlp);
+    if (result == ITD_OK &&
+        (net.parameters > file_size / sizeof(float) || net.dim > file_size / sizeof(double)))
+        result = ITD_ERROR_MISMATCH;
     ITD_FREE(net.layer), ITD_FREE(net.frequency);
-    return fits;
+    return result;
 }
 
 ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer **out_trainer,
@@ -4001,8 +4036,13 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer
     if (result == ITD_OK) result = itd__read_state(&f, path, &state, error);
     if (result == ITD_OK && out_trainer && !state.has_trainer)
         result = itd__fail(error, ITD_ERROR_MISMATCH, "%s: holds no state of training", path);
-    if (result == ITD_OK && !itd__fits(&state, f.size))
-        result = itd__fail(error, ITD_ERROR_MISMATCH, "%s: too short for the network it describes", path);
+    if (result == ITD_OK) {
+        result = itd__fits(&state, f.size);
+        if (result == ITD_ERROR_MISMATCH)
+            itd__fail(error, result, "%s: too short for the network it describes", path);
+        else if (result != ITD_OK)
+            itd__fail(error, result, "%s: out of memory", path);
+    }
     if (result == ITD_OK) {
         result = itd_model_create(&state.model, 0, &model);
         if (result == ITD_OK && state.has_gaussian) {
@@ -4012,6 +4052,7 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer
         if (result == ITD_OK && state.has_trainer)
             result = itd_trainer_create(model, &state.trainer, &trainer);
         if (result == ITD_OK) result = itd__list_tensors(model, state.has_trainer, &all);
+        if (result == ITD_ERROR_ARGUMENT) result = ITD_ERROR_MISMATCH;
         if (result != ITD_OK) itd__fail(error, result, "%s: %s", path, itd_result_string(result));
     }
     if (result == ITD_OK && f.entries != all.count)

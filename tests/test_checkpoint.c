@@ -340,7 +340,7 @@ static void training_goes_on_as_if_it_had_not_stopped(void)
 
 /* A second trainer without moving average on a model whose first trainer had one: the average is still
  * there. */
-static void leftover_average_comes_back(void)
+static void training_without_average_drops_an_old_one(void)
 {
     itd_model_desc md = small_model();
     itd_trainer_desc td = small_trainer(0.9, false);
@@ -977,7 +977,7 @@ int main(void)
     RUN(denoisers_come_back);
     RUN(wide_models_come_back);
     RUN(training_goes_on_as_if_it_had_not_stopped);
-    RUN(leftover_average_comes_back);
+    RUN(training_without_average_drops_an_old_one);
     RUN(checksum_is_crc32c);
     RUN(header_is_orderly);
     RUN(weights_are_rows_of_outputs);
