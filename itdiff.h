@@ -400,9 +400,8 @@ typedef struct itd_trainer_desc {
     double beta1, beta2, epsilon; /* Adam; 0.9, 0.999, 1e-8 */
     double weight_decay;          /* decoupled; 0 */
     double clip_norm;             /* largest norm of the gradient; 0: no limit; 0 */
-    double
-        weight_limit; /* the gradient (not the loss reported) sees w limited to so many times its least; 0: no limit.
-                             Far from loc, w is large and there is little to learn but much noise; 0 */
+    double weight_limit;  /* the gradient (the loss does not) sees w limited to so many times its least:
+                                     where w is large there is much noise, little to learn; 0: no limit; 0 */
     double ema;           /* decay of the weights' moving average; 0: none; 0.999 */
     bool stratified;      /* log SNRs stratified over the batch; true */
     bool drop_incomplete; /* an epoch ends when fewer than `batch` rows are left; false: epochs run on */

@@ -69,6 +69,7 @@ embedding off
 embedding_size 16
 coordinate_scale 10
 logsnr_embedding_scale 7
+weight_limit 1.5
 hidden_size 17
 hidden_layers 2
 activation relu
