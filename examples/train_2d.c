@@ -43,8 +43,8 @@ static const recipe recipes[] = {
     {"scg", 40, 320, 128, 128, 3, 1e-3, 0, 3, 4, 3, 3},
     {"line", 80, 640, 128, 128, 3, 1e-3, 3, 4, 2, 3, 10},
     {"moons", 160, 640, 128, 128, 4, 1e-3, 3, 4, 2, 3, 10},
-    {"circle", 320, 640, 256, 192, 4, 2e-3, 6.5, 1.5, 6.8, 3, 100},
-    {"dino", 320, 640, 256, 192, 4, 2e-3, 6.5, 1.5, 6.8, 3, 300},
+    {"circle", 320, 1200, 256, 128, 4, 2e-3, 6.5, 1.5, 6.8, 3, 100},
+    {"dino", 400, 1200, 256, 128, 4, 2e-3, 6.5, 1.5, 6.8, 3, 300},
     {"data", 160, 160, 128, 128, 4, 1e-3, 1, 3, 4, 3, 30},
 };
 
@@ -100,7 +100,7 @@ static options read_options(int argc, char **argv)
     o.activation = "silu", o.parameterization = "gaussian", o.lr_schedule = "cosine";
     o.sampler = "deterministic", o.scale_rule = "logistic";
     o.n = 8000, o.eval_batch = 1024, o.embedding_size = 128, o.draws = 200, o.grid = 100;
-    o.samples = 4000, o.steps = 200, o.logsnr_embedding_scale = 3, o.ema = 0.999, o.seed = 0;
+    o.samples = 3000, o.steps = 100, o.logsnr_embedding_scale = 3, o.ema = 0.999, o.seed = 0;
     o.embedding = o.stratified = o.pictures = 1;
     args_option list[] = {
         args_group("Data"),
@@ -373,7 +373,7 @@ static void density(run *r, size_t side, size_t draws, double *log_density)
 static void add_panel(run *r, size_t epoch)
 {
     r->panel[r->panels] = (double *)must_alloc(r->o.grid, r->o.grid * sizeof(double));
-    density(r, r->o.grid, 100, r->panel[r->panels]);
+    density(r, r->o.grid, 64, r->panel[r->panels]);
     r->panel_epoch[r->panels++] = epoch;
 }
 
@@ -516,7 +516,7 @@ static void draw_density(run *r)
     plot_box box, bar;
     plot_axes a;
     char title[80];
-    density(r, side, 200, values);
+    density(r, side, 128, values);
     begin_canvas(&c, 900, 820);
     box = plot_inset(plot_canvas_box(&c), 55, 45, 125, 50);
     bar.left = box.right + 20, bar.right = box.right + 38, bar.top = box.top, bar.bottom = box.bottom;
