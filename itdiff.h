@@ -1885,9 +1885,9 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
 
 enum { ITD__PILOT_BINS = 32, ITD__PILOT_MOST = 8192 };
 
-/* At least 20 for an honest spread, more when there are draws to go round: Student's t has fat tails below
-   that. */
-static size_t itd__replicates(size_t draws) { return itd__min(draws, itd__max(20, draws / 16)); }
+/* Draws of each point in one replicate: few enough for at least 20 replicates, more of them when there are
+   draws to go round, since Student's t has fat tails below that. */
+static size_t itd__per_replicate(size_t draws) { return itd__max(1, draws / itd__max(20, draws / 16)); }
 
 /* Functions of u = quantile of alpha in the schedule, constant on `bins` equal intervals. */
 typedef struct itd__pilot {
@@ -1983,53 +1983,61 @@ static double itd__integrand(const itd__estimate *t, size_t i)
     return w * (t->e[i] - t->mse_g[i] - t->pilot.beta[b] * (t->g[i] - t->mse_g[i]));
 }
 
-/* beta = cov(e, g) / var(g) in each bin; then the density, in proportion to the
-   standard deviation of what is left, a fifth of it spread evenly so that no weight exceeds five. */
-static itd_result itd__pilot_run(itd__estimate *t, size_t count)
+/* One bin's draws: beta = cov(e, g) / var(g), and the standard deviation of what it leaves of the
+   integrand. */
+static double itd__pilot_fit(const itd__estimate *t, size_t members, const double *e, const double *g,
+                             const double *mse_g, const double *logsnr, double *beta)
+{
+    double mean_e = 0, mean_g = 0, cov = 0, var = 0, mean = 0, square = 0, n = (double)members;
+    size_t i;
+    for (i = 0; i < members; i++) mean_e += (e[i] - mse_g[i]) / n, mean_g += (g[i] - mse_g[i]) / n;
+    for (i = 0; i < members; i++) {
+        double centred = g[i] - mse_g[i] - mean_g;
+        cov += (e[i] - mse_g[i] - mean_e) * centred;
+        var += centred * centred;
+    }
+    *beta = t->desc.control == ITD_CONTROL_FITTED && var > 0 ? cov / var : 1;
+    for (i = 0; i < members; i++) {
+        double w = itd_schedule_weight(&t->desc.schedule, logsnr[i]);
+        double f = w * (e[i] - mse_g[i] - *beta * (g[i] - mse_g[i]));
+        mean += f / n, square += f * f / n;
+    }
+    return sqrt(fmax(square - mean * mean, 0));
+}
+
+/* `bins` times `members` draws on random points, log SNRs stratified; then beta in each bin, and a density
+   of draws in proportion to the spread there, a fifth of it laid evenly so that no weight exceeds five. */
+static itd_result itd__pilot_run(itd__estimate *t, size_t bins, size_t members)
 {
     itd__pilot *pilot = &t->pilot;
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_PILOT, 0);
-    double *draws = itd__doubles(count, 4), mean_spread = 0, spread[ITD__PILOT_BINS];
-    double *e = draws, *g = draws + count, *m = draws + 2 * count, *u = draws + 3 * count;
-    size_t i, at, b, bins = itd__max(1, itd__min(ITD__PILOT_BINS, count / 32));
-    itd_result result = draws ? ITD_OK : ITD_ERROR_MEMORY;
+    size_t count = bins * members, i, at, b;
+    double *e = itd__doubles(count, 4), *g = e + count, *m = g + count, *logsnr = m + count;
+    double spread[ITD__PILOT_BINS], mean_spread = 0;
+    itd_result result = e ? ITD_OK : ITD_ERROR_MEMORY;
     for (at = 0; result == ITD_OK && at < count; at += t->batch) {
         size_t rows = itd__min(t->batch, count - at);
         for (i = 0; i < rows; i++) {
+            double u = ((double)(at + i) + itd_rng_uniform(&rng)) / (double)count;
             t->row[i] = (size_t)itd_rng_below(&rng, t->n);
-            u[at + i] = ((double)(at + i) + itd_rng_uniform(&rng)) / (double)count;
-            t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, u[at + i]);
+            t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, u);
         }
         itd_rng_normal_fill(&t->noise, rows * t->den->dim, t->eps);
         result = itd__squared_errors(t, rows);
         for (i = 0; result == ITD_OK && i < rows; i++)
-            e[at + i] = t->e[i], g[at + i] = t->g[i], m[at + i] = t->mse_g[i];
+            e[at + i] = t->e[i], g[at + i] = t->g[i], m[at + i] = t->mse_g[i], logsnr[at + i] = t->logsnr[i];
     }
-    if (result == ITD_OK) pilot->bins = bins;
-    for (b = 0; result == ITD_OK && b < bins; b++) {
-        double sum = 0, sum_g = 0, mean = 0, square = 0, cov = 0, var = 0, members = 0;
-        for (i = 0; i < count; i++)
-            if (itd__pilot_bin(pilot, u[i]) == b) sum += e[i] - m[i], sum_g += g[i] - m[i], members++;
-        for (i = 0; i < count; i++)
-            if (itd__pilot_bin(pilot, u[i]) == b) {
-                double centred = g[i] - m[i] - sum_g / members;
-                cov += (e[i] - m[i] - sum / members) * centred;
-                var += centred * centred;
-            }
-        pilot->beta[b] = t->desc.control == ITD_CONTROL_FITTED && var > 0 ? cov / var : 1;
-        for (i = 0; i < count; i++)
-            if (itd__pilot_bin(pilot, u[i]) == b) {
-                double f = e[i] - m[i] - pilot->beta[b] * (g[i] - m[i]);
-                f *= itd_schedule_weight(&t->desc.schedule, itd_schedule_quantile(&t->desc.schedule, u[i]));
-                mean += f / members, square += f * f / members;
-            }
-        spread[b] = sqrt(fmax(square - mean * mean, 0));
-        mean_spread += spread[b] / (double)bins;
+    if (result == ITD_OK) {
+        pilot->bins = bins;
+        for (b = 0, at = 0; b < bins; b++, at += members) {
+            spread[b] = itd__pilot_fit(t, members, e + at, g + at, m + at, logsnr + at, &pilot->beta[b]);
+            mean_spread += spread[b] / (double)bins;
+        }
+        for (b = 0; b < bins; b++)
+            pilot->density[b] = t->desc.allocate && mean_spread > 0 ? 0.2 + 0.8 * spread[b] / mean_spread : 1;
+        itd__pilot_integrate(pilot);
     }
-    for (b = 0; result == ITD_OK && b < bins; b++)
-        pilot->density[b] = t->desc.allocate && mean_spread > 0 ? 0.2 + 0.8 * spread[b] / mean_spread : 1;
-    if (result == ITD_OK) itd__pilot_integrate(pilot);
-    ITD_FREE(draws);
+    ITD_FREE(e);
     return result;
 }
 
@@ -2093,22 +2101,21 @@ static double itd__standard_error(double sum, double square, double count)
 /* All draws, then the averages. */
 static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, double *nll_x, double *std_error_x)
 {
-    size_t n = t->n, i, r, draws = t->desc.draws, replicates = itd__replicates(draws);
+    size_t n = t->n, i, r, draws = t->desc.draws, per_point, replicates;
     double *sum = t->point + n, *square = t->point + 2 * n, log_scale = 0;
     double total = 0, total_square = 0, over_points = 0, over_points_square = 0, first = 0;
-    size_t total_draws, pilot_draws = 0;
-    if (!itd__multiply(n, draws, &total_draws)) return ITD_ERROR_MEMORY;
-    if (draws >= 20 && (t->desc.allocate || t->desc.control == ITD_CONTROL_FITTED))
-        pilot_draws = itd__min(total_draws / 8, ITD__PILOT_MOST);
-    if (pilot_draws >= 32 &&
-        total_draws - pilot_draws >= n * replicates) { /* its cost comes off the draws asked for */
-        itd_result result = itd__pilot_run(t, pilot_draws);
+    bool pilot = draws > 20 && (t->desc.allocate || t->desc.control == ITD_CONTROL_FITTED);
+    size_t pilot_draws = pilot ? itd__min(n * draws / 8, ITD__PILOT_MOST) : 0;
+    if (pilot_draws >= 64 && n * draws - pilot_draws >= n * 20) { /* its cost comes off the draws asked for */
+        size_t bins = itd__max(1, itd__min(ITD__PILOT_BINS, pilot_draws / 24));
+        itd_result result = itd__pilot_run(t, bins, pilot_draws / bins);
         if (result != ITD_OK) return result;
-        draws = itd__max(replicates, (total_draws - pilot_draws) / n); /* whole replicates only */
+        draws = (n * draws - pilot_draws) / n;
     }
+    per_point = itd__per_replicate(draws);
+    replicates = draws / per_point;
     t->noise = itd__rng_for(t->desc.seed, ITD__FOR_NOISE, 0);
     for (r = 0; r < replicates; r++) {
-        size_t per_point = draws / replicates;
         double mean = 0;
         itd_result result = itd__replicate(t, r, per_point);
         if (result != ITD_OK) return result;
