@@ -286,16 +286,15 @@ typedef enum itd_control {
 
 typedef struct itd_nll_desc {
     itd_schedule schedule; /* the range integrated over is loc +- clip * scale */
-    size_t draws;          /* denoiser evaluations per point, >= 1; 100 */
-    uint64_t seed;
-    itd_control control; /* ITD_CONTROL_FITTED */
-    bool stratified;     /* log SNRs spread evenly over each point's draws and over the points; true */
-    bool common;         /* the same draws for every point: smooth over the points, and cheaper;
-                                      worse for their mean; false */
-    bool allocate;       /* more draws where the pilot found the integrand to vary most; true */
-    const itd_gaussian
-        *reference; /* in the denoiser's coordinates; NULL: fitted to the points (few: N(0,I)) */
-    size_t batch;   /* rows per call of the denoiser; does not change the result; 1024 */
+    size_t draws;          /* denoiser evaluations per point, the pilot run's included, >= 1; 100 */
+    uint64_t seed;         /* 1 */
+    itd_control control;   /* ITD_CONTROL_FITTED */
+    bool stratified;       /* log SNRs spread evenly over each point's draws and over the points; true */
+    bool common;           /* every point gets the same draws: smooth, for pictures; worse for means; false */
+    bool allocate;         /* more draws where the pilot found the integrand to vary most; true */
+    size_t batch;          /* rows per call of the denoiser; does not change the result; 1024 */
+    /* In the denoiser's coordinates. NULL (the default): fitted to the points, N(0, I) if they are few. */
+    const itd_gaussian *reference;
 } itd_nll_desc;
 
 typedef struct itd_nll_result {
