@@ -31,8 +31,9 @@ typedef struct options {
     int embedding, stratified, fresh, resume, quiet, original, pictures;
 } options;
 
-/* What suits each set best, found by trial; "data" is for a user's own. Sets of many small spots want sinusoids of
-   high frequency and most of the log SNRs where the spots become visible; smooth ones want the opposite. */
+/* What suits each set best, found by trial; "data" is for a user's own. Sets of many small spots want
+   sinusoids of high frequency and most of the log SNRs where the spots become visible; smooth ones want the
+   opposite. */
 typedef struct recipe {
     const char *dataset;
     size_t epochs, fresh_epochs, batch, hidden_size, hidden_layers;
@@ -41,7 +42,7 @@ typedef struct recipe {
 
 static const recipe recipes[] = {
     {"scg", 40, 320, 128, 128, 3, 1e-3, 1, 3, 3, 3, 1},
-    {"line", 80, 960, 128, 128, 3, 1e-3, 4, 4.5, 2, 3, 10},
+    {"line", 80, 960, 128, 128, 3, 1e-3, 4, 4.5, 2, 3, 50},
     {"moons", 160, 640, 128, 128, 4, 1e-3, 3, 4, 2, 3, 10},
     {"circle", 480, 1200, 256, 128, 4, 2e-3, 7, 2.5, 4, 3, 100},
     {"dino", 400, 1200, 256, 128, 4, 2e-3, 6.5, 1.5, 6.8, 3, 300},

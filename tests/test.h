@@ -1,5 +1,6 @@
-/* test.h: the whole test harness. A program is a list of RUN(function) in main, ended by `return test_report();`.
- * A function is one test; it passes when every CHECK in it holds. Comparisons are written so that a NaN fails. */
+/* test.h: the whole test harness. A program is a list of RUN(function) in main, ended by
+ * `return test_report();`. A function is one test; it passes when every CHECK in it holds. Comparisons are
+ * written so that a NaN fails. */
 #ifndef TEST_H
 #define TEST_H
 
@@ -11,11 +12,11 @@
 static int test_passed, test_failed, test_skipped, test_faults;
 
 #define CHECK(condition) test_check((condition) ? 1 : 0, #condition, __FILE__, __LINE__)
-#define CHECK_CLOSE(value, expected, tolerance)                                                          \
+#define CHECK_CLOSE(value, expected, tolerance)                                                              \
     test_close((double)(value), (double)(expected), (double)(tolerance), #value, __FILE__, __LINE__)
 #define CHECK_OK(call) test_check((call) == ITD_OK, #call " == ITD_OK", __FILE__, __LINE__)
-#define RUN(function) test_run(function, #function)
-#define SKIP(why) (printf("  skipped: %s\n", (why)), test_skipped++)
+#define RUN(function)  test_run(function, #function)
+#define SKIP(why)      (printf("  skipped: %s\n", (why)), test_skipped++)
 
 static inline int test_check(int holds, const char *text, const char *file, int line)
 {
@@ -26,13 +27,14 @@ static inline int test_check(int holds, const char *text, const char *file, int 
     return holds;
 }
 
-static inline int test_close(double value, double expected, double tolerance, const char *text, const char *file,
-                             int line)
+static inline int test_close(double value, double expected, double tolerance, const char *text,
+                             const char *file, int line)
 {
     int holds = fabs(value - expected) <= tolerance;
     if (!holds) {
         test_faults++;
-        printf("  %s:%d: %s = %.9g, expected %.9g within %.3g\n", file, line, text, value, expected, tolerance);
+        printf("  %s:%d: %s = %.9g, expected %.9g within %.3g\n", file, line, text, value, expected,
+               tolerance);
     }
     return holds;
 }
