@@ -568,6 +568,9 @@ static void draw_samples(run *r, const float *samples)
         return;
     }
     begin_canvas(&c, (int)(160 * d + 100), (int)(160 * d + 100));
+    plot_text(&c, 62, 18,
+              d == 1 ? "training data" : "training data, and above the diagonal samples of the model", 14,
+              PLOT_LEFT | PLOT_MIDDLE, plot_rgb(0));
     for (k = 0; k < d * d; k++) {
         size_t row = k / d, column = k % d;
         int model = row < column;
@@ -721,6 +724,7 @@ int main(int argc, char **argv)
     itd_nll_result v;
     size_t k;
     int found;
+    system_patient_threads(argv);
     r.o = read_options(argc, argv);
 #ifdef _OPENMP
     if (r.o.threads) omp_set_num_threads((int)r.o.threads);

@@ -1,6 +1,6 @@
-/* system.h: the four things standard C cannot say, and the only file of the examples that asks the
+/* system.h: the few things standard C cannot say, and the only file of the examples that asks the
  * operating system for them: a steady clock, whether a stream is a terminal, making directories, flushing
- * a file to disk. Each has a POSIX spelling, a Windows spelling where there is one, and a plain C fallback
+ * a file to disk, patience in threads. Each has a POSIX spelling, a Windows spelling where there is one, and a plain C fallback
  * that degrades gently (define SYSTEM_PLAIN_C to try it).
  *
  * Include this file before any other header: under -std=c99 the C library shows its POSIX declarations
@@ -126,6 +126,20 @@ static inline int system_make_directory(const char *path)
     status = system_make_one_directory(prefix);
     free(prefix);
     return status;
+}
+
+/* Threads of OpenMP wait for each other in a busy loop unless OMP_WAIT_POLICY=passive is in the environment
+ * when the program starts; on a processor they share with others, that makes two threads many times slower
+ * than one. So a program that finds the variable unset sets it and starts itself over. Harmless without
+ * OpenMP or POSIX: nothing happens. */
+static inline void system_patient_threads(char **argv)
+{
+#if defined(SYSTEM_POSIX) && defined(_OPENMP)
+    if (getenv("OMP_WAIT_POLICY") || setenv("OMP_WAIT_POLICY", "passive", 1)) return;
+    execvp(argv[0], argv); /* returns only if it failed: then things stay as they were */
+#else
+    (void)argv;
+#endif
 }
 
 #endif
