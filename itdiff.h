@@ -985,18 +985,16 @@ ITD__INLINE ITD__V ITD__K(itd__log_v)(ITD__V x)
     return ITD__K(itd__select)(x >= 0.0f, p, ITD__K(itd__splat)(NAN));
 }
 
-/* Sine and cosine for |x| <= 1e4: x minus the nearest multiple q of pi/2, which is subtracted in five
-   parts, the first four short enough for q times them to be exact; then a polynomial for each (Cephes),
-   exchanged and negated by the quadrant. */
+/* Sine and cosine for |x| <= 1e4: x minus the nearest multiple q of pi/2, which is subtracted in parts: the
+   first two are short enough to be exact, and what the third rounds away comes back with the fourth. Then a
+   polynomial for each (Cephes), exchanged and negated by the quadrant. */
 ITD__INLINE void ITD__K(itd__sin_cos_v)(ITD__V x, ITD__V *sine, ITD__V *cosine)
 {
-    ITD__V q = ITD__K(itd__round)(x * 0.636619772f), r, z, s, c;
+    ITD__V q = ITD__K(itd__round)(x * 0.636619772f), rest, r, z, s, c;
     ITD__VI quadrant = __builtin_convertvector(q, ITD__VI), odd = (quadrant & 1) != 0;
-    r = x - q * 1.5703125f;
-    r = r - q * 4.837512969970703e-4f;
-    r = r - q * 7.549533620476723e-8f;
-    r = r - q * 2.5632829192545614e-12f;
-    r = r - q * 6.123234262925839e-17f;
+    rest = x - q * 1.5703125f - q * 4.837512969970703e-4f; /* exact */
+    r = rest - q * 7.549533620476723e-8f;
+    r = r + (rest - r - q * 7.549533620476723e-8f - q * 2.56334407e-12f);
     z = r * r;
     s = ((z * -1.9515295891e-4f + 8.3321608736e-3f) * z - 1.6666654611e-1f) * z * r + r;
     c = ((z * 2.443315711809948e-5f - 1.388731625493765e-3f) * z + 4.166664568298827e-2f) * (z * z) -
@@ -1249,9 +1247,13 @@ static const itd__kernels ITD__K(itd__kernels) = {
 #undef ITD__AFTER_KERNELS
 
 #ifdef ITD__VECTORS
-#ifndef __clang__
+#ifdef __clang__
+#pragma float_control(push)
+#pragma float_control(precise, on)
+#pragma clang fp contract(fast)
+#else
 #pragma GCC push_options
-#pragma GCC optimize("fp-contract=fast") /* which -std=c99 turns off, and fused multiply-add with it */
+#pragma GCC optimize("no-fast-math", "fp-contract=fast") /* the rounding trick, and fused multiply-add */
 #endif
 #define ITD__W            4
 #define ITD__ROWS_AT_ONCE 6
@@ -1297,7 +1299,9 @@ static const itd__kernels ITD__K(itd__kernels) = {
 #pragma clang attribute pop
 #endif
 #endif /* ITD__X86 */
-#ifndef __clang__
+#ifdef __clang__
+#pragma float_control(pop)
+#else
 #pragma GCC pop_options
 #endif
 #endif /* ITD__VECTORS */

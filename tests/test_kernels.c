@@ -132,8 +132,9 @@ static bool kernel_gives(kernel f, float x, float expected)
         for (i = 0; i < 35; i++) in[i] = 0.5f;
         in[lane] = x;
         f(in, 35, out);
-        ok = ok && (isnan(expected) ? isnan(out[lane]) : fabsf(out[lane] - expected) <= 0 ||
-                                                              bits_of(out[lane]) == bits_of(expected));
+        ok = ok &&
+             (isnan(expected) ? isnan(out[lane])
+                              : fabsf(out[lane] - expected) <= 0 || bits_of(out[lane]) == bits_of(expected));
         for (i = 0; i < 35; i++) ok = ok && (i == lane || itd__finite(out[i]));
     }
     return ok;
@@ -145,9 +146,9 @@ static bool kernel_gives(kernel f, float x, float expected)
  * where the vectors cut their argument off. The rest are the worst of all floats. */
 static void exp_within_two_ulp(void)
 {
-    static const double special[] = {88.7228391116729996, -87.3365447505531,  -103.278929903431851,
-                                     -103.972077083991796, 89,                -104,
-                                     70.4030991,           -5.87788439,       -59.9368477};
+    static const double special[] = {
+        88.7228391116729996, -87.3365447505531, -103.278929903431851, -103.972077083991796, 89, -104,
+        70.4030991,          -5.87788439,       -59.9368477};
     list l = {NULL, 0, 0};
     peak w;
     size_t i;
