@@ -347,7 +347,7 @@ ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z /* (n,dim) */, c
                                    size_t n, float *out /* (n,dim) */);
 ITD_DEF itd_result itd_net_backward(itd_net *net, const float *dout /* (n,dim) */, size_t n,
                                     float *dz /* (n,dim) set to the gradient by z, or NULL */);
-/* Row k of the layer table as text ("layers.0  linear  384 -> 128  49280 parameters"), NULL past the end. */
+/* Row k of the layer table as text ("linear  384 -> 128  layers.0, 49280 parameters"), NULL past the end. */
 ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, size_t size);
 
 /* ---- model: network + normalization + parameterization + schedule + Gaussian baseline ---- */
@@ -2643,7 +2643,7 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
     row = &net->layer[k];
     text[0] = 0;
     itd__append(text, size, itd__kind_name[row->kind]);
-    itd__append(text, size, row->kind == ITD__INPUT ? "  " : "  ");
+    itd__append(text, size, "  ");
     if (row->kind != ITD__INPUT) itd__append_number(text, size, net->layer[row->input[0]].width);
     if (row->kind == ITD__CONCAT) itd__append(text, size, " + ");
     if (row->kind == ITD__CONCAT) itd__append_number(text, size, net->layer[row->input[1]].width);
