@@ -22,14 +22,17 @@ typedef struct estimator {
     const char *name;
     itd_control control;
     bool stratified, allocate;
+    bool original_schedule; /* loc 0, scale 3, clip 4 instead of the model's */
 } estimator;
 
 static const estimator estimators[] = {
-    {"original", ITD_CONTROL_NONE, false, false}, /* its reference is N(0, I) */
-    {"+ stratified", ITD_CONTROL_NONE, true, false},
-    {"+ control variate", ITD_CONTROL_UNIT, true, false}, /* and the model's Gaussian as the reference */
-    {"+ fitted beta", ITD_CONTROL_FITTED, true, false},
-    {"+ allocation", ITD_CONTROL_FITTED, true, true}, /* the library's default */
+    {"original", ITD_CONTROL_NONE, false, false, true}, /* its reference is N(0, I) */
+    {"+ model's schedule", ITD_CONTROL_NONE, false, false, false},
+    {"+ stratified", ITD_CONTROL_NONE, true, false, false},
+    {"+ control variate", ITD_CONTROL_UNIT, true, false,
+     false}, /* and the model's Gaussian as the reference */
+    {"+ fitted beta", ITD_CONTROL_FITTED, true, false, false},
+    {"+ allocation", ITD_CONTROL_FITTED, true, true, false}, /* the library's default */
 };
 enum { ESTIMATORS = sizeof estimators / sizeof *estimators };
 
@@ -113,6 +116,7 @@ static noise measure(const options *o, const estimator *kind, itd_model *model, 
     desc.control = kind->control;
     desc.stratified = kind->stratified;
     desc.allocate = kind->allocate;
+    if (kind->original_schedule) desc.schedule = itd_schedule_default();
     for (r = 0; r < o->repetitions; r++) {
         itd_nll_result nll;
         itd_result code;
