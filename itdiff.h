@@ -21,13 +21,16 @@
        itd_trainer_create(model, &td, &trainer);
        itd_train_epoch(trainer, x, n, &loss);                    as often as you like
        itd_denoiser den = itd_model_denoiser(model);             what estimator and sampler work on
+       itd_nll_desc nd = itd_model_nll_desc(model);
        itd_nll(&den, x_test, m, &nd, &result, NULL, NULL);       nats, with standard errors
+       itd_sample_desc sd = itd_model_sample_desc(model);
        itd_sample(&den, &sd, 1000, out);                         1000 new points
        itd_save(model, trainer, "file.safetensors", &error);
 
    DOES      density estimation by denoising, for vectors; exact log-likelihood for any denoiser, your own
              included; standard errors on every estimate; sampling; checkpoints any safetensors reader opens.
-   DOES NOT  print, exit, read the clock, keep global state, or use a random number you did not seed.
+   DOES NOT  print, exit, read the clock, keep global state (but for the choice of kernels), or use a random
+             number you did not seed.
    TRUST     every operation is tested against a double-precision reference and finite differences, the
              estimator against closed-form densities; files are checked before they are believed.
 
@@ -223,8 +226,8 @@ ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda /* (d) */, si
    divided by log 3 = 1.0986 (where the logistic has its quartiles), or plain as the original code has it. */
 typedef enum itd_curve_rule { ITD_CURVE_LOGISTIC, ITD_CURVE_ORIGINAL } itd_curve_rule;
 
-/* loc where the smoothed mse/d last crosses 1/2 upward; where it never does, the middle of the widest gap
-   below the Gaussian's curve. logsnr ascending. ITD_ERROR_DATA when there is neither. */
+/* loc where the smoothed mse/d last crosses 1/2 upward; where it never does, where the gap is widest
+   below the Gaussian's curve. logsnr ascending. ITD_ERROR_DATA when there is neither, or no quartile. */
 ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const double *mse /* (m) */,
                                          const double *mmse_gaussian /* (m) */, size_t m, size_t d,
                                          itd_curve_rule rule, itd_schedule *out);
@@ -286,7 +289,7 @@ typedef enum itd_control {
 
 typedef struct itd_nll_desc {
     itd_schedule schedule; /* the range integrated over is loc +- clip * scale */
-    size_t draws;          /* denoiser evaluations per point, the pilot run's included, >= 1; 100 */
+    size_t draws;          /* at most so many denoiser evaluations per point, pilot run included, >= 1; 100 */
     uint64_t seed;         /* 1 */
     itd_control control;   /* ITD_CONTROL_FITTED */
     bool stratified;       /* log SNRs spread evenly over each point's draws and over the points; true */
@@ -449,6 +452,7 @@ typedef struct itd_sample_desc {
 } itd_sample_desc;
 
 ITD_DEF itd_sample_desc itd_sample_desc_default(void);
+ITD_DEF itd_sample_desc itd_model_sample_desc(const itd_model *model); /* with the model's schedule */
 ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *desc, size_t n,
                               float *out /* (n,dim) */);
 
@@ -481,9 +485,9 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **model, itd_trainer **t
 
 #if !defined(ITD_MALLOC) && !defined(ITD_REALLOC) && !defined(ITD_FREE)
 #include <stdlib.h>
-#define ITD_MALLOC(size)     malloc(size)
+#define ITD_MALLOC(size) malloc(size)
 #define ITD_REALLOC(p, size) realloc(p, size)
-#define ITD_FREE(p)          free(p)
+#define ITD_FREE(p) free(p)
 #elif !defined(ITD_MALLOC) || !defined(ITD_REALLOC) || !defined(ITD_FREE)
 #error "define all of ITD_MALLOC, ITD_REALLOC and ITD_FREE, or none of them"
 #endif
@@ -493,16 +497,13 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **model, itd_trainer **t
 #define ITD_ASSERT(condition) assert(condition)
 #endif
 
+/* clang-format off */
 #ifdef __cplusplus
-#define ITD__ZERO                                                                                            \
-    {                                                                                                        \
-    }
+#define ITD__ZERO {}
 #else
-#define ITD__ZERO                                                                                            \
-    {                                                                                                        \
-        0                                                                                                    \
-    }
+#define ITD__ZERO {0}
 #endif
+/* clang-format on */
 
 #define ITD__LOG_2PI_E 2.83787706640934548356
 
@@ -610,6 +611,10 @@ typedef enum itd__purpose {
     ITD__FOR_LOGSNR,
     ITD__FOR_ORDER,
     ITD__FOR_PILOT,
+    ITD__FOR_PILOT_NOISE,
+    ITD__FOR_TEST_NOISE,
+    ITD__FOR_TEST_LOGSNR,
+    ITD__FOR_CURVE,
     ITD__FOR_SAMPLES
 } itd__purpose;
 
@@ -694,15 +699,15 @@ typedef struct itd__product {
 /* The numbers one step of Adam shares between all parameters. */
 typedef struct itd__adam_constants {
     float beta1, beta2, epsilon;
-    float rest1, rest2; /* 1 - beta, rounded once */
-    float clip;         /* factor on the gradient */
-    float rate;         /* learning rate / (1 - beta1^t) */
-    float correction;   /* 1 / (1 - beta2^t) */
-    float decay;        /* learning rate * weight decay */
-    float keep;         /* of the moving average */
+    float rest1, rest2;    /* 1 - beta, rounded once */
+    float clip;            /* factor on the gradient */
+    float rate;            /* learning rate / (1 - beta1^t) */
+    float correction;      /* 1 / (1 - beta2^t) */
+    float decay;           /* learning rate * weight decay */
+    float keep, keep_rest; /* of the moving average */
 } itd__adam_constants;
 
-typedef struct itd__kernels {
+typedef struct itd__kernels { /* exp, log and sin_cos show the tests what the others are made of */
     const char *name;
     void (*gemm)(const itd__product *p);
     void (*exp)(const float *x, size_t n, float *y);
@@ -819,22 +824,16 @@ static void itd__adam_plain(const itd__adam_constants *c, size_t n, const float 
         m[i] = c->beta1 * m[i] + c->rest1 * d;
         v[i] = c->beta2 * v[i] + c->rest2 * d * d;
         w[i] -= c->decay * w[i] + c->rate * m[i] / (sqrtf(c->correction * v[i]) + c->epsilon);
-        if (ema) ema[i] = c->keep * ema[i] + (1.0f - c->keep) * w[i];
+        if (ema) ema[i] = c->keep * ema[i] + c->keep_rest * w[i];
     }
 }
 
-static const itd__kernels itd__kernels_plain = {"plain",
-                                                itd__gemm_plain,
-                                                itd__exp_plain,
-                                                itd__log_plain,
-                                                itd__sin_cos_plain,
-                                                itd__silu_plain,
-                                                itd__silu_backward_plain,
-                                                itd__embed_plain,
-                                                itd__polar_plain,
-                                                itd__sum_squares_plain,
-                                                itd__column_sums_plain,
-                                                itd__adam_plain};
+/* clang-format off */
+static const itd__kernels itd__kernels_plain = {
+    "plain", itd__gemm_plain, itd__exp_plain, itd__log_plain, itd__sin_cos_plain,
+    itd__silu_plain, itd__silu_backward_plain, itd__embed_plain, itd__polar_plain,
+    itd__sum_squares_plain, itd__column_sums_plain, itd__adam_plain};
+/* clang-format on */
 
 /* ---- the instruction sets ---- */
 
@@ -858,7 +857,7 @@ static void itd__put_tile(const float *tile, size_t rows, size_t width, float *c
 }
 #endif
 
-#define ITD__PASTE(name, suffix)          name##_##suffix
+#define ITD__PASTE(name, suffix) name##_##suffix
 #define ITD__PASTE_EXPANDED(name, suffix) ITD__PASTE(name, suffix)
 /* A name of its own in each pass. */
 #define ITD__K(name) ITD__PASTE_EXPANDED(name, ITD__ISA)
@@ -880,9 +879,9 @@ static void itd__put_tile(const float *tile, size_t rows, size_t width, float *c
 typedef float ITD__K(itd__v) __attribute__((vector_size(4 * ITD__W)));
 typedef float ITD__K(itd__vu) __attribute__((vector_size(4 * ITD__W), aligned(4), may_alias));
 typedef int32_t ITD__K(itd__vi) __attribute__((vector_size(4 * ITD__W)));
-#define ITD__V      ITD__K(itd__v)
-#define ITD__VU     ITD__K(itd__vu)
-#define ITD__VI     ITD__K(itd__vi)
+#define ITD__V ITD__K(itd__v)
+#define ITD__VU ITD__K(itd__vu)
+#define ITD__VI ITD__K(itd__vi)
 #define ITD__INLINE static inline __attribute__((always_inline))
 
 /* The next vector of an array of which `left` floats remain; what is missing reads as zero and is not
@@ -1129,7 +1128,7 @@ static void ITD__K(itd__adam)(const itd__adam_constants *k, size_t n, const floa
         ITD__K(itd__store)(second, n - i, v + i);
         ITD__K(itd__store)(next, n - i, w + i);
         if (!ema) continue;
-        next = k->keep * ITD__K(itd__load)(ema + i, n - i) + (1.0f - k->keep) * next;
+        next = k->keep * ITD__K(itd__load)(ema + i, n - i) + k->keep_rest * next;
         ITD__K(itd__store)(next, n - i, ema + i);
     }
 }
@@ -1232,15 +1231,21 @@ static void ITD__K(itd__gemm)(const itd__product *p)
             }
 }
 
+/* clang-format off */
 static const itd__kernels ITD__K(itd__kernels) = {
-    ITD__ISA_NAME,        ITD__K(itd__gemm),        ITD__K(itd__exp),           ITD__K(itd__log),
-    ITD__K(itd__sin_cos), ITD__K(itd__silu),        ITD__K(itd__silu_backward), ITD__K(itd__embed),
-    ITD__K(itd__polar),   ITD__K(itd__sum_squares), ITD__K(itd__column_sums),   ITD__K(itd__adam)};
+    ITD__ISA_NAME, ITD__K(itd__gemm), ITD__K(itd__exp), ITD__K(itd__log), ITD__K(itd__sin_cos),
+    ITD__K(itd__silu), ITD__K(itd__silu_backward), ITD__K(itd__embed), ITD__K(itd__polar),
+    ITD__K(itd__sum_squares), ITD__K(itd__column_sums), ITD__K(itd__adam)};
+/* clang-format on */
 
 #undef ITD__V
 #undef ITD__VU
 #undef ITD__VI
 #undef ITD__INLINE
+#undef ITD__ROWS_AT_ONCE
+#undef ITD__ISA
+#undef ITD__ISA_NAME
+#undef ITD__W
 #endif /* ITD__W */
 
 #ifdef ITD__AFTER_KERNELS
@@ -1255,30 +1260,22 @@ static const itd__kernels ITD__K(itd__kernels) = {
 #pragma GCC push_options
 #pragma GCC optimize("no-fast-math", "fp-contract=fast") /* the rounding trick, and fused multiply-add */
 #endif
-#define ITD__W            4
+#define ITD__W 4
 #define ITD__ROWS_AT_ONCE 6
-#define ITD__ISA          base
-#define ITD__ISA_NAME     "base"
+#define ITD__ISA base
+#define ITD__ISA_NAME "base"
 #include ITDIFF_FILE
-#undef ITD__W
-#undef ITD__ROWS_AT_ONCE
-#undef ITD__ISA
-#undef ITD__ISA_NAME
 #ifdef ITD__X86
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #else
 #pragma GCC target("avx2,fma")
 #endif
-#define ITD__W            8
+#define ITD__W 8
 #define ITD__ROWS_AT_ONCE 6
-#define ITD__ISA          avx2
-#define ITD__ISA_NAME     "avx2"
+#define ITD__ISA avx2
+#define ITD__ISA_NAME "avx2"
 #include ITDIFF_FILE
-#undef ITD__W
-#undef ITD__ROWS_AT_ONCE
-#undef ITD__ISA
-#undef ITD__ISA_NAME
 #ifdef __clang__
 #pragma clang attribute pop
 #pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"))),         \
@@ -1286,15 +1283,11 @@ static const itd__kernels ITD__K(itd__kernels) = {
 #else
 #pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
 #endif
-#define ITD__W            16
+#define ITD__W 16
 #define ITD__ROWS_AT_ONCE 12
-#define ITD__ISA          avx512
-#define ITD__ISA_NAME     "avx512"
+#define ITD__ISA avx512
+#define ITD__ISA_NAME "avx512"
 #include ITDIFF_FILE
-#undef ITD__W
-#undef ITD__ROWS_AT_ONCE
-#undef ITD__ISA
-#undef ITD__ISA_NAME
 #ifdef __clang__
 #pragma clang attribute pop
 #endif
@@ -1327,7 +1320,15 @@ static const itd__kernels *itd__kernels_of(itd_simd simd)
     }
 }
 
-static const itd__kernels *itd__chosen; /* a cache of a constant, unless itd_simd_use is called */
+/* A cache of a constant, unless itd_simd_use is called; threads may fill it at the same time. */
+#ifdef ITD__VECTORS
+#define ITD__ATOMIC_LOAD(p) __atomic_load_n(p, __ATOMIC_RELAXED)
+#define ITD__ATOMIC_STORE(p, value) __atomic_store_n(p, value, __ATOMIC_RELAXED)
+#else
+#define ITD__ATOMIC_LOAD(p) (*(p))
+#define ITD__ATOMIC_STORE(p, value) (*(p) = (value))
+#endif
+static const itd__kernels *itd__chosen;
 
 ITD_DEF bool itd_simd_use(itd_simd simd)
 {
@@ -1336,14 +1337,16 @@ ITD_DEF bool itd_simd_use(itd_simd simd)
     if (simd != ITD_SIMD_BEST) kernels = itd__kernels_of(simd);
     for (best = ITD_SIMD_AVX512; simd == ITD_SIMD_BEST && !kernels; best--)
         kernels = itd__kernels_of((itd_simd)best);
-    if (kernels) itd__chosen = kernels;
+    if (kernels) ITD__ATOMIC_STORE(&itd__chosen, kernels);
     return kernels != NULL;
 }
 
 static const itd__kernels *itd__fast(void)
 {
-    if (!itd__chosen) itd_simd_use(ITD_SIMD_BEST);
-    return itd__chosen;
+    const itd__kernels *kernels = ITD__ATOMIC_LOAD(&itd__chosen);
+    if (kernels) return kernels;
+    itd_simd_use(ITD_SIMD_BEST);
+    return ITD__ATOMIC_LOAD(&itd__chosen);
 }
 
 ITD_DEF const char *itd_simd_name(void) { return itd__fast()->name; }
@@ -1724,7 +1727,7 @@ ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covaria
     size_t i;
     if (dim == 0) return ITD_ERROR_ARGUMENT;
     for (i = 0; i < dim * dim; i++)
-        if (!(fabs(covariance[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
+        if (!(fabs(covariance[i]) <= DBL_MAX) || !(fabs(mean[i % dim]) <= DBL_MAX)) return ITD_ERROR_DATA;
     g = itd__gaussian_alloc(dim, false);
     a = itd__doubles(dim, dim);
     if (!g || !a) {
@@ -1736,7 +1739,7 @@ ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covaria
     memcpy(a, covariance, dim * dim * sizeof *a);
     itd_eigen_symmetric(dim, a, g->lambda, g->vectors);
     ITD_FREE(a);
-    if (!(g->lambda[0] > 0)) {
+    if (!(g->lambda[0] > 0) || g->lambda[dim - 1] < -1e-8 * g->lambda[0]) {
         itd_gaussian_free(g);
         return ITD_ERROR_DATA;
     }
@@ -1965,13 +1968,13 @@ static itd_result itd__squared_errors(itd__estimate *t, size_t m)
         for (j = 0; t->y && j < d; j++) { /* in the eigenbasis the reference's denoiser is diagonal */
             double lambda = t->reference->lambda[j], y = t->y[t->row[i] * d + j], along = 0, left;
             double s = itd_sigmoid(t->logsnr[i]), r = itd_sigmoid(-t->logsnr[i]),
-                   gain = s * lambda / (s * lambda + r);
+                   gain = s * lambda / (s * lambda + r), rest = r / (s * lambda + r);
             if (!t->reference->vectors) along = eps[j];
             for (k = 0; t->reference->vectors && k < d; k++)
                 along += t->reference->vectors[j * d + k] * eps[k];
             left = gain * along - sqrt(s * r) / (s * lambda + r) * y;
             t->g[i] += left * left;
-            t->mse_g[i] += gain * gain + gain * (1 - gain) * y * y / lambda;
+            t->mse_g[i] += gain * gain + gain * rest * y * y / lambda;
         }
     }
     return ITD_OK;
@@ -2049,7 +2052,7 @@ static itd_result itd__pilot_run(itd__estimate *t, size_t bins, size_t members)
    together. */
 static itd_result itd__replicate(itd__estimate *t, size_t replicate, size_t per_point)
 {
-    itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_LOGSNR, replicate);
+    itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, replicate);
     double *mean = t->point, shared = 0;
     size_t i, at, total = t->n * per_point, d = t->den->dim;
     memset(mean, 0, t->n * sizeof *mean);
@@ -2117,7 +2120,7 @@ static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, doubl
     }
     per_point = itd__per_replicate(draws);
     replicates = draws / per_point;
-    t->noise = itd__rng_for(t->desc.seed, ITD__FOR_NOISE, 0);
+    t->noise = itd__rng_for(t->desc.seed, ITD__FOR_TEST_NOISE, 0);
     for (r = 0; r < replicates; r++) {
         double mean = 0;
         itd_result result = itd__replicate(t, r, per_point);
@@ -2219,9 +2222,9 @@ static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den,
 
 static void itd__estimate_end(itd__estimate *t)
 {
-    ITD_FREE(t->x), ITD_FREE(t->shared), ITD_FREE(t->y), ITD_FREE(t->point), ITD_FREE(t->order),
-        ITD_FREE(t->eps), ITD_FREE(t->z);
-    ITD_FREE(t->eps_hat), ITD_FREE(t->logsnr), ITD_FREE(t->u), ITD_FREE(t->row);
+    ITD_FREE(t->x), ITD_FREE(t->y), ITD_FREE(t->point), ITD_FREE(t->order), ITD_FREE(t->shared);
+    ITD_FREE(t->eps), ITD_FREE(t->z), ITD_FREE(t->eps_hat), ITD_FREE(t->logsnr), ITD_FREE(t->u);
+    ITD_FREE(t->row);
     itd_gaussian_free(t->fitted);
 }
 
@@ -2237,7 +2240,7 @@ ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x, size_t n, co
     if (!itd__multiply(n, desc->draws, &rows)) return ITD_ERROR_MEMORY;
     t.desc = *desc;
     t.batch = itd__batch_rows(itd__min(desc->batch, rows));
-    t.noise = itd__rng_for(desc->seed, ITD__FOR_PILOT, 1);
+    t.noise = itd__rng_for(desc->seed, ITD__FOR_PILOT_NOISE, 0);
     result = itd__estimate_begin(&t, den, x, n, desc->control != ITD_CONTROL_NONE);
     /* Narrower than the schedule's upper end resolves, the reference would have its own error cut off. */
     finest = fmin(1, 1e4 * exp(-(desc->schedule.loc + desc->schedule.scale * desc->schedule.clip)));
@@ -2261,7 +2264,7 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
     result = curve ? itd__estimate_begin(&t, den, x, n, true) : ITD_ERROR_MEMORY;
     for (k = 0; result == ITD_OK && k < m; k++) {
         double sum = 0, square = 0;
-        t.noise = itd__rng_for(seed, ITD__FOR_NOISE, 0); /* the same eps at every log SNR: a smooth curve */
+        t.noise = itd__rng_for(seed, ITD__FOR_CURVE, 0); /* the same eps at every log SNR: a smooth curve */
         for (at = 0; result == ITD_OK && at < n; at += t.batch) {
             size_t rows = itd__min(t.batch, n - at);
             for (i = 0; i < rows; i++) t.row[i] = at + i, t.logsnr[i] = (float)logsnr[k];
@@ -2298,7 +2301,6 @@ typedef struct itd__layer {
     size_t input[2];     /* rows read; the row itself where there is none */
     size_t width;        /* floats per sample that come out */
     size_t weight, bias; /* LINEAR: offsets into the parameter slabs */
-    double scale;        /* EMBED: the input is multiplied by it first */
     size_t frequency;    /* EMBED: offset into the table of frequencies */
     size_t offset;       /* floats per sample of all rows before it */
     bool trains;         /* parameters here or upstream: backward has to pass */
@@ -2315,6 +2317,7 @@ struct itd_net {
     float *frequency; /* of all embeddings, scaled */
     size_t frequencies;
     size_t parameters;
+    bool too_large;             /* more parameters than can be counted in bytes */
     float *w, *g, *m, *v, *ema; /* slabs of `parameters` floats; all but w only when training needs them */
     bool use_ema;               /* forward reads ema instead of w */
     float *value, *gradient;    /* rows of the table, each (capacity,width) */
@@ -2347,7 +2350,6 @@ static size_t itd__concat(itd_net *net, size_t a, size_t b)
 static size_t itd__embed(itd_net *net, size_t x, size_t size, double scale)
 {
     size_t i = itd__add(net, ITD__EMBED, x, x, net->layer[x].width * size), k, half = size / 2;
-    net->layer[i].scale = scale;
     net->layer[i].frequency = net->frequencies;
     for (k = 0; k < half; k++) {
         double frequency = exp(-(double)k * log(10000.0) / (double)(half - 1));
@@ -2358,11 +2360,13 @@ static size_t itd__embed(itd_net *net, size_t x, size_t size, double scale)
 
 static size_t itd__linear(itd_net *net, size_t x, size_t width, size_t number)
 {
-    size_t i = itd__add(net, ITD__LINEAR, x, x, width), digits = 1, k;
+    size_t i = itd__add(net, ITD__LINEAR, x, x, width), cells = 0, digits = 1, k;
     itd__layer *row = &net->layer[i];
+    if (!itd__multiply(net->layer[x].width, width, &cells) || cells > SIZE_MAX / 8 - net->parameters - width)
+        net->too_large = true;
     row->trains = true;
     row->weight = net->parameters;
-    row->bias = row->weight + net->layer[x].width * width;
+    row->bias = row->weight + cells;
     net->parameters = row->bias + width;
     memcpy(row->name, "layers.", 7);
     for (k = number; k >= 10; k /= 10) digits++;
@@ -2436,7 +2440,7 @@ static itd_result itd__plan(itd_net *net, const itd_mlp_desc *desc)
     net->frequency = itd__floats(ITD__MOST_FREQUENCIES, 1);
     if (!net->layer || !net->frequency) return ITD_ERROR_MEMORY;
     itd__plan_mlp(net, desc);
-    return ITD_OK;
+    return net->too_large ? ITD_ERROR_MEMORY : ITD_OK;
 }
 
 ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_net **out)
@@ -2841,7 +2845,7 @@ static bool itd__trainer_desc_valid(const itd_trainer_desc *d)
 {
     return d->batch >= 1 && d->learning_rate >= 0 && d->learning_rate <= 1e30 && d->final_fraction >= 0 &&
            d->final_fraction <= 1 && d->beta1 >= 0 && d->beta1 < 1 && d->beta2 >= 0 && d->beta2 < 1 &&
-           d->epsilon > 0 && d->weight_decay >= 0 && d->weight_decay <= FLT_MAX && d->clip_norm >= 0 &&
+           d->epsilon >= FLT_MIN && d->weight_decay >= 0 && d->weight_decay <= FLT_MAX && d->clip_norm >= 0 &&
            d->clip_norm <= DBL_MAX && d->weight_limit >= 0 && d->weight_limit <= DBL_MAX && d->ema >= 0 &&
            d->ema < 1;
 }
@@ -2877,6 +2881,8 @@ ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *
         itd_trainer_free(trainer);
         return ITD_ERROR_MEMORY;
     }
+    memset(model->net->m, 0, model->net->parameters * sizeof(float)); /* an earlier training's do not count */
+    memset(model->net->v, 0, model->net->parameters * sizeof(float));
     *out = trainer;
     return ITD_OK;
 }
@@ -2932,6 +2938,7 @@ static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, do
     c.rest1 = (float)(1 - d->beta1), c.rest2 = (float)(1 - d->beta2);
     c.decay = (float)(lr * d->weight_decay);
     c.keep = (float)fmin(d->ema, (1 + t) / (10 + t));
+    c.keep_rest = (float)fmax(1 - d->ema, 9 / (10 + t));
     chunks = (ptrdiff_t)((net->parameters + ITD__CHUNK - 1) / ITD__CHUNK);
     ITD__PARALLEL(chunks > 1)
     for (k = 0; k < chunks; k++) {
@@ -2998,8 +3005,9 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
    a seam. */
 ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_t epochs)
 {
+    if (desc->batch == 0) return 0;
     if (desc->drop_incomplete) return epochs * (n / desc->batch);
-    return epochs * n / desc->batch;
+    return epochs * (n / desc->batch) + epochs * (n % desc->batch) / desc->batch;
 }
 
 /* Row `position` of the endless sequence of shuffled passes; a pass's order is a function of seed and its
@@ -3077,6 +3085,13 @@ ITD_DEF itd_sample_desc itd_sample_desc_default(void)
     desc.grid = ITD_GRID_UNIFORM;
     desc.seed = 1;
     desc.batch = 1024;
+    return desc;
+}
+
+ITD_DEF itd_sample_desc itd_model_sample_desc(const itd_model *model)
+{
+    itd_sample_desc desc = itd_sample_desc_default();
+    desc.schedule = model->desc.schedule;
     return desc;
 }
 
@@ -3202,9 +3217,10 @@ typedef struct itd__state {
     itd_trainer_desc trainer;
     uint64_t step;
     bool has_trainer, has_gaussian;
+    int activation, parameterization; /* of the model: enumerations have no fixed size */
 } itd__state;
 
-typedef enum itd__type { ITD__T_SIZE, ITD__T_U64, ITD__T_DOUBLE, ITD__T_BOOL, ITD__T_ENUM } itd__type;
+typedef enum itd__type { ITD__T_SIZE, ITD__T_U64, ITD__T_DOUBLE, ITD__T_BOOL, ITD__T_INT } itd__type;
 
 typedef struct itd__field {
     const char *name;
@@ -3213,46 +3229,31 @@ typedef struct itd__field {
     bool of_trainer;
 } itd__field;
 
-#define ITD__MODEL(type, field)                                                                              \
-    {                                                                                                        \
-#field, type, offsetof(itd__state, model.field), false                                               \
-    }
-#define ITD__TRAINER(type, field)                                                                            \
-    {                                                                                                        \
-        "trainer." #field, type, offsetof(itd__state, trainer.field), true                                   \
-    }
-static const itd__field itd__fields[] = {ITD__MODEL(ITD__T_SIZE, mlp.dim),
-                                         ITD__MODEL(ITD__T_SIZE, mlp.layers),
-                                         ITD__MODEL(ITD__T_SIZE, mlp.hidden),
-                                         ITD__MODEL(ITD__T_SIZE, mlp.embedding),
-                                         ITD__MODEL(ITD__T_DOUBLE, mlp.coordinate_scale),
-                                         ITD__MODEL(ITD__T_DOUBLE, mlp.logsnr_scale),
-                                         ITD__MODEL(ITD__T_ENUM, mlp.activation),
-                                         ITD__MODEL(ITD__T_BOOL, mlp.zero_output),
-                                         ITD__MODEL(ITD__T_ENUM, parameterization),
-                                         ITD__MODEL(ITD__T_DOUBLE, variance),
-                                         ITD__MODEL(ITD__T_DOUBLE, schedule.loc),
-                                         ITD__MODEL(ITD__T_DOUBLE, schedule.scale),
-                                         ITD__MODEL(ITD__T_DOUBLE, schedule.clip),
-                                         ITD__MODEL(ITD__T_BOOL, normalize),
-                                         {"gaussian", ITD__T_BOOL, offsetof(itd__state, has_gaussian), false},
-                                         {"trainer", ITD__T_BOOL, offsetof(itd__state, has_trainer), false},
-                                         ITD__TRAINER(ITD__T_SIZE, batch),
-                                         ITD__TRAINER(ITD__T_U64, seed),
-                                         ITD__TRAINER(ITD__T_DOUBLE, learning_rate),
-                                         ITD__TRAINER(ITD__T_U64, warmup),
-                                         ITD__TRAINER(ITD__T_U64, steps),
-                                         ITD__TRAINER(ITD__T_DOUBLE, final_fraction),
-                                         ITD__TRAINER(ITD__T_DOUBLE, beta1),
-                                         ITD__TRAINER(ITD__T_DOUBLE, beta2),
-                                         ITD__TRAINER(ITD__T_DOUBLE, epsilon),
-                                         ITD__TRAINER(ITD__T_DOUBLE, weight_decay),
-                                         ITD__TRAINER(ITD__T_DOUBLE, clip_norm),
-                                         ITD__TRAINER(ITD__T_DOUBLE, weight_limit),
-                                         ITD__TRAINER(ITD__T_DOUBLE, ema),
-                                         ITD__TRAINER(ITD__T_BOOL, stratified),
-                                         ITD__TRAINER(ITD__T_BOOL, drop_incomplete),
-                                         {"trainer.step", ITD__T_U64, offsetof(itd__state, step), true}};
+/* clang-format off */
+#define ITD__MODEL(type, field) {#field, type, offsetof(itd__state, model.field), false}
+#define ITD__TRAINER(type, field) {"trainer." #field, type, offsetof(itd__state, trainer.field), true}
+static const itd__field itd__fields[] = {
+    ITD__MODEL(ITD__T_SIZE, mlp.dim), ITD__MODEL(ITD__T_SIZE, mlp.layers),
+    ITD__MODEL(ITD__T_SIZE, mlp.hidden), ITD__MODEL(ITD__T_SIZE, mlp.embedding),
+    ITD__MODEL(ITD__T_DOUBLE, mlp.coordinate_scale), ITD__MODEL(ITD__T_DOUBLE, mlp.logsnr_scale),
+    {"mlp.activation", ITD__T_INT, offsetof(itd__state, activation), false},
+    ITD__MODEL(ITD__T_BOOL, mlp.zero_output),
+    {"parameterization", ITD__T_INT, offsetof(itd__state, parameterization), false},
+    ITD__MODEL(ITD__T_DOUBLE, variance), ITD__MODEL(ITD__T_DOUBLE, schedule.loc),
+    ITD__MODEL(ITD__T_DOUBLE, schedule.scale), ITD__MODEL(ITD__T_DOUBLE, schedule.clip),
+    ITD__MODEL(ITD__T_BOOL, normalize),
+    {"gaussian", ITD__T_BOOL, offsetof(itd__state, has_gaussian), false},
+    {"trainer", ITD__T_BOOL, offsetof(itd__state, has_trainer), false},
+    ITD__TRAINER(ITD__T_SIZE, batch), ITD__TRAINER(ITD__T_U64, seed),
+    ITD__TRAINER(ITD__T_DOUBLE, learning_rate), ITD__TRAINER(ITD__T_U64, warmup),
+    ITD__TRAINER(ITD__T_U64, steps), ITD__TRAINER(ITD__T_DOUBLE, final_fraction),
+    ITD__TRAINER(ITD__T_DOUBLE, beta1), ITD__TRAINER(ITD__T_DOUBLE, beta2),
+    ITD__TRAINER(ITD__T_DOUBLE, epsilon), ITD__TRAINER(ITD__T_DOUBLE, weight_decay),
+    ITD__TRAINER(ITD__T_DOUBLE, clip_norm), ITD__TRAINER(ITD__T_DOUBLE, weight_limit),
+    ITD__TRAINER(ITD__T_DOUBLE, ema), ITD__TRAINER(ITD__T_BOOL, stratified),
+    ITD__TRAINER(ITD__T_BOOL, drop_incomplete),
+    {"trainer.step", ITD__T_U64, offsetof(itd__state, step), true}};
+/* clang-format on */
 #undef ITD__MODEL
 #undef ITD__TRAINER
 
@@ -3267,7 +3268,7 @@ static void itd__print_field(const itd__state *state, const itd__field *field, c
     case ITD__T_SIZE: snprintf(text, size, "%llu", (unsigned long long)*(const size_t *)at); break;
     case ITD__T_U64: snprintf(text, size, "%llu", (unsigned long long)*(const uint64_t *)at); break;
     case ITD__T_BOOL: snprintf(text, size, "%d", *(const bool *)at ? 1 : 0); break;
-    case ITD__T_ENUM: snprintf(text, size, "%d", (int)*(const itd_activation *)at); break;
+    case ITD__T_INT: snprintf(text, size, "%d", *(const int *)at); break;
     case ITD__T_DOUBLE:
         snprintf(text, size, "%.17g", *(const double *)at);
         comma = strchr(text, *localeconv()->decimal_point);
@@ -3521,13 +3522,13 @@ static void itd__print_header(const itd__state *state, const itd__tensors *all, 
 static itd_result itd__write_file(const char *path, const itd__text *header, const itd__tensors *all,
                                   itd_error *error)
 {
-    size_t n = strlen(path), size;
+    size_t size = strlen(path) + 5;
     unsigned char length[8];
     uint32_t crc = 0;
     char *temporary;
     FILE *file;
     bool good;
-    if (!itd__multiply(n + 8, 1, &size) || !(temporary = (char *)ITD_MALLOC(size)))
+    if (!(temporary = (char *)ITD_MALLOC(size)))
         return itd__fail(error, ITD_ERROR_MEMORY, "%s: out of memory", path);
     snprintf(temporary, size, "%s.tmp", path);
     file = fopen(temporary, "wb");
@@ -3541,7 +3542,7 @@ static itd_result itd__write_file(const char *path, const itd__text *header, con
            itd__write_data(all, file, &crc) && fflush(file) == 0 && ITD_FSYNC(file) == 0;
     good = fclose(file) == 0 && good;
 #ifdef _WIN32
-    if (good) remove(path); /* rename does not replace there */
+    if (good) remove(path); /* rename does not replace there: a moment without a file */
 #endif
     good = good && rename(temporary, path) == 0;
     if (!good) remove(temporary);
@@ -3559,8 +3560,11 @@ ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *trainer, 
     itd__text header = ITD__ZERO;
     uint32_t crc = 0xFFFFFFFFu;
     itd_result result;
+    ITD_ASSERT(!trainer || trainer->model == model);
     memset(&state, 0, sizeof state);
     state.model = model->desc;
+    state.activation = (int)model->desc.mlp.activation;
+    state.parameterization = (int)model->desc.parameterization;
     state.has_gaussian = model->gaussian != NULL;
     state.has_trainer = trainer != NULL;
     if (trainer) state.trainer = trainer->desc, state.step = trainer->step;
@@ -3629,12 +3633,11 @@ static bool itd__expect(itd__file *f, char c, const char *complaint)
 /* Length of the UTF-8 sequence at p, 0 if it is not one (RFC 3629: no overlong forms, no surrogates). */
 static size_t itd__utf8_length(const unsigned char *p, const unsigned char *end)
 {
-    size_t n = *p < 0x80                 ? 1
-               : *p >= 0xC2 && *p < 0xE0 ? 2
-               : *p >= 0xE0 && *p < 0xF0 ? 3
-               : *p >= 0xF0 && *p < 0xF5 ? 4
-                                         : 0,
-           i;
+    size_t n = 0, i;
+    if (*p < 0x80) n = 1;
+    if (*p >= 0xC2 && *p < 0xE0) n = 2;
+    if (*p >= 0xE0 && *p < 0xF0) n = 3;
+    if (*p >= 0xF0 && *p < 0xF5) n = 4;
     if (n == 0 || (size_t)(end - p) < n) return 0;
     for (i = 1; i < n; i++)
         if (p[i] < 0x80 || p[i] > 0xBF) return 0;
@@ -4003,6 +4006,8 @@ static itd_result itd__read_state(const itd__file *f, const char *path, itd__sta
     if (!version || strcmp(version, "1"))
         return itd__fail(error, ITD_ERROR_MISMATCH, "%s: version 1 expected, \"%.20s\" found", path,
                          version ? version : "");
+    if (!itd__metadata(f, "crc32c"))
+        return itd__fail(error, ITD_ERROR_MISMATCH, "%s: metadata crc32c is missing", path);
     for (i = 0; i < ITD__FIELDS; i++) {
         const char *text = itd__metadata(f, itd__fields[i].name);
         if (itd__fields[i].of_trainer && !state->has_trainer) continue;
@@ -4010,6 +4015,11 @@ static itd_result itd__read_state(const itd__file *f, const char *path, itd__sta
             return itd__fail(error, ITD_ERROR_MISMATCH, "%s: metadata %s: a number expected, \"%.20s\" found",
                              path, itd__fields[i].name, text ? text : "");
     }
+    state->model.mlp.activation = (itd_activation)state->activation;
+    state->model.parameterization = (itd_parameterization)state->parameterization;
+    if (state->has_trainer && state->trainer.batch > 0 &&
+        state->step > (UINT64_MAX >> 12) / state->trainer.batch)
+        return itd__fail(error, ITD_ERROR_MISMATCH, "%s: metadata trainer.step is too large", path);
     if (!itd__mlp_desc_valid(&state->model.mlp) ||
         (state->has_trainer && !itd__trainer_desc_valid(&state->trainer)))
         return itd__fail(error, ITD_ERROR_MISMATCH, "%s: its description is outside the documented ranges",

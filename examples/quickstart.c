@@ -1,10 +1,12 @@
 /* quickstart.c: a density model of points on a noisy ring, and how good it is.
- *   cc -O2 -I. examples/quickstart.c -o build/quickstart -lm && build/quickstart
+ *   cc -O2 -I. examples/quickstart.c -o quickstart -lm && ./quickstart
  * Prints about 0.99 nats; the entropy of the ring, the least any model can reach, is 0.949. */
 #define ITDIFF_IMPLEMENTATION
 #include "itdiff.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { TRAIN = 4000, TEST = 1000, EPOCHS = 100 };
 

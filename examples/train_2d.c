@@ -49,6 +49,25 @@ static const recipe recipes[] = {
     {"data", 160, 160, 128, 128, 4, 1e-3, 1, 3, 4, 3, 30},
 };
 
+/* "scg 40, line 80, ...": one column of the table, for --help. */
+static const char *by_set(size_t offset, int whole)
+{
+    static char texts[16][160];
+    static int used;
+    char *text = texts[used++];
+    size_t k;
+    for (k = 0; k < sizeof recipes / sizeof *recipes; k++) {
+        const char *column = (const char *)&recipes[k] + offset;
+        double value = whole ? (double)*(const size_t *)(const void *)column
+                             : *(const double *)(const void *)column;
+        snprintf(text + strlen(text), 160 - strlen(text), "%s%s %g", k ? ", " : "", recipes[k].dataset,
+                 value);
+    }
+    return text;
+}
+#define WHOLE(column) by_set(offsetof(recipe, column), 1)
+#define REAL(column) by_set(offsetof(recipe, column), 0)
+
 static const recipe *recipe_of(const options *o)
 {
     const recipe *r = recipes;
@@ -96,7 +115,6 @@ static void use_recipe(options *o, const args_table *table)
 static options read_options(int argc, char **argv)
 {
     static options o; /* the option table keeps pointers into it */
-    const char *by_set = "by data set";
     o.dataset = "dino", o.out = "runs";
     o.activation = "silu", o.parameterization = "gaussian", o.lr_schedule = "cosine";
     o.sampler = "deterministic", o.scale_rule = "logistic";
@@ -113,9 +131,13 @@ static options read_options(int argc, char **argv)
             "Draw new training points every epoch, and 20,000 new ones to validate on: no over-fitting."),
         args_uint64("seed", &o.seed, 0, UINT64_MAX, "Of data, weights, noise and samples."),
         args_group("Training"),
-        args_default_text(args_size("num_epochs", &o.epochs, 0, 1000000, "Passes over the data."), by_set),
-        args_default_text(args_size("train_batch_size", &o.batch, 1, 1000000, "Points per step."), by_set),
-        args_default_text(args_double("learning_rate", &o.learning_rate, 0, 1, "Of Adam."), by_set),
+        args_default_text(args_size("num_epochs", &o.epochs, 0, 1000000,
+                                    "Passes over the data; with --fresh several times as many."),
+                          WHOLE(epochs)),
+        args_default_text(args_size("train_batch_size", &o.batch, 1, 1000000, "Points per step."),
+                          WHOLE(batch)),
+        args_default_text(args_double("learning_rate", &o.learning_rate, 0, 1, "Of Adam."),
+                          REAL(learning_rate)),
         args_choice("lr_schedule", &o.lr_schedule, "constant|cosine", "Over all of training."),
         args_size("warmup", &o.warmup, 0, 1000000, "Steps of linear rise to the learning rate."),
         args_double("ema", &o.ema, 0, 0.999999, "Decay of the weights' moving average; 0: none."),
@@ -124,15 +146,15 @@ static options read_options(int argc, char **argv)
         args_flag("stratified", &o.stratified, "Spread the log SNRs evenly over each batch."),
         args_group("Log SNR"),
         args_default_text(args_double("logsnr_loc", &o.loc, -30, 30, "Centre of the logistic schedule."),
-                          by_set),
+                          REAL(loc)),
         args_default_text(args_double("logsnr_scale", &o.scale, 0.1, 10, "Width of the logistic schedule."),
-                          by_set),
+                          REAL(scale)),
         args_default_text(
-            args_double("logsnr_clip", &o.clip, 1, 20, "The schedule is cut at so many scales."), by_set),
+            args_double("logsnr_clip", &o.clip, 1, 20, "The schedule is cut at so many scales."), REAL(clip)),
         args_default_text(
             args_double("weight_limit", &o.weight_limit, 0, 1e9,
                         "The gradient sees weights of at most so many times the least; 0: no limit."),
-            by_set),
+            REAL(weight_limit)),
         args_choice("scale_rule", &o.scale_rule, "logistic|original",
                     "How suggested_scale follows from the quartiles: divided by log 3, or as the original."),
         args_group("Network"),
@@ -142,12 +164,13 @@ static options read_options(int argc, char **argv)
         args_size("embedding_size", &o.embedding_size, 4, 8192, "Sinusoids for each of them (even)."),
         args_default_text(args_double("coordinate_scale", &o.coordinate_scale, 0.001, 1e5,
                                       "Coordinates are multiplied by this before the sinusoids."),
-                          by_set),
+                          REAL(coordinate_scale)),
         args_double("logsnr_embedding_scale", &o.logsnr_embedding_scale, 0.001, 1e5,
                     "The log SNR is multiplied by this before the sinusoids."),
         args_default_text(args_size("hidden_size", &o.hidden_size, 1, 65536, "Width of the hidden layers."),
-                          by_set),
-        args_default_text(args_size("hidden_layers", &o.hidden_layers, 1, 100, "Linear layers."), by_set),
+                          WHOLE(hidden_size)),
+        args_default_text(args_size("hidden_layers", &o.hidden_layers, 1, 100, "Linear layers."),
+                          WHOLE(hidden_layers)),
         args_choice("activation", &o.activation, "relu|silu", "Between the linear layers."),
         args_flag("original", &o.original,
                   "The recipe of the original code for all options not given: plain parameterization, ReLU, "
@@ -197,7 +220,11 @@ typedef struct run {
     double *panel[PANELS]; /* (grid,grid) log densities */
     double *history;       /* (3, epochs+1) epoch, training loss, validation NLL (NaN where not measured) */
     size_t points;         /* of the history */
+    char *rows;            /* of metrics.tsv that a resumed run keeps */
+    size_t rows_room;
     double train_seconds;
+    double low[2], high[2]; /* of the density pictures: +-3 on standardized data */
+    double log_scale;       /* what turns densities into those of standardized data */
 } run;
 
 /* Every failure ends here: one line, exit 1. */
@@ -308,22 +335,55 @@ static void begin_model(run *r)
     must(itd_trainer_create(r->model, &td, &r->trainer), "preparing the training");
 }
 
+/* The first option in which two descriptions differ, NULL if in none; the length of training may change. */
+static const char *different_option(const itd_model_desc *m, const itd_model_desc *n,
+                                    const itd_trainer_desc *t, const itd_trainer_desc *u)
+{
+    if (m->mlp.hidden != n->mlp.hidden) return "hidden_size";
+    if (m->mlp.layers != n->mlp.layers) return "hidden_layers";
+    if (m->mlp.embedding != n->mlp.embedding) return "embedding_size";
+    if (m->mlp.activation != n->mlp.activation) return "activation";
+    if (m->mlp.coordinate_scale < n->mlp.coordinate_scale ||
+        m->mlp.coordinate_scale > n->mlp.coordinate_scale)
+        return "coordinate_scale";
+    if (m->mlp.logsnr_scale < n->mlp.logsnr_scale || m->mlp.logsnr_scale > n->mlp.logsnr_scale)
+        return "logsnr_embedding_scale";
+    if (m->parameterization != n->parameterization) return "parameterization";
+    if (memcmp(&m->schedule, &n->schedule, sizeof m->schedule))
+        return "logsnr_loc, --logsnr_scale or --logsnr_clip";
+    if (t->batch != u->batch) return "train_batch_size";
+    if (t->seed != u->seed) return "seed";
+    if (t->learning_rate < u->learning_rate || t->learning_rate > u->learning_rate) return "learning_rate";
+    if ((t->steps == 0) != (u->steps == 0)) return "lr_schedule";
+    if (t->warmup != u->warmup) return "warmup";
+    if (t->ema < u->ema || t->ema > u->ema) return "ema";
+    if (t->weight_decay < u->weight_decay || t->weight_decay > u->weight_decay) return "weight_decay";
+    if (t->clip_norm < u->clip_norm || t->clip_norm > u->clip_norm) return "clip_norm";
+    if (t->weight_limit < u->weight_limit || t->weight_limit > u->weight_limit) return "weight_limit";
+    if (t->stratified != u->stratified) return "stratified";
+    if (t->drop_incomplete != u->drop_incomplete) return "original";
+    return NULL;
+}
+
 /* From a checkpoint; what it holds wins, but a network other than the one asked for is an error. */
 static void load_model(run *r, const char *path, int training)
 {
     itd_error error;
     itd_model_desc wanted = model_desc_of(r);
-    if (itd_load(path, &r->model, training ? &r->trainer : NULL, &error) != ITD_OK) fail("%s", error.text);
+    itd_trainer_desc asked = trainer_desc_of(r);
+    const char *differs;
+    if (itd_load(path, &r->model, &r->trainer, &error) != ITD_OK &&
+        (training || itd_load(path, &r->model, NULL, &error) != ITD_OK))
+        fail("%s", error.text);
     if (r->model->dim != r->dim)
         fail("%s: %lu dimensions expected, %lu found", path, (unsigned long)r->dim,
              (unsigned long)r->model->dim);
-    if (!training) return;
-    if (r->model->desc.mlp.hidden != wanted.mlp.hidden || r->model->desc.mlp.layers != wanted.mlp.layers ||
-        r->model->desc.mlp.embedding != wanted.mlp.embedding || r->trainer->desc.batch != r->o.batch ||
-        r->trainer->desc.seed != r->o.seed)
-        fail("%s: was trained with other options (--hidden_size, --hidden_layers, --embedding_size, "
-             "--train_batch_size or --seed)",
-             path);
+    if (!training) { /* for the record: how long it was trained */
+        r->o.epochs = r->trainer ? (size_t)(r->trainer->step * r->trainer->desc.batch / r->n_train) : 0;
+        return;
+    }
+    differs = different_option(&r->model->desc, &wanted, &r->trainer->desc, &asked);
+    if (differs) fail("%s: was trained with another --%s", path, differs);
     r->trainer->desc.steps = trainer_desc_of(r).steps;
 }
 
@@ -353,7 +413,20 @@ static itd_nll_result validate(run *r, size_t draws)
     return result;
 }
 
-/* log p on a square grid over [-3,3]^2. Every point gets the same draws, so that the picture is smooth. */
+/* The five sets are standardized and shown over +-3; a user's data over three standard deviations of its
+   own. */
+static void choose_range(run *r)
+{
+    size_t j;
+    for (j = 0; j < 2 && r->dim == 2; j++) {
+        double centre = r->o.data ? r->model->mean[j] : 0, reach = r->o.data ? 3 * r->model->scale[j] : 3;
+        r->low[j] = centre - reach, r->high[j] = centre + reach;
+        if (r->o.data) r->log_scale += log(r->model->scale[j]);
+    }
+}
+
+/* log p on a square grid over the range of the pictures. Every point gets the same draws, so that the
+   picture is smooth. */
 static void density(run *r, size_t side, size_t draws, double *log_density)
 {
     itd_denoiser den = itd_model_denoiser(r->model);
@@ -363,11 +436,12 @@ static void density(run *r, size_t side, size_t draws, double *log_density)
     float *x = (float *)must_alloc(n, 2 * sizeof *x);
     d.common = true;
     for (i = 0; i < n; i++) {
-        x[2 * i] = (float)(6.0 * (double)(i % side) / (double)(side - 1) - 3);
-        x[2 * i + 1] = (float)(6.0 * (double)(i / side) / (double)(side - 1) - 3);
+        x[2 * i] = (float)(r->low[0] + (r->high[0] - r->low[0]) * (double)(i % side) / (double)(side - 1));
+        x[2 * i + 1] = (float)(r->low[1] +
+                               (r->high[1] - r->low[1]) * (double)(i / side) / (double)(side - 1));
     }
     must(itd_nll(&den, x, n, &d, &result, log_density, NULL), "estimating the density");
-    for (i = 0; i < n; i++) log_density[i] = -log_density[i];
+    for (i = 0; i < n; i++) log_density[i] = r->log_scale - log_density[i];
     free(x);
 }
 
@@ -378,6 +452,13 @@ static void add_panel(run *r, size_t epoch)
     r->panel_epoch[r->panels++] = epoch;
 }
 
+/* Epochs after which panel k = 0 .. 7 is drawn: dense at first, where most happens. */
+static size_t panel_time(size_t epochs, size_t k)
+{
+    double t = (double)k / (PANELS - 1);
+    return (size_t)((double)epochs * t * t + 0.5);
+}
+
 /* Panels survive an interrupted run beside the checkpoint. */
 static void keep_panels(const run *r)
 {
@@ -385,17 +466,20 @@ static void keep_panels(const run *r)
     FILE *file = fopen(path_of(r, "panels.bin"), "wb");
     int good = file != NULL;
     for (k = 0; good && k < r->panels; k++)
-        good = fwrite(&r->panel_epoch[k], sizeof(size_t), 1, file) == 1 &&
+        good = fwrite(&r->o.grid, sizeof(size_t), 1, file) == 1 &&
+               fwrite(&r->panel_epoch[k], sizeof(size_t), 1, file) == 1 &&
                fwrite(r->panel[k], sizeof(double), cells, file) == cells;
     if (file && fclose(file)) good = 0;
     if (!good) fail("%s/panels.bin: cannot be written", r->folder);
 }
 
+/* Panels of another grid, or of a job of another length, are of no use. */
 static void recall_panels(run *r, size_t epoch)
 {
-    size_t cells = r->o.grid * r->o.grid, at;
+    size_t cells = r->o.grid * r->o.grid, side, at;
     FILE *file = fopen(path_of(r, "panels.bin"), "rb");
-    while (file && r->panels < PANELS && fread(&at, sizeof at, 1, file) == 1 && at <= epoch) {
+    while (file && r->panels < PANELS && fread(&side, sizeof side, 1, file) == 1 && side == r->o.grid &&
+           fread(&at, sizeof at, 1, file) == 1 && at <= epoch && at == panel_time(r->o.epochs, r->panels)) {
         r->panel[r->panels] = (double *)must_alloc(cells, sizeof(double));
         r->panel_epoch[r->panels] = at;
         if (fread(r->panel[r->panels], sizeof(double), cells, file) != cells) break;
@@ -413,19 +497,34 @@ static void record(run *r, size_t epoch, double loss, double nll, double error)
     fflush(r->metrics);
 }
 
-static void open_metrics(run *r)
+/* Takes over the rows of the epochs the checkpoint has seen, when a run is resumed. */
+static void recall_metrics(run *r, size_t epochs)
 {
-    r->metrics = fopen(path_of(r, "metrics.tsv"), r->o.resume ? "a" : "w");
-    if (!r->metrics) fail("%s/metrics.tsv: cannot be written", r->folder);
-    if (!r->o.resume)
-        fputs("epoch\tstep\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n", r->metrics);
+    FILE *file = fopen(path_of(r, "metrics.tsv"), "r");
+    char line[256];
+    while (file && fgets(line, sizeof line, file)) {
+        double *h = r->history + 3 * r->points;
+        double step, error, rate;
+        if (sscanf(line, "%lf %lf %lf %lf %lf %lf %lf", h, &step, h + 1, h + 2, &error, &rate,
+                   &r->train_seconds) != 7)
+            continue;
+        if (h[0] > (double)epochs || r->points >= r->o.epochs) break;
+        r->points++;
+        snprintf(r->rows + strlen(r->rows), r->rows_room - strlen(r->rows), "%s", line);
+    }
+    if (file) fclose(file);
 }
 
-/* Epochs after which panel k = 0 .. 7 is drawn: dense at first, where most happens. */
-static size_t panel_time(size_t epochs, size_t k)
+static void open_metrics(run *r, size_t epochs)
 {
-    double t = (double)k / (PANELS - 1);
-    return (size_t)((double)epochs * t * t + 0.5);
+    r->rows_room = 256 * (r->o.epochs + 1);
+    r->rows = (char *)must_alloc(r->rows_room, 1);
+    if (r->o.resume) recall_metrics(r, epochs);
+    r->metrics = fopen(path_of(r, "metrics.tsv"), "w");
+    if (!r->metrics) fail("%s/metrics.tsv: cannot be written", r->folder);
+    fprintf(r->metrics, "epoch\tstep\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n%s", r->rows);
+    fflush(r->metrics);
+    free(r->rows);
 }
 
 static void train(run *r, progress *bar)
@@ -436,6 +535,7 @@ static void train(run *r, progress *bar)
     while (itd_train_steps(&r->trainer->desc, r->n_train, first + 1) <= r->trainer->step &&
            first < r->o.epochs)
         first++;
+    open_metrics(r, first);
     if (r->o.resume) recall_panels(r, first);
     progress_begin(bar, "epoch", r->o.epochs, "steps", (size_t)total, r->o.quiet);
     progress_skip(bar, (size_t)r->trainer->step);
@@ -493,8 +593,10 @@ static void draw_contours(run *r)
     begin_canvas(&c, 1400, 730);
     area = plot_inset(plot_canvas_box(&c), 45, 40, 100, 40);
     for (k = 0; k < r->panels; k++) {
-        plot_field f = {r->panel[k], (int)r->o.grid, (int)r->o.grid, -3, 3, -3, 3};
-        plot_axes a = plot_axes_make(&c, plot_cell(area, 2, 4, (int)k, 18, 42), -3, 3, -3, 3);
+        plot_field f = {r->panel[k], (int)r->o.grid, (int)r->o.grid, r->low[0],
+                        r->high[0],  r->low[1],      r->high[1]};
+        plot_axes a = plot_axes_make(&c, plot_cell(area, 2, 4, (int)k, 18, 42), r->low[0], r->high[0],
+                                     r->low[1], r->high[1]);
         plot_box bar = {area.right + 16, area.top, area.right + 30, area.bottom};
         char title[40];
         snprintf(title, sizeof title, "epoch %lu", (unsigned long)r->panel_epoch[k]);
@@ -512,7 +614,7 @@ static void draw_density(run *r)
 {
     size_t side = 2 * r->o.grid, shown = r->n_val < 800 ? r->n_val : 800;
     double *values = (double *)must_alloc(side, side * sizeof *values);
-    plot_field f = {values, (int)side, (int)side, -3, 3, -3, 3};
+    plot_field f = {values, (int)side, (int)side, r->low[0], r->high[0], r->low[1], r->high[1]};
     plot_canvas c;
     plot_box box, bar;
     plot_axes a;
@@ -521,7 +623,7 @@ static void draw_density(run *r)
     begin_canvas(&c, 900, 820);
     box = plot_inset(plot_canvas_box(&c), 55, 45, 125, 50);
     bar.left = box.right + 20, bar.right = box.right + 38, bar.top = box.top, bar.bottom = box.bottom;
-    a = plot_axes_make(&c, box, -3, 3, -3, 3);
+    a = plot_axes_make(&c, box, r->low[0], r->high[0], r->low[1], r->high[1]);
     snprintf(title, sizeof title, "%s: learned density and validation points",
              r->o.data ? "data" : r->o.dataset);
     a.title = title;
@@ -655,9 +757,10 @@ static int draw_mse(run *r, const itd_nll_result *v, itd_schedule *suggested)
     plot_axes_fit(&a);
     plot_axes_grid(&a);
     plot_fill_between(&a, alpha, mse, mmse, CURVE, plot_alpha(plot_palette(0), 0.18));
-    for (k = 1; k < 4; k++) {
+    for (k = 1; k < 4; k++) { /* quartiles of the schedule suggested, or of the one in use */
         static const char *const names[] = {"", "25 %", "50 %", "75 %"};
-        plot_mark_x(&a, itd_schedule_quantile(s, 0.25 * (double)k), names[k], plot_palette(5), 1.2, 5);
+        const itd_schedule *marked = found ? suggested : s;
+        plot_mark_x(&a, itd_schedule_quantile(marked, 0.25 * (double)k), names[k], plot_palette(5), 1.2, 5);
     }
     plot_line(&a, alpha, mmse, CURVE, plot_palette(1), 2.2, 8);
     plot_line(&a, alpha, mse, CURVE, plot_palette(0), 2.2, 0);
@@ -671,9 +774,8 @@ static int draw_mse(run *r, const itd_nll_result *v, itd_schedule *suggested)
 static void draw_all_samples(run *r)
 {
     itd_denoiser den = itd_model_denoiser(r->model);
-    itd_sample_desc d = itd_sample_desc_default();
+    itd_sample_desc d = itd_model_sample_desc(r->model);
     float *samples = (float *)must_alloc(r->o.samples, r->dim * sizeof *samples);
-    d.schedule = r->model->desc.schedule;
     d.steps = r->o.steps;
     d.sampler = strcmp(r->o.sampler, "ancestral") ? ITD_DETERMINISTIC : ITD_ANCESTRAL;
     d.seed = r->o.seed;
@@ -700,6 +802,15 @@ static void print_result(const run *r, const itd_nll_result *v, const itd_schedu
     printf(" train_seconds=%.2f total_seconds=%.2f\n", r->train_seconds, seconds);
 }
 
+static int threads(void)
+{
+#ifdef _OPENMP
+    return omp_get_max_threads();
+#else
+    return 1;
+#endif
+}
+
 static void say_plan(const run *r)
 {
     char text[120];
@@ -709,10 +820,21 @@ static void say_plan(const run *r)
            r->o.data ? r->o.data : r->o.dataset, (unsigned long)r->n_train, (unsigned long)r->n_val,
            (unsigned long)r->dim, itd_simd_name());
     for (k = 0; itd_net_summary(r->model->net, k, text, sizeof text); k++) printf("  %s\n", text);
+    printf("threads %d; ", threads());
     printf("log SNR loc %g, scale %g, clip %g; evaluation: %lu draws a point, %lu rows a call\n",
            r->model->desc.schedule.loc, r->model->desc.schedule.scale, r->model->desc.schedule.clip,
            (unsigned long)r->o.draws, (unsigned long)r->o.eval_batch);
     fflush(stdout);
+}
+
+static void say_outcome(const run *r, const itd_nll_result *v)
+{
+    printf("%s%s in %s/\n", r->o.pictures ? "pictures" : "",
+           r->o.load ? "" : ", metrics.tsv and model.safetensors", r->folder);
+    printf("-log p = %.3f +- %.3f nats, on average over the validation points", v->nll, v->std_error);
+    if (!r->o.data)
+        printf("; the true density gives %.3f", dataset_mean_true_nll(&r->set, r->n_val, r->val, NULL));
+    printf("\n");
 }
 
 int main(int argc, char **argv)
@@ -739,10 +861,10 @@ int main(int argc, char **argv)
         load_model(&r, path_of(&r, "model.safetensors"), 1);
     else
         begin_model(&r);
+    choose_range(&r);
     say_plan(&r);
     r.history = (double *)must_alloc(r.o.epochs + 1, 3 * sizeof(double));
     if (!r.o.load) {
-        open_metrics(&r);
         train(&r, &bar);
         fclose(r.metrics);
         if (r.points && r.o.pictures) draw_loss(&r);
@@ -752,7 +874,7 @@ int main(int argc, char **argv)
     if (r.dim == 2 && r.o.pictures) draw_density(&r);
     if (r.o.pictures) draw_all_samples(&r);
     found = draw_mse(&r, &v, &suggested);
-    if (!r.o.quiet) printf("pictures, metrics.tsv and model.safetensors are in %s/\n", r.folder);
+    if (!r.o.quiet) say_outcome(&r, &v);
     print_result(&r, &v, found ? &suggested : NULL, system_seconds() - started);
     for (k = 0; k < r.panels; k++) free(r.panel[k]);
     free(r.all), free(r.train), free(r.val), free(r.history);

@@ -47,6 +47,8 @@ check_that "threads do not change the result" same --threads 2
 check_that "eval_batch_size does not change the result" same --eval_batch_size 8
 check_that "eval_batch_size is used" sh -c \
     "build/train_2d $(echo $tiny | sed 's/--quiet//') --eval_batch_size 8 2> /dev/null | grep -q ' 8 rows a call'"
+check_that "threads are used" sh -c \
+    "build/train_2d $(echo $tiny | sed 's/--quiet//') --threads 1 2> /dev/null | grep -q 'threads 1;'"
 while read -r option; do
     check_that "--$option has an effect" differs --$option
 done << 'END'
@@ -109,7 +111,8 @@ check_that "a resumed run ends where an undisturbed one does" sh -c "
     build/train_2d $(echo $tiny) --experiment_name whole --num_epochs 4 --lr_schedule constant > /dev/null &&
     build/train_2d $(echo $tiny) --experiment_name parts --num_epochs 2 --lr_schedule constant > /dev/null &&
     build/train_2d $(echo $tiny) --experiment_name parts --num_epochs 4 --lr_schedule constant --resume > /dev/null &&
-    cmp $out/whole/model.safetensors $out/parts/model.safetensors"
+    cmp $out/whole/model.safetensors $out/parts/model.safetensors &&
+    [ \"\$(cut -f 1-6 $out/whole/metrics.tsv)\" = \"\$(cut -f 1-6 $out/parts/metrics.tsv)\" ]"
 check_that "--load evaluates a checkpoint" sh -c "
     a=\$(build/train_2d $(echo $tiny) --experiment_name whole --num_epochs 4 | grep -o 'val_nll=[^ ]*') &&
     b=\$(build/train_2d $(echo $tiny) --experiment_name again --load $out/whole/model.safetensors |
@@ -134,6 +137,9 @@ check_that "an unknown option is refused" refuses 'num_epochs' --num_epoch 3
 check_that "a number out of range is refused" refuses 'logsnr_scale' --logsnr_scale -1
 check_that "an odd embedding is refused" refuses 'even' --embedding_size 9
 check_that "a checkpoint that is none is refused" refuses 'bad.csv' --load "$out/bad.csv"
-check_that "resuming with other options is refused" refuses 'other options' --experiment_name whole --resume --hidden_size 9
+check_that "resuming with another network is refused" refuses 'another --hidden_size' --experiment_name whole \
+    --resume --hidden_size 9
+check_that "resuming with another learning rate is refused" refuses 'another --learning_rate' --experiment_name whole \
+    --resume --learning_rate 0.1 --lr_schedule constant
 check_that "resuming from nothing is refused" refuses 'cannot be opened' --experiment_name nobody --resume
 report

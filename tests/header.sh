@@ -40,6 +40,12 @@ if command -v $CXX > /dev/null; then
 else
     skip "no $CXX"
 fi
+if command -v $CXX > /dev/null; then
+    for macro in ITDIFF_STATIC ITDIFF_NO_STDIO ITD_NO_SIMD; do
+        check "$macro in C++" $CXX -std=c++11 $warn -D$macro -I. -fsyntax-only "$dir/main.cc"
+    done
+fi
+check "everything off" $CC -std=c99 $warn -DITDIFF_STATIC -DITDIFF_NO_STDIO -DITD_NO_SIMD -I. -fsyntax-only "$dir/main.c"
 check_that "two translation units" compile $CC $warn -I. "$dir/user.c" "$dir/library.c"
 check_that "ITDIFF_STATIC in two translation units" compile $CC $warn -DITDIFF_STATIC -I. "$dir/main.c" \
     "$dir/library.c"

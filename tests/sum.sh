@@ -13,6 +13,8 @@ for file; do
     read -r p f s << END
 $counts
 END
+    # A program that says all is well and then dies has not passed.
+    [ "$f" -gt 0 ] || tail -n 1 "$file" | grep -qx 'exit 0' || f=1
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + ${s:-0}))
 done
 echo "== all"
