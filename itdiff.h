@@ -171,8 +171,7 @@ ITD_DEF double itd_rng_uniform(itd_rng *rng);                 /* in (0, 1), 53 b
 ITD_DEF double itd_rng_normal(itd_rng *rng);                  /* N(0, 1); one count */
 ITD_DEF uint64_t itd_rng_below(itd_rng *rng, uint64_t n);     /* uniform in 0 .. n-1, n >= 1 */
 ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index /* (n) */);
-/* n variates N(0, 1); one count for each four. Filling 4k and then m is the same as filling 4k + m at once.
-   */
+/* n variates N(0, 1); one count for each four. Filling 4k and then m is the same as 4k + m at once. */
 ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out /* (n) */);
 /* The bare bijection, for tests and other uses: ten rounds on a 128-bit counter with a 64-bit key. */
 ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
@@ -235,8 +234,8 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const d
 /* ---- the one interface the estimator and the sampler need ---- */
 
 /* predict: rows z[i] at log SNR logsnr[i] -> eps_hat[i]. It is called from one thread, many rows at a time.
-   mean, scale: the denoiser lives on (x - mean) / scale; estimator and sampler take and return x. NULL: as
-   is. */
+   mean, scale: the denoiser lives on (x - mean) / scale; estimator and sampler take and return x. NULL:
+   no change. */
 typedef struct itd_denoiser {
     void *ctx;
     size_t dim;
@@ -245,8 +244,8 @@ typedef struct itd_denoiser {
     const double *mean, *scale; /* (dim) or NULL */
 } itd_denoiser;
 
-/* The score grad_z log p(z) = -eps_hat / sqrt(s(-logsnr)) of the noisy data, in the denoiser's coordinates.
-   */
+/* The score grad_z log p(z) = -eps_hat / sqrt(s(-logsnr)) of the noisy data, in the denoiser's
+   coordinates; on failure, score holds nothing of use. */
 ITD_DEF itd_result itd_score(const itd_denoiser *den, const float *z /* (n,dim) */,
                              const float *logsnr /* (n) */, size_t n, float *score /* (n,dim) */);
 
@@ -2047,13 +2046,25 @@ static itd_result itd__pilot_run(itd__estimate *t, size_t bins, size_t members)
     return result;
 }
 
-/* One replicate: `per_point` draws for each point. Stratified, point i draws from the quantiles (k + o_i) /
-   per_point with offsets o_i themselves stratified over the points: even for each point and for all of them
-   together. */
+/* The quantile of one draw. Stratified, point i takes (k + o_i) / per_point for k = 0 .. per_point - 1,
+   with offsets o_i themselves stratified over the points: even for each point and for all of them together.
+   */
+static double itd__draw_uniform(itd__estimate *t, itd_rng *rng, size_t draw, size_t per_point, size_t point)
+{
+    double v = itd_rng_uniform(rng);
+    if (!t->desc.stratified) return v;
+    if (!t->desc.common) {
+        if (point == 0) itd_rng_shuffle(rng, t->n, t->order);
+        v = ((double)t->order[point] + v) / (double)t->n;
+    }
+    return ((double)draw + v) / (double)per_point;
+}
+
+/* One replicate: `per_point` draws for each point, or the same ones for all. */
 static itd_result itd__replicate(itd__estimate *t, size_t replicate, size_t per_point)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, replicate);
-    double *mean = t->point, shared = 0;
+    double *mean = t->point, v = 0;
     size_t i, at, total = t->n * per_point, d = t->den->dim;
     memset(mean, 0, t->n * sizeof *mean);
     for (i = 0; i < t->n; i++) t->order[i] = i;
@@ -2062,18 +2073,9 @@ static itd_result itd__replicate(itd__estimate *t, size_t replicate, size_t per_
         itd_result result;
         for (i = 0; i < rows; i++) {
             size_t draw = (at + i) / t->n, point = (at + i) % t->n;
-            double v;
-            if (t->desc.common && point == 0) {
-                itd_rng_normal_fill(&t->noise, d, t->shared);
-                shared = itd_rng_uniform(&rng);
-            }
+            if (!t->desc.common || point == 0) v = itd__draw_uniform(t, &rng, draw, per_point, point);
+            if (t->desc.common && point == 0) itd_rng_normal_fill(&t->noise, d, t->shared);
             if (t->desc.common) memcpy(t->eps + i * d, t->shared, d * sizeof *t->shared);
-            v = t->desc.common ? shared : itd_rng_uniform(&rng);
-            if (t->desc.stratified && !t->desc.common) {
-                if (point == 0) itd_rng_shuffle(&rng, t->n, t->order);
-                v = ((double)t->order[point] + v) / (double)t->n;
-            }
-            if (t->desc.stratified) v = ((double)draw + v) / (double)per_point;
             t->row[i] = point;
             t->u[i] = itd__pilot_draw(&t->pilot, v);
             t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, t->u[i]);
@@ -2948,22 +2950,44 @@ static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, do
     }
 }
 
+/* 1/2 mean w (e - d s) over the batch. Its gradient by the network's output, with w limited, overwrites
+   eps_hat. */
+static double itd__loss(const itd_trainer *t, const float *eps, const float *logsnr, const float *weight,
+                        float *eps_hat)
+{
+    const itd_model_desc *desc = &t->model->desc;
+    size_t n = t->desc.batch, d = t->model->dim, i, j;
+    double sum = 0, most = HUGE_VAL;
+    if (t->desc.weight_limit > 0)
+        most = t->desc.weight_limit * itd_schedule_weight(&desc->schedule, desc->schedule.loc);
+    for (i = 0; i < n; i++) {
+        double factor = fmin(weight[i], most) * itd__parameterize(desc, logsnr[i]).gain / (double)n,
+               error = 0;
+        for (j = 0; j < d; j++) {
+            double difference = (double)eps_hat[i * d + j] - eps[i * d + j];
+            error += difference * difference;
+            eps_hat[i * d + j] = (float)(factor * difference);
+        }
+        sum += 0.5 * weight[i] * (error - (double)d * itd_sigmoid(logsnr[i])) / (double)n;
+    }
+    return sum;
+}
+
 ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
 {
     itd_model *model = t->model;
     itd_net *net = model->net;
-    size_t i, j, n = t->desc.batch, d = model->dim;
+    size_t n = t->desc.batch, d = model->dim, j;
     float *clean, *eps, *z, *shrunk, *eps_hat, *logsnr, *weight;
-    double sum = 0, constant = 0.5 * (double)d * ITD__LOG_2PI_E, lr, norm, most = HUGE_VAL;
+    double sum, constant = 0.5 * (double)d * ITD__LOG_2PI_E, lr, norm;
     itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_NOISE, t->step);
     itd_rng alphas = itd__rng_for(t->desc.seed, ITD__FOR_LOGSNR, t->step);
     itd_denoiser affine = itd_model_denoiser(model);
     itd_result result = itd__trainer_reserve(t);
     if (result != ITD_OK) return result;
-    if (t->desc.weight_limit > 0)
-        most = t->desc.weight_limit * itd_schedule_weight(&model->desc.schedule, model->desc.schedule.loc);
-    clean = t->work + n * d, eps = clean + n * d, z = eps + n * d, shrunk = z + n * d,
-    eps_hat = shrunk + n * d;
+    clean = t->work + n * d, eps = clean + n * d,
+    z = eps + n * d; /* the first n * d hold itd_train_epoch's rows */
+    shrunk = z + n * d, eps_hat = shrunk + n * d;
     logsnr = eps_hat + n * d, weight = logsnr + n;
 
     itd__normalize(&affine, x, n, clean);
@@ -2974,16 +2998,7 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
     result = itd__model_forward(model, z, logsnr, n, shrunk, eps_hat);
     if (result != ITD_OK) return result;
 
-    for (i = 0; i < n; i++) { /* loss = constant + 1/2 mean w (e - d s); dF overwrites eps_hat */
-        double w = fmin(weight[i], most), error = 0;
-        double factor = w * itd__parameterize(&model->desc, logsnr[i]).gain / (double)n;
-        for (j = 0; j < d; j++) {
-            double difference = (double)eps_hat[i * d + j] - eps[i * d + j];
-            error += difference * difference;
-            eps_hat[i * d + j] = (float)(factor * difference);
-        }
-        sum += 0.5 * weight[i] * (error - (double)d * itd_sigmoid(logsnr[i])) / (double)n;
-    }
+    sum = itd__loss(t, eps, logsnr, weight, eps_hat);
     memset(net->g, 0, net->parameters * sizeof *net->g);
     result = itd_net_backward(net, eps_hat, n, NULL);
     if (result != ITD_OK) return result;
