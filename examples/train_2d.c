@@ -473,13 +473,14 @@ static void keep_panels(const run *r)
     if (!good) fail("%s/panels.bin: cannot be written", r->folder);
 }
 
-/* Panels of another grid, or of a job of another length, are of no use. */
+/* As many as the job, which may have become longer, has due by now. Panels of another grid are of no use. */
 static void recall_panels(run *r, size_t epoch)
 {
     size_t cells = r->o.grid * r->o.grid, side, at;
     FILE *file = fopen(path_of(r, "panels.bin"), "rb");
     while (file && r->panels < PANELS && fread(&side, sizeof side, 1, file) == 1 && side == r->o.grid &&
-           fread(&at, sizeof at, 1, file) == 1 && at <= epoch && at == panel_time(r->o.epochs, r->panels)) {
+           fread(&at, sizeof at, 1, file) == 1 && at <= epoch &&
+           panel_time(r->o.epochs, r->panels) <= epoch) {
         r->panel[r->panels] = (double *)must_alloc(cells, sizeof(double));
         r->panel_epoch[r->panels] = at;
         if (fread(r->panel[r->panels], sizeof(double), cells, file) != cells) break;
@@ -605,7 +606,9 @@ static void draw_contours(run *r)
         plot_contourf(&a, &f, levels, LEVELS, PLOT_BELOW_PAPER);
         plot_scatter(&a, r->val, r->val + 1, shown, 2, 1.2, plot_alpha(plot_rgb(0), 0.35));
         plot_axes_draw(&a);
-        if (k + 1 == r->panels) plot_colorbar(&a, bar, levels, LEVELS, PLOT_BELOW_PAPER, "log density, nats");
+        if (k + 1 == r->panels)
+            plot_colorbar(&a, bar, levels, LEVELS, PLOT_BELOW_PAPER,
+                          r->o.data ? "log density (standardized), nats" : "log density, nats");
     }
     finish(r, &c, "contours.png");
 }
@@ -631,7 +634,8 @@ static void draw_density(run *r)
     plot_contourf(&a, &f, levels, LEVELS, PLOT_BELOW_PAPER);
     plot_scatter(&a, r->val, r->val + 1, shown, 2, 1.4, plot_alpha(plot_rgb(0), 0.3));
     plot_axes_draw(&a);
-    plot_colorbar(&a, bar, levels, LEVELS, PLOT_BELOW_PAPER, "log density, nats");
+    plot_colorbar(&a, bar, levels, LEVELS, PLOT_BELOW_PAPER,
+                  r->o.data ? "log density (standardized), nats" : "log density, nats");
     finish(r, &c, "density.png");
     free(values);
 }
