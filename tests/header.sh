@@ -4,7 +4,7 @@ cd "$(dirname "$0")/.." || exit 1
 . tests/shell.sh
 CC=${CC:-cc}
 top=$PWD
-dir=$(mktemp -d "$top/build/header.XXXXXX")
+dir=$(mktemp -d "$top/build/header-XXXXXX")
 trap 'rm -rf "$dir"' EXIT
 warn="-pedantic -Wall -Wextra -Wconversion -Wshadow -Werror"
 

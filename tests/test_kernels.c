@@ -3,6 +3,7 @@
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 #include "ref.h"
+#include "each_simd.h"
 #include "test.h"
 
 static const itd__kernels *kernels; /* under test */
@@ -966,6 +967,7 @@ static void products_show_what_is_not_finite(void)
 
 static void all_tests(void)
 {
+    kernels = itd__fast();
     RUN(exp_within_two_ulp);
     RUN(exp_of_special_values);
     RUN(log_within_two_ulp);
@@ -997,16 +999,8 @@ static void all_tests(void)
     printf("silu %.2f (slope %.2f), polar %.2f\n", worst_seen.silu, worst_seen.slope, worst_seen.polar);
 }
 
-/* Everything again for each way this machine can compute. */
 int main(void)
 {
-    int simd;
-    for (simd = ITD_SIMD_PLAIN; simd <= ITD_SIMD_AVX512; simd++) {
-        int failed = test_failed;
-        if (!itd_simd_use((itd_simd)simd)) continue;
-        kernels = itd__kernels_of((itd_simd)simd);
-        all_tests();
-        if (test_failed > failed) printf("  ... of these tests with the \"%s\" kernels\n", itd_simd_name());
-    }
+    each_simd(all_tests);
     return test_report();
 }

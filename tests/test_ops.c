@@ -3,6 +3,7 @@
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 #include "ref.h"
+#include "each_simd.h"
 #include "test.h"
 
 static const double tolerance = 1e-5; /* of |value - reference| / |reference|, and of each element */
@@ -844,15 +845,8 @@ static void all_tests(void)
     RUN(mlp_descriptions_out_of_range_are_refused);
 }
 
-/* Everything again for each way this machine can compute. */
 int main(void)
 {
-    int simd;
-    for (simd = ITD_SIMD_PLAIN; simd <= ITD_SIMD_AVX512; simd++) {
-        int failed = test_failed;
-        if (!itd_simd_use((itd_simd)simd)) continue;
-        all_tests();
-        if (test_failed > failed) printf("  ... of these tests with the \"%s\" kernels\n", itd_simd_name());
-    }
+    each_simd(all_tests);
     return test_report();
 }

@@ -3,6 +3,7 @@
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 #include "ref.h"
+#include "each_simd.h"
 #include "test.h"
 
 #ifdef _OPENMP
@@ -166,21 +167,14 @@ static void all_tests(void)
     RUN(wide_networks_do_not_depend_on_threads);
 }
 
-/* Everything again for each way this machine can compute. */
 int main(void)
 {
-    int simd;
     omp_set_dynamic(0);
     if (omp_get_thread_limit() < threads[THREADS - 1])
         SKIP("OpenMP is limited to fewer threads than are to be compared");
     else
         RUN(so_many_threads_run);
-    for (simd = ITD_SIMD_PLAIN; simd <= ITD_SIMD_AVX512; simd++) {
-        int failed = test_failed;
-        if (!itd_simd_use((itd_simd)simd)) continue;
-        all_tests();
-        if (test_failed > failed) printf("  ... of these tests with the \"%s\" kernels\n", itd_simd_name());
-    }
+    each_simd(all_tests);
     return test_report();
 }
 

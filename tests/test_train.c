@@ -23,6 +23,7 @@ static inline void *count_realloc(void *p, size_t size)
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 #include "ref.h"
+#include "each_simd.h"
 #include "test.h"
 
 enum { POINTS = 512 };
@@ -898,15 +899,8 @@ static void all_tests(void)
     RUN(predictions_do_not_depend_on_the_batch);
 }
 
-/* Everything again for each way this machine can compute. */
 int main(void)
 {
-    int simd;
-    for (simd = ITD_SIMD_PLAIN; simd <= ITD_SIMD_AVX512; simd++) {
-        int failed = test_failed;
-        if (!itd_simd_use((itd_simd)simd)) continue;
-        all_tests();
-        if (test_failed > failed) printf("  ... of these tests with the \"%s\" kernels\n", itd_simd_name());
-    }
+    each_simd(all_tests);
     return test_report();
 }
