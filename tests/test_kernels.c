@@ -623,7 +623,7 @@ static itd__adam_constants adam_constants(unsigned t)
     c.rest1 = (float)(1 - 0.9), c.rest2 = (float)(1 - 0.999);
     c.clip = 0.75f;
     c.rate = (float)(1e-2 / (1 - pow(0.9, t))), c.correction = (float)(1 / (1 - pow(0.999, t)));
-    c.decay = 1e-3f, c.keep = 0.95f;
+    c.decay = 1e-3f, c.keep = 0.95f, c.keep_rest = (float)(1 - 0.95);
     return c;
 }
 
@@ -647,7 +647,7 @@ static double adam_error(const itd__adam_constants *c, const float *g, const ada
         double move = (double)c->rate * m / (sqrt((double)c->correction * v) + (double)c->epsilon);
         double blur = fabs(move) / fmax(fabs(m), 1e-30) * (fabs(m1) + fabs(m2)); /* of the sum m1 + m2 */
         double w = s->w[i] - ((double)c->decay * s->w[i] + move);
-        double ema = (double)c->keep * s->ema[i] + (1.0 - (double)c->keep) * w;
+        double ema = (double)c->keep * s->ema[i] + (double)c->keep_rest * w;
         error = roundings(after->m[i], m, fabs(m1) + fabs(m2));
         error = fmax(error, roundings(after->v[i], v, v));
         error = fmax(error, roundings(after->w[i], w, fabs(s->w[i]) + fabs(move) + blur));
