@@ -118,7 +118,7 @@ static options read_options(int argc, char **argv)
     o.dataset = "dino", o.out = "runs";
     o.activation = "silu", o.parameterization = "gaussian", o.lr_schedule = "cosine";
     o.sampler = "deterministic", o.scale_rule = "logistic";
-    o.n = 8000, o.eval_batch = 1024, o.embedding_size = 128, o.draws = 200, o.grid = 100;
+    o.n = 8000, o.eval_batch = 1024, o.embedding_size = 128, o.draws = 200, o.grid = 50;
     o.samples = 3000, o.steps = 100, o.logsnr_embedding_scale = 3, o.ema = 0.999, o.seed = 0;
     o.embedding = o.stratified = o.pictures = 1;
     args_option list[] = {
@@ -622,7 +622,7 @@ static void draw_density(run *r)
     plot_box box, bar;
     plot_axes a;
     char title[80];
-    density(r, side, 128, values);
+    density(r, side, 96, values);
     begin_canvas(&c, 900, 820);
     box = plot_inset(plot_canvas_box(&c), 55, 45, 125, 50);
     bar.left = box.right + 20, bar.right = box.right + 38, bar.top = box.top, bar.bottom = box.bottom;
