@@ -3678,7 +3678,7 @@ static bool itd__hex4(const char *p, const char *end, uint32_t *out)
     return true;
 }
 
-/* \uXXXX, with a surrogate pair where needed; NUL is refused, because names are C strings here. */
+/* \u and four hex digits, with a surrogate pair where needed; NUL is refused: names are C strings here. */
 static bool itd__unescape_unicode(itd__file *f, char **to)
 {
     uint32_t code, low;

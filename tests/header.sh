@@ -4,7 +4,8 @@ cd "$(dirname "$0")/.." || exit 1
 . tests/shell.sh
 CC=${CC:-cc}
 top=$PWD
-dir=$(mktemp -d "$top/build/header-XXXXXX")
+dir=$top/build/header.$$
+mkdir -p "$dir"
 trap 'rm -rf "$dir"' EXIT
 warn="-pedantic -Wall -Wextra -Wconversion -Wshadow -Werror"
 
