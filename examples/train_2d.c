@@ -9,6 +9,7 @@
 #include "../itdiff.h"
 
 #include "support/args.h"
+#include "support/blur.h"
 #include "support/datasets.h"
 #include "support/plot.h"
 
@@ -425,36 +426,8 @@ static void choose_range(run *r)
     }
 }
 
-/* A picture of a density with spots smaller than its cells would be a matter of luck. So the pictures show
-   the density blurred by N(0, v I): x + sqrt(v) n at log SNR a, where s = s(a) and r = s(-a), is the data
-   itself with a noise of variance s v + r, which the denoiser knows how to remove; r / (s v + r) of it is
-   the channel's. */
-typedef struct blurred {
-    itd_denoiser sharp;
-    double v;
-    float *z, *logsnr;
-} blurred;
-
-static itd_result blurred_predict(void *ctx, const float *z, const float *logsnr, size_t n, float *eps_hat)
-{
-    const blurred *b = (const blurred *)ctx;
-    size_t i, j, d = b->sharp.dim;
-    itd_result result;
-    for (i = 0; i < n; i++) {
-        double s = itd_sigmoid(logsnr[i]), noise = s * b->v + itd_sigmoid(-logsnr[i]);
-        b->logsnr[i] = (float)log(s / noise);
-        for (j = 0; j < d; j++) b->z[i * d + j] = (float)(z[i * d + j] / sqrt(s + noise));
-    }
-    result = b->sharp.predict(b->sharp.ctx, b->z, b->logsnr, n, eps_hat);
-    for (i = 0; i < n; i++) {
-        double r = itd_sigmoid(-logsnr[i]), noise = itd_sigmoid(logsnr[i]) * b->v + r;
-        for (j = 0; j < d; j++) eps_hat[i * d + j] *= (float)sqrt(r / noise);
-    }
-    return result;
-}
-
-/* log p on a square grid over the range of the pictures. Every point gets the same draws, so that the
-   picture is smooth. */
+/* log p on a square grid over the range of the pictures, blurred to their resolution, lest spots smaller
+   than a cell be a matter of luck. Every point gets the same draws, so that the picture is smooth. */
 static void density(run *r, size_t side, size_t draws, double *log_density)
 {
     itd_denoiser den = itd_model_denoiser(r->model);
@@ -467,7 +440,7 @@ static void density(run *r, size_t side, size_t draws, double *log_density)
     b.sharp = den, b.v = sigma * sigma;
     b.z = (float *)must_alloc(d.batch + 3, 2 * sizeof *b.z); /* the estimator rounds batches up to fours */
     b.logsnr = (float *)must_alloc(d.batch + 3, sizeof *b.logsnr);
-    den.ctx = &b, den.predict = blurred_predict;
+    den = blurred_denoiser(&b);
     d.common = true;
     for (i = 0; i < n; i++) {
         x[2 * i] = (float)(r->low[0] + (r->high[0] - r->low[0]) * (double)(i % side) / (double)(side - 1));

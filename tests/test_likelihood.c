@@ -4,6 +4,7 @@
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 
+#include "../examples/support/blur.h"
 #include "../examples/support/mixture.h"
 #include "test.h"
 
@@ -827,6 +828,44 @@ static void score_passes_errors_on(void)
     CHECK(score[0] == -7 && score[1] == -7);
 }
 
+/* ---- the denoiser of blurred data ---- */
+
+/* A mixture with v added to every variance is the mixture convolved with N(0, v I); their denoisers agree. */
+static void blurred_denoiser_is_that_of_the_wider_mixture(void)
+{
+    enum { ROWS = 200 };
+    static float z[ROWS * MOST], logsnr[ROWS], room_z[ROWS * MOST], room[ROWS], found[ROWS * MOST],
+        right[ROWS * MOST];
+    for (size_t k = MIXTURE; k < LAWS; k += 3) {
+        const mixture *m = &laws[k].m;
+        double lambda[PARTS][MOST];
+        itd_gaussian part[PARTS];
+        mixture wide_one = *m;
+        blurred b = {mixture_denoiser(m), 0.3, room_z, room};
+        itd_denoiser blurry = blurred_denoiser(&b), exact;
+        itd_rng rng = itd_rng_make(5, k);
+        double norm = 0, difference = 0;
+        size_t d = blurry.dim;
+        for (size_t p = 0; p < m->components; p++) {
+            part[p] = m->part[p];
+            part[p].lambda = lambda[p];
+            for (size_t j = 0; j < d; j++) lambda[p][j] = m->part[p].lambda[j] + 0.3;
+        }
+        wide_one.part = part;
+        exact = mixture_denoiser(&wide_one);
+        itd_rng_normal_fill(&rng, ROWS * d, z);
+        for (size_t i = 0; i < ROWS; i++) logsnr[i] = (float)(20 * itd_rng_uniform(&rng) - 8);
+        CHECK_OK(blurry.predict(blurry.ctx, z, logsnr, ROWS, found));
+        CHECK_OK(exact.predict(exact.ctx, z, logsnr, ROWS, right));
+        for (size_t i = 0; i < ROWS * d; i++) {
+            norm += (double)right[i] * right[i];
+            difference += ((double)right[i] - found[i]) * ((double)right[i] - found[i]);
+        }
+        CHECK(norm > 1);
+        CHECK(sqrt(difference / norm) <= 1e-5);
+    }
+}
+
 int main(void)
 {
     make_laws();
@@ -860,5 +899,6 @@ int main(void)
     RUN(score_is_the_gradient);
     RUN(score_passes_errors_on);
     free_laws();
+    RUN(blurred_denoiser_is_that_of_the_wider_mixture);
     return test_report();
 }
