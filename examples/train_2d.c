@@ -32,9 +32,9 @@ typedef struct options {
     int embedding, stratified, fresh, resume, quiet, original, pictures;
 } options;
 
-/* What suits each set best, found by trial; "data" is for a user's own. Sets of many small spots want
-   sinusoids of high frequency and most of the log SNRs where the spots become visible; smooth ones want the
-   opposite. */
+/* What suits each set best, found by trial; "data" is for a user's own, "original" the recipe of the
+   original code. Sets of many small spots want sinusoids of high frequency and most of the log SNRs where
+   the spots become visible; smooth ones want the opposite. */
 typedef struct recipe {
     const char *dataset;
     size_t epochs, fresh_epochs, batch, hidden_size, hidden_layers;
@@ -48,6 +48,7 @@ static const recipe recipes[] = {
     {"circle", 480, 1200, 256, 128, 4, 2e-3, 7, 2.5, 4, 3, 100},
     {"dino", 400, 1200, 256, 128, 4, 2e-3, 6.5, 1.5, 6.8, 3, 300},
     {"data", 160, 160, 128, 128, 4, 1e-3, 1, 3, 4, 3, 30},
+    {"original", 160, 160, 128, 128, 3, 1e-3, 0, 3, 4, 0, 100},
 };
 
 /* "scg 40, line 80, ...": one column of the table, for --help. */
@@ -72,23 +73,13 @@ static const char *by_set(size_t offset, int whole)
 static const recipe *recipe_of(const options *o)
 {
     const recipe *r = recipes;
-    while (strcmp(r->dataset, o->data ? "data" : o->dataset)) r++;
+    while (strcmp(r->dataset, o->original ? "original" : o->data ? "data" : o->dataset)) r++;
     return r;
 }
 
-/* The settings of the original code, which depend on no data set. */
+/* What else the original code does otherwise. */
 static void use_original(options *o, const args_table *table)
 {
-    if (!args_given(table, &o->epochs)) o->epochs = 160;
-    if (!args_given(table, &o->batch)) o->batch = 128;
-    if (!args_given(table, &o->hidden_size)) o->hidden_size = 128;
-    if (!args_given(table, &o->hidden_layers)) o->hidden_layers = 3;
-    if (!args_given(table, &o->learning_rate)) o->learning_rate = 1e-3;
-    if (!args_given(table, &o->loc)) o->loc = 0;
-    if (!args_given(table, &o->scale)) o->scale = 3;
-    if (!args_given(table, &o->clip)) o->clip = 4;
-    if (!args_given(table, &o->weight_limit)) o->weight_limit = 0;
-    if (!args_given(table, &o->coordinate_scale)) o->coordinate_scale = 100;
     if (!args_given(table, &o->logsnr_embedding_scale)) o->logsnr_embedding_scale = 50;
     if (!args_given(table, &o->ema)) o->ema = 0;
     if (!args_given(table, &o->activation)) o->activation = "relu";
@@ -198,10 +189,8 @@ static options read_options(int argc, char **argv)
     args_table table = {"train_2d", "Learns the density of points by information-theoretic diffusion.", list,
                         ARGS_COUNT(list)};
     args_parse(&table, argc, argv);
-    if (o.original)
-        use_original(&o, &table);
-    else
-        use_recipe(&o, &table);
+    use_recipe(&o, &table);
+    if (o.original) use_original(&o, &table);
     if (!o.name) o.name = o.data ? "data" : o.dataset;
     return o;
 }
@@ -221,8 +210,6 @@ typedef struct run {
     double *panel[PANELS]; /* (grid,grid) log densities */
     double *history;       /* (3, epochs+1) epoch, training loss, validation NLL (NaN where not measured) */
     size_t points;         /* of the history */
-    char *rows;            /* of metrics.tsv that a resumed run keeps */
-    size_t rows_room;
     double train_seconds;
     double low[2], high[2]; /* of the density pictures: +-3 on standardized data */
     double log_scale;       /* what turns densities into those of standardized data */
@@ -506,7 +493,7 @@ static void record(run *r, size_t epoch, double loss, double nll, double error)
 }
 
 /* Takes over the rows of the epochs the checkpoint has seen, when a run is resumed. */
-static void recall_metrics(run *r, size_t epochs)
+static void recall_metrics(run *r, size_t epochs, char *rows, size_t room)
 {
     FILE *file = fopen(path_of(r, "metrics.tsv"), "r");
     char line[256];
@@ -518,21 +505,21 @@ static void recall_metrics(run *r, size_t epochs)
             continue;
         if (h[0] > (double)epochs || r->points >= r->o.epochs) break;
         r->points++;
-        snprintf(r->rows + strlen(r->rows), r->rows_room - strlen(r->rows), "%s", line);
+        snprintf(rows + strlen(rows), room - strlen(rows), "%s", line);
     }
     if (file) fclose(file);
 }
 
 static void open_metrics(run *r, size_t epochs)
 {
-    r->rows_room = 256 * (r->o.epochs + 1);
-    r->rows = (char *)must_alloc(r->rows_room, 1);
-    if (r->o.resume) recall_metrics(r, epochs);
+    size_t room = 256 * (r->o.epochs + 1);
+    char *rows = (char *)must_alloc(room, 1);
+    if (r->o.resume) recall_metrics(r, epochs, rows, room);
     r->metrics = fopen(path_of(r, "metrics.tsv"), "w");
     if (!r->metrics) fail("%s/metrics.tsv: cannot be written", r->folder);
-    fprintf(r->metrics, "epoch\tstep\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n%s", r->rows);
+    fprintf(r->metrics, "epoch\tstep\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n%s", rows);
     fflush(r->metrics);
-    free(r->rows);
+    free(rows);
 }
 
 static void train(run *r, progress *bar)
