@@ -499,12 +499,12 @@ static void recall_metrics(run *r, size_t epochs, char *rows, size_t room)
     char line[256];
     while (file && fgets(line, sizeof line, file)) {
         double *h = r->history + 3 * r->points;
-        double step, error, rate;
-        if (sscanf(line, "%lf %lf %lf %lf %lf %lf %lf", h, &step, h + 1, h + 2, &error, &rate,
-                   &r->train_seconds) != 7)
+        double step, error, rate, seconds;
+        if (sscanf(line, "%lf %lf %lf %lf %lf %lf %lf", h, &step, h + 1, h + 2, &error, &rate, &seconds) != 7)
             continue;
         if (h[0] > (double)epochs || r->points >= r->o.epochs) break;
         r->points++;
+        r->train_seconds = seconds;
         snprintf(rows + strlen(rows), room - strlen(rows), "%s", line);
     }
     if (file) fclose(file);
