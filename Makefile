@@ -1,6 +1,7 @@
 # make            the example programs, into build/
 # make demo       train on the dino and leave pictures in runs/dino
 # make test       everything the project promises, in under a minute
+# make bench      three minutes: how fast everything is, beside its limits and its rivals
 # make install    the header, into $(PREFIX)/include
 CC      ?= cc
 CFLAGS  ?= -O2
@@ -37,6 +38,16 @@ build/%.out: tests/%.sh $(EXAMPLES) FORCE
 	@CC="$(CC)" OMP_WAIT_POLICY=passive sh $< > $@ 2>&1; echo "exit $$?" >> $@
 FORCE:
 
+# A rival in the benchmark, where it can be linked; `make OPENBLAS= bench` goes without
+OPENBLAS = $(shell echo 'char *openblas_get_config(void); int main(void){return !openblas_get_config();}' \
+             > build/blas.c && $(CC) build/blas.c -o build/blas -lopenblas 2>/dev/null && \
+             echo -DBENCH_OPENBLAS -lopenblas)
+build/bench_kernels: tests/bench_kernels.c $(HEADERS) Makefile
+	$(BUILD) '-DBENCH_BUILD="$(CC) $(CFLAGS) $(OPENMP)"' $< -o $@ $(OPENBLAS) -lm
+
+bench: build/bench_kernels build/bench_train build/train_2d
+	@sh tests/bench.sh
+
 install:
 	mkdir -p $(DESTDIR)$(PREFIX)/include
 	cp itdiff.h $(DESTDIR)$(PREFIX)/include/itdiff.h
@@ -45,5 +56,5 @@ clean:
 	rm -rf build runs
 
 .SECONDARY:
-.PHONY: all demo test install clean
+.PHONY: all demo test bench install clean
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)

@@ -481,6 +481,9 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **model, itd_trainer **t
 #include <float.h>
 #include <math.h>
 #include <string.h>
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
 
 #if !defined(ITD_MALLOC) && !defined(ITD_REALLOC) && !defined(ITD_FREE)
 #include <stdlib.h>
@@ -543,6 +546,10 @@ static double *itd__doubles(size_t rows, size_t columns)
     return (double *)itd__alloc(rows, columns, sizeof(double));
 }
 
+enum {
+    ITD__SLICE = 64
+}; /* rows a thread takes at a time: their activations stay in the second-level cache */
+
 /* A loop over independent pieces of work whose number does not depend on the number of threads. */
 #if defined(_OPENMP)
 #define ITD__PRAGMA(text) _Pragma(#text)
@@ -550,6 +557,16 @@ static double *itd__doubles(size_t rows, size_t columns)
 #else
 #define ITD__PARALLEL(condition)
 #endif
+
+/* Threads that wait for work: one where all are at work already. */
+static size_t itd__threads(void)
+{
+#if defined(_OPENMP)
+    return omp_in_parallel() ? 1 : (size_t)omp_get_max_threads();
+#else
+    return 1;
+#endif
+}
 
 static size_t itd__min(size_t a, size_t b) { return a < b ? a : b; }
 static size_t itd__max(size_t a, size_t b) { return a > b ? a : b; }
@@ -692,8 +709,12 @@ typedef struct itd__product {
     size_t rb, cb;
     const float *bias; /* (n) or NULL */
     bool accumulate;
-    float *c; /* (m,n) contiguous rows */
+    float *c;    /* (m,n) */
+    size_t rc;   /* floats from row to row of C */
+    float *room; /* NULL, or for a large B, ITD__ROOM floats a thread to pack it in */
 } itd__product;
+
+enum { ITD__DEPTH = 256, ITD__ROOM = ITD__DEPTH * 512 };
 
 /* The numbers one step of Adam shares between all parameters. */
 typedef struct itd__adam_constants {
@@ -712,6 +733,8 @@ typedef struct itd__kernels { /* exp, log and sin_cos show the tests what the ot
     void (*exp)(const float *x, size_t n, float *y);
     void (*log)(const float *x, size_t n, float *y);
     void (*sin_cos)(const float *x, size_t n, float *sine, float *cosine);
+    void (*relu)(const float *x, size_t n, float *y);
+    void (*relu_backward)(const float *dy, const float *x, size_t n, float *dx);
     void (*silu)(const float *x, size_t n, float *y);
     void (*silu_backward)(const float *dy, const float *x, size_t n, float *dx);
     void (*embed)(float x, const float *frequency, size_t half, float *y);
@@ -728,7 +751,7 @@ static void itd__gemm_plain(const itd__product *p)
 {
     size_t i, j, k;
     for (i = 0; i < p->m; i++) {
-        float *c = p->c + i * p->n;
+        float *c = p->c + i * p->rc;
         if (!p->accumulate)
             for (j = 0; j < p->n; j++) c[j] = p->bias ? p->bias[j] : 0.0f;
         for (k = 0; k < p->k; k++) {
@@ -759,6 +782,18 @@ static void itd__sin_cos_plain(const float *x, size_t n, float *sine, float *cos
         sine[i] = sinf(angle);
         cosine[i] = cosf(angle);
     }
+}
+
+static void itd__relu_plain(const float *x, size_t n, float *y)
+{
+    size_t i;
+    for (i = 0; i < n; i++) y[i] = x[i] > 0.0f ? x[i] : 0.0f;
+}
+
+static void itd__relu_backward_plain(const float *dy, const float *x, size_t n, float *dx)
+{
+    size_t i;
+    for (i = 0; i < n; i++) dx[i] += x[i] > 0.0f ? dy[i] : 0.0f;
 }
 
 /* 1 / (1 + exp(-x)) in single precision; exp overflows to infinity for x < -88, which gives the right 0. */
@@ -830,7 +865,8 @@ static void itd__adam_plain(const itd__adam_constants *c, size_t n, const float 
 /* clang-format off */
 static const itd__kernels itd__kernels_plain = {
     "plain", itd__gemm_plain, itd__exp_plain, itd__log_plain, itd__sin_cos_plain,
-    itd__silu_plain, itd__silu_backward_plain, itd__embed_plain, itd__polar_plain,
+    itd__relu_plain, itd__relu_backward_plain, itd__silu_plain, itd__silu_backward_plain,
+    itd__embed_plain, itd__polar_plain,
     itd__sum_squares_plain, itd__column_sums_plain, itd__adam_plain};
 /* clang-format on */
 
@@ -846,14 +882,24 @@ static const itd__kernels itd__kernels_plain = {
 
 #ifdef ITD__VECTORS
 /* The columns of a tile that exist, into C. */
-static void itd__put_tile(const float *tile, size_t rows, size_t width, float *c, size_t n, size_t columns,
+static void itd__put_tile(const float *tile, size_t rows, size_t width, float *c, size_t rc, size_t columns,
                           bool accumulate)
 {
     size_t r, j;
     for (r = 0; r < rows; r++)
         for (j = 0; j < columns; j++)
-            c[r * n + j] = accumulate ? c[r * n + j] + tile[r * width + j] : tile[r * width + j];
+            c[r * rc + j] = accumulate ? c[r * rc + j] + tile[r * width + j] : tile[r * width + j];
 }
+
+/* Some columns of C and a range of k: column j of B starts at b[j / w * panel + j % w], w being the width of
+   two vectors. */
+typedef struct itd__strip {
+    size_t rc, columns, k, ra;
+    const float *b;
+    size_t rb, panel;
+    const float *start; /* (columns) what the sums begin with */
+    bool accumulate;
+} itd__strip;
 #endif
 
 #define ITD__PASTE(name, suffix) name##_##suffix
@@ -1043,6 +1089,25 @@ static void ITD__K(itd__sin_cos)(const float *x, size_t n, float *sine, float *c
     }
 }
 
+static void ITD__K(itd__relu)(const float *x, size_t n, float *y)
+{
+    size_t i;
+    for (i = 0; i < n; i += ITD__W) {
+        ITD__V v = ITD__K(itd__load)(x + i, n - i), zero = {0};
+        ITD__K(itd__store)(ITD__K(itd__select)(v > zero, v, zero), n - i, y + i);
+    }
+}
+
+static void ITD__K(itd__relu_backward)(const float *dy, const float *x, size_t n, float *dx)
+{
+    size_t i;
+    for (i = 0; i < n; i += ITD__W) {
+        ITD__V d = ITD__K(itd__load)(dy + i, n - i), zero = {0};
+        d = ITD__K(itd__select)(ITD__K(itd__load)(x + i, n - i) > zero, d, zero);
+        ITD__K(itd__store)(ITD__K(itd__load)(dx + i, n - i) + d, n - i, dx + i);
+    }
+}
+
 static void ITD__K(itd__silu)(const float *x, size_t n, float *y)
 {
     size_t i;
@@ -1133,107 +1198,174 @@ static void ITD__K(itd__adam)(const itd__adam_constants *k, size_t n, const floa
 }
 
 /* The one inner loop of all matrix work: `rows` rows of C by `vectors` vectors stay in registers while k
-   runs. A is read in place, one float at a time, through three-row pointers that an x86 address can reach;
-   B is packed. */
-ITD__INLINE void ITD__K(itd__block)(const size_t rows, const size_t vectors, size_t k, const float *a,
-                                    size_t ra, size_t ca, const float *b /* (k,vectors*W) */, ITD__V start[2],
-                                    float *c, size_t n, size_t columns, bool accumulate)
+   runs. A is read one float at a time. Of the rows `live` exist, of the columns `columns`. */
+ITD__INLINE void ITD__K(itd__block)(const size_t rows, const size_t vectors, const itd__strip *s,
+                                    const float *a, const size_t ra, const size_t ca, const float *b,
+                                    const float *start, float *c, size_t live, size_t columns)
 {
+    const size_t width = vectors * ITD__W;
     ITD__V sum[ITD__ROWS_AT_ONCE][2];
-    const float *p[(ITD__ROWS_AT_ONCE + 2) / 3];
-    size_t r, v;
-    ITD__UNROLL for (r = 0; r < rows; r++) ITD__UNROLL for (v = 0; v < vectors; v++) sum[r][v] = start[v];
-    ITD__UNROLL for (r = 0; r < rows; r += 3) p[r / 3] = a + r * ra;
-    for (; k > 0; k--) {
+    size_t r, v, k;
+    ITD__UNROLL for (r = 0; r < rows; r++)
+    {
+        ITD__UNROLL for (v = 0; v < vectors; v++) sum[r][v] = *(const ITD__VU *)(start + v * ITD__W);
+        if (r < live)
+            __builtin_prefetch(c + r * s->rc, 1), __builtin_prefetch(c + r * s->rc + columns - 1, 1);
+    }
+    for (k = s->k; k > 0; k--, a += ca, b += s->rb) {
         ITD__V row[2];
         ITD__UNROLL for (v = 0; v < vectors; v++) row[v] = *(const ITD__VU *)(b + v * ITD__W);
         ITD__UNROLL for (r = 0; r < rows; r++)
         {
-            float x = p[r / 3][(r % 3) * ra];
+            float x = a[r * ra];
             ITD__UNROLL for (v = 0; v < vectors; v++) sum[r][v] += x * row[v];
         }
-        ITD__UNROLL for (r = 0; r < rows; r += 3) p[r / 3] += ca;
-        b += vectors * ITD__W;
     }
-    if (columns == vectors * ITD__W) {
+    if (columns == width) {
         ITD__UNROLL for (r = 0; r < rows; r++) ITD__UNROLL for (v = 0; v < vectors; v++)
         {
-            ITD__VU *to = (ITD__VU *)(c + r * n + v * ITD__W);
-            if (accumulate) sum[r][v] += *to;
-            *to = sum[r][v];
+            ITD__VU *to = (ITD__VU *)(c + r * s->rc + v * ITD__W);
+            if (r < live && s->accumulate) sum[r][v] += *to;
+            if (r < live) *to = sum[r][v];
         }
     } else {
         float tile[ITD__ROWS_AT_ONCE * 2 * ITD__W];
         ITD__UNROLL for (r = 0; r < rows; r++) ITD__UNROLL for (v = 0; v < vectors; v++)
         {
-            *(ITD__VU *)(tile + (r * vectors + v) * ITD__W) = sum[r][v];
+            *(ITD__VU *)(tile + r * width + v * ITD__W) = sum[r][v];
         }
-        itd__put_tile(tile, rows, vectors * ITD__W, c, n, columns, accumulate);
+        itd__put_tile(tile, live, width, c, s->rc, columns, s->accumulate);
     }
 }
 
-/* Rows i .. m-1 of one panel: whole blocks, then what is left in fours and ones. */
-ITD__INLINE void ITD__K(itd__panel)(const size_t vectors, size_t m, size_t k, const float *a, size_t ra,
-                                    size_t ca, const float *b, ITD__V start[2], float *c, size_t n,
-                                    size_t columns, bool accumulate)
+/* A row of blocks. */
+ITD__INLINE void ITD__K(itd__blocks)(const size_t rows, const itd__strip *s, const float *a, const size_t ra,
+                                     const size_t ca, float *c, size_t live, const float *next)
+{
+    const size_t width = 2 * ITD__W;
+    size_t j, r, k;
+    for (j = 0; j < s->columns; j += width) {
+        size_t columns = itd__min(s->columns - j, width);
+        const float *b = s->b + j / width * s->panel, *start = s->start + j;
+        for (r = rows * j / s->columns; next && r < rows * (j + columns) / s->columns; r++)
+            for (k = 0; k < s->k; k += 16) __builtin_prefetch(next + r * s->ra + k, 0, 2);
+        if (columns > ITD__W)
+            ITD__K(itd__block)(rows, 2, s, a, ra, ca, b, start, c + j, live, columns);
+        else
+            ITD__K(itd__block)(rows, 1, s, a, ra, ca, b, start, c + j, live, columns);
+    }
+}
+
+/* Blocks as high as the `live` rows need. */
+ITD__INLINE void ITD__K(itd__rows)(const itd__strip *s, const float *a, const size_t ra, const size_t ca,
+                                   float *c, size_t live, const float *next)
 {
     const size_t whole = ITD__ROWS_AT_ONCE;
-    for (; m >= whole; m -= whole, a += whole * ra, c += whole * n)
-        ITD__K(itd__block)(whole, vectors, k, a, ra, ca, b, start, c, n, columns, accumulate);
-    for (; m >= 4; m -= 4, a += 4 * ra, c += 4 * n)
-        ITD__K(itd__block)(4, vectors, k, a, ra, ca, b, start, c, n, columns, accumulate);
-    for (; m > 0; m--, a += ra, c += n)
-        ITD__K(itd__block)(1, vectors, k, a, ra, ca, b, start, c, n, columns, accumulate);
+    if (live > whole / 3 * 2)
+        ITD__K(itd__blocks)(whole, s, a, ra, ca, c, live, next);
+    else if (live > whole / 3)
+        ITD__K(itd__blocks)(whole / 3 * 2, s, a, ra, ca, c, live, next);
+    else
+        ITD__K(itd__blocks)(whole / 3, s, a, ra, ca, c, live, next);
 }
 
-/* A panel of B, `width` floats a row, zero beyond the last column. */
-static void ITD__K(itd__pack)(const itd__product *p, size_t from, size_t k, size_t j, size_t width,
-                              float *panel)
+/* n floats, in a loop that no compiler takes for a slow memcpy. */
+ITD__INLINE void ITD__K(itd__copy)(const float *x, size_t n, float *y)
 {
-    size_t columns = itd__min(p->n - j, width), i, q;
-    const float *b = p->b + from * p->rb + j * p->cb;
-    if (columns < width) memset(panel, 0, k * width * sizeof *panel);
-    if (p->cb == 1 && columns == width) {
-        for (i = 0; i < k; i++)
-            for (q = 0; q < width; q += ITD__W)
-                *(ITD__VU *)(panel + i * width + q) = *(const ITD__VU *)(b + i * p->rb + q);
-    } else {
-        for (q = 0; q < columns; q++)
-            for (i = 0; i < k; i++) panel[i * width + q] = b[i * p->rb + q * p->cb];
+    size_t i;
+    for (i = 0; i + 2 * ITD__W <= n; i += 2 * ITD__W) {
+        ITD__V first = *(const ITD__VU *)(x + i), second = *(const ITD__VU *)(x + i + ITD__W);
+        *(ITD__VU *)(y + i) = first;
+        *(ITD__VU *)(y + i + ITD__W) = second;
+    }
+    for (; i < n; i++) y[i] = x[i];
+}
+
+/* All rows of C, for some columns and a range of k. The rows of A that a block needs are copied to where
+   they do not displace one another in the cache: along k if A is contiguous that way, else across. */
+static void ITD__K(itd__sweep)(const itd__product *p, const itd__strip *s, const float *a, float *c)
+{
+    enum { ROWS = ITD__ROWS_AT_ONCE, ALONG = ITD__DEPTH + 16 };
+    float copy[ROWS * ALONG];
+    size_t i, k, r;
+    memset(copy, 0, sizeof copy);
+    for (i = 0; i < p->m; i += ROWS, a += ROWS * p->ra, c += ROWS * p->rc) {
+        size_t live = itd__min(p->m - i, ROWS);
+        const float *next = p->room && p->ca == 1 && p->m - i >= 2 * ROWS ? a + ROWS * p->ra : NULL;
+        if (p->ca == 1) {
+            for (r = 0; r < live; r++) ITD__K(itd__copy)(a + r * p->ra, s->k, copy + r * ALONG);
+            ITD__K(itd__rows)(s, copy, ALONG, 1, c, live, next);
+        } else {
+            for (k = 0; k < s->k; k++) {
+                const float *from = a + k * p->ca;
+                float *to = copy + k * ROWS;
+                if (p->ra == 1 && live == ROWS)
+                    memcpy(to, from, ROWS * sizeof *to);
+                else
+                    for (r = 0; r < live; r++) to[r] = from[r * p->ra];
+            }
+            ITD__K(itd__rows)(s, copy, 1, ROWS, c, live, next);
+        }
     }
 }
 
-/* Blocks of rows and of k keep A in the second-level cache and a panel of B in the first. */
+/* B(from.., j..) in panels of two vectors, zero beyond the last column. */
+static void ITD__K(itd__pack)(const itd__product *p, size_t from, size_t k, size_t j, size_t columns,
+                              float *packed)
+{
+    const size_t width = 2 * ITD__W;
+    const float *b = p->b + from * p->rb + j * p->cb;
+    size_t whole = p->cb == 1 ? columns / width * width : 0, i, q, r;
+    for (q = 0; q < whole; q += 4 * width) /* more streams would displace one another */
+        for (i = 0; i < k; i++)
+            for (r = q; r < q + 4 * width && r < whole; r += width)
+                ITD__K(itd__copy)(b + i * p->rb + r, width, packed + r * k + i * width);
+    for (q = whole; q < columns; q += width) {
+        size_t some = itd__min(columns - q, width);
+        float *panel = packed + q * k;
+        if (some < width) memset(panel, 0, k * width * sizeof *panel);
+        for (r = 0; r < some; r++)
+            for (i = 0; i < k; i++) panel[i * width + r] = b[i * p->rb + (q + r) * p->cb];
+    }
+}
+
+/* B is read in place where its rows are contiguous and it stays in the second-level cache, or is not worth
+   packing for so few rows. Otherwise, and for the last columns, a block of it is packed. */
 static void ITD__K(itd__gemm)(const itd__product *p)
 {
-    enum { DEPTH = 192, HEIGHT = 480 };
-    float panel[DEPTH * 2 * ITD__W];
-    size_t i, j, from;
-    for (i = 0; i < p->m; i += HEIGHT)
-        for (from = 0; from < p->k || from == 0; from += DEPTH)
-            for (j = 0; j < p->n;) {
-                size_t vectors = p->n - j > ITD__W ? 2 : 1, width = vectors * ITD__W, v;
-                size_t columns = itd__min(p->n - j, width), k = itd__min(p->k - from, DEPTH);
-                size_t m = itd__min(p->m - i, HEIGHT);
-                const float *a = p->a + i * p->ra + from * p->ca;
-                float *c = p->c + i * p->n + j;
-                bool onto = p->accumulate || from > 0;
-                ITD__V start[2] = {{0}, {0}};
-                for (v = 0; v < vectors && p->bias && !onto; v++)
-                    start[v] = ITD__K(itd__load)(p->bias + j + v * ITD__W, columns - v * ITD__W);
-                ITD__K(itd__pack)(p, from, k, j, width, panel);
-                if (vectors == 2)
-                    ITD__K(itd__panel)(2, m, k, a, p->ra, p->ca, panel, start, c, p->n, columns, onto);
-                else
-                    ITD__K(itd__panel)(1, m, k, a, p->ra, p->ca, panel, start, c, p->n, columns, onto);
-                j += columns;
+    enum { ACROSS = 64 };
+    float packed[ITD__DEPTH * ACROSS], start[ITD__ROOM / ITD__DEPTH];
+    bool in_place = p->cb == 1 && p->k * p->n <= 1 << 17;
+    size_t width = 2 * ITD__W, j, from, q, most = p->room ? ITD__ROOM / ITD__DEPTH : ACROSS;
+    for (j = 0; j < p->n;) {
+        itd__strip s;
+        bool stays = in_place && p->n - j >= width;
+        s.rc = p->rc, s.ra = p->ra;
+        s.columns = itd__min(p->n - j, stays ? ITD__ROOM / ITD__DEPTH : most);
+        if (stays) s.columns -= s.columns % width;
+        s.start = start;
+        for (from = 0; from < p->k || from == 0; from += ITD__DEPTH) {
+            s.k = itd__min(p->k - from, ITD__DEPTH);
+            s.accumulate = p->accumulate || from > 0;
+            for (q = 0; q < s.columns; q++) start[q] = p->bias && !s.accumulate ? p->bias[j + q] : 0.0f;
+            for (; q % width; q++) start[q] = 0.0f;
+            if (stays) {
+                s.b = p->b + from * p->rb + j, s.rb = p->rb, s.panel = width;
+            } else {
+                s.b = p->room ? p->room : packed, s.rb = width, s.panel = s.k * width;
+                ITD__K(itd__pack)(p, from, s.k, j, s.columns, p->room ? p->room : packed);
             }
+            ITD__K(itd__sweep)(p, &s, p->a + from * p->ca, p->c + j);
+        }
+        j += s.columns;
+    }
 }
 
 /* clang-format off */
 static const itd__kernels ITD__K(itd__kernels) = {
     ITD__ISA_NAME, ITD__K(itd__gemm), ITD__K(itd__exp), ITD__K(itd__log), ITD__K(itd__sin_cos),
-    ITD__K(itd__silu), ITD__K(itd__silu_backward), ITD__K(itd__embed), ITD__K(itd__polar),
+    ITD__K(itd__relu), ITD__K(itd__relu_backward), ITD__K(itd__silu), ITD__K(itd__silu_backward),
+    ITD__K(itd__embed), ITD__K(itd__polar),
     ITD__K(itd__sum_squares), ITD__K(itd__column_sums), ITD__K(itd__adam)};
 /* clang-format on */
 
@@ -1350,7 +1482,30 @@ static const itd__kernels *itd__fast(void)
 
 ITD_DEF const char *itd_simd_name(void) { return itd__fast()->name; }
 
-static void itd__gemm(const itd__product *p) { itd__fast()->gemm(p); }
+/* A large product is divided among the threads, by columns or by rows. Each number of C is computed as it
+   would be otherwise. */
+static void itd__gemm(const itd__product *p)
+{
+    const double large = 1 << 22; /* multiplications: below, threads cost more than they save */
+    size_t pieces = (double)p->m * (double)p->n * (double)p->k < large ? 1 : itd__threads();
+    bool by_columns = p->n >= p->m;
+    size_t step = ((by_columns ? p->n : p->m) + pieces - 1) / pieces, unit = by_columns ? 32 : 12;
+    ptrdiff_t i, end = (ptrdiff_t)pieces;
+    step = (step + unit - 1) / unit * unit; /* whole blocks */
+    ITD__PARALLEL(end > 1)
+    for (i = 0; i < end; i++) {
+        itd__product q = *p;
+        size_t from = (size_t)i * step, *size = by_columns ? &q.n : &q.m;
+        if (from >= *size) continue;
+        *size = itd__min(*size - from, step);
+        q.a += by_columns ? 0 : from * p->ra;
+        q.b += by_columns ? from * p->cb : 0;
+        q.c += from * (by_columns ? 1 : p->rc);
+        if (p->bias && by_columns) q.bias += from;
+        if (p->room) q.room += (size_t)i * ITD__ROOM;
+        itd__fast()->gemm(&q);
+    }
+}
 
 /* Each block of the generator gives two radii and two angles, so four variates. */
 ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
@@ -1380,7 +1535,7 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
    output, called dy, and ADDS to the gradients of inputs and parameters, so that a value used twice
    collects both. */
 
-/* y = x W + b. Weights are stored (in,out): the output runs along the vector. */
+/* y = x W + b. Weights are stored (in,out): the output runs along the vector. Without b, y += x W. */
 static void itd__linear_forward(const float *x /* (n,in) */, const float *w /* (in,out) */,
                                 const float *b /* (out) */, size_t n, size_t in, size_t out,
                                 float *y /* (n,out) */)
@@ -1389,8 +1544,23 @@ static void itd__linear_forward(const float *x /* (n,in) */, const float *w /* (
     p.m = n, p.n = out, p.k = in;
     p.a = x, p.ra = in, p.ca = 1;
     p.b = w, p.rb = out, p.cb = 1;
-    p.bias = b, p.c = y;
+    p.bias = b, p.accumulate = b == NULL;
+    p.c = y, p.rc = out;
     itd__gemm(&p);
+}
+
+/* y = (x, s) W + b, with x and s side by side in thought only. If all rows of s are the same, as embeddings
+   of one log SNR are, one stands for all. */
+static void itd__linear_pair_forward(const float *x /* (n,in) */, const float *s /* (n,side) */,
+                                     const float *w /* (in+side,out) */, const float *b /* (out) */, size_t n,
+                                     size_t in, size_t side, size_t out, float *y /* (n,out) */)
+{
+    size_t i = 1;
+    while (i < n && memcmp(s, s + i * side, side * sizeof *s) == 0) i++;
+    itd__linear_forward(s, w + in * out, b, i == n ? 1 : n, side, out, y);
+    if (i == n)
+        for (i = 1; i < n; i++) memcpy(y + i * out, y, out * sizeof *y);
+    itd__linear_forward(x, w, NULL, n, in, out, y);
 }
 
 /* dx += dy W^T */
@@ -1402,36 +1572,33 @@ static void itd__linear_backward_input(const float *dy /* (n,out) */, const floa
     p.m = n, p.n = in, p.k = out;
     p.a = dy, p.ra = out, p.ca = 1;
     p.b = w, p.rb = 1, p.cb = out;
-    p.c = dx;
+    p.c = dx, p.rc = in;
     itd__gemm(&p);
 }
 
-/* dW += x^T dy,  db += column sums of dy, for `some` of the `in` features of x. db may be NULL. */
+/* dW = x^T dy,  db = column sums of dy, or added to them if add, for `some` of the `in` features of x. db may
+   be NULL. */
 static void itd__linear_backward_weight(const float *dy /* (n,out) */,
                                         const float *x /* (n,some) of (n,in) */, size_t n, size_t in,
-                                        size_t some, size_t out, float *dw /* (some,out) */,
+                                        size_t some, size_t out, bool add, float *dw /* (some,out) */,
                                         float *db /* (out) */)
 {
     itd__product p = ITD__ZERO;
-    p.accumulate = true;
+    p.accumulate = add;
     p.m = some, p.n = out, p.k = n;
     p.a = x, p.ra = 1, p.ca = in;
     p.b = dy, p.rb = out, p.cb = 1;
-    p.c = dw;
+    p.c = dw, p.rc = out;
     itd__gemm(&p);
+    if (db && !add) memset(db, 0, out * sizeof *db);
     if (db) itd__fast()->column_sums(dy, n, out, db);
 }
 
-static void itd__relu_forward(const float *x, size_t n, float *y)
-{
-    size_t i;
-    for (i = 0; i < n; i++) y[i] = x[i] > 0.0f ? x[i] : 0.0f;
-}
+static void itd__relu_forward(const float *x, size_t n, float *y) { itd__fast()->relu(x, n, y); }
 
 static void itd__relu_backward(const float *dy, const float *x, size_t n, float *dx)
 {
-    size_t i;
-    for (i = 0; i < n; i++) dx[i] += x[i] > 0.0f ? dy[i] : 0.0f;
+    itd__fast()->relu_backward(dy, x, n, dx);
 }
 
 /* y = x s(x) */
@@ -1470,29 +1637,6 @@ static void itd__embed_backward(const float *dy /* (n,2*half) */, const float *y
         float sum = 0;
         for (k = 0; k < half; k++) sum += frequency[k] * (dsine[k] * cosine[k] - dcosine[k] * sine[k]);
         dx[i] += sum;
-    }
-}
-
-/* y = (a, b) side by side. */
-static void itd__concat_forward(const float *a /* (n,ca) */, const float *b /* (n,cb) */, size_t n, size_t ca,
-                                size_t cb, float *y /* (n,ca+cb) */)
-{
-    size_t i;
-    for (i = 0; i < n; i++) {
-        memcpy(y + i * (ca + cb), a + i * ca, ca * sizeof *y);
-        memcpy(y + i * (ca + cb) + ca, b + i * cb, cb * sizeof *y);
-    }
-}
-
-/* da and db may be NULL. */
-static void itd__concat_backward(const float *dy /* (n,ca+cb) */, size_t n, size_t ca, size_t cb,
-                                 float *da /* (n,ca) */, float *db /* (n,cb) */)
-{
-    size_t i, j;
-    for (i = 0; i < n; i++) {
-        const float *row = dy + i * (ca + cb);
-        for (j = 0; da && j < ca; j++) da[i * ca + j] += row[j];
-        for (j = 0; db && j < cb; j++) db[i * cb + j] += row[ca + j];
     }
 }
 
@@ -1947,35 +2091,47 @@ static void itd__pilot_integrate(itd__pilot *pilot)
     }
 }
 
-/* The errors of denoiser and reference for the m draws (row, logsnr, eps) of a batch: e, g
-   and mse_G, the last two zero without a reference. */
+/* One draw's errors: e of the denoiser; g and its mean mse_G of the reference, zero without one. */
+static void itd__squared_error(const itd__estimate *t, size_t i)
+{
+    size_t j, k, d = t->den->dim;
+    const float *eps = t->eps + i * d, *eps_hat = t->eps_hat + i * d;
+    const double *vectors = t->y ? t->reference->vectors : NULL;
+    double s = itd_sigmoid(t->logsnr[i]), r = itd_sigmoid(-t->logsnr[i]), e = 0, g = 0, mse_g = 0;
+    for (j = 0; j < d; j++) e += ((double)eps[j] - eps_hat[j]) * ((double)eps[j] - eps_hat[j]);
+    for (j = 0; t->y && j < d; j++) { /* in the eigenbasis the reference's denoiser is diagonal */
+        double lambda = t->reference->lambda[j], y = t->y[t->row[i] * d + j], along = vectors ? 0 : eps[j];
+        double gain = s * lambda / (s * lambda + r), rest = r / (s * lambda + r), left;
+        for (k = 0; vectors && k < d; k++) along += vectors[j * d + k] * eps[k];
+        left = gain * along - sqrt(s * r) / (s * lambda + r) * y;
+        g += left * left;
+        mse_g += gain * gain + gain * rest * y * y / lambda;
+    }
+    t->e[i] = e, t->g[i] = g, t->mse_g[i] = mse_g;
+}
+
+/* The errors for the m draws (row, logsnr, eps) of a batch. */
 static itd_result itd__squared_errors(itd__estimate *t, size_t m)
 {
-    size_t i, j, k, d = t->den->dim;
+    size_t i, d = t->den->dim;
+    ptrdiff_t slice, slices = (ptrdiff_t)((m + ITD__SLICE - 1) / ITD__SLICE);
     itd_result result;
-    for (i = 0; i < m; i++)
-        itd_channel(t->x + t->row[i] * d, t->eps + i * d, t->logsnr + i, 1, d, t->z + i * d);
+    ITD__PARALLEL(slices > 4)
+    for (slice = 0; slice < slices; slice++) {
+        size_t row = (size_t)slice * ITD__SLICE, end = itd__min(m, row + ITD__SLICE);
+        for (; row < end; row++)
+            itd_channel(t->x + t->row[row] * d, t->eps + row * d, t->logsnr + row, 1, d, t->z + row * d);
+    }
     result = t->den->predict(t->den->ctx, t->z, t->logsnr, m, t->eps_hat);
     if (result != ITD_OK) return result;
     t->evaluations += m;
-    for (i = 0; i < m; i++) {
-        const float *eps = t->eps + i * d, *eps_hat = t->eps_hat + i * d;
-        double sum = 0;
-        for (j = 0; j < d; j++) sum += ((double)eps[j] - eps_hat[j]) * ((double)eps[j] - eps_hat[j]);
-        if (!(sum <= DBL_MAX)) return ITD_ERROR_NUMERIC;
-        t->e[i] = sum, t->g[i] = 0, t->mse_g[i] = 0;
-        for (j = 0; t->y && j < d; j++) { /* in the eigenbasis the reference's denoiser is diagonal */
-            double lambda = t->reference->lambda[j], y = t->y[t->row[i] * d + j], along = 0, left;
-            double s = itd_sigmoid(t->logsnr[i]), r = itd_sigmoid(-t->logsnr[i]),
-                   gain = s * lambda / (s * lambda + r), rest = r / (s * lambda + r);
-            if (!t->reference->vectors) along = eps[j];
-            for (k = 0; t->reference->vectors && k < d; k++)
-                along += t->reference->vectors[j * d + k] * eps[k];
-            left = gain * along - sqrt(s * r) / (s * lambda + r) * y;
-            t->g[i] += left * left;
-            t->mse_g[i] += gain * gain + gain * rest * y * y / lambda;
-        }
+    ITD__PARALLEL(slices > 4)
+    for (slice = 0; slice < slices; slice++) {
+        size_t row = (size_t)slice * ITD__SLICE, end = itd__min(m, row + ITD__SLICE);
+        for (; row < end; row++) itd__squared_error(t, row);
     }
+    for (i = 0; i < m; i++)
+        if (!(t->e[i] <= DBL_MAX)) return ITD_ERROR_NUMERIC;
     return ITD_OK;
 }
 
@@ -2077,6 +2233,10 @@ static itd_result itd__replicate(itd__estimate *t, size_t replicate, size_t per_
             if (t->desc.common && point == 0) itd_rng_normal_fill(&t->noise, d, t->shared);
             if (t->desc.common) memcpy(t->eps + i * d, t->shared, d * sizeof *t->shared);
             t->row[i] = point;
+            if (t->desc.common && point > 0 && i > 0) {
+                t->u[i] = t->u[i - 1], t->logsnr[i] = t->logsnr[i - 1];
+                continue;
+            }
             t->u[i] = itd__pilot_draw(&t->pilot, v);
             t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, t->u[i]);
         }
@@ -2294,13 +2454,14 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
    and reads like the network's diagram; counting, allocating, forward, backward and the names in a file all
    walk it. */
 
-typedef enum itd__kind { ITD__INPUT, ITD__EMBED, ITD__CONCAT, ITD__LINEAR, ITD__RELU, ITD__SILU } itd__kind;
+typedef enum itd__kind { ITD__INPUT, ITD__EMBED, ITD__LINEAR, ITD__RELU, ITD__SILU } itd__kind;
 
-static const char *const itd__kind_name[] = {"input", "embed", "concat", "linear", "relu", "silu"};
+static const char *const itd__kind_name[] = {"input", "embed", "linear", "relu", "silu"};
 
 typedef struct itd__layer {
     itd__kind kind;
-    size_t input[2];     /* rows read; the row itself where there is none */
+    size_t input[2];     /* rows read: a linear layer may read two, side by side */
+    size_t in, side;     /* floats per sample that come from each; side is 0 where only one is read */
     size_t width;        /* floats per sample that come out */
     size_t weight, bias; /* LINEAR: offsets into the parameter slabs */
     size_t frequency;    /* EMBED: offset into the table of frequencies */
@@ -2326,27 +2487,25 @@ struct itd_net {
     size_t capacity, gradient_capacity, width;
 };
 
-/* Appends a row and returns its index. */
+/* Appends a row that reads row a and, if it is another one, row b; returns its index. */
 static size_t itd__add(itd_net *net, itd__kind kind, size_t a, size_t b, size_t width)
 {
     size_t i = net->layers++;
     itd__layer *row = &net->layer[i];
     ITD_ASSERT(i < ITD__MOST_LAYERS);
     row->kind = kind;
-    row->input[0] = kind == ITD__INPUT ? i : a;
-    row->input[1] = kind == ITD__CONCAT ? b : row->input[0];
+    row->input[0] = a, row->input[1] = b;
+    row->in = net->layer[a].width, row->side = a == b ? 0 : net->layer[b].width;
     row->width = width;
     row->offset = net->width;
-    row->trains = net->layer[row->input[0]].trains || net->layer[row->input[1]].trains;
+    row->trains = net->layer[a].trains || net->layer[b].trains;
     net->width += width;
     return i;
 }
 
-static size_t itd__input(itd_net *net, size_t width) { return itd__add(net, ITD__INPUT, 0, 0, width); }
-
-static size_t itd__concat(itd_net *net, size_t a, size_t b)
+static size_t itd__input(itd_net *net, size_t width)
 {
-    return itd__add(net, ITD__CONCAT, a, b, net->layer[a].width + net->layer[b].width);
+    return itd__add(net, ITD__INPUT, net->layers, net->layers, width);
 }
 
 static size_t itd__embed(itd_net *net, size_t x, size_t size, double scale)
@@ -2360,11 +2519,11 @@ static size_t itd__embed(itd_net *net, size_t x, size_t size, double scale)
     return i;
 }
 
-static size_t itd__linear(itd_net *net, size_t x, size_t width, size_t number)
+static size_t itd__linear(itd_net *net, size_t a, size_t b, size_t width, size_t number)
 {
-    size_t i = itd__add(net, ITD__LINEAR, x, x, width), cells = 0, digits = 1, k;
+    size_t i = itd__add(net, ITD__LINEAR, a, b, width), cells = 0, digits = 1, k;
     itd__layer *row = &net->layer[i];
-    if (!itd__multiply(net->layer[x].width, width, &cells) || cells > SIZE_MAX / 8 - net->parameters - width)
+    if (!itd__multiply(row->in + row->side, width, &cells) || cells > SIZE_MAX / 8 - net->parameters - width)
         net->too_large = true;
     row->trains = true;
     row->weight = net->parameters;
@@ -2384,17 +2543,16 @@ static size_t itd__activation(itd_net *net, size_t x, itd_activation kind)
 /* The MLP denoiser: sinusoids of every coordinate and of the log SNR, then linear layers. */
 static void itd__plan_mlp(itd_net *net, const itd_mlp_desc *desc)
 {
-    size_t z = itd__input(net, desc->dim), logsnr = itd__input(net, 1), h, k;
+    size_t z = itd__input(net, desc->dim), logsnr = itd__input(net, 1), h = z, side = logsnr, k;
     if (desc->embedding) {
-        z = itd__embed(net, z, desc->embedding, desc->coordinate_scale);
-        logsnr = itd__embed(net, logsnr, desc->embedding, desc->logsnr_scale);
+        h = itd__embed(net, z, desc->embedding, desc->coordinate_scale);
+        side = itd__embed(net, logsnr, desc->embedding, desc->logsnr_scale);
     }
-    h = itd__concat(net, z, logsnr);
     for (k = 0; k + 1 < desc->layers; k++) {
-        h = itd__linear(net, h, desc->hidden, k);
-        h = itd__activation(net, h, desc->activation);
+        h = itd__linear(net, h, side, desc->hidden, k);
+        h = side = itd__activation(net, h, desc->activation);
     }
-    itd__linear(net, h, desc->dim, desc->layers - 1);
+    itd__linear(net, h, side, desc->dim, desc->layers - 1);
 }
 
 static bool itd__mlp_desc_valid(const itd_mlp_desc *d)
@@ -2426,8 +2584,8 @@ static void itd__initialize(itd_net *net, uint64_t seed)
     size_t i, k;
     for (i = 0; i < net->layers; i++) {
         const itd__layer *row = &net->layer[i];
-        size_t in = net->layer[row->input[0]].width, end = row->bias + row->width;
-        double bound = 1 / sqrt((double)in);
+        size_t end = row->bias + row->width;
+        double bound = 1 / sqrt((double)(row->in + row->side));
         if (row->kind != ITD__LINEAR || (net->desc.zero_output && i + 1 == net->layers)) continue;
         for (k = row->weight; k < end; k++) net->w[k] = (float)(bound * (2 * itd_rng_uniform(&rng) - 1));
     }
@@ -2488,8 +2646,6 @@ static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, si
 
 /* ---- forward and backward walk the table for a slice of the rows; slices do not touch each other ---- */
 
-enum { ITD__SLICE = 64 }; /* rows: their activations stay in the second-level cache */
-
 static float *itd__value(const itd_net *net, size_t row, size_t from)
 {
     return net->value + net->layer[row].offset * net->capacity + from * net->layer[row].width;
@@ -2506,7 +2662,7 @@ static void itd__forward_slice(itd_net *net, const float *z, const float *logsnr
     const float *w = net->use_ema ? net->ema : net->w;
     size_t i;
     for (i = 0; i < net->layers; i++) {
-        const itd__layer *row = &net->layer[i], *in = &net->layer[row->input[0]];
+        const itd__layer *row = &net->layer[i];
         const float *x = itd__value(net, row->input[0], from);
         float *y = itd__value(net, i, from);
         switch (row->kind) {
@@ -2514,15 +2670,14 @@ static void itd__forward_slice(itd_net *net, const float *z, const float *logsnr
             memcpy(y, (i == 0 ? z : logsnr) + from * row->width, n * row->width * sizeof *y);
             break;
         case ITD__EMBED:
-            itd__embed_forward(x, net->frequency + row->frequency, n * in->width, row->width / in->width / 2,
-                               y);
-            break;
-        case ITD__CONCAT:
-            itd__concat_forward(x, itd__value(net, row->input[1], from), n, in->width, row->width - in->width,
-                                y);
+            itd__embed_forward(x, net->frequency + row->frequency, n * row->in, row->width / row->in / 2, y);
             break;
         case ITD__LINEAR:
-            itd__linear_forward(x, w + row->weight, w + row->bias, n, in->width, row->width, y);
+            if (row->side)
+                itd__linear_pair_forward(x, itd__value(net, row->input[1], from), w + row->weight,
+                                         w + row->bias, n, row->in, row->side, row->width, y);
+            else
+                itd__linear_forward(x, w + row->weight, w + row->bias, n, row->in, row->width, y);
             break;
         case ITD__RELU: itd__relu_forward(x, n * row->width, y); break;
         case ITD__SILU: itd__silu_forward(x, n * row->width, y); break;
@@ -2545,21 +2700,20 @@ static void itd__backward_slice(itd_net *net, const float *dout, size_t from, si
         const float *x = itd__value(net, row->input[0], from), *y = itd__value(net, i, from);
         const float *dy = itd__gradient(net, i, from);
         float *dx = itd__gradient(net, row->input[0], from);
-        if (!in->trains && !dz) continue;
+        if (!in->trains && !net->layer[row->input[1]].trains && !dz) continue;
         switch (row->kind) {
         case ITD__INPUT:
             if (i == 0 && dz) memcpy(dz + from * net->dim, dy, n * net->dim * sizeof *dz);
             break;
         case ITD__EMBED:
-            itd__embed_backward(dy, y, net->frequency + row->frequency, n * in->width,
-                                row->width / in->width / 2, dx);
-            break;
-        case ITD__CONCAT:
-            itd__concat_backward(dy, n, in->width, row->width - in->width, dx,
-                                 itd__gradient(net, row->input[1], from));
+            itd__embed_backward(dy, y, net->frequency + row->frequency, n * row->in, row->width / row->in / 2,
+                                dx);
             break;
         case ITD__LINEAR:
-            itd__linear_backward_input(dy, w + row->weight, n, in->width, row->width, dx);
+            itd__linear_backward_input(dy, w + row->weight, n, row->in, row->width, dx);
+            if (row->side)
+                itd__linear_backward_input(dy, w + row->weight + row->in * row->width, n, row->side,
+                                           row->width, itd__gradient(net, row->input[1], from));
             break;
         case ITD__RELU: itd__relu_backward(dy, x, n * row->width, dx); break;
         case ITD__SILU: itd__silu_backward(dy, x, n * row->width, dx); break;
@@ -2568,27 +2722,28 @@ static void itd__backward_slice(itd_net *net, const float *dout, size_t from, si
 }
 
 /* Weight gradients sum over all rows of the batch, so they are split by what they are the gradient of:
-   piece k is some input features of some linear layer. False past the last piece. */
-static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool compute)
+   piece k is some features of one input of some linear layer. False past the last piece. */
+static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool compute, bool add)
 {
     enum { FEATURES = 48 };
-    size_t i;
-    for (i = 0; i < net->layers; i++) {
-        const itd__layer *row = &net->layer[i];
-        size_t in = net->layer[row->input[0]].width, pieces = (in + FEATURES - 1) / FEATURES,
-               from = k * FEATURES;
-        if (row->kind != ITD__LINEAR) continue;
-        if (k >= pieces) {
-            k -= pieces;
-            continue;
+    size_t i, side;
+    for (i = 0; i < net->layers; i++)
+        for (side = 0; side < 2; side++) {
+            const itd__layer *row = &net->layer[i];
+            size_t in = side ? row->side : row->in, pieces = (in + FEATURES - 1) / FEATURES;
+            size_t from = k * FEATURES, before = (side ? row->in : 0) + from;
+            if (row->kind != ITD__LINEAR) continue;
+            if (k >= pieces) {
+                k -= pieces;
+                continue;
+            }
+            if (compute)
+                itd__linear_backward_weight(
+                    itd__gradient(net, i, 0), itd__value(net, row->input[side], 0) + from, n, in,
+                    itd__min(FEATURES, in - from), row->width, add,
+                    net->g + row->weight + before * row->width, before ? NULL : net->g + row->bias);
+            return true;
         }
-        if (compute)
-            itd__linear_backward_weight(itd__gradient(net, i, 0), itd__value(net, row->input[0], 0) + from, n,
-                                        in, itd__min(FEATURES, in - from), row->width,
-                                        net->g + row->weight + from * row->width,
-                                        from ? NULL : net->g + row->bias);
-        return true;
-    }
     return false;
 }
 
@@ -2605,7 +2760,8 @@ ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *lo
     return ITD_OK;
 }
 
-ITD_DEF itd_result itd_net_backward(itd_net *net, const float *dout, size_t n, float *dz)
+/* Gradients of the parameters replace those of an earlier batch, or are added to them. */
+static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, bool add, float *dz)
 {
     ptrdiff_t k, slices = (ptrdiff_t)((n + ITD__SLICE - 1) / ITD__SLICE), pieces = 0;
     itd_result result;
@@ -2619,10 +2775,15 @@ ITD_DEF itd_result itd_net_backward(itd_net *net, const float *dout, size_t n, f
         size_t from = (size_t)k * ITD__SLICE;
         itd__backward_slice(net, dout, from, itd__min(n - from, ITD__SLICE), dz);
     }
-    while (itd__weight_gradient_piece(net, (size_t)pieces, n, false)) pieces++;
+    while (itd__weight_gradient_piece(net, (size_t)pieces, n, false, add)) pieces++;
     ITD__PARALLEL(slices > 1)
-    for (k = 0; k < pieces; k++) itd__weight_gradient_piece(net, (size_t)k, n, true);
+    for (k = 0; k < pieces; k++) itd__weight_gradient_piece(net, (size_t)k, n, true, add);
     return ITD_OK;
+}
+
+ITD_DEF itd_result itd_net_backward(itd_net *net, const float *dout, size_t n, float *dz)
+{
+    return itd__net_backward(net, dout, n, true, dz);
 }
 
 /* Appends to a text of `size` bytes, cutting what does not fit. */
@@ -2650,9 +2811,9 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
     text[0] = 0;
     itd__append(text, size, itd__kind_name[row->kind]);
     itd__append(text, size, "  ");
-    if (row->kind != ITD__INPUT) itd__append_number(text, size, net->layer[row->input[0]].width);
-    if (row->kind == ITD__CONCAT) itd__append(text, size, " + ");
-    if (row->kind == ITD__CONCAT) itd__append_number(text, size, net->layer[row->input[1]].width);
+    if (row->kind != ITD__INPUT) itd__append_number(text, size, row->in);
+    if (row->side) itd__append(text, size, " + ");
+    if (row->side) itd__append_number(text, size, row->side);
     if (row->kind != ITD__INPUT) itd__append(text, size, " -> ");
     itd__append_number(text, size, row->width);
     if (row->kind == ITD__LINEAR) {
@@ -2999,8 +3160,7 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
     if (result != ITD_OK) return result;
 
     sum = itd__loss(t, eps, logsnr, weight, eps_hat);
-    memset(net->g, 0, net->parameters * sizeof *net->g);
-    result = itd_net_backward(net, eps_hat, n, NULL);
+    result = itd__net_backward(net, eps_hat, n, false, NULL);
     if (result != ITD_OK) return result;
     norm = sqrt(itd__fast()->sum_squares(net->g, net->parameters));
     if (!(fabs(sum) <= DBL_MAX) || !(norm < ITD__LARGEST_GRADIENT)) return ITD_ERROR_NUMERIC;
@@ -3400,10 +3560,9 @@ static itd_result itd__list_tensors(const itd_model *model, bool training, itd__
     for (k = 0; k < 4; k++)
         for (i = 0; slab[k] && i < net->layers; i++) {
             const itd__layer *row = &net->layer[i];
-            size_t in = net->layer[row->input[0]].width;
             if (row->kind != ITD__LINEAR) continue;
-            itd__tensor_add(all, prefix[k], row->name, ".weight", row->width, in, slab[k] + row->weight,
-                            NULL);
+            itd__tensor_add(all, prefix[k], row->name, ".weight", row->width, row->in + row->side,
+                            slab[k] + row->weight, NULL);
             all->list[all->count - 1].transposed = true;
             itd__tensor_add(all, prefix[k], row->name, ".bias", row->width, 0, slab[k] + row->bias, NULL);
         }

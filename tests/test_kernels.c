@@ -844,7 +844,7 @@ static void product_rows(const product *p, size_t from, size_t m, float *c)
     q.a = product_a(p, from, 0), q.ra = p->a_transposed ? 1 : p->k, q.ca = p->a_transposed ? p->rows : 1;
     q.b = p->b, q.rb = p->b_transposed ? 1 : p->n, q.cb = p->b_transposed ? p->k : 1;
     q.bias = p->bias ? p->row : NULL, q.accumulate = p->accumulate;
-    q.c = c + from * p->n;
+    q.c = c + from * p->n, q.rc = p->n;
     memcpy(q.c, p->before + from * p->n, m * p->n * sizeof *q.c);
     kernels->gemm(&q);
 }

@@ -58,7 +58,7 @@ static bool product_agrees(const product_case *c)
     guarded out = guard(before, c->m * c->n, c->shift);
     itd__product p = ITD__ZERO;
     bool ok;
-    p.m = c->m, p.n = c->n, p.k = c->k, p.a = a, p.b = b, p.c = out.data;
+    p.m = c->m, p.n = c->n, p.k = c->k, p.a = a, p.b = b, p.c = out.data, p.rc = c->n;
     p.ra = c->a_transposed ? 1 : ra, p.ca = c->a_transposed ? ra : 1;
     p.rb = c->b_transposed ? 1 : rb, p.cb = c->b_transposed ? rb : 1;
     p.bias = c->bias ? bias : NULL, p.accumulate = c->accumulate;
@@ -140,7 +140,7 @@ static void products_over_nothing(void)
     float c[6], bias[3] = {1, 2, 3};
     itd__product p = ITD__ZERO;
     size_t i;
-    p.m = 2, p.n = 3, p.k = 0, p.a = bias, p.b = bias, p.ca = p.ra = p.rb = p.cb = 1, p.c = c;
+    p.m = 2, p.n = 3, p.k = 0, p.a = bias, p.b = bias, p.ca = p.ra = p.rb = p.cb = 1, p.c = c, p.rc = 3;
     for (i = 0; i < 6; i++) c[i] = 7;
     p.accumulate = true;
     itd__gemm(&p);
@@ -163,7 +163,8 @@ static void products_do_not_swallow_nan(void)
         size_t j, numbers = 0;
         for (j = 0; j < 33 * 9; j++) b[j] = 1;
         for (j = 0; j < 9; j++) b[9 * k + j] = k % 2 ? INFINITY : -INFINITY;
-        p.m = 1, p.n = 9, p.k = 33, p.a = a, p.ra = 33, p.ca = 1, p.b = b, p.rb = 9, p.cb = 1, p.c = c;
+        p.m = 1, p.n = 9, p.k = 33, p.a = a, p.ra = 33, p.ca = 1, p.b = b, p.rb = 9, p.cb = 1;
+        p.c = c, p.rc = 9;
         itd__gemm(&p);
         for (j = 0; j < 9; j++) numbers += itd__finite(c[j]);
         CHECK(numbers == 0);
@@ -241,7 +242,7 @@ static bool linear_backward_agrees(const linear_case *c)
     bool ok = true;
     ref_linear_backward(c->DY, c->X, c->W, c->n, c->in, c->out, dx, dw, db);
     itd__linear_backward_input(c->dy, c->w, c->n, c->in, c->out, gx.data);
-    itd__linear_backward_weight(c->dy, c->x, c->n, c->in, c->in, c->out, gw.data, gb.data);
+    itd__linear_backward_weight(c->dy, c->x, c->n, c->in, c->in, c->out, true, gw.data, gb.data);
     ok = gradient_agrees(c->dx, &gx, dx, c->out, 1) && ok;
     ok = gradient_agrees(c->dw, &gw, dw, c->n, 1) && ok;
     ok = gradient_agrees(c->db, &gb, db, c->n, 1) && ok;
@@ -259,8 +260,8 @@ static bool linear_backward_slices_agree(const linear_case *c)
     ref_linear_backward(c->DY, c->X, c->W, c->n, c->in, c->out, dx, dw, db);
     for (from = 0; from < c->in; from += step) {
         size_t some = from + step < c->in ? step : c->in - from;
-        itd__linear_backward_weight(c->dy, c->x + from, c->n, c->in, some, c->out, gw.data + from * c->out,
-                                    from == 0 ? gb.data : NULL);
+        itd__linear_backward_weight(c->dy, c->x + from, c->n, c->in, some, c->out, true,
+                                    gw.data + from * c->out, from == 0 ? gb.data : NULL);
     }
     ok = gradient_agrees(c->dw, &gw, dw, c->n, 1) && ok;
     ok = gradient_agrees(c->db, &gb, db, c->n, 1) && ok;
@@ -544,38 +545,54 @@ static void embed_reference_has_the_slope_of_its_forward(void)
     embed_free(&c);
 }
 
-/* ---- concat: moves numbers, so it has to be exact ---- */
+/* ---- a linear layer of two inputs side by side ---- */
 
-static void concat_case_check(size_t n, size_t ca, size_t cb)
+static void put_side_by_side(const float *a, const float *b, size_t n, size_t wa, size_t wb, double *both)
 {
-    size_t i, j, width = ca + cb, wrong = 0;
-    float *a = ref_normals(n * ca, 1), *b = ref_normals(n * cb, 1), *dy = ref_normals(n * width, 1);
-    guarded y = guard(NULL, n * width, 1), da = guard(a, n * ca, 2), db = guard(b, n * cb, 3);
-    itd__concat_forward(a, b, n, ca, cb, y.data);
-    itd__concat_backward(dy, n, ca, cb, da.data, db.data);
-    itd__concat_backward(dy, n, ca, cb, NULL, db.data);
-    itd__concat_backward(dy, n, ca, cb, da.data, NULL);
-    for (i = 0; i < n; i++)
-        for (j = 0; j < width; j++) {
-            float from = j < ca ? a[i * ca + j] : b[i * cb + j - ca], d = dy[i * width + j];
-            float gradient = j < ca ? da.data[i * ca + j] : db.data[i * cb + j - ca];
-            float twice = from + d + d; /* each side was added to by two of the three calls */
-            wrong += !(fabsf(y.data[i * width + j] - from) <= 0) || !(fabsf(gradient - twice) <= 1e-6f);
-        }
-    CHECK(wrong == 0);
-    CHECK(guard_release(&y));
-    CHECK(guard_release(&da));
-    CHECK(guard_release(&db));
-    free(a), free(b), free(dy);
+    size_t i, j;
+    for (i = 0; i < n; i++) {
+        for (j = 0; j < wa; j++) both[i * (wa + wb) + j] = a[i * wa + j];
+        for (j = 0; j < wb; j++) both[i * (wa + wb) + wa + j] = b[i * wb + j];
+    }
 }
 
-static void concat_both_ways(void)
+/* Against the layer that reads them from one array; and each row on its own gives the same bits, although
+ * rows that share the second input are computed in another way. */
+static void pair_case_check(size_t n, size_t in, size_t side, size_t out, bool same)
 {
+    size_t i, cells = n * out;
+    float *x = ref_normals(n * in, 1), *s = ref_normals(n * side, 1),
+          *w = ref_normals((in + side) * out, 0.3);
+    float *b = ref_normals(out, 1), *alone = ref_floats(out);
+    double *both = ref_doubles(n * (in + side)), *expected = ref_doubles(cells);
+    double *wide = ref_widened(w, (in + side) * out), *bias = ref_widened(b, out);
+    guarded y = guard(NULL, cells, 1);
+    bool bits = true;
+    for (i = 1; same && i < n; i++) memcpy(s + i * side, s, side * sizeof *s);
+    put_side_by_side(x, s, n, in, side, both);
+    ref_linear_forward(both, wide, bias, n, in + side, out, expected);
+    itd__linear_pair_forward(x, s, w, b, n, in, side, out, y.data);
+    CHECK(ref_error(y.data, expected, cells) <= tolerance);
+    for (i = 0; i < n; i++) {
+        itd__linear_pair_forward(x + i * in, s + i * side, w, b, 1, in, side, out, alone);
+        bits = bits && memcmp(alone, y.data + i * out, out * sizeof *alone) == 0;
+    }
+    CHECK(bits);
+    CHECK(guard_release(&y));
+    free(x), free(s), free(w), free(b), free(alone), free(both), free(expected), free(wide), free(bias);
+}
+
+static void pairs_of_inputs(void)
+{
+    bool same = false;
     ref_seed(10);
-    concat_case_check(1, 1, 1);
-    concat_case_check(3, 2, 1);
-    concat_case_check(5, 7, 9);
-    concat_case_check(17, 256, 128);
+    do {
+        pair_case_check(1, 1, 1, 1, same);
+        pair_case_check(3, 2, 1, 5, same);
+        pair_case_check(17, 256, 128, 128, same);
+        pair_case_check(64, 33, 300, 47, same);
+        same = !same;
+    } while (same);
 }
 
 /* ---- the whole MLP ---- */
@@ -836,7 +853,7 @@ static void all_tests(void)
     RUN(embed_near_the_zeros_of_sine_and_cosine);
     RUN(embed_of_repeated_numbers);
     RUN(embed_reference_has_the_slope_of_its_forward);
-    RUN(concat_both_ways);
+    RUN(pairs_of_inputs);
     RUN(mlp_of_every_depth);
     RUN(mlp_of_odd_widths);
     RUN(mlp_as_it_comes);
