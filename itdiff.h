@@ -1488,7 +1488,7 @@ static void itd__gemm(const itd__product *p)
 {
     const double large = 1 << 22; /* multiplications: below, threads cost more than they save */
     size_t pieces = (double)p->m * (double)p->n * (double)p->k < large ? 1 : itd__threads();
-    bool by_columns = p->n >= p->m;
+    bool by_columns = p->n >= 256 * pieces || p->n % (32 * pieces) == 0; /* whole panels, even shares */
     size_t step = ((by_columns ? p->n : p->m) + pieces - 1) / pieces, unit = by_columns ? 32 : 12;
     ptrdiff_t i, end = (ptrdiff_t)pieces;
     step = (step + unit - 1) / unit * unit; /* whole blocks */
