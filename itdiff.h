@@ -45,7 +45,7 @@
        >>channel        the noisy channel, the schedule over log SNR, the loss
        >>gaussian       the Gaussian as the reference density
        >>likelihood     the estimator
-       >>network        the layer table, the MLP
+       >>network        the layer table, the MLP, the U-Net
        >>model          normalization, parameterization, denoiser
        >>trainer        Adam, moving average, clipping, the training step
        >>sampling       from noise to data
@@ -334,8 +334,37 @@ typedef struct itd_mlp_desc {
     bool zero_output;          /* last layer starts at zero; true */
 } itd_mlp_desc;
 
+/* What the time embedding sees: the log SNR times logsnr_scale, or the step of a DDPM with 1,000 linear betas
+   that has this log SNR, by the paper's table of 10,000 entries or interpolated exactly. */
+typedef enum itd_time { ITD_TIME_LOGSNR, ITD_TIME_TABLE, ITD_TIME_EXACT } itd_time;
+
+enum { ITD_MOST_LEVELS = 6 };
+
+/* A U-Net for images (height,width,channels), NHWC, as Ho et al. 2020 have it: residual blocks with group
+   normalization at `levels` resolutions, each half the one before. */
+typedef struct itd_unet_desc {
+    size_t height, width, channels;   /* divisible by 2^(levels-1); 32, 32, 3 */
+    size_t levels;                    /* 1 .. ITD_MOST_LEVELS; 4 */
+    size_t features[ITD_MOST_LEVELS]; /* channels at each level, divisible by groups; 32, 64, 64, 64 */
+    size_t blocks;                    /* residual blocks a level on the way down, one more on the way up; 1 */
+    size_t attention;                 /* sum of 2^l for levels l with attention, 2^levels for the middle; 0 */
+    size_t head;                      /* channels of an attention head; 0: one head */
+    size_t groups;                    /* of a normalization; 8 */
+    double epsilon;                   /* added to variances; 1e-5 */
+    size_t embedding;                 /* sinusoids of the time, even; 64 */
+    size_t hidden;                    /* features of the time; 128 */
+    double logsnr_scale;              /* 10 */
+    itd_time time;                    /* ITD_TIME_LOGSNR */
+    bool pad_after;                   /* halving pads right and bottom only, not all around; false */
+    bool zero_output;                 /* the last convolution, and each block's, start at zero; true */
+} itd_unet_desc;
+
 typedef struct itd_net itd_net;
 
+ITD_DEF itd_unet_desc itd_unet_desc_default(void);
+/* The network of google/ddpm-cifar10-32: 35,746,307 parameters. Takes eps_hat = F (ITD_PLAIN). */
+ITD_DEF itd_unet_desc itd_unet_desc_ddpm_cifar10(void);
+ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd_net **out);
 ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim);
 /* Weights and biases start uniform in +-1/sqrt(fan_in), from the seed. */
 ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_net **out);
@@ -362,6 +391,7 @@ typedef enum itd_parameterization { ITD_PLAIN, ITD_GAUSSIAN } itd_parameterizati
 
 typedef struct itd_model_desc {
     itd_mlp_desc mlp;
+    itd_unet_desc unet;                    /* takes the place of mlp if unet.levels > 0; 0 */
     itd_parameterization parameterization; /* ITD_GAUSSIAN */
     double variance;                       /* v of the normalized data; 1 */
     itd_schedule schedule;                 /* of training and, unless told otherwise, of evaluation */
@@ -465,6 +495,11 @@ ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *trainer, 
 /* Rebuilds the model from the file alone and, if trainer is not NULL, the trainer (ITD_ERROR_MISMATCH when
    the file has none). */
 ITD_DEF itd_result itd_load(const char *path, itd_model **model, itd_trainer **trainer, itd_error *error);
+/* The weights of a network that another program saved as safetensors, into a model made for them: names and
+   shapes of diffusers after `prefix` (""), F32, F16 or BF16, attention as to_q or as query, 1x1 convolutions
+   of rank 2 or 4. All tensors of the network have to be there, and no others after the prefix; error may be
+   NULL. The moving average, if there is one, begins at them. */
+ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const char *prefix, itd_error *error);
 #endif
 
 #ifdef __cplusplus
@@ -699,10 +734,23 @@ ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index)
    set the compiler knows, by letting this file include itself, and the best one the processor has is picked
    at run time. */
 
+/* The matrix of a 3x3 convolution, read from NHWC images without being built: row p is an output pixel,
+   column (ky,kx,c) channel c of the input pixel its tap (ky,kx) falls on, zero outside the image. The
+   adjoint window goes the other way, from input pixels to the output pixels they contribute to; a
+   transposed one exchanges rows and columns. */
+typedef struct itd__window {
+    size_t height, width, channels; /* of the images that are read */
+    size_t rows, columns;           /* of the pixels that are computed */
+    size_t stride, before;          /* pixel y, tap ky: y * stride + ky - before */
+    bool adjoint, transposed;
+} itd__window;
+
 /* C (m,n) = A B, on top of what C holds if accumulate, else on top of the bias row (zero if NULL).
    A(i,k) = a[i*ra + k*ca] and B(k,j) = b[k*rb + j*cb], so either may be read transposed. */
 typedef struct itd__product {
     size_t m, n, k;
+    const itd__window *window; /* NULL, or A is read through it: ra, ca do not count */
+    size_t first;              /* with a window: row 0 is this row of A */
     const float *a;
     size_t ra, ca;
     const float *b;
@@ -740,12 +788,48 @@ typedef struct itd__kernels { /* exp, log and sin_cos show the tests what the ot
     void (*embed)(float x, const float *frequency, size_t half, float *y);
     void (*polar)(const float *u, const float *angle, size_t n, float *a, float *b); /* Box-Muller */
     double (*sum_squares)(const float *x, size_t n);
-    void (*column_sums)(const float *x, size_t n, size_t columns, float *sum);
+    void (*add)(const float *a, const float *b, size_t n, float *y);
+    void (*column_sums)(const float *x, size_t stride, size_t n, size_t columns, float *sum);
+    void (*column_squares)(const float *x, const float *mean, size_t n, size_t columns, float *sum);
+    void (*column_products)(const float *x, size_t stride, const float *y, size_t n, size_t columns,
+                            float *sum);
+    void (*affine)(const float *x, const float *scale, const float *shift, size_t n, size_t columns,
+                   bool silu, float *y, size_t stride);
+    void (*affine_backward)(float *dy, size_t stride, const float *x, const float *scale, const float *shift,
+                            size_t n, size_t columns);
+    void (*combine)(const float *x, size_t stride, const float *y, const float *const factor[3], size_t n,
+                    size_t columns, float *sum);
     void (*adam)(const itd__adam_constants *c, size_t n, const float *g, float *m, float *v, float *w,
                  float *ema);
 } itd__kernels;
 
+/* Where tap k of pixel y falls along one axis; false outside. */
+static bool itd__tap(const itd__window *w, size_t y, size_t k, size_t extent, size_t *at)
+{
+    if (!w->adjoint) {
+        if (y * w->stride + k < w->before) return false;
+        *at = y * w->stride + k - w->before;
+    } else {
+        if (y + w->before < k || (y + w->before - k) % w->stride) return false;
+        *at = (y + w->before - k) / w->stride;
+    }
+    return *at < extent;
+}
+
 /* ---- the specification ---- */
+
+static float itd__a(const itd__product *p, size_t i, size_t k)
+{
+    const itd__window *w = p->window;
+    size_t pixel, column, image, y, x;
+    if (!w) return p->a[i * p->ra + k * p->ca];
+    pixel = w->transposed ? k : i + p->first, column = w->transposed ? i + p->first : k;
+    image = pixel / (w->rows * w->columns);
+    if (!itd__tap(w, pixel / w->columns % w->rows, column / w->channels / 3, w->height, &y) ||
+        !itd__tap(w, pixel % w->columns, column / w->channels % 3, w->width, &x))
+        return 0;
+    return p->a[((image * w->height + y) * w->width + x) * w->channels + column % w->channels];
+}
 
 static void itd__gemm_plain(const itd__product *p)
 {
@@ -755,7 +839,7 @@ static void itd__gemm_plain(const itd__product *p)
         if (!p->accumulate)
             for (j = 0; j < p->n; j++) c[j] = p->bias ? p->bias[j] : 0.0f;
         for (k = 0; k < p->k; k++) {
-            float a = p->a[i * p->ra + k * p->ca];
+            float a = itd__a(p, i, k);
             const float *b = p->b + k * p->rb;
             for (j = 0; j < p->n; j++) c[j] += a * b[j * p->cb];
         }
@@ -842,11 +926,66 @@ static double itd__sum_squares_plain(const float *x, size_t n)
     return sum;
 }
 
-static void itd__column_sums_plain(const float *x, size_t n, size_t columns, float *sum)
+static void itd__add_plain(const float *a, const float *b, size_t n, float *y)
+{
+    size_t i;
+    for (i = 0; i < n; i++) y[i] = a[i] + b[i];
+}
+
+static void itd__column_sums_plain(const float *x, size_t stride, size_t n, size_t columns, float *sum)
 {
     size_t i, j;
     for (i = 0; i < n; i++)
-        for (j = 0; j < columns; j++) sum[j] += x[i * columns + j];
+        for (j = 0; j < columns; j++) sum[j] += x[i * stride + j];
+}
+
+static void itd__column_squares_plain(const float *x, const float *mean, size_t n, size_t columns, float *sum)
+{
+    size_t i, j;
+    for (i = 0; i < n; i++)
+        for (j = 0; j < columns; j++)
+            sum[j] += (x[i * columns + j] - mean[j]) * (x[i * columns + j] - mean[j]);
+}
+
+static void itd__column_products_plain(const float *x, size_t stride, const float *y, size_t n,
+                                       size_t columns, float *sum)
+{
+    size_t i, j;
+    for (i = 0; i < n; i++)
+        for (j = 0; j < columns; j++) sum[j] += x[i * stride + j] * y[i * columns + j];
+}
+
+/* y = f(u), u = scale x + shift column by column; f is SiLU or nothing. */
+static void itd__affine_plain(const float *x, const float *scale, const float *shift, size_t n,
+                              size_t columns, bool silu, float *y, size_t stride)
+{
+    size_t i, j;
+    for (i = 0; i < n; i++, x += columns, y += stride)
+        for (j = 0; j < columns; j++) {
+            float u = scale[j] * x[j] + shift[j];
+            y[j] = silu ? u * itd__sigmoidf(u) : u;
+        }
+}
+
+/* dy becomes du = dy f'(u), u as above. */
+static void itd__affine_backward_plain(float *dy, size_t stride, const float *x, const float *scale,
+                                       const float *shift, size_t n, size_t columns)
+{
+    size_t i, j;
+    for (i = 0; i < n; i++, x += columns, dy += stride)
+        for (j = 0; j < columns; j++) {
+            float u = scale[j] * x[j] + shift[j], t = itd__sigmoidf(u);
+            dy[j] *= t * (1.0f + u * (1.0f - t));
+        }
+}
+
+/* sum += factor[0] x + factor[1] y + factor[2], column by column. */
+static void itd__combine_plain(const float *x, size_t stride, const float *y, const float *const factor[3],
+                               size_t n, size_t columns, float *sum)
+{
+    size_t i, j;
+    for (i = 0; i < n; i++, x += stride, y += columns, sum += columns)
+        for (j = 0; j < columns; j++) sum[j] += factor[0][j] * x[j] + factor[1][j] * y[j] + factor[2][j];
 }
 
 static void itd__adam_plain(const itd__adam_constants *c, size_t n, const float *g, float *m, float *v,
@@ -867,7 +1006,9 @@ static const itd__kernels itd__kernels_plain = {
     "plain", itd__gemm_plain, itd__exp_plain, itd__log_plain, itd__sin_cos_plain,
     itd__relu_plain, itd__relu_backward_plain, itd__silu_plain, itd__silu_backward_plain,
     itd__embed_plain, itd__polar_plain,
-    itd__sum_squares_plain, itd__column_sums_plain, itd__adam_plain};
+    itd__sum_squares_plain, itd__add_plain, itd__column_sums_plain, itd__column_squares_plain,
+    itd__column_products_plain, itd__affine_plain, itd__affine_backward_plain, itd__combine_plain,
+    itd__adam_plain};
 /* clang-format on */
 
 /* ---- the instruction sets ---- */
@@ -889,6 +1030,59 @@ static void itd__put_tile(const float *tile, size_t rows, size_t width, float *c
     for (r = 0; r < rows; r++)
         for (j = 0; j < columns; j++)
             c[r * rc + j] = accumulate ? c[r * rc + j] + tile[r * width + j] : tile[r * width + j];
+}
+
+/* count columns of A from `from` on, in one row: the runs of channels of successive taps. */
+static void itd__window_row(const itd__product *p, size_t row, size_t from, size_t count, float *to)
+{
+    const itd__window *w = p->window;
+    size_t pixel = row + p->first, image = pixel / (w->rows * w->columns);
+    size_t py = pixel / w->columns % w->rows, px = pixel % w->columns, y, x;
+    const float *a = p->a + image * w->height * w->width * w->channels;
+    while (count > 0) {
+        size_t tap = from / w->channels, c = from % w->channels, run = itd__min(w->channels - c, count);
+        if (itd__tap(w, py, tap / 3, w->height, &y) && itd__tap(w, px, tap % 3, w->width, &x))
+            memcpy(to, a + (y * w->width + x) * w->channels + c, run * sizeof *to);
+        else
+            memset(to, 0, run * sizeof *to);
+        from += run, count -= run, to += run;
+    }
+}
+
+/* `some` channels of one tap for `run` pixels of a row of the image, `stride` floats apart. */
+static void itd__window_run(const itd__window *w, const float *a, size_t py, size_t px, size_t tap,
+                            size_t run, size_t some, size_t stride, float *to)
+{
+    size_t q, j, y, x;
+    bool inside = itd__tap(w, py, tap / 3, w->height, &y);
+    for (q = 0; q < run; q++, to += stride) {
+        const float *in;
+        if (!inside || !itd__tap(w, px + q, tap % 3, w->width, &x)) {
+            memset(to, 0, some * sizeof *to);
+            continue;
+        }
+        in = a + (y * w->width + x) * w->channels;
+        for (j = 0; j + 4 <= some; j += 4) memcpy(to + j, in + j, 4 * sizeof *to);
+        for (; j < some; j++) to[j] = in[j];
+    }
+}
+
+/* `live` rows of a transposed window for `count` pixels, pixel by pixel, `stride` floats apart. */
+static void itd__window_columns(const itd__product *p, size_t row, size_t live, size_t from, size_t count,
+                                size_t stride, float *to)
+{
+    const itd__window *w = p->window;
+    size_t r, run, some;
+    for (; count > 0; from += run, count -= run, to += run * stride) { /* pixels of one row of the image */
+        size_t py = from / w->columns % w->rows, px = from % w->columns;
+        const float *a = p->a + from / (w->rows * w->columns) * w->height * w->width * w->channels;
+        run = itd__min(w->columns - px, count);
+        for (r = 0; r < live; r += some) { /* channels of one tap */
+            size_t tap = (row + p->first + r) / w->channels, c = (row + p->first + r) % w->channels;
+            some = itd__min(w->channels - c, live - r);
+            itd__window_run(w, a + c, py, px, tap, run, some, stride, to + r);
+        }
+    }
 }
 
 /* Some columns of C and a range of k: column j of B starts at b[j / w * panel + j % w], w being the width of
@@ -1168,14 +1362,90 @@ static double ITD__K(itd__sum_squares)(const float *x, size_t n)
     return sum;
 }
 
-static void ITD__K(itd__column_sums)(const float *x, size_t n, size_t columns, float *sum)
+static void ITD__K(itd__add)(const float *a, const float *b, size_t n, float *y)
+{
+    size_t i;
+    for (i = 0; i < n; i += ITD__W)
+        ITD__K(itd__store)(ITD__K(itd__load)(a + i, n - i) + ITD__K(itd__load)(b + i, n - i), n - i, y + i);
+}
+
+static void ITD__K(itd__column_sums)(const float *x, size_t stride, size_t n, size_t columns, float *sum)
 {
     size_t i, j;
     for (j = 0; j < columns; j += ITD__W) {
         ITD__V total = ITD__K(itd__load)(sum + j, columns - j);
-        for (i = 0; i < n; i++) total += ITD__K(itd__load)(x + i * columns + j, columns - j);
+        for (i = 0; i < n; i++) total += ITD__K(itd__load)(x + i * stride + j, columns - j);
         ITD__K(itd__store)(total, columns - j, sum + j);
     }
+}
+
+static void ITD__K(itd__column_squares)(const float *x, const float *mean, size_t n, size_t columns,
+                                        float *sum)
+{
+    size_t i, j;
+    for (j = 0; j < columns; j += ITD__W) {
+        ITD__V total = ITD__K(itd__load)(sum + j, columns - j), m = ITD__K(itd__load)(mean + j, columns - j);
+        for (i = 0; i < n; i++) {
+            ITD__V d = ITD__K(itd__load)(x + i * columns + j, columns - j) - m;
+            total += d * d;
+        }
+        ITD__K(itd__store)(total, columns - j, sum + j);
+    }
+}
+
+static void ITD__K(itd__column_products)(const float *x, size_t stride, const float *y, size_t n,
+                                         size_t columns, float *sum)
+{
+    size_t i, j;
+    for (j = 0; j < columns; j += ITD__W) {
+        ITD__V total = ITD__K(itd__load)(sum + j, columns - j);
+        for (i = 0; i < n; i++)
+            total += ITD__K(itd__load)(x + i * stride + j, columns - j) *
+                     ITD__K(itd__load)(y + i * columns + j, columns - j);
+        ITD__K(itd__store)(total, columns - j, sum + j);
+    }
+}
+
+static void ITD__K(itd__affine)(const float *x, const float *scale, const float *shift, size_t n,
+                                size_t columns, bool silu, float *y, size_t stride)
+{
+    size_t i, j;
+    for (i = 0; i < n; i++, x += columns, y += stride)
+        for (j = 0; j < columns; j += ITD__W) {
+            size_t left = columns - j;
+            ITD__V u = ITD__K(itd__load)(scale + j, left) * ITD__K(itd__load)(x + j, left) +
+                       ITD__K(itd__load)(shift + j, left);
+            if (silu) u = u / (1.0f + ITD__K(itd__exp_v)(-u));
+            ITD__K(itd__store)(u, left, y + j);
+        }
+}
+
+static void ITD__K(itd__affine_backward)(float *dy, size_t stride, const float *x, const float *scale,
+                                         const float *shift, size_t n, size_t columns)
+{
+    size_t i, j;
+    for (i = 0; i < n; i++, x += columns, dy += stride)
+        for (j = 0; j < columns; j += ITD__W) {
+            size_t left = columns - j;
+            ITD__V u = ITD__K(itd__load)(scale + j, left) * ITD__K(itd__load)(x + j, left) +
+                       ITD__K(itd__load)(shift + j, left);
+            ITD__V t = 1.0f / (1.0f + ITD__K(itd__exp_v)(-u)), d = ITD__K(itd__load)(dy + j, left);
+            ITD__K(itd__store)(d * t * (1.0f + u * (1.0f - t)), left, dy + j);
+        }
+}
+
+static void ITD__K(itd__combine)(const float *x, size_t stride, const float *y, const float *const factor[3],
+                                 size_t n, size_t columns, float *sum)
+{
+    size_t i, j;
+    for (i = 0; i < n; i++, x += stride, y += columns, sum += columns)
+        for (j = 0; j < columns; j += ITD__W) {
+            size_t left = columns - j;
+            ITD__V v = ITD__K(itd__load)(factor[0] + j, left) * ITD__K(itd__load)(x + j, left) +
+                       ITD__K(itd__load)(factor[1] + j, left) * ITD__K(itd__load)(y + j, left) +
+                       ITD__K(itd__load)(factor[2] + j, left);
+            ITD__K(itd__store)(ITD__K(itd__load)(sum + j, left) + v, left, sum + j);
+        }
 }
 
 static void ITD__K(itd__adam)(const itd__adam_constants *k, size_t n, const float *g, float *m, float *v,
@@ -1281,31 +1551,35 @@ ITD__INLINE void ITD__K(itd__copy)(const float *x, size_t n, float *y)
     for (; i < n; i++) y[i] = x[i];
 }
 
-/* All rows of C, for some columns and a range of k. The rows of A that a block needs are copied to where
-   they do not displace one another in the cache: along k if A is contiguous that way, else across. */
-static void ITD__K(itd__sweep)(const itd__product *p, const itd__strip *s, const float *a, float *c)
+/* All rows of C, for some columns and the range of k that begins at `from`. The rows of A that a block needs
+   are copied to where they do not displace one another in the cache: along k if A is contiguous that way,
+   else across. */
+static void ITD__K(itd__sweep)(const itd__product *p, const itd__strip *s, size_t from, float *c)
 {
     enum { ROWS = ITD__ROWS_AT_ONCE, ALONG = ITD__DEPTH + 16 };
+    bool along = p->window ? !p->window->transposed : p->ca == 1;
     float copy[ROWS * ALONG];
     size_t i, k, r;
     memset(copy, 0, sizeof copy);
-    for (i = 0; i < p->m; i += ROWS, a += ROWS * p->ra, c += ROWS * p->rc) {
+    for (i = 0; i < p->m; i += ROWS, c += ROWS * p->rc) {
         size_t live = itd__min(p->m - i, ROWS);
-        const float *next = p->room && p->ca == 1 && p->m - i >= 2 * ROWS ? a + ROWS * p->ra : NULL;
-        if (p->ca == 1) {
+        const float *a = p->window ? NULL : p->a + i * p->ra + from * p->ca;
+        const float *next = p->room && a && along && p->m - i >= 2 * ROWS ? a + ROWS * p->ra : NULL;
+        if (p->window && along)
+            for (r = 0; r < live; r++) itd__window_row(p, i + r, from, s->k, copy + r * ALONG);
+        else if (p->window)
+            itd__window_columns(p, i, live, from, s->k, ROWS, copy);
+        else if (along)
             for (r = 0; r < live; r++) ITD__K(itd__copy)(a + r * p->ra, s->k, copy + r * ALONG);
+        else if (p->ra == 1 && live == ROWS)
+            for (k = 0; k < s->k; k++) memcpy(copy + k * ROWS, a + k * p->ca, ROWS * sizeof *copy);
+        else
+            for (k = 0; k < s->k; k++)
+                for (r = 0; r < live; r++) copy[k * ROWS + r] = a[k * p->ca + r * p->ra];
+        if (along)
             ITD__K(itd__rows)(s, copy, ALONG, 1, c, live, next);
-        } else {
-            for (k = 0; k < s->k; k++) {
-                const float *from = a + k * p->ca;
-                float *to = copy + k * ROWS;
-                if (p->ra == 1 && live == ROWS)
-                    memcpy(to, from, ROWS * sizeof *to);
-                else
-                    for (r = 0; r < live; r++) to[r] = from[r * p->ra];
-            }
+        else
             ITD__K(itd__rows)(s, copy, 1, ROWS, c, live, next);
-        }
     }
 }
 
@@ -1335,7 +1609,7 @@ static void ITD__K(itd__gemm)(const itd__product *p)
 {
     enum { ACROSS = 64 };
     float packed[ITD__DEPTH * ACROSS], start[ITD__ROOM / ITD__DEPTH];
-    bool in_place = p->cb == 1 && p->k * p->n <= 1 << 17;
+    bool in_place = p->cb == 1 && (p->k * p->n <= 1 << 17 || p->n <= 512);
     size_t width = 2 * ITD__W, j, from, q, most = p->room ? ITD__ROOM / ITD__DEPTH : ACROSS;
     for (j = 0; j < p->n;) {
         itd__strip s;
@@ -1355,7 +1629,7 @@ static void ITD__K(itd__gemm)(const itd__product *p)
                 s.b = p->room ? p->room : packed, s.rb = width, s.panel = s.k * width;
                 ITD__K(itd__pack)(p, from, s.k, j, s.columns, p->room ? p->room : packed);
             }
-            ITD__K(itd__sweep)(p, &s, p->a + from * p->ca, p->c + j);
+            ITD__K(itd__sweep)(p, &s, from, p->c + j);
         }
         j += s.columns;
     }
@@ -1366,7 +1640,9 @@ static const itd__kernels ITD__K(itd__kernels) = {
     ITD__ISA_NAME, ITD__K(itd__gemm), ITD__K(itd__exp), ITD__K(itd__log), ITD__K(itd__sin_cos),
     ITD__K(itd__relu), ITD__K(itd__relu_backward), ITD__K(itd__silu), ITD__K(itd__silu_backward),
     ITD__K(itd__embed), ITD__K(itd__polar),
-    ITD__K(itd__sum_squares), ITD__K(itd__column_sums), ITD__K(itd__adam)};
+    ITD__K(itd__sum_squares), ITD__K(itd__add), ITD__K(itd__column_sums), ITD__K(itd__column_squares),
+    ITD__K(itd__column_products), ITD__K(itd__affine), ITD__K(itd__affine_backward), ITD__K(itd__combine),
+    ITD__K(itd__adam)};
 /* clang-format on */
 
 #undef ITD__V
@@ -1498,7 +1774,7 @@ static void itd__gemm(const itd__product *p)
         size_t from = (size_t)i * step, *size = by_columns ? &q.n : &q.m;
         if (from >= *size) continue;
         *size = itd__min(*size - from, step);
-        q.a += by_columns ? 0 : from * p->ra;
+        if (!by_columns) q.a += p->window ? 0 : from * p->ra, q.first += from;
         q.b += by_columns ? from * p->cb : 0;
         q.c += from * (by_columns ? 1 : p->rc);
         if (p->bias && by_columns) q.bias += from;
@@ -1563,12 +1839,12 @@ static void itd__linear_pair_forward(const float *x /* (n,in) */, const float *s
     itd__linear_forward(x, w, NULL, n, in, out, y);
 }
 
-/* dx += dy W^T */
+/* dx = dy W^T, or added to it if add. */
 static void itd__linear_backward_input(const float *dy /* (n,out) */, const float *w /* (in,out) */, size_t n,
-                                       size_t in, size_t out, float *dx /* (n,in) */)
+                                       size_t in, size_t out, bool add, float *dx /* (n,in) */)
 {
     itd__product p = ITD__ZERO;
-    p.accumulate = true;
+    p.accumulate = add;
     p.m = n, p.n = in, p.k = out;
     p.a = dy, p.ra = out, p.ca = 1;
     p.b = w, p.rb = 1, p.cb = out;
@@ -1591,7 +1867,274 @@ static void itd__linear_backward_weight(const float *dy /* (n,out) */,
     p.c = dw, p.rc = out;
     itd__gemm(&p);
     if (db && !add) memset(db, 0, out * sizeof *db);
-    if (db) itd__fast()->column_sums(dy, n, out, db);
+    if (db) itd__fast()->column_sums(dy, out, n, out, db);
+}
+
+/* 3x3 convolution, cross-correlation as in all frameworks. Weights are (ky,kx,in,out). */
+static void itd__conv_forward(const itd__window *window, const float *x /* (n,H,W,in) */,
+                              const float *w /* (3,3,in,out) */, const float *b /* (out) */, size_t n,
+                              size_t out, float *y /* (n,rows,columns,out) */)
+{
+    itd__product p = ITD__ZERO;
+    p.window = window;
+    p.m = n * window->rows * window->columns, p.n = out, p.k = 9 * window->channels;
+    p.a = x;
+    p.b = w, p.rb = out, p.cb = 1;
+    p.bias = b;
+    p.c = y, p.rc = out;
+    itd__gemm(&p);
+}
+
+/* dx = what comes back through the adjoint window, or added to it if add; the weights are those of each tap,
+   transposed. */
+static void itd__conv_backward_input(const itd__window *window, const float *dy /* (n,rows,columns,out) */,
+                                     const float *transposed /* (3,3,out,in) */, size_t n, size_t out,
+                                     bool add, float *dx /* (n,H,W,in) */)
+{
+    itd__window back = *window;
+    itd__product p = ITD__ZERO;
+    back.adjoint = true;
+    back.height = window->rows, back.width = window->columns, back.channels = out;
+    back.rows = window->height, back.columns = window->width;
+    p.window = &back, p.accumulate = add;
+    p.m = n * window->height * window->width, p.n = window->channels, p.k = 9 * out;
+    p.a = dy;
+    p.b = transposed, p.rb = p.n, p.cb = 1;
+    p.c = dx, p.rc = p.n;
+    itd__gemm(&p);
+}
+
+/* dW, `some` rows (ky,kx,in) of it from `first` on, and db unless NULL; added if add. */
+static void itd__conv_backward_weight(const itd__window *window, const float *dy /* (n,rows,columns,out) */,
+                                      const float *x /* (n,H,W,in) */, size_t n, size_t first, size_t some,
+                                      size_t out, bool add, float *dw /* (some,out) */, float *db /* (out) */)
+{
+    itd__window across = *window;
+    itd__product p = ITD__ZERO;
+    size_t pixels = n * window->rows * window->columns;
+    across.transposed = true;
+    p.window = &across, p.first = first, p.accumulate = add;
+    p.m = some, p.n = out, p.k = pixels;
+    p.a = x;
+    p.b = dy, p.rb = out, p.cb = 1;
+    p.c = dw, p.rc = out;
+    itd__gemm(&p);
+    if (db && !add) memset(db, 0, out * sizeof *db);
+    if (db) itd__fast()->column_sums(dy, out, pixels, out, db);
+}
+
+/* (taps,in,out) -> (taps,out,in) */
+static void itd__transpose_taps(const float *w, size_t taps, size_t in, size_t out, float *transposed)
+{
+    size_t t, i, j;
+    for (t = 0; t < taps; t++, w += in * out, transposed += in * out)
+        for (i = 0; i < in; i++)
+            for (j = 0; j < out; j++) transposed[j * in + i] = w[i * out + j];
+}
+
+/* Group normalization (Wu & He 2018) of one image, its channels in one array or side by side in two,
+   followed by SiLU if silu:
+
+       y = f(u),  u = scale_c x + shift_c,  scale_c = gamma_c / sqrt(var_g + epsilon),
+       shift_c = beta_c - mean_g scale_c,   var_g biased, as is usual.
+
+   `extra` keeps, each for all channels: mean, 1/sqrt(var + epsilon), scale, shift, and after the backward
+   pass dgamma and dbeta of this image. */
+typedef struct itd__grouping {
+    size_t pixels, in, side, groups;
+    float epsilon;
+    bool silu;
+} itd__grouping;
+
+/* Each group's channels get their average. */
+static void itd__group_averages(const itd__grouping *o, float *x /* (channels) */)
+{
+    size_t channels = o->in + o->side, size = channels / o->groups, g, c;
+    for (g = 0; g < o->groups; g++, x += size) {
+        double sum = 0;
+        for (c = 0; c < size; c++) sum += x[c];
+        for (c = 0; c < size; c++) x[c] = (float)(sum / (double)(size * o->pixels));
+    }
+}
+
+static void itd__norm_forward(const itd__grouping *o, const float *x /* (pixels,in) */,
+                              const float *s /* (pixels,side) */, const float *gamma /* (channels) */,
+                              const float *beta, float *extra /* (6,channels) */,
+                              float *y /* (pixels,channels) */)
+{
+    size_t channels = o->in + o->side, c;
+    float *mean = extra, *rest = mean + channels, *scale = rest + channels, *shift = scale + channels;
+    memset(mean, 0, 2 * channels * sizeof *mean);
+    itd__fast()->column_sums(x, o->in, o->pixels, o->in, mean);
+    itd__fast()->column_sums(s, o->side, o->pixels, o->side, mean + o->in);
+    itd__group_averages(o, mean);
+    itd__fast()->column_squares(x, mean, o->pixels, o->in, rest);
+    itd__fast()->column_squares(s, mean + o->in, o->pixels, o->side, rest + o->in);
+    itd__group_averages(o, rest);
+    for (c = 0; c < channels; c++) {
+        rest[c] = (float)(1 / sqrt((double)rest[c] + o->epsilon));
+        scale[c] = gamma[c] * rest[c];
+        shift[c] = beta[c] - mean[c] * scale[c];
+    }
+    itd__fast()->affine(x, scale, shift, o->pixels, o->in, o->silu, y, channels);
+    itd__fast()->affine(s, scale + o->in, shift + o->in, o->pixels, o->side, o->silu, y + o->in, channels);
+}
+
+/* With h = (x - mean) / sqrt(var + epsilon), per image
+       dgamma = sum du h,  dbeta = sum du,
+       dx += gamma / sqrt(var + epsilon) (du - avg_g(gamma du)/gamma - h avg_g(gamma du h)/gamma).
+   dy becomes du. */
+static void itd__norm_backward(const itd__grouping *o, float *dy /* (pixels,channels) */,
+                               const float *x /* (pixels,in) */, const float *s /* (pixels,side) */,
+                               const float *gamma, float *extra /* (6,channels) */,
+                               float *scratch /* (2,channels) */, float *dx /* (pixels,in) */,
+                               float *ds /* (pixels,side) */)
+{
+    size_t channels = o->in + o->side, c;
+    float *mean = extra, *root = mean + channels, *scale = root + channels, *shift = scale + channels;
+    float *dgamma = shift + channels, *dbeta = dgamma + channels, *a = scratch, *b = scratch + channels;
+    const float *factor[3], *side[3];
+    if (o->silu) {
+        itd__fast()->affine_backward(dy, channels, x, scale, shift, o->pixels, o->in);
+        itd__fast()->affine_backward(dy + o->in, channels, s, scale + o->in, shift + o->in, o->pixels,
+                                     o->side);
+    }
+    memset(dgamma, 0, 2 * channels * sizeof *dgamma);
+    itd__fast()->column_sums(dy, channels, o->pixels, channels, dbeta);
+    itd__fast()->column_products(dy, channels, x, o->pixels, o->in, dgamma);
+    itd__fast()->column_products(dy + o->in, channels, s, o->pixels, o->side, dgamma + o->in);
+    for (c = 0; c < channels; c++) {
+        dgamma[c] = (dgamma[c] - mean[c] * dbeta[c]) * root[c];
+        a[c] = gamma[c] * dgamma[c], b[c] = gamma[c] * dbeta[c];
+    }
+    itd__group_averages(o, a);
+    itd__group_averages(o, b);
+    for (c = 0; c < channels; c++) { /* -1/std (avg + h avg_h) as a function of x */
+        a[c] = -a[c] * root[c] * root[c];
+        b[c] = -b[c] * root[c] - mean[c] * a[c];
+    }
+    for (c = 0; c < 3; c++) {
+        factor[c] = c == 0 ? scale : c == 1 ? a : b;
+        side[c] = factor[c] + o->in;
+    }
+    if (dx) itd__fast()->combine(dy, channels, x, factor, o->pixels, o->in, dx);
+    if (ds) itd__fast()->combine(dy + o->in, channels, s, side, o->pixels, o->side, ds);
+}
+
+/* y = x + t, the same t for all pixels of an image. */
+static void itd__shift_forward(const float *x, const float *t, size_t pixels, size_t channels, float *y)
+{
+    size_t i;
+    for (i = 0; i < pixels; i++) itd__fast()->add(x + i * channels, t, channels, y + i * channels);
+}
+
+/* Every pixel becomes four. */
+static void itd__upsample_forward(const float *x /* (n,h,w,c) */, size_t n, size_t h, size_t w, size_t c,
+                                  float *y /* (n,2h,2w,c) */)
+{
+    size_t i, j, row = 2 * w * c;
+    for (i = 0; i < n * h; i++, y += 2 * row) {
+        for (j = 0; j < 2 * w; j++) memcpy(y + j * c, x + (i * w + j / 2) * c, c * sizeof *y);
+        memcpy(y + row, y, row * sizeof *y);
+    }
+}
+
+static void itd__upsample_backward(const float *dy, size_t n, size_t h, size_t w, size_t c, float *dx)
+{
+    size_t i, j;
+    for (i = 0; i < 2 * n * h; i++)
+        for (j = 0; j < 2 * w; j++) {
+            float *to = dx + (i / 2 * w + j / 2) * c;
+            itd__fast()->add(to, dy + (i * 2 * w + j) * c, c, to);
+        }
+}
+
+/* The weights of attention (Vaswani et al. 2017) for one image, head by head: the rows of
+   softmax(q k^T / sqrt(d)), d = channels / heads. */
+static void itd__scores_forward(const float *q /* (tokens,channels) */, const float *k, size_t tokens,
+                                size_t channels, size_t heads, float *p /* (heads,tokens,tokens) */)
+{
+    size_t d = channels / heads, h, i, j;
+    float scale = (float)(1 / sqrt((double)d));
+    for (h = 0; h < heads; h++) {
+        itd__product o = ITD__ZERO;
+        o.m = o.n = tokens, o.k = d;
+        o.a = q + h * d, o.ra = channels, o.ca = 1;
+        o.b = k + h * d, o.rb = 1, o.cb = channels;
+        o.c = p + h * tokens * tokens, o.rc = tokens;
+        itd__gemm(&o);
+    }
+    for (i = 0; i < heads * tokens; i++, p += tokens) {
+        float most = p[0], sum = 0;
+        for (j = 1; j < tokens; j++) most = p[j] > most ? p[j] : most;
+        for (j = 0; j < tokens; j++) p[j] = scale * (p[j] - most);
+        itd__fast()->exp(p, tokens, p);
+        for (j = 0; j < tokens; j++) sum += p[j];
+        for (j = 0; j < tokens; j++) p[j] /= sum;
+    }
+}
+
+/* dp becomes the gradient by the scores before the softmax: p (dp - sum p dp) / sqrt(d). */
+static void itd__scores_backward(float *dp /* (heads,tokens,tokens) */, const float *p, const float *q,
+                                 const float *k, size_t tokens, size_t channels, size_t heads, float *dq,
+                                 float *dk)
+{
+    size_t d = channels / heads, h, i, j;
+    float scale = (float)(1 / sqrt((double)d));
+    for (i = 0; i < heads * tokens; i++) {
+        const float *row = p + i * tokens;
+        float *drow = dp + i * tokens, sum = 0;
+        for (j = 0; j < tokens; j++) sum += row[j] * drow[j];
+        for (j = 0; j < tokens; j++) drow[j] = scale * row[j] * (drow[j] - sum);
+    }
+    for (h = 0; h < heads; h++) {
+        itd__product o = ITD__ZERO;
+        o.accumulate = true;
+        o.m = o.k = tokens, o.n = d;
+        o.a = dp + h * tokens * tokens, o.ra = tokens, o.ca = 1;
+        o.b = k + h * d, o.rb = channels, o.cb = 1;
+        o.c = dq + h * d, o.rc = channels;
+        itd__gemm(&o);
+        o.ra = 1, o.ca = tokens;
+        o.b = q + h * d;
+        o.c = dk + h * d;
+        itd__gemm(&o);
+    }
+}
+
+/* y = p v, head by head. */
+static void itd__attend_forward(const float *p /* (heads,tokens,tokens) */, const float *v, size_t tokens,
+                                size_t channels, size_t heads, float *y /* (tokens,channels) */)
+{
+    size_t d = channels / heads, h;
+    for (h = 0; h < heads; h++) {
+        itd__product o = ITD__ZERO;
+        o.m = o.k = tokens, o.n = d;
+        o.a = p + h * tokens * tokens, o.ra = tokens, o.ca = 1;
+        o.b = v + h * d, o.rb = channels, o.cb = 1;
+        o.c = y + h * d, o.rc = channels;
+        itd__gemm(&o);
+    }
+}
+
+static void itd__attend_backward(const float *dy, const float *p, const float *v, size_t tokens,
+                                 size_t channels, size_t heads, float *dp, float *dv)
+{
+    size_t d = channels / heads, h;
+    for (h = 0; h < heads; h++) {
+        itd__product o = ITD__ZERO;
+        o.accumulate = true;
+        o.m = o.n = tokens, o.k = d;
+        o.a = dy + h * d, o.ra = channels, o.ca = 1;
+        o.b = v + h * d, o.rb = 1, o.cb = channels;
+        o.c = dp + h * tokens * tokens, o.rc = tokens;
+        itd__gemm(&o);
+        o.m = o.k = tokens, o.n = d;
+        o.a = p + h * tokens * tokens, o.ra = 1, o.ca = tokens;
+        o.b = dy + h * d, o.rb = channels, o.cb = 1;
+        o.c = dv + h * d, o.rc = channels;
+        itd__gemm(&o);
+    }
 }
 
 static void itd__relu_forward(const float *x, size_t n, float *y) { itd__fast()->relu(x, n, y); }
@@ -2454,27 +2997,53 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
    and reads like the network's diagram; counting, allocating, forward, backward and the names in a file all
    walk it. */
 
-typedef enum itd__kind { ITD__INPUT, ITD__EMBED, ITD__LINEAR, ITD__RELU, ITD__SILU } itd__kind;
+typedef enum itd__kind {
+    ITD__INPUT,
+    ITD__EMBED,
+    ITD__LINEAR,
+    ITD__RELU,
+    ITD__SILU,
+    ITD__TIMESTEP,
+    ITD__CONV,
+    ITD__NORM,
+    ITD__SHIFT,
+    ITD__ADD,
+    ITD__UPSAMPLE,
+    ITD__SCORES,
+    ITD__ATTEND
+} itd__kind;
 
-static const char *const itd__kind_name[] = {"input", "embed", "linear", "relu", "silu"};
+static const char *const itd__kind_name[] = {"input",    "embed",  "linear", "relu",  "silu",
+                                             "timestep", "conv",   "norm",   "shift", "add",
+                                             "upsample", "scores", "attend"};
 
 typedef struct itd__layer {
     itd__kind kind;
-    size_t input[2];     /* rows read: a linear layer may read two, side by side */
-    size_t in, side;     /* floats per sample that come from each; side is 0 where only one is read */
+    size_t input[2];     /* rows read; the same one twice where only one is */
+    size_t in, side;     /* channels that come from each; side is 0 where only one is read */
+    size_t h, w, c;      /* image that comes out; 1, 1, features where there is none */
     size_t width;        /* floats per sample that come out */
-    size_t weight, bias; /* LINEAR: offsets into the parameter slabs */
+    size_t weight, bias; /* LINEAR, CONV, NORM: offsets into the parameter slabs */
+    size_t weights;      /* how many, without the biases */
     size_t frequency;    /* EMBED: offset into the table of frequencies */
+    size_t stride;       /* CONV */
+    size_t heads;        /* SCORES, ATTEND */
+    size_t extra;        /* NORM: offset of its notes per sample */
     size_t offset;       /* floats per sample of all rows before it */
+    bool silu;           /* NORM: followed by SiLU */
+    bool zero;           /* parameters start at zero */
     bool trains;         /* parameters here or upstream: backward has to pass */
-    char name[16];       /* of rows with parameters, in the checkpoint */
+    bool last[2];        /* no later row reads this input: the first to write its gradient, on the way back */
+    char name[56];       /* of rows with parameters, in the checkpoint */
 } itd__layer;
 
-enum { ITD__MOST_LAYERS = 256, ITD__MOST_FREQUENCIES = 1 << 14, ITD__ROWS = 1024 };
+enum { ITD__MOST_LAYERS = 512, ITD__MOST_FREQUENCIES = 1 << 14, ITD__ROWS = 1024 };
 
 struct itd_net {
     itd_mlp_desc desc;
+    itd_unet_desc unet; /* instead, if it has levels */
     size_t dim;
+    size_t slice; /* samples a thread takes at a time: their activations stay in the second-level cache */
     itd__layer *layer;
     size_t layers;
     float *frequency; /* of all embeddings, scaled */
@@ -2485,32 +3054,78 @@ struct itd_net {
     bool use_ema;               /* forward reads ema instead of w */
     float *value, *gradient;    /* rows of the table, each (capacity,width) */
     size_t capacity, gradient_capacity, width;
+    float *extra; /* notes of the normalizations, each (extra_capacity,8,channels) */
+    size_t extra_capacity, extra_width;
+    float *transposed; /* the slab of weights with the taps of convolutions transposed, for backward */
+    double *timestep;  /* (ITD__TIMESTEPS) log SNRs of the steps, descending */
+    char path[48];     /* what the names of the next rows begin with */
 };
 
 /* Appends a row that reads row a and, if it is another one, row b; returns its index. */
-static size_t itd__add(itd_net *net, itd__kind kind, size_t a, size_t b, size_t width)
+static size_t itd__row(itd_net *net, itd__kind kind, size_t a, size_t b, size_t h, size_t w, size_t c)
 {
     size_t i = net->layers++;
     itd__layer *row = &net->layer[i];
     ITD_ASSERT(i < ITD__MOST_LAYERS);
     row->kind = kind;
     row->input[0] = a, row->input[1] = b;
-    row->in = net->layer[a].width, row->side = a == b ? 0 : net->layer[b].width;
-    row->width = width;
+    row->in = net->layer[a].c, row->side = a == b ? 0 : net->layer[b].c;
+    row->h = h, row->w = w, row->c = c;
+    row->width = h * w * c;
     row->offset = net->width;
     row->trains = net->layer[a].trains || net->layer[b].trains;
-    net->width += width;
+    net->width += row->width;
     return i;
 }
 
-static size_t itd__input(itd_net *net, size_t width)
+/* A row of the size of its input, with c channels. */
+static size_t itd__like(itd_net *net, itd__kind kind, size_t a, size_t b, size_t c)
 {
-    return itd__add(net, ITD__INPUT, net->layers, net->layers, width);
+    return itd__row(net, kind, a, b, net->layer[a].h, net->layer[a].w, c);
+}
+
+static size_t itd__input(itd_net *net, size_t h, size_t w, size_t c)
+{
+    return itd__row(net, ITD__INPUT, net->layers, net->layers, h, w, c);
+}
+
+/* Appends a text of `size` bytes, cutting what does not fit. */
+static void itd__append(char *text, size_t size, const char *more)
+{
+    size_t used = strlen(text);
+    while (*more && used + 1 < size) text[used++] = *more++;
+    text[used] = 0;
+}
+
+static void itd__append_number(char *text, size_t size, size_t number)
+{
+    char digits[24], *p = digits + sizeof digits - 1;
+    *p = 0;
+    do *--p = (char)('0' + number % 10);
+    while (number /= 10);
+    itd__append(text, size, p);
+}
+
+/* A row's parameters: `weights` and then c biases, under the current path. */
+static void itd__parameterized(itd_net *net, size_t i, size_t rows, size_t columns, const char *name)
+{
+    itd__layer *row = &net->layer[i];
+    if (!itd__multiply(rows, columns, &row->weights) ||
+        row->weights > SIZE_MAX / 8 - net->parameters - columns) {
+        net->too_large = true;
+        row->weights = 0;
+    }
+    row->trains = true;
+    row->weight = net->parameters;
+    row->bias = row->weight + row->weights;
+    net->parameters = row->bias + columns;
+    itd__append(row->name, sizeof row->name, net->path);
+    itd__append(row->name, sizeof row->name, name);
 }
 
 static size_t itd__embed(itd_net *net, size_t x, size_t size, double scale)
 {
-    size_t i = itd__add(net, ITD__EMBED, x, x, net->layer[x].width * size), k, half = size / 2;
+    size_t i = itd__like(net, ITD__EMBED, x, x, net->layer[x].c * size), k, half = size / 2;
     net->layer[i].frequency = net->frequencies;
     for (k = 0; k < half; k++) {
         double frequency = exp(-(double)k * log(10000.0) / (double)(half - 1));
@@ -2519,40 +3134,160 @@ static size_t itd__embed(itd_net *net, size_t x, size_t size, double scale)
     return i;
 }
 
-static size_t itd__linear(itd_net *net, size_t a, size_t b, size_t width, size_t number)
+static size_t itd__linear(itd_net *net, size_t a, size_t b, size_t width, const char *name)
 {
-    size_t i = itd__add(net, ITD__LINEAR, a, b, width), cells = 0, digits = 1, k;
-    itd__layer *row = &net->layer[i];
-    if (!itd__multiply(row->in + row->side, width, &cells) || cells > SIZE_MAX / 8 - net->parameters - width)
-        net->too_large = true;
-    row->trains = true;
-    row->weight = net->parameters;
-    row->bias = row->weight + cells;
-    net->parameters = row->bias + width;
-    memcpy(row->name, "layers.", 7);
-    for (k = number; k >= 10; k /= 10) digits++;
-    for (k = 0; k < digits; k++, number /= 10) row->name[7 + digits - 1 - k] = (char)('0' + number % 10);
+    size_t i = itd__like(net, ITD__LINEAR, a, b, width);
+    itd__parameterized(net, i, net->layer[i].in + net->layer[i].side, width, name);
     return i;
 }
 
 static size_t itd__activation(itd_net *net, size_t x, itd_activation kind)
 {
-    return itd__add(net, kind == ITD_RELU ? ITD__RELU : ITD__SILU, x, x, net->layer[x].width);
+    return itd__like(net, kind == ITD_RELU ? ITD__RELU : ITD__SILU, x, x, net->layer[x].c);
 }
 
 /* The MLP denoiser: sinusoids of every coordinate and of the log SNR, then linear layers. */
 static void itd__plan_mlp(itd_net *net, const itd_mlp_desc *desc)
 {
-    size_t z = itd__input(net, desc->dim), logsnr = itd__input(net, 1), h = z, side = logsnr, k;
+    size_t z = itd__input(net, 1, 1, desc->dim), logsnr = itd__input(net, 1, 1, 1), h = z, side = logsnr, k;
     if (desc->embedding) {
         h = itd__embed(net, z, desc->embedding, desc->coordinate_scale);
         side = itd__embed(net, logsnr, desc->embedding, desc->logsnr_scale);
     }
-    for (k = 0; k + 1 < desc->layers; k++) {
-        h = itd__linear(net, h, side, desc->hidden, k);
-        h = side = itd__activation(net, h, desc->activation);
+    for (k = 0; k < desc->layers; k++) {
+        net->path[0] = 0;
+        itd__append(net->path, sizeof net->path, "layers.");
+        itd__append_number(net->path, sizeof net->path, k);
+        h = itd__linear(net, h, side, k + 1 < desc->layers ? desc->hidden : desc->dim, "");
+        if (k + 1 < desc->layers) h = side = itd__activation(net, h, desc->activation);
     }
-    itd__linear(net, h, side, desc->dim, desc->layers - 1);
+    net->layer[h].zero = desc->zero_output;
+}
+
+/* ---- the U-Net ---- */
+
+/* Rows and columns of zeros above and left of an image that a convolution reads. */
+static size_t itd__padding_before(const itd_net *net, size_t stride)
+{
+    return stride == 2 && net->unet.pad_after ? 0 : 1;
+}
+
+static size_t itd__conv(itd_net *net, size_t x, size_t c, size_t stride, const char *name)
+{
+    const itd__layer *in = &net->layer[x];
+    size_t before = itd__padding_before(net, stride), i;
+    size_t h = (in->h + before - 2) / stride + 1, w = (in->w + before - 2) / stride + 1;
+    i = itd__row(net, ITD__CONV, x, x, h, w, c);
+    net->layer[i].stride = stride;
+    itd__parameterized(net, i, 9 * net->layer[i].in, c, name);
+    return i;
+}
+
+static size_t itd__norm(itd_net *net, size_t a, size_t b, bool silu, const char *name)
+{
+    size_t i = itd__like(net, ITD__NORM, a, b, net->layer[a].c + (a == b ? 0 : net->layer[b].c));
+    net->layer[i].silu = silu;
+    net->layer[i].extra = net->extra_width;
+    net->extra_width += 8 * net->layer[i].c;
+    itd__parameterized(net, i, 1, net->layer[i].c, name);
+    return i;
+}
+
+/* a and the skip b side by side, or a alone if b is a. */
+static size_t itd__residual_block(itd_net *net, size_t a, size_t b, size_t time, size_t c)
+{
+    size_t h = itd__norm(net, a, b, true, "norm1"), t;
+    h = itd__conv(net, h, c, 1, "conv1");
+    t = itd__linear(net, time, time, c, "time_emb_proj");
+    h = itd__like(net, ITD__SHIFT, h, t, c);
+    h = itd__norm(net, h, h, true, "norm2");
+    h = itd__conv(net, h, c, 1, "conv2");
+    net->layer[h].zero = net->unet.zero_output;
+    if (a != b || net->layer[a].c != c) a = itd__linear(net, a, b, c, "conv_shortcut");
+    return itd__like(net, ITD__ADD, a, h, c);
+}
+
+static size_t itd__attention(itd_net *net, size_t x)
+{
+    size_t c = net->layer[x].c, tokens = net->layer[x].h * net->layer[x].w, q, k, v, p, h;
+    size_t heads = net->unet.head ? c / net->unet.head : 1;
+    h = itd__norm(net, x, x, false, "group_norm");
+    q = itd__linear(net, h, h, c, "to_q");
+    k = itd__linear(net, h, h, c, "to_k");
+    v = itd__linear(net, h, h, c, "to_v");
+    p = itd__row(net, ITD__SCORES, q, k, 1, 1, heads * tokens * tokens);
+    net->layer[p].heads = heads;
+    h = itd__row(net, ITD__ATTEND, p, v, net->layer[x].h, net->layer[x].w, c);
+    net->layer[h].heads = heads;
+    h = itd__linear(net, h, h, c, "to_out.0");
+    return itd__like(net, ITD__ADD, h, x, c);
+}
+
+/* Names as in diffusers: block, number, part, number. */
+static void itd__path(itd_net *net, const char *block, size_t i, const char *part, size_t j)
+{
+    net->path[0] = 0;
+    itd__append(net->path, sizeof net->path, block);
+    itd__append_number(net->path, sizeof net->path, i);
+    itd__append(net->path, sizeof net->path, part);
+    itd__append_number(net->path, sizeof net->path, j);
+    itd__append(net->path, sizeof net->path, ".");
+}
+
+static size_t itd__plan_time(itd_net *net, const itd_unet_desc *d, size_t logsnr)
+{
+    size_t t = logsnr;
+    if (d->time != ITD_TIME_LOGSNR) t = itd__like(net, ITD__TIMESTEP, t, t, 1);
+    t = itd__embed(net, t, d->embedding, d->time == ITD_TIME_LOGSNR ? d->logsnr_scale : 1);
+    net->path[0] = 0;
+    t = itd__linear(net, t, t, d->hidden, "time_embedding.linear_1");
+    t = itd__activation(net, t, ITD_SILU);
+    t = itd__linear(net, t, t, d->hidden, "time_embedding.linear_2");
+    return itd__activation(net, t, ITD_SILU); /* every block would apply it */
+}
+
+static void itd__plan_unet(itd_net *net, const itd_unet_desc *d)
+{
+    size_t skip[ITD_MOST_LEVELS * 9], skips = 0, z, logsnr, t, h, i, j, level;
+    z = itd__input(net, d->height, d->width, d->channels);
+    logsnr = itd__input(net, 1, 1, 1);
+    t = itd__plan_time(net, d, logsnr);
+    h = skip[skips++] = itd__conv(net, z, d->features[0], 1, "conv_in");
+    for (i = 0; i < d->levels; i++) {
+        for (j = 0; j < d->blocks; j++) {
+            itd__path(net, "down_blocks.", i, ".resnets.", j);
+            h = itd__residual_block(net, h, h, t, d->features[i]);
+            itd__path(net, "down_blocks.", i, ".attentions.", j);
+            if (d->attention >> i & 1) h = itd__attention(net, h);
+            skip[skips++] = h;
+        }
+        if (i + 1 == d->levels) break;
+        itd__path(net, "down_blocks.", i, ".downsamplers.", 0);
+        h = skip[skips++] = itd__conv(net, h, d->features[i], 2, "conv");
+    }
+    memcpy(net->path, "mid_block.resnets.0.", 21);
+    h = itd__residual_block(net, h, h, t, d->features[d->levels - 1]);
+    memcpy(net->path, "mid_block.attentions.0.", 24);
+    if (d->attention >> d->levels & 1) h = itd__attention(net, h);
+    memcpy(net->path, "mid_block.resnets.1.", 21);
+    h = itd__residual_block(net, h, h, t, d->features[d->levels - 1]);
+    for (i = 0; i < d->levels; i++) {
+        level = d->levels - 1 - i;
+        for (j = 0; j <= d->blocks; j++) {
+            itd__path(net, "up_blocks.", i, ".resnets.", j);
+            h = itd__residual_block(net, h, skip[--skips], t, d->features[level]);
+            itd__path(net, "up_blocks.", i, ".attentions.", j);
+            if (d->attention >> level & 1) h = itd__attention(net, h);
+        }
+        if (level == 0) break;
+        h = itd__row(net, ITD__UPSAMPLE, h, h, 2 * net->layer[h].h, 2 * net->layer[h].w, net->layer[h].c);
+        itd__path(net, "up_blocks.", i, ".upsamplers.", 0);
+        h = itd__conv(net, h, net->layer[h].c, 1, "conv");
+    }
+    net->path[0] = 0;
+    h = itd__norm(net, h, h, true, "conv_norm_out");
+    h = itd__conv(net, h, d->channels, 1, "conv_out");
+    net->layer[h].zero = d->zero_output;
 }
 
 static bool itd__mlp_desc_valid(const itd_mlp_desc *d)
@@ -2577,39 +3312,62 @@ ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim)
     return desc;
 }
 
-/* Uniform in +-1/sqrt(fan_in), weights and biases alike; the last layer zero if the description says so. */
+/* Uniform in +-1/sqrt(fan_in), weights and biases alike, except where they start at zero; normalizations
+   start as such. */
 static void itd__initialize(itd_net *net, uint64_t seed)
 {
     itd_rng rng = itd__rng_for(seed, ITD__FOR_WEIGHTS, 0);
     size_t i, k;
     for (i = 0; i < net->layers; i++) {
         const itd__layer *row = &net->layer[i];
-        size_t end = row->bias + row->width;
-        double bound = 1 / sqrt((double)(row->in + row->side));
-        if (row->kind != ITD__LINEAR || (net->desc.zero_output && i + 1 == net->layers)) continue;
-        for (k = row->weight; k < end; k++) net->w[k] = (float)(bound * (2 * itd_rng_uniform(&rng) - 1));
+        double bound = row->weights ? 1 / sqrt((double)(row->weights / row->c)) : 0;
+        for (k = 0; row->kind == ITD__NORM && k < row->c; k++) net->w[row->weight + k] = 1;
+        if (row->kind == ITD__NORM || row->zero) continue;
+        for (k = 0; row->weights && k < row->weights + row->c; k++)
+            net->w[row->weight + k] = (float)(bound * (2 * itd_rng_uniform(&rng) - 1));
     }
 }
 
-/* The table alone: sizes known, no parameters allocated. */
-static itd_result itd__plan(itd_net *net, const itd_mlp_desc *desc)
+/* Each row has one last reader. */
+static void itd__find_last_readers(itd_net *net)
 {
-    net->desc = *desc;
-    net->dim = desc->dim;
+    size_t i, k, j;
+    for (i = 0; i < net->layers; i++)
+        for (k = 0; k < 2; k++) {
+            size_t x = net->layer[i].input[k];
+            net->layer[i].last[k] = x != i && (k == 0 || x != net->layer[i].input[0]);
+            for (j = i + 1; j < net->layers; j++)
+                if (net->layer[j].input[0] == x || net->layer[j].input[1] == x) net->layer[i].last[k] = false;
+        }
+}
+
+/* The table alone: sizes known, no parameters allocated. */
+static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_unet_desc *unet)
+{
     net->layer = (itd__layer *)itd__alloc(ITD__MOST_LAYERS, 1, sizeof *net->layer);
     net->frequency = itd__floats(ITD__MOST_FREQUENCIES, 1);
     if (!net->layer || !net->frequency) return ITD_ERROR_MEMORY;
-    itd__plan_mlp(net, desc);
+    if (unet && unet->levels) {
+        net->unet = *unet;
+        net->dim = unet->height * unet->width * unet->channels;
+        net->slice = 4;
+        itd__plan_unet(net, unet);
+    } else {
+        net->desc = *mlp;
+        net->dim = mlp->dim;
+        net->slice = ITD__SLICE;
+        itd__plan_mlp(net, mlp);
+    }
+    itd__find_last_readers(net);
     return net->too_large ? ITD_ERROR_MEMORY : ITD_OK;
 }
 
-ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_net **out)
+static itd_result itd__net_create(const itd_mlp_desc *mlp, const itd_unet_desc *unet, uint64_t seed,
+                                  itd_net **out)
 {
-    itd_net *net;
-    if (!itd__mlp_desc_valid(desc)) return ITD_ERROR_ARGUMENT;
-    net = (itd_net *)itd__alloc(1, 1, sizeof *net);
+    itd_net *net = (itd_net *)itd__alloc(1, 1, sizeof *net);
     if (!net) return ITD_ERROR_MEMORY;
-    if (itd__plan(net, desc) == ITD_OK) net->w = itd__floats(net->parameters, 1);
+    if (itd__plan(net, mlp, unet) == ITD_OK) net->w = itd__floats(net->parameters, 1);
     if (!net->w) {
         itd_net_free(net);
         return ITD_ERROR_MEMORY;
@@ -2619,10 +3377,66 @@ ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_n
     return ITD_OK;
 }
 
+ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_net **out)
+{
+    return itd__mlp_desc_valid(desc) ? itd__net_create(desc, NULL, seed, out) : ITD_ERROR_ARGUMENT;
+}
+
+ITD_DEF itd_unet_desc itd_unet_desc_default(void)
+{
+    itd_unet_desc d = ITD__ZERO;
+    d.height = d.width = 32, d.channels = 3;
+    d.levels = 4, d.blocks = 1;
+    d.features[0] = 32, d.features[1] = d.features[2] = d.features[3] = 64;
+    d.groups = 8, d.epsilon = 1e-5;
+    d.embedding = 64, d.hidden = 128;
+    d.logsnr_scale = 10;
+    d.zero_output = true;
+    return d;
+}
+
+ITD_DEF itd_unet_desc itd_unet_desc_ddpm_cifar10(void)
+{
+    itd_unet_desc d = itd_unet_desc_default();
+    d.features[0] = 128, d.features[1] = d.features[2] = d.features[3] = 256;
+    d.blocks = 2;
+    d.attention = 2 | 16; /* 16x16 and the middle */
+    d.groups = 32, d.epsilon = 1e-6;
+    d.embedding = 128, d.hidden = 512;
+    d.time = ITD_TIME_TABLE;
+    d.pad_after = true;
+    d.zero_output = false;
+    return d;
+}
+
+static bool itd__unet_desc_valid(const itd_unet_desc *d)
+{
+    size_t i, most = (size_t)1 << 12;
+    if (d->levels < 1 || d->levels > ITD_MOST_LEVELS || d->blocks < 1 || d->blocks > 8 || d->groups < 1 ||
+        d->height < 1 || d->width < 1 || d->height > most || d->width > most || d->channels < 1 ||
+        d->channels > most || d->height % ((size_t)1 << (d->levels - 1)) ||
+        d->width % ((size_t)1 << (d->levels - 1)) || d->attention >> (d->levels + 1) || d->embedding < 4 ||
+        d->embedding > 8192 || d->embedding % 2 || d->hidden < 1 || d->hidden > most ||
+        d->time > ITD_TIME_EXACT || !(d->epsilon > 0 && d->epsilon <= 1) ||
+        !(fabs(d->logsnr_scale) <= FLT_MAX))
+        return false;
+    for (i = 0; i < d->levels; i++)
+        if (d->features[i] < 1 || d->features[i] > most || d->features[i] % d->groups ||
+            (d->head && d->features[i] % d->head))
+            return false;
+    return true;
+}
+
+ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd_net **out)
+{
+    return itd__unet_desc_valid(desc) ? itd__net_create(NULL, desc, seed, out) : ITD_ERROR_ARGUMENT;
+}
+
 ITD_DEF void itd_net_free(itd_net *net)
 {
     if (!net) return;
     ITD_FREE(net->layer), ITD_FREE(net->frequency), ITD_FREE(net->value), ITD_FREE(net->gradient);
+    ITD_FREE(net->extra), ITD_FREE(net->transposed), ITD_FREE(net->timestep);
     ITD_FREE(net->w), ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->ema);
     ITD_FREE(net);
 }
@@ -2656,106 +3470,312 @@ static float *itd__gradient(const itd_net *net, size_t row, size_t from)
     return net->gradient + net->layer[row].offset * net->gradient_capacity + from * net->layer[row].width;
 }
 
+static float *itd__extra(const itd_net *net, const itd__layer *row, size_t from)
+{
+    return net->extra + row->extra * net->extra_capacity + from * 8 * row->c;
+}
+
+static itd__window itd__window_of(const itd_net *net, const itd__layer *row)
+{
+    const itd__layer *in = &net->layer[row->input[0]];
+    itd__window window = ITD__ZERO;
+    window.height = in->h, window.width = in->w, window.channels = in->c;
+    window.rows = row->h, window.columns = row->w;
+    window.stride = row->stride, window.before = itd__padding_before(net, row->stride);
+    return window;
+}
+
+static itd__grouping itd__grouping_of(const itd_net *net, const itd__layer *row)
+{
+    itd__grouping norm;
+    norm.pixels = row->h * row->w, norm.in = row->in, norm.side = row->side;
+    norm.groups = net->unet.groups, norm.epsilon = (float)net->unet.epsilon, norm.silu = row->silu;
+    return norm;
+}
+
+/* ---- the steps of DDPM ---- */
+
+enum { ITD__STEPS = 1000, ITD__TABLE = 10000 };
+
+/* log SNRs after the steps of a chain with linear betas from `first` to `last`. */
+static void itd__fill_timesteps(double first, double last, size_t steps, double *logsnr)
+{
+    double kept = 0; /* log of the product of 1 - beta */
+    size_t i;
+    for (i = 0; i < steps; i++) {
+        kept += log1p(-(first + (last - first) * (double)i / (double)(steps - 1)));
+        logsnr[i] = kept - log(-expm1(kept));
+    }
+}
+
+/* The step of a log SNR: the entry of the paper's table whose signal variance is nearest, a tenth of its
+   number; or the place between the 1,000 steps by linear interpolation. */
+static float itd__timestep(const itd_net *net, double logsnr)
+{
+    const double *t = net->timestep;
+    bool table = net->unet.time == ITD_TIME_TABLE;
+    size_t low = 0, high = (table ? ITD__TABLE : ITD__STEPS) - 1;
+    if (logsnr >= t[low]) return 0;
+    if (logsnr <= t[high]) return (float)high * (table ? 0.1f : 1.0f);
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (t[middle] >= logsnr)
+            low = middle;
+        else
+            high = middle;
+    }
+    if (!table) return (float)((double)low + (t[low] - logsnr) / (t[low] - t[high]));
+    if (itd_sigmoid(t[low]) - itd_sigmoid(logsnr) <= itd_sigmoid(logsnr) - itd_sigmoid(t[high])) high = low;
+    return (float)(0.1 * (double)high);
+}
+
+/* ---- forward and backward walk the table for a slice of the samples; slices do not touch each other ---- */
+
+static void itd__forward_row(itd_net *net, size_t i, const float *z, const float *logsnr, size_t from,
+                             size_t n)
+{
+    const itd__layer *row = &net->layer[i];
+    const float *w = (net->use_ema ? net->ema : net->w) + row->weight;
+    const float *b = (net->use_ema ? net->ema : net->w) + row->bias;
+    const float *x = itd__value(net, row->input[0], from), *s = itd__value(net, row->input[1], from);
+    float *y = itd__value(net, i, from);
+    size_t pixels = row->h * row->w, k;
+    itd__window window;
+    itd__grouping norm;
+    switch (row->kind) {
+    case ITD__INPUT: memcpy(y, (i == 0 ? z : logsnr) + from * row->width, n * row->width * sizeof *y); break;
+    case ITD__EMBED:
+        itd__embed_forward(x, net->frequency + row->frequency, n * row->in, row->c / row->in / 2, y);
+        break;
+    case ITD__LINEAR:
+        if (row->side)
+            itd__linear_pair_forward(x, s, w, b, n * pixels, row->in, row->side, row->c, y);
+        else
+            itd__linear_forward(x, w, b, n * pixels, row->in, row->c, y);
+        break;
+    case ITD__RELU: itd__relu_forward(x, n * row->width, y); break;
+    case ITD__SILU: itd__silu_forward(x, n * row->width, y); break;
+    case ITD__TIMESTEP:
+        for (k = 0; k < n; k++) y[k] = itd__timestep(net, x[k]);
+        break;
+    case ITD__CONV:
+        window = itd__window_of(net, row);
+        itd__conv_forward(&window, x, w, b, n, row->c, y);
+        break;
+    case ITD__NORM:
+        norm = itd__grouping_of(net, row);
+        for (k = 0; k < n; k++)
+            itd__norm_forward(&norm, x + k * pixels * row->in, s + k * pixels * row->side, w, b,
+                              itd__extra(net, row, from + k), y + k * row->width);
+        break;
+    case ITD__SHIFT:
+        for (k = 0; k < n; k++)
+            itd__shift_forward(x + k * row->width, s + k * row->c, pixels, row->c, y + k * row->width);
+        break;
+    case ITD__ADD: itd__fast()->add(x, s, n * row->width, y); break;
+    case ITD__UPSAMPLE: itd__upsample_forward(x, n, row->h / 2, row->w / 2, row->c, y); break;
+    case ITD__SCORES:
+        pixels = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
+        for (k = 0; k < n; k++)
+            itd__scores_forward(x + k * pixels * row->in, s + k * pixels * row->in, pixels, row->in,
+                                row->heads, y + k * row->width);
+        break;
+    case ITD__ATTEND:
+        for (k = 0; k < n; k++)
+            itd__attend_forward(x + k * row->in, s + k * row->width, pixels, row->c, row->heads,
+                                y + k * row->width);
+        break;
+    }
+}
+
 static void itd__forward_slice(itd_net *net, const float *z, const float *logsnr, size_t from, size_t n,
                                float *out)
 {
-    const float *w = net->use_ema ? net->ema : net->w;
     size_t i;
-    for (i = 0; i < net->layers; i++) {
-        const itd__layer *row = &net->layer[i];
-        const float *x = itd__value(net, row->input[0], from);
-        float *y = itd__value(net, i, from);
-        switch (row->kind) {
-        case ITD__INPUT:
-            memcpy(y, (i == 0 ? z : logsnr) + from * row->width, n * row->width * sizeof *y);
-            break;
-        case ITD__EMBED:
-            itd__embed_forward(x, net->frequency + row->frequency, n * row->in, row->width / row->in / 2, y);
-            break;
-        case ITD__LINEAR:
-            if (row->side)
-                itd__linear_pair_forward(x, itd__value(net, row->input[1], from), w + row->weight,
-                                         w + row->bias, n, row->in, row->side, row->width, y);
-            else
-                itd__linear_forward(x, w + row->weight, w + row->bias, n, row->in, row->width, y);
-            break;
-        case ITD__RELU: itd__relu_forward(x, n * row->width, y); break;
-        case ITD__SILU: itd__silu_forward(x, n * row->width, y); break;
-        }
-    }
+    for (i = 0; i < net->layers; i++) itd__forward_row(net, i, z, logsnr, from, n);
     memcpy(out + from * net->dim, itd__value(net, net->layers - 1, from), n * net->dim * sizeof *out);
+}
+
+static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
+{
+    const itd__layer *row = &net->layer[i];
+    const float *w = (net->use_ema ? net->ema : net->w) + row->weight;
+    const float *x = itd__value(net, row->input[0], from), *s = itd__value(net, row->input[1], from);
+    const float *y = itd__value(net, i, from);
+    float *dy = itd__gradient(net, i, from);
+    float *dx = itd__gradient(net, row->input[0], from), *ds = itd__gradient(net, row->input[1], from);
+    size_t pixels = row->h * row->w, k;
+    bool sets = row->kind == ITD__LINEAR || row->kind == ITD__CONV || row->kind == ITD__ADD;
+    itd__window window;
+    itd__grouping norm;
+    for (k = 0; k < 2; k++) /* what the others add to */
+        if (row->last[k] && !sets) memset(k ? ds : dx, 0, n * net->layer[row->input[k]].width * sizeof *dx);
+    switch (row->kind) {
+    case ITD__INPUT:
+    case ITD__TIMESTEP: break;
+    case ITD__EMBED:
+        itd__embed_backward(dy, y, net->frequency + row->frequency, n * row->in, row->c / row->in / 2, dx);
+        break;
+    case ITD__LINEAR:
+        itd__linear_backward_input(dy, w, n * pixels, row->in, row->c, !row->last[0], dx);
+        if (row->side)
+            itd__linear_backward_input(dy, w + row->in * row->c, n * pixels, row->side, row->c, !row->last[1],
+                                       ds);
+        break;
+    case ITD__RELU: itd__relu_backward(dy, x, n * row->width, dx); break;
+    case ITD__SILU: itd__silu_backward(dy, x, n * row->width, dx); break;
+    case ITD__CONV:
+        window = itd__window_of(net, row);
+        itd__conv_backward_input(&window, dy, net->transposed + row->weight, n, row->c, !row->last[0], dx);
+        break;
+    case ITD__NORM:
+        norm = itd__grouping_of(net, row);
+        for (k = 0; k < n; k++) {
+            float *extra = itd__extra(net, row, from + k);
+            itd__norm_backward(&norm, dy + k * row->width, x + k * pixels * row->in,
+                               s + k * pixels * row->side, w, extra, extra + 6 * row->c,
+                               dx + k * pixels * row->in, ds + k * pixels * row->side);
+        }
+        break;
+    case ITD__SHIFT:
+        itd__fast()->add(dx, dy, n * row->width, dx);
+        for (k = 0; k < n; k++)
+            itd__fast()->column_sums(dy + k * row->width, row->c, pixels, row->c, ds + k * row->c);
+        break;
+    case ITD__ADD:
+        for (k = 0; k < 2; k++)
+            if (row->last[k])
+                memcpy(k ? ds : dx, dy, n * row->width * sizeof *dy);
+            else
+                itd__fast()->add(k ? ds : dx, dy, n * row->width, k ? ds : dx);
+        break;
+    case ITD__UPSAMPLE: itd__upsample_backward(dy, n, row->h / 2, row->w / 2, row->c, dx); break;
+    case ITD__SCORES:
+        pixels = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
+        for (k = 0; k < n; k++) {
+            size_t at = k * pixels * row->in;
+            itd__scores_backward(dy + k * row->width, y + k * row->width, x + at, s + at, pixels, row->in,
+                                 row->heads, dx + at, ds + at);
+        }
+        break;
+    case ITD__ATTEND:
+        for (k = 0; k < n; k++)
+            itd__attend_backward(dy + k * row->width, x + k * row->in, s + k * row->width, pixels, row->c,
+                                 row->heads, dx + k * row->in, ds + k * row->width);
+        break;
+    }
 }
 
 /* The gradients of the rows of the table, down to the first parameters or, if dz is wanted, to the input. */
 static void itd__backward_slice(itd_net *net, const float *dout, size_t from, size_t n, float *dz)
 {
-    const float *w = net->use_ema ? net->ema : net->w;
     size_t i;
-    for (i = 0; i < net->layers; i++)
-        if (net->layer[i].trains || dz)
-            memset(itd__gradient(net, i, from), 0, n * net->layer[i].width * sizeof(float));
     memcpy(itd__gradient(net, net->layers - 1, from), dout + from * net->dim, n * net->dim * sizeof *dout);
     for (i = net->layers; i-- > 0;) {
-        const itd__layer *row = &net->layer[i], *in = &net->layer[row->input[0]];
-        const float *x = itd__value(net, row->input[0], from), *y = itd__value(net, i, from);
-        const float *dy = itd__gradient(net, i, from);
-        float *dx = itd__gradient(net, row->input[0], from);
-        if (!in->trains && !net->layer[row->input[1]].trains && !dz) continue;
-        switch (row->kind) {
-        case ITD__INPUT:
-            if (i == 0 && dz) memcpy(dz + from * net->dim, dy, n * net->dim * sizeof *dz);
-            break;
-        case ITD__EMBED:
-            itd__embed_backward(dy, y, net->frequency + row->frequency, n * row->in, row->width / row->in / 2,
-                                dx);
-            break;
-        case ITD__LINEAR:
-            itd__linear_backward_input(dy, w + row->weight, n, row->in, row->width, dx);
-            if (row->side)
-                itd__linear_backward_input(dy, w + row->weight + row->in * row->width, n, row->side,
-                                           row->width, itd__gradient(net, row->input[1], from));
-            break;
-        case ITD__RELU: itd__relu_backward(dy, x, n * row->width, dx); break;
-        case ITD__SILU: itd__silu_backward(dy, x, n * row->width, dx); break;
-        }
+        const itd__layer *row = &net->layer[i];
+        if (net->layer[row->input[0]].trains || net->layer[row->input[1]].trains || dz)
+            itd__backward_row(net, i, from, n);
+    }
+    if (dz) memcpy(dz + from * net->dim, itd__gradient(net, 0, from), n * net->dim * sizeof *dz);
+}
+
+/* Rows `from` .. `from + some` of the gradient of a row's weights, summed over all samples; the biases come
+   with the first of them. */
+static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t some, size_t n, bool add)
+{
+    const itd__layer *row = &net->layer[i];
+    size_t pixels = n * row->h * row->w, side = from >= row->in && row->kind == ITD__LINEAR;
+    const float *x = itd__value(net, row->input[side], 0), *dy = itd__gradient(net, i, 0);
+    float *dw = net->g + row->weight + from * row->c, *db = from ? NULL : net->g + row->bias;
+    if (row->kind == ITD__CONV) {
+        itd__window window = itd__window_of(net, row);
+        itd__conv_backward_weight(&window, dy, x, n, from, some, row->c, add, dw, db);
+    } else if (row->kind == ITD__LINEAR) {
+        itd__linear_backward_weight(dy, x + from - (side ? row->in : 0), pixels, side ? row->side : row->in,
+                                    some, row->c, add, dw, db);
+    } else { /* NORM left them for each sample */
+        const float *dgamma = itd__extra(net, row, 0) + 4 * row->c;
+        if (!add) memset(dw, 0, 2 * row->c * sizeof *dw);
+        itd__fast()->column_sums(dgamma, 8 * row->c, n, 2 * row->c, dw);
     }
 }
 
-/* Weight gradients sum over all rows of the batch, so they are split by what they are the gradient of:
-   piece k is some features of one input of some linear layer. False past the last piece. */
+/* The channels of one tap, or an even share of some 64 of them: no piece of a gradient has parts of two taps,
+   unless they are very small. */
+static size_t itd__tap_share(size_t channels)
+{
+    size_t shares = itd__max(1, (channels + 32) / 64);
+    if (channels < 12) return 9 * channels;
+    return channels % shares ? channels : channels / shares;
+}
+
+/* Weight gradients sum over all samples, so they are split by what they are the gradient of: piece k is some
+   rows of some weights. False past the last piece. */
 static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool compute, bool add)
 {
-    enum { FEATURES = 48 };
-    size_t i, side;
+    size_t i, part;
     for (i = 0; i < net->layers; i++)
-        for (side = 0; side < 2; side++) {
+        for (part = 0; part < 2; part++) { /* linear layers of two inputs */
             const itd__layer *row = &net->layer[i];
-            size_t in = side ? row->side : row->in, pieces = (in + FEATURES - 1) / FEATURES;
-            size_t from = k * FEATURES, before = (side ? row->in : 0) + from;
-            if (row->kind != ITD__LINEAR) continue;
+            bool pair = row->kind == ITD__LINEAR;
+            size_t rows = !row->weights ? 0 : !pair ? row->weights / row->c : part ? row->side : row->in;
+            size_t most = row->kind == ITD__CONV ? itd__tap_share(row->in) : 48;
+            size_t pieces = (rows + most - 1) / most, from = k * most;
+            if (part && !pair) continue;
             if (k >= pieces) {
                 k -= pieces;
                 continue;
             }
             if (compute)
-                itd__linear_backward_weight(
-                    itd__gradient(net, i, 0), itd__value(net, row->input[side], 0) + from, n, in,
-                    itd__min(FEATURES, in - from), row->width, add,
-                    net->g + row->weight + before * row->width, before ? NULL : net->g + row->bias);
+                itd__weight_gradient(net, i, from + (part ? row->in : 0), itd__min(most, rows - from), n,
+                                     add);
             return true;
         }
     return false;
 }
 
+/* Space for n samples on the way forward. */
+static itd_result itd__reserve_forward(itd_net *net, size_t n)
+{
+    itd_result result = itd__reserve(&net->value, &net->capacity, n, net->width);
+    if (result == ITD_OK && net->extra_width)
+        result = itd__reserve(&net->extra, &net->extra_capacity, n, net->extra_width);
+    if (result == ITD_OK && net->unet.time != ITD_TIME_LOGSNR && !net->timestep) {
+        bool table = net->unet.time == ITD_TIME_TABLE;
+        net->timestep = itd__doubles(ITD__TABLE, 1);
+        if (!net->timestep) return ITD_ERROR_MEMORY;
+        itd__fill_timesteps(table ? 1e-5 : 1e-4, table ? 2e-3 : 2e-2, table ? ITD__TABLE : ITD__STEPS,
+                            net->timestep);
+    }
+    return result;
+}
+
 ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *logsnr, size_t n, float *out)
 {
-    ptrdiff_t slice, slices = (ptrdiff_t)((n + ITD__SLICE - 1) / ITD__SLICE);
-    itd_result result = itd__reserve(&net->value, &net->capacity, n, net->width);
+    ptrdiff_t k, slices = (ptrdiff_t)((n + net->slice - 1) / net->slice);
+    itd_result result = itd__reserve_forward(net, n);
     if (result != ITD_OK) return result;
     ITD__PARALLEL(slices > 1)
-    for (slice = 0; slice < slices; slice++) {
-        size_t from = (size_t)slice * ITD__SLICE;
-        itd__forward_slice(net, z, logsnr, from, itd__min(n - from, ITD__SLICE), out);
+    for (k = 0; k < slices; k++) {
+        size_t from = (size_t)k * net->slice;
+        itd__forward_slice(net, z, logsnr, from, itd__min(n - from, net->slice), out);
+    }
+    return ITD_OK;
+}
+
+/* The taps of all convolutions, transposed: what their backward passes multiply with. */
+static itd_result itd__transpose_convolutions(itd_net *net)
+{
+    ptrdiff_t i, layers = (ptrdiff_t)net->layers;
+    if (!net->unet.levels) return ITD_OK;
+    if (!net->transposed) net->transposed = itd__floats(net->parameters, 1);
+    if (!net->transposed) return ITD_ERROR_MEMORY;
+    ITD__PARALLEL(layers > 1)
+    for (i = 0; i < layers; i++) {
+        const itd__layer *row = &net->layer[i];
+        if (row->kind == ITD__CONV)
+            itd__transpose_taps((net->use_ema ? net->ema : net->w) + row->weight, 9, row->in, row->c,
+                                net->transposed + row->weight);
     }
     return ITD_OK;
 }
@@ -2763,17 +3783,18 @@ ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *lo
 /* Gradients of the parameters replace those of an earlier batch, or are added to them. */
 static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, bool add, float *dz)
 {
-    ptrdiff_t k, slices = (ptrdiff_t)((n + ITD__SLICE - 1) / ITD__SLICE), pieces = 0;
+    ptrdiff_t k, slices = (ptrdiff_t)((n + net->slice - 1) / net->slice), pieces = 0;
     itd_result result;
     ITD_ASSERT(n <= net->capacity);
     if (!net->g) net->g = itd__floats(net->parameters, 1);
     if (!net->g) return ITD_ERROR_MEMORY;
     result = itd__reserve(&net->gradient, &net->gradient_capacity, n, net->width);
+    if (result == ITD_OK) result = itd__transpose_convolutions(net);
     if (result != ITD_OK) return result;
     ITD__PARALLEL(slices > 1)
     for (k = 0; k < slices; k++) {
-        size_t from = (size_t)k * ITD__SLICE;
-        itd__backward_slice(net, dout, from, itd__min(n - from, ITD__SLICE), dz);
+        size_t from = (size_t)k * net->slice;
+        itd__backward_slice(net, dout, from, itd__min(n - from, net->slice), dz);
     }
     while (itd__weight_gradient_piece(net, (size_t)pieces, n, false, add)) pieces++;
     ITD__PARALLEL(slices > 1)
@@ -2784,23 +3805,6 @@ static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, b
 ITD_DEF itd_result itd_net_backward(itd_net *net, const float *dout, size_t n, float *dz)
 {
     return itd__net_backward(net, dout, n, true, dz);
-}
-
-/* Appends to a text of `size` bytes, cutting what does not fit. */
-static void itd__append(char *text, size_t size, const char *more)
-{
-    size_t used = strlen(text);
-    while (*more && used + 1 < size) text[used++] = *more++;
-    text[used] = 0;
-}
-
-static void itd__append_number(char *text, size_t size, size_t number)
-{
-    char digits[24], *p = digits + sizeof digits - 1;
-    *p = 0;
-    do *--p = (char)('0' + number % 10);
-    while (number /= 10);
-    itd__append(text, size, p);
 }
 
 ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, size_t size)
@@ -2815,12 +3819,18 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
     if (row->side) itd__append(text, size, " + ");
     if (row->side) itd__append_number(text, size, row->side);
     if (row->kind != ITD__INPUT) itd__append(text, size, " -> ");
-    itd__append_number(text, size, row->width);
-    if (row->kind == ITD__LINEAR) {
+    itd__append_number(text, size, row->c);
+    if (row->h * row->w > 1) {
+        itd__append(text, size, " of ");
+        itd__append_number(text, size, row->h);
+        itd__append(text, size, "x");
+        itd__append_number(text, size, row->w);
+    }
+    if (row->weights) {
         itd__append(text, size, "  ");
         itd__append(text, size, row->name);
         itd__append(text, size, ", ");
-        itd__append_number(text, size, row->bias + row->width - row->weight);
+        itd__append_number(text, size, row->weights + row->c);
         itd__append(text, size, " parameters");
     }
     return text;
@@ -2850,8 +3860,9 @@ ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, i
     model = (itd_model *)itd__alloc(1, 1, sizeof *model);
     if (!model) return ITD_ERROR_MEMORY;
     model->desc = *desc;
-    model->dim = desc->mlp.dim;
-    result = itd_mlp_create(&desc->mlp, seed, &model->net);
+    result = desc->unet.levels ? itd_unet_create(&desc->unet, seed, &model->net)
+                               : itd_mlp_create(&desc->mlp, seed, &model->net);
+    if (result == ITD_OK) model->dim = model->net->dim;
     if (result == ITD_OK) {
         model->mean = itd__doubles(model->dim, 1);
         model->scale = itd__doubles(model->dim, 1);
@@ -2956,16 +3967,19 @@ static itd_result itd__model_forward(itd_model *model, const float *z, const flo
     return ITD_OK;
 }
 
-/* In slices, so that a call with very many rows does not need memory for all their activations. */
+/* In pieces, so that a call with very many rows does not need memory for all their activations: 256 MB, or
+   one slice for each of a few threads. */
 static itd_result itd__model_predict(void *ctx, const float *z, const float *logsnr, size_t n, float *eps_hat)
 {
     itd_model *model = (itd_model *)ctx;
-    size_t at, d = model->dim;
-    itd_result result = itd__reserve(&model->work, &model->work_rows, itd__min(n, ITD__ROWS), d);
+    size_t at, d = model->dim, slice = model->net->slice;
+    size_t rows = itd__max(4 * slice,
+                           itd__min(ITD__ROWS, ((size_t)1 << 26) / model->net->width / slice * slice));
+    itd_result result = itd__reserve(&model->work, &model->work_rows, itd__min(n, rows), d);
     if (result != ITD_OK) return result;
     model->net->use_ema = model->net->ema != NULL;
-    for (at = 0; result == ITD_OK && at < n; at += ITD__ROWS)
-        result = itd__model_forward(model, z + at * d, logsnr + at, itd__min(n - at, ITD__ROWS), model->work,
+    for (at = 0; result == ITD_OK && at < n; at += rows)
+        result = itd__model_forward(model, z + at * d, logsnr + at, itd__min(n - at, rows), model->work,
                                     eps_hat + at * d);
     model->net->use_ema = false;
     return result;
@@ -3391,34 +4405,51 @@ typedef struct itd__state {
     itd_model_desc model;
     itd_trainer_desc trainer;
     uint64_t step;
-    bool has_trainer, has_gaussian;
-    int activation, parameterization; /* of the model: enumerations have no fixed size */
+    bool has_trainer, has_gaussian, has_unet;
+    int activation, parameterization, time; /* of the model: enumerations have no fixed size */
 } itd__state;
 
 typedef enum itd__type { ITD__T_SIZE, ITD__T_U64, ITD__T_DOUBLE, ITD__T_BOOL, ITD__T_INT } itd__type;
+
+typedef enum itd__group { ITD__G_ALL, ITD__G_MLP, ITD__G_UNET, ITD__G_TRAINER } itd__group;
 
 typedef struct itd__field {
     const char *name;
     itd__type type;
     size_t offset;
-    bool of_trainer;
+    itd__group group; /* of files that have it */
 } itd__field;
 
 /* clang-format off */
-#define ITD__MODEL(type, field) {#field, type, offsetof(itd__state, model.field), false}
-#define ITD__TRAINER(type, field) {"trainer." #field, type, offsetof(itd__state, trainer.field), true}
+#define ITD__MODEL(type, field) {#field, type, offsetof(itd__state, model.field), ITD__G_ALL}
+#define ITD__MLP(type, field) {#field, type, offsetof(itd__state, model.field), ITD__G_MLP}
+#define ITD__UNET(type, field) {#field, type, offsetof(itd__state, model.field), ITD__G_UNET}
+#define ITD__TRAINER(type, field) \
+    {"trainer." #field, type, offsetof(itd__state, trainer.field), ITD__G_TRAINER}
 static const itd__field itd__fields[] = {
-    ITD__MODEL(ITD__T_SIZE, mlp.dim), ITD__MODEL(ITD__T_SIZE, mlp.layers),
-    ITD__MODEL(ITD__T_SIZE, mlp.hidden), ITD__MODEL(ITD__T_SIZE, mlp.embedding),
-    ITD__MODEL(ITD__T_DOUBLE, mlp.coordinate_scale), ITD__MODEL(ITD__T_DOUBLE, mlp.logsnr_scale),
-    {"mlp.activation", ITD__T_INT, offsetof(itd__state, activation), false},
-    ITD__MODEL(ITD__T_BOOL, mlp.zero_output),
-    {"parameterization", ITD__T_INT, offsetof(itd__state, parameterization), false},
+    {"unet", ITD__T_BOOL, offsetof(itd__state, has_unet), ITD__G_ALL},
+    ITD__MLP(ITD__T_SIZE, mlp.dim), ITD__MLP(ITD__T_SIZE, mlp.layers),
+    ITD__MLP(ITD__T_SIZE, mlp.hidden), ITD__MLP(ITD__T_SIZE, mlp.embedding),
+    ITD__MLP(ITD__T_DOUBLE, mlp.coordinate_scale), ITD__MLP(ITD__T_DOUBLE, mlp.logsnr_scale),
+    {"mlp.activation", ITD__T_INT, offsetof(itd__state, activation), ITD__G_MLP},
+    ITD__MLP(ITD__T_BOOL, mlp.zero_output),
+    ITD__UNET(ITD__T_SIZE, unet.height), ITD__UNET(ITD__T_SIZE, unet.width),
+    ITD__UNET(ITD__T_SIZE, unet.channels), ITD__UNET(ITD__T_SIZE, unet.levels),
+    ITD__UNET(ITD__T_SIZE, unet.features[0]), ITD__UNET(ITD__T_SIZE, unet.features[1]),
+    ITD__UNET(ITD__T_SIZE, unet.features[2]), ITD__UNET(ITD__T_SIZE, unet.features[3]),
+    ITD__UNET(ITD__T_SIZE, unet.features[4]), ITD__UNET(ITD__T_SIZE, unet.features[5]),
+    ITD__UNET(ITD__T_SIZE, unet.blocks), ITD__UNET(ITD__T_SIZE, unet.attention),
+    ITD__UNET(ITD__T_SIZE, unet.head), ITD__UNET(ITD__T_SIZE, unet.groups),
+    ITD__UNET(ITD__T_DOUBLE, unet.epsilon), ITD__UNET(ITD__T_SIZE, unet.embedding),
+    ITD__UNET(ITD__T_SIZE, unet.hidden), ITD__UNET(ITD__T_DOUBLE, unet.logsnr_scale),
+    {"unet.time", ITD__T_INT, offsetof(itd__state, time), ITD__G_UNET},
+    ITD__UNET(ITD__T_BOOL, unet.pad_after), ITD__UNET(ITD__T_BOOL, unet.zero_output),
+    {"parameterization", ITD__T_INT, offsetof(itd__state, parameterization), ITD__G_ALL},
     ITD__MODEL(ITD__T_DOUBLE, variance), ITD__MODEL(ITD__T_DOUBLE, schedule.loc),
     ITD__MODEL(ITD__T_DOUBLE, schedule.scale), ITD__MODEL(ITD__T_DOUBLE, schedule.clip),
     ITD__MODEL(ITD__T_BOOL, normalize),
-    {"gaussian", ITD__T_BOOL, offsetof(itd__state, has_gaussian), false},
-    {"trainer", ITD__T_BOOL, offsetof(itd__state, has_trainer), false},
+    {"gaussian", ITD__T_BOOL, offsetof(itd__state, has_gaussian), ITD__G_ALL},
+    {"trainer", ITD__T_BOOL, offsetof(itd__state, has_trainer), ITD__G_ALL},
     ITD__TRAINER(ITD__T_SIZE, batch), ITD__TRAINER(ITD__T_U64, seed),
     ITD__TRAINER(ITD__T_DOUBLE, learning_rate), ITD__TRAINER(ITD__T_U64, warmup),
     ITD__TRAINER(ITD__T_U64, steps), ITD__TRAINER(ITD__T_DOUBLE, final_fraction),
@@ -3427,12 +4458,24 @@ static const itd__field itd__fields[] = {
     ITD__TRAINER(ITD__T_DOUBLE, clip_norm), ITD__TRAINER(ITD__T_DOUBLE, weight_limit),
     ITD__TRAINER(ITD__T_DOUBLE, ema), ITD__TRAINER(ITD__T_BOOL, stratified),
     ITD__TRAINER(ITD__T_BOOL, drop_incomplete),
-    {"trainer.step", ITD__T_U64, offsetof(itd__state, step), true}};
+    {"trainer.step", ITD__T_U64, offsetof(itd__state, step), ITD__G_TRAINER}};
 /* clang-format on */
 #undef ITD__MODEL
+#undef ITD__MLP
+#undef ITD__UNET
 #undef ITD__TRAINER
 
 enum { ITD__FIELDS = sizeof itd__fields / sizeof *itd__fields };
+
+static bool itd__has_field(const itd__state *state, const itd__field *field)
+{
+    switch (field->group) {
+    case ITD__G_MLP: return !state->has_unet;
+    case ITD__G_UNET: return state->has_unet;
+    case ITD__G_TRAINER: return state->has_trainer;
+    default: return true;
+    }
+}
 
 /* 17 digits bring a double back exactly; the decimal point is '.' whatever the program's locale says. */
 static void itd__print_field(const itd__state *state, const itd__field *field, char *text, size_t size)
@@ -3477,7 +4520,7 @@ static bool itd__parse_double(const char *text, double *out)
     return *end == 0 && fabs(*out) <= DBL_MAX;
 }
 
-/* Enumerations here have two values, 0 and 1. */
+/* Enumerations here have at most three values. */
 static bool itd__parse_field(const char *text, const itd__field *field, itd__state *state)
 {
     char *at = (char *)state + field->offset;
@@ -3488,18 +4531,19 @@ static bool itd__parse_field(const char *text, const itd__field *field, itd__sta
     case ITD__T_SIZE: *(size_t *)(void *)at = (size_t)n; return true;
     case ITD__T_U64: *(uint64_t *)(void *)at = n; return true;
     case ITD__T_BOOL: *(bool *)at = n == 1; return n <= 1;
-    default: *(int *)(void *)at = (int)n; return n <= 1;
+    default: *(int *)(void *)at = (int)n; return n <= 2;
     }
 }
 
 /* ---- the tensors of a checkpoint ---- */
 
 typedef struct itd__tensor {
-    char name[64];
-    size_t shape[2], rank;
+    char name[96];
+    size_t shape[2], taps; /* (shape[0]), (shape[0],shape[1]) or, with 9 taps, (shape[0],shape[1],3,3) */
+    size_t rank;
     float *f32; /* one of the two */
     double *f64;
-    bool transposed; /* stored here as (shape[1],shape[0]) */
+    bool transposed; /* stored here as (taps,shape[1],shape[0]) */
     uint64_t begin;  /* in the data section */
 } itd__tensor;
 
@@ -3510,7 +4554,7 @@ typedef struct itd__tensors {
 
 static size_t itd__tensor_count(const itd__tensor *t)
 {
-    return t->shape[0] * (t->rank == 2 ? t->shape[1] : 1);
+    return t->shape[0] * (t->rank > 1 ? t->shape[1] : 1) * t->taps;
 }
 static size_t itd__tensor_width(const itd__tensor *t) { return t->f64 ? 8 : 4; }
 
@@ -3522,7 +4566,7 @@ static void itd__tensor_add(itd__tensors *all, const char *prefix, const char *n
     memset(t, 0, sizeof *t);
     snprintf(t->name, sizeof t->name, "%s%s%s", prefix, name, suffix);
     t->shape[0] = rows, t->shape[1] = columns;
-    t->rank = columns ? 2 : 1;
+    t->rank = columns ? 2 : 1, t->taps = 1;
     t->f32 = f32, t->f64 = f64;
 }
 
@@ -3560,11 +4604,14 @@ static itd_result itd__list_tensors(const itd_model *model, bool training, itd__
     for (k = 0; k < 4; k++)
         for (i = 0; slab[k] && i < net->layers; i++) {
             const itd__layer *row = &net->layer[i];
-            if (row->kind != ITD__LINEAR) continue;
-            itd__tensor_add(all, prefix[k], row->name, ".weight", row->width, row->in + row->side,
-                            slab[k] + row->weight, NULL);
-            all->list[all->count - 1].transposed = true;
-            itd__tensor_add(all, prefix[k], row->name, ".bias", row->width, 0, slab[k] + row->bias, NULL);
+            size_t columns = row->kind == ITD__NORM ? 0 : row->in + row->side;
+            if (!row->weights) continue;
+            itd__tensor_add(all, prefix[k], row->name, ".weight", row->c, columns, slab[k] + row->weight,
+                            NULL);
+            all->list[all->count - 1].transposed = columns > 0;
+            if (row->kind == ITD__CONV)
+                all->list[all->count - 1].taps = 9, all->list[all->count - 1].rank = 4;
+            itd__tensor_add(all, prefix[k], row->name, ".bias", row->c, 0, slab[k] + row->bias, NULL);
         }
     qsort(all->list, all->count, sizeof *all->list, itd__tensor_order);
     for (i = 0; i < all->count; i++) {
@@ -3577,7 +4624,9 @@ static itd_result itd__list_tensors(const itd_model *model, bool training, itd__
 /* Element k in the order of the file is this one in memory. */
 static size_t itd__element(const itd__tensor *t, size_t k)
 {
-    return t->transposed ? k % t->shape[1] * t->shape[0] + k / t->shape[1] : k;
+    size_t tap = k % t->taps, row = k / t->taps;
+    if (!t->transposed) return k;
+    return (tap * t->shape[1] + row % t->shape[1]) * t->shape[0] + row / t->shape[1];
 }
 
 static void itd__put(uint64_t bits, size_t width, unsigned char *bytes)
@@ -3674,7 +4723,7 @@ static void itd__print_header(const itd__state *state, const itd__tensors *all, 
                (unsigned long)crc);
     for (i = 0; i < ITD__FIELDS; i++) {
         char value[64];
-        if (itd__fields[i].of_trainer && !state->has_trainer) continue;
+        if (!itd__has_field(state, &itd__fields[i])) continue;
         itd__print_field(state, &itd__fields[i], value, sizeof value);
         itd__print(text, ",\"%s\":\"%s\"", itd__fields[i].name, value);
     }
@@ -3684,7 +4733,8 @@ static void itd__print_header(const itd__state *state, const itd__tensors *all, 
         uint64_t end = t->begin + (uint64_t)itd__tensor_count(t) * itd__tensor_width(t);
         itd__print(text, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%llu", t->name, t->f64 ? "F64" : "F32",
                    (unsigned long long)t->shape[0]);
-        if (t->rank == 2) itd__print(text, ",%llu", (unsigned long long)t->shape[1]);
+        if (t->rank > 1) itd__print(text, ",%llu", (unsigned long long)t->shape[1]);
+        if (t->rank > 2) itd__print(text, ",3,3");
         itd__print(text, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)t->begin,
                    (unsigned long long)end);
     }
@@ -3737,7 +4787,8 @@ ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *trainer, 
     ITD_ASSERT(!trainer || trainer->model == model);
     memset(&state, 0, sizeof state);
     state.model = model->desc;
-    state.activation = (int)model->desc.mlp.activation;
+    state.activation = (int)model->desc.mlp.activation, state.time = (int)model->desc.unet.time;
+    state.has_unet = model->desc.unet.levels > 0;
     state.parameterization = (int)model->desc.parameterization;
     state.has_gaussian = model->gaussian != NULL;
     state.has_trainer = trainer != NULL;
@@ -4151,7 +5202,8 @@ static itd_result itd__read_tensor(itd__file *f, const char *path, itd__tensor *
     if (strcmp(e->dtype, t->f64 ? "F64" : "F32"))
         return itd__fail(error, ITD_ERROR_MISMATCH, "%s: tensor %s: dtype %s expected, %s found", path,
                          t->name, t->f64 ? "F64" : "F32", e->dtype);
-    if (e->rank != t->rank || e->shape[0] != t->shape[0] || (t->rank == 2 && e->shape[1] != t->shape[1]))
+    if (e->rank != t->rank || e->shape[0] != t->shape[0] || (t->rank > 1 && e->shape[1] != t->shape[1]) ||
+        (t->rank > 2 && (e->shape[2] != 3 || e->shape[3] != 3)))
         return itd__fail(error, ITD_ERROR_MISMATCH,
                          "%s: tensor %s does not have the shape its description asks for", path, t->name);
     if (fseek(f->file, (long)(f->data + e->begin), SEEK_SET) != 0)
@@ -4184,17 +5236,19 @@ static itd_result itd__read_state(const itd__file *f, const char *path, itd__sta
         return itd__fail(error, ITD_ERROR_MISMATCH, "%s: metadata crc32c is missing", path);
     for (i = 0; i < ITD__FIELDS; i++) {
         const char *text = itd__metadata(f, itd__fields[i].name);
-        if (itd__fields[i].of_trainer && !state->has_trainer) continue;
+        if (!itd__has_field(state, &itd__fields[i])) continue;
         if (!text || !itd__parse_field(text, &itd__fields[i], state))
             return itd__fail(error, ITD_ERROR_MISMATCH, "%s: metadata %s: a number expected, \"%.20s\" found",
                              path, itd__fields[i].name, text ? text : "");
     }
     state->model.mlp.activation = (itd_activation)state->activation;
+    state->model.unet.time = (itd_time)state->time;
     state->model.parameterization = (itd_parameterization)state->parameterization;
     if (state->has_trainer && state->trainer.batch > 0 &&
         state->step > (UINT64_MAX >> 12) / state->trainer.batch)
         return itd__fail(error, ITD_ERROR_MISMATCH, "%s: metadata trainer.step is too large", path);
-    if (!itd__mlp_desc_valid(&state->model.mlp) ||
+    if (!(state->has_unet ? itd__unet_desc_valid(&state->model.unet)
+                          : itd__mlp_desc_valid(&state->model.mlp)) ||
         (state->has_trainer && !itd__trainer_desc_valid(&state->trainer)))
         return itd__fail(error, ITD_ERROR_MISMATCH, "%s: its description is outside the documented ranges",
                          path);
@@ -4207,7 +5261,7 @@ static itd_result itd__fits(const itd__state *state, uint64_t file_size)
     itd_net net;
     itd_result result;
     memset(&net, 0, sizeof net);
-    result = itd__plan(&net, &state->model.mlp);
+    result = itd__plan(&net, &state->model.mlp, &state->model.unet);
     if (result == ITD_OK &&
         (net.parameters > file_size / sizeof(float) || net.dim > file_size / sizeof(double)))
         result = ITD_ERROR_MISMATCH;
@@ -4270,6 +5324,148 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer
     *out_model = model;
     if (out_trainer) *out_trainer = trainer;
     return ITD_OK;
+}
+
+/* ---- weights of other programs ---- */
+
+/* IEEE half precision, and the upper half of a float. */
+static float itd__widen(uint32_t bits, bool brain)
+{
+    uint32_t sign = (bits & 0x8000) << 16, exponent = bits >> 10 & 31, fraction = bits & 1023, wide;
+    float x;
+    if (brain)
+        wide = bits << 16;
+    else if (exponent == 31)
+        wide = sign | 0x7F800000 | fraction << 13;
+    else if (exponent)
+        wide = sign | (exponent + 112) << 23 | fraction << 13;
+    else { /* fraction * 2^-24 is exact */
+        x = (float)fraction * 5.96046448e-8f;
+        return sign ? -x : x;
+    }
+    memcpy(&x, &wide, 4);
+    return x;
+}
+
+/* Our name of a tensor with `ours` in it, spelled with `theirs`. False if it is not in it. */
+static bool itd__respell(const char *name, const char *ours, const char *theirs, char *out, size_t size)
+{
+    const char *at = strstr(name, ours);
+    if (!at) return false;
+    snprintf(out, size, "%.*s%s%s", (int)(at - name), name, theirs, at + strlen(ours));
+    return true;
+}
+
+/* The tensor under one of its names; the number of entries if it is missing. */
+static size_t itd__find_weights(const itd__file *f, const char *prefix, const char *name)
+{
+    static const char *const spelling[][2] = {{"", ""},
+                                              {"to_q.", "query."},
+                                              {"to_k.", "key."},
+                                              {"to_v.", "value."},
+                                              {"to_out.0.", "proj_attn."},
+                                              {"downsamplers.0.conv.", "downsamplers.0.Conv2d_0."}};
+    char other[128];
+    size_t i, k, skip = strlen(prefix);
+    for (k = 0; k < sizeof spelling / sizeof *spelling; k++) {
+        if (!itd__respell(name, spelling[k][0], spelling[k][1], other, sizeof other)) continue;
+        for (i = 0; i < f->entries; i++)
+            if (!strncmp(f->entry[i].name, prefix, skip) && !strcmp(f->entry[i].name + skip, other)) return i;
+    }
+    return f->entries;
+}
+
+static bool itd__same_shape(const itd__tensor *t, const itd__entry *e)
+{
+    size_t k, tail = t->taps == 9 ? 3 : 1;
+    if (e->rank != t->rank && !(t->rank == 2 && e->rank == 4)) return false;
+    if (e->shape[0] != t->shape[0] || (t->rank > 1 && e->shape[1] != t->shape[1])) return false;
+    for (k = 2; k < e->rank; k++)
+        if (e->shape[k] != tail) return false;
+    return true;
+}
+
+static itd_result itd__read_weights(const itd__file *f, const itd__entry *e, const char *path, itd__tensor *t,
+                                    itd_error *error)
+{
+    unsigned char buffer[4096];
+    bool full = !strcmp(e->dtype, "F32"), brain = !strcmp(e->dtype, "BF16");
+    size_t i, k = 0, width = full ? 4 : 2, count = itd__tensor_count(t);
+    if (!full && !brain && strcmp(e->dtype, "F16"))
+        return itd__fail(error, ITD_ERROR_MISMATCH,
+                         "%s: tensor %s: dtype F32, F16 or BF16 expected, %s found", path, e->name, e->dtype);
+    if (!itd__same_shape(t, e))
+        return itd__fail(error, ITD_ERROR_MISMATCH,
+                         "%s: tensor %s: (%lu,%lu,..) expected, another shape found", path, e->name,
+                         (unsigned long)t->shape[0], (unsigned long)t->shape[1]);
+    if (fseek(f->file, (long)(f->data + e->begin), SEEK_SET) != 0)
+        return itd__fail(error, ITD_ERROR_READ, "%s: reading failed", path);
+    while (k < count) {
+        size_t n = itd__min(sizeof buffer / width, count - k);
+        if (fread(buffer, width, n, f->file) != n)
+            return itd__fail(error, ITD_ERROR_READ, "%s: reading failed", path);
+        for (i = 0; i < n; i++, k++) {
+            uint32_t bits = (uint32_t)itd__get(buffer + i * width, width);
+            float *x = &t->f32[itd__element(t, k)];
+            if (full)
+                memcpy(x, &bits, 4);
+            else
+                *x = itd__widen(bits, brain);
+            if (!itd__finite(*x))
+                return itd__fail(error, ITD_ERROR_MISMATCH, "%s: tensor %s holds a number that is not finite",
+                                 path, e->name);
+        }
+    }
+    return ITD_OK;
+}
+
+/* An entry after the prefix that no tensor of ours has asked for, except a second spelling. */
+static itd_result itd__unused_weights(const itd__file *f, const char *path, const char *prefix,
+                                      const bool *used, itd_error *error)
+{
+    size_t i;
+    for (i = 0; i < f->entries; i++)
+        if (!used[i] && !strncmp(f->entry[i].name, prefix, strlen(prefix)) &&
+            !strstr(f->entry[i].name, ".Conv2d_0."))
+            return itd__fail(error, ITD_ERROR_MISMATCH, "%s: tensor %s does not belong to this network", path,
+                             f->entry[i].name);
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const char *prefix, itd_error *error)
+{
+    itd_net *net = model->net;
+    const float *slab = net->ema ? net->ema : net->w;
+    float *weights = itd__floats(net->parameters, 1); /* the model keeps its own until all are read */
+    itd__tensors all = ITD__ZERO;
+    itd__file f;
+    bool *used = NULL;
+    size_t i;
+    itd_result result = itd__open(path, &f, error);
+    if (result == ITD_OK) {
+        used = (bool *)itd__alloc(f.entries, 1, sizeof *used);
+        result = weights && used ? itd__list_tensors(model, false, &all) : ITD_ERROR_MEMORY;
+        if (result != ITD_OK) itd__fail(error, result, "%s: %s", path, itd_result_string(result));
+    }
+    for (i = 0; result == ITD_OK && i < all.count; i++) {
+        itd__tensor *t = &all.list[i];
+        size_t at;
+        if (!t->f32) continue; /* normalization and Gaussian are ours alone */
+        at = itd__find_weights(&f, prefix, t->name);
+        t->f32 = weights + (t->f32 - slab);
+        if (at == f.entries)
+            result = itd__fail(error, ITD_ERROR_MISMATCH, "%s: tensor %s%s is missing", path, prefix,
+                               t->name);
+        else
+            result = itd__read_weights(&f, &f.entry[at], path, t, error);
+        if (result == ITD_OK) used[at] = true;
+    }
+    if (result == ITD_OK) result = itd__unused_weights(&f, path, prefix, used, error);
+    if (result == ITD_OK) memcpy(net->w, weights, net->parameters * sizeof *weights);
+    if (result == ITD_OK && net->ema) memcpy(net->ema, weights, net->parameters * sizeof *weights);
+    ITD_FREE(weights), ITD_FREE(used), ITD_FREE(all.list);
+    itd__close(&f);
+    return result;
 }
 
 #endif /* ITDIFF_NO_STDIO */

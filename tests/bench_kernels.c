@@ -255,7 +255,10 @@ static void run_sin_cos(const itd__kernels *k) { k->sin_cos(wide, ELEMENTS, y, z
 static void run_silu(const itd__kernels *k) { k->silu(x, ELEMENTS, y); }
 static void run_silu_backward(const itd__kernels *k) { k->silu_backward(gradient, x, ELEMENTS, z); }
 static void run_sum_squares(const itd__kernels *k) { bench_sink = (float)k->sum_squares(x, ELEMENTS); }
-static void run_column_sums(const itd__kernels *k) { k->column_sums(x, ELEMENTS / COLUMNS, COLUMNS, z); }
+static void run_column_sums(const itd__kernels *k)
+{
+    k->column_sums(x, COLUMNS, ELEMENTS / COLUMNS, COLUMNS, z);
+}
 
 static void run_embed(const itd__kernels *k)
 {

@@ -577,7 +577,7 @@ static void column_sums_of_whole_numbers_are_exact(void)
             expected[i % columns] += x[i];
         }
         sum[0] = sum[columns + 1] = 12345;
-        kernels->column_sums(x, ROWS, columns, sum + 1);
+        kernels->column_sums(x, columns, ROWS, columns, sum + 1);
         for (j = 0; j < columns; j++) CHECK_CLOSE(sum[1 + j], expected[j], 0);
         CHECK_CLOSE(sum[0] + sum[columns + 1], 24690, 0);
         free(x), free(sum), free(expected);
@@ -592,12 +592,12 @@ static void column_sums_do_not_depend_on_other_columns(void)
     size_t columns, i, j;
     ref_seed(14);
     x = ref_normals(ROWS * WIDE, 1);
-    kernels->column_sums(x, ROWS, WIDE, all);
+    kernels->column_sums(x, WIDE, ROWS, WIDE, all);
     for (columns = 1; columns < WIDE; columns++) {
         for (i = 0; i < ROWS; i++)
             for (j = 0; j < columns; j++) part[i * columns + j] = x[i * WIDE + j];
         memset(some, 0, sizeof some);
-        kernels->column_sums(part, ROWS, columns, some);
+        kernels->column_sums(part, columns, ROWS, columns, some);
         CHECK(same_bits(some, all, columns));
     }
     for (j = 0; j < WIDE; j++) {

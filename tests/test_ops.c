@@ -241,7 +241,7 @@ static bool linear_backward_agrees(const linear_case *c)
     guarded gx = guard(c->dx, nx, 1), gw = guard(c->dw, nw, 2), gb = guard(c->db, c->out, 3);
     bool ok = true;
     ref_linear_backward(c->DY, c->X, c->W, c->n, c->in, c->out, dx, dw, db);
-    itd__linear_backward_input(c->dy, c->w, c->n, c->in, c->out, gx.data);
+    itd__linear_backward_input(c->dy, c->w, c->n, c->in, c->out, true, gx.data);
     itd__linear_backward_weight(c->dy, c->x, c->n, c->in, c->in, c->out, true, gw.data, gb.data);
     ok = gradient_agrees(c->dx, &gx, dx, c->out, 1) && ok;
     ok = gradient_agrees(c->dw, &gw, dw, c->n, 1) && ok;

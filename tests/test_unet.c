@@ -1,0 +1,443 @@
+/* Tests of the U-Net: the size of the published network, gradients against directional differences, that
+ * neither threads nor the other images of a batch change a bit, the steps of DDPM, and weights from files. */
+#define ITDIFF_IMPLEMENTATION
+#include "../itdiff.h"
+#include "ref.h"
+#include "each_simd.h"
+#include "test.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+/* Small, with everything in it: three levels, two blocks, attention with heads, an image wider than high. */
+static itd_unet_desc small_desc(void)
+{
+    itd_unet_desc d = itd_unet_desc_default();
+    d.height = 4, d.width = 8, d.channels = 3;
+    d.levels = 3, d.blocks = 2;
+    d.features[0] = 8, d.features[1] = 12, d.features[2] = 16, d.features[3] = 0;
+    d.groups = 4, d.head = 4, d.attention = 2 | 8;
+    d.embedding = 8, d.hidden = 20;
+    d.zero_output = false;
+    return d;
+}
+
+static itd_net *make(const itd_unet_desc *d)
+{
+    itd_net *net = NULL;
+    CHECK_OK(itd_unet_create(d, 7, &net));
+    return net;
+}
+
+/* ---- size ---- */
+
+static void the_published_network_has_its_parameters(void)
+{
+    itd_unet_desc d = itd_unet_desc_ddpm_cifar10();
+    itd_net net;
+    size_t i, tensors = 0;
+    memset(&net, 0, sizeof net);
+    CHECK_OK(itd__plan(&net, NULL, &d));
+    for (i = 0; i < net.layers; i++) tensors += net.layer[i].weights ? 2 : 0;
+    CHECK(net.parameters == 35746307);
+    CHECK(tensors == 328);
+    CHECK(net.dim == 3072);
+    ITD_FREE(net.layer), ITD_FREE(net.frequency);
+}
+
+static void descriptions_are_checked(void)
+{
+    itd_unet_desc d = small_desc();
+    itd_net *net = NULL;
+    d.height = 6; /* not divisible by 4 */
+    CHECK(itd_unet_create(&d, 1, &net) == ITD_ERROR_ARGUMENT);
+    d = small_desc(), d.features[1] = 13; /* not divisible by the groups */
+    CHECK(itd_unet_create(&d, 1, &net) == ITD_ERROR_ARGUMENT);
+    d = small_desc(), d.head = 5;
+    CHECK(itd_unet_create(&d, 1, &net) == ITD_ERROR_ARGUMENT);
+    d = small_desc(), d.levels = ITD_MOST_LEVELS + 1;
+    CHECK(itd_unet_create(&d, 1, &net) == ITD_ERROR_ARGUMENT);
+    d = small_desc(), d.attention = 16;
+    CHECK(itd_unet_create(&d, 1, &net) == ITD_ERROR_ARGUMENT);
+    d = small_desc(), d.epsilon = 0;
+    CHECK(itd_unet_create(&d, 1, &net) == ITD_ERROR_ARGUMENT);
+    CHECK(net == NULL);
+}
+
+/* ---- gradients ---- */
+
+enum { IMAGES = 6 };
+
+typedef struct batch {
+    size_t n, d;
+    float *z, *logsnr, *dout, *out;
+} batch;
+
+static batch batch_make(const itd_net *net, size_t n)
+{
+    batch b;
+    size_t i;
+    b.n = n, b.d = net->dim;
+    b.z = ref_normals(n * b.d, 1), b.dout = ref_normals(n * b.d, 1), b.out = ref_floats(n * b.d);
+    b.logsnr = ref_floats(n);
+    for (i = 0; i < n; i++) b.logsnr[i] = (float)(3 - 2.3 * (double)i);
+    return b;
+}
+
+static void batch_free(batch *b) { free(b->z), free(b->logsnr), free(b->dout), free(b->out); }
+
+static double loss(itd_net *net, batch *b)
+{
+    double sum = 0;
+    size_t i;
+    CHECK_OK(itd_net_forward(net, b->z, b->logsnr, b->n, b->out));
+    for (i = 0; i < b->n * b->d; i++) sum += (double)b->out[i] * b->dout[i];
+    return sum;
+}
+
+/* Slope along the gradient itself, where it is largest and rounding matters least. */
+static void gradient_is_the_slope(const itd_unet_desc *d)
+{
+    itd_net *net = make(d);
+    batch b = batch_make(net, 3);
+    size_t n = itd_net_parameters(net), i;
+    float *w = ref_copy(net->w, n), *dz = ref_floats(b.n * b.d), *z = ref_copy(b.z, b.n * b.d);
+    double norm = 0, h, up, down;
+    loss(net, &b);
+    CHECK_OK(itd_net_backward(net, b.dout, b.n, dz));
+    for (i = 0; i < n; i++) norm += (double)net->g[i] * net->g[i];
+    CHECK(norm > 0);
+    h = 3e-3 / sqrt(norm);
+    for (i = 0; i < n; i++) net->w[i] = (float)(w[i] + h * net->g[i]);
+    up = loss(net, &b);
+    for (i = 0; i < n; i++) net->w[i] = (float)(w[i] - h * net->g[i]);
+    down = loss(net, &b);
+    CHECK_CLOSE((up - down) / (2 * h) / norm, 1, 3e-3);
+    memcpy(net->w, w, n * sizeof *w);
+    for (norm = 0, i = 0; i < b.n * b.d; i++) norm += (double)dz[i] * dz[i];
+    h = 1e-2 / sqrt(norm);
+    for (i = 0; i < b.n * b.d; i++) b.z[i] = (float)(z[i] + h * dz[i]);
+    up = loss(net, &b);
+    for (i = 0; i < b.n * b.d; i++) b.z[i] = (float)(z[i] - h * dz[i]);
+    down = loss(net, &b);
+    CHECK_CLOSE((up - down) / (2 * h) / norm, 1, 3e-3);
+    free(w), free(dz), free(z);
+    batch_free(&b);
+    itd_net_free(net);
+}
+
+static void gradients_are_slopes(void)
+{
+    itd_unet_desc d = small_desc();
+    ref_seed(1);
+    gradient_is_the_slope(&d);
+    d.pad_after = true, d.time = ITD_TIME_EXACT, d.head = 0;
+    gradient_is_the_slope(&d);
+    d = small_desc();
+    d.levels = 1, d.blocks = 1, d.attention = 0, d.height = d.width = 3, d.groups = 1;
+    gradient_is_the_slope(&d);
+}
+
+static void gradients_add_up(void)
+{
+    itd_unet_desc d = small_desc();
+    itd_net *net;
+    batch b;
+    size_t n, i;
+    float *whole;
+    double error = 0, norm = 0;
+    ref_seed(2);
+    net = make(&d);
+    b = batch_make(net, IMAGES), n = itd_net_parameters(net);
+    loss(net, &b);
+    CHECK_OK(itd_net_backward(net, b.dout, b.n, NULL));
+    whole = ref_copy(net->g, n);
+    memset(net->g, 0, n * sizeof *net->g);
+    for (i = 0; i < 2; i++) {
+        size_t half = IMAGES / 2, at = i * half;
+        CHECK_OK(itd_net_forward(net, b.z + at * b.d, b.logsnr + at, half, b.out));
+        CHECK_OK(itd_net_backward(net, b.dout + at * b.d, half, NULL));
+    }
+    for (i = 0; i < n; i++) {
+        error += ((double)whole[i] - net->g[i]) * ((double)whole[i] - net->g[i]);
+        norm += (double)whole[i] * whole[i];
+    }
+    CHECK(norm > 0 && error <= 1e-11 * norm);
+    free(whole);
+    batch_free(&b);
+    itd_net_free(net);
+}
+
+/* ---- sameness ---- */
+
+static void images_do_not_depend_on_each_other(void)
+{
+    itd_unet_desc d = small_desc();
+    itd_net *net;
+    batch b;
+    size_t i;
+    float *whole, *alone;
+    bool same = true;
+    ref_seed(3);
+    net = make(&d);
+    b = batch_make(net, IMAGES);
+    loss(net, &b);
+    whole = ref_copy(b.out, b.n * b.d), alone = ref_floats(b.d);
+    for (i = 0; i < b.n; i++) {
+        CHECK_OK(itd_net_forward(net, b.z + i * b.d, b.logsnr + i, 1, alone));
+        same = same && !memcmp(alone, whole + i * b.d, b.d * sizeof *alone);
+    }
+    CHECK(same);
+    free(whole), free(alone);
+    batch_free(&b);
+    itd_net_free(net);
+}
+
+static void threads_change_nothing(void)
+{
+#ifdef _OPENMP
+    static const int threads[] = {1, 2, 3, 7};
+    itd_unet_desc d = small_desc();
+    float *out = NULL, *g = NULL;
+    size_t k;
+    for (k = 0; k < sizeof threads / sizeof *threads; k++) {
+        itd_net *net;
+        batch b;
+        ref_seed(4);
+        omp_set_num_threads(threads[k]);
+        net = make(&d);
+        b = batch_make(net, 11);
+        loss(net, &b);
+        CHECK_OK(itd_net_backward(net, b.dout, b.n, NULL));
+        if (k == 0) out = ref_copy(b.out, b.n * b.d), g = ref_copy(net->g, net->parameters);
+        CHECK(!memcmp(out, b.out, b.n * b.d * sizeof *out));
+        CHECK(!memcmp(g, net->g, net->parameters * sizeof *g));
+        batch_free(&b);
+        itd_net_free(net);
+    }
+    omp_set_num_threads(1);
+    free(out), free(g);
+#else
+    SKIP("compiled without OpenMP, so there is one thread only");
+#endif
+}
+
+/* ---- the steps of DDPM ---- */
+
+static itd_net *with_steps(itd_time time)
+{
+    itd_unet_desc d = small_desc();
+    itd_net *net;
+    d.time = time;
+    net = make(&d);
+    CHECK_OK(itd__reserve_forward(net, 1));
+    return net;
+}
+
+static void the_table_is_the_paper_s(void)
+{
+    itd_net *net = with_steps(ITD_TIME_TABLE);
+    double abar = 1;
+    size_t i;
+    CHECK_CLOSE(itd__timestep(net, 11.52), 0, 0);
+    CHECK_CLOSE(itd__timestep(net, 30), 0, 0);
+    CHECK_CLOSE(itd__timestep(net, -10.1), 999.9f, 1e-4);
+    CHECK_CLOSE(itd__timestep(net, -40), 999.9f, 1e-4);
+    for (i = 0; i < 10000; i++) { /* its own entries, from the product itself */
+        abar *= 1 - (1e-5 + (2e-3 - 1e-5) * (double)i / 9999);
+        if (i % 997 == 0) CHECK_CLOSE(itd__timestep(net, log(abar / (1 - abar))), 0.1 * (double)i, 1e-4);
+    }
+    itd_net_free(net);
+}
+
+static void the_exact_map_has_whole_steps(void)
+{
+    itd_net *net = with_steps(ITD_TIME_EXACT);
+    double abar = 1;
+    size_t i;
+    for (i = 0; i < 1000; i++) {
+        abar *= 1 - (1e-4 + (2e-2 - 1e-4) * (double)i / 999);
+        if (i % 37 == 0)
+            CHECK_CLOSE(itd__timestep(net, log(abar / (1 - abar))), (double)i, 1e-4 + 1e-6 * (double)i);
+    }
+    CHECK(itd__timestep(net, 0.5 * (net->timestep[4] + net->timestep[5])) > 4.49f);
+    CHECK(itd__timestep(net, 0.5 * (net->timestep[4] + net->timestep[5])) < 4.51f);
+    itd_net_free(net);
+}
+
+/* ---- files ---- */
+
+#define FILE_NAME "build/test_unet.safetensors"
+
+static itd_model *make_model(uint64_t seed)
+{
+    itd_model_desc md = itd_model_desc_default(2);
+    itd_model *model = NULL;
+    md.unet = small_desc();
+    md.normalize = false;
+    CHECK_OK(itd_model_create(&md, seed, &model));
+    return model;
+}
+
+static void checkpoints_come_back(void)
+{
+    itd_model *model = make_model(3), *back = NULL;
+    itd_error error;
+    CHECK_OK(itd_save(model, NULL, FILE_NAME, &error));
+    CHECK_OK(itd_load(FILE_NAME, &back, NULL, &error));
+    CHECK(back && back->net->parameters == model->net->parameters);
+    CHECK(back && !memcmp(back->net->w, model->net->w, model->net->parameters * sizeof(float)));
+    CHECK(back && back->desc.unet.attention == model->desc.unet.attention);
+    itd_model_free(model), itd_model_free(back);
+    remove(FILE_NAME);
+}
+
+typedef struct spelling {
+    const char *prefix, *dtype;
+    bool old, wide;              /* query instead of to_q; 1x1 convolutions of rank 4 */
+    const char *without, *extra; /* a tensor left out, one too many */
+} spelling;
+
+/* 1, 1/2 or 1/4 in each format: sign and exponent. */
+static void put_number(FILE *file, const char *dtype, size_t k)
+{
+    static const unsigned f32[] = {0x3F800000, 0xBF000000, 0x3E800000}, f16[] = {0x3C00, 0xB800, 0x3400};
+    unsigned bits = !strcmp(dtype, "F32")    ? f32[k % 3]
+                    : !strcmp(dtype, "BF16") ? f32[k % 3] >> 16
+                                             : f16[k % 3];
+    size_t i, width = !strcmp(dtype, "F32") ? 4 : 2;
+    for (i = 0; i < width; i++) fputc((int)(bits >> (8 * i) & 255), file);
+}
+
+static void spell(const char *name, const spelling *s, char *out, size_t size)
+{
+    static const char *const names[][2] = {
+        {"to_q.", "query."}, {"to_k.", "key."}, {"to_v.", "value."}, {"to_out.0.", "proj_attn."}};
+    char middle[128];
+    size_t k;
+    snprintf(middle, sizeof middle, "%s", name);
+    for (k = 0; s->old && k < 4; k++)
+        if (strstr(name, names[k][0])) itd__respell(name, names[k][0], names[k][1], middle, sizeof middle);
+    snprintf(out, size, "%s%s", s->prefix, middle);
+}
+
+/* A file as another program would write it, number k of each tensor being 1, -1/2, 1/4, ... */
+static void write_weights(itd_model *model, const spelling *s)
+{
+    static char json[1 << 17];
+    itd__tensors all;
+    size_t i, k, used, bytes = 0, width = strcmp(s->dtype, "F32") ? 2 : 4;
+    FILE *file = fopen(FILE_NAME, "wb");
+    CHECK(file != NULL);
+    if (!file) return;
+    CHECK_OK(itd__list_tensors(model, false, &all));
+    used = (size_t)snprintf(json, sizeof json, "{\"__metadata__\":{\"format\":\"pt\"}");
+    for (i = 0; i < all.count; i++) {
+        const itd__tensor *t = &all.list[i];
+        char name[160];
+        if (!t->f32 || (s->without && !strcmp(t->name, s->without))) continue;
+        spell(t->name, s, name, sizeof name);
+        used += (size_t)snprintf(json + used, sizeof json - used, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%lu",
+                                 name, s->dtype, (unsigned long)t->shape[0]);
+        if (t->rank > 1)
+            used += (size_t)snprintf(json + used, sizeof json - used, ",%lu", (unsigned long)t->shape[1]);
+        if (t->rank > 2) used += (size_t)snprintf(json + used, sizeof json - used, ",3,3");
+        if (t->rank == 2 && s->wide) used += (size_t)snprintf(json + used, sizeof json - used, ",1,1");
+        used += (size_t)snprintf(json + used, sizeof json - used, "],\"data_offsets\":[%lu,%lu]}",
+                                 (unsigned long)bytes, (unsigned long)(bytes + width * itd__tensor_count(t)));
+        bytes += width * itd__tensor_count(t);
+    }
+    if (s->extra)
+        used += (size_t)snprintf(json + used, sizeof json - used,
+                                 ",\"%s\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[%lu,%lu]}",
+                                 s->extra, (unsigned long)bytes, (unsigned long)bytes);
+    used += (size_t)snprintf(json + used, sizeof json - used, "}");
+    for (i = 0; i < 8; i++) fputc((int)(used >> (8 * i) & 255), file);
+    fwrite(json, 1, used, file);
+    for (i = 0; i < all.count; i++)
+        for (k = 0; all.list[i].f32 && k < itd__tensor_count(&all.list[i]); k++)
+            if (!s->without || strcmp(all.list[i].name, s->without)) put_number(file, s->dtype, k);
+    CHECK(fclose(file) == 0);
+    ITD_FREE(all.list);
+}
+
+static bool holds_what_was_written(itd_model *model)
+{
+    static const float numbers[] = {1, -0.5f, 0.25f};
+    itd__tensors all;
+    size_t i, k;
+    bool same = true;
+    CHECK_OK(itd__list_tensors(model, false, &all));
+    for (i = 0; i < all.count; i++)
+        for (k = 0; all.list[i].f32 && k < itd__tensor_count(&all.list[i]); k++)
+            same = same && !memcmp(&all.list[i].f32[itd__element(&all.list[i], k)], &numbers[k % 3], 4);
+    ITD_FREE(all.list);
+    return same;
+}
+
+static void weights_of_other_programs_are_read(void)
+{
+    static const spelling spellings[] = {{"", "F32", false, false, NULL, NULL},
+                                         {"unet.", "F16", true, false, NULL, NULL},
+                                         {"model.", "BF16", false, true, NULL, NULL},
+                                         {"", "F16", true, true, NULL, NULL},
+                                         {"ema.", "F32", true, true, NULL, "other.weight"}};
+    size_t i;
+    for (i = 0; i < sizeof spellings / sizeof *spellings; i++) {
+        itd_model *model = make_model(5);
+        itd_error error = {""};
+        write_weights(model, &spellings[i]);
+        CHECK_OK(itd_load_weights(model, FILE_NAME, spellings[i].prefix, &error));
+        CHECK(holds_what_was_written(model));
+        itd_model_free(model);
+    }
+    remove(FILE_NAME);
+}
+
+static void refused(const spelling *s, const char *prefix, const char *tensor)
+{
+    itd_model *model = make_model(6);
+    float *before = ref_copy(model->net->w, model->net->parameters);
+    itd_error error = {""};
+    write_weights(model, s);
+    CHECK(itd_load_weights(model, FILE_NAME, prefix, &error) == ITD_ERROR_MISMATCH);
+    if (!CHECK(strstr(error.text, tensor) != NULL)) printf("  %s\n", error.text);
+    CHECK(!memcmp(before, model->net->w, model->net->parameters * sizeof *before));
+    free(before);
+    itd_model_free(model);
+    remove(FILE_NAME);
+}
+
+static void errors_name_the_tensor(void)
+{
+    spelling s = {"", "F32", false, false, "mid_block.resnets.0.conv1.weight", NULL};
+    refused(&s, "", "mid_block.resnets.0.conv1.weight is missing");
+    s.without = NULL, s.extra = "mid_block.resnets.7.conv1.weight";
+    refused(&s, "", "mid_block.resnets.7.conv1.weight does not belong");
+    s.extra = NULL, s.dtype = "I16";
+    refused(&s, "", "dtype F32, F16 or BF16 expected, I16 found");
+    s.dtype = "F32";
+    refused(&s, "unet.", "is missing");
+}
+
+static void all_tests(void)
+{
+    RUN(gradients_are_slopes);
+    RUN(gradients_add_up);
+    RUN(images_do_not_depend_on_each_other);
+    RUN(threads_change_nothing);
+}
+
+int main(void)
+{
+    RUN(the_published_network_has_its_parameters);
+    RUN(descriptions_are_checked);
+    RUN(the_table_is_the_paper_s);
+    RUN(the_exact_map_has_whole_steps);
+    RUN(checkpoints_come_back);
+    RUN(weights_of_other_programs_are_read);
+    RUN(errors_name_the_tensor);
+    each_simd(all_tests);
+    return test_report();
+}
