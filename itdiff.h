@@ -1022,14 +1022,19 @@ static const itd__kernels itd__kernels_plain = {
 #endif
 
 #ifdef ITD__VECTORS
-/* The columns of a tile that exist, into C. */
-static void itd__put_tile(const float *tile, size_t rows, size_t width, float *c, size_t rc, size_t columns,
-                          bool accumulate)
+/* The part of a tile that exists, from C and into it. */
+static void itd__get_tile(const float *c, size_t rc, size_t rows, size_t columns, size_t width, float *tile)
 {
     size_t r, j;
     for (r = 0; r < rows; r++)
-        for (j = 0; j < columns; j++)
-            c[r * rc + j] = accumulate ? c[r * rc + j] + tile[r * width + j] : tile[r * width + j];
+        for (j = 0; j < width; j++) tile[r * width + j] = j < columns ? c[r * rc + j] : 0.0f;
+}
+
+static void itd__put_tile(const float *tile, size_t rows, size_t width, float *c, size_t rc, size_t columns)
+{
+    size_t r, j;
+    for (r = 0; r < rows; r++)
+        for (j = 0; j < columns; j++) c[r * rc + j] = tile[r * width + j];
 }
 
 /* count columns of A from `from` on, in one row: the runs of channels of successive taps. */
@@ -1468,19 +1473,25 @@ static void ITD__K(itd__adam)(const itd__adam_constants *k, size_t n, const floa
 }
 
 /* The one inner loop of all matrix work: `rows` rows of C by `vectors` vectors stay in registers while k
-   runs. A is read one float at a time. Of the rows `live` exist, of the columns `columns`. */
+   runs. A is read one float at a time. Of the rows `live` exist, of the columns `columns`. Sums go on from
+   what C holds, so that they come out the same however k is divided. */
 ITD__INLINE void ITD__K(itd__block)(const size_t rows, const size_t vectors, const itd__strip *s,
                                     const float *a, const size_t ra, const size_t ca, const float *b,
                                     const float *start, float *c, size_t live, size_t columns)
 {
     const size_t width = vectors * ITD__W;
+    float tile[ITD__ROWS_AT_ONCE * 2 * ITD__W];
     ITD__V sum[ITD__ROWS_AT_ONCE][2];
     size_t r, v, k;
+    bool whole = columns == width;
+    if (!whole && s->accumulate) itd__get_tile(c, s->rc, live, columns, width, tile);
     ITD__UNROLL for (r = 0; r < rows; r++)
     {
-        ITD__UNROLL for (v = 0; v < vectors; v++) sum[r][v] = *(const ITD__VU *)(start + v * ITD__W);
-        if (r < live)
-            __builtin_prefetch(c + r * s->rc, 1), __builtin_prefetch(c + r * s->rc + columns - 1, 1);
+        const float *from = start;
+        if (s->accumulate && r < live) from = whole ? c + r * s->rc : tile + r * width;
+        ITD__UNROLL for (v = 0; v < vectors; v++) sum[r][v] = *(const ITD__VU *)(from + v * ITD__W);
+        if (r < live) __builtin_prefetch(c + r * s->rc + columns, 1); /* the next block's C */
+        if (r < live) __builtin_prefetch(c + r * s->rc + columns + ITD__W, 1);
     }
     for (k = s->k; k > 0; k--, a += ca, b += s->rb) {
         ITD__V row[2];
@@ -1491,21 +1502,12 @@ ITD__INLINE void ITD__K(itd__block)(const size_t rows, const size_t vectors, con
             ITD__UNROLL for (v = 0; v < vectors; v++) sum[r][v] += x * row[v];
         }
     }
-    if (columns == width) {
-        ITD__UNROLL for (r = 0; r < rows; r++) ITD__UNROLL for (v = 0; v < vectors; v++)
-        {
-            ITD__VU *to = (ITD__VU *)(c + r * s->rc + v * ITD__W);
-            if (r < live && s->accumulate) sum[r][v] += *to;
-            if (r < live) *to = sum[r][v];
-        }
-    } else {
-        float tile[ITD__ROWS_AT_ONCE * 2 * ITD__W];
-        ITD__UNROLL for (r = 0; r < rows; r++) ITD__UNROLL for (v = 0; v < vectors; v++)
-        {
-            *(ITD__VU *)(tile + r * width + v * ITD__W) = sum[r][v];
-        }
-        itd__put_tile(tile, live, width, c, s->rc, columns, s->accumulate);
+    ITD__UNROLL for (r = 0; r < rows; r++)
+    {
+        float *to = whole && r < live ? c + r * s->rc : tile + r * width;
+        ITD__UNROLL for (v = 0; v < vectors; v++) * (ITD__VU *)(to + v * ITD__W) = sum[r][v];
     }
+    if (!whole) itd__put_tile(tile, live, width, c, s->rc, columns);
 }
 
 /* A row of blocks. */

@@ -599,6 +599,9 @@ static void column_sums_do_not_depend_on_other_columns(void)
         memset(some, 0, sizeof some);
         kernels->column_sums(part, columns, ROWS, columns, some);
         CHECK(same_bits(some, all, columns));
+        memset(some, 0, sizeof some);
+        kernels->column_sums(x, WIDE, ROWS, columns, some);
+        CHECK(same_bits(some, all, columns));
     }
     for (j = 0; j < WIDE; j++) {
         double expected = 0, size = 0;
@@ -717,7 +720,7 @@ static void adam_without_average_takes_the_same_steps(void)
 
 /* ---- every length, at every alignment ---- */
 
-enum { MOST_ARGUMENTS = 5, LONG = 203, GUARD = 20 };
+enum { MOST_ARGUMENTS = 6, LONG = 203, GUARD = 20 };
 
 typedef struct call { /* an elementwise kernel: the arrays it reads, then those it changes */
     const char *name;
@@ -733,6 +736,24 @@ static void apply_silu(float **x, size_t n) { kernels->silu(x[0], n, x[1]); }
 static void apply_silu_backward(float **x, size_t n) { kernels->silu_backward(x[0], x[1], n, x[2]); }
 static void apply_polar(float **x, size_t n) { kernels->polar(x[0], x[1], n, x[2], x[3]); }
 
+static void apply_add(float **x, size_t n) { kernels->add(x[0], x[1], n, x[2]); }
+static void apply_sums(float **x, size_t n) { kernels->column_sums(x[0], n, 1, n, x[1]); }
+static void apply_squares(float **x, size_t n) { kernels->column_squares(x[0], x[1], 1, n, x[2]); }
+static void apply_products(float **x, size_t n) { kernels->column_products(x[0], n, x[1], 1, n, x[2]); }
+static void apply_affine(float **x, size_t n) { kernels->affine(x[0], x[1], x[2], 1, n, false, x[3], n); }
+static void apply_affine_silu(float **x, size_t n) { kernels->affine(x[0], x[1], x[2], 1, n, true, x[3], n); }
+static void apply_affine_backward(float **x, size_t n)
+{
+    kernels->affine_backward(x[3], n, x[0], x[1], x[2], 1, n);
+}
+
+static void apply_combine(float **x, size_t n)
+{
+    const float *factor[3];
+    factor[0] = x[2], factor[1] = x[3], factor[2] = x[4];
+    kernels->combine(x[0], n, x[1], factor, 1, n, x[5]);
+}
+
 static void apply_adam(float **x, size_t n)
 {
     itd__adam_constants c = adam_constants(3);
@@ -745,6 +766,14 @@ static const call calls[] = {{"exp", apply_exp, 2, 1, 80},
                              {"silu", apply_silu, 2, 1, 10},
                              {"silu_backward", apply_silu_backward, 3, 2, 10},
                              {"polar", apply_polar, 4, 2, 1},
+                             {"add", apply_add, 3, 2, 10},
+                             {"column_sums", apply_sums, 2, 1, 10},
+                             {"column_squares", apply_squares, 3, 2, 10},
+                             {"column_products", apply_products, 3, 2, 10},
+                             {"affine", apply_affine, 4, 3, 3},
+                             {"affine with SiLU", apply_affine_silu, 4, 3, 3},
+                             {"affine_backward", apply_affine_backward, 4, 3, 2},
+                             {"combine", apply_combine, 6, 5, 10},
                              {"adam", apply_adam, 5, 1, 1}};
 
 /* A copy among NaNs, which would show in any result they went into; `shift` moves it off the alignment. */
