@@ -423,6 +423,7 @@ ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model);
 
 typedef struct itd_trainer_desc {
     size_t batch;         /* rows per step; 128 */
+    size_t rows;          /* of them in memory at once, which changes no bit of the result; 0: all; 0 */
     uint64_t seed;        /* of noise, log SNRs and the order of the data; 1 */
     double learning_rate; /* 1e-3 */
     uint64_t warmup;      /* steps of linear rise to it; 0 */
@@ -4127,17 +4128,17 @@ static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, do
     }
 }
 
-/* 1/2 mean w (e - d s) over the batch. Its gradient by the network's output, with w limited, overwrites
-   eps_hat. */
-static double itd__loss(const itd_trainer *t, const float *eps, const float *logsnr, const float *weight,
-                        float *eps_hat)
+/* Adds what `rows` rows contribute to 1/2 mean w (e - d s) over the batch. The gradient by the network's
+   output, with w limited, overwrites eps_hat. */
+static void itd__loss(const itd_trainer *t, const float *eps, const float *logsnr, const float *weight,
+                      size_t rows, float *eps_hat, double *sum)
 {
     const itd_model_desc *desc = &t->model->desc;
     size_t n = t->desc.batch, d = t->model->dim, i, j;
-    double sum = 0, most = HUGE_VAL;
+    double most = HUGE_VAL;
     if (t->desc.weight_limit > 0)
         most = t->desc.weight_limit * itd_schedule_weight(&desc->schedule, desc->schedule.loc);
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < rows; i++) {
         double factor = fmin(weight[i], most) * itd__parameterize(desc, logsnr[i]).gain / (double)n,
                error = 0;
         for (j = 0; j < d; j++) {
@@ -4145,18 +4146,17 @@ static double itd__loss(const itd_trainer *t, const float *eps, const float *log
             error += difference * difference;
             eps_hat[i * d + j] = (float)(factor * difference);
         }
-        sum += 0.5 * weight[i] * (error - (double)d * itd_sigmoid(logsnr[i])) / (double)n;
+        *sum += 0.5 * weight[i] * (error - (double)d * itd_sigmoid(logsnr[i])) / (double)n;
     }
-    return sum;
 }
 
 ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
 {
     itd_model *model = t->model;
     itd_net *net = model->net;
-    size_t n = t->desc.batch, d = model->dim, j;
+    size_t n = t->desc.batch, rows = t->desc.rows ? itd__min(t->desc.rows, n) : n, d = model->dim, at, j;
     float *clean, *eps, *z, *shrunk, *eps_hat, *logsnr, *weight;
-    double sum, constant = 0.5 * (double)d * ITD__LOG_2PI_E, lr, norm;
+    double sum = 0, constant = 0.5 * (double)d * ITD__LOG_2PI_E, lr, norm;
     itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_NOISE, t->step);
     itd_rng alphas = itd__rng_for(t->desc.seed, ITD__FOR_LOGSNR, t->step);
     itd_denoiser affine = itd_model_denoiser(model);
@@ -4172,12 +4172,15 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
     result = itd_schedule_sample(&model->desc.schedule, &alphas, t->desc.stratified, n, logsnr, weight);
     if (result != ITD_OK) return result;
     itd_channel(clean, eps, logsnr, n, d, z);
-    result = itd__model_forward(model, z, logsnr, n, shrunk, eps_hat);
-    if (result != ITD_OK) return result;
-
-    sum = itd__loss(t, eps, logsnr, weight, eps_hat);
-    result = itd__net_backward(net, eps_hat, n, false, NULL);
-    if (result != ITD_OK) return result;
+    for (at = 0; at < n; at += rows) {
+        size_t now = itd__min(rows, n - at);
+        float *out = eps_hat + at * d;
+        result = itd__model_forward(model, z + at * d, logsnr + at, now, shrunk, out);
+        if (result != ITD_OK) return result;
+        itd__loss(t, eps + at * d, logsnr + at, weight + at, now, out, &sum);
+        result = itd__net_backward(net, out, now, at > 0, NULL);
+        if (result != ITD_OK) return result;
+    }
     norm = sqrt(itd__fast()->sum_squares(net->g, net->parameters));
     if (!(fabs(sum) <= DBL_MAX) || !(norm < ITD__LARGEST_GRADIENT)) return ITD_ERROR_NUMERIC;
 
@@ -4452,7 +4455,7 @@ static const itd__field itd__fields[] = {
     ITD__MODEL(ITD__T_BOOL, normalize),
     {"gaussian", ITD__T_BOOL, offsetof(itd__state, has_gaussian), ITD__G_ALL},
     {"trainer", ITD__T_BOOL, offsetof(itd__state, has_trainer), ITD__G_ALL},
-    ITD__TRAINER(ITD__T_SIZE, batch), ITD__TRAINER(ITD__T_U64, seed),
+    ITD__TRAINER(ITD__T_SIZE, batch), ITD__TRAINER(ITD__T_SIZE, rows), ITD__TRAINER(ITD__T_U64, seed),
     ITD__TRAINER(ITD__T_DOUBLE, learning_rate), ITD__TRAINER(ITD__T_U64, warmup),
     ITD__TRAINER(ITD__T_U64, steps), ITD__TRAINER(ITD__T_DOUBLE, final_fraction),
     ITD__TRAINER(ITD__T_DOUBLE, beta1), ITD__TRAINER(ITD__T_DOUBLE, beta2),

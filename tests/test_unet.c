@@ -169,6 +169,50 @@ static void gradients_add_up(void)
     itd_net_free(net);
 }
 
+/* Three steps on ten images, so many of them in memory at a time. */
+static float *weights_after_training(size_t rows, size_t *n, double *loss_sum)
+{
+    itd_model_desc md = itd_model_desc_default(2);
+    itd_trainer_desc td = itd_trainer_desc_default();
+    itd_model *model = NULL;
+    itd_trainer *trainer = NULL;
+    float *x, *weights;
+    size_t step;
+    ref_seed(8);
+    md.unet = small_desc(), md.normalize = false;
+    td.batch = 10, td.rows = rows;
+    CHECK_OK(itd_model_create(&md, 4, &model));
+    CHECK_OK(itd_trainer_create(model, &td, &trainer));
+    x = ref_normals(td.batch * model->dim, 0.5);
+    *loss_sum = 0;
+    for (step = 0; step < 3; step++) {
+        double one = 0;
+        CHECK_OK(itd_train_step(trainer, x, &one));
+        *loss_sum += one;
+    }
+    *n = model->net->parameters;
+    weights = ref_copy(model->net->w, *n);
+    free(x);
+    itd_trainer_free(trainer);
+    itd_model_free(model);
+    return weights;
+}
+
+static void memory_changes_nothing(void)
+{
+    static const size_t rows[] = {1, 3, 4, 7, 64};
+    size_t n, m, k;
+    double expected, sum;
+    float *whole = weights_after_training(0, &n, &expected);
+    for (k = 0; k < sizeof rows / sizeof *rows; k++) {
+        float *split = weights_after_training(rows[k], &m, &sum);
+        CHECK(m == n && !memcmp(whole, split, n * sizeof *whole));
+        CHECK(!memcmp(&sum, &expected, sizeof sum));
+        free(split);
+    }
+    free(whole);
+}
+
 /* ---- sameness ---- */
 
 static void images_do_not_depend_on_each_other(void)
@@ -427,6 +471,7 @@ static void all_tests(void)
     RUN(gradients_add_up);
     RUN(images_do_not_depend_on_each_other);
     RUN(threads_change_nothing);
+    RUN(memory_changes_nothing);
 }
 
 int main(void)

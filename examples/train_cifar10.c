@@ -1,0 +1,559 @@
+/* train_cifar10.c: learns the density of CIFAR-10's images (or of synthetic ones with a known law) with a
+ * U-Net, estimates their likelihood, samples and denoises.
+ *   sh data/get_cifar10.sh && make && build/train_cifar10 --hours 1
+ * --help explains the options. Metrics, pictures and the model go to runs/NAME/. The last line of output is
+ *   result dataset=cifar10 params=... images_seen=... val_nll=... stderr=... bits_per_dim=... seconds=... */
+#include "support/progress.h" /* first: it asks the system headers for POSIX */
+
+#define ITD_FSYNC(file) system_sync(file)
+#define ITDIFF_IMPLEMENTATION
+#include "../itdiff.h"
+
+#include "support/args.h"
+#include "support/cifar10.h"
+#include "support/fields.h"
+#include "support/plot.h"
+
+#include <signal.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+enum { SIDE = 32, DIM = SIDE * SIDE * 3, CURVE = 33, FIT = 10000, SYNTHETIC_TEST = 2000 };
+#define FIRST_TEST ((uint64_t)1 << 31) /* fields: training images come before */
+
+/* ---- options ------------------------------------------------------------------------------------------- */
+
+typedef struct options {
+    const char *data, *name, *out, *load, *logistic, *features, *sampler;
+    size_t batch, rows, eval_batch, eval_images, epochs, blocks, attention, draws, samples, steps, threads,
+        warmup;
+    double hours, minutes, eval_minutes, learning_rate, loc, scale, clip, ema, clip_norm;
+    uint64_t seed;
+    int synthetic, flips, resume, quiet, eval, denoise;
+} options;
+
+static volatile sig_atomic_t stop_asked;
+
+static void ask_to_stop(int signal_number)
+{
+    (void)signal_number;
+    stop_asked = 1;
+}
+
+/* Every failure ends here: one line, exit 1. */
+static void fail(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("train_cifar10: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    exit(1);
+}
+
+static void must(itd_result result, const char *what)
+{
+    if (result != ITD_OK) fail("%s: %s", what, itd_result_string(result));
+}
+
+static void *must_alloc(size_t count, size_t size)
+{
+    void *p = count <= SIZE_MAX / size ? calloc(count, size) : NULL;
+    if (!p) fail("out of memory for %lu numbers", (unsigned long)count);
+    return p;
+}
+
+static options read_options(int argc, char **argv)
+{
+    static options o; /* the option table keeps pointers into it */
+    o.data = "data/cifar-10-batches-bin", o.out = "runs", o.logistic = "6,3", o.features = "32,64,64,64";
+    o.sampler = "deterministic";
+    o.batch = 64, o.eval_batch = 64, o.eval_images = 10000, o.blocks = 1, o.draws = 4;
+    o.steps = 50, o.warmup = 100, o.hours = 1, o.minutes = 5, o.eval_minutes = 10;
+    o.learning_rate = 1.5e-3, o.clip = 4, o.ema = 0.999, o.clip_norm = 1, o.flips = 1;
+    args_option list[] = {
+        args_group("Data"),
+        args_string("data", &o.data,
+                    "Folder of the binary version of CIFAR-10; sh data/get_cifar10.sh gets it."),
+        args_flag("synthetic", &o.synthetic,
+                  "Gaussian random fields of a known law instead, new ones in every step."),
+        args_flag("flips", &o.flips, "Show images mirrored half of the time."),
+        args_uint64("seed", &o.seed, 0, UINT64_MAX, "Of weights, noise, order and samples."),
+        args_group("Training"),
+        args_double("hours", &o.hours, 0, 10000,
+                    "Of training, all resumed runs together; the learning rate falls "
+                    "to zero on the way."),
+        args_default_text(
+            args_size("num_epochs", &o.epochs, 0, 1000000, "Passes over the data instead of hours."), "none"),
+        args_size("train_batch_size", &o.batch, 1, 65536, "Images per step."),
+        args_size("rows", &o.rows, 0, 65536, "Of them in memory at once, which changes no result; 0: all."),
+        args_double("learning_rate", &o.learning_rate, 0, 1, "Of Adam, at its highest."),
+        args_size("warmup", &o.warmup, 0, 1000000, "Steps of linear rise to it."),
+        args_double("ema", &o.ema, 0, 0.999999, "Decay of the weights' moving average; 0: none."),
+        args_double("clip_norm", &o.clip_norm, 0, 1e9, "Largest norm of the gradient; 0: no limit."),
+        args_string("logistic_params", &o.logistic, "LOC,SCALE of the distribution of log SNRs."),
+        args_double("logsnr_clip", &o.clip, 1, 20, "The distribution is cut at so many scales."),
+        args_double("checkpoint_minutes", &o.minutes, 0.01, 10000, "Between checkpoints."),
+        args_double("eval_minutes", &o.eval_minutes, 0.01, 10000, "Between estimates on 1,000 test images."),
+        args_flag("resume", &o.resume, "Go on from the checkpoint in the folder of the results."),
+        args_group("Network"),
+        args_string("features", &o.features, "Channels of the levels, each half as high and wide."),
+        args_size("blocks", &o.blocks, 1, 8, "Residual blocks a level."),
+        args_size("attention", &o.attention, 0, 127,
+                  "Sum of 2^l for levels l with attention; 2^levels: middle."),
+        args_group("Evaluation"),
+        args_string("load", &o.load, "Use this checkpoint; no training."),
+        args_flag("eval", &o.eval,
+                  "Only estimate the likelihood of the test images, from the checkpoint in the "
+                  "folder of the results unless --load is given."),
+        args_size("eval_images", &o.eval_images, 2, 1000000, "At most so many test images."),
+        args_size("eval_draws", &o.draws, 2, 1000000, "Denoiser evaluations per image."),
+        args_size("eval_batch_size", &o.eval_batch, 1, 65536, "Images per call: memory, not results."),
+        args_size("sample", &o.samples, 0, 100000, "Only draw so many images from the model (as --eval)."),
+        args_size("steps", &o.steps, 1, 100000, "Denoiser calls per sample."),
+        args_choice("sampler", &o.sampler, "deterministic|ancestral", "DDIM or DDPM, in log SNR."),
+        args_flag("denoise", &o.denoise, "Only show test images, noisy and denoised (as --eval)."),
+        args_group("Run"),
+        args_default_text(args_string("experiment_name", &o.name, "Folder of the results."), "the data set"),
+        args_string("out", &o.out, "Folder of the folders."),
+        args_size("threads", &o.threads, 0, 1024, "At most so many; 0: one per processor."),
+        args_flag("quiet", &o.quiet, "Only the result line."),
+    };
+    args_table table = {"train_cifar10", "Learns the density of images by information-theoretic diffusion.",
+                        list, ARGS_COUNT(list)};
+    char end;
+    args_parse(&table, argc, argv);
+    if (sscanf(o.logistic, "%lf,%lf%c", &o.loc, &o.scale, &end) != 2 || !(o.scale > 0))
+        fail("--logistic_params: two numbers LOC,SCALE with SCALE > 0 expected, '%s' found", o.logistic);
+    if (args_given(&table, &o.epochs) && !args_given(&table, &o.hours)) o.hours = 0;
+    if (!o.name) o.name = o.synthetic ? "synthetic" : "cifar10";
+    return o;
+}
+
+/* ---- the run ------------------------------------------------------------------------------------------- */
+
+typedef struct run {
+    options o;
+    cifar10 train_set, test_set; /* unless synthetic */
+    fields *field;
+    size_t n_train, n_test;
+    float *test, *batch; /* (n_test,DIM), (batch,DIM) */
+    size_t *index;       /* (batch) images of a step */
+    itd_model *model;
+    itd_trainer *trainer;
+    char folder[1024];
+    FILE *metrics;
+    double seconds; /* of training, in all runs */
+    double best;    /* estimate on some test images, nats */
+    double recent;  /* moving average of the loss */
+} run;
+
+static const char *path_of(const run *r, const char *file)
+{
+    static char path[1200];
+    snprintf(path, sizeof path, "%s/%s", r->folder, file);
+    return path;
+}
+
+/* What a density on [-1,1] in nats is in bits per dimension there, and for values 0 .. 255. */
+static double bits(double nats) { return nats / (DIM * log(2.0)); }
+static double bits_255(double nats) { return bits(nats) + log(127.5) / log(2.0); }
+
+static void prepare_data(run *r)
+{
+    char error[512];
+    size_t i;
+    if (r->o.synthetic) {
+        fields_desc desc = fields_desc_default(SIDE, r->o.seed);
+        must(fields_create(&desc, &r->field), "preparing the fields");
+        r->n_train = 50000, r->n_test = SYNTHETIC_TEST;
+    } else {
+        if (cifar10_read(r->o.data, "train", &r->train_set, error, sizeof error)) fail("%s", error);
+        if (cifar10_read(r->o.data, "test", &r->test_set, error, sizeof error)) fail("%s", error);
+        r->n_train = r->train_set.n, r->n_test = r->test_set.n;
+    }
+    if (r->n_test > r->o.eval_images) r->n_test = r->o.eval_images;
+    r->test = (float *)must_alloc(r->n_test, DIM * sizeof *r->test);
+    for (i = 0; i < r->n_test; i++)
+        if (r->o.synthetic)
+            fields_sample(r->field, FIRST_TEST + i, r->test + i * DIM);
+        else
+            cifar10_floats(r->test_set.pixels + i * DIM, 0, r->test + i * DIM);
+}
+
+static void training_image(const run *r, size_t index, int flip, float *x)
+{
+    if (r->o.synthetic)
+        fields_sample(r->field, index % FIRST_TEST, x);
+    else
+        cifar10_floats(r->train_set.pixels + index * DIM, flip, x);
+}
+
+static itd_unet_desc unet_desc_of(const run *r)
+{
+    itd_unet_desc d = itd_unet_desc_default();
+    const char *text = r->o.features;
+    memset(d.features, 0, sizeof d.features);
+    for (d.levels = 0; *text && d.levels < ITD_MOST_LEVELS; d.levels++) {
+        char *end;
+        d.features[d.levels] = (size_t)strtoul(text, &end, 10);
+        if (end == text || d.features[d.levels] % d.groups || (*end && *end != ',')) break;
+        text = *end ? end + 1 : end;
+    }
+    if (*text || !d.levels)
+        fail("--features: up to %d multiples of %d with commas between expected, '%s' found", ITD_MOST_LEVELS,
+             (int)d.groups, r->o.features);
+    d.blocks = r->o.blocks, d.attention = r->o.attention;
+    d.hidden = 4 * d.features[0], d.embedding = 64, d.logsnr_scale = 3;
+    return d;
+}
+
+static void begin_model(run *r)
+{
+    itd_model_desc md = itd_model_desc_default(DIM);
+    itd_trainer_desc td = itd_trainer_desc_default();
+    size_t i, n = r->n_train < FIT ? r->n_train : FIT;
+    float *x = (float *)must_alloc(n, DIM * sizeof *x);
+    md.unet = unet_desc_of(r);
+    md.variance = 0.25;
+    md.schedule.loc = r->o.loc, md.schedule.scale = r->o.scale, md.schedule.clip = r->o.clip;
+    md.normalize = false;
+    td.batch = r->o.batch, td.rows = r->o.rows, td.seed = r->o.seed, td.learning_rate = r->o.learning_rate,
+    td.warmup = r->o.warmup;
+    td.ema = r->o.ema, td.clip_norm = r->o.clip_norm;
+    if (r->o.epochs) td.steps = itd_train_steps(&td, r->n_train, r->o.epochs);
+    must(itd_model_create(&md, r->o.seed, &r->model), "creating the network");
+    for (i = 0; i < n; i++) training_image(r, i, 0, x + i * DIM);
+    must(itd_model_fit(r->model, x, n), "fitting the Gaussian");
+    must(itd_trainer_create(r->model, &td, &r->trainer), "preparing the training");
+    free(x);
+}
+
+static void load_model(run *r, const char *path, int training)
+{
+    itd_error error;
+    if (itd_load(path, &r->model, &r->trainer, &error) != ITD_OK &&
+        (training || itd_load(path, &r->model, NULL, &error) != ITD_OK))
+        fail("%s", error.text);
+    if (r->model->dim != DIM)
+        fail("%s: images of 32 x 32 x 3 = %d numbers expected, %lu found", path, DIM,
+             (unsigned long)r->model->dim);
+}
+
+static void save_model(const run *r, const char *file)
+{
+    itd_error error;
+    if (itd_save(r->model, r->trainer, path_of(r, file), &error) != ITD_OK) fail("%s", error.text);
+}
+
+/* As the original computes it, with its schedule, no rounding and no clamping, but with less noise. */
+static itd_nll_result validate(const run *r, size_t images, size_t draws, double *per_image)
+{
+    itd_denoiser den = itd_model_denoiser(r->model);
+    itd_nll_desc d = itd_model_nll_desc(r->model);
+    itd_nll_result result;
+    d.draws = draws, d.batch = r->o.eval_batch, d.seed = r->o.seed;
+    must(itd_nll(&den, r->test, images < r->n_test ? images : r->n_test, &d, &result, per_image, NULL),
+         "estimating the likelihood");
+    return result;
+}
+
+/* ---- training ------------------------------------------------------------------------------------------ */
+
+/* The rows of an earlier run up to the step of the checkpoint stay. */
+static void open_metrics(run *r)
+{
+    static char rows[1 << 20], line[256];
+    FILE *file = r->o.resume ? fopen(path_of(r, "metrics.tsv"), "r") : NULL;
+    size_t used = 0;
+    double step, seen, loss, nll, error, rate, seconds;
+    while (file && fgets(line, sizeof line, file)) {
+        if (sscanf(line, "%lf %lf %lf %lf %lf %lf %lf", &step, &seen, &loss, &nll, &error, &rate, &seconds) !=
+            7)
+            continue;
+        if (step > (double)r->trainer->step || used + strlen(line) + 1 > sizeof rows) break;
+        memcpy(rows + used, line, strlen(line) + 1);
+        used += strlen(line);
+        r->seconds = seconds, r->recent = loss;
+        if (!(nll >= r->best)) r->best = nll;
+    }
+    if (file) fclose(file);
+    r->metrics = fopen(path_of(r, "metrics.tsv"), "w");
+    if (!r->metrics) fail("%s/metrics.tsv: cannot be written", r->folder);
+    fprintf(r->metrics, "step\timages\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n%s", rows);
+    fflush(r->metrics);
+}
+
+static void record(run *r, double nll, double error)
+{
+    fprintf(r->metrics, "%lu\t%lu\t%.3f\t%.3f\t%.3f\t%.6g\t%.1f\n", (unsigned long)r->trainer->step,
+            (unsigned long)(r->trainer->step * r->trainer->desc.batch), r->recent, nll, error,
+            r->trainer->learning_rate, r->seconds);
+    fflush(r->metrics);
+}
+
+/* Flips have a stream of random numbers of their own. */
+static void gather_batch(run *r)
+{
+    size_t i, batch = r->trainer->desc.batch;
+    itd_rng rng = itd_rng_make(r->o.seed ^ 0x666c6970, r->trainer->step);
+    if (r->o.synthetic) /* new ones in every step */
+        for (i = 0; i < batch; i++) r->index[i] = (size_t)r->trainer->step * batch + i;
+    else
+        must(itd_train_indices(r->trainer, r->n_train, r->index), "ordering the data");
+    for (i = 0; i < batch; i++)
+        training_image(r, r->index[i], r->o.flips && itd_rng_below(&rng, 2), r->batch + i * DIM);
+}
+
+/* With --hours the learning rate follows the clock: `steps` is where the cosine would end at this pace. */
+static void pace(run *r)
+{
+    double part = r->seconds / (3600 * r->o.hours);
+    uint64_t step = r->trainer->step, warmup = r->trainer->desc.warmup;
+    if (r->o.hours <= 0) return;
+    r->trainer->desc.steps = step <= warmup || part <= 0
+                                 ? 0
+                                 : warmup + 1 + (uint64_t)((double)(step - warmup) / part);
+}
+
+static int finished(const run *r)
+{
+    if (r->o.hours > 0) return r->seconds >= 3600 * r->o.hours;
+    return r->trainer->step >= r->trainer->desc.steps;
+}
+
+static void estimate(run *r)
+{
+    itd_nll_result v = validate(r, 1000, 4, NULL);
+    record(r, v.nll, v.std_error);
+    if (v.nll < r->best) {
+        r->best = v.nll;
+        save_model(r, "best.safetensors");
+    }
+}
+
+static void train(run *r)
+{
+    progress bar;
+    double saved = 0, estimated = 0, started;
+    size_t total = r->o.hours > 0 ? (size_t)(3600 * r->o.hours) : (size_t)r->trainer->desc.steps;
+    r->batch = (float *)must_alloc(r->trainer->desc.batch, DIM * sizeof *r->batch);
+    r->index = (size_t *)must_alloc(r->trainer->desc.batch, sizeof *r->index);
+    r->best = HUGE_VAL, r->recent = NAN;
+    open_metrics(r);
+    signal(SIGINT, ask_to_stop);
+    signal(SIGTERM, ask_to_stop);
+    progress_begin(&bar, r->o.hours > 0 ? "second" : "step", total, r->o.hours > 0 ? "s" : "steps", total,
+                   r->o.quiet);
+    progress_skip(&bar, r->o.hours > 0 ? (size_t)r->seconds : (size_t)r->trainer->step);
+    while (!finished(r) && !stop_asked) {
+        double loss;
+        char text[100];
+        size_t done;
+        started = system_seconds();
+        gather_batch(r);
+        pace(r);
+        must(itd_train_step(r->trainer, r->batch, &loss), "training");
+        r->recent = r->recent <= DBL_MAX ? 0.99 * r->recent + 0.01 * loss : loss;
+        r->seconds += system_seconds() - started;
+        saved += system_seconds() - started, estimated += system_seconds() - started;
+        snprintf(text, sizeof text, "%lu images  %.1f images/s  loss %.0f nats, %.3f bits/dim",
+                 (unsigned long)(r->trainer->step * r->trainer->desc.batch),
+                 (double)r->trainer->desc.batch / (system_seconds() - started), r->recent, bits(r->recent));
+        done = r->o.hours > 0 ? (size_t)r->seconds : (size_t)r->trainer->step;
+        progress_update(&bar, done < total ? done : total, done < total ? done : total, text);
+        if (estimated > 60 * r->o.eval_minutes) estimate(r), estimated = 0;
+        if (saved > 60 * r->o.minutes) save_model(r, "model.safetensors"), record(r, NAN, NAN), saved = 0;
+    }
+    progress_end(&bar);
+    estimate(r);
+    save_model(r, "model.safetensors");
+    fclose(r->metrics);
+    if (stop_asked) {
+        if (!r->o.quiet) printf("stopped; --resume goes on from %s/model.safetensors\n", r->folder);
+        exit(0);
+    }
+}
+
+/* ---- pictures ------------------------------------------------------------------------------------------ */
+
+static void finish(const run *r, plot_canvas *c, const char *file)
+{
+    if (plot_canvas_write(c, path_of(r, file))) fail("%s: cannot be written", path_of(r, file));
+    plot_canvas_free(c);
+}
+
+/* n images side by side, `columns` in a row, each twice its size. */
+static void draw_images(const run *r, const float *x, size_t n, size_t columns, const char *file)
+{
+    enum { SCALE = 2, STEP = SIDE * SCALE + 2 };
+    unsigned char pixels[DIM];
+    size_t k, rows = (n + columns - 1) / columns;
+    plot_canvas c;
+    if (plot_canvas_init(&c, (int)(columns * STEP + 2), (int)(rows * STEP + 2), plot_rgb(0xffffff)))
+        fail("out of memory for a picture");
+    for (k = 0; k < n; k++) {
+        cifar10_bytes(x + k * DIM, DIM, pixels);
+        plot_image(&c, (int)(2 + k % columns * STEP), (int)(2 + k / columns * STEP), pixels, SIDE, SIDE, 3,
+                   SCALE);
+    }
+    finish(r, &c, file);
+}
+
+static void sample_images(run *r)
+{
+    itd_denoiser den = itd_model_denoiser(r->model);
+    itd_sample_desc d = itd_model_sample_desc(r->model);
+    size_t n = r->o.samples, columns = 1;
+    float *x = (float *)must_alloc(n, DIM * sizeof *x);
+    double started = system_seconds();
+    while (columns * columns < n) columns++;
+    d.steps = r->o.steps, d.batch = r->o.eval_batch, d.seed = r->o.seed;
+    d.sampler = strcmp(r->o.sampler, "ancestral") ? ITD_DETERMINISTIC : ITD_ANCESTRAL;
+    must(itd_sample(&den, &d, n, x), "sampling");
+    draw_images(r, x, n, columns, "samples.png");
+    if (!r->o.quiet)
+        printf("%lu samples of %lu steps in %s (%.1f s)\n", (unsigned long)n, (unsigned long)r->o.steps,
+               path_of(r, "samples.png"), system_seconds() - started);
+    free(x);
+}
+
+/* Rows: log SNRs; for each of some test images the noisy image z and the estimate
+   x_hat = (z - sqrt(s(-a)) eps_hat) / sqrt(s(a)). */
+static void draw_denoised(run *r)
+{
+    static const float alphas[] = {-2, 0, 2, 4, 6, 8};
+    enum { ALPHAS = sizeof alphas / sizeof *alphas, IMAGES = 6, COLUMNS = 3 * IMAGES };
+    itd_denoiser den = itd_model_denoiser(r->model);
+    itd_rng rng = itd_rng_make(r->o.seed, 77);
+    float *all = (float *)must_alloc(ALPHAS * COLUMNS, DIM * sizeof *all), logsnr[IMAGES];
+    float *z = (float *)must_alloc(3 * IMAGES, DIM * sizeof *z), *eps = z + IMAGES * DIM;
+    float *eps_hat = eps + IMAGES * DIM;
+    size_t a, i, j, images = r->n_test < IMAGES ? r->n_test : IMAGES;
+    itd_rng_normal_fill(&rng, images * DIM, eps);
+    for (a = 0; a < ALPHAS; a++) {
+        double signal = sqrt(itd_sigmoid(alphas[a])), noise = sqrt(itd_sigmoid(-alphas[a]));
+        for (i = 0; i < images; i++) logsnr[i] = alphas[a];
+        itd_channel(r->test, eps, logsnr, images, DIM, z);
+        must(den.predict(den.ctx, z, logsnr, images, eps_hat), "denoising");
+        for (i = 0; i < images; i++) {
+            float *row = all + (a * COLUMNS + 3 * i) * DIM;
+            memcpy(row, r->test + i * DIM, DIM * sizeof *row);
+            memcpy(row + DIM, z + i * DIM, DIM * sizeof *row);
+            for (j = 0; j < DIM; j++)
+                row[2 * DIM + j] = (float)((z[i * DIM + j] - noise * eps_hat[i * DIM + j]) / signal);
+        }
+    }
+    draw_images(r, all, ALPHAS * COLUMNS, COLUMNS, "denoised.png");
+    if (!r->o.quiet)
+        printf("image, noisy image, estimate at log SNR -2, 0, 2, 4, 6, 8 in %s\n",
+               path_of(r, "denoised.png"));
+    free(all), free(z);
+}
+
+static void draw_curve(run *r)
+{
+    double alpha[CURVE], mse[CURVE], error[CURVE], mmse[CURVE];
+    const itd_schedule *s = &r->model->desc.schedule;
+    itd_denoiser den = itd_model_denoiser(r->model);
+    size_t k, n = r->n_test < 100 ? r->n_test : 100;
+    plot_entry entries[2] = {{"Gaussian", plot_palette(1), 2.2, 8}, {"model", plot_palette(0), 2.2, 0}};
+    plot_canvas c;
+    plot_axes a;
+    for (k = 0; k < CURVE; k++) alpha[k] = s->loc + s->scale * s->clip * (2.0 * (double)k / (CURVE - 1) - 1);
+    must(itd_mse_curve(&den, r->test, n, alpha, CURVE, r->o.seed, mse, error, mmse),
+         "measuring the error curve");
+    if (plot_canvas_init(&c, 900, 520, plot_rgb(0xffffff))) fail("out of memory for a picture");
+    a = plot_axes_make(&c, plot_canvas_box(&c), alpha[0], alpha[CURVE - 1], 0, 1.1 * DIM);
+    a.text_size = 16;
+    a.title = "denoising error against log SNR", a.x_label = "log SNR \xce\xb1";
+    a.y_label = "mean squared error of \xce\xb5";
+    plot_axes_fit(&a);
+    plot_axes_grid(&a);
+    plot_fill_between(&a, alpha, mse, mmse, CURVE, plot_alpha(plot_palette(0), 0.18));
+    plot_line(&a, alpha, mmse, CURVE, plot_palette(1), 2.2, 8);
+    plot_line(&a, alpha, mse, CURVE, plot_palette(0), 2.2, 0);
+    plot_axes_draw(&a);
+    plot_legend(&a, PLOT_LEFT | PLOT_TOP, entries, 2);
+    finish(r, &c, "mse.png");
+}
+
+/* ---- result -------------------------------------------------------------------------------------------- */
+
+static void print_result(const run *r, double seconds)
+{
+    itd_nll_result v = validate(r, r->n_test, r->o.draws, NULL);
+    uint64_t seen = r->trainer ? r->trainer->step * r->trainer->desc.batch : 0;
+    if (!r->o.quiet)
+        printf("-log p = %.1f +- %.1f nats, %.4f +- %.4f bits/dim on [-1,1]\n", v.nll, v.std_error,
+               bits(v.nll), bits(v.std_error));
+    printf("result dataset=%s params=%lu images_seen=%lu val_nll=%.2f stderr=%.2f stderr_data=%.2f "
+           "bits_per_dim=%.4f bits_per_dim_255=%.4f",
+           r->o.synthetic ? "synthetic" : "cifar10", (unsigned long)itd_net_parameters(r->model->net),
+           (unsigned long)seen, v.nll, v.std_error, v.std_error_data, bits(v.nll), bits_255(v.nll));
+    if (r->o.synthetic) {
+        double exact = 0;
+        size_t i;
+        for (i = 0; i < r->n_test; i++) exact += fields_nll(r->field, r->test + i * DIM) / (double)r->n_test;
+        printf(" true_nll=%.2f excess_bits_per_dim=%.4f", exact, bits(v.nll - exact));
+    }
+    printf(" seconds=%.0f\n", seconds);
+}
+
+static void say_plan(const run *r)
+{
+    const itd_net *net = r->model->net;
+    size_t batch = r->trainer->desc.batch, rows = r->trainer->desc.rows ? r->trainer->desc.rows : batch;
+    double memory = 4.0 * (2.0 * (double)net->width * (double)rows + 6.0 * (double)net->parameters);
+    if (r->o.quiet) return;
+    printf("%s: %lu training and %lu test images; kernels %s\n",
+           r->o.synthetic ? "synthetic fields" : r->o.data, (unsigned long)r->n_train,
+           (unsigned long)r->n_test, itd_simd_name());
+    printf("U-Net of %lu parameters, features %s, %lu block(s) a level; about %.0f MB to train in batches of "
+           "%lu\n",
+           (unsigned long)itd_net_parameters(net), r->o.features, (unsigned long)r->o.blocks, memory / 1e6,
+           (unsigned long)batch);
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    static run r;
+    double started = system_seconds();
+    int only;
+    system_patient_threads(argv);
+    r.o = read_options(argc, argv);
+#ifdef _OPENMP
+    if (r.o.threads) omp_set_num_threads((int)r.o.threads);
+#endif
+    if (snprintf(r.folder, sizeof r.folder, "%s/%s", r.o.out, r.o.name) >= (int)sizeof r.folder)
+        fail("--out: the name of the folder is too long");
+    if (system_make_directory(r.folder)) fail("%s: the folder cannot be made", r.folder);
+    only = r.o.eval || r.o.samples || r.o.denoise || r.o.load;
+    if (!r.o.samples || r.o.eval || r.o.denoise) prepare_data(&r);
+    if (only)
+        load_model(&r, r.o.load ? r.o.load : path_of(&r, "model.safetensors"), 0);
+    else if (r.o.resume)
+        load_model(&r, path_of(&r, "model.safetensors"), 1);
+    else
+        begin_model(&r);
+    if (!only) {
+        say_plan(&r);
+        train(&r);
+    }
+    if (!only || r.o.denoise) draw_denoised(&r);
+    if (!only) r.o.samples = 64;
+    if (r.o.samples) sample_images(&r);
+    if (!only || r.o.eval || (!r.o.samples && !r.o.denoise)) {
+        draw_curve(&r);
+        print_result(&r, system_seconds() - started);
+    }
+    cifar10_free(&r.train_set), cifar10_free(&r.test_set), fields_free(r.field);
+    free(r.test), free(r.batch), free(r.index);
+    itd_trainer_free(r.trainer);
+    itd_model_free(r.model);
+    return 0;
+}
