@@ -11,7 +11,7 @@ archive_size=170052171
 file_size=30730000 # 10,000 records of 3,073 bytes
 files="data_batch_1.bin data_batch_2.bin data_batch_3.bin data_batch_4.bin data_batch_5.bin test_batch.bin"
 expected="$archive_size bytes with MD5 $archive_md5"
-by_hand="get $url by other means, then run sh $0 ARCHIVE"
+by_hand="get it by other means, then run sh $0 ARCHIVE"
 tries=5
 
 help() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
@@ -43,7 +43,7 @@ has_files() { # folder
 is_gzip() { [ "$(od -An -tx1 -N2 "$1" | tr -d ' ')" = 1f8b ]; }
 
 is_archive() { # file
-    [ -f "$1" ] && [ "$(size "$1")" -eq $archive_size ] && [ "$(md5_of "$1")" = $archive_md5 ]
+    [ -f "$1" ] && [ "$(md5_of "$1")" = $archive_md5 ]
 }
 
 # What is wrong with a file, in words.
@@ -66,7 +66,7 @@ fetch() { # file
     elif command -v wget > /dev/null; then
         if [ -t 2 ]; then wget -c -T 60 -O "$1" "$url"; else wget -q -c -T 60 -O "$1" "$url"; fi
     else
-        fail "expected curl or wget, found neither; $by_hand"
+        fail "$url: expected curl or wget, found neither; $by_hand"
     fi
 }
 
@@ -79,7 +79,7 @@ download() { # file
         [ $try -eq 1 ] || sleep $((2 * try))
         fetch "$1"
         code=$?
-        # Curl's 33: the server cannot go on with a file. Or it was in trouble; so only the next run starts anew.
+        # Curl's 33: the server cannot go on with a file, or was in trouble; so only the next run starts anew.
         [ $code -ne 33 ] || [ $try -lt $tries ] || rm -f "$1"
         if [ -s "$1" ]; then why=$(found "$1"); elif [ $code -ne 0 ]; then why="nothing (exit $code)"; fi
         try=$((try + 1))

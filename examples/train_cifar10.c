@@ -27,7 +27,7 @@ enum { SIDE = 32, DIM = SIDE * SIDE * 3, CURVE = 33, FIT = 10000, SYNTHETIC_TEST
 
 typedef struct options {
     const char *data, *name, *out, *load, *logistic, *features, *sampler;
-    size_t batch, rows, eval_batch, eval_images, epochs, blocks, attention, draws, samples, steps, threads,
+    size_t n, batch, rows, eval_batch, eval_images, epochs, blocks, attention, draws, samples, steps, threads,
         warmup;
     double hours, minutes, eval_minutes, learning_rate, loc, scale, clip, ema, clip_norm;
     uint64_t seed;
@@ -71,7 +71,7 @@ static options read_options(int argc, char **argv)
     static options o; /* the option table keeps pointers into it */
     o.data = "data/cifar-10-batches-bin", o.out = "runs", o.logistic = "6,3", o.features = "32,64,64,64";
     o.sampler = "deterministic";
-    o.batch = 64, o.eval_batch = 64, o.eval_images = 10000, o.blocks = 1, o.draws = 4;
+    o.n = 50000, o.batch = 64, o.eval_batch = 64, o.eval_images = 10000, o.blocks = 1, o.draws = 4;
     o.steps = 50, o.warmup = 100, o.hours = 1, o.minutes = 5, o.eval_minutes = 10;
     o.learning_rate = 1.5e-3, o.clip = 4, o.ema = 0.999, o.clip_norm = 1, o.flips = 1;
     args_option list[] = {
@@ -80,6 +80,7 @@ static options read_options(int argc, char **argv)
                     "Folder of the binary version of CIFAR-10; sh data/get_cifar10.sh gets it."),
         args_flag("synthetic", &o.synthetic,
                   "Gaussian random fields of a known law instead, new ones in every step."),
+        args_size("n", &o.n, 1, 50000, "Only the first N training images."),
         args_flag("flips", &o.flips, "Show images mirrored half of the time."),
         args_uint64("seed", &o.seed, 0, UINT64_MAX, "Of weights, noise, order and samples."),
         args_group("Training"),
@@ -175,6 +176,7 @@ static void prepare_data(run *r)
         if (cifar10_read(r->o.data, "test", &r->test_set, error, sizeof error)) fail("%s", error);
         r->n_train = r->train_set.n, r->n_test = r->test_set.n;
     }
+    if (r->n_train > r->o.n) r->n_train = r->o.n;
     if (r->n_test > r->o.eval_images) r->n_test = r->o.eval_images;
     r->test = (float *)must_alloc(r->n_test, DIM * sizeof *r->test);
     for (i = 0; i < r->n_test; i++)
@@ -207,7 +209,7 @@ static itd_unet_desc unet_desc_of(const run *r)
         fail("--features: up to %d multiples of %d with commas between expected, '%s' found", ITD_MOST_LEVELS,
              (int)d.groups, r->o.features);
     d.blocks = r->o.blocks, d.attention = r->o.attention;
-    d.hidden = 4 * d.features[0], d.embedding = 64, d.logsnr_scale = 3;
+    d.hidden = 4 * d.features[0];
     return d;
 }
 
@@ -241,6 +243,8 @@ static void load_model(run *r, const char *path, int training)
     if (r->model->dim != DIM)
         fail("%s: images of 32 x 32 x 3 = %d numbers expected, %lu found", path, DIM,
              (unsigned long)r->model->dim);
+    if (training && r->o.epochs)
+        r->trainer->desc.steps = itd_train_steps(&r->trainer->desc, r->n_train, r->o.epochs);
 }
 
 static void save_model(const run *r, const char *file)
