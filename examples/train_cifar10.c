@@ -69,7 +69,7 @@ static void *must_alloc(size_t count, size_t size)
 static options read_options(int argc, char **argv)
 {
     static options o; /* the option table keeps pointers into it */
-    o.data = "data/cifar-10-batches-bin", o.out = "runs", o.logistic = "6,3", o.features = "32,64,64,64";
+    o.data = "data/cifar-10-batches-bin", o.out = "runs", o.logistic = "", o.features = "32,64,64,64";
     o.sampler = "deterministic";
     o.n = 50000, o.batch = 64, o.eval_batch = 64, o.eval_images = 10000, o.blocks = 1, o.draws = 4;
     o.steps = 50, o.warmup = 100, o.hours = 1, o.minutes = 5, o.eval_minutes = 10;
@@ -95,7 +95,9 @@ static options read_options(int argc, char **argv)
         args_size("warmup", &o.warmup, 0, 1000000, "Steps of linear rise to it."),
         args_double("ema", &o.ema, 0, 0.999999, "Decay of the weights' moving average; 0: none."),
         args_double("clip_norm", &o.clip_norm, 0, 1e9, "Largest norm of the gradient; 0: no limit."),
-        args_string("logistic_params", &o.logistic, "LOC,SCALE of the distribution of log SNRs."),
+        args_default_text(
+            args_string("logistic_params", &o.logistic, "LOC,SCALE of the distribution of log SNRs."),
+            "6,3; of synthetic images: what suits their spectrum"),
         args_double("logsnr_clip", &o.clip, 1, 20, "The distribution is cut at so many scales."),
         args_double("checkpoint_minutes", &o.minutes, 0.01, 10000, "Between checkpoints."),
         args_double("eval_minutes", &o.eval_minutes, 0.01, 10000, "Between estimates on 1,000 test images."),
@@ -127,7 +129,8 @@ static options read_options(int argc, char **argv)
                         list, ARGS_COUNT(list)};
     char end;
     args_parse(&table, argc, argv);
-    if (sscanf(o.logistic, "%lf,%lf%c", &o.loc, &o.scale, &end) != 2 || !(o.scale > 0))
+    o.loc = 6, o.scale = 3;
+    if (*o.logistic && (sscanf(o.logistic, "%lf,%lf%c", &o.loc, &o.scale, &end) != 2 || !(o.scale > 0)))
         fail("--logistic_params: two numbers LOC,SCALE with SCALE > 0 expected, '%s' found", o.logistic);
     if (args_given(&table, &o.epochs) && !args_given(&table, &o.hours)) o.hours = 0;
     if (!o.name) o.name = o.synthetic ? "synthetic" : "cifar10";
@@ -169,7 +172,10 @@ static void prepare_data(run *r)
     size_t i;
     if (r->o.synthetic) {
         fields_desc desc = fields_desc_default(SIDE, r->o.seed);
+        itd_schedule s;
         must(fields_create(&desc, &r->field), "preparing the fields");
+        must(itd_schedule_from_spectrum(r->field->lambda, DIM, ITD_SPECTRUM_PAPER, &s), "choosing log SNRs");
+        if (!*r->o.logistic) r->o.loc = s.loc, r->o.scale = s.scale;
         r->n_train = 50000, r->n_test = SYNTHETIC_TEST;
     } else {
         if (cifar10_read(r->o.data, "train", &r->train_set, error, sizeof error)) fail("%s", error);
