@@ -738,8 +738,8 @@ ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index)
 
 /* The matrix of a 3x3 convolution, read from NHWC images without being built: row p is an output pixel,
    column (ky,kx,c) channel c of the input pixel its tap (ky,kx) falls on, zero outside the image. The
-   adjoint window goes the other way, from input pixels to the output pixels they contribute to; a
-   transposed one exchanges rows and columns. */
+   adjoint window goes the other way, from input pixels to the output pixels they contribute to, its taps in
+   the opposite order; a transposed one exchanges rows and columns. */
 typedef struct itd__window {
     size_t height, width, channels; /* of the images that are read */
     size_t rows, columns;           /* of the pixels that are computed */
@@ -812,8 +812,8 @@ static bool itd__tap(const itd__window *w, size_t y, size_t k, size_t extent, si
         if (y * w->stride + k < w->before) return false;
         *at = y * w->stride + k - w->before;
     } else {
-        if (y + w->before < k || (y + w->before - k) % w->stride) return false;
-        *at = (y + w->before - k) / w->stride;
+        if (y + w->before + k < 2 || (y + w->before + k - 2) % w->stride) return false;
+        *at = (y + w->before + k - 2) / w->stride;
     }
     return *at < extent;
 }
@@ -1039,19 +1039,25 @@ static void itd__put_tile(const float *tile, size_t rows, size_t width, float *c
         for (j = 0; j < columns; j++) c[r * rc + j] = tile[r * width + j];
 }
 
-/* count columns of A from `from` on, in one row: the runs of channels of successive taps. */
+/* count columns of A from `from` on, in one row: runs of channels of taps that are neighbours in the
+   image. */
 static void itd__window_row(const itd__product *p, size_t row, size_t from, size_t count, float *to)
 {
     const itd__window *w = p->window;
     size_t pixel = row + p->first, image = pixel / (w->rows * w->columns);
     size_t py = pixel / w->columns % w->rows, px = pixel % w->columns, y, x;
     const float *a = p->a + image * w->height * w->width * w->channels;
+    bool neighbours = !w->adjoint || w->stride == 1;
     while (count > 0) {
-        size_t tap = from / w->channels, c = from % w->channels, run = itd__min(w->channels - c, count);
-        if (itd__tap(w, py, tap / 3, w->height, &y) && itd__tap(w, px, tap % 3, w->width, &x))
-            memcpy(to, a + (y * w->width + x) * w->channels + c, run * sizeof *to);
-        else
+        size_t tap = from / w->channels, c = from % w->channels, more = 2 - tap % 3, run;
+        bool above = !itd__tap(w, py, tap / 3, w->height, &y),
+             aside = !itd__tap(w, px, tap % 3, w->width, &x);
+        if (!above && (aside || !neighbours || x + more >= w->width)) more = 0;
+        run = itd__min((more + 1) * w->channels - c, count);
+        if (above || aside)
             memset(to, 0, run * sizeof *to);
+        else
+            memcpy(to, a + (y * w->width + x) * w->channels + c, run * sizeof *to);
         from += run, count -= run, to += run;
     }
 }
@@ -1927,13 +1933,13 @@ static void itd__conv_backward_weight(const itd__window *window, const float *dy
     if (db) itd__fast()->column_sums(dy, out, pixels, out, db);
 }
 
-/* (taps,in,out) -> (taps,out,in) */
+/* (taps,in,out) -> (taps,out,in), the taps in the opposite order */
 static void itd__transpose_taps(const float *w, size_t taps, size_t in, size_t out, float *transposed)
 {
     size_t t, i, j;
-    for (t = 0; t < taps; t++, w += in * out, transposed += in * out)
+    for (t = taps; t-- > 0; w += in * out)
         for (i = 0; i < in; i++)
-            for (j = 0; j < out; j++) transposed[j * in + i] = w[i * out + j];
+            for (j = 0; j < out; j++) transposed[(t * out + j) * in + i] = w[i * out + j];
 }
 
 /* Group normalization (Wu & He 2018) of one image, its channels in one array or side by side in two,
@@ -1966,14 +1972,20 @@ static void itd__norm_forward(const itd__grouping *o, const float *x /* (pixels,
                               const float *beta, float *extra /* (6,channels) */,
                               float *y /* (pixels,channels) */)
 {
-    size_t channels = o->in + o->side, c;
+    size_t channels = o->in + o->side, c, from;
     float *mean = extra, *rest = mean + channels, *scale = rest + channels, *shift = scale + channels;
+    float *part = shift + channels; /* where the backward pass puts dgamma */
     memset(mean, 0, 2 * channels * sizeof *mean);
-    itd__fast()->column_sums(x, o->in, o->pixels, o->in, mean);
-    itd__fast()->column_sums(s, o->side, o->pixels, o->side, mean + o->in);
+    for (from = 0; from < o->pixels; from += 32) { /* long sums of like numbers lose digits */
+        size_t some = itd__min(o->pixels - from, 32);
+        memset(part, 0, channels * sizeof *part);
+        itd__fast()->column_sums(x + from * o->in, o->in, some, o->in, part);
+        if (o->side) itd__fast()->column_sums(s + from * o->side, o->side, some, o->side, part + o->in);
+        itd__fast()->add(mean, part, channels, mean);
+    }
     itd__group_averages(o, mean);
     itd__fast()->column_squares(x, mean, o->pixels, o->in, rest);
-    itd__fast()->column_squares(s, mean + o->in, o->pixels, o->side, rest + o->in);
+    if (o->side) itd__fast()->column_squares(s, mean + o->in, o->pixels, o->side, rest + o->in);
     itd__group_averages(o, rest);
     for (c = 0; c < channels; c++) {
         rest[c] = (float)(1 / sqrt((double)rest[c] + o->epsilon));
@@ -1981,7 +1993,9 @@ static void itd__norm_forward(const itd__grouping *o, const float *x /* (pixels,
         shift[c] = beta[c] - mean[c] * scale[c];
     }
     itd__fast()->affine(x, scale, shift, o->pixels, o->in, o->silu, y, channels);
-    itd__fast()->affine(s, scale + o->in, shift + o->in, o->pixels, o->side, o->silu, y + o->in, channels);
+    if (o->side)
+        itd__fast()->affine(s, scale + o->in, shift + o->in, o->pixels, o->side, o->silu, y + o->in,
+                            channels);
 }
 
 /* With h = (x - mean) / sqrt(var + epsilon), per image
@@ -2000,13 +2014,14 @@ static void itd__norm_backward(const itd__grouping *o, float *dy /* (pixels,chan
     const float *factor[3], *side[3];
     if (o->silu) {
         itd__fast()->affine_backward(dy, channels, x, scale, shift, o->pixels, o->in);
-        itd__fast()->affine_backward(dy + o->in, channels, s, scale + o->in, shift + o->in, o->pixels,
-                                     o->side);
+        if (o->side)
+            itd__fast()->affine_backward(dy + o->in, channels, s, scale + o->in, shift + o->in, o->pixels,
+                                         o->side);
     }
     memset(dgamma, 0, 2 * channels * sizeof *dgamma);
     itd__fast()->column_sums(dy, channels, o->pixels, channels, dbeta);
     itd__fast()->column_products(dy, channels, x, o->pixels, o->in, dgamma);
-    itd__fast()->column_products(dy + o->in, channels, s, o->pixels, o->side, dgamma + o->in);
+    if (o->side) itd__fast()->column_products(dy + o->in, channels, s, o->pixels, o->side, dgamma + o->in);
     for (c = 0; c < channels; c++) {
         dgamma[c] = (dgamma[c] - mean[c] * dbeta[c]) * root[c];
         a[c] = gamma[c] * dgamma[c], b[c] = gamma[c] * dbeta[c];
@@ -2022,7 +2037,7 @@ static void itd__norm_backward(const itd__grouping *o, float *dy /* (pixels,chan
         side[c] = factor[c] + o->in;
     }
     if (dx) itd__fast()->combine(dy, channels, x, factor, o->pixels, o->in, dx);
-    if (ds) itd__fast()->combine(dy + o->in, channels, s, side, o->pixels, o->side, ds);
+    if (ds && o->side) itd__fast()->combine(dy + o->in, channels, s, side, o->pixels, o->side, ds);
 }
 
 /* y = x + t, the same t for all pixels of an image. */
