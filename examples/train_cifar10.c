@@ -26,7 +26,7 @@ enum { SIDE = 32, DIM = SIDE * SIDE * 3, CURVE = 33, FIT = 10000, SYNTHETIC_TEST
 /* ---- options ------------------------------------------------------------------------------------------- */
 
 typedef struct options {
-    const char *data, *name, *out, *load, *logistic, *features, *sampler;
+    const char *data, *name, *out, *load, *logistic, *features, *sampler, *pretrained, *prefix, *step;
     size_t n, batch, rows, eval_batch, eval_images, epochs, blocks, attention, draws, samples, steps, threads,
         warmup;
     double hours, minutes, eval_minutes, learning_rate, loc, scale, clip, ema, clip_norm;
@@ -70,7 +70,7 @@ static options read_options(int argc, char **argv)
 {
     static options o; /* the option table keeps pointers into it */
     o.data = "data/cifar-10-batches-bin", o.out = "runs", o.logistic = "", o.features = "32,64,64,64";
-    o.sampler = "deterministic";
+    o.sampler = "deterministic", o.prefix = "", o.step = "table";
     o.n = 50000, o.batch = 64, o.eval_batch = 64, o.eval_images = 10000, o.blocks = 1, o.draws = 4;
     o.steps = 50, o.warmup = 100, o.hours = 1, o.minutes = 5, o.eval_minutes = 10;
     o.learning_rate = 1.5e-3, o.clip = 4, o.ema = 0.999, o.clip_norm = 1, o.flips = 1;
@@ -103,6 +103,14 @@ static options read_options(int argc, char **argv)
         args_double("eval_minutes", &o.eval_minutes, 0.01, 10000, "Between estimates on 1,000 test images."),
         args_flag("resume", &o.resume, "Go on from the checkpoint in the folder of the results."),
         args_group("Network"),
+        args_string(
+            "pretrained", &o.pretrained,
+            "Start from these weights of google/ddpm-cifar10-32 (diffusion_pytorch_model.safetensors), and "
+            "with its network; learning rate 1e-4, 50 epochs unless given."),
+        args_string("prefix", &o.prefix, "What the names of the tensors in that file begin with."),
+        args_choice(
+            "step", &o.step, "table|exact",
+            "Which step of the pretrained network a log SNR is: by the paper's table, or interpolated."),
         args_string("features", &o.features, "Channels of the levels, each half as high and wide."),
         args_size("blocks", &o.blocks, 1, 8, "Residual blocks a level."),
         args_size("attention", &o.attention, 0, 127,
@@ -132,7 +140,9 @@ static options read_options(int argc, char **argv)
     o.loc = 6, o.scale = 3;
     if (*o.logistic && (sscanf(o.logistic, "%lf,%lf%c", &o.loc, &o.scale, &end) != 2 || !(o.scale > 0)))
         fail("--logistic_params: two numbers LOC,SCALE with SCALE > 0 expected, '%s' found", o.logistic);
-    if (args_given(&table, &o.epochs) && !args_given(&table, &o.hours)) o.hours = 0;
+    if (o.pretrained && !args_given(&table, &o.learning_rate)) o.learning_rate = 1e-4;
+    if (o.pretrained && !args_given(&table, &o.epochs)) o.epochs = 50;
+    if (o.epochs && !args_given(&table, &o.hours)) o.hours = 0;
     if (!o.name) o.name = o.synthetic ? "synthetic" : "cifar10";
     return o;
 }
@@ -204,6 +214,11 @@ static itd_unet_desc unet_desc_of(const run *r)
 {
     itd_unet_desc d = itd_unet_desc_default();
     const char *text = r->o.features;
+    if (r->o.pretrained) {
+        d = itd_unet_desc_ddpm_cifar10();
+        d.time = strcmp(r->o.step, "table") ? ITD_TIME_EXACT : ITD_TIME_TABLE;
+        return d;
+    }
     memset(d.features, 0, sizeof d.features);
     for (d.levels = 0; *text && d.levels < ITD_MOST_LEVELS; d.levels++) {
         char *end;
@@ -223,12 +238,14 @@ static void begin_model(run *r)
 {
     itd_model_desc md = itd_model_desc_default(DIM);
     itd_trainer_desc td = itd_trainer_desc_default();
+    itd_error error;
     size_t i, n = r->n_train < FIT ? r->n_train : FIT;
     float *x = (float *)must_alloc(n, DIM * sizeof *x);
     md.unet = unet_desc_of(r);
     md.variance = 0.25;
     md.schedule.loc = r->o.loc, md.schedule.scale = r->o.scale, md.schedule.clip = r->o.clip;
     md.normalize = false;
+    if (r->o.pretrained) md.parameterization = ITD_PLAIN; /* it predicts the noise itself */
     td.batch = r->o.batch, td.rows = r->o.rows, td.seed = r->o.seed, td.learning_rate = r->o.learning_rate,
     td.warmup = r->o.warmup;
     td.ema = r->o.ema, td.clip_norm = r->o.clip_norm;
@@ -237,6 +254,8 @@ static void begin_model(run *r)
     for (i = 0; i < n; i++) training_image(r, i, 0, x + i * DIM);
     must(itd_model_fit(r->model, x, n), "fitting the Gaussian");
     must(itd_trainer_create(r->model, &td, &r->trainer), "preparing the training");
+    if (r->o.pretrained && itd_load_weights(r->model, r->o.pretrained, r->o.prefix, &error) != ITD_OK)
+        fail("%s", error.text);
     free(x);
 }
 
@@ -522,10 +541,8 @@ static void say_plan(const run *r)
     printf("%s: %lu training and %lu test images; kernels %s\n",
            r->o.synthetic ? "synthetic fields" : r->o.data, (unsigned long)r->n_train,
            (unsigned long)r->n_test, itd_simd_name());
-    printf("U-Net of %lu parameters, features %s, %lu block(s) a level; about %.0f MB to train in batches of "
-           "%lu\n",
-           (unsigned long)itd_net_parameters(net), r->o.features, (unsigned long)r->o.blocks, memory / 1e6,
-           (unsigned long)batch);
+    printf("U-Net of %lu parameters; about %.0f MB to train in batches of %lu\n",
+           (unsigned long)itd_net_parameters(net), memory / 1e6, (unsigned long)batch);
     fflush(stdout);
 }
 
