@@ -11,6 +11,7 @@
 #include "support/args.h"
 #include "support/blur.h"
 #include "support/datasets.h"
+#include "support/must.h"
 #include "support/plot.h"
 
 #ifdef _OPENMP
@@ -214,30 +215,6 @@ typedef struct run {
     double low[2], high[2]; /* of the density pictures: +-3 on standardized data */
     double log_scale;       /* what turns densities into those of standardized data */
 } run;
-
-/* Every failure ends here: one line, exit 1. */
-static void fail(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("train_2d: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
-}
-
-static void must(itd_result result, const char *what)
-{
-    if (result != ITD_OK) fail("%s: %s", what, itd_result_string(result));
-}
-
-static void *must_alloc(size_t count, size_t size)
-{
-    void *p = count <= SIZE_MAX / size ? calloc(count, size) : NULL;
-    if (!p) fail("out of memory for %lu numbers", (unsigned long)count);
-    return p;
-}
 
 static const char *path_of(const run *r, const char *file)
 {
@@ -846,6 +823,7 @@ int main(int argc, char **argv)
     itd_nll_result v;
     size_t k;
     int found;
+    must_program = "train_2d";
     system_patient_threads(argv);
     r.o = read_options(argc, argv);
 #ifdef _OPENMP

@@ -12,6 +12,7 @@
 #include "support/args.h"
 #include "support/cifar10.h"
 #include "support/fields.h"
+#include "support/must.h"
 #include "support/plot.h"
 
 #include <signal.h>
@@ -40,30 +41,6 @@ static void ask_to_stop(int signal_number)
 {
     (void)signal_number;
     stop_asked = 1;
-}
-
-/* Every failure ends here: one line, exit 1. */
-static void fail(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("train_cifar10: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
-}
-
-static void must(itd_result result, const char *what)
-{
-    if (result != ITD_OK) fail("%s: %s", what, itd_result_string(result));
-}
-
-static void *must_alloc(size_t count, size_t size)
-{
-    void *p = count <= SIZE_MAX / size ? calloc(count, size) : NULL;
-    if (!p) fail("out of memory for %lu numbers", (unsigned long)count);
-    return p;
 }
 
 static options read_options(int argc, char **argv)
@@ -551,6 +528,7 @@ int main(int argc, char **argv)
     static run r;
     double started = system_seconds();
     int only;
+    must_program = "train_cifar10";
     system_patient_threads(argv);
     r.o = read_options(argc, argv);
 #ifdef _OPENMP

@@ -1,0 +1,35 @@
+/* must.h: how the programs end when something is wrong: one line on stderr, "PROGRAM: what", exit 1. Set
+ * must_program first. Include the implementation of itdiff.h before this file. */
+#ifndef MUST_H
+#define MUST_H
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *must_program = "program";
+
+static inline void fail(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "%s: ", must_program);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    exit(1);
+}
+
+static inline void must(itd_result result, const char *what)
+{
+    if (result != ITD_OK) fail("%s: %s", what, itd_result_string(result));
+}
+
+static inline void *must_alloc(size_t count, size_t size)
+{
+    void *p = count <= SIZE_MAX / size ? calloc(count, size) : NULL;
+    if (!p) fail("out of memory for %lu numbers", (unsigned long)count);
+    return p;
+}
+
+#endif
