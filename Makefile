@@ -1,6 +1,6 @@
 # make            the example programs, into build/
 # make demo       train on the dino and leave pictures in runs/dino
-# make test       everything the project promises, in under a minute
+# make test       everything the project promises, in a minute and a half
 # make bench      three minutes: how fast everything is, beside its limits and its rivals
 # make install    the header, into $(PREFIX)/include
 CC      ?= cc
