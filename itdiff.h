@@ -1419,6 +1419,11 @@ static void ITD__K(itd__column_products)(const float *x, size_t stride, const fl
     }
 }
 
+ITD__INLINE ITD__V ITD__K(itd__affine_v)(const float *x, const float *scale, const float *shift, size_t left)
+{
+    return ITD__K(itd__load)(scale, left) * ITD__K(itd__load)(x, left) + ITD__K(itd__load)(shift, left);
+}
+
 static void ITD__K(itd__affine)(const float *x, const float *scale, const float *shift, size_t n,
                                 size_t columns, bool silu, float *y, size_t stride)
 {
@@ -1426,8 +1431,7 @@ static void ITD__K(itd__affine)(const float *x, const float *scale, const float 
     for (i = 0; i < n; i++, x += columns, y += stride)
         for (j = 0; j < columns; j += ITD__W) {
             size_t left = columns - j;
-            ITD__V u = ITD__K(itd__load)(scale + j, left) * ITD__K(itd__load)(x + j, left) +
-                       ITD__K(itd__load)(shift + j, left);
+            ITD__V u = ITD__K(itd__affine_v)(x + j, scale + j, shift + j, left);
             if (silu) u = u / (1.0f + ITD__K(itd__exp_v)(-u));
             ITD__K(itd__store)(u, left, y + j);
         }
@@ -1440,8 +1444,7 @@ static void ITD__K(itd__affine_backward)(float *dy, size_t stride, const float *
     for (i = 0; i < n; i++, x += columns, dy += stride)
         for (j = 0; j < columns; j += ITD__W) {
             size_t left = columns - j;
-            ITD__V u = ITD__K(itd__load)(scale + j, left) * ITD__K(itd__load)(x + j, left) +
-                       ITD__K(itd__load)(shift + j, left);
+            ITD__V u = ITD__K(itd__affine_v)(x + j, scale + j, shift + j, left);
             ITD__V t = 1.0f / (1.0f + ITD__K(itd__exp_v)(-u)), d = ITD__K(itd__load)(dy + j, left);
             ITD__K(itd__store)(d * t * (1.0f + u * (1.0f - t)), left, dy + j);
         }

@@ -3,42 +3,14 @@
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 #include "ref.h"
+#include "guard.h"
 #include "each_simd.h"
 #include "test.h"
 
 static const double tolerance = 1e-5; /* of |value - reference| / |reference|, and of each element */
 
-/* ---- outputs between two guards, at any alignment ---- */
-
-enum { GUARD = 16 };
-
-typedef struct guarded {
-    float *block, *data;
-    size_t n, shift;
-} guarded;
-
-/* n floats, zero or a copy of `from`, `shift` floats off the alignment of malloc. */
-static guarded guard(const float *from, size_t n, size_t shift)
-{
-    guarded g;
-    size_t i;
-    g.n = n, g.shift = shift;
-    g.block = ref_floats(n + 2 * GUARD + shift);
-    g.data = g.block + GUARD + shift;
-    for (i = 0; i < n + 2 * GUARD + shift; i++) g.block[i] = -12345.0f;
-    for (i = 0; i < n; i++) g.data[i] = from ? from[i] : 0.0f;
-    return g;
-}
-
-/* Frees; true if nothing was written outside. */
-static bool guard_release(guarded *g)
-{
-    size_t i, before = GUARD + g->shift, damage = 0;
-    for (i = 0; i < before; i++) damage += !(fabsf(g->block[i] + 12345.0f) <= 0);
-    for (i = 0; i < GUARD; i++) damage += !(fabsf(g->data[g->n + i] + 12345.0f) <= 0);
-    free(g->block);
-    return damage == 0;
-}
+/* Outputs hold zero where they are to be added to. */
+static guarded guard(const float *from, size_t n, size_t shift) { return guard_filled(from, 0, n, shift); }
 
 /* ---- matrix product ---- */
 
