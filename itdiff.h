@@ -494,6 +494,9 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
    under its name only when complete. error may be NULL. */
 ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *trainer, const char *path,
                             itd_error *error);
+/* The model alone, its weights rounded to half precision (F16): half the size, for passing on.
+   ITD_ERROR_NUMERIC if one is too large for it. */
+ITD_DEF itd_result itd_save_half(const itd_model *model, const char *path, itd_error *error);
 /* Rebuilds the model from the file alone and, if trainer is not NULL, the trainer (ITD_ERROR_MISMATCH when
    the file has none). */
 ITD_DEF itd_result itd_load(const char *path, itd_model **model, itd_trainer **trainer, itd_error *error);
@@ -4567,6 +4570,7 @@ typedef struct itd__tensor {
     size_t rank;
     float *f32; /* one of the two */
     double *f64;
+    bool half;       /* f32 goes to the file as F16 */
     bool transposed; /* stored here as (taps,shape[1],shape[0]) */
     uint64_t begin;  /* in the data section */
 } itd__tensor;
@@ -4580,7 +4584,11 @@ static size_t itd__tensor_count(const itd__tensor *t)
 {
     return t->shape[0] * (t->rank > 1 ? t->shape[1] : 1) * t->taps;
 }
-static size_t itd__tensor_width(const itd__tensor *t) { return t->f64 ? 8 : 4; }
+static size_t itd__tensor_width(const itd__tensor *t) { return t->f64 ? 8 : t->half ? 2 : 4; }
+static const char *itd__tensor_dtype(const itd__tensor *t)
+{
+    return t->f64 ? "F64" : t->half ? "F16" : "F32";
+}
 
 static void itd__tensor_add(itd__tensors *all, const char *prefix, const char *name, const char *suffix,
                             size_t rows, size_t columns, float *f32, double *f64)
@@ -4602,7 +4610,7 @@ static int itd__tensor_order(const void *a, const void *b)
 }
 
 /* Every tensor that belongs to model and trainer, in the order of the file, with its place there. */
-static itd_result itd__list_tensors(const itd_model *model, bool training, itd__tensors *all)
+static itd_result itd__list_tensors(const itd_model *model, bool training, bool half, itd__tensors *all)
 {
     const itd_net *net = model->net;
     const char *const prefix[] = {"", "raw.", "adam_m.", "adam_v."};
@@ -4639,6 +4647,7 @@ static itd_result itd__list_tensors(const itd_model *model, bool training, itd__
         }
     qsort(all->list, all->count, sizeof *all->list, itd__tensor_order);
     for (i = 0; i < all->count; i++) {
+        all->list[i].half = half && all->list[i].f32;
         all->list[i].begin = begin;
         begin += (uint64_t)itd__tensor_count(&all->list[i]) * itd__tensor_width(&all->list[i]);
     }
@@ -4667,26 +4676,67 @@ static uint64_t itd__get(const unsigned char *bytes, size_t width)
     return bits;
 }
 
+/* IEEE half precision, and the upper half of a float. */
+static float itd__widen(uint32_t bits, bool brain)
+{
+    uint32_t sign = (bits & 0x8000) << 16, exponent = bits >> 10 & 31, fraction = bits & 1023, wide;
+    float x;
+    if (brain)
+        wide = bits << 16;
+    else if (exponent == 31)
+        wide = sign | 0x7F800000 | fraction << 13;
+    else if (exponent)
+        wide = sign | (exponent + 112) << 23 | fraction << 13;
+    else { /* fraction * 2^-24 is exact */
+        x = (float)fraction * 5.96046448e-8f;
+        return sign ? -x : x;
+    }
+    memcpy(&x, &wide, 4);
+    return x;
+}
+
+/* To half precision, ties to even; infinity if |x| >= 65520. */
+static uint32_t itd__narrow(float x)
+{
+    uint32_t bits, sign;
+    memcpy(&bits, &x, 4);
+    sign = bits >> 16 & 0x8000, bits &= 0x7FFFFFFF;
+    if (bits >= 0x477FF000) return sign | 0x7C00;
+    if (bits < 0x38800000) return sign | (uint32_t)lrintf(fabsf(x) * 16777216.0f); /* multiples of 2^-24 */
+    bits += 0xFFF + (bits >> 13 & 1);
+    return sign | (bits - 0x38000000) >> 13;
+}
+
 static void itd__pack_element(const itd__tensor *t, size_t k, unsigned char *bytes)
 {
+    size_t at = itd__element(t, k);
     uint64_t bits = 0;
-    uint32_t half;
-    if (t->f64)
-        memcpy(&bits, &t->f64[itd__element(t, k)], 8);
-    else
-        memcpy(&half, &t->f32[itd__element(t, k)], 4), bits = half;
+    uint32_t single;
+    if (t->f64) {
+        memcpy(&bits, &t->f64[at], 8);
+    } else {
+        memcpy(&single, &t->f32[at], 4);
+        bits = t->half ? itd__narrow(t->f32[at]) : single;
+    }
     itd__put(bits, itd__tensor_width(t), bytes);
 }
 
-static bool itd__unpack_element(itd__tensor *t, size_t k, const unsigned char *bytes)
+/* Element k of a tensor of 8, 4 or 2 bytes each, the last as F16 or, if brain, BF16. False: not finite. */
+static bool itd__unpack_element(itd__tensor *t, size_t k, const unsigned char *bytes, size_t width,
+                                bool brain)
 {
-    uint64_t bits = itd__get(bytes, itd__tensor_width(t));
-    uint32_t half = (uint32_t)bits;
-    if (t->f64)
-        memcpy(&t->f64[itd__element(t, k)], &bits, 8);
+    uint64_t bits = itd__get(bytes, width);
+    uint32_t single = (uint32_t)bits;
+    size_t at = itd__element(t, k);
+    if (t->f64) {
+        memcpy(&t->f64[at], &bits, 8);
+        return fabs(t->f64[at]) <= DBL_MAX;
+    }
+    if (width == 2)
+        t->f32[at] = itd__widen(single, brain);
     else
-        memcpy(&t->f32[itd__element(t, k)], &half, 4);
-    return t->f64 ? fabs(t->f64[itd__element(t, k)]) <= DBL_MAX : itd__finite(t->f32[itd__element(t, k)]);
+        memcpy(&t->f32[at], &single, 4);
+    return itd__finite(t->f32[at]);
 }
 
 /* Runs over the data section: into the checksum, and into the file if there is one. */
@@ -4755,7 +4805,7 @@ static void itd__print_header(const itd__state *state, const itd__tensors *all, 
     for (i = 0; i < all->count; i++) {
         const itd__tensor *t = &all->list[i];
         uint64_t end = t->begin + (uint64_t)itd__tensor_count(t) * itd__tensor_width(t);
-        itd__print(text, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%llu", t->name, t->f64 ? "F64" : "F32",
+        itd__print(text, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%llu", t->name, itd__tensor_dtype(t),
                    (unsigned long long)t->shape[0]);
         if (t->rank > 1) itd__print(text, ",%llu", (unsigned long long)t->shape[1]);
         if (t->rank > 2) itd__print(text, ",3,3");
@@ -4800,7 +4850,19 @@ static itd_result itd__write_file(const char *path, const itd__text *header, con
     return ITD_OK;
 }
 
-ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *trainer, const char *path,
+static itd_result itd__fits_half(const itd__tensors *all, const char *path, itd_error *error)
+{
+    size_t i, k;
+    for (i = 0; i < all->count; i++)
+        for (k = 0; all->list[i].half && k < itd__tensor_count(&all->list[i]); k++)
+            if (!(fabsf(all->list[i].f32[k]) < 65520.0f))
+                return itd__fail(error, ITD_ERROR_NUMERIC,
+                                 "%s: tensor %s: %g is too large for half precision", path, all->list[i].name,
+                                 (double)all->list[i].f32[k]);
+    return ITD_OK;
+}
+
+static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, bool half, const char *path,
                             itd_error *error)
 {
     itd__state state;
@@ -4817,16 +4879,28 @@ ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *trainer, 
     state.has_gaussian = model->gaussian != NULL;
     state.has_trainer = trainer != NULL;
     if (trainer) state.trainer = trainer->desc, state.step = trainer->step;
-    result = itd__list_tensors(model, trainer != NULL, &all);
+    result = itd__list_tensors(model, trainer != NULL, half, &all);
+    if (result != ITD_OK) itd__fail(error, result, "%s: out of memory", path);
+    if (result == ITD_OK && half) result = itd__fits_half(&all, path, error);
     if (result == ITD_OK) {
         itd__write_data(&all, NULL, &crc);
         itd__print_header(&state, &all, ~crc, &header);
-        if (header.failed) result = ITD_ERROR_MEMORY;
+        result = header.failed ? itd__fail(error, ITD_ERROR_MEMORY, "%s: out of memory", path)
+                               : itd__write_file(path, &header, &all, error);
     }
-    result = result == ITD_OK ? itd__write_file(path, &header, &all, error)
-                              : itd__fail(error, result, "%s: out of memory", path);
     ITD_FREE(all.list), ITD_FREE(header.at);
     return result;
+}
+
+ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *trainer, const char *path,
+                            itd_error *error)
+{
+    return itd__save(model, trainer, false, path, error);
+}
+
+ITD_DEF itd_result itd_save_half(const itd_model *model, const char *path, itd_error *error)
+{
+    return itd__save(model, NULL, true, path, error);
 }
 
 /* ---- reading: nothing in the file is believed before it is checked ---- */
@@ -5214,33 +5288,88 @@ static itd_result itd__verify_checksum(itd__file *f, const char *path, itd_error
     return ITD_OK;
 }
 
+/* Our name of a tensor with `ours` in it, spelled with `theirs`. False if it is not in it. */
+static bool itd__respell(const char *name, const char *ours, const char *theirs, char *out, size_t size)
+{
+    const char *at = strstr(name, ours);
+    if (!at) return false;
+    snprintf(out, size, "%.*s%s%s", (int)(at - name), name, theirs, at + strlen(ours));
+    return true;
+}
+
+/* The tensor under one of its names; the number of entries if it is missing. */
+static size_t itd__find_tensor(const itd__file *f, const char *prefix, const char *name)
+{
+    static const char *const spelling[][2] = {{"", ""},
+                                              {"to_q.", "query."},
+                                              {"to_k.", "key."},
+                                              {"to_v.", "value."},
+                                              {"to_out.0.", "proj_attn."},
+                                              {"downsamplers.0.conv.", "downsamplers.0.Conv2d_0."}};
+    char other[128];
+    size_t i, k, skip = strlen(prefix);
+    for (k = 0; k < sizeof spelling / sizeof *spelling; k++) {
+        if (!itd__respell(name, spelling[k][0], spelling[k][1], other, sizeof other)) continue;
+        for (i = 0; i < f->entries; i++)
+            if (!strncmp(f->entry[i].name, prefix, skip) && !strcmp(f->entry[i].name + skip, other)) return i;
+    }
+    return f->entries;
+}
+
+static bool itd__same_shape(const itd__tensor *t, const itd__entry *e)
+{
+    size_t k, tail = t->taps == 9 ? 3 : 1;
+    if (e->rank != t->rank && !(t->rank == 2 && e->rank == 4)) return false;
+    if (e->shape[0] != t->shape[0] || (t->rank > 1 && e->shape[1] != t->shape[1])) return false;
+    for (k = 2; k < e->rank; k++)
+        if (e->shape[k] != tail) return false;
+    return true;
+}
+
 /* Finds the tensor in the file, compares what it is with what it should be, and reads it. */
-static itd_result itd__read_tensor(itd__file *f, const char *path, itd__tensor *t, itd_error *error)
+static itd_result itd__read_tensor(const itd__file *f, const char *path, const char *prefix, itd__tensor *t,
+                                   bool *used, itd_error *error)
 {
     unsigned char buffer[4096];
-    size_t i, k = 0, width = itd__tensor_width(t), count = itd__tensor_count(t);
-    const itd__entry *e = NULL;
-    for (i = 0; i < f->entries && !e; i++)
-        if (!strcmp(f->entry[i].name, t->name)) e = &f->entry[i];
-    if (!e) return itd__fail(error, ITD_ERROR_MISMATCH, "%s: tensor %s is missing", path, t->name);
-    if (strcmp(e->dtype, t->f64 ? "F64" : "F32"))
+    size_t i, k = 0, width, count = itd__tensor_count(t), at = itd__find_tensor(f, prefix, t->name);
+    const itd__entry *e = &f->entry[at];
+    bool brain;
+    if (at == f->entries)
+        return itd__fail(error, ITD_ERROR_MISMATCH, "%s: tensor %s%s is missing", path, prefix, t->name);
+    used[at] = true;
+    if (t->f64 ? strcmp(e->dtype, "F64") != 0
+               : strcmp(e->dtype, "F32") && strcmp(e->dtype, "F16") && strcmp(e->dtype, "BF16"))
         return itd__fail(error, ITD_ERROR_MISMATCH, "%s: tensor %s: dtype %s expected, %s found", path,
-                         t->name, t->f64 ? "F64" : "F32", e->dtype);
-    if (e->rank != t->rank || e->shape[0] != t->shape[0] || (t->rank > 1 && e->shape[1] != t->shape[1]) ||
-        (t->rank > 2 && (e->shape[2] != 3 || e->shape[3] != 3)))
+                         e->name, t->f64 ? "F64" : "F32, F16 or BF16", e->dtype);
+    if (!itd__same_shape(t, e))
         return itd__fail(error, ITD_ERROR_MISMATCH,
-                         "%s: tensor %s does not have the shape its description asks for", path, t->name);
+                         "%s: tensor %s: shape (%lu,%lu,..) expected, another found", path, e->name,
+                         (unsigned long)t->shape[0], (unsigned long)t->shape[1]);
     if (fseek(f->file, (long)(f->data + e->begin), SEEK_SET) != 0)
         return itd__fail(error, ITD_ERROR_READ, "%s: reading failed", path);
+    width = itd__dtype_size(e->dtype), brain = *e->dtype == 'B';
     while (k < count) {
         size_t n = itd__min(sizeof buffer / width, count - k);
         if (fread(buffer, width, n, f->file) != n)
             return itd__fail(error, ITD_ERROR_READ, "%s: reading failed", path);
         for (i = 0; i < n; i++, k++)
-            if (!itd__unpack_element(t, k, buffer + i * width))
+            if (!itd__unpack_element(t, k, buffer + i * width, width, brain))
                 return itd__fail(error, ITD_ERROR_MISMATCH, "%s: tensor %s holds a number that is not finite",
-                                 path, t->name);
+                                 path, e->name);
     }
+    return ITD_OK;
+}
+
+/* An entry after the prefix that no tensor of ours has asked for, except a second spelling. */
+static itd_result itd__unused_tensors(const itd__file *f, const char *path, const char *prefix,
+                                      const bool *used, itd_error *error)
+{
+    size_t i;
+    for (i = 0; i < f->entries; i++)
+        if (!used[i] && !strncmp(f->entry[i].name, prefix, strlen(prefix)) &&
+            !strstr(f->entry[i].name, ".Conv2d_0."))
+            return itd__fail(error, ITD_ERROR_MISMATCH, "%s: tensor %s does not belong to this network", path,
+                             f->entry[i].name);
     return ITD_OK;
 }
 
@@ -5287,7 +5416,7 @@ static itd_result itd__fits(const itd__state *state, uint64_t file_size)
     memset(&net, 0, sizeof net);
     result = itd__plan(&net, &state->model.mlp, &state->model.unet);
     if (result == ITD_OK &&
-        (net.parameters > file_size / sizeof(float) || net.dim > file_size / sizeof(double)))
+        (net.parameters > file_size / 2 /* bytes of F16 */ || net.dim > file_size / sizeof(double)))
         result = ITD_ERROR_MISMATCH;
     ITD_FREE(net.layer), ITD_FREE(net.frequency);
     return result;
@@ -5301,6 +5430,7 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer
     itd__tensors all = ITD__ZERO;
     itd_model *model = NULL;
     itd_trainer *trainer = NULL;
+    bool *used = NULL;
     size_t i;
     itd_result result = itd__open(path, &f, error);
     if (result == ITD_OK) result = itd__verify_checksum(&f, path, error);
@@ -5322,19 +5452,19 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer
         }
         if (result == ITD_OK && state.has_trainer)
             result = itd_trainer_create(model, &state.trainer, &trainer);
-        if (result == ITD_OK) result = itd__list_tensors(model, state.has_trainer, &all);
+        if (result == ITD_OK) result = itd__list_tensors(model, state.has_trainer, false, &all);
+        used = (bool *)itd__alloc(f.entries, 1, sizeof *used);
+        if (result == ITD_OK && !used) result = ITD_ERROR_MEMORY;
         if (result == ITD_ERROR_ARGUMENT) result = ITD_ERROR_MISMATCH;
         if (result != ITD_OK) itd__fail(error, result, "%s: %s", path, itd_result_string(result));
     }
-    if (result == ITD_OK && f.entries != all.count)
-        result = itd__fail(error, ITD_ERROR_MISMATCH, "%s: %lu tensors expected, %lu found", path,
-                           (unsigned long)all.count, (unsigned long)f.entries);
     for (i = 0; result == ITD_OK && i < all.count; i++)
-        result = itd__read_tensor(&f, path, &all.list[i], error);
+        result = itd__read_tensor(&f, path, "", &all.list[i], used, error);
+    if (result == ITD_OK) result = itd__unused_tensors(&f, path, "", used, error);
     for (i = 0; result == ITD_OK && i < model->dim; i++)
         if (!(model->scale[i] > 0) || (model->gaussian && !(model->gaussian->lambda[i] > 0)))
             result = itd__fail(error, ITD_ERROR_MISMATCH, "%s: a scale or variance is not positive", path);
-    ITD_FREE(all.list);
+    ITD_FREE(all.list), ITD_FREE(used);
     itd__close(&f);
     if (trainer && result == ITD_OK) trainer->step = state.step;
     if (result != ITD_OK || !out_trainer) {
@@ -5352,110 +5482,6 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer
 
 /* ---- weights of other programs ---- */
 
-/* IEEE half precision, and the upper half of a float. */
-static float itd__widen(uint32_t bits, bool brain)
-{
-    uint32_t sign = (bits & 0x8000) << 16, exponent = bits >> 10 & 31, fraction = bits & 1023, wide;
-    float x;
-    if (brain)
-        wide = bits << 16;
-    else if (exponent == 31)
-        wide = sign | 0x7F800000 | fraction << 13;
-    else if (exponent)
-        wide = sign | (exponent + 112) << 23 | fraction << 13;
-    else { /* fraction * 2^-24 is exact */
-        x = (float)fraction * 5.96046448e-8f;
-        return sign ? -x : x;
-    }
-    memcpy(&x, &wide, 4);
-    return x;
-}
-
-/* Our name of a tensor with `ours` in it, spelled with `theirs`. False if it is not in it. */
-static bool itd__respell(const char *name, const char *ours, const char *theirs, char *out, size_t size)
-{
-    const char *at = strstr(name, ours);
-    if (!at) return false;
-    snprintf(out, size, "%.*s%s%s", (int)(at - name), name, theirs, at + strlen(ours));
-    return true;
-}
-
-/* The tensor under one of its names; the number of entries if it is missing. */
-static size_t itd__find_weights(const itd__file *f, const char *prefix, const char *name)
-{
-    static const char *const spelling[][2] = {{"", ""},
-                                              {"to_q.", "query."},
-                                              {"to_k.", "key."},
-                                              {"to_v.", "value."},
-                                              {"to_out.0.", "proj_attn."},
-                                              {"downsamplers.0.conv.", "downsamplers.0.Conv2d_0."}};
-    char other[128];
-    size_t i, k, skip = strlen(prefix);
-    for (k = 0; k < sizeof spelling / sizeof *spelling; k++) {
-        if (!itd__respell(name, spelling[k][0], spelling[k][1], other, sizeof other)) continue;
-        for (i = 0; i < f->entries; i++)
-            if (!strncmp(f->entry[i].name, prefix, skip) && !strcmp(f->entry[i].name + skip, other)) return i;
-    }
-    return f->entries;
-}
-
-static bool itd__same_shape(const itd__tensor *t, const itd__entry *e)
-{
-    size_t k, tail = t->taps == 9 ? 3 : 1;
-    if (e->rank != t->rank && !(t->rank == 2 && e->rank == 4)) return false;
-    if (e->shape[0] != t->shape[0] || (t->rank > 1 && e->shape[1] != t->shape[1])) return false;
-    for (k = 2; k < e->rank; k++)
-        if (e->shape[k] != tail) return false;
-    return true;
-}
-
-static itd_result itd__read_weights(const itd__file *f, const itd__entry *e, const char *path, itd__tensor *t,
-                                    itd_error *error)
-{
-    unsigned char buffer[4096];
-    bool full = !strcmp(e->dtype, "F32"), brain = !strcmp(e->dtype, "BF16");
-    size_t i, k = 0, width = full ? 4 : 2, count = itd__tensor_count(t);
-    if (!full && !brain && strcmp(e->dtype, "F16"))
-        return itd__fail(error, ITD_ERROR_MISMATCH,
-                         "%s: tensor %s: dtype F32, F16 or BF16 expected, %s found", path, e->name, e->dtype);
-    if (!itd__same_shape(t, e))
-        return itd__fail(error, ITD_ERROR_MISMATCH,
-                         "%s: tensor %s: (%lu,%lu,..) expected, another shape found", path, e->name,
-                         (unsigned long)t->shape[0], (unsigned long)t->shape[1]);
-    if (fseek(f->file, (long)(f->data + e->begin), SEEK_SET) != 0)
-        return itd__fail(error, ITD_ERROR_READ, "%s: reading failed", path);
-    while (k < count) {
-        size_t n = itd__min(sizeof buffer / width, count - k);
-        if (fread(buffer, width, n, f->file) != n)
-            return itd__fail(error, ITD_ERROR_READ, "%s: reading failed", path);
-        for (i = 0; i < n; i++, k++) {
-            uint32_t bits = (uint32_t)itd__get(buffer + i * width, width);
-            float *x = &t->f32[itd__element(t, k)];
-            if (full)
-                memcpy(x, &bits, 4);
-            else
-                *x = itd__widen(bits, brain);
-            if (!itd__finite(*x))
-                return itd__fail(error, ITD_ERROR_MISMATCH, "%s: tensor %s holds a number that is not finite",
-                                 path, e->name);
-        }
-    }
-    return ITD_OK;
-}
-
-/* An entry after the prefix that no tensor of ours has asked for, except a second spelling. */
-static itd_result itd__unused_weights(const itd__file *f, const char *path, const char *prefix,
-                                      const bool *used, itd_error *error)
-{
-    size_t i;
-    for (i = 0; i < f->entries; i++)
-        if (!used[i] && !strncmp(f->entry[i].name, prefix, strlen(prefix)) &&
-            !strstr(f->entry[i].name, ".Conv2d_0."))
-            return itd__fail(error, ITD_ERROR_MISMATCH, "%s: tensor %s does not belong to this network", path,
-                             f->entry[i].name);
-    return ITD_OK;
-}
-
 ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const char *prefix, itd_error *error)
 {
     itd_net *net = model->net;
@@ -5468,23 +5494,16 @@ ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const ch
     itd_result result = itd__open(path, &f, error);
     if (result == ITD_OK) {
         used = (bool *)itd__alloc(f.entries, 1, sizeof *used);
-        result = weights && used ? itd__list_tensors(model, false, &all) : ITD_ERROR_MEMORY;
+        result = weights && used ? itd__list_tensors(model, false, false, &all) : ITD_ERROR_MEMORY;
         if (result != ITD_OK) itd__fail(error, result, "%s: %s", path, itd_result_string(result));
     }
     for (i = 0; result == ITD_OK && i < all.count; i++) {
         itd__tensor *t = &all.list[i];
-        size_t at;
         if (!t->f32) continue; /* normalization and Gaussian are ours alone */
-        at = itd__find_weights(&f, prefix, t->name);
         t->f32 = weights + (t->f32 - slab);
-        if (at == f.entries)
-            result = itd__fail(error, ITD_ERROR_MISMATCH, "%s: tensor %s%s is missing", path, prefix,
-                               t->name);
-        else
-            result = itd__read_weights(&f, &f.entry[at], path, t, error);
-        if (result == ITD_OK) used[at] = true;
+        result = itd__read_tensor(&f, path, prefix, t, used, error);
     }
-    if (result == ITD_OK) result = itd__unused_weights(&f, path, prefix, used, error);
+    if (result == ITD_OK) result = itd__unused_tensors(&f, path, prefix, used, error);
     if (result == ITD_OK) memcpy(net->w, weights, net->parameters * sizeof *weights);
     if (result == ITD_OK && net->ema) memcpy(net->ema, weights, net->parameters * sizeof *weights);
     ITD_FREE(weights), ITD_FREE(used), ITD_FREE(all.list);

@@ -27,10 +27,10 @@ static void test_free(void *p)
 
 static int sync_result; /* what making sure of a file comes to */
 
-#define ITD_MALLOC(size)     test_realloc(NULL, size)
+#define ITD_MALLOC(size) test_realloc(NULL, size)
 #define ITD_REALLOC(p, size) test_realloc(p, size)
-#define ITD_FREE(p)          test_free(p)
-#define ITD_FSYNC(file)      ((void)(file), sync_result)
+#define ITD_FREE(p) test_free(p)
+#define ITD_FSYNC(file) ((void)(file), sync_result)
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 
@@ -927,6 +927,50 @@ static void failing_writes_keep_the_old_file(void)
     itd_model_free(m);
 }
 
+/* Every half there is, by its definition; every midpoint of neighbours goes to the even one. */
+static void half_precision_is_ieee(void)
+{
+    uint32_t bits;
+    for (bits = 0; bits < 0x7C00; bits++) {
+        uint32_t exponent = bits >> 10, fraction = bits & 1023;
+        double value = exponent ? ldexp(1024 + fraction, (int)exponent - 25) : ldexp(fraction, -24);
+        double next = bits == 0x7BFF ? 65536 : (double)itd__widen(bits + 1, false);
+        float middle = (float)((value + next) / 2);
+        CHECK((double)itd__widen(bits, false) == value && (double)itd__widen(bits | 0x8000, false) == -value);
+        CHECK(itd__narrow((float)value) == bits && itd__narrow((float)-value) == (bits | 0x8000));
+        CHECK(itd__narrow(middle) == bits + (bits & 1));
+        CHECK(itd__narrow(nextafterf(middle, 0)) == bits);
+        CHECK(itd__narrow(-nextafterf(middle, 1e9f)) == (bits + 1) + 0x8000);
+    }
+    CHECK(itd__narrow(FLT_MAX) == 0x7C00 && itd__narrow(-HUGE_VALF) == 0xFC00);
+}
+
+/* Half as long, the weights each at their nearest, everything else as it was. */
+static void half_the_size(void)
+{
+    itd_model_desc md = small_model();
+    itd_trainer_desc td = small_trainer(0.9, false);
+    itd_model *m, *back;
+    itd_trainer *t;
+    itd_error error;
+    size_t i;
+    make(&md, &td, 5, &m, &t);
+    CHECK_OK(itd_save_half(m, good_path, NULL));
+    CHECK_OK(itd_load(good_path, &back, NULL, NULL));
+    for (i = 0; i < m->net->parameters; i++) {
+        CHECK(back->net->w[i] == itd__widen(itd__narrow(m->net->ema[i]), false));
+    }
+    CHECK(!memcmp(m->scale, back->scale, 2 * sizeof *m->scale));
+    CHECK(!memcmp(m->gaussian->lambda, back->gaussian->lambda, 2 * sizeof *m->scale));
+    CHECK(itd_load(good_path, &back, &t, &error) == ITD_ERROR_MISMATCH); /* no training */
+    itd_model_free(back);
+    m->net->ema[3] = 65520;
+    remove(bad_path);
+    CHECK(itd_save_half(m, bad_path, &error) == ITD_ERROR_NUMERIC && strstr(error.text, "65520"));
+    CHECK(!exists(bad_path));
+    release(m, t);
+}
+
 /* Every allocation fails once: the error says so, nothing leaks, nothing is written. */
 static void memory_runs_out(void)
 {
@@ -993,6 +1037,8 @@ int main(void)
     RUN(header_lengths);
     RUN(paths_that_lead_nowhere);
     RUN(failing_writes_keep_the_old_file);
+    RUN(half_precision_is_ieee);
+    RUN(half_the_size);
     RUN(memory_runs_out);
     CHECK(memory_live == 0);
     remove(good_path);
