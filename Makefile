@@ -2,6 +2,7 @@
 # make demo       train on the dino and leave pictures in runs/dino
 # make test       everything the project promises, in a minute and a half
 # make bench      three minutes: how fast everything is, beside its limits and its rivals
+# make mpi        train_cifar10 for several machines
 # make install    the header, into $(PREFIX)/include
 CC      ?= cc
 CFLAGS  ?= -O2
@@ -25,11 +26,17 @@ build/%: tests/%.c $(HEADERS) Makefile
 	$(BUILD) $< -o $@ -lm
 build/test_support build/test_datasets: CFLAGS += -DITD_NO_SIMD # what they test is elsewhere
 
+# One training on many machines: mpirun -n 4 build/train_cifar10_mpi --threads N ...
+mpi: build/train_cifar10_mpi
+build/train_cifar10_mpi: examples/train_cifar10.c $(HEADERS) Makefile
+	@command -v mpicc > /dev/null || { echo "make mpi: mpicc is not installed (Debian: libopenmpi-dev)"; exit 1; }
+	OMPI_CC="$(CC)" MPICH_CC="$(CC)" mpicc $(WARN) $(CFLAGS) $(OPENMP) -DUSE_MPI -I. $< -o $@ -lm
+
 demo: build/train_2d
 	build/train_2d --dataset dino
 
 # Each test program and shell test leaves its output in build/NAME.out; tests/sum.sh prints and adds them up.
-OUTPUTS  = $(TESTS:=.out) build/header.out build/examples.out build/images.out
+OUTPUTS  = $(TESTS:=.out) build/header.out build/examples.out build/images.out build/mpi.out
 test: $(OUTPUTS)
 	@sh tests/sum.sh $(OUTPUTS)
 build/test_%.out: build/test_% FORCE
@@ -56,5 +63,5 @@ clean:
 	rm -rf build runs
 
 .SECONDARY:
-.PHONY: all demo test bench install clean
+.PHONY: all mpi demo test bench install clean
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)

@@ -440,8 +440,17 @@ typedef struct itd_trainer_desc {
     bool drop_incomplete; /* an epoch ends when fewer than `batch` rows are left; false: epochs run on */
 } itd_trainer_desc;
 
-typedef struct itd_trainer { /* to read */
+/* One training by `count` processes, each with a trainer of the same description and weights: worker `index`
+   computes its share of every batch, and sum adds x over the workers, so that all end with the same bits. */
+typedef struct itd_workers {
+    size_t index, count; /* 0, 1 */
+    itd_result (*sum)(void *ctx, float *x /* (n) */, size_t n);
+    void *ctx;
+} itd_workers;
+
+typedef struct itd_trainer { /* to read, but for workers */
     itd_trainer_desc desc;
+    itd_workers workers;  /* to set before the first step */
     itd_model *model;     /* borrowed */
     uint64_t step;        /* steps done */
     double gradient_norm; /* of the last step, before clipping */
@@ -456,8 +465,8 @@ typedef struct itd_trainer { /* to read */
 ITD_DEF itd_trainer_desc itd_trainer_desc_default(void);
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out);
 ITD_DEF void itd_trainer_free(itd_trainer *trainer);
-/* One step of Adam on `batch` rows of raw data; loss in nats, in the units of x. ITD_ERROR_NUMERIC, with
-   nothing changed, if loss or gradient is not finite. */
+/* One step of Adam on `batch` rows of raw data, of which each worker reads its share; loss in nats, in the
+   units of x. ITD_ERROR_NUMERIC, with nothing changed, if loss or gradient is not finite. */
 ITD_DEF itd_result itd_train_step(itd_trainer *trainer, const float *x /* (batch,dim) */, double *loss);
 /* Rows of the next step's batch out of n, in an order that depends only on seed and step. */
 ITD_DEF itd_result itd_train_indices(itd_trainer *trainer, size_t n, size_t *index /* (batch) */);
@@ -4079,6 +4088,7 @@ ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *
     if (!trainer) return ITD_ERROR_MEMORY;
     trainer->desc = *desc;
     trainer->model = model;
+    trainer->workers.count = 1;
     if (itd__training_slabs(model->net, desc->ema > 0) != ITD_OK) {
         itd_trainer_free(trainer);
         return ITD_ERROR_MEMORY;
@@ -4172,11 +4182,26 @@ static void itd__loss(const itd_trainer *t, const float *eps, const float *logsn
     }
 }
 
+/* Gradient and loss over all workers; the loss goes in two floats, lest it lose digits on the way. */
+static itd_result itd__join(const itd_trainer *t, double *loss)
+{
+    float parts[2];
+    itd_result result;
+    if (t->workers.count == 1) return ITD_OK;
+    parts[0] = (float)*loss, parts[1] = (float)(*loss - parts[0]);
+    result = t->workers.sum(t->workers.ctx, t->model->net->g, t->model->net->parameters);
+    if (result == ITD_OK) result = t->workers.sum(t->workers.ctx, parts, 2);
+    *loss = (double)parts[0] + parts[1];
+    return result;
+}
+
 ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
 {
     itd_model *model = t->model;
     itd_net *net = model->net;
     size_t n = t->desc.batch, rows = t->desc.rows ? itd__min(t->desc.rows, n) : n, d = model->dim, at, j;
+    size_t begin = n * t->workers.index / t->workers.count,
+           end = n * (t->workers.index + 1) / t->workers.count;
     float *clean, *eps, *z, *shrunk, *eps_hat, *logsnr, *weight;
     double sum = 0, constant = 0.5 * (double)d * ITD__LOG_2PI_E, lr, norm;
     itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_NOISE, t->step);
@@ -4189,20 +4214,23 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
     shrunk = z + n * d, eps_hat = shrunk + n * d;
     logsnr = eps_hat + n * d, weight = logsnr + n;
 
-    itd__normalize(&affine, x, n, clean);
+    itd__normalize(&affine, x + begin * d, end - begin, clean + begin * d);
     itd_rng_normal_fill(&noise, n * d, eps);
     result = itd_schedule_sample(&model->desc.schedule, &alphas, t->desc.stratified, n, logsnr, weight);
     if (result != ITD_OK) return result;
-    itd_channel(clean, eps, logsnr, n, d, z);
-    for (at = 0; at < n; at += rows) {
-        size_t now = itd__min(rows, n - at);
+    itd_channel(clean + begin * d, eps + begin * d, logsnr + begin, end - begin, d, z + begin * d);
+    if (begin == end) memset(net->g, 0, net->parameters * sizeof *net->g);
+    for (at = begin; at < end; at += rows) {
+        size_t now = itd__min(rows, end - at);
         float *out = eps_hat + at * d;
         result = itd__model_forward(model, z + at * d, logsnr + at, now, shrunk, out);
         if (result != ITD_OK) return result;
         itd__loss(t, eps + at * d, logsnr + at, weight + at, now, out, &sum);
-        result = itd__net_backward(net, out, now, at > 0, NULL);
+        result = itd__net_backward(net, out, now, at > begin, NULL);
         if (result != ITD_OK) return result;
     }
+    result = itd__join(t, &sum);
+    if (result != ITD_OK) return result;
     norm = sqrt(itd__fast()->sum_squares(net->g, net->parameters));
     if (!(fabs(sum) <= DBL_MAX) || !(norm < ITD__LARGEST_GRADIENT)) return ITD_ERROR_NUMERIC;
 

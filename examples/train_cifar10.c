@@ -14,6 +14,7 @@
 #include "support/fields.h"
 #include "support/must.h"
 #include "support/plot.h"
+#include "support/workers.h"
 
 #include <signal.h>
 
@@ -30,7 +31,7 @@ typedef struct options {
     const char *data, *name, *out, *load, *logistic, *features, *sampler, *pretrained, *prefix, *step;
     size_t n, batch, rows, eval_batch, eval_images, epochs, blocks, attention, draws, samples, steps, threads,
         warmup;
-    double hours, minutes, eval_minutes, learning_rate, loc, scale, clip, ema, clip_norm;
+    double hours, minutes, eval_minutes, learning_rate, loc, scale, clip, ema, clip_norm, weight_limit;
     uint64_t seed;
     int synthetic, flips, resume, quiet, eval, denoise;
 } options;
@@ -72,6 +73,9 @@ static options read_options(int argc, char **argv)
         args_size("warmup", &o.warmup, 0, 1000000, "Steps of linear rise to it."),
         args_double("ema", &o.ema, 0, 0.999999, "Decay of the weights' moving average; 0: none."),
         args_double("clip_norm", &o.clip_norm, 0, 1e9, "Largest norm of the gradient; 0: no limit."),
+        args_double(
+            "weight_limit", &o.weight_limit, 0, 1e9,
+            "The gradient sees the weights of log SNRs limited to so many times the least; 0: as they are."),
         args_default_text(
             args_string("logistic_params", &o.logistic, "LOC,SCALE of the distribution of log SNRs."),
             "6,3; of synthetic images: what suits their spectrum"),
@@ -135,6 +139,7 @@ typedef struct run {
     size_t *index;       /* (batch) images of a step */
     itd_model *model;
     itd_trainer *trainer;
+    itd_workers workers; /* the first saves, estimates and speaks */
     char folder[1024];
     FILE *metrics;
     double seconds; /* of training, in all runs */
@@ -225,7 +230,7 @@ static void begin_model(run *r)
     if (r->o.pretrained) md.parameterization = ITD_PLAIN; /* it predicts the noise itself */
     td.batch = r->o.batch, td.rows = r->o.rows, td.seed = r->o.seed, td.learning_rate = r->o.learning_rate,
     td.warmup = r->o.warmup;
-    td.ema = r->o.ema, td.clip_norm = r->o.clip_norm;
+    td.ema = r->o.ema, td.clip_norm = r->o.clip_norm, td.weight_limit = r->o.weight_limit;
     if (r->o.epochs) td.steps = itd_train_steps(&td, r->n_train, r->o.epochs);
     must(itd_model_create(&md, r->o.seed, &r->model), "creating the network");
     for (i = 0; i < n; i++) training_image(r, i, 0, x + i * DIM);
@@ -287,6 +292,7 @@ static void open_metrics(run *r)
         if (!(nll >= r->best)) r->best = nll;
     }
     if (file) fclose(file);
+    if (r->workers.index > 0) return;
     r->metrics = fopen(path_of(r, "metrics.tsv"), "w");
     if (!r->metrics) fail("%s/metrics.tsv: cannot be written", r->folder);
     fprintf(r->metrics, "step\timages\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n%s", rows);
@@ -325,10 +331,15 @@ static void pace(run *r)
                                  : warmup + 1 + (uint64_t)((double)(step - warmup) / part);
 }
 
-static int finished(const run *r)
+/* Whether there is more to train; workers agree on the time, and stop together. */
+static int go_on(run *r)
 {
-    if (r->o.hours > 0) return r->seconds >= 3600 * r->o.hours;
-    return r->trainer->step >= r->trainer->desc.steps;
+    double state[2];
+    state[0] = r->seconds, state[1] = stop_asked;
+    workers_agree(state, 2);
+    r->seconds = state[0], stop_asked = state[1] > 0;
+    if (stop_asked) return 0;
+    return r->o.hours > 0 ? r->seconds < 3600 * r->o.hours : r->trainer->step < r->trainer->desc.steps;
 }
 
 static void estimate(run *r)
@@ -349,13 +360,14 @@ static void train(run *r)
     r->batch = (float *)must_alloc(r->trainer->desc.batch, DIM * sizeof *r->batch);
     r->index = (size_t *)must_alloc(r->trainer->desc.batch, sizeof *r->index);
     r->best = HUGE_VAL, r->recent = NAN;
+    r->trainer->workers = r->workers;
     open_metrics(r);
     signal(SIGINT, ask_to_stop);
     signal(SIGTERM, ask_to_stop);
     progress_begin(&bar, r->o.hours > 0 ? "second" : "step", total, r->o.hours > 0 ? "s" : "steps", total,
                    r->o.quiet);
     progress_skip(&bar, r->o.hours > 0 ? (size_t)r->seconds : (size_t)r->trainer->step);
-    while (!finished(r) && !stop_asked) {
+    while (go_on(r)) {
         double loss;
         char text[100];
         size_t done;
@@ -370,18 +382,18 @@ static void train(run *r)
                  (unsigned long)(r->trainer->step * r->trainer->desc.batch),
                  (double)r->trainer->desc.batch / (system_seconds() - started), r->recent, bits(r->recent));
         done = r->o.hours > 0 ? (size_t)r->seconds : (size_t)r->trainer->step;
+        if (r->workers.index > 0) continue;
         progress_update(&bar, done < total ? done : total, done < total ? done : total, text);
         if (estimated > 60 * r->o.eval_minutes) estimate(r), estimated = 0;
         if (saved > 60 * r->o.minutes) save_model(r, "model.safetensors"), record(r, NAN, NAN), saved = 0;
     }
     progress_end(&bar);
-    estimate(r);
-    save_model(r, "model.safetensors");
-    fclose(r->metrics);
-    if (stop_asked) {
-        if (!r->o.quiet) printf("stopped; --resume goes on from %s/model.safetensors\n", r->folder);
-        exit(0);
+    if (r->workers.index == 0) {
+        save_model(r, "model.safetensors");
+        estimate(r);
     }
+    if (r->metrics) fclose(r->metrics);
+    if (stop_asked && !r->o.quiet) printf("stopped; --resume goes on from %s/model.safetensors\n", r->folder);
 }
 
 /* ---- pictures ------------------------------------------------------------------------------------------ */
@@ -530,7 +542,9 @@ int main(int argc, char **argv)
     int only;
     must_program = "train_cifar10";
     system_patient_threads(argv);
+    r.workers = workers_begin(&argc, &argv);
     r.o = read_options(argc, argv);
+    if (r.workers.index > 0) r.o.quiet = 1;
 #ifdef _OPENMP
     if (r.o.threads) omp_set_num_threads((int)r.o.threads);
 #endif
@@ -549,13 +563,16 @@ int main(int argc, char **argv)
         say_plan(&r);
         train(&r);
     }
-    if (!only || r.o.denoise) draw_denoised(&r);
-    if (!only) r.o.samples = 64;
-    if (r.o.samples) sample_images(&r);
-    if (!only || r.o.eval || (!r.o.samples && !r.o.denoise)) {
-        draw_curve(&r);
-        print_result(&r, system_seconds() - started);
+    if (r.workers.index == 0 && !stop_asked) {
+        if (!only || r.o.denoise) draw_denoised(&r);
+        if (!only) r.o.samples = 64;
+        if (r.o.samples) sample_images(&r);
+        if (!only || r.o.eval || (!r.o.samples && !r.o.denoise)) {
+            draw_curve(&r);
+            print_result(&r, system_seconds() - started);
+        }
     }
+    workers_end();
     cifar10_free(&r.train_set), cifar10_free(&r.test_set), fields_free(r.field);
     free(r.test), free(r.batch), free(r.index);
     itd_trainer_free(r.trainer);

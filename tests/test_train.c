@@ -17,9 +17,9 @@ static inline void *count_realloc(void *p, size_t size)
     return realloc(p, size);
 }
 
-#define ITD_MALLOC(size)     count_malloc(size)
+#define ITD_MALLOC(size) count_malloc(size)
 #define ITD_REALLOC(p, size) count_realloc(p, size)
-#define ITD_FREE(p)          free(p)
+#define ITD_FREE(p) free(p)
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 #include "ref.h"
@@ -870,6 +870,71 @@ static void predictions_do_not_depend_on_the_batch(void)
     free(z), free(logsnr), free(together), free(alone);
 }
 
+/* ---- several workers, played one after the other ---- */
+
+enum { MOST_WORKERS = 9 };
+
+typedef struct joint { /* what the workers have found so far in this step, and how they are asked */
+    float *gradient, loss[2];
+    bool listening;
+} joint;
+
+/* First every worker's share is heard, its step breaking off at the last sum; then each gets the whole. */
+static itd_result joint_sum(void *ctx, float *x, size_t n)
+{
+    joint *j = (joint *)ctx;
+    float *sum = n == 2 ? j->loss : j->gradient;
+    size_t i;
+    if (!j->listening) memcpy(x, sum, n * sizeof *x);
+    for (i = 0; j->listening && i < n; i++) sum[i] += x[i];
+    return j->listening && n == 2 ? ITD_ERROR_MEMORY : ITD_OK;
+}
+
+/* Shares of all sizes, none at all included: one process with the joint batch does the same to rounding, and
+ * all workers do the same to the bit. */
+static void workers_share_the_batch(void)
+{
+    enum { STEPS = 6, BATCH = 7 };
+    size_t count, w, k, i, n;
+    for (count = 1; count <= MOST_WORKERS; count += 2) {
+        itd_model_desc md = small_model();
+        itd_trainer_desc td = itd_trainer_desc_default();
+        pair alone, p[MOST_WORKERS];
+        joint j;
+        float *x;
+        ref_seed(19);
+        x = ref_normals(2 * BATCH, 1);
+        td.batch = BATCH, td.rows = 2, td.learning_rate = 0.01;
+        alone = pair_make(&md, 3, &td);
+        n = alone.model->net->parameters;
+        j.gradient = ref_floats(n);
+        for (w = 0; w < count; w++) {
+            p[w] = pair_make(&md, 3, &td);
+            p[w].trainer->workers.index = w, p[w].trainer->workers.count = count;
+            p[w].trainer->workers.sum = joint_sum, p[w].trainer->workers.ctx = &j;
+        }
+        for (k = 0; k < STEPS; k++) {
+            double expected = 0, loss = 0;
+            CHECK_OK(itd_train_step(alone.trainer, x, &expected));
+            memset(j.gradient, 0, n * sizeof *j.gradient), memset(j.loss, 0, sizeof j.loss);
+            j.listening = true;
+            for (w = 0; count > 1 && w < count; w++)
+                CHECK(itd_train_step(p[w].trainer, x, NULL) == ITD_ERROR_MEMORY && p[w].trainer->step == k);
+            j.listening = false;
+            for (w = 0; w < count; w++) {
+                CHECK_OK(itd_train_step(p[w].trainer, x, &loss));
+                CHECK_CLOSE(loss, expected, 1e-6);
+                CHECK_CLOSE(p[w].trainer->gradient_norm, alone.trainer->gradient_norm, 1e-5);
+                CHECK(!memcmp(p[w].model->net->w, p[0].model->net->w, n * sizeof(float)));
+            }
+        }
+        for (i = 0; i < n; i++) CHECK_CLOSE(p[0].model->net->w[i], alone.model->net->w[i], 1e-4);
+        for (w = 0; w < count; w++) pair_free(&p[w]);
+        pair_free(&alone);
+        free(j.gradient), free(x);
+    }
+}
+
 static void all_tests(void)
 {
     RUN(trainer_descriptions_out_of_range_are_refused);
@@ -897,6 +962,7 @@ static void all_tests(void)
     RUN(large_gradients_do_not_break_the_second_moment);
     RUN(steps_and_predictions_allocate_nothing_after_the_first);
     RUN(predictions_do_not_depend_on_the_batch);
+    RUN(workers_share_the_batch);
 }
 
 int main(void)
