@@ -465,6 +465,96 @@ static void errors_name_the_tensor(void)
     refused(&s, "unet.", "is missing");
 }
 
+/* ---- against an independent implementation in double precision: tests/golden/unet_ddpm.py ---- */
+
+/* Number k of a stream, in [-1, 1): the formula the weights, images and signs there come from. */
+static float golden(uint64_t stream, uint64_t k)
+{
+    uint64_t h = (k * 2654435761u + stream * 2246822519u) & 0xFFFFFFFFu;
+    h = ((h ^ (h >> 15)) * 2246822519u) & 0xFFFFFFFFu;
+    h = ((h ^ (h >> 15)) * 2246822519u) & 0xFFFFFFFFu;
+    return (float)((double)(h >> 9) / 4194304 - 1);
+}
+
+static void fill_by_formula(const itd__tensors *all)
+{
+    size_t i, k, stream = 0;
+    for (i = 0; i < all->count; i++) {
+        const itd__tensor *t = &all->list[i];
+        bool norm = strstr(t->name, "norm") != NULL, weight = strstr(t->name, ".weight") != NULL;
+        float scale = norm ? 0.25f : !strncmp(t->name, "conv_in", 7) ? 1 / 2048.0f : 1 / 16.0f;
+        if (!t->f32) continue;
+        for (k = 0; k < itd__tensor_count(t); k++)
+            t->f32[itd__element(t, k)] = scale * golden(stream, k) + (norm && weight ? 1.0f : 0.0f);
+        stream++;
+    }
+}
+
+/* The L2 norm of n numbers in the order of the file, and their sum with the formula's signs. */
+static void norm_and_sum(const float *x, const itd__tensor *t, size_t n, double *norm, double *sum)
+{
+    size_t k;
+    double squares = 0;
+    *sum = 0;
+    for (k = 0; k < n; k++) {
+        double g = x[t ? itd__element(t, k) : k];
+        squares += g * g, *sum += golden(2000, k) < 0 ? -g : g;
+    }
+    *norm = sqrt(squares);
+}
+
+/* Output to 2e-5 in relative L2, every gradient to 1e-4 of its norm. The bias of to_k has none in theory (it
+ * shifts all scores alike): its rounding is measured by the gradient of to_q's, which stands next to it. */
+static void the_published_network_computes_what_it_should(void)
+{
+    enum { N = 2, D = 3072 };
+    itd_model_desc md = itd_model_desc_default(D);
+    itd_model *model;
+    itd__tensors all;
+    FILE *file = fopen("tests/golden/unet_ddpm.txt", "r");
+    float *z = ref_floats(N * D), *dout = ref_floats(N * D), *out = ref_floats(N * D),
+          *dz = ref_floats(N * D);
+    float logsnr[N] = {3.0f, -1.5f};
+    double error = 0, size = 0, key_norm = 0, expected, expected_sum, norm, sum;
+    char line[200], name[100];
+    unsigned long k;
+    size_t i, gradients = 0;
+    md.unet = itd_unet_desc_ddpm_cifar10(), md.unet.time = ITD_TIME_EXACT, md.normalize = false;
+    CHECK_OK(itd_model_create(&md, 1, &model));
+    CHECK_OK(itd__list_tensors(model, false, false, &all));
+    fill_by_formula(&all);
+    for (i = 0; i < N * D; i++) z[i] = 2 * golden(1000, i), dout[i] = golden(1001, i);
+    CHECK_OK(itd_net_forward(model->net, z, logsnr, N, out));
+    CHECK_OK(itd_net_backward(model->net, dout, N, dz));
+    while (CHECK(file != NULL) && fgets(line, sizeof line, file)) {
+        if (sscanf(line, "out %lu %lf", &k, &expected) == 2) {
+            error += (out[k] - expected) * (out[k] - expected), size += expected * expected;
+        } else if (CHECK(sscanf(line, "norm %99s %lf %lf", name, &expected, &expected_sum) == 3)) {
+            double tolerance = 1e-4 * expected;
+            norm = sum = -1;
+            if (!strcmp(name, "dz")) norm_and_sum(dz, NULL, N * D, &norm, &sum);
+            for (i = 0; i < all.count; i++)
+                if (!strcmp(all.list[i].name, name))
+                    norm_and_sum(model->net->g + (all.list[i].f32 - model->net->w), &all.list[i],
+                                 itd__tensor_count(&all.list[i]), &norm, &sum);
+            if (strstr(name, "to_k.bias")) {
+                key_norm = norm;
+                continue;
+            }
+            if (strstr(name, "to_q.bias")) CHECK(key_norm < 1e-4 * expected);
+            if (!CHECK(fabs(norm - expected) <= tolerance) || !CHECK(fabs(sum - expected_sum) <= tolerance))
+                printf("    %s: %g %g expected, %g %g found\n", name, expected, expected_sum, norm, sum);
+            gradients++;
+        }
+    }
+    if (!CHECK(sqrt(error / size) <= 2e-5)) printf("    output off by %g\n", sqrt(error / size));
+    CHECK(gradients == 328 - 6 + 1); /* six biases of to_k, and the images */
+    if (file) fclose(file);
+    ITD_FREE(all.list);
+    itd_model_free(model);
+    free(z), free(dout), free(out), free(dz);
+}
+
 static void all_tests(void)
 {
     RUN(gradients_are_slopes);
@@ -477,6 +567,7 @@ static void all_tests(void)
 int main(void)
 {
     RUN(the_published_network_has_its_parameters);
+    RUN(the_published_network_computes_what_it_should);
     RUN(descriptions_are_checked);
     RUN(the_table_is_the_paper_s);
     RUN(the_exact_map_has_whole_steps);
