@@ -257,11 +257,12 @@ typedef struct itd_gaussian {
     double *mean;    /* (dim) */
     double *lambda;  /* (dim) eigenvalues of the covariance, descending; none below 1e-12 of the largest */
     double *vectors; /* (dim,dim) row i is the eigenvector of lambda[i]; NULL: the coordinate axes */
+    float *basis;    /* (dim,dim) the same in single precision, to rotate many rows at once; may be NULL */
 } itd_gaussian;
 
 /* Mean and (biased) covariance of n >= 2 rows, or as given; then the eigenvectors. ITD_ERROR_DATA: not
-   finite, or no variance at all. The solver is cyclic Jacobi: residual below 1e-10 for dim <= 64, cubic in
-   dim. */
+   finite, or no variance at all. Above 64 dimensions the products of 256 rows at a time are summed in single
+   precision. */
 ITD_DEF itd_result itd_gaussian_fit(const float *x /* (n,dim) */, size_t n, size_t dim, itd_gaussian **out);
 ITD_DEF itd_result itd_gaussian_create(const double *mean /* (dim) */,
                                        const double *covariance /* (dim,dim) */, size_t dim,
@@ -2561,6 +2562,7 @@ ITD_DEF void itd_gaussian_free(itd_gaussian *g)
     ITD_FREE(g->mean);
     ITD_FREE(g->lambda);
     ITD_FREE(g->vectors);
+    ITD_FREE(g->basis);
     ITD_FREE(g);
 }
 
@@ -2572,49 +2574,79 @@ static itd_gaussian *itd__gaussian_alloc(size_t dim, bool axes)
     g->mean = itd__doubles(dim, 1);
     g->lambda = itd__doubles(dim, 1);
     g->vectors = axes ? NULL : itd__doubles(dim, dim);
-    if (g->mean && g->lambda && (axes || g->vectors)) return g;
+    g->basis = axes ? NULL : itd__floats(dim, dim);
+    if (g->mean && g->lambda && (axes || (g->vectors && g->basis))) return g;
     itd_gaussian_free(g);
     return NULL;
 }
 
-ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covariance, size_t dim,
-                                       itd_gaussian **out)
+/* From a mean and a covariance, which is destroyed. */
+static itd_result itd__gaussian_make(const double *mean, double *covariance, size_t dim, itd_gaussian **out)
 {
-    itd_gaussian *g;
-    itd_result result;
-    double *a;
+    itd_gaussian *g = itd__gaussian_alloc(dim, false);
+    itd_result result = g ? itd_eigen_symmetric(dim, covariance, g->lambda, g->vectors) : ITD_ERROR_MEMORY;
     size_t i;
-    if (dim == 0) return ITD_ERROR_ARGUMENT;
-    for (i = 0; i < dim * dim; i++)
-        if (!(fabs(covariance[i]) <= DBL_MAX) || !(fabs(mean[i % dim]) <= DBL_MAX)) return ITD_ERROR_DATA;
-    g = itd__gaussian_alloc(dim, false);
-    a = itd__doubles(dim, dim);
-    if (!g || !a) {
-        itd_gaussian_free(g);
-        ITD_FREE(a);
-        return ITD_ERROR_MEMORY;
-    }
-    memcpy(g->mean, mean, dim * sizeof *mean);
-    memcpy(a, covariance, dim * dim * sizeof *a);
-    result = itd_eigen_symmetric(dim, a, g->lambda, g->vectors);
-    ITD_FREE(a);
     if (result == ITD_OK && (!(g->lambda[0] > 0) || g->lambda[dim - 1] < -1e-8 * g->lambda[0]))
         result = ITD_ERROR_DATA;
     if (result != ITD_OK) {
         itd_gaussian_free(g);
         return result;
     }
+    memcpy(g->mean, mean, dim * sizeof *mean);
     for (i = 0; i < dim; i++) /* a flat direction gets a sliver of width: the density stays finite */
-        if (g->lambda[i] < 1e-12 * g->lambda[0]) g->lambda[i] = 1e-12 * g->lambda[0];
+        g->lambda[i] = fmax(g->lambda[i], 1e-12 * g->lambda[0]);
+    for (i = 0; i < dim * dim; i++) g->basis[i] = (float)g->vectors[i];
     *out = g;
     return ITD_OK;
+}
+
+ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covariance, size_t dim,
+                                       itd_gaussian **out)
+{
+    itd_result result;
+    double *a;
+    size_t i;
+    if (dim == 0) return ITD_ERROR_ARGUMENT;
+    for (i = 0; i < dim; i++)
+        if (!(fabs(mean[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
+    a = itd__doubles(dim, dim);
+    if (!a) return ITD_ERROR_MEMORY;
+    memcpy(a, covariance, dim * dim * sizeof *a);
+    result = itd__gaussian_make(mean, a, dim, out);
+    ITD_FREE(a);
+    return result;
+}
+
+/* sum += centred^T centred, in double for few columns, else through the matrix product. */
+static itd_result itd__add_products(const float *x, const double *mean, size_t n, size_t dim, double *sum)
+{
+    enum { ROWS = 256 };
+    bool few = dim <= ITD__FULL_GAUSSIAN;
+    float *centred = few ? NULL : itd__floats(ROWS, dim), *block = few ? NULL : itd__floats(dim, dim);
+    itd__product p = ITD__ZERO;
+    size_t at, i, j, k;
+    for (i = 0; few && i < n; i++)
+        for (j = 0; j < dim; j++)
+            for (k = 0; k < dim; k++)
+                sum[j * dim + k] += (x[i * dim + j] - mean[j]) * (x[i * dim + k] - mean[k]);
+    p.m = p.n = dim, p.a = centred, p.ra = 1, p.ca = dim, p.b = centred, p.rb = dim, p.cb = 1;
+    p.c = block, p.rc = dim;
+    for (at = 0; centred && block && at < n; at += ROWS) {
+        p.k = itd__min(ROWS, n - at);
+        for (i = 0; i < p.k; i++)
+            for (j = 0; j < dim; j++) centred[i * dim + j] = (float)(x[(at + i) * dim + j] - mean[j]);
+        itd__gemm(&p);
+        for (i = 0; i < dim * dim; i++) sum[i] += block[i];
+    }
+    ITD_FREE(centred), ITD_FREE(block);
+    return few || (centred && block) ? ITD_OK : ITD_ERROR_MEMORY;
 }
 
 ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_gaussian **out)
 {
     double *mean, *covariance;
     itd_result result = ITD_ERROR_MEMORY;
-    size_t i, j, k;
+    size_t i, j;
     if (n < 2 || dim == 0) return ITD_ERROR_ARGUMENT;
     if (!itd__all_finite(x, n * dim)) return ITD_ERROR_DATA;
     mean = itd__doubles(dim, 1);
@@ -2624,14 +2656,10 @@ ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_ga
             for (j = 0; j < dim; j++) mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
         for (j = 0; j < dim; j++)
             mean[j] += x[j]; /* sums of differences: a constant column is exactly that */
-        for (i = 0; i < n; i++)
-            for (j = 0; j < dim; j++)
-                for (k = 0; k <= j; k++)
-                    covariance[j * dim + k] += (x[i * dim + j] - mean[j]) * (x[i * dim + k] - mean[k]) /
-                                               (double)n;
-        for (j = 0; j < dim; j++)
-            for (k = 0; k < j; k++) covariance[k * dim + j] = covariance[j * dim + k];
-        result = itd_gaussian_create(mean, covariance, dim, out);
+        result = itd__add_products(x, mean, n, dim, covariance);
+        for (i = 0; i < dim; i++) /* symmetric to the last bit */
+            for (j = 0; j <= i; j++) covariance[j * dim + i] = covariance[i * dim + j] /= (double)n;
+        if (result == ITD_OK) result = itd__gaussian_make(mean, covariance, dim, out);
     }
     ITD_FREE(mean);
     ITD_FREE(covariance);
@@ -2674,6 +2702,20 @@ static double itd__gaussian_project(const itd_gaussian *g, size_t i, const float
     return y;
 }
 
+/* Whether rows are better rotated many at once. */
+static bool itd__gaussian_wide(const itd_gaussian *g) { return g->basis && g->dim > ITD__FULL_GAUSSIAN; }
+
+/* y = U x for each of n rows. */
+static void itd__gaussian_rotate(const itd_gaussian *g, const float *x, size_t n, float *y)
+{
+    itd__product p = ITD__ZERO;
+    p.m = n, p.n = p.k = g->dim;
+    p.a = x, p.ra = g->dim, p.ca = 1;
+    p.b = g->basis, p.rb = 1, p.cb = g->dim;
+    p.c = y, p.rc = g->dim;
+    itd__gemm(&p);
+}
+
 ITD_DEF double itd_gaussian_nll(const itd_gaussian *g, const float *x)
 {
     double nll = itd_gaussian_entropy(g);
@@ -2705,24 +2747,29 @@ ITD_DEF double itd_gaussian_mmse(const itd_gaussian *g, double logsnr)
     return mmse;
 }
 
-/* eps_hat = Sum_i u_i sqrt(s(-a)) / (s(a) lambda_i + s(-a)) u_i . (z - sqrt(s(a)) mu) */
+/* One row of eps_hat = Sum_i u_i sqrt(s(-a)) / (s(a) lambda_i + s(-a)) u_i . (z - sqrt(s(a)) mu). */
+static void itd__gaussian_denoise(const itd_gaussian *g, const float *z, double logsnr, float *eps_hat)
+{
+    double s = itd_sigmoid(logsnr), r = itd_sigmoid(-logsnr), root = sqrt(s);
+    size_t i, j, d = g->dim;
+    memset(eps_hat, 0, d * sizeof *eps_hat);
+    for (i = 0; i < d; i++) {
+        const double *u = g->vectors ? g->vectors + i * d : NULL;
+        double y = 0, gain = sqrt(r) / (s * g->lambda[i] + r);
+        if (!u) eps_hat[i] = (float)(gain * (z[i] - root * g->mean[i]));
+        for (j = 0; u && j < d; j++) y += u[j] * (z[j] - root * g->mean[j]);
+        for (j = 0; u && j < d; j++) eps_hat[j] += (float)(u[j] * gain * y);
+    }
+}
+
 static itd_result itd__gaussian_predict(void *ctx, const float *z, const float *logsnr, size_t n,
                                         float *eps_hat)
 {
     const itd_gaussian *g = (const itd_gaussian *)ctx;
-    size_t row, i, j, d = g->dim;
-    for (row = 0; row < n; row++) {
-        double s = itd_sigmoid(logsnr[row]), r = itd_sigmoid(-logsnr[row]), root = sqrt(s);
-        float *out = eps_hat + row * d;
-        memset(out, 0, d * sizeof *out);
-        for (i = 0; i < d; i++) {
-            const double *u = g->vectors ? g->vectors + i * d : NULL;
-            double y = 0, gain = sqrt(r) / (s * g->lambda[i] + r);
-            if (!u) out[i] = (float)(gain * (z[row * d + i] - root * g->mean[i]));
-            for (j = 0; u && j < d; j++) y += u[j] * (z[row * d + j] - root * g->mean[j]);
-            for (j = 0; u && j < d; j++) out[j] += (float)(u[j] * gain * y);
-        }
-    }
+    ptrdiff_t row;
+    ITD__PARALLEL(n * g->dim > 4096)
+    for (row = 0; row < (ptrdiff_t)n; row++)
+        itd__gaussian_denoise(g, z + (size_t)row * g->dim, logsnr[row], eps_hat + (size_t)row * g->dim);
     return ITD_OK;
 }
 
@@ -2777,6 +2824,7 @@ typedef struct itd__estimate { /* one call of itd_nll */
     size_t *order; /* (n) which point gets which stratum */
     float *shared; /* (dim) the noise of a common draw */
     float *eps, *z, *eps_hat, *logsnr; /* one batch */
+    float *along;                      /* (batch,dim) eps in a wide reference's eigenbasis; else NULL */
     double *u, *e, *g, *mse_g; /* (batch) quantile of the log SNR; errors of denoiser and reference; E g */
     size_t *row;               /* (batch) the point */
     itd_rng noise;
@@ -2818,9 +2866,10 @@ static void itd__squared_error(const itd__estimate *t, size_t i)
     double s = itd_sigmoid(t->logsnr[i]), r = itd_sigmoid(-t->logsnr[i]), e = 0, g = 0, mse_g = 0;
     for (j = 0; j < d; j++) e += ((double)eps[j] - eps_hat[j]) * ((double)eps[j] - eps_hat[j]);
     for (j = 0; t->y && j < d; j++) { /* in the eigenbasis the reference's denoiser is diagonal */
-        double lambda = t->reference->lambda[j], y = t->y[t->row[i] * d + j], along = vectors ? 0 : eps[j];
+        double lambda = t->reference->lambda[j], y = t->y[t->row[i] * d + j];
+        double along = t->along ? t->along[i * d + j] : vectors ? 0 : eps[j];
         double gain = s * lambda / (s * lambda + r), rest = r / (s * lambda + r), left;
-        for (k = 0; vectors && k < d; k++) along += vectors[j * d + k] * eps[k];
+        for (k = 0; vectors && !t->along && k < d; k++) along += vectors[j * d + k] * eps[k];
         left = gain * along - sqrt(s * r) / (s * lambda + r) * y;
         g += left * left;
         mse_g += gain * gain + gain * rest * y * y / lambda;
@@ -2843,6 +2892,7 @@ static itd_result itd__squared_errors(itd__estimate *t, size_t m)
     result = t->den->predict(t->den->ctx, t->z, t->logsnr, m, t->eps_hat);
     if (result != ITD_OK) return result;
     t->evaluations += m;
+    if (t->along) itd__gaussian_rotate(t->reference, t->eps, m, t->along);
     ITD__PARALLEL(slices > 4)
     for (slice = 0; slice < slices; slice++) {
         size_t row = (size_t)slice * ITD__SLICE, end = itd__min(m, row + ITD__SLICE);
@@ -3095,8 +3145,19 @@ static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den,
     if (t->reference->dim != d) return ITD_ERROR_ARGUMENT;
     t->y = itd__doubles(n, d);
     if (!t->y) return ITD_ERROR_MEMORY;
-    for (i = 0; i < n; i++)
-        for (j = 0; j < d; j++) t->y[i * d + j] = itd__gaussian_project(t->reference, j, t->x + i * d);
+    if (!itd__gaussian_wide(t->reference)) {
+        for (i = 0; i < n; i++)
+            for (j = 0; j < d; j++) t->y[i * d + j] = itd__gaussian_project(t->reference, j, t->x + i * d);
+        return ITD_OK;
+    }
+    t->along = itd__floats(t->batch, d);
+    if (!t->along) return ITD_ERROR_MEMORY;
+    for (i = 0; i < n; i += t->batch) {
+        size_t rows = itd__min(t->batch, n - i), k;
+        for (k = 0; k < rows * d; k++) t->z[k] = (float)(t->x[i * d + k] - t->reference->mean[k % d]);
+        itd__gaussian_rotate(t->reference, t->z, rows, t->along);
+        for (k = 0; k < rows * d; k++) t->y[i * d + k] = t->along[k];
+    }
     return ITD_OK;
 }
 
@@ -3104,7 +3165,7 @@ static void itd__estimate_end(itd__estimate *t)
 {
     ITD_FREE(t->x), ITD_FREE(t->y), ITD_FREE(t->point), ITD_FREE(t->order), ITD_FREE(t->shared);
     ITD_FREE(t->eps), ITD_FREE(t->z), ITD_FREE(t->eps_hat), ITD_FREE(t->logsnr), ITD_FREE(t->u);
-    ITD_FREE(t->row);
+    ITD_FREE(t->row), ITD_FREE(t->along);
     itd_gaussian_free(t->fitted);
 }
 

@@ -349,7 +349,7 @@ static void axes_are_the_identity(void)
     float x[2] = {0.3f, -2}, z[2] = {1.5f, 0.2f}, a = 0.7f, first[2], second[2];
     itd_gaussian axes, full;
     itd_denoiser one, two;
-    axes.dim = 2, axes.mean = mean, axes.lambda = lambda, axes.vectors = NULL;
+    axes.dim = 2, axes.mean = mean, axes.lambda = lambda, axes.vectors = NULL, axes.basis = NULL;
     full = axes, full.vectors = identity;
     one = itd_gaussian_denoiser(&axes), two = itd_gaussian_denoiser(&full);
     CHECK_CLOSE(itd_gaussian_nll(&axes, x), itd_gaussian_nll(&full, x), 1e-14);
@@ -540,6 +540,78 @@ static void a_distant_cloud_keeps_its_variance(void)
     itd_gaussian_free(g), free(x);
 }
 
+/* ---- many dimensions ---- */
+
+/* Rows in MANY dimensions, far from the origin, with a factor in common. */
+enum { MANY = 100, MANY_ROWS = 300 };
+
+static float *many_rows(void)
+{
+    float *x = ref_floats(MANY_ROWS * MANY);
+    for (size_t i = 0; i < MANY_ROWS; i++) {
+        double common = ref_normal();
+        for (size_t j = 0; j < MANY; j++)
+            x[i * MANY + j] = (float)(5 + 0.1 * (double)j + common + 0.01 * (double)(j + 1) * ref_normal());
+    }
+    return x;
+}
+
+/* Sum_i lambda_i u_i u_i^T is the covariance of the rows; u rotates them with and without haste. */
+static void many_dimensions(void)
+{
+    float *x, *fast = ref_floats(MANY_ROWS * MANY);
+    double *expected = ref_doubles(MANY * MANY), *found = ref_doubles(MANY * MANY), mean[MANY] = {0};
+    itd_gaussian *g;
+    size_t i, j, k;
+    ref_seed(20);
+    x = many_rows();
+    for (i = 0; i < MANY_ROWS; i++)
+        for (j = 0; j < MANY; j++) mean[j] += (double)x[i * MANY + j] / MANY_ROWS;
+    for (i = 0; i < MANY_ROWS; i++)
+        for (j = 0; j < MANY; j++)
+            for (k = 0; k < MANY; k++)
+                expected[j * MANY + k] += (x[i * MANY + j] - mean[j]) * (x[i * MANY + k] - mean[k]) /
+                                          MANY_ROWS;
+    if (!CHECK_OK(itd_gaussian_fit(x, MANY_ROWS, MANY, &g))) return;
+    for (i = 0; i < MANY; i++) {
+        CHECK_CLOSE(g->mean[i], mean[i], 1e-12 * mean[i]);
+        for (j = 0; j < MANY; j++)
+            for (k = 0; k < MANY; k++)
+                found[j * MANY + k] += g->lambda[i] * g->vectors[i * MANY + j] * g->vectors[i * MANY + k];
+    }
+    for (i = 0; i < MANY * MANY; i++) CHECK_CLOSE(found[i], expected[i], 1e-6);
+    itd__gaussian_rotate(g, x, MANY_ROWS, fast);
+    for (i = 0; i < MANY_ROWS; i += 37)
+        for (j = 0; j < MANY; j++) {
+            double slow = 0;
+            for (k = 0; k < MANY; k++) slow += g->vectors[j * MANY + k] * x[i * MANY + k];
+            CHECK_CLOSE(fast[i * MANY + j], slow, 1e-4);
+        }
+    itd_gaussian_free(g);
+    free(x), free(fast), free(expected), free(found);
+}
+
+/* The theorem for the Gaussian itself: its denoiser's errors cancel against its own, draw by draw. */
+static void many_dimensions_estimate(void)
+{
+    double nll_x[20];
+    float *x;
+    itd_gaussian *g;
+    itd_denoiser den;
+    itd_nll_desc d = itd_nll_desc_default();
+    itd_nll_result result;
+    ref_seed(21);
+    x = many_rows();
+    if (!CHECK_OK(itd_gaussian_fit(x, MANY_ROWS, MANY, &g))) return;
+    den = itd_gaussian_denoiser(g);
+    d.reference = g, d.draws = 5, d.batch = 12, d.schedule.loc = 3, d.schedule.scale = 2.5;
+    CHECK_OK(itd_nll(&den, x, 20, &d, &result, nll_x, NULL));
+    CHECK(result.std_error < 1e-3);
+    for (size_t i = 0; i < 20; i++) CHECK_CLOSE(nll_x[i], itd_gaussian_nll(g, x + i * MANY), 2e-3);
+    itd_gaussian_free(g);
+    free(x);
+}
+
 int main(void)
 {
     RUN(eigenvectors_of_random_matrices);
@@ -564,5 +636,7 @@ int main(void)
     RUN(constant_data_are_refused);
     RUN(a_flat_direction_stays_finite);
     RUN(a_distant_cloud_keeps_its_variance);
+    RUN(many_dimensions);
+    RUN(many_dimensions_estimate);
     return test_report();
 }

@@ -328,7 +328,7 @@ static void control_and_allocation_help(void)
 static void strata_help(void)
 {
     double mean[MOST], variance[MOST], even;
-    const itd_gaussian reference = {MOST, mean, variance, NULL};
+    const itd_gaussian reference = {MOST, mean, variance, NULL, NULL};
     itd_nll_desc desc = wide();
     for (size_t j = 0; j < MOST; j++) mean[j] = 0, variance[j] = 9;
     desc.reference = &reference;
