@@ -322,6 +322,67 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x /* (n,d
                                  const double *logsnr /* (m) */, size_t m, uint64_t seed,
                                  double *mse /* (m) */, double *mse_error /* (m) */, double *mmse /* (m) */);
 
+/* ---- likelihood of values on a grid, by several denoisers ---- */
+
+/* What becomes of the estimate x_hat = (z - sqrt(s(-a)) eps_hat) / sqrt(s(a)) before its error is taken. */
+typedef enum itd_rounding {
+    ITD_UNROUNDED,
+    ITD_CLAMPED,        /* into [low, high] */
+    ITD_ROUNDED,        /* to the nearest value */
+    ITD_ROUNDED_SOFTLY, /* to the mean of the values, with weights exp(-(x_hat - value)^2 (1 + e^a) / 2) */
+    ITD_ROUNDINGS
+} itd_rounding;
+
+/* Data that take `count` evenly spaced values from low to high in every coordinate, in the units of x. */
+typedef struct itd_levels {
+    double low, high;
+    size_t count; /* >= 2; 0: data on no grid, which nothing rounds */
+} itd_levels;
+
+typedef struct itd_errors_desc {
+    itd_schedule schedule;
+    size_t bins;       /* equally probable parts of the schedule, in each of which a choice is made; 32 */
+    size_t draws;      /* evaluations of each denoiser per point, >= 1; 4 */
+    uint64_t seed;     /* 1 */
+    size_t batch;      /* rows per call of a denoiser; does not change the result; 1024 */
+    itd_levels levels; /* 0, 0, 0 */
+    bool dequantize;   /* x gets noise uniform in +- half a level first, which makes it continuous; false */
+    const itd_gaussian *reference; /* in the denoisers' coordinates; NULL: as in itd_nll_desc */
+} itd_errors_desc;
+
+/* Squared errors of several denoisers on the same noisy points. An entry is a way to denoise: denoiser k with
+   rounding r is k * ITD_ROUNDINGS + r, then come the reference itself and z / sqrt(s(a)), rounded. */
+typedef struct itd_errors { /* to read */
+    itd_errors_desc desc;
+    size_t n, denoisers, entries,
+        count;               /* points; entries = denoisers * ITD_ROUNDINGS + 2; draws of all points */
+    size_t *point, *bin;     /* (count) of each draw */
+    double *logsnr, *weight; /* (count) */
+    double *control,
+        *expected;       /* (count) squared error of the reference, and its mean over eps, mse_G(x,a) */
+    double *error;       /* (count,entries); NaN for roundings without levels */
+    double *density;     /* (n) -log of the reference's density at x, nats */
+    double *information; /* (n) 1/2 int mse_G(x,a) da from -infinity to the schedule's upper end */
+    double above;        /* bound on what the rounded z misses above it, nats */
+} itd_errors;
+
+ITD_DEF itd_errors_desc itd_errors_desc_default(void);
+ITD_DEF itd_result itd_errors_measure(const itd_denoiser *den /* (denoisers) */, size_t denoisers,
+                                      const float *x /* (n,dim) */, size_t n, const itd_errors_desc *desc,
+                                      itd_errors **out);
+ITD_DEF void itd_errors_free(itd_errors *errors);
+
+/* CONTINUOUS -log of a density, DISCRETE -log of the probability of a value of the grid; both in nats, and
+   both bounds from above on average, as the denoiser is not the best one. */
+typedef enum itd_likelihood { ITD_CONTINUOUS, ITD_DISCRETE } itd_likelihood;
+
+/* The likelihood by an ensemble: in each bin the one of these entries that is best there. Half of the points
+   choose for the other half, so that the choice does not flatter. chosen: by the even points and by the odd
+   ones. ITD_ERROR_ARGUMENT: no such entry, or a rounded one for a density. */
+ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind,
+                                  const size_t *entry /* (m) */, size_t m, itd_nll_result *out,
+                                  double *nll_x /* (n) or NULL */, size_t *chosen /* (2,bins) or NULL */);
+
 /* ---- networks ---- */
 
 typedef enum itd_activation { ITD_RELU, ITD_SILU } itd_activation;
@@ -682,7 +743,8 @@ typedef enum itd__purpose {
     ITD__FOR_TEST_NOISE,
     ITD__FOR_TEST_LOGSNR,
     ITD__FOR_CURVE,
-    ITD__FOR_SAMPLES
+    ITD__FOR_SAMPLES,
+    ITD__FOR_LEVELS
 } itd__purpose;
 
 static itd_rng itd__rng_for(uint64_t seed, itd__purpose purpose, uint64_t index)
@@ -3225,6 +3287,377 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
     ITD_FREE(curve);
     itd__estimate_end(&t);
     return result;
+}
+
+/* ---- the same for values on a grid, and for ensembles (Kong et al. 2023, sections 4 and 5) ----
+
+   For x on a grid of values -log P(x) = 1/2 int mse(x, a) da over all a, without a reference density. With
+   the reference's error in and out again,
+
+       -log P(x) = 1/2 int_{-inf}^{a1} mse_G(x, a) da + 1/2 int_{a0}^{a1} (mse(x, a) - mse_G(x, a)) da
+
+   if below a0 nothing is known of x but its mean and covariance, and above a1 the nearest value is always
+   the right one. The first integral has a closed form: with g_i = s(a1 + log lambda_i) it is
+   Sum_i log(1 + lambda_i e^{a1}) + g_i (y_i^2 / lambda_i - 1). */
+
+static double itd__level_step(const itd_levels *v) { return (v->high - v->low) / (double)(v->count - 1); }
+
+/* The posterior mean of a value of the grid, given x_hat and the precision of its error. The weights of
+   neighbours at distance k, exp(-(x - b - k step)^2 precision / 2), are made by multiplication: the ratio of
+   one to the one before itself falls by the same factor at each step. */
+static double itd__round_softly(const itd_levels *v, double x, double precision)
+{
+    double step = itd__level_step(v), near, sum = 1, first = 0, reach = 9 / sqrt(precision);
+    int side;
+    if (reach > 13 * step && x - reach > v->low && x + reach < v->high) return x; /* to 16 digits */
+    near = fmin(fmax(floor((x - v->low) / step + 0.5), 0), (double)(v->count - 1));
+    for (side = -1; side <= 1; side += 2) {
+        double away = (double)side * (x - v->low - near * step), k;
+        double ratio = exp(precision * step * (away - 0.5 * step)), weight = 1;
+        double last = side < 0 ? near : (double)(v->count - 1) - near, fall = exp(-precision * step * step);
+        for (k = 1; k <= last && weight * ratio > 1e-17; k++, ratio *= fall) {
+            weight *= ratio;
+            sum += weight, first += (double)side * k * weight;
+        }
+    }
+    return v->low + step * (near + first / sum);
+}
+
+static double itd__round(const itd_levels *v, itd_rounding how, double x, double precision)
+{
+    double step = itd__level_step(v);
+    switch (how) {
+    case ITD_CLAMPED: return fmin(fmax(x, v->low), v->high);
+    case ITD_ROUNDED:
+        return v->low + step * fmin(fmax(floor((x - v->low) / step + 0.5), 0), (double)(v->count - 1));
+    case ITD_ROUNDED_SOFTLY: return itd__round_softly(v, x, precision);
+    default: return x;
+    }
+}
+
+/* The squared error of eps that belongs to an estimate of x, e^a ||x - x_hat||^2, for draw i of the batch and
+   one rounding; of z itself without eps_hat. */
+static double itd__rounded_error(const itd__estimate *t, const itd_levels *v, size_t i, itd_rounding how,
+                                 const float *eps_hat)
+{
+    size_t j, d = t->den->dim;
+    const float *x = t->x + t->row[i] * d, *z = t->z + i * d;
+    double a = t->logsnr[i], root = sqrt(itd_sigmoid(a)), noise = sqrt(itd_sigmoid(-a)), sum = 0;
+    for (j = 0; j < d; j++) {
+        double scale = t->den->scale ? t->den->scale[j] : 1, mean = t->den->mean ? t->den->mean[j] : 0;
+        double x_hat = mean + scale * (z[j] - (eps_hat ? noise * eps_hat[j] : 0)) / root;
+        double difference = (itd__round(v, how, x_hat, (1 + exp(a)) / (scale * scale)) - mean) / scale - x[j];
+        sum += difference * difference;
+    }
+    return exp(a) * sum;
+}
+
+/* The first integral above, and the reference's -log density in the units of x. */
+static void itd__errors_of_reference(const itd__estimate *t, itd_errors *errors)
+{
+    const itd_schedule *s = &t->desc.schedule;
+    double top = s->loc + s->clip * s->scale, log_scale = 0;
+    size_t i, j, d = t->den->dim;
+    for (j = 0; t->den->scale && j < d; j++) log_scale += log(t->den->scale[j]);
+    for (i = 0; i < t->n; i++) {
+        errors->density[i] = itd__reference_nll(t, i) + log_scale;
+        for (j = 0; j < d; j++) {
+            double lambda = t->reference->lambda[j], y = t->y[i * d + j], a = top + log(lambda);
+            errors->information[i] += 0.5 * (fmax(a, 0) + log1p(exp(-fabs(a)))) +
+                                      0.5 * itd_sigmoid(a) * (y * y / lambda - 1);
+        }
+    }
+}
+
+/* Above a1 z is off by j levels with at most the probability of a normal variate beyond j - 1/2 of them. */
+static double itd__errors_above(const itd__estimate *t, const itd_levels *v)
+{
+    const itd_schedule *s = &t->desc.schedule;
+    double snr = exp(s->loc + s->clip * s->scale), sum = 0, j;
+    size_t i;
+    for (i = 0; v->count && i < t->den->dim; i++) {
+        double step = itd__level_step(v) / (t->den->scale ? t->den->scale[i] : 1);
+        for (j = 0.5; j < (double)v->count; j++) {
+            double term = 2 / j * exp(-0.5 * j * j * step * step * snr);
+            sum += term;
+            if (term < 1e-20) break;
+        }
+    }
+    return sum;
+}
+
+/* All entries of one denoiser for a batch whose noise is drawn; with the first, what all have in common. */
+static itd_result itd__errors_batch(itd__estimate *t, itd_errors *errors, size_t denoiser, size_t at,
+                                    size_t m)
+{
+    const itd_levels *v = &errors->desc.levels;
+    ptrdiff_t i;
+    itd_result result = itd__squared_errors(t, m);
+    if (result != ITD_OK) return result;
+    ITD__PARALLEL(m * t->den->dim > 4096)
+    for (i = 0; i < (ptrdiff_t)m; i++) {
+        size_t k = (size_t)i, draw = at + k;
+        double *error = errors->error + draw * errors->entries, *own = error + denoiser * ITD_ROUNDINGS;
+        int how;
+        own[ITD_UNROUNDED] = t->e[k];
+        for (how = ITD_CLAMPED; how < ITD_ROUNDINGS; how++)
+            own[how] = v->count ? itd__rounded_error(t, v, k, (itd_rounding)how, t->eps_hat + k * t->den->dim)
+                                : NAN;
+        if (denoiser > 0) continue;
+        error[errors->entries - 2] = t->g[k];
+        error[errors->entries - 1] = v->count ? itd__rounded_error(t, v, k, ITD_ROUNDED, NULL) : NAN;
+        errors->control[draw] = t->g[k], errors->expected[draw] = t->mse_g[k];
+        errors->point[draw] = t->row[k], errors->logsnr[draw] = t->logsnr[k];
+        errors->weight[draw] = itd_schedule_weight(&t->desc.schedule, t->logsnr[k]);
+        errors->bin[draw] = itd__min((size_t)(t->u[k] * (double)errors->desc.bins), errors->desc.bins - 1);
+    }
+    return ITD_OK;
+}
+
+static itd_result itd__errors_run(itd__estimate *t, const itd_denoiser *den, itd_errors *errors)
+{
+    itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, 0);
+    size_t i, k, at;
+    itd_result result = ITD_OK;
+    for (i = 0; i < t->n; i++) t->order[i] = i;
+    for (at = 0; result == ITD_OK && at < errors->count; at += t->batch) {
+        size_t rows = itd__min(t->batch, errors->count - at);
+        for (i = 0; i < rows; i++) {
+            size_t draw = (at + i) / t->n, point = (at + i) % t->n;
+            t->row[i] = point;
+            t->u[i] = itd__draw_uniform(t, &rng, draw, t->desc.draws, point);
+            t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, t->u[i]);
+        }
+        itd_rng_normal_fill(&t->noise, rows * den->dim, t->eps);
+        for (k = 0; result == ITD_OK && k < errors->denoisers; k++) {
+            t->den = &den[k];
+            result = itd__errors_batch(t, errors, k, at, rows);
+        }
+        t->den = den;
+    }
+    return result;
+}
+
+ITD_DEF itd_errors_desc itd_errors_desc_default(void)
+{
+    itd_errors_desc desc = ITD__ZERO;
+    desc.schedule = itd_schedule_default();
+    desc.bins = 32, desc.draws = 4, desc.seed = 1, desc.batch = 1024;
+    return desc;
+}
+
+ITD_DEF void itd_errors_free(itd_errors *errors)
+{
+    if (!errors) return;
+    ITD_FREE(errors->point), ITD_FREE(errors->bin), ITD_FREE(errors->logsnr), ITD_FREE(errors->error);
+    ITD_FREE(errors->density);
+    ITD_FREE(errors);
+}
+
+static itd_errors *itd__errors_alloc(const itd_errors_desc *desc, size_t n, size_t denoisers)
+{
+    itd_errors *errors = (itd_errors *)itd__alloc(1, 1, sizeof *errors);
+    size_t count;
+    if (!errors) return NULL;
+    errors->desc = *desc, errors->n = n, errors->denoisers = denoisers;
+    errors->entries = denoisers * ITD_ROUNDINGS + 2;
+    if (itd__multiply(n, desc->draws, &count)) {
+        errors->count = count;
+        errors->point = (size_t *)itd__alloc(count, 1, sizeof *errors->point);
+        errors->bin = (size_t *)itd__alloc(count, 1, sizeof *errors->bin);
+        errors->logsnr = itd__doubles(count, 4);
+        errors->error = itd__doubles(count, errors->entries);
+        errors->density = itd__doubles(n, 2);
+        if (errors->point && errors->bin && errors->logsnr && errors->error && errors->density) {
+            errors->weight = errors->logsnr + count, errors->control = errors->weight + count;
+            errors->expected = errors->control + count, errors->information = errors->density + n;
+            return errors;
+        }
+    }
+    itd_errors_free(errors);
+    return NULL;
+}
+
+static bool itd__same_numbers(const double *a, const double *b, size_t n)
+{
+    return a == b || (a && b && !memcmp(a, b, n * sizeof *a));
+}
+
+/* The points with noise that fills the gaps between levels; the same points if there is none to add. */
+static float *itd__dequantize(const itd_errors_desc *desc, const float *x, size_t n, size_t d)
+{
+    float *copy = itd__floats(n, d);
+    itd_rng rng = itd__rng_for(desc->seed, ITD__FOR_LEVELS, 0);
+    double step = desc->dequantize ? itd__level_step(&desc->levels) : 0;
+    size_t i;
+    for (i = 0; copy && i < n * d; i++)
+        copy[i] = step > 0 ? (float)(x[i] + step * (itd_rng_uniform(&rng) - 0.5)) : x[i];
+    return copy;
+}
+
+ITD_DEF itd_result itd_errors_measure(const itd_denoiser *den, size_t denoisers, const float *x, size_t n,
+                                      const itd_errors_desc *desc, itd_errors **out)
+{
+    itd__estimate t = ITD__ZERO;
+    itd_errors *errors;
+    float *points;
+    size_t k;
+    itd_result result;
+    if (n == 0 || denoisers == 0 || denoisers > SIZE_MAX / 64 || den->dim == 0 || desc->draws == 0 ||
+        desc->bins == 0 || !itd__schedule_valid(&desc->schedule) || desc->levels.count == 1 ||
+        (desc->levels.count && !(desc->levels.high > desc->levels.low)) ||
+        (desc->dequantize && !desc->levels.count))
+        return ITD_ERROR_ARGUMENT;
+    for (k = 1; k < denoisers; k++)
+        if (den[k].dim != den->dim || !itd__same_numbers(den[k].mean, den->mean, den->dim) ||
+            !itd__same_numbers(den[k].scale, den->scale, den->dim))
+            return ITD_ERROR_ARGUMENT;
+    errors = itd__errors_alloc(desc, n, denoisers);
+    points = itd__dequantize(desc, x, n, den->dim);
+    t.desc = itd_nll_desc_default();
+    t.desc.schedule = desc->schedule, t.desc.draws = desc->draws, t.desc.seed = desc->seed;
+    t.desc.reference = desc->reference;
+    t.noise = itd__rng_for(desc->seed, ITD__FOR_TEST_NOISE, 0);
+    result = errors && points ? ITD_OK : ITD_ERROR_MEMORY;
+    if (result == ITD_OK) {
+        t.batch = itd__batch_rows(itd__min(desc->batch, errors->count));
+        result = itd__estimate_begin(&t, den, points, n, true);
+    }
+    if (result == ITD_OK) {
+        itd__errors_of_reference(&t, errors);
+        errors->above = itd__errors_above(&t, &desc->levels);
+        result = itd__errors_run(&t, den, errors);
+    }
+    itd__estimate_end(&t);
+    ITD_FREE(points);
+    if (result == ITD_OK)
+        *out = errors;
+    else
+        itd_errors_free(errors);
+    return result;
+}
+
+/* Of the draws of one half of the points in one bin and for one entry: with e and g, the entry's and the
+   reference's error, both less mse_G and times the weight of the log SNR. */
+typedef struct itd__moments {
+    double n, e, g, eg, gg;
+} itd__moments;
+
+/* cov(e, g) / var(g), or 1 for want of draws. */
+static double itd__moments_beta(const itd__moments *m)
+{
+    double var = m->gg - m->g * m->g / fmax(m->n, 1);
+    return m->n >= 8 && var > 0 ? (m->eg - m->e * m->g / m->n) / var : 1;
+}
+
+/* The mean of e - beta g; infinite without draws. */
+static double itd__moments_mean(const itd__moments *m, double beta)
+{
+    return m->n > 0 ? (m->e - beta * m->g) / m->n : HUGE_VAL;
+}
+
+/* (2,bins,m): the even points' moments, then the odd ones'. */
+static itd__moments *itd__errors_moments(const itd_errors *errors, const size_t *entry, size_t m)
+{
+    itd__moments *all = (itd__moments *)itd__alloc(2 * errors->desc.bins, m, sizeof *all);
+    size_t i, k;
+    for (i = 0; all && i < errors->count; i++) {
+        size_t half = errors->point[i] % 2, cell = half * errors->desc.bins + errors->bin[i];
+        double g = errors->weight[i] * (errors->control[i] - errors->expected[i]);
+        for (k = 0; k < m; k++) {
+            itd__moments *at = &all[cell * m + k];
+            double e = errors->error[i * errors->entries + entry[k]] - errors->expected[i];
+            e *= errors->weight[i];
+            at->n++, at->e += e, at->g += g, at->eg += e * g, at->gg += g * g;
+        }
+    }
+    return all;
+}
+
+/* What one half of the points has chosen for the draws of the other in a bin: an entry, and its beta. */
+typedef struct itd__choice {
+    size_t k;
+    double beta;
+} itd__choice;
+
+static itd__choice itd__errors_choose(const itd__moments *own, const itd__moments *other, size_t m)
+{
+    itd__choice best = {0, 1};
+    double least = HUGE_VAL;
+    size_t k;
+    for (k = 0; k < m; k++) {
+        double mean = itd__moments_mean(&own[k], itd__moments_beta(&other[k]));
+        if (mean < least) least = mean, best.k = k;
+    }
+    best.beta = itd__moments_beta(&own[best.k]);
+    return best;
+}
+
+/* The draws' contributions f: their sum for each point, and the variance of their mean, each bin being a
+   stratum. */
+static double itd__errors_sum(const itd_errors *errors, const size_t *entry, const itd__choice *choice,
+                              double *point, double *stratum /* (3,bins) */)
+{
+    size_t i, b, bins = errors->desc.bins;
+    double variance = 0;
+    for (i = 0; i < errors->count; i++) {
+        const itd__choice *c = &choice[(1 - errors->point[i] % 2) * bins + errors->bin[i]];
+        double f = errors->weight[i] *
+                   (errors->error[i * errors->entries + entry[c->k]] - errors->expected[i] -
+                    c->beta * (errors->control[i] - errors->expected[i]));
+        point[errors->point[i]] += f;
+        b = errors->bin[i];
+        stratum[b]++, stratum[bins + b] += f, stratum[2 * bins + b] += f * f;
+    }
+    for (b = 0; b < bins; b++) {
+        double n = stratum[b], share = n / (double)errors->count;
+        double error = n > 0 ? share * itd__standard_error(stratum[bins + b], stratum[2 * bins + b], n) : 0;
+        variance += error * error;
+    }
+    return variance;
+}
+
+ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind, const size_t *entry,
+                                  size_t m, itd_nll_result *out, double *nll_x, size_t *chosen)
+{
+    size_t i, k, bins = errors->desc.bins, n = errors->n;
+    double *point, sum = 0, square = 0, base = 0, variance;
+    itd__moments *moments;
+    itd__choice *choice;
+    for (k = 0; k < m; k++) {
+        bool last = entry[k] + 1 == errors->entries, reference = entry[k] + 2 == errors->entries;
+        bool rounded = last || (!reference && entry[k] % ITD_ROUNDINGS >= ITD_ROUNDED);
+        bool any = last || (!reference && entry[k] % ITD_ROUNDINGS != ITD_UNROUNDED);
+        if (entry[k] >= errors->entries || (rounded && kind == ITD_CONTINUOUS) ||
+            (any && !errors->desc.levels.count))
+            return ITD_ERROR_ARGUMENT;
+    }
+    if (m == 0 || (kind == ITD_DISCRETE && !errors->desc.levels.count)) return ITD_ERROR_ARGUMENT;
+    moments = itd__errors_moments(errors, entry, m);
+    choice = (itd__choice *)itd__alloc(2, bins, sizeof *choice);
+    point = itd__doubles(n + 3 * bins, 1);
+    if (!moments || !choice || !point) {
+        ITD_FREE(moments), ITD_FREE(choice), ITD_FREE(point);
+        return ITD_ERROR_MEMORY;
+    }
+    for (i = 0; i < 2 * bins; i++) {
+        choice[i] = itd__errors_choose(&moments[i * m], &moments[(i + bins) % (2 * bins) * m], m);
+        if (chosen) chosen[i] = entry[choice[i].k];
+    }
+    variance = itd__errors_sum(errors, entry, choice, point, point + n);
+    for (i = 0; i < n; i++) {
+        double nll = 0.5 * point[i] / (double)errors->desc.draws;
+        nll += kind == ITD_CONTINUOUS ? errors->density[i] : errors->information[i] + errors->above;
+        if (i == 0) base = nll; /* squares are taken about the first value, lest they cancel */
+        sum += nll - base, square += (nll - base) * (nll - base);
+        if (nll_x) nll_x[i] = nll;
+    }
+    out->nll = base + sum / (double)n;
+    out->std_error = 0.5 * sqrt(variance);
+    out->std_error_data = itd__standard_error(sum, square, (double)n);
+    out->evaluations = errors->count * errors->denoisers;
+    ITD_FREE(moments), ITD_FREE(choice), ITD_FREE(point);
+    return ITD_OK;
 }
 
 /* >>network ------------------------------------------------------------------------------------------------
