@@ -577,6 +577,9 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **model, itd_trainer **t
    of rank 2 or 4. All tensors of the network have to be there, and no others after the prefix; error may be
    NULL. The moving average, if there is one, begins at them. */
 ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const char *prefix, itd_error *error);
+/* A Gaussian whose eigenvectors took long to find. */
+ITD_DEF itd_result itd_save_gaussian(const itd_gaussian *g, const char *path, itd_error *error);
+ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_error *error);
 #endif
 
 #ifdef __cplusplus
@@ -5272,14 +5275,33 @@ static int itd__tensor_order(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-/* Every tensor that belongs to model and trainer, in the order of the file, with its place there. */
+static void itd__add_gaussian(itd__tensors *all, const itd_gaussian *g)
+{
+    itd__tensor_add(all, "gaussian.", "mean", "", g->dim, 0, NULL, g->mean);
+    itd__tensor_add(all, "gaussian.", "lambda", "", g->dim, 0, NULL, g->lambda);
+    if (g->vectors) itd__tensor_add(all, "gaussian.", "vectors", "", g->dim, g->dim, NULL, g->vectors);
+}
+
+/* In the order of the file, each with its place there. */
+static void itd__place_tensors(itd__tensors *all, bool half)
+{
+    uint64_t begin = 0;
+    size_t i;
+    qsort(all->list, all->count, sizeof *all->list, itd__tensor_order);
+    for (i = 0; i < all->count; i++) {
+        all->list[i].half = half && all->list[i].f32;
+        all->list[i].begin = begin;
+        begin += (uint64_t)itd__tensor_count(&all->list[i]) * itd__tensor_width(&all->list[i]);
+    }
+}
+
+/* Every tensor that belongs to model and trainer. */
 static itd_result itd__list_tensors(const itd_model *model, bool training, bool half, itd__tensors *all)
 {
     const itd_net *net = model->net;
     const char *const prefix[] = {"", "raw.", "adam_m.", "adam_v."};
     float *slab[4];
     size_t i, k, d = model->dim;
-    uint64_t begin = 0;
     slab[0] = net->ema ? net->ema : net->w;
     slab[1] = net->ema && training ? net->w : NULL;
     slab[2] = training ? net->m : NULL;
@@ -5290,12 +5312,7 @@ static itd_result itd__list_tensors(const itd_model *model, bool training, bool 
     if (!all->list) return ITD_ERROR_MEMORY;
     itd__tensor_add(all, "norm.", "mean", "", d, 0, NULL, model->mean);
     itd__tensor_add(all, "norm.", "scale", "", d, 0, NULL, model->scale);
-    if (model->gaussian) {
-        itd__tensor_add(all, "gaussian.", "mean", "", d, 0, NULL, model->gaussian->mean);
-        itd__tensor_add(all, "gaussian.", "lambda", "", d, 0, NULL, model->gaussian->lambda);
-        if (model->gaussian->vectors)
-            itd__tensor_add(all, "gaussian.", "vectors", "", d, d, NULL, model->gaussian->vectors);
-    }
+    if (model->gaussian) itd__add_gaussian(all, model->gaussian);
     for (k = 0; k < 4; k++)
         for (i = 0; slab[k] && i < net->layers; i++) {
             const itd__layer *row = &net->layer[i];
@@ -5308,12 +5325,7 @@ static itd_result itd__list_tensors(const itd_model *model, bool training, bool 
                 all->list[all->count - 1].taps = 9, all->list[all->count - 1].rank = 4;
             itd__tensor_add(all, prefix[k], row->name, ".bias", row->c, 0, slab[k] + row->bias, NULL);
         }
-    qsort(all->list, all->count, sizeof *all->list, itd__tensor_order);
-    for (i = 0; i < all->count; i++) {
-        all->list[i].half = half && all->list[i].f32;
-        all->list[i].begin = begin;
-        begin += (uint64_t)itd__tensor_count(&all->list[i]) * itd__tensor_width(&all->list[i]);
-    }
+    itd__place_tensors(all, half);
     return ITD_OK;
 }
 
@@ -5452,13 +5464,13 @@ static void itd__print(itd__text *text, const char *format, ...)
     text->length += n;
 }
 
-/* The JSON, padded with blanks so that the data start at a multiple of eight. */
+/* The JSON, padded with blanks so that the data start at a multiple of eight; state: NULL for a Gaussian. */
 static void itd__print_header(const itd__state *state, const itd__tensors *all, uint32_t crc, itd__text *text)
 {
     size_t i;
-    itd__print(text, "{\"__metadata__\":{\"format\":\"itdiff\",\"version\":\"1\",\"crc32c\":\"%lu\"",
-               (unsigned long)crc);
-    for (i = 0; i < ITD__FIELDS; i++) {
+    itd__print(text, "{\"__metadata__\":{\"format\":\"%s\",\"version\":\"1\",\"crc32c\":\"%lu\"",
+               state ? "itdiff" : "itdiff-gaussian", (unsigned long)crc);
+    for (i = 0; state && i < ITD__FIELDS; i++) {
         char value[64];
         if (!itd__has_field(state, &itd__fields[i])) continue;
         itd__print_field(state, &itd__fields[i], value, sizeof value);
@@ -5513,6 +5525,21 @@ static itd_result itd__write_file(const char *path, const itd__text *header, con
     return ITD_OK;
 }
 
+/* What has been placed, under the checksum of its data. */
+static itd_result itd__write(const char *path, const itd__state *state, const itd__tensors *all,
+                             itd_error *error)
+{
+    itd__text header = ITD__ZERO;
+    uint32_t crc = 0xFFFFFFFFu;
+    itd_result result;
+    itd__write_data(all, NULL, &crc);
+    itd__print_header(state, all, ~crc, &header);
+    result = header.failed ? itd__fail(error, ITD_ERROR_MEMORY, "%s: out of memory", path)
+                           : itd__write_file(path, &header, all, error);
+    ITD_FREE(header.at);
+    return result;
+}
+
 static itd_result itd__fits_half(const itd__tensors *all, const char *path, itd_error *error)
 {
     size_t i, k;
@@ -5530,8 +5557,6 @@ static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, 
 {
     itd__state state;
     itd__tensors all = ITD__ZERO;
-    itd__text header = ITD__ZERO;
-    uint32_t crc = 0xFFFFFFFFu;
     itd_result result;
     ITD_ASSERT(!trainer || trainer->model == model);
     memset(&state, 0, sizeof state);
@@ -5545,13 +5570,8 @@ static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, 
     result = itd__list_tensors(model, trainer != NULL, half, &all);
     if (result != ITD_OK) itd__fail(error, result, "%s: out of memory", path);
     if (result == ITD_OK && half) result = itd__fits_half(&all, path, error);
-    if (result == ITD_OK) {
-        itd__write_data(&all, NULL, &crc);
-        itd__print_header(&state, &all, ~crc, &header);
-        result = header.failed ? itd__fail(error, ITD_ERROR_MEMORY, "%s: out of memory", path)
-                               : itd__write_file(path, &header, &all, error);
-    }
-    ITD_FREE(all.list), ITD_FREE(header.at);
+    if (result == ITD_OK) result = itd__write(path, &state, &all, error);
+    ITD_FREE(all.list);
     return result;
 }
 
@@ -6171,6 +6191,60 @@ ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const ch
     if (result == ITD_OK && net->ema) memcpy(net->ema, weights, net->parameters * sizeof *weights);
     ITD_FREE(weights), ITD_FREE(used), ITD_FREE(all.list);
     itd__close(&f);
+    return result;
+}
+
+/* ---- a Gaussian by itself ---- */
+
+ITD_DEF itd_result itd_save_gaussian(const itd_gaussian *g, const char *path, itd_error *error)
+{
+    itd__tensor list[3];
+    itd__tensors all = ITD__ZERO;
+    all.list = list, all.room = 3;
+    itd__add_gaussian(&all, g);
+    itd__place_tensors(&all, false);
+    return itd__write(path, NULL, &all, error);
+}
+
+/* The tensors that tell the size are in the file in full: no allocation exceeds it. */
+static itd_result itd__read_gaussian(itd__file *f, const char *path, itd_gaussian **out, itd_error *error)
+{
+    bool used[3] = {false, false, false}, full = f->entries == 3;
+    const char *format = itd__metadata(f, "format");
+    size_t i, at = itd__find_tensor(f, "", full ? "gaussian.vectors" : "gaussian.mean");
+    itd__tensor list[3];
+    itd__tensors all = ITD__ZERO;
+    itd_result result = ITD_OK;
+    if (!format || strcmp(format, "itdiff-gaussian") || f->entries < 2 || f->entries > 3 ||
+        at == f->entries || f->entry[at].rank != (full ? 2 : 1) || f->entry[at].shape[0] == 0 ||
+        (full && f->entry[at].shape[1] != f->entry[at].shape[0]))
+        return itd__fail(error, ITD_ERROR_MISMATCH, "%s: holds no Gaussian", path);
+    *out = itd__gaussian_alloc((size_t)f->entry[at].shape[0], !full);
+    if (!*out) return itd__fail(error, ITD_ERROR_MEMORY, "%s: out of memory", path);
+    all.list = list, all.room = 3;
+    itd__add_gaussian(&all, *out);
+    for (i = 0; result == ITD_OK && i < all.count; i++)
+        result = itd__read_tensor(f, path, "", &list[i], used, error);
+    for (i = 0; result == ITD_OK && i < (*out)->dim; i++)
+        if (!((*out)->lambda[i] > 0))
+            result = itd__fail(error, ITD_ERROR_MISMATCH, "%s: a variance is not positive", path);
+    for (i = 0; result == ITD_OK && (*out)->vectors && i < (*out)->dim * (*out)->dim; i++)
+        (*out)->basis[i] = (float)(*out)->vectors[i];
+    return result;
+}
+
+ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_error *error)
+{
+    itd_gaussian *g = NULL;
+    itd__file f;
+    itd_result result = itd__open(path, &f, error);
+    if (result == ITD_OK) result = itd__verify_checksum(&f, path, error);
+    if (result == ITD_OK) result = itd__read_gaussian(&f, path, &g, error);
+    itd__close(&f);
+    if (result == ITD_OK)
+        *out = g;
+    else
+        itd_gaussian_free(g);
     return result;
 }
 

@@ -971,6 +971,50 @@ static void half_the_size(void)
     release(m, t);
 }
 
+/* Gaussians, with and without eigenvectors, come back to the bit; other files are not taken for one. */
+static void gaussians_come_back(void)
+{
+    const double mean[3] = {1, -2, 3}, covariance[9] = {2, 0.5, 0.1, 0.5, 1, 0.2, 0.1, 0.2, 0.7};
+    itd_model_desc md = small_model();
+    itd_trainer_desc td = small_trainer(0.9, false);
+    itd_gaussian *g, *back;
+    itd_model *m;
+    itd_trainer *t;
+    itd_error error;
+    double *vectors;
+    int k;
+    CHECK_OK(itd_gaussian_create(mean, covariance, 3, &g));
+    vectors = g->vectors;
+    for (k = 0; k < 2; k++) {
+        CHECK_OK(itd_save_gaussian(g, good_path, NULL));
+        CHECK_OK(itd_load_gaussian(good_path, &back, NULL));
+        CHECK(back->dim == 3 && !memcmp(back->mean, mean, sizeof mean));
+        CHECK(!memcmp(back->lambda, g->lambda, 3 * sizeof *g->lambda));
+        CHECK(!back->vectors == (k == 1) && !back->basis == (k == 1));
+        if (k == 0) {
+            CHECK(!memcmp(back->vectors, vectors, 9 * sizeof *vectors));
+            CHECK(!memcmp(back->basis, g->basis, 9 * sizeof *g->basis));
+        }
+        itd_gaussian_free(back);
+        g->vectors = NULL;
+    }
+    size = read_file(good_path, bytes);
+    bytes[size - 1] ^= 1;
+    write_file(bad_path, bytes, size);
+    CHECK(itd_load_gaussian(bad_path, &back, &error) == ITD_ERROR_CHECKSUM);
+    g->lambda[1] = 0;
+    CHECK_OK(itd_save_gaussian(g, bad_path, NULL));
+    CHECK(itd_load_gaussian(bad_path, &back, &error) == ITD_ERROR_MISMATCH &&
+          strstr(error.text, "not positive"));
+    make(&md, &td, 1, &m, &t);
+    CHECK(itd_load(good_path, &m, NULL, &error) == ITD_ERROR_MISMATCH);
+    CHECK_OK(itd_save(m, t, bad_path, NULL));
+    CHECK(itd_load_gaussian(bad_path, &back, &error) == ITD_ERROR_MISMATCH);
+    g->vectors = vectors;
+    itd_gaussian_free(g);
+    release(m, t);
+}
+
 /* Every allocation fails once: the error says so, nothing leaks, nothing is written. */
 static void memory_runs_out(void)
 {
@@ -1039,6 +1083,7 @@ int main(void)
     RUN(failing_writes_keep_the_old_file);
     RUN(half_precision_is_ieee);
     RUN(half_the_size);
+    RUN(gaussians_come_back);
     RUN(memory_runs_out);
     CHECK(memory_live == 0);
     remove(good_path);
