@@ -354,16 +354,18 @@ typedef struct itd_errors_desc {
    rounding r is k * ITD_ROUNDINGS + r, then come the reference itself and z / sqrt(s(a)), rounded. */
 typedef struct itd_errors { /* to read */
     itd_errors_desc desc;
-    size_t n, denoisers, entries,
-        count;               /* points; entries = denoisers * ITD_ROUNDINGS + 2; draws of all points */
+    size_t n, denoisers;
+    size_t entries;          /* denoisers * ITD_ROUNDINGS + 2 */
+    size_t count;            /* draws of all points together */
     size_t *point, *bin;     /* (count) of each draw */
     double *logsnr, *weight; /* (count) */
-    double *control,
-        *expected;       /* (count) squared error of the reference, and its mean over eps, mse_G(x,a) */
-    double *error;       /* (count,entries); NaN for roundings without levels */
-    double *density;     /* (n) -log of the reference's density at x, nats */
-    double *information; /* (n) 1/2 int mse_G(x,a) da from -infinity to the schedule's upper end */
-    double above;        /* bound on what the rounded z misses above it, nats */
+    double *control;         /* (count) squared error of the reference */
+    double *expected;        /* (count) its mean over eps, mse_G(x,a) */
+    double *error;           /* (count,entries); NaN for roundings without levels */
+    double *density;         /* (n) -log of the reference's density at x, nats */
+    double border;           /* log SNR where z begins to tell the values of the grid apart */
+    double *information;     /* (n) 1/2 int mse_G(x,a) da from -infinity to the border */
+    double above;            /* bound on what the rounded z misses above the schedule, nats */
 } itd_errors;
 
 ITD_DEF itd_errors_desc itd_errors_desc_default(void);
@@ -3294,14 +3296,15 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
 
 /* ---- the same for values on a grid, and for ensembles (Kong et al. 2023, sections 4 and 5) ----
 
-   For x on a grid of values -log P(x) = 1/2 int mse(x, a) da over all a, without a reference density. With
-   the reference's error in and out again,
+   For x on a grid of values -log P(x) = 1/2 int mse(x, a) da over all a, without a reference density. Up to
+   a border b, where z begins to tell the values apart, the reference's error is in and out again,
 
-       -log P(x) = 1/2 int_{-inf}^{a1} mse_G(x, a) da + 1/2 int_{a0}^{a1} (mse(x, a) - mse_G(x, a)) da
+       -log P(x) = 1/2 int_{-inf}^b mse_G(x, a) da + 1/2 int_{a0}^b (mse(x, a) - mse_G(x, a)) da
+                   + 1/2 int_b^{a1} mse(x, a) da,
 
    if below a0 nothing is known of x but its mean and covariance, and above a1 the nearest value is always
-   the right one. The first integral has a closed form: with g_i = s(a1 + log lambda_i) it is
-   Sum_i log(1 + lambda_i e^{a1}) + g_i (y_i^2 / lambda_i - 1). */
+   the right one. The first integral has a closed form: with g_i = s(b + log lambda_i) it is
+   Sum_i log(1 + lambda_i e^b) + g_i (y_i^2 / lambda_i - 1). */
 
 static double itd__level_step(const itd_levels *v) { return (v->high - v->low) / (double)(v->count - 1); }
 
@@ -3355,17 +3358,27 @@ static double itd__rounded_error(const itd__estimate *t, const itd_levels *v, si
     return exp(a) * sum;
 }
 
+/* Where a level is three deviations of the noise, if that is within the schedule. */
+static double itd__errors_border(const itd__estimate *t, const itd_levels *v)
+{
+    const itd_schedule *s = &t->desc.schedule;
+    double log_scale = 0, half = s->clip * s->scale;
+    size_t j, d = t->den->dim;
+    if (!v->count) return s->loc + half;
+    for (j = 0; t->den->scale && j < d; j++) log_scale += log(t->den->scale[j]) / (double)d;
+    return fmin(fmax(2 * (log(3 / itd__level_step(v)) + log_scale), s->loc - half), s->loc + half);
+}
+
 /* The first integral above, and the reference's -log density in the units of x. */
 static void itd__errors_of_reference(const itd__estimate *t, itd_errors *errors)
 {
-    const itd_schedule *s = &t->desc.schedule;
-    double top = s->loc + s->clip * s->scale, log_scale = 0;
+    double log_scale = 0;
     size_t i, j, d = t->den->dim;
     for (j = 0; t->den->scale && j < d; j++) log_scale += log(t->den->scale[j]);
     for (i = 0; i < t->n; i++) {
         errors->density[i] = itd__reference_nll(t, i) + log_scale;
         for (j = 0; j < d; j++) {
-            double lambda = t->reference->lambda[j], y = t->y[i * d + j], a = top + log(lambda);
+            double lambda = t->reference->lambda[j], y = t->y[i * d + j], a = errors->border + log(lambda);
             errors->information[i] += 0.5 * (fmax(a, 0) + log1p(exp(-fabs(a)))) +
                                       0.5 * itd_sigmoid(a) * (y * y / lambda - 1);
         }
@@ -3527,6 +3540,7 @@ ITD_DEF itd_result itd_errors_measure(const itd_denoiser *den, size_t denoisers,
         result = itd__estimate_begin(&t, den, points, n, true);
     }
     if (result == ITD_OK) {
+        errors->border = itd__errors_border(&t, &desc->levels);
         itd__errors_of_reference(&t, errors);
         errors->above = itd__errors_above(&t, &desc->levels);
         result = itd__errors_run(&t, den, errors);
@@ -3540,8 +3554,21 @@ ITD_DEF itd_result itd_errors_measure(const itd_denoiser *den, size_t denoisers,
     return result;
 }
 
-/* Of the draws of one half of the points in one bin and for one entry: with e and g, the entry's and the
-   reference's error, both less mse_G and times the weight of the log SNR. */
+/* What a draw contributes to the integral by entry k, before the noise that it shares with the reference is
+   taken off; and that noise. Both times the weight of the log SNR. */
+static double itd__errors_gap(const itd_errors *errors, itd_likelihood kind, size_t draw, size_t k)
+{
+    bool less = kind == ITD_CONTINUOUS || errors->logsnr[draw] <= errors->border;
+    return errors->weight[draw] *
+           (errors->error[draw * errors->entries + k] - (less ? errors->expected[draw] : 0));
+}
+
+static double itd__errors_noise(const itd_errors *errors, size_t draw)
+{
+    return errors->weight[draw] * (errors->control[draw] - errors->expected[draw]);
+}
+
+/* Of one half of the points in one bin and for one entry: the gap e and the noise g. */
 typedef struct itd__moments {
     double n, e, g, eg, gg;
 } itd__moments;
@@ -3560,17 +3587,17 @@ static double itd__moments_mean(const itd__moments *m, double beta)
 }
 
 /* (2,bins,m): the even points' moments, then the odd ones'. */
-static itd__moments *itd__errors_moments(const itd_errors *errors, const size_t *entry, size_t m)
+static itd__moments *itd__errors_moments(const itd_errors *errors, itd_likelihood kind, const size_t *entry,
+                                         size_t m)
 {
     itd__moments *all = (itd__moments *)itd__alloc(2 * errors->desc.bins, m, sizeof *all);
     size_t i, k;
     for (i = 0; all && i < errors->count; i++) {
-        size_t half = errors->point[i] % 2, cell = half * errors->desc.bins + errors->bin[i];
-        double g = errors->weight[i] * (errors->control[i] - errors->expected[i]);
+        size_t cell = errors->point[i] % 2 * errors->desc.bins + errors->bin[i];
+        double g = itd__errors_noise(errors, i);
         for (k = 0; k < m; k++) {
             itd__moments *at = &all[cell * m + k];
-            double e = errors->error[i * errors->entries + entry[k]] - errors->expected[i];
-            e *= errors->weight[i];
+            double e = itd__errors_gap(errors, kind, i, entry[k]);
             at->n++, at->e += e, at->g += g, at->eg += e * g, at->gg += g * g;
         }
     }
@@ -3596,35 +3623,47 @@ static itd__choice itd__errors_choose(const itd__moments *own, const itd__moment
     return best;
 }
 
-/* The draws' contributions f: their sum for each point, and the variance of their mean, each bin being a
-   stratum. */
-static double itd__errors_sum(const itd_errors *errors, const size_t *entry, const itd__choice *choice,
-                              double *point, double *stratum /* (3,bins) */)
+typedef struct itd__contribution {
+    double logsnr, f;
+} itd__contribution;
+
+static int itd__contribution_order(const void *a, const void *b)
 {
-    size_t i, b, bins = errors->desc.bins;
-    double variance = 0;
+    double x = ((const itd__contribution *)a)->logsnr, y = ((const itd__contribution *)b)->logsnr;
+    return (x > y) - (x < y);
+}
+
+/* The variance of the mean of f over draws that are stratified in log SNR: neighbours have nearly the same
+   mean, so their difference is noise. */
+static double itd__stratified_variance(itd__contribution *list, size_t count)
+{
+    double sum = 0;
+    size_t i;
+    if (count < 2) return NAN;
+    qsort(list, count, sizeof *list, itd__contribution_order);
+    for (i = 1; i < count; i++) sum += (list[i].f - list[i - 1].f) * (list[i].f - list[i - 1].f);
+    return 0.5 * sum / (double)(count - 1) / (double)count;
+}
+
+/* Sums each point's draws; the list holds them all. */
+static void itd__errors_sum(const itd_errors *errors, itd_likelihood kind, const size_t *entry,
+                            const itd__choice *choice, double *point, itd__contribution *list)
+{
+    size_t i;
     for (i = 0; i < errors->count; i++) {
-        const itd__choice *c = &choice[(1 - errors->point[i] % 2) * bins + errors->bin[i]];
-        double f = errors->weight[i] *
-                   (errors->error[i * errors->entries + entry[c->k]] - errors->expected[i] -
-                    c->beta * (errors->control[i] - errors->expected[i]));
-        point[errors->point[i]] += f;
-        b = errors->bin[i];
-        stratum[b]++, stratum[bins + b] += f, stratum[2 * bins + b] += f * f;
+        const itd__choice *c = &choice[(1 - errors->point[i] % 2) * errors->desc.bins + errors->bin[i]];
+        list[i].logsnr = errors->logsnr[i];
+        list[i].f = itd__errors_gap(errors, kind, i, entry[c->k]) - c->beta * itd__errors_noise(errors, i);
+        point[errors->point[i]] += list[i].f;
     }
-    for (b = 0; b < bins; b++) {
-        double n = stratum[b], share = n / (double)errors->count;
-        double error = n > 0 ? share * itd__standard_error(stratum[bins + b], stratum[2 * bins + b], n) : 0;
-        variance += error * error;
-    }
-    return variance;
 }
 
 ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind, const size_t *entry,
                                   size_t m, itd_nll_result *out, double *nll_x, size_t *chosen)
 {
     size_t i, k, bins = errors->desc.bins, n = errors->n;
-    double *point, sum = 0, square = 0, base = 0, variance;
+    double *point, sum = 0, square = 0, base = 0;
+    itd__contribution *list;
     itd__moments *moments;
     itd__choice *choice;
     for (k = 0; k < m; k++) {
@@ -3636,18 +3675,19 @@ ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind,
             return ITD_ERROR_ARGUMENT;
     }
     if (m == 0 || (kind == ITD_DISCRETE && !errors->desc.levels.count)) return ITD_ERROR_ARGUMENT;
-    moments = itd__errors_moments(errors, entry, m);
+    moments = itd__errors_moments(errors, kind, entry, m);
     choice = (itd__choice *)itd__alloc(2, bins, sizeof *choice);
-    point = itd__doubles(n + 3 * bins, 1);
-    if (!moments || !choice || !point) {
-        ITD_FREE(moments), ITD_FREE(choice), ITD_FREE(point);
+    list = (itd__contribution *)itd__alloc(errors->count, 1, sizeof *list);
+    point = itd__doubles(n, 1);
+    if (!moments || !choice || !list || !point) {
+        ITD_FREE(moments), ITD_FREE(choice), ITD_FREE(list), ITD_FREE(point);
         return ITD_ERROR_MEMORY;
     }
     for (i = 0; i < 2 * bins; i++) {
         choice[i] = itd__errors_choose(&moments[i * m], &moments[(i + bins) % (2 * bins) * m], m);
         if (chosen) chosen[i] = entry[choice[i].k];
     }
-    variance = itd__errors_sum(errors, entry, choice, point, point + n);
+    itd__errors_sum(errors, kind, entry, choice, point, list);
     for (i = 0; i < n; i++) {
         double nll = 0.5 * point[i] / (double)errors->desc.draws;
         nll += kind == ITD_CONTINUOUS ? errors->density[i] : errors->information[i] + errors->above;
@@ -3656,10 +3696,10 @@ ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind,
         if (nll_x) nll_x[i] = nll;
     }
     out->nll = base + sum / (double)n;
-    out->std_error = 0.5 * sqrt(variance);
+    out->std_error = 0.5 * sqrt(itd__stratified_variance(list, errors->count));
     out->std_error_data = itd__standard_error(sum, square, (double)n);
     out->evaluations = errors->count * errors->denoisers;
-    ITD_FREE(moments), ITD_FREE(choice), ITD_FREE(point);
+    ITD_FREE(moments), ITD_FREE(choice), ITD_FREE(list), ITD_FREE(point);
     return ITD_OK;
 }
 

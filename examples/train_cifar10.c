@@ -22,16 +22,18 @@
 #include <omp.h>
 #endif
 
-enum { SIDE = 32, DIM = SIDE * SIDE * 3, CURVE = 33, FIT = 10000, SYNTHETIC_TEST = 2000 };
+enum { SIDE = 32, DIM = SIDE * SIDE * 3, CURVE = 33, FIT = 10000, SYNTHETIC_TEST = 2000, MOST_MODELS = 8 };
 #define FIRST_TEST ((uint64_t)1 << 31) /* fields: training images come before */
 
 /* ---- options ------------------------------------------------------------------------------------------- */
 
 typedef struct options {
-    const char *data, *name, *out, *load, *logistic, *features, *sampler, *pretrained, *prefix, *step;
+    const char *data, *name, *out, *load, *logistic, *features, *sampler, *pretrained, *prefix, *step, *with,
+        *per_sample, *reference;
     size_t n, batch, rows, eval_batch, eval_images, epochs, blocks, attention, draws, samples, steps, threads,
         warmup;
-    double hours, minutes, eval_minutes, learning_rate, loc, scale, clip, ema, clip_norm, weight_limit;
+    double hours, minutes, eval_minutes, learning_rate, loc, scale, clip, ema, clip_norm, weight_limit,
+        std_error;
     uint64_t seed;
     int synthetic, flips, resume, quiet, eval, denoise;
 } options;
@@ -48,7 +50,8 @@ static options read_options(int argc, char **argv)
 {
     static options o; /* the option table keeps pointers into it */
     o.data = "data/cifar-10-batches-bin", o.out = "runs", o.logistic = "", o.features = "32,64,64,64";
-    o.sampler = "deterministic", o.prefix = "", o.step = "table";
+    o.sampler = "deterministic", o.prefix = "", o.step = "table", o.with = o.per_sample = "",
+    o.reference = "full";
     o.n = 50000, o.batch = 64, o.eval_batch = 64, o.eval_images = 10000, o.blocks = 1, o.draws = 4;
     o.steps = 50, o.warmup = 100, o.hours = 1, o.minutes = 5, o.eval_minutes = 10;
     o.learning_rate = 1.5e-3, o.clip = 4, o.ema = 0.999, o.clip_norm = 1, o.flips = 1;
@@ -103,6 +106,16 @@ static options read_options(int argc, char **argv)
                   "folder of the results unless --load is given."),
         args_size("eval_images", &o.eval_images, 2, 1000000, "At most so many test images."),
         args_size("eval_draws", &o.draws, 2, 1000000, "Denoiser evaluations per image."),
+        args_double("stderr", &o.std_error, 0, 1e9,
+                    "Bits/dim: as many evaluations as this standard error takes; 0: --eval_draws."),
+        args_choice(
+            "reference", &o.reference, "full|axes",
+            "Gaussian to compare with: of the full covariance of all training images (a minute or two, once; "
+            "kept in the folder of the results), or of each number by itself."),
+        args_default_text(
+            args_string("with", &o.with, "More checkpoints, with commas between, for an ensemble."), "none"),
+        args_default_text(args_string("per_sample", &o.per_sample, "Likelihood of each test image, as TSV."),
+                          "none"),
         args_size("eval_batch_size", &o.eval_batch, 1, 65536, "Images per call: memory, not results."),
         args_size("sample", &o.samples, 0, 100000, "Only draw so many images from the model (as --eval)."),
         args_size("steps", &o.steps, 1, 100000, "Denoiser calls per sample."),
@@ -138,6 +151,9 @@ typedef struct run {
     float *test, *batch; /* (n_test,DIM), (batch,DIM) */
     size_t *index;       /* (batch) images of a step */
     itd_model *model;
+    itd_model *more[MOST_MODELS]; /* of the ensemble */
+    size_t models;                /* the first included */
+    itd_gaussian *reference;
     itd_trainer *trainer;
     itd_workers workers; /* the first saves, estimates and speaks */
     char folder[1024];
@@ -261,13 +277,13 @@ static void save_model(const run *r, const char *file)
 }
 
 /* As the original computes it, with its schedule, no rounding and no clamping, but with less noise. */
-static itd_nll_result validate(const run *r, size_t images, size_t draws, double *per_image)
+static itd_nll_result validate(const run *r, size_t images, size_t draws)
 {
     itd_denoiser den = itd_model_denoiser(r->model);
     itd_nll_desc d = itd_model_nll_desc(r->model);
     itd_nll_result result;
     d.draws = draws, d.batch = r->o.eval_batch, d.seed = r->o.seed;
-    must(itd_nll(&den, r->test, images < r->n_test ? images : r->n_test, &d, &result, per_image, NULL),
+    must(itd_nll(&den, r->test, images < r->n_test ? images : r->n_test, &d, &result, NULL, NULL),
          "estimating the likelihood");
     return result;
 }
@@ -344,7 +360,7 @@ static int go_on(run *r)
 
 static void estimate(run *r)
 {
-    itd_nll_result v = validate(r, 1000, 4, NULL);
+    itd_nll_result v = validate(r, 1000, 4);
     record(r, v.nll, v.std_error);
     if (v.nll < r->best) {
         r->best = v.nll;
@@ -499,11 +515,191 @@ static void draw_curve(run *r)
     finish(r, &c, "mse.png");
 }
 
+/* ---- likelihood ---------------------------------------------------------------------------------------- */
+
+static void load_more(run *r)
+{
+    const char *at = r->o.with;
+    r->more[0] = r->model, r->models = 1;
+    while (*at) {
+        char path[1200];
+        size_t n = strcspn(at, ",");
+        itd_error error;
+        if (r->models == MOST_MODELS) fail("--with: at most %d checkpoints", MOST_MODELS - 1);
+        snprintf(path, sizeof path, "%.*s", (int)n, at);
+        if (itd_load(path, &r->more[r->models], NULL, &error) != ITD_OK) fail("%s", error.text);
+        if (r->more[r->models++]->dim != DIM) fail("%s: images of %d numbers expected", path, DIM);
+        at += n + (at[n] == ',');
+    }
+}
+
+/* Of all training images, once: the file in the folder of the results is read the next time. */
+static void find_reference(run *r)
+{
+    itd_error error;
+    double started = system_seconds();
+    float *x;
+    size_t i;
+    if (strcmp(r->o.reference, "full") || r->n_train < 4 * DIM || r->o.synthetic) return;
+    if (itd_load_gaussian(path_of(r, "gaussian.safetensors"), &r->reference, &error) == ITD_OK) {
+        if (r->reference->dim != DIM) fail("%s: not of images", path_of(r, "gaussian.safetensors"));
+        return;
+    }
+    x = (float *)must_alloc(r->n_train, DIM * sizeof *x);
+    for (i = 0; i < r->n_train; i++) training_image(r, i, 0, x + i * DIM);
+    must(itd_gaussian_fit(x, r->n_train, DIM, &r->reference), "the Gaussian of the training images");
+    free(x);
+    if (itd_save_gaussian(r->reference, path_of(r, "gaussian.safetensors"), &error) != ITD_OK)
+        fail("%s", error.text);
+    if (!r->o.quiet) {
+        itd_schedule s;
+        must(itd_schedule_from_spectrum(r->reference->lambda, DIM, ITD_SPECTRUM_PAPER, &s), "its spectrum");
+        printf("Gaussian of %lu images: entropy %.4f bits/dim, spectrum loc %.5f scale %.5f (%.0f s)\n",
+               (unsigned long)r->n_train, bits(itd_gaussian_entropy(r->reference)), s.loc, s.scale,
+               system_seconds() - started);
+    }
+}
+
+static itd_errors *measure(const run *r, size_t draws, int dequantize)
+{
+    itd_denoiser den[MOST_MODELS];
+    itd_errors_desc d = itd_errors_desc_default();
+    itd_errors *errors;
+    size_t k;
+    for (k = 0; k < r->models; k++) den[k] = itd_model_denoiser(r->more[k]);
+    d.schedule = r->model->desc.schedule, d.draws = draws, d.batch = r->o.eval_batch, d.seed = r->o.seed;
+    d.reference = r->reference, d.dequantize = dequantize;
+    if (!r->o.synthetic) d.levels.low = -1, d.levels.high = 1, d.levels.count = 256;
+    must(itd_errors_measure(den, r->models, r->test, r->n_test, &d, &errors), "estimating the likelihood");
+    return errors;
+}
+
+typedef struct row { /* of the table */
+    const char *name;
+    itd_likelihood kind;
+    int dequantized;
+    unsigned roundings; /* bit r: entries of rounding r */
+    int gaussian, all;  /* the reference and, of all, everything else too may be chosen */
+} row;
+
+static const row table[] = {
+    {"continuous", ITD_CONTINUOUS, 0, 1u << ITD_UNROUNDED, 0, 0},
+    {"continuous, clamped, or the Gaussian", ITD_CONTINUOUS, 0, 1u << ITD_CLAMPED, 1, 0},
+    {"dequantized", ITD_CONTINUOUS, 1, 1u << ITD_UNROUNDED, 0, 0},
+    {"dequantized, or the Gaussian", ITD_CONTINUOUS, 1, 1u << ITD_UNROUNDED, 1, 0},
+    {"discrete, unrounded", ITD_DISCRETE, 0, 1u << ITD_UNROUNDED, 0, 0},
+    {"discrete, rounded", ITD_DISCRETE, 0, 1u << ITD_ROUNDED, 0, 0},
+    {"discrete, softly rounded", ITD_DISCRETE, 0, 1u << ITD_ROUNDED_SOFTLY, 0, 0},
+    {"discrete, the better of rounded and not", ITD_DISCRETE, 0, 1u << ITD_UNROUNDED | 1u << ITD_ROUNDED, 0,
+     0},
+    {"discrete, the best of all", ITD_DISCRETE, 0, 15, 1, 1},
+};
+
+static size_t entries_of(const row *w, const itd_errors *errors, size_t *entry)
+{
+    size_t k, m = 0;
+    for (k = 0; k + 2 < errors->entries; k++)
+        if (w->roundings >> k % ITD_ROUNDINGS & 1) entry[m++] = k;
+    if (w->gaussian) entry[m++] = errors->entries - 2;
+    if (w->all) entry[m++] = errors->entries - 1;
+    return m;
+}
+
+static itd_nll_result evaluate_row(const row *w, const itd_errors *errors, double *nll_x)
+{
+    size_t entry[MOST_MODELS * ITD_ROUNDINGS + 2];
+    itd_nll_result v;
+    must(itd_errors_nll(errors, w->kind, entry, entries_of(w, errors, entry), &v, nll_x, NULL),
+         "adding up the likelihood");
+    return v;
+}
+
+/* Fields are not on a grid: the first row is all there is of them. */
+static size_t rows_of(const run *r) { return r->o.synthetic ? 1 : sizeof table / sizeof *table; }
+
+/* Draws that bring every row to the standard error asked for, by what they have brought so far. */
+static size_t draws_for(const run *r, itd_errors *const errors[2])
+{
+    double worst = 0;
+    size_t k;
+    for (k = 0; k < rows_of(r); k++)
+        worst = fmax(worst, bits(evaluate_row(&table[k], errors[table[k].dequantized], NULL).std_error));
+    return (size_t)ceil((double)r->o.draws * 1.1 * (worst / r->o.std_error) * (worst / r->o.std_error));
+}
+
+/* What one is told of a density is nats, bits/dim on [-1,1] and for values 0 .. 255; of a probability, only
+   nats and bits/dim. */
+static void print_row(const run *r, FILE *file, const row *w, const itd_nll_result *v)
+{
+    double b = bits(v->nll) + (w->kind == ITD_CONTINUOUS ? log(127.5) / log(2.0) : 0);
+    fprintf(file, "%s\t%.2f\t%.2f\t%.2f\t%.4f\t%.4f\t%.4f\n", w->name, v->nll, v->std_error,
+            v->std_error_data, b, bits(v->std_error), bits(v->std_error_data));
+    if (!r->o.quiet)
+        printf("  %-42s %9.1f   %7.4f +- %.4f (data %.4f)\n", w->name, v->nll, b, bits(v->std_error),
+               bits(v->std_error_data));
+}
+
+static void write_per_sample(const run *r, const itd_errors *plain)
+{
+    double *nll = (double *)must_alloc(2 * r->n_test, sizeof *nll);
+    FILE *file = fopen(r->o.per_sample, "w");
+    size_t i, last = rows_of(r) - 1;
+    if (!file) fail("%s: cannot be written", r->o.per_sample);
+    evaluate_row(&table[0], plain, nll);
+    evaluate_row(&table[last], plain, nll + r->n_test);
+    fprintf(file, "image\tcontinuous_nats%s\n", last ? "\tdiscrete_nats" : "");
+    for (i = 0; i < r->n_test; i++) {
+        fprintf(file, "%lu\t%.2f", (unsigned long)i, nll[i]);
+        if (last) fprintf(file, "\t%.2f", nll[r->n_test + i]);
+        fprintf(file, "\n");
+    }
+    if (fclose(file)) fail("%s: cannot be written", r->o.per_sample);
+    free(nll);
+}
+
+static void measure_both(const run *r, size_t draws, itd_errors *errors[2])
+{
+    errors[0] = measure(r, draws, 0);
+    errors[1] = r->o.synthetic ? NULL : measure(r, draws, 1);
+}
+
+/* All the likelihoods there are of photographs, on the screen and in likelihood.tsv; the first one returns. */
+static itd_nll_result evaluate(run *r)
+{
+    itd_errors *errors[2];
+    itd_nll_result first = {NAN, NAN, NAN, 0};
+    FILE *file;
+    size_t k, draws = r->o.draws;
+    find_reference(r);
+    load_more(r);
+    measure_both(r, draws, errors);
+    if (r->o.std_error > 0 && (draws = draws_for(r, errors)) > r->o.draws) {
+        if (!r->o.quiet) printf("%lu evaluations an image\n", (unsigned long)draws);
+        itd_errors_free(errors[0]), itd_errors_free(errors[1]);
+        measure_both(r, draws, errors);
+    }
+    file = fopen(path_of(r, "likelihood.tsv"), "w");
+    if (!file) fail("%s: cannot be written", path_of(r, "likelihood.tsv"));
+    fprintf(file, "likelihood\tnats\tstderr\tstderr_data\tbits_per_dim_255\tstderr_bits\tstderr_data_bits\n");
+    if (!r->o.quiet)
+        printf("-log likelihood of %lu test images              nats   bits/dim for values 0 .. 255\n",
+               (unsigned long)r->n_test);
+    for (k = 0; k < rows_of(r); k++) {
+        itd_nll_result v = evaluate_row(&table[k], errors[table[k].dequantized], NULL);
+        print_row(r, file, &table[k], &v);
+        if (k == 0) first = v;
+    }
+    if (fclose(file)) fail("%s: cannot be written", path_of(r, "likelihood.tsv"));
+    if (*r->o.per_sample) write_per_sample(r, errors[0]);
+    itd_errors_free(errors[0]), itd_errors_free(errors[1]);
+    return first;
+}
+
 /* ---- result -------------------------------------------------------------------------------------------- */
 
-static void print_result(const run *r, double seconds)
+static void print_result(run *r, double seconds)
 {
-    itd_nll_result v = validate(r, r->n_test, r->o.draws, NULL);
+    itd_nll_result v = evaluate(r);
     uint64_t seen = r->trainer ? r->trainer->step * r->trainer->desc.batch : 0;
     if (!r->o.quiet)
         printf("-log p = %.1f +- %.1f nats, %.4f +- %.4f bits/dim on [-1,1]\n", v.nll, v.std_error,
@@ -539,6 +735,7 @@ int main(int argc, char **argv)
 {
     static run r;
     double started = system_seconds();
+    size_t k;
     int only;
     must_program = "train_cifar10";
     system_patient_threads(argv);
@@ -576,6 +773,7 @@ int main(int argc, char **argv)
     cifar10_free(&r.train_set), cifar10_free(&r.test_set), fields_free(r.field);
     free(r.test), free(r.batch), free(r.index);
     itd_trainer_free(r.trainer);
-    itd_model_free(r.model);
+    for (k = 1; k < r.models; k++) itd_model_free(r.more[k]);
+    itd_model_free(r.model), itd_gaussian_free(r.reference);
     return 0;
 }

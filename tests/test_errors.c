@@ -306,7 +306,7 @@ static void information_is_the_integral_of_the_error(void)
     itd_denoiser den = law_denoiser(&l);
     itd_errors_desc d = desc_for(&l, 1);
     const double mean[2] = {0.1, -0.2}, covariance[4] = {0.5, 0.2, 0.2, 0.3};
-    double top = d.schedule.loc + d.schedule.clip * d.schedule.scale, step = (top + 60) / 4000;
+    double top = 2 * log(3 / 0.4), step = (top + 60) / 4000; /* where a level is three deviations */
     itd_gaussian *g;
     itd_errors *e;
     CHECK_OK(itd_gaussian_create(mean, covariance, 2, &g));
