@@ -29,7 +29,7 @@ enum { SIDE = 32, DIM = SIDE * SIDE * 3, CURVE = 33, FIT = 10000, SYNTHETIC_TEST
 
 typedef struct options {
     const char *data, *name, *out, *load, *logistic, *features, *sampler, *pretrained, *prefix, *step, *with,
-        *per_sample, *reference;
+        *per_sample, *reference, *curves;
     size_t n, batch, rows, eval_batch, eval_images, epochs, blocks, attention, draws, samples, steps, threads,
         warmup;
     double hours, minutes, eval_minutes, learning_rate, loc, scale, clip, ema, clip_norm, weight_limit,
@@ -50,7 +50,7 @@ static options read_options(int argc, char **argv)
 {
     static options o; /* the option table keeps pointers into it */
     o.data = "data/cifar-10-batches-bin", o.out = "runs", o.logistic = "", o.features = "32,64,64,64";
-    o.sampler = "deterministic", o.prefix = "", o.step = "table", o.with = o.per_sample = "",
+    o.sampler = "deterministic", o.prefix = "", o.step = "table", o.with = o.per_sample = o.curves = "",
     o.reference = "full";
     o.n = 50000, o.batch = 64, o.eval_batch = 64, o.eval_images = 10000, o.blocks = 1, o.draws = 4;
     o.steps = 50, o.warmup = 100, o.hours = 1, o.minutes = 5, o.eval_minutes = 10;
@@ -121,6 +121,11 @@ static options read_options(int argc, char **argv)
         args_size("steps", &o.steps, 1, 100000, "Denoiser calls per sample."),
         args_choice("sampler", &o.sampler, "deterministic|ancestral", "DDIM or DDPM, in log SNR."),
         args_flag("denoise", &o.denoise, "Only show test images, noisy and denoised (as --eval)."),
+        args_default_text(
+            args_string("curves", &o.curves,
+                        "Only draw learning curves from these files metrics.tsv, commas between, "
+                        "into learning.png."),
+            "none"),
         args_group("Run"),
         args_default_text(args_string("experiment_name", &o.name, "Folder of the results."), "the data set"),
         args_string("out", &o.out, "Folder of the folders."),
@@ -158,9 +163,10 @@ typedef struct run {
     itd_workers workers; /* the first saves, estimates and speaks */
     char folder[1024];
     FILE *metrics;
-    double seconds; /* of training, in all runs */
-    double best;    /* estimate on some test images, nats */
-    double recent;  /* moving average of the loss */
+    char command[1024]; /* as it was typed */
+    double seconds;     /* of training, in all runs */
+    double best;        /* estimate on some test images, nats */
+    double recent;      /* moving average of the loss */
 } run;
 
 static const char *path_of(const run *r, const char *file)
@@ -290,28 +296,39 @@ static itd_nll_result validate(const run *r, size_t images, size_t draws)
 
 /* ---- training ------------------------------------------------------------------------------------------ */
 
-/* The rows of an earlier run up to the step of the checkpoint stay. */
+enum { M_STEP, M_IMAGES, M_LOSS, M_NLL, M_ERROR, M_RATE, M_SECONDS, METRICS };
+
+/* One row of metrics.tsv; NaN where nothing was estimated. */
+static int parse_metrics(const char *line, double row[METRICS])
+{
+    return sscanf(line, "%lf %lf %lf %lf %lf %lf %lf", &row[M_STEP], &row[M_IMAGES], &row[M_LOSS],
+                  &row[M_NLL], &row[M_ERROR], &row[M_RATE], &row[M_SECONDS]) == METRICS;
+}
+
+/* The rows of an earlier run up to the step of the checkpoint stay, and the commands that made them. */
 static void open_metrics(run *r)
 {
-    static char rows[1 << 20], line[256];
+    static char rows[1 << 20], line[2048];
     FILE *file = r->o.resume ? fopen(path_of(r, "metrics.tsv"), "r") : NULL;
     size_t used = 0;
-    double step, seen, loss, nll, error, rate, seconds;
+    double row[METRICS];
     while (file && fgets(line, sizeof line, file)) {
-        if (sscanf(line, "%lf %lf %lf %lf %lf %lf %lf", &step, &seen, &loss, &nll, &error, &rate, &seconds) !=
-            7)
-            continue;
-        if (step > (double)r->trainer->step || used + strlen(line) + 1 > sizeof rows) break;
+        int numbers = parse_metrics(line, row);
+        if (!numbers && *line != '#') continue;
+        if ((numbers && row[M_STEP] > (double)r->trainer->step) || used + strlen(line) + 1 > sizeof rows)
+            break;
         memcpy(rows + used, line, strlen(line) + 1);
         used += strlen(line);
-        r->seconds = seconds, r->recent = loss;
-        if (!(nll >= r->best)) r->best = nll;
+        if (!numbers) continue;
+        r->seconds = row[M_SECONDS], r->recent = row[M_LOSS];
+        if (!(row[M_NLL] >= r->best)) r->best = row[M_NLL];
     }
     if (file) fclose(file);
     if (r->workers.index > 0) return;
     r->metrics = fopen(path_of(r, "metrics.tsv"), "w");
     if (!r->metrics) fail("%s/metrics.tsv: cannot be written", r->folder);
-    fprintf(r->metrics, "step\timages\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n%s", rows);
+    fprintf(r->metrics, "step\timages\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n%s# %s\n",
+            rows, r->command);
     fflush(r->metrics);
 }
 
@@ -486,6 +503,53 @@ static void draw_denoised(run *r)
         printf("image, noisy image, estimate at log SNR -2, 0, 2, 4, 6, 8 in %s\n",
                path_of(r, "denoised.png"));
     free(all), free(z);
+}
+
+/* Bits/dim for values 0 .. 255 of the test images against hours of training, a curve for each file. */
+static void draw_learning(run *r, const char *files)
+{
+    enum { CURVES = 6, POINTS = 2000 };
+    static double hours[CURVES][POINTS], nll[CURVES][POINTS];
+    static char names[CURVES][200];
+    size_t n[CURVES] = {0}, curves = 0, k, i;
+    double last = 0, low = HUGE_VAL, high = -HUGE_VAL, row[METRICS];
+    plot_entry entries[CURVES];
+    plot_canvas c;
+    plot_axes a;
+    for (; *files && curves < CURVES; curves++) {
+        size_t length = strcspn(files, ",");
+        char line[2048];
+        FILE *file;
+        snprintf(names[curves], sizeof names[curves], "%.*s", (int)length, files);
+        files += length + (files[length] == ',');
+        if (!(file = fopen(names[curves], "r"))) fail("%s: cannot be opened", names[curves]);
+        while (fgets(line, sizeof line, file) && n[curves] < POINTS) {
+            if (!parse_metrics(line, row) || !(row[M_NLL] <= DBL_MAX)) continue;
+            hours[curves][n[curves]] = row[M_SECONDS] / 3600, nll[curves][n[curves]] = bits_255(row[M_NLL]);
+            last = fmax(last, hours[curves][n[curves]]), low = fmin(low, nll[curves][n[curves]]);
+            if (n[curves] > 0) high = fmax(high, nll[curves][n[curves] - 1]); /* but for the last ones */
+            n[curves]++;
+        }
+        fclose(file);
+    }
+    if (!(high > low)) return; /* nothing to see yet */
+    if (plot_canvas_init(&c, 900, 520, plot_rgb(0xffffff))) fail("out of memory for a picture");
+    high = fmin(high, low + 0.8);
+    a = plot_axes_make(&c, plot_canvas_box(&c), 0, last, low - 0.05 * (high - low), high);
+    a.text_size = 16;
+    a.title = "-log p of test images while learning", a.x_label = "hours";
+    a.y_label = "bits/dim (0 .. 255)";
+    plot_axes_fit(&a);
+    plot_axes_grid(&a);
+    for (k = 0; k < curves; k++) {
+        for (i = 0; i + 1 < n[k] && nll[k][i] > high; i++) continue; /* from where it comes into view */
+        plot_line(&a, hours[k] + i, nll[k] + i, n[k] - i, plot_palette((int)k), 2.2, 0);
+        entries[k].label = names[k], entries[k].color = plot_palette((int)k);
+        entries[k].width = 2.2, entries[k].dash = 0;
+    }
+    plot_axes_draw(&a);
+    if (curves > 1) plot_legend(&a, PLOT_RIGHT | PLOT_TOP, entries, (int)curves);
+    finish(r, &c, "learning.png");
 }
 
 static void draw_curve(run *r)
@@ -663,7 +727,7 @@ static void measure_both(const run *r, size_t draws, itd_errors *errors[2])
     errors[1] = r->o.synthetic ? NULL : measure(r, draws, 1);
 }
 
-/* All the likelihoods there are of photographs, on the screen and in likelihood.tsv; the first one returns. */
+/* All the likelihoods of photographs, on the screen and in likelihood.tsv; the first is returned. */
 static itd_nll_result evaluate(run *r)
 {
     itd_errors *errors[2];
@@ -740,6 +804,8 @@ int main(int argc, char **argv)
     must_program = "train_cifar10";
     system_patient_threads(argv);
     r.workers = workers_begin(&argc, &argv);
+    for (k = 0; k < (size_t)argc && strlen(r.command) + strlen(argv[k]) + 2 < sizeof r.command; k++)
+        sprintf(r.command + strlen(r.command), "%s%s", k ? " " : "", argv[k]);
     r.o = read_options(argc, argv);
     if (r.workers.index > 0) r.o.quiet = 1;
 #ifdef _OPENMP
@@ -748,6 +814,10 @@ int main(int argc, char **argv)
     if (snprintf(r.folder, sizeof r.folder, "%s/%s", r.o.out, r.o.name) >= (int)sizeof r.folder)
         fail("--out: the name of the folder is too long");
     if (system_make_directory(r.folder)) fail("%s: the folder cannot be made", r.folder);
+    if (*r.o.curves) {
+        draw_learning(&r, r.o.curves);
+        return 0;
+    }
     only = r.o.eval || r.o.samples || r.o.denoise || r.o.load;
     if (!r.o.samples || r.o.eval || r.o.denoise) prepare_data(&r);
     if (only)
@@ -762,6 +832,7 @@ int main(int argc, char **argv)
     }
     if (r.workers.index == 0 && !stop_asked) {
         if (!only || r.o.denoise) draw_denoised(&r);
+        if (!only) draw_learning(&r, path_of(&r, "metrics.tsv"));
         if (!only) r.o.samples = 64;
         if (r.o.samples) sample_images(&r);
         if (!only || r.o.eval || (!r.o.samples && !r.o.denoise)) {
