@@ -1,7 +1,7 @@
 # make            the example programs, into build/
 # make demo       train on the dino and leave pictures in runs/dino
 # make test       everything the project promises, in a minute and a half
-# make bench      three minutes: how fast everything is, beside its limits and its rivals
+# make bench      six minutes: how fast everything is, beside its limits and its rivals
 # make mpi        train_cifar10 for several machines
 # make install    the header, into $(PREFIX)/include
 CC      ?= cc
@@ -52,7 +52,7 @@ OPENBLAS = $(shell echo 'char *openblas_get_config(void); int main(void){return 
 build/bench_kernels: tests/bench_kernels.c $(HEADERS) Makefile
 	$(BUILD) '-DBENCH_BUILD="$(CC) $(CFLAGS) $(OPENMP)"' $< -o $@ $(OPENBLAS) -lm
 
-bench: build/bench_kernels build/bench_train build/train_2d
+bench: build/bench_kernels build/bench_train build/bench_images build/train_2d
 	@sh tests/bench.sh
 
 install:

@@ -45,6 +45,13 @@ static inline int bench_most_threads(void)
 #endif
 }
 
+/* As many as an option says, 0 or too many being all there are. */
+static inline int bench_threads(size_t asked)
+{
+    int most = bench_most_threads();
+    return asked && asked < (size_t)most ? (int)asked : most;
+}
+
 static inline void bench_use_threads(int threads)
 {
 #ifdef _OPENMP
@@ -59,7 +66,7 @@ static inline void bench_use_threads(int threads)
 typedef struct bench_contestant {
     void (*run)(void *context, size_t repeats);
     void *context;
-    double piece;         /* seconds that one timed piece takes, about */
+    double piece;         /* seconds that one timed piece takes, about; 0: one repeat, not tried before */
     void (*settle)(void); /* after each piece, not timed; or NULL */
     size_t repeats;       /* that make one piece */
     double seconds;       /* for one repeat, the median over the rounds */
@@ -90,7 +97,7 @@ static inline double bench_time(const bench_contestant *c)
 /* Finds the repeats. The doubling also warms up caches, threads and clock. */
 static inline void bench_calibrate(bench_contestant *c)
 {
-    for (c->repeats = 1;; c->repeats *= 2) {
+    for (c->repeats = 1; c->piece > 0; c->repeats *= 2) {
         double seconds = bench_time(c);
         if (seconds < 0.5 * c->piece) continue;
         if (seconds < c->piece) c->repeats = (size_t)((double)c->repeats * c->piece / seconds) + 1;
@@ -190,6 +197,20 @@ static inline void bench_peak_run(void *context, size_t repeats)
     bench_sink = sum;
 }
 
+#define BENCH_PEAK_PIECE 0.02 /* seconds: enough for a rate */
+
+/* Times one contestant in turn with the limit for the kernels in use, whose pieces take so many seconds;
+ * returns the limit in GFLOP/s, 0 where the compiler has no vectors. */
+static inline double bench_beside_limit(bench_contestant *c, size_t rounds, int threads, double piece)
+{
+    bench_peak peak = bench_peak_of(itd_simd_name(), threads);
+    bench_contestant both[2] = {*c, {bench_peak_run, NULL, 0, NULL, 0, 0}};
+    both[1].context = &peak, both[1].piece = piece;
+    bench_alternate(both, peak.fma ? 2 : 1, rounds);
+    *c = both[0];
+    return peak.fma ? 1e-9 * peak.flops / both[1].seconds : 0;
+}
+
 /* ---- results ---- */
 
 /* Zeros and NULLs have no meaning for the line. ratio > 1: we are faster. */
@@ -226,6 +247,19 @@ static inline void bench_print(const bench_line *line)
     }
     printf("\n");
     fflush(stdout); /* there are minutes to watch */
+}
+
+/* WHAT_NETWORK_t1 in units a second, and WHAT_NETWORK_flops_t1 beside the limit; flops: in one unit. */
+static inline void bench_report(const char *what, const char *network, int threads, const char *unit,
+                                double rate, double flops, double limit)
+{
+    char name[80];
+    bench_line line = {name, unit, rate, 0, NULL, 0};
+    snprintf(name, sizeof name, "%s_%s_t%d", what, network, threads);
+    bench_print(&line);
+    snprintf(name, sizeof name, "%s_%s_flops_t%d", what, network, threads);
+    line.unit = "GFLOP/s", line.value = 1e-9 * rate * flops, line.limit = limit;
+    bench_print(&line);
 }
 
 #endif

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The benchmark: kernels, training and whole jobs, beside the limits of the machine and beside their rivals.
+# The benchmark: kernels, training, U-Nets and whole jobs, beside the limits of the machine and their rivals.
 #   make bench                      builds and runs; lines are printed, and kept in build/bench.out
 #   sh tests/bench.sh --doc FILE    makes tables of build/bench.out, between the markers in FILE
 # docs/performance.md explains the lines. PYTHON=... names the interpreter that has PyTorch. With QUICK=1
@@ -17,10 +17,12 @@ trap 'rm -rf "$temporary"' EXIT
 trap 'exit 1' HUP INT TERM
 
 if [ "$QUICK" = 1 ]; then
-    rounds=1 kernel_options="--rounds 1 --piece 0.1" train_options="--rounds 1 --piece 1" torch_seconds=0.02
+    kernel_options="--rounds 1 --piece 0.1" torch_seconds=0.02
+    train_rounds=1 train_options="--rounds 1 --piece 1" image_rounds=1 image_options="--rounds 1 --batch 1"
     job_options="--num_epochs 2 --grid 40 --samples 100 --eval_draws 4"
 else
-    rounds=5 kernel_options= train_options="--rounds 1 --piece 250" torch_seconds=0.2 job_options=
+    kernel_options= torch_seconds=0.2 job_options=
+    train_rounds=5 train_options="--rounds 1 --piece 250" image_rounds=3 image_options="--rounds 1"
 fi
 
 # ---- measuring ----
@@ -46,6 +48,15 @@ find_torch() {
         version=$("$python" -c 'import torch; print(torch.__version__)' 2> /dev/null) && return 0
     done
     python=
+}
+
+say_torch() {
+    if [ -n "$python" ]; then
+        echo "# rival in training and U-Nets: PyTorch $version; ours and theirs in turn," \
+            "rounds: $train_rounds and $image_rounds"
+    else
+        echo "# rival in training and U-Nets: skipped, no python3 with torch found"
+    fi
 }
 
 # Medians over the rounds. The rival is the fastest of all its ways and numbers of threads.
@@ -114,25 +125,32 @@ merge() { # ours theirs
         }' "$@"
 }
 
-training() {
-    find_torch
-    if [ -n "$python" ]; then
-        echo "# rival in training: PyTorch $version; ours and theirs in turn, rounds: $rounds"
-    else
-        echo "# rival in training: skipped, no python3 with torch found"
-    fi
-    build/bench_train --list > "$temporary/networks" || exit 1
+# A program of ours and a script for PyTorch, which gets the networks that ours lists.
+in_turn() { # rounds program options options-after-the-first-round script [option]...
+    rounds=$1 program=$2 options=$3 later=$4 script=$5
+    shift 5
+    "build/$program" --list $options > "$temporary/networks" || exit 1
+    : > "$temporary/ours"
     : > "$temporary/theirs"
     round=0
     while [ $round -lt $rounds ]; do
-        build/bench_train $train_options >> "$temporary/ours" || exit 1
+        "build/$program" $options >> "$temporary/ours" || exit 1
+        options=$later
         if [ -n "$python" ]; then
-            "$python" tests/bench_torch.py --threads "$processors" --seconds $torch_seconds \
-                < "$temporary/networks" >> "$temporary/theirs" || fail "tests/bench_torch.py failed"
+            "$python" "tests/$script" --threads "$processors" --seconds $torch_seconds "$@" \
+                < "$temporary/networks" >> "$temporary/theirs" || fail "tests/$script failed"
         fi
         round=$((round + 1))
     done
     merge "$temporary/ours" "$temporary/theirs"
+}
+
+training() { in_turn $train_rounds bench_train "$train_options" "$train_options" bench_torch.py; }
+
+# A step takes seconds: rounds after the first leave out one thread, and the way in which PyTorch was slower.
+images() {
+    in_turn $image_rounds bench_images "$image_options" "$image_options --single off" \
+        bench_torch_images.py --earlier "$temporary/theirs"
 }
 
 # Time and memory have targets as their limits.
@@ -159,12 +177,15 @@ jobs_of_train_2d() {
 }
 
 measure() {
-    for program in bench_kernels bench_train train_2d; do
+    for program in bench_kernels bench_train bench_images train_2d; do
         [ -x build/$program ] || fail "build/$program is missing; run make bench"
     done
     machine
     kernels
+    find_torch
+    say_torch
     training
+    images
     jobs_of_train_2d
 }
 
@@ -173,6 +194,10 @@ measure() {
 tables() {
     awk '
         function row(section, text) { rows[section] = rows[section] text "\n" }
+        function append(section, text) { # to its last row
+            sub(/\n$/, "", rows[section])
+            row(section, text)
+        }
         function table(section, title, head, rule) {
             if (section in rows) printf "\n**%s**\n\n%s\n%s\n%s", title, head, rule, rows[section]
         }
@@ -219,17 +244,26 @@ tables() {
             row("gemm", "| " layout[part[2]] " | " part[3] " | " threads " | " kernels " | " value " | " \
                 get("limit") " | " percent() " | " rival() " | " theirs " | " ratio() " |")
         }
+        part[1] == "conv" {
+            gsub(/x/, "×", part[3])
+            if (part[2] == "forward") row("conv", "| " part[3] " | " kernels " |")
+            append("conv", " " value " | " percent() " |")
+        }
         part[1] == "math" {
             row("math", "| `" name "` | " field["unit"] " | " value " | " rival() " | " theirs " | " \
                 ratio() " |")
         }
-        (part[1] == "train" || part[1] == "evaluate") && !flops {
-            row("train", "| " part[1] " | " name " | " threads " | " value " | " rival() " | " theirs " | " \
-                ratio() " | ")
-        }
-        (part[1] == "train" || part[1] == "evaluate") && flops {
-            sub(/\n$/, "", rows["train"])
-            row("train", value " | " get("limit") " | " percent() " |")
+        part[1] ~ /^(train|evaluate|images)$/ {
+            section = "train"; what = part[1]
+            if (what == "images") {
+                section = "images"; what = part[2]
+                name = substr(name, length(what) + 2)
+            }
+            if (flops)
+                append(section, value " | " get("limit") " | " percent() " |")
+            else
+                row(section, "| " what " | " name " | " threads " | " value " | " rival() " | " theirs " | " \
+                    ratio() " | ")
         }
         part[1] == "job" || part[1] == "peak" {
             row("job", "| " part[1] " " name " | " field["unit"] " | " value " | " get("limit") " |")
@@ -238,11 +272,16 @@ tables() {
             table("gemm", "Matrix products, GFLOP/s",
                 "| product | m×n×k | threads | kernels | here | limit | fraction | rival | its value | ratio |",
                 "|---|---|--:|---|--:|--:|--:|---|--:|--:|")
+            table("conv", "3×3 convolutions of 4 images, one thread, GFLOP/s",
+                "| pixels×channels | kernels | forward | fraction | input | fraction | weight | fraction |",
+                "|---|---|--:|--:|--:|--:|--:|--:|")
             table("math", "Elementwise functions, one thread, arrays of 4,096",
                 "| function | unit | here | rival | its value | ratio |", "|---|---|--:|---|--:|--:|")
-            table("train", "Training in steps/s, evaluation in evaluations/s",
-                "| what | network | threads | here | rival | its value | ratio | GFLOP/s | limit | fraction |",
-                "|---|---|--:|--:|---|--:|--:|--:|--:|--:|")
+            head = "| what | network | threads | here | rival | its value | ratio "
+            head = head "| GFLOP/s | limit | fraction |"
+            rule = "|---|---|--:|--:|---|--:|--:|--:|--:|--:|"
+            table("train", "Training in steps/s, evaluation in evaluations/s", head, rule)
+            table("images", "U-Nets, images/s", head, rule)
             table("job", "Whole jobs of train_2d", "| what | unit | here | target |", "|---|---|--:|--:|")
         }' "$results" > "$temporary/new"
 }

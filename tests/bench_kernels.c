@@ -34,8 +34,8 @@ static options read_options(int argc, char **argv)
         args_size("rounds", &read.rounds, 1, BENCH_MOST_ROUNDS, "Pieces timed of each contestant."),
         args_double("piece", &read.piece, 0.01, 10000, "Milliseconds that one piece takes at least."),
     };
-    args_table table = {"bench_kernels", "Measures matrix products and elementwise functions.", list,
-                        ARGS_COUNT(list)};
+    args_table table = {"bench_kernels", "Measures matrix products, convolutions and elementwise functions.",
+                        list, ARGS_COUNT(list)};
     args_parse(&table, argc, argv);
     return read;
 }
@@ -232,6 +232,100 @@ static void measure_product(const shape *s, int threads)
     product_free(&p);
 }
 
+/* ---- convolutions ---- */
+
+enum { IMAGES = 4 }; /* a slice of the network */
+
+/* 3x3, from `channels` of side x side pixels to as many. */
+typedef struct extent {
+    size_t side, channels;
+} extent;
+
+static const extent extents[] = {{32, 32}, {32, 64},  {16, 64},  {8, 64}, {16, 128},
+                                 {8, 128}, {32, 128}, {16, 256}, {8, 256}};
+
+typedef struct convolution {
+    itd__window window;
+    size_t channels;
+    float *x, *y, *w, *b; /* w: weights, or a place for their gradients */
+} convolution;
+
+static convolution convolution_make(const extent *e)
+{
+    size_t floats = IMAGES * e->side * e->side * e->channels, weights = 9 * e->channels * e->channels;
+    convolution v = ITD__ZERO;
+    v.window.height = v.window.width = v.window.rows = v.window.columns = e->side;
+    v.window.channels = v.channels = e->channels;
+    v.window.stride = v.window.before = 1;
+    v.x = (float *)bench_alloc(floats, sizeof *v.x);
+    v.y = (float *)bench_alloc(floats, sizeof *v.y);
+    v.w = (float *)bench_alloc(weights, sizeof *v.w);
+    v.b = (float *)bench_alloc(e->channels, sizeof *v.b);
+    fill(v.x, floats, -1, 1);
+    fill(v.y, floats, -1, 1);
+    fill(v.w, weights, -1, 1);
+    return v;
+}
+
+static void convolution_free(convolution *v) { free(v->x), free(v->y), free(v->w), free(v->b); }
+
+static void run_conv_forward(void *context, size_t repeats)
+{
+    const convolution *v = (const convolution *)context;
+    bench_use_threads(1);
+    for (; repeats > 0; repeats--) itd__conv_forward(&v->window, v->x, v->w, v->b, IMAGES, v->channels, v->y);
+}
+
+static void run_conv_input(void *context, size_t repeats)
+{
+    const convolution *v = (const convolution *)context;
+    bench_use_threads(1);
+    for (; repeats > 0; repeats--)
+        itd__conv_backward_input(&v->window, v->y, v->w, IMAGES, v->channels, false, v->x);
+}
+
+/* In the pieces that the network gives to its threads. */
+static void run_conv_weight(void *context, size_t repeats)
+{
+    const convolution *v = (const convolution *)context;
+    size_t c = v->channels, share = itd__tap_share(c), k;
+    bench_use_threads(1);
+    for (; repeats > 0; repeats--)
+        for (k = 0; k < 9 * c; k += share)
+            itd__conv_backward_weight(&v->window, v->y, v->x, IMAGES, k, itd__min(share, 9 * c - k), c, false,
+                                      v->w + k * c, k ? NULL : v->b);
+}
+
+/* Taps that fall outside the image count as others do. */
+static double convolution_flops(const extent *e)
+{
+    return 2.0 * IMAGES * (double)(e->side * e->side) * (double)(9 * e->channels * e->channels);
+}
+
+static void measure_convolution(const extent *e, const char *pass, void (*run)(void *context, size_t repeats))
+{
+    char stem[60];
+    unsigned long side = (unsigned long)e->side, channels = (unsigned long)e->channels;
+    bench_line line = {NULL, "GFLOP/s", 0, 0, NULL, 0};
+    bench_contestant c;
+    convolution v;
+    snprintf(stem, sizeof stem, "conv_%s_%lux%lux%lu", pass, side, side, channels);
+    if (!(line.name = name_of(stem, 1))) return;
+    v = convolution_make(e);
+    c = contestant(run, &v);
+    line.limit = bench_beside_limit(&c, o.rounds, 1, c.piece);
+    line.value = 1e-9 * convolution_flops(e) / c.seconds;
+    bench_print(&line);
+    convolution_free(&v);
+}
+
+static void measure_convolutions(const extent *e)
+{
+    measure_convolution(e, "forward", run_conv_forward);
+    measure_convolution(e, "input", run_conv_input);
+    measure_convolution(e, "weight", run_conv_weight);
+}
+
 /* ---- elementwise functions ---- */
 
 enum { ELEMENTS = 4096, COLUMNS = 128, HALF = 64 }; /* 16 KiB an array: in some cache */
@@ -371,8 +465,7 @@ int main(int argc, char **argv)
     system_patient_threads(argv);
     o = read_options(argc, argv);
     if (!itd_simd_use(simd_of(o.simd))) bench_fail(o.simd, "not of this compiler or processor");
-    threads = bench_most_threads();
-    if (o.threads && (int)o.threads < threads) threads = (int)o.threads;
+    threads = bench_threads(o.threads);
     say_plan(threads);
     measure_peak(1);
     if (threads > 1) measure_peak(threads);
@@ -382,6 +475,7 @@ int main(int argc, char **argv)
     }
     for (k = 0; k < sizeof transposed_shapes / sizeof *transposed_shapes; k++)
         measure_product(&transposed_shapes[k], 1);
+    for (k = 0; k < sizeof extents / sizeof *extents; k++) measure_convolutions(&extents[k]);
     fill_arrays();
     for (k = 0; k < sizeof functions / sizeof *functions; k++) measure_function(&functions[k]);
     return 0;

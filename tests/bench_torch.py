@@ -50,6 +50,11 @@ class Denoiser(nn.Module):
         return self.net(torch.cat((a, b.sin(), b.cos()), -1))
 
 
+def along(a, x):
+    """One number for each row of x, shaped to multiply the row."""
+    return a.reshape([-1] + [1] * (x.dim() - 1))
+
+
 class Loss(nn.Module):
     """1/2 mean w || eps - eps_hat ||^2; what does not depend on the network is left out."""
 
@@ -63,8 +68,8 @@ class Loss(nn.Module):
         logsnr = LOC + SCALE * t
         weight = SCALE * width / (torch.sigmoid(t) * torch.sigmoid(-t))
         signal, noise = torch.sigmoid(logsnr).sqrt(), torch.sigmoid(-logsnr).sqrt()
-        z = signal.unsqueeze(-1) * x + noise.unsqueeze(-1) * eps
-        error = (eps - self.denoiser(z, logsnr)).square().sum(-1)
+        z = along(signal, x) * x + along(noise, x) * eps
+        error = (eps - self.denoiser(z, logsnr)).square().sum(tuple(range(1, x.dim())))
         return 0.5 * (weight * error).mean()
 
 
@@ -109,19 +114,20 @@ def evaluator(network, jit):
     return evaluate
 
 
+def piece_rate(call, seconds):
+    """Calls a second, over at least so many seconds."""
+    count, started = 0, time.perf_counter()
+    while True:
+        call()
+        count += 1
+        elapsed = time.perf_counter() - started
+        if elapsed >= seconds:
+            return count / elapsed
+
+
 def rate(call, seconds):
     """Calls a second: the median over eight pieces, after a warm-up as long as one."""
-    rates, piece = [], seconds / 9
-    for _ in range(9):
-        count, started = 0, time.perf_counter()
-        while True:
-            call()
-            count += 1
-            elapsed = time.perf_counter() - started
-            if elapsed >= piece:
-                break
-        rates.append(count / elapsed)
-    return statistics.median(rates[1:])
+    return statistics.median([piece_rate(call, seconds / 9) for _ in range(9)][1:])
 
 
 def ways():
@@ -141,8 +147,12 @@ def read_networks():
     return networks
 
 
+def name_of(what, network, threads):
+    return f"{what}_{network['name']}_t{threads}"
+
+
 def say(what, network, threads, way, value, unit):
-    name = f"{what}_{network['name']}_t{threads}"
+    name = name_of(what, network, threads)
     print(f"torch name={name} way={way} value={value:.6g} unit={unit}", flush=True)
 
 
@@ -166,4 +176,5 @@ def main():
                 say("evaluate", network, threads, "jit" if jit else "eager", value, "evaluations/s")
 
 
-main()
+if __name__ == "__main__":
+    main()

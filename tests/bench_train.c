@@ -168,34 +168,18 @@ static double flops_of_evaluation(const network *n) { return 2 * weights_of(n, f
 
 /* ---- lines ---- */
 
-/* WHAT_NETWORK_t1 in units a second, and WHAT_NETWORK_flops_t1 beside the limit. */
-static void report(const char *what, const network *n, int threads, const char *unit, double rate,
-                   double flops, double limit)
-{
-    char name[80];
-    bench_line line = {name, unit, rate, 0, NULL, 0};
-    snprintf(name, sizeof name, "%s_%s_t%d", what, n->name, threads);
-    bench_print(&line);
-    snprintf(name, sizeof name, "%s_%s_flops_t%d", what, n->name, threads);
-    line.unit = "GFLOP/s", line.value = 1e-9 * rate * flops, line.limit = limit;
-    bench_print(&line);
-}
-
 static void measure(const options *o, const network *n, subject *s, int threads)
 {
-    bench_peak peak = bench_peak_of(itd_simd_name(), threads);
-    bench_contestant c[2] = {{run_train, NULL, 0, NULL, 0, 0}, {bench_peak_run, NULL, 0.02, NULL, 0, 0}};
-    size_t count = peak.fma ? 2 : 1;
-    c[0].context = s, c[0].piece = 1e-3 * o->piece;
-    c[1].context = &peak;
+    bench_contestant c = {run_train, NULL, 0, NULL, 0, 0};
+    double limit;
+    c.context = s, c.piece = 1e-3 * o->piece;
     s->threads = threads;
-    bench_alternate(c, count, o->rounds);
-    report("train", n, threads, "steps/s", (double)s->steps / c[0].seconds, flops_of_step(n),
-           count > 1 ? 1e-9 * peak.flops / c[1].seconds : 0);
-    c[0].run = run_evaluate;
-    bench_alternate(c, count, o->rounds);
-    report("evaluate", n, threads, "evaluations/s", (double)s->evaluations / c[0].seconds,
-           flops_of_evaluation(n), count > 1 ? 1e-9 * peak.flops / c[1].seconds : 0);
+    limit = bench_beside_limit(&c, o->rounds, threads, BENCH_PEAK_PIECE);
+    bench_report("train", n->name, threads, "steps/s", (double)s->steps / c.seconds, flops_of_step(n), limit);
+    c.run = run_evaluate;
+    limit = bench_beside_limit(&c, o->rounds, threads, BENCH_PEAK_PIECE);
+    bench_report("evaluate", n->name, threads, "evaluations/s", (double)s->evaluations / c.seconds,
+                 flops_of_evaluation(n), limit);
 }
 
 static void list_networks(void)
@@ -254,8 +238,7 @@ int main(int argc, char **argv)
         list_networks();
         return 0;
     }
-    threads = bench_most_threads();
-    if (o.threads && (int)o.threads < threads) threads = (int)o.threads;
+    threads = bench_threads(o.threads);
     for (k = 0; k < NETWORKS; k++) {
         subject s = subject_make(&networks[k]);
         measure(&o, &networks[k], &s, 1);
