@@ -4684,9 +4684,8 @@ static itd_result itd__model_forward(itd_model *model, const float *z, const flo
 static itd_result itd__model_predict(void *ctx, const float *z, const float *logsnr, size_t n, float *eps_hat)
 {
     itd_model *model = (itd_model *)ctx;
-    size_t at, d = model->dim, slice = model->net->slice;
-    size_t rows = itd__max(4 * slice,
-                           itd__min(ITD__ROWS, ((size_t)1 << 26) / model->net->width / slice * slice));
+    size_t at, d = model->dim, turn = model->net->slice * itd__threads(); /* no thread waits for another */
+    size_t rows = itd__max(turn, itd__min(ITD__ROWS, ((size_t)1 << 26) / model->net->width / turn * turn));
     itd_result result = itd__reserve(&model->work, &model->work_rows, itd__min(n, rows), d);
     if (result != ITD_OK) return result;
     model->net->use_ema = model->net->ema != NULL;
