@@ -82,8 +82,12 @@
        -log p(x) = -log N(x; mu, Sigma) + 1/2 Integral [ mse(x, alpha) - mse_G(x, alpha) ] d alpha   itd_nll
        mse_G(x, alpha) = Sum_i [ g_i^2 + g_i (1 - g_i) y_i^2 / lambda_i ]                     itd_gaussian_mse
 
-   For a denoiser that is not the best one, the right-hand side is an upper bound on average: training
-   minimizes it, and it is a cross-entropy in nats at every moment. The integral is an expectation over
+   Where x takes values on a grid, as 8-bit images do, its probability needs no reference at all:
+
+       -log P(x) = 1/2 Integral mse(x, alpha) d alpha                                         itd_errors_nll
+
+   For a denoiser that is not the best one, the right-hand sides are upper bounds on average: training
+   minimizes the first, which is a cross-entropy in nats at every moment. The integral is an expectation over
    alpha drawn from a logistic distribution cut at +-clip scales,                              itd_schedule
 
        Integral f(alpha) d alpha = E[ w(alpha) f(alpha) ],  w = scale tanh(clip/2) / (s(t) s(-t)),
