@@ -849,7 +849,7 @@ typedef struct itd__product {
     float *room; /* NULL, or for a large B, ITD__ROOM floats a thread to pack it in */
 } itd__product;
 
-enum { ITD__DEPTH = 256, ITD__ROOM = ITD__DEPTH * 512 };
+enum { ITD__DEPTH = 288 /* 9 taps of 32 channels */, ITD__ROOM = ITD__DEPTH * 512 };
 
 /* The numbers one step of Adam shares between all parameters. */
 typedef struct itd__adam_constants {
@@ -1144,42 +1144,6 @@ static void itd__window_row(const itd__product *p, size_t row, size_t from, size
         else
             memcpy(to, a + (y * w->width + x) * w->channels + c, run * sizeof *to);
         from += run, count -= run, to += run;
-    }
-}
-
-/* `some` channels of one tap for `run` pixels of a row of the image, `stride` floats apart. */
-static void itd__window_run(const itd__window *w, const float *a, size_t py, size_t px, size_t tap,
-                            size_t run, size_t some, size_t stride, float *to)
-{
-    size_t q, j, y, x;
-    bool inside = itd__tap(w, py, tap / 3, w->height, &y);
-    for (q = 0; q < run; q++, to += stride) {
-        const float *in;
-        if (!inside || !itd__tap(w, px + q, tap % 3, w->width, &x)) {
-            memset(to, 0, some * sizeof *to);
-            continue;
-        }
-        in = a + (y * w->width + x) * w->channels;
-        for (j = 0; j + 4 <= some; j += 4) memcpy(to + j, in + j, 4 * sizeof *to);
-        for (; j < some; j++) to[j] = in[j];
-    }
-}
-
-/* `live` rows of a transposed window for `count` pixels, pixel by pixel, `stride` floats apart. */
-static void itd__window_columns(const itd__product *p, size_t row, size_t live, size_t from, size_t count,
-                                size_t stride, float *to)
-{
-    const itd__window *w = p->window;
-    size_t r, run, some;
-    for (; count > 0; from += run, count -= run, to += run * stride) { /* pixels of one row of the image */
-        size_t py = from / w->columns % w->rows, px = from % w->columns;
-        const float *a = p->a + from / (w->rows * w->columns) * w->height * w->width * w->channels;
-        run = itd__min(w->columns - px, count);
-        for (r = 0; r < live; r += some) { /* channels of one tap */
-            size_t tap = (row + p->first + r) / w->channels, c = (row + p->first + r) % w->channels;
-            some = itd__min(w->channels - c, live - r);
-            itd__window_run(w, a + c, py, px, tap, run, some, stride, to + r);
-        }
     }
 }
 
@@ -1649,6 +1613,54 @@ ITD__INLINE void ITD__K(itd__copy)(const float *x, size_t n, float *y)
     for (; i < n; i++) y[i] = x[i];
 }
 
+/* `some` floats from each of `run` places, `from` floats apart, to places `stride` apart. */
+ITD__INLINE void ITD__K(itd__copy_each)(const float *x, size_t from, size_t run, const size_t some, float *y,
+                                        size_t stride)
+{
+    for (; run > 0; run--, x += from, y += stride) memcpy(y, x, some * sizeof *y);
+}
+
+/* `some` channels of one tap for `run` pixels of a row of the image, `stride` floats apart: zeros where the
+   tap is outside, and what lies between. */
+static void ITD__K(itd__window_run)(const itd__window *w, const float *a, size_t py, size_t px, size_t tap,
+                                    size_t run, size_t some, size_t stride, float *to)
+{
+    size_t q, first = 0, last = run, y = 0, x = 0, from = w->stride * w->channels;
+    if (!itd__tap(w, py, tap / 3, w->height, &y)) last = 0;
+    while (first < last && !itd__tap(w, px + first, tap % 3, w->width, &x)) first++;
+    while (last > first && !itd__tap(w, px + last - 1, tap % 3, w->width, &x)) last--;
+    for (q = 0; q < first; q++) memset(to + q * stride, 0, some * sizeof *to);
+    for (q = last; q < run; q++) memset(to + q * stride, 0, some * sizeof *to);
+    if (first == last) return;
+    itd__tap(w, px + first, tap % 3, w->width, &x);
+    a += (y * w->width + x) * w->channels, to += first * stride, last -= first;
+    switch (some) {
+    case 12: ITD__K(itd__copy_each)(a, from, last, 12, to, stride); break;
+    case 8: ITD__K(itd__copy_each)(a, from, last, 8, to, stride); break;
+    case 6: ITD__K(itd__copy_each)(a, from, last, 6, to, stride); break;
+    case 4: ITD__K(itd__copy_each)(a, from, last, 4, to, stride); break;
+    default: ITD__K(itd__copy_each)(a, from, last, some, to, stride); break;
+    }
+}
+
+/* `live` rows of a transposed window for `count` pixels, pixel by pixel, `stride` floats apart. */
+static void ITD__K(itd__window_columns)(const itd__product *p, size_t row, size_t live, size_t from,
+                                        size_t count, size_t stride, float *to)
+{
+    const itd__window *w = p->window;
+    size_t r, run, some;
+    for (; count > 0; from += run, count -= run, to += run * stride) { /* pixels of one row of the image */
+        size_t py = from / w->columns % w->rows, px = from % w->columns;
+        const float *a = p->a + from / (w->rows * w->columns) * w->height * w->width * w->channels;
+        run = itd__min(w->columns - px, count);
+        for (r = 0; r < live; r += some) { /* channels of one tap */
+            size_t tap = (row + p->first + r) / w->channels, c = (row + p->first + r) % w->channels;
+            some = itd__min(w->channels - c, live - r);
+            ITD__K(itd__window_run)(w, a + c, py, px, tap, run, some, stride, to + r);
+        }
+    }
+}
+
 /* All rows of C, for some columns and the range of k that begins at `from`. The rows of A that a block needs
    are copied to where they do not displace one another in the cache: along k if A is contiguous that way,
    else across. */
@@ -1666,7 +1678,7 @@ static void ITD__K(itd__sweep)(const itd__product *p, const itd__strip *s, size_
         if (p->window && along)
             for (r = 0; r < live; r++) itd__window_row(p, i + r, from, s->k, copy + r * ALONG);
         else if (p->window)
-            itd__window_columns(p, i, live, from, s->k, ROWS, copy);
+            ITD__K(itd__window_columns)(p, i, live, from, s->k, ROWS, copy);
         else if (along)
             for (r = 0; r < live; r++) ITD__K(itd__copy)(a + r * p->ra, s->k, copy + r * ALONG);
         else if (p->ra == 1 && live == ROWS)
@@ -1709,6 +1721,8 @@ static void ITD__K(itd__gemm)(const itd__product *p)
     float packed[ITD__DEPTH * ACROSS], start[ITD__ROOM / ITD__DEPTH];
     bool in_place = p->cb == 1 && (p->k * p->n <= 1 << 17 || p->n <= 512);
     size_t width = 2 * ITD__W, j, from, q, most = p->room ? ITD__ROOM / ITD__DEPTH : ACROSS;
+    size_t parts = itd__max(1, (p->k + ITD__DEPTH - 1) / ITD__DEPTH);
+    size_t depth = itd__max(1, (p->k + parts - 1) / parts); /* of even parts */
     for (j = 0; j < p->n;) {
         itd__strip s;
         bool stays = in_place && p->n - j >= width;
@@ -1716,8 +1730,8 @@ static void ITD__K(itd__gemm)(const itd__product *p)
         s.columns = itd__min(p->n - j, stays ? ITD__ROOM / ITD__DEPTH : most);
         if (stays) s.columns -= s.columns % width;
         s.start = start;
-        for (from = 0; from < p->k || from == 0; from += ITD__DEPTH) {
-            s.k = itd__min(p->k - from, ITD__DEPTH);
+        for (from = 0; from < p->k || from == 0; from += depth) {
+            s.k = itd__min(p->k - from, depth);
             s.accumulate = p->accumulate || from > 0;
             for (q = 0; q < s.columns; q++) start[q] = p->bias && !s.accumulate ? p->bias[j + q] : 0.0f;
             for (; q % width; q++) start[q] = 0.0f;
