@@ -1652,8 +1652,8 @@ static void ITD__K(itd__window_columns)(const itd__product *p, size_t row, size_
     for (; count > 0; from += run, count -= run, to += run * stride) { /* pixels of one row of the image */
         size_t py = from / w->columns % w->rows, px = from % w->columns;
         const float *a = p->a + from / (w->rows * w->columns) * w->height * w->width * w->channels;
-        run = itd__min(w->columns - px, count);
-        for (r = 0; r < live; r += some) { /* channels of one tap */
+        run = w->adjoint && w->stride > 1 ? 1 : itd__min(w->columns - px, count); /* there, not every pixel */
+        for (r = 0; r < live; r += some) {                                        /* channels of one tap */
             size_t tap = (row + p->first + r) / w->channels, c = (row + p->first + r) % w->channels;
             some = itd__min(w->channels - c, live - r);
             ITD__K(itd__window_run)(w, a + c, py, px, tap, run, some, stride, to + r);
