@@ -849,7 +849,7 @@ typedef struct itd__product {
     float *room; /* NULL, or for a large B, ITD__ROOM floats a thread to pack it in */
 } itd__product;
 
-enum { ITD__DEPTH = 288 /* 9 taps of 32 channels */, ITD__ROOM = ITD__DEPTH * 512 };
+enum { ITD__DEPTH = 288 /* 9 taps of 32 channels */, ITD__ROOM = ITD__DEPTH * 512, ITD__SLIDE = 4096 };
 
 /* The numbers one step of Adam shares between all parameters. */
 typedef struct itd__adam_constants {
@@ -1151,6 +1151,7 @@ static void itd__window_row(const itd__product *p, size_t row, size_t from, size
    two vectors. */
 typedef struct itd__strip {
     size_t rc, columns, k, ra;
+    size_t parts, jump; /* k runs in so many parts, of A that far apart */
     const float *b;
     size_t rb, panel;
     const float *start; /* (columns) what the sums begin with */
@@ -1542,7 +1543,7 @@ ITD__INLINE void ITD__K(itd__block)(const size_t rows, const size_t vectors, con
     const size_t width = vectors * ITD__W;
     float tile[ITD__ROWS_AT_ONCE * 2 * ITD__W];
     ITD__V sum[ITD__ROWS_AT_ONCE][2];
-    size_t r, v, k;
+    size_t r, v, k, part;
     bool whole = columns == width;
     if (!whole && s->accumulate) itd__get_tile(c, s->rc, live, columns, width, tile);
     ITD__UNROLL for (r = 0; r < rows; r++)
@@ -1553,15 +1554,16 @@ ITD__INLINE void ITD__K(itd__block)(const size_t rows, const size_t vectors, con
         if (r < live) __builtin_prefetch(c + r * s->rc + columns, 1); /* the next block's C */
         if (r < live) __builtin_prefetch(c + r * s->rc + columns + ITD__W, 1);
     }
-    for (k = s->k; k > 0; k--, a += ca, b += s->rb) {
-        ITD__V row[2];
-        ITD__UNROLL for (v = 0; v < vectors; v++) row[v] = *(const ITD__VU *)(b + v * ITD__W);
-        ITD__UNROLL for (r = 0; r < rows; r++)
-        {
-            float x = a[r * ra];
-            ITD__UNROLL for (v = 0; v < vectors; v++) sum[r][v] += x * row[v];
+    for (part = s->parts; part > 0; part--, a += s->jump)
+        for (k = s->k; k > 0; k--, a += ca, b += s->rb) {
+            ITD__V row[2];
+            ITD__UNROLL for (v = 0; v < vectors; v++) row[v] = *(const ITD__VU *)(b + v * ITD__W);
+            ITD__UNROLL for (r = 0; r < rows; r++)
+            {
+                float x = a[r * ra];
+                ITD__UNROLL for (v = 0; v < vectors; v++) sum[r][v] += x * row[v];
+            }
         }
-    }
     ITD__UNROLL for (r = 0; r < rows; r++)
     {
         float *to = whole && r < live ? c + r * s->rc : tile + r * width;
@@ -1693,6 +1695,48 @@ static void ITD__K(itd__sweep)(const itd__product *p, const itd__strip *s, size_
     }
 }
 
+/* What the taps of row ky see of the `run` neighbours from this pixel on: run + 2 pixels of the image. */
+static void ITD__K(itd__window_strip)(const itd__product *p, size_t pixel, size_t run, size_t ky, float *to)
+{
+    const itd__window *w = p->window;
+    size_t px = pixel % w->columns, lead = w->adjoint ? 2 - w->before : w->before, c = w->channels, y;
+    size_t skip = px < lead ? lead - px : 0, x = px + skip - lead, inside;
+    const float *a = p->a + pixel / (w->rows * w->columns) * w->height * w->width * c;
+    if (!itd__tap(w, pixel / w->columns % w->rows, ky, w->height, &y)) {
+        memset(to, 0, (run + 2) * c * sizeof *to);
+        return;
+    }
+    inside = x < w->width ? itd__min(w->width - x, run + 2 - skip) : 0;
+    memset(to, 0, skip * c * sizeof *to);
+    ITD__K(itd__copy)(a + (y * w->width + x) * c, inside * c, to + skip * c);
+    memset(to + (skip + inside) * c, 0, (run + 2 - skip - inside) * c * sizeof *to);
+}
+
+/* Whether rows of A that follow each other are the same pixels, one further on: then they are copied once. */
+static bool ITD__K(itd__slides)(const itd__product *p)
+{
+    const itd__window *w = p->window;
+    return w && !w->transposed && w->stride == 1 && w->columns >= 8 &&
+           (ITD__ROWS_AT_ONCE + 2) * w->channels <= ITD__SLIDE;
+}
+
+/* itd__sweep for such a window: blocks end where a row of the image does. */
+static void ITD__K(itd__slide)(const itd__product *p, const itd__strip *s, size_t from, float *c)
+{
+    const size_t channels = p->window->channels, ky = from / (3 * channels), across = from % (3 * channels);
+    float copy[ITD__SLIDE];
+    size_t i, run, part, along = s->k + s->jump;
+    memset(copy, 0, sizeof copy);
+    for (i = 0; i < p->m; i += run, c += run * p->rc) {
+        size_t pixel = p->first + i;
+        run = itd__min(p->m - i,
+                       itd__min(p->window->columns - pixel % p->window->columns, ITD__ROWS_AT_ONCE));
+        for (part = 0; part < s->parts; part++)
+            ITD__K(itd__window_strip)(p, pixel, run, ky + part, copy + part * along);
+        ITD__K(itd__rows)(s, copy + across, channels, 1, c, run, NULL);
+    }
+}
+
 /* B(from.., j..) in panels of two vectors, zero beyond the last column. */
 static void ITD__K(itd__pack)(const itd__product *p, size_t from, size_t k, size_t j, size_t columns,
                               float *packed)
@@ -1720,9 +1764,11 @@ static void ITD__K(itd__gemm)(const itd__product *p)
     enum { ACROSS = 64 };
     float packed[ITD__DEPTH * ACROSS], start[ITD__ROOM / ITD__DEPTH];
     bool in_place = p->cb == 1 && (p->k * p->n <= 1 << 17 || p->n <= 512);
-    size_t width = 2 * ITD__W, j, from, q, most = p->room ? ITD__ROOM / ITD__DEPTH : ACROSS;
-    size_t parts = itd__max(1, (p->k + ITD__DEPTH - 1) / ITD__DEPTH);
-    size_t depth = itd__max(1, (p->k + parts - 1) / parts); /* of even parts */
+    size_t width = 2 * ITD__W, j, from, k, q, most = p->room ? ITD__ROOM / ITD__DEPTH : ACROSS;
+    bool slides = ITD__K(itd__slides)(p);
+    size_t even = slides && p->k > ITD__DEPTH ? p->k / 3 : p->k; /* a row of taps at a time */
+    size_t parts = itd__max(1, (even + ITD__DEPTH - 1) / ITD__DEPTH),
+           depth = itd__max(1, (even + parts - 1) / parts);
     for (j = 0; j < p->n;) {
         itd__strip s;
         bool stays = in_place && p->n - j >= width;
@@ -1730,18 +1776,26 @@ static void ITD__K(itd__gemm)(const itd__product *p)
         s.columns = itd__min(p->n - j, stays ? ITD__ROOM / ITD__DEPTH : most);
         if (stays) s.columns -= s.columns % width;
         s.start = start;
-        for (from = 0; from < p->k || from == 0; from += depth) {
-            s.k = itd__min(p->k - from, depth);
+        for (from = 0; from < p->k || from == 0; from += k) {
+            k = slides ? itd__min(even - from % itd__max(even, 1), depth) : itd__min(p->k - from, depth);
+            s.k = k, s.parts = 1, s.jump = 0;
+            if (slides && even == p->k) {
+                s.k = k / 3, s.parts = 3, s.jump = (ITD__ROWS_AT_ONCE + 2) * p->window->channels - s.k;
+            }
             s.accumulate = p->accumulate || from > 0;
             for (q = 0; q < s.columns; q++) start[q] = p->bias && !s.accumulate ? p->bias[j + q] : 0.0f;
             for (; q % width; q++) start[q] = 0.0f;
             if (stays) {
                 s.b = p->b + from * p->rb + j, s.rb = p->rb, s.panel = width;
             } else {
-                s.b = p->room ? p->room : packed, s.rb = width, s.panel = s.k * width;
-                ITD__K(itd__pack)(p, from, s.k, j, s.columns, p->room ? p->room : packed);
+                s.b = p->room ? p->room : packed, s.rb = width, s.panel = k * width;
+                ITD__K(itd__pack)(p, from, k, j, s.columns, p->room ? p->room : packed);
             }
-            ITD__K(itd__sweep)(p, &s, from, p->c + j);
+            if (slides)
+                ITD__K(itd__slide)(p, &s, from, p->c + j);
+            else
+                ITD__K(itd__sweep)(p, &s, from, p->c + j);
+            if (k == 0) break;
         }
         j += s.columns;
     }
