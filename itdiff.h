@@ -1151,7 +1151,7 @@ static void itd__window_row(const itd__product *p, size_t row, size_t from, size
    two vectors. */
 typedef struct itd__strip {
     size_t rc, columns, k, ra;
-    size_t parts, jump; /* k runs in so many parts, of A that far apart */
+    size_t parts, jump, jump_b; /* k runs in so many parts; what lies between them in A and in B */
     const float *b;
     size_t rb, panel;
     const float *start; /* (columns) what the sums begin with */
@@ -1554,7 +1554,7 @@ ITD__INLINE void ITD__K(itd__block)(const size_t rows, const size_t vectors, con
         if (r < live) __builtin_prefetch(c + r * s->rc + columns, 1); /* the next block's C */
         if (r < live) __builtin_prefetch(c + r * s->rc + columns + ITD__W, 1);
     }
-    for (part = s->parts; part > 0; part--, a += s->jump)
+    for (part = s->parts; part > 0; part--, a += s->jump, b += s->jump_b)
         for (k = s->k; k > 0; k--, a += ca, b += s->rb) {
             ITD__V row[2];
             ITD__UNROLL for (v = 0; v < vectors; v++) row[v] = *(const ITD__VU *)(b + v * ITD__W);
@@ -1737,6 +1737,48 @@ static void ITD__K(itd__slide)(const itd__product *p, const itd__strip *s, size_
     }
 }
 
+/* Whether the rows of a transposed window fill blocks with channels of one tap. */
+static bool ITD__K(itd__reaches)(const itd__product *p)
+{
+    const itd__window *w = p->window;
+    return w && w->transposed && !w->adjoint && w->channels % (ITD__ROWS_AT_ONCE / 3) == 0 &&
+           p->first % (ITD__ROWS_AT_ONCE / 3) == 0 && p->m % (ITD__ROWS_AT_ONCE / 3) == 0;
+}
+
+/* The first of `count` pixels along an axis whose tap k is inside, and how many are. */
+static size_t ITD__K(itd__inside)(const itd__window *w, size_t k, size_t count, size_t extent, size_t *first)
+{
+    size_t at, last = count;
+    for (*first = 0; *first < last && !itd__tap(w, *first, k, extent, &at);) ++*first;
+    while (last > *first && !itd__tap(w, last - 1, k, extent, &at)) last--;
+    return last - *first;
+}
+
+/* itd__sweep for such a window. For one tap the pixels that fall inside are a rectangle of the image, a part
+   of k for each of its rows: nothing is copied, and the sums stay in registers for a whole image. */
+static void ITD__K(itd__reach)(const itd__product *p, itd__strip s, float *c)
+{
+    const itd__window *w = p->window;
+    size_t pixels = w->rows * w->columns, across = w->stride * w->channels, i, live, at;
+    const float *b = s.b;
+    for (i = 0; i < p->m; i += live, c += live * p->rc) {
+        size_t tap = (p->first + i) / w->channels, channel = (p->first + i) % w->channels, px, py, x = 0,
+               y = 0;
+        s.parts = ITD__K(itd__inside)(w, tap / 3, w->rows, w->height, &py);
+        s.k = ITD__K(itd__inside)(w, tap % 3, w->columns, w->width, &px);
+        s.jump = w->stride * w->width * w->channels - s.k * across;
+        s.jump_b = (w->columns - s.k) * p->rb;
+        live = itd__min(itd__min(p->m - i, w->channels - channel), ITD__ROWS_AT_ONCE);
+        itd__tap(w, py, tap / 3, w->height, &y), itd__tap(w, px, tap % 3, w->width, &x);
+        for (at = 0; at == 0 || at < p->k; at += pixels) {
+            const float *a = p->a + at / pixels * w->height * w->width * w->channels;
+            s.b = b + (at + py * w->columns + px) * p->rb;
+            s.accumulate = p->accumulate || at > 0;
+            ITD__K(itd__rows)(&s, a + (y * w->width + x) * w->channels + channel, 1, across, c, live, NULL);
+        }
+    }
+}
+
 /* B(from.., j..) in panels of two vectors, zero beyond the last column. */
 static void ITD__K(itd__pack)(const itd__product *p, size_t from, size_t k, size_t j, size_t columns,
                               float *packed)
@@ -1771,14 +1813,14 @@ static void ITD__K(itd__gemm)(const itd__product *p)
            depth = itd__max(1, (even + parts - 1) / parts);
     for (j = 0; j < p->n;) {
         itd__strip s;
-        bool stays = in_place && p->n - j >= width;
+        bool stays = in_place && (p->n - j >= width || p->n - j == ITD__W);
         s.rc = p->rc, s.ra = p->ra;
         s.columns = itd__min(p->n - j, stays ? ITD__ROOM / ITD__DEPTH : most);
-        if (stays) s.columns -= s.columns % width;
+        if (stays && s.columns > width) s.columns -= s.columns % width;
         s.start = start;
         for (from = 0; from < p->k || from == 0; from += k) {
             k = slides ? itd__min(even - from % itd__max(even, 1), depth) : itd__min(p->k - from, depth);
-            s.k = k, s.parts = 1, s.jump = 0;
+            s.k = k, s.parts = 1, s.jump = s.jump_b = 0;
             if (slides && even == p->k) {
                 s.k = k / 3, s.parts = 3, s.jump = (ITD__ROWS_AT_ONCE + 2) * p->window->channels - s.k;
             }
@@ -1787,6 +1829,10 @@ static void ITD__K(itd__gemm)(const itd__product *p)
             for (; q % width; q++) start[q] = 0.0f;
             if (stays) {
                 s.b = p->b + from * p->rb + j, s.rb = p->rb, s.panel = width;
+                if (ITD__K(itd__reaches)(p)) {
+                    ITD__K(itd__reach)(p, s, p->c + j);
+                    break;
+                }
             } else {
                 s.b = p->room ? p->room : packed, s.rb = width, s.panel = k * width;
                 ITD__K(itd__pack)(p, from, k, j, s.columns, p->room ? p->room : packed);
