@@ -824,12 +824,12 @@ ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index)
 /* The matrix of a 3x3 convolution, read from NHWC images without being built: row p is an output pixel,
    column (ky,kx,c) channel c of the input pixel its tap (ky,kx) falls on, zero outside the image. The
    adjoint window goes the other way, from input pixels to the output pixels they contribute to, its taps in
-   the opposite order; a transposed one exchanges rows and columns. */
+   the opposite order. */
 typedef struct itd__window {
     size_t height, width, channels; /* of the images that are read */
     size_t rows, columns;           /* of the pixels that are computed */
     size_t stride, before;          /* pixel y, tap ky: y * stride + ky - before */
-    bool adjoint, transposed;
+    bool adjoint;
 } itd__window;
 
 /* C (m,n) = A B, on top of what C holds if accumulate, else on top of the bias row (zero if NULL).
@@ -851,6 +851,17 @@ typedef struct itd__product {
 
 enum { ITD__DEPTH = 288 /* 9 taps of 32 channels */, ITD__ROOM = ITD__DEPTH * 512, ITD__SLIDE = 4096 };
 
+/* The gradient of a 3x3 convolution's weights, for `some` of the channels it reads, from `first` on:
+   dw(tap,c,j) = sum over pixels of x(where the tap falls, c) dy(pixel,j), on top of what dw holds if
+   accumulate. The window is not adjoint. */
+typedef struct itd__conv_gradient {
+    const itd__window *window;
+    size_t n, first, some, out;
+    const float *x, *dy; /* (n,height,width,channels), (n,rows,columns,out) */
+    bool accumulate;
+    float *dw; /* (9,channels,out) */
+} itd__conv_gradient;
+
 /* The numbers one step of Adam shares between all parameters. */
 typedef struct itd__adam_constants {
     float beta1, beta2, epsilon;
@@ -865,6 +876,7 @@ typedef struct itd__adam_constants {
 typedef struct itd__kernels { /* exp, log and sin_cos show the tests what the others are made of */
     const char *name;
     void (*gemm)(const itd__product *p);
+    void (*conv_gradient)(const itd__conv_gradient *g);
     void (*exp)(const float *x, size_t n, float *y);
     void (*log)(const float *x, size_t n, float *y);
     void (*sin_cos)(const float *x, size_t n, float *sine, float *cosine);
@@ -905,17 +917,13 @@ static bool itd__tap(const itd__window *w, size_t y, size_t k, size_t extent, si
 
 /* ---- the specification ---- */
 
-static float itd__a(const itd__product *p, size_t i, size_t k)
+static float itd__seen(const itd__window *w, const float *images, size_t pixel, size_t column)
 {
-    const itd__window *w = p->window;
-    size_t pixel, column, image, y, x;
-    if (!w) return p->a[i * p->ra + k * p->ca];
-    pixel = w->transposed ? k : i + p->first, column = w->transposed ? i + p->first : k;
-    image = pixel / (w->rows * w->columns);
+    size_t image = pixel / (w->rows * w->columns), y, x;
     if (!itd__tap(w, pixel / w->columns % w->rows, column / w->channels / 3, w->height, &y) ||
         !itd__tap(w, pixel % w->columns, column / w->channels % 3, w->width, &x))
         return 0;
-    return p->a[((image * w->height + y) * w->width + x) * w->channels + column % w->channels];
+    return images[((image * w->height + y) * w->width + x) * w->channels + column % w->channels];
 }
 
 static void itd__gemm_plain(const itd__product *p)
@@ -926,11 +934,26 @@ static void itd__gemm_plain(const itd__product *p)
         if (!p->accumulate)
             for (j = 0; j < p->n; j++) c[j] = p->bias ? p->bias[j] : 0.0f;
         for (k = 0; k < p->k; k++) {
-            float a = itd__a(p, i, k);
+            float a = p->window ? itd__seen(p->window, p->a, i + p->first, k) : p->a[i * p->ra + k * p->ca];
             const float *b = p->b + k * p->rb;
             for (j = 0; j < p->n; j++) c[j] += a * b[j * p->cb];
         }
     }
+}
+
+static void itd__conv_gradient_plain(const itd__conv_gradient *g)
+{
+    const itd__window *w = g->window;
+    size_t tap, c, pixel, j;
+    for (tap = 0; tap < 9; tap++)
+        for (c = g->first; c < g->first + g->some; c++) {
+            float *dw = g->dw + (tap * w->channels + c) * g->out;
+            if (!g->accumulate) memset(dw, 0, g->out * sizeof *dw);
+            for (pixel = 0; pixel < g->n * w->rows * w->columns; pixel++) {
+                float x = itd__seen(w, g->x, pixel, tap * w->channels + c);
+                for (j = 0; j < g->out; j++) dw[j] += x * g->dy[pixel * g->out + j];
+            }
+        }
 }
 
 static void itd__exp_plain(const float *x, size_t n, float *y)
@@ -1090,7 +1113,7 @@ static void itd__adam_plain(const itd__adam_constants *c, size_t n, const float 
 
 /* clang-format off */
 static const itd__kernels itd__kernels_plain = {
-    "plain", itd__gemm_plain, itd__exp_plain, itd__log_plain, itd__sin_cos_plain,
+    "plain", itd__gemm_plain, itd__conv_gradient_plain, itd__exp_plain, itd__log_plain, itd__sin_cos_plain,
     itd__relu_plain, itd__relu_backward_plain, itd__silu_plain, itd__silu_backward_plain,
     itd__embed_plain, itd__polar_plain,
     itd__sum_squares_plain, itd__add_plain, itd__column_sums_plain, itd__column_squares_plain,
@@ -1151,7 +1174,7 @@ static void itd__window_row(const itd__product *p, size_t row, size_t from, size
    two vectors. */
 typedef struct itd__strip {
     size_t rc, columns, k, ra;
-    size_t parts, jump, jump_b; /* k runs in so many parts; what lies between them in A and in B */
+    size_t parts, jump; /* k runs in so many parts; what lies between them in A */
     const float *b;
     size_t rb, panel;
     const float *start; /* (columns) what the sums begin with */
@@ -1184,6 +1207,7 @@ typedef int32_t ITD__K(itd__vi) __attribute__((vector_size(4 * ITD__W)));
 #define ITD__V ITD__K(itd__v)
 #define ITD__VU ITD__K(itd__vu)
 #define ITD__VI ITD__K(itd__vi)
+#define ITD__LINES __attribute__((aligned(64))) /* vectors that do not straddle lines of the cache */
 #define ITD__INLINE static inline __attribute__((always_inline))
 
 /* The next vector of an array of which `left` floats remain; what is missing reads as zero and is not
@@ -1554,7 +1578,7 @@ ITD__INLINE void ITD__K(itd__block)(const size_t rows, const size_t vectors, con
         if (r < live) __builtin_prefetch(c + r * s->rc + columns, 1); /* the next block's C */
         if (r < live) __builtin_prefetch(c + r * s->rc + columns + ITD__W, 1);
     }
-    for (part = s->parts; part > 0; part--, a += s->jump, b += s->jump_b)
+    for (part = s->parts; part > 0; part--, a += s->jump)
         for (k = s->k; k > 0; k--, a += ca, b += s->rb) {
             ITD__V row[2];
             ITD__UNROLL for (v = 0; v < vectors; v++) row[v] = *(const ITD__VU *)(b + v * ITD__W);
@@ -1615,61 +1639,13 @@ ITD__INLINE void ITD__K(itd__copy)(const float *x, size_t n, float *y)
     for (; i < n; i++) y[i] = x[i];
 }
 
-/* `some` floats from each of `run` places, `from` floats apart, to places `stride` apart. */
-ITD__INLINE void ITD__K(itd__copy_each)(const float *x, size_t from, size_t run, const size_t some, float *y,
-                                        size_t stride)
-{
-    for (; run > 0; run--, x += from, y += stride) memcpy(y, x, some * sizeof *y);
-}
-
-/* `some` channels of one tap for `run` pixels of a row of the image, `stride` floats apart: zeros where the
-   tap is outside, and what lies between. */
-static void ITD__K(itd__window_run)(const itd__window *w, const float *a, size_t py, size_t px, size_t tap,
-                                    size_t run, size_t some, size_t stride, float *to)
-{
-    size_t q, first = 0, last = run, y = 0, x = 0, from = w->stride * w->channels;
-    if (!itd__tap(w, py, tap / 3, w->height, &y)) last = 0;
-    while (first < last && !itd__tap(w, px + first, tap % 3, w->width, &x)) first++;
-    while (last > first && !itd__tap(w, px + last - 1, tap % 3, w->width, &x)) last--;
-    for (q = 0; q < first; q++) memset(to + q * stride, 0, some * sizeof *to);
-    for (q = last; q < run; q++) memset(to + q * stride, 0, some * sizeof *to);
-    if (first == last) return;
-    itd__tap(w, px + first, tap % 3, w->width, &x);
-    a += (y * w->width + x) * w->channels, to += first * stride, last -= first;
-    switch (some) {
-    case 12: ITD__K(itd__copy_each)(a, from, last, 12, to, stride); break;
-    case 8: ITD__K(itd__copy_each)(a, from, last, 8, to, stride); break;
-    case 6: ITD__K(itd__copy_each)(a, from, last, 6, to, stride); break;
-    case 4: ITD__K(itd__copy_each)(a, from, last, 4, to, stride); break;
-    default: ITD__K(itd__copy_each)(a, from, last, some, to, stride); break;
-    }
-}
-
-/* `live` rows of a transposed window for `count` pixels, pixel by pixel, `stride` floats apart. */
-static void ITD__K(itd__window_columns)(const itd__product *p, size_t row, size_t live, size_t from,
-                                        size_t count, size_t stride, float *to)
-{
-    const itd__window *w = p->window;
-    size_t r, run, some;
-    for (; count > 0; from += run, count -= run, to += run * stride) { /* pixels of one row of the image */
-        size_t py = from / w->columns % w->rows, px = from % w->columns;
-        const float *a = p->a + from / (w->rows * w->columns) * w->height * w->width * w->channels;
-        run = w->adjoint && w->stride > 1 ? 1 : itd__min(w->columns - px, count); /* there, not every pixel */
-        for (r = 0; r < live; r += some) {                                        /* channels of one tap */
-            size_t tap = (row + p->first + r) / w->channels, c = (row + p->first + r) % w->channels;
-            some = itd__min(w->channels - c, live - r);
-            ITD__K(itd__window_run)(w, a + c, py, px, tap, run, some, stride, to + r);
-        }
-    }
-}
-
 /* All rows of C, for some columns and the range of k that begins at `from`. The rows of A that a block needs
    are copied to where they do not displace one another in the cache: along k if A is contiguous that way,
    else across. */
 static void ITD__K(itd__sweep)(const itd__product *p, const itd__strip *s, size_t from, float *c)
 {
     enum { ROWS = ITD__ROWS_AT_ONCE, ALONG = ITD__DEPTH + 16 };
-    bool along = p->window ? !p->window->transposed : p->ca == 1;
+    bool along = p->window || p->ca == 1;
     float copy[ROWS * ALONG];
     size_t i, k, r;
     memset(copy, 0, sizeof copy);
@@ -1677,10 +1653,8 @@ static void ITD__K(itd__sweep)(const itd__product *p, const itd__strip *s, size_
         size_t live = itd__min(p->m - i, ROWS);
         const float *a = p->window ? NULL : p->a + i * p->ra + from * p->ca;
         const float *next = p->room && a && along && p->m - i >= 2 * ROWS ? a + ROWS * p->ra : NULL;
-        if (p->window && along)
+        if (p->window)
             for (r = 0; r < live; r++) itd__window_row(p, i + r, from, s->k, copy + r * ALONG);
-        else if (p->window)
-            ITD__K(itd__window_columns)(p, i, live, from, s->k, ROWS, copy);
         else if (along)
             for (r = 0; r < live; r++) ITD__K(itd__copy)(a + r * p->ra, s->k, copy + r * ALONG);
         else if (p->ra == 1 && live == ROWS)
@@ -1716,67 +1690,101 @@ static void ITD__K(itd__window_strip)(const itd__product *p, size_t pixel, size_
 static bool ITD__K(itd__slides)(const itd__product *p)
 {
     const itd__window *w = p->window;
-    return w && !w->transposed && w->stride == 1 && w->columns >= 8 &&
-           (ITD__ROWS_AT_ONCE + 2) * w->channels <= ITD__SLIDE;
+    return w && w->stride == 1 && w->columns >= 8 && (ITD__ROWS_AT_ONCE + 2) * w->channels <= ITD__SLIDE;
+}
+
+/* Two vectors of columns of B at a time stay in the first-level cache, at the price of copying A for each:
+   it pays where A is narrow. */
+static bool ITD__K(itd__strips)(const itd__window *w)
+{
+    return w->channels < 256 && w->channels * w->columns < 4096;
 }
 
 /* itd__sweep for such a window: blocks end where a row of the image does. */
 static void ITD__K(itd__slide)(const itd__product *p, const itd__strip *s, size_t from, float *c)
 {
+    enum { ROWS = ITD__ROWS_AT_ONCE };
     const size_t channels = p->window->channels, ky = from / (3 * channels), across = from % (3 * channels);
     float copy[ITD__SLIDE];
     size_t i, run, part, along = s->k + s->jump;
     memset(copy, 0, sizeof copy);
     for (i = 0; i < p->m; i += run, c += run * p->rc) {
         size_t pixel = p->first + i;
-        run = itd__min(p->m - i,
-                       itd__min(p->window->columns - pixel % p->window->columns, ITD__ROWS_AT_ONCE));
+        run = itd__min(p->m - i, p->window->columns - pixel % p->window->columns);
+        if (run > ROWS) run = run <= ROWS + ROWS / 3 ? ROWS / 3 * 2 : ROWS; /* 16 = 8 + 8, not 12 + 4 */
         for (part = 0; part < s->parts; part++)
             ITD__K(itd__window_strip)(p, pixel, run, ky + part, copy + part * along);
         ITD__K(itd__rows)(s, copy + across, channels, 1, c, run, NULL);
     }
 }
 
-/* Whether the rows of a transposed window fill blocks with channels of one tap. */
-static bool ITD__K(itd__reaches)(const itd__product *p)
+/* What the taps see of h rows of v output pixels, from (y,x) on: pixels of one image, `live` channels of
+   each, ITD__ROWS_AT_ONCE floats apart. */
+static void ITD__K(itd__look)(const itd__window *w, const float *image, size_t live, size_t y, size_t x,
+                              size_t h, size_t v, float *to)
 {
-    const itd__window *w = p->window;
-    return w && w->transposed && !w->adjoint && w->channels % (ITD__ROWS_AT_ONCE / 3) == 0 &&
-           p->first % (ITD__ROWS_AT_ONCE / 3) == 0 && p->m % (ITD__ROWS_AT_ONCE / 3) == 0;
-}
-
-/* The first of `count` pixels along an axis whose tap k is inside, and how many are. */
-static size_t ITD__K(itd__inside)(const itd__window *w, size_t k, size_t count, size_t extent, size_t *first)
-{
-    size_t at, last = count;
-    for (*first = 0; *first < last && !itd__tap(w, *first, k, extent, &at);) ++*first;
-    while (last > *first && !itd__tap(w, last - 1, k, extent, &at)) last--;
-    return last - *first;
-}
-
-/* itd__sweep for such a window. For one tap the pixels that fall inside are a rectangle of the image, a part
-   of k for each of its rows: nothing is copied, and the sums stay in registers for a whole image. */
-static void ITD__K(itd__reach)(const itd__product *p, itd__strip s, float *c)
-{
-    const itd__window *w = p->window;
-    size_t pixels = w->rows * w->columns, across = w->stride * w->channels, i, live, at;
-    const float *b = s.b;
-    for (i = 0; i < p->m; i += live, c += live * p->rc) {
-        size_t tap = (p->first + i) / w->channels, channel = (p->first + i) % w->channels, px, py, x = 0,
-               y = 0;
-        s.parts = ITD__K(itd__inside)(w, tap / 3, w->rows, w->height, &py);
-        s.k = ITD__K(itd__inside)(w, tap % 3, w->columns, w->width, &px);
-        s.jump = w->stride * w->width * w->channels - s.k * across;
-        s.jump_b = (w->columns - s.k) * p->rb;
-        live = itd__min(itd__min(p->m - i, w->channels - channel), ITD__ROWS_AT_ONCE);
-        itd__tap(w, py, tap / 3, w->height, &y), itd__tap(w, px, tap % 3, w->width, &x);
-        for (at = 0; at == 0 || at < p->k; at += pixels) {
-            const float *a = p->a + at / pixels * w->height * w->width * w->channels;
-            s.b = b + (at + py * w->columns + px) * p->rb;
-            s.accumulate = p->accumulate || at > 0;
-            ITD__K(itd__rows)(&s, a + (y * w->width + x) * w->channels + channel, 1, across, c, live, NULL);
-        }
+    enum { ROWS = ITD__ROWS_AT_ONCE };
+    size_t height = (h - 1) * w->stride + 3, width = (v - 1) * w->stride + 3, left = x * w->stride, r, q;
+    size_t first = left < w->before ? w->before - left : 0; /* what is inside, of a row that is */
+    size_t last = itd__min(width, w->width + w->before - left);
+    for (r = y * w->stride; r < y * w->stride + height; r++, to += width * ROWS) {
+        bool inside = r >= w->before && r - w->before < w->height && first < last;
+        size_t from = inside ? first : width, end = inside ? last : width;
+        const float *pixel = image + ((r - w->before) * w->width + left + from - w->before) * w->channels;
+        memset(to, 0, from * ROWS * sizeof *to);
+        if (live == ROWS)
+            for (q = from; q < end; q++, pixel += w->channels)
+                memcpy(to + q * ROWS, pixel, ROWS * sizeof *to);
+        else
+            for (q = from; q < end; q++, pixel += w->channels)
+                memcpy(to + q * ROWS, pixel, live * sizeof *to);
+        memset(to + end * ROWS, 0, (width - end) * ROWS * sizeof *to);
     }
+}
+
+/* Part of an image at a time, so small that what the taps see of a few channels, and dy for two vectors of
+   outputs, stay in the first-level cache for all nine taps. */
+static void ITD__K(itd__conv_gradient)(const itd__conv_gradient *g)
+{
+    enum { ROWS = ITD__ROWS_AT_ONCE, WIDTH = 2 * ITD__W, PIXELS = 128, SEEN = 4 * PIXELS + 2 * PIXELS + 3 };
+    float seen[SEEN * ROWS], zeros[WIDTH] = {0};
+    ITD__LINES float packed[PIXELS * WIDTH];
+    const itd__window *w = g->window;
+    size_t columns = itd__min(w->columns, PIXELS), rows = itd__min(w->rows, PIXELS / columns);
+    size_t image, y, x, c, j, k, r, tap, live;
+    itd__strip s;
+    ITD_ASSERT(w->stride <= 2 && !w->adjoint);
+    memset(seen, 0, sizeof seen);
+    s.rc = g->out, s.rb = WIDTH, s.panel = 0, s.ra = 0, s.start = zeros;
+    for (image = 0; image < g->n; image++)
+        for (y = 0; y < w->rows; y += rows)
+            for (x = 0; x < w->columns; x += columns) {
+                s.parts = itd__min(rows, w->rows - y), s.k = itd__min(columns, w->columns - x);
+                s.jump = w->stride * ROWS * ((s.k - 1) * w->stride + 3 - s.k);
+                s.accumulate = g->accumulate || image + y + x > 0;
+                for (c = g->first; c < g->first + g->some; c += live) {
+                    live = itd__min(g->first + g->some - c, ROWS);
+                    ITD__K(itd__look)
+                    (w, g->x + image * w->height * w->width * w->channels + c, live, y, x, s.parts, s.k,
+                     seen);
+                    for (j = 0; j < g->out; j += WIDTH) {
+                        const float *dy = g->dy + ((image * w->rows + y) * w->columns + x) * g->out + j;
+                        s.columns = itd__min(g->out - j, WIDTH);
+                        s.b = g->out == WIDTH && s.k == w->columns ? dy : packed;
+                        for (r = 0; r < s.parts && s.b == packed; r++)
+                            for (k = 0; k < s.k; k++)
+                                ITD__K(itd__copy)
+                                (dy + (r * w->columns + k) * g->out, s.columns,
+                                 packed + (r * s.k + k) * WIDTH);
+                        for (tap = 0; tap < 9; tap++) {
+                            size_t at = tap / 3 * ((s.k - 1) * w->stride + 3) + tap % 3;
+                            ITD__K(itd__rows)
+                            (&s, seen + at * ROWS, 1, w->stride * ROWS,
+                             g->dw + (tap * w->channels + c) * g->out + j, live, NULL);
+                        }
+                    }
+                }
+            }
 }
 
 /* B(from.., j..) in panels of two vectors, zero beyond the last column. */
@@ -1804,23 +1812,24 @@ static void ITD__K(itd__pack)(const itd__product *p, size_t from, size_t k, size
 static void ITD__K(itd__gemm)(const itd__product *p)
 {
     enum { ACROSS = 64 };
-    float packed[ITD__DEPTH * ACROSS], start[ITD__ROOM / ITD__DEPTH];
+    ITD__LINES float packed[ITD__DEPTH * ACROSS];
+    float start[ITD__ROOM / ITD__DEPTH];
     bool in_place = p->cb == 1 && (p->k * p->n <= 1 << 17 || p->n <= 512);
     size_t width = 2 * ITD__W, j, from, k, q, most = p->room ? ITD__ROOM / ITD__DEPTH : ACROSS;
-    bool slides = ITD__K(itd__slides)(p);
+    bool slides = ITD__K(itd__slides)(p), strips = slides && ITD__K(itd__strips)(p->window);
     size_t even = slides && p->k > ITD__DEPTH ? p->k / 3 : p->k; /* a row of taps at a time */
     size_t parts = itd__max(1, (even + ITD__DEPTH - 1) / ITD__DEPTH),
            depth = itd__max(1, (even + parts - 1) / parts);
     for (j = 0; j < p->n;) {
         itd__strip s;
-        bool stays = in_place && (p->n - j >= width || p->n - j == ITD__W);
+        bool stays = in_place && !strips && (p->n - j >= width || p->n - j == ITD__W);
         s.rc = p->rc, s.ra = p->ra;
-        s.columns = itd__min(p->n - j, stays ? ITD__ROOM / ITD__DEPTH : most);
+        s.columns = itd__min(p->n - j, strips ? width : stays ? ITD__ROOM / ITD__DEPTH : most);
         if (stays && s.columns > width) s.columns -= s.columns % width;
         s.start = start;
         for (from = 0; from < p->k || from == 0; from += k) {
             k = slides ? itd__min(even - from % itd__max(even, 1), depth) : itd__min(p->k - from, depth);
-            s.k = k, s.parts = 1, s.jump = s.jump_b = 0;
+            s.k = k, s.parts = 1, s.jump = 0;
             if (slides && even == p->k) {
                 s.k = k / 3, s.parts = 3, s.jump = (ITD__ROWS_AT_ONCE + 2) * p->window->channels - s.k;
             }
@@ -1829,10 +1838,6 @@ static void ITD__K(itd__gemm)(const itd__product *p)
             for (; q % width; q++) start[q] = 0.0f;
             if (stays) {
                 s.b = p->b + from * p->rb + j, s.rb = p->rb, s.panel = width;
-                if (ITD__K(itd__reaches)(p)) {
-                    ITD__K(itd__reach)(p, s, p->c + j);
-                    break;
-                }
             } else {
                 s.b = p->room ? p->room : packed, s.rb = width, s.panel = k * width;
                 ITD__K(itd__pack)(p, from, k, j, s.columns, p->room ? p->room : packed);
@@ -1849,7 +1854,8 @@ static void ITD__K(itd__gemm)(const itd__product *p)
 
 /* clang-format off */
 static const itd__kernels ITD__K(itd__kernels) = {
-    ITD__ISA_NAME, ITD__K(itd__gemm), ITD__K(itd__exp), ITD__K(itd__log), ITD__K(itd__sin_cos),
+    ITD__ISA_NAME, ITD__K(itd__gemm), ITD__K(itd__conv_gradient),
+    ITD__K(itd__exp), ITD__K(itd__log), ITD__K(itd__sin_cos),
     ITD__K(itd__relu), ITD__K(itd__relu_backward), ITD__K(itd__silu), ITD__K(itd__silu_backward),
     ITD__K(itd__embed), ITD__K(itd__polar),
     ITD__K(itd__sum_squares), ITD__K(itd__add), ITD__K(itd__column_sums), ITD__K(itd__column_squares),
@@ -1861,6 +1867,7 @@ static const itd__kernels ITD__K(itd__kernels) = {
 #undef ITD__VU
 #undef ITD__VI
 #undef ITD__INLINE
+#undef ITD__LINES
 #undef ITD__ROWS_AT_ONCE
 #undef ITD__ISA
 #undef ITD__ISA_NAME
@@ -2116,23 +2123,20 @@ static void itd__conv_backward_input(const itd__window *window, const float *dy 
     itd__gemm(&p);
 }
 
-/* dW, `some` rows (ky,kx,in) of it from `first` on, and db unless NULL; added if add. */
+/* dW for `some` of the channels read, from `first` on, and with the first of them db; added if add. */
 static void itd__conv_backward_weight(const itd__window *window, const float *dy /* (n,rows,columns,out) */,
                                       const float *x /* (n,H,W,in) */, size_t n, size_t first, size_t some,
-                                      size_t out, bool add, float *dw /* (some,out) */, float *db /* (out) */)
+                                      size_t out, bool add, float *dw /* (3,3,in,out) */,
+                                      float *db /* (out) */)
 {
-    itd__window across = *window;
-    itd__product p = ITD__ZERO;
+    itd__conv_gradient g = ITD__ZERO;
     size_t pixels = n * window->rows * window->columns;
-    across.transposed = true;
-    p.window = &across, p.first = first, p.accumulate = add;
-    p.m = some, p.n = out, p.k = pixels;
-    p.a = x;
-    p.b = dy, p.rb = out, p.cb = 1;
-    p.c = dw, p.rc = out;
-    itd__gemm(&p);
-    if (db && !add) memset(db, 0, out * sizeof *db);
-    if (db) itd__fast()->column_sums(dy, out, pixels, out, db);
+    g.window = window, g.n = n, g.first = first, g.some = some, g.out = out;
+    g.x = x, g.dy = dy, g.accumulate = add, g.dw = dw;
+    itd__fast()->conv_gradient(&g);
+    if (first > 0) return;
+    if (!add) memset(db, 0, out * sizeof *db);
+    itd__fast()->column_sums(dy, out, pixels, out, db);
 }
 
 /* (taps,in,out) -> (taps,out,in), the taps in the opposite order */
@@ -4509,20 +4513,20 @@ static void itd__backward_slice(itd_net *net, const float *dout, size_t from, si
     if (dz) memcpy(dz + from * net->dim, itd__gradient(net, 0, from), n * net->dim * sizeof *dz);
 }
 
-/* Rows `from` .. `from + some` of the gradient of a row's weights, summed over all samples; the biases come
-   with the first of them. */
+/* The gradient of a row's weights, summed over all samples, as far as they belong to `some` of its inputs
+   from `from` on; the biases come with the first of them. */
 static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t some, size_t n, bool add)
 {
     const itd__layer *row = &net->layer[i];
     size_t pixels = n * row->h * row->w, side = from >= row->in && row->kind == ITD__LINEAR;
     const float *x = itd__value(net, row->input[side], 0), *dy = itd__gradient(net, i, 0);
-    float *dw = net->g + row->weight + from * row->c, *db = from ? NULL : net->g + row->bias;
+    float *dw = net->g + row->weight, *db = net->g + row->bias;
     if (row->kind == ITD__CONV) {
         itd__window window = itd__window_of(net, row);
         itd__conv_backward_weight(&window, dy, x, n, from, some, row->c, add, dw, db);
     } else if (row->kind == ITD__LINEAR) {
         itd__linear_backward_weight(dy, x + from - (side ? row->in : 0), pixels, side ? row->side : row->in,
-                                    some, row->c, add, dw, db);
+                                    some, row->c, add, dw + from * row->c, from ? NULL : db);
     } else { /* NORM left them for each sample */
         const float *dgamma = itd__extra(net, row, 0) + 4 * row->c;
         if (!add) memset(dw, 0, 2 * row->c * sizeof *dw);
@@ -4530,17 +4534,8 @@ static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t som
     }
 }
 
-/* The channels of one tap, or an even share of some 64 of them: no piece of a gradient has parts of two taps,
-   unless they are very small. */
-static size_t itd__tap_share(size_t channels)
-{
-    size_t shares = itd__max(1, (channels + 32) / 64);
-    if (channels < 12) return 9 * channels;
-    return channels % shares ? channels : channels / shares;
-}
-
-/* Weight gradients sum over all samples, so they are split by what they are the gradient of: piece k is some
-   rows of some weights. False past the last piece. */
+/* Weight gradients sum over all samples, so they are split by what they are the gradient of: piece k belongs
+   to some of the inputs of some row, 48 at most. False past the last piece. */
 static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool compute, bool add)
 {
     size_t i, part;
@@ -4548,17 +4543,18 @@ static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool co
         for (part = 0; part < 2; part++) { /* linear layers of two inputs */
             const itd__layer *row = &net->layer[i];
             bool pair = row->kind == ITD__LINEAR;
-            size_t rows = !row->weights ? 0 : !pair ? row->weights / row->c : part ? row->side : row->in;
-            size_t most = row->kind == ITD__CONV ? itd__tap_share(row->in) : 48;
-            size_t pieces = (rows + most - 1) / most, from = k * most;
+            size_t inputs = !row->weights ? 0 : row->kind == ITD__NORM ? 1 : part ? row->side : row->in;
+            size_t pieces = (inputs + 47) / 48,
+                   share = pieces ? ((inputs + pieces - 1) / pieces + 3) / 4 * 4 : 1;
             if (part && !pair) continue;
+            pieces = (inputs + share - 1) / share;
             if (k >= pieces) {
                 k -= pieces;
                 continue;
             }
             if (compute)
-                itd__weight_gradient(net, i, from + (part ? row->in : 0), itd__min(most, rows - from), n,
-                                     add);
+                itd__weight_gradient(net, i, k * share + (part ? row->in : 0),
+                                     itd__min(share, inputs - k * share), n, add);
             return true;
         }
     return false;
@@ -4930,7 +4926,7 @@ static double itd__learning_rate(const itd_trainer_desc *d, uint64_t step)
    forgets the start. */
 #define ITD__LARGEST_GRADIENT 1.8e19 /* its square is still a float, as the second moment has to be */
 
-enum { ITD__CHUNK = 1 << 14 }; /* parameters a thread takes at a time */
+enum { ITD__CHUNK = 1 << 30 }; /* parameters a thread takes at a time */
 
 static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, double lr,
                       double gradient_factor)

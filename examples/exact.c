@@ -92,7 +92,7 @@ static double spots(void)
     static double mean[][2] = {{-1.5, 0}, {1, 1}, {1, -1}}, narrow[] = {0.05, 0.05}, oblong[] = {0.05, 0.5};
     static const double weight[] = {0.5, 0.3, 0.2};
     const itd_gaussian part[] = {
-        {2, mean[0], oblong, NULL}, {2, mean[1], narrow, NULL}, {2, mean[2], narrow, NULL}};
+        {2, mean[0], oblong, NULL, NULL}, {2, mean[1], narrow, NULL, NULL}, {2, mean[2], narrow, NULL, NULL}};
     mixture m = {3, weight, part};
     return compare("A mixture of 3 Gaussians in 2 dimensions", &m);
 }
@@ -107,7 +107,7 @@ static double clouds(void)
     for (int j = 0; j < WIDE; j++) variance[j] = 0.25;
     for (int k = 0; k < 4; k++) {
         for (int j = 0; j < WIDE; j++) mean[k][j] = 0.5 * itd_rng_normal(&rng);
-        part[k] = (itd_gaussian){WIDE, mean[k], variance, NULL};
+        part[k] = (itd_gaussian){WIDE, mean[k], variance, NULL, NULL};
     }
     mixture m = {4, weight, part};
     return compare("A mixture of 4 Gaussians in 16 dimensions", &m);

@@ -288,12 +288,12 @@ static void run_conv_input(void *context, size_t repeats)
 static void run_conv_weight(void *context, size_t repeats)
 {
     const convolution *v = (const convolution *)context;
-    size_t c = v->channels, share = itd__tap_share(c), k;
+    size_t c = v->channels, share = c < 48 ? c : 32, k;
     bench_use_threads(1);
     for (; repeats > 0; repeats--)
-        for (k = 0; k < 9 * c; k += share)
-            itd__conv_backward_weight(&v->window, v->y, v->x, IMAGES, k, itd__min(share, 9 * c - k), c, false,
-                                      v->w + k * c, k ? NULL : v->b);
+        for (k = 0; k < c; k += share)
+            itd__conv_backward_weight(&v->window, v->y, v->x, IMAGES, k, itd__min(share, c - k), c, false,
+                                      v->w, v->b);
 }
 
 /* Taps that fall outside the image count as others do. */

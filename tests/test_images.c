@@ -134,19 +134,19 @@ static links links_make(const geometry *g)
     return l;
 }
 
-static itd__window window_make(const geometry *g, size_t channels, bool adjoint, bool transposed)
+static itd__window window_make(const geometry *g, size_t channels, bool adjoint)
 {
     itd__window w;
     w.height = adjoint ? g->rows : g->height, w.width = adjoint ? g->columns : g->width;
     w.rows = adjoint ? g->height : g->rows, w.columns = adjoint ? g->width : g->columns;
     w.channels = channels, w.stride = g->stride, w.before = g->before;
-    w.adjoint = adjoint, w.transposed = transposed;
+    w.adjoint = adjoint;
     return w;
 }
 
 /* ---- matrix products through a window ---- */
 
-enum { ADJOINT = 1, TRANSPOSED = 2, B_TRANSPOSED = 4, ACCUMULATE = 8, BIAS = 16, ROOM = 32, PIECE = 64 };
+enum { ADJOINT = 1, B_TRANSPOSED = 2, ACCUMULATE = 4, BIAS = 8, ROOM = 16, PIECE = 32 };
 
 /* The matrix itself: (pixels, 9 channels), of the pixels at one end of the links, x being at the other. */
 static double *window_matrix(const geometry *g, const float *x, size_t channels, bool adjoint)
@@ -165,15 +165,15 @@ static double *window_matrix(const geometry *g, const float *x, size_t channels,
 }
 
 /* expected = start + A B, size the sum of the terms without signs, for rows from `first` on. */
-static void window_product(const double *a, size_t ra, size_t ca, const itd__product *p, const float *before,
-                           double *expected, double *size)
+static void window_product(const double *a, const itd__product *p, const float *before, double *expected,
+                           double *size)
 {
     size_t i, j, k;
     for (i = 0; i < p->m; i++)
         for (j = 0; j < p->n; j++) {
             double sum = p->accumulate ? before[i * p->n + j] : p->bias ? p->bias[j] : 0, terms = fabs(sum);
             for (k = 0; k < p->k; k++) {
-                double term = a[(i + p->first) * ra + k * ca] * p->b[k * p->rb + j * p->cb];
+                double term = a[(i + p->first) * p->k + k] * p->b[k * p->rb + j * p->cb];
                 sum += term, terms += fabs(term);
             }
             expected[i * p->n + j] = sum, size[i * p->n + j] = terms;
@@ -182,16 +182,15 @@ static void window_product(const double *a, size_t ra, size_t ca, const itd__pro
 
 static bool window_product_agrees(const geometry *g, size_t channels, size_t n, unsigned mode)
 {
-    bool adjoint = mode & ADJOINT, transposed = mode & TRANSPOSED, ok;
-    itd__window w = window_make(g, channels, adjoint, transposed);
-    size_t pixels = adjoint ? pixels_from(g) : pixels_to(g), taps = 9 * channels;
+    bool adjoint = mode & ADJOINT, ok;
+    itd__window w = window_make(g, channels, adjoint);
     float *x = ref_normals((adjoint ? pixels_to(g) : pixels_from(g)) * channels, 1);
     double *a = window_matrix(g, x, channels, adjoint), *expected, *size;
     float *b, *bias = ref_normals(n, 1), *before, *room = NULL;
     itd__product p = ITD__ZERO;
     guarded c;
     p.window = &w, p.a = x;
-    p.m = transposed ? taps : pixels, p.n = n, p.k = transposed ? pixels : taps;
+    p.m = adjoint ? pixels_from(g) : pixels_to(g), p.n = n, p.k = 9 * channels;
     if (mode & PIECE) p.first = p.m / 3, p.m -= p.m / 3 + p.m / 4;
     p.b = b = ref_normals(p.k * n, 1);
     p.rb = mode & B_TRANSPOSED ? 1 : n, p.cb = mode & B_TRANSPOSED ? p.k : 1;
@@ -200,7 +199,7 @@ static bool window_product_agrees(const geometry *g, size_t channels, size_t n, 
     before = ref_normals(p.m * n, 1), expected = ref_doubles(p.m * n), size = ref_doubles(p.m * n);
     c = guard(p.accumulate ? before : NULL, p.m * n, mode % 4);
     p.c = c.data, p.rc = n;
-    window_product(a, transposed ? 1 : taps, transposed ? taps : 1, &p, before, expected, size);
+    window_product(a, &p, before, expected, size);
     itd__gemm(&p);
     ok = agrees_closely(&c, NULL, expected, size, 0);
     ok = guard_release(&c) && ok;
@@ -300,7 +299,7 @@ static conv_case conv_make(geometry g, size_t in, size_t out)
 {
     conv_case c;
     c.g = g, c.in = in, c.out = out, c.l = links_make(&g);
-    c.window = window_make(&g, in, false, false);
+    c.window = window_make(&g, in, false);
     c.nx = pixels_from(&g) * in, c.nw = 9 * in * out, c.ny = pixels_to(&g) * out;
     c.x = ref_normals(c.nx, 1), c.w = ref_normals(c.nw, 1), c.b = ref_normals(out, 1);
     c.dy = ref_normals(c.ny, 1), c.transposed = ref_floats(c.nw);
@@ -330,15 +329,13 @@ static bool conv_forward_agrees(const conv_case *c)
     return ok;
 }
 
-/* The weight gradient at once or in pieces that end within the taps, the bias with the first of them only. */
+/* The weight gradient at once or in pieces of some of the channels read. */
 static void conv_weight_gradient(const conv_case *c, size_t step, bool add, float *dw, float *db)
 {
-    size_t first, rows = 9 * c->in;
-    for (first = 0; first < rows; first += step) {
-        size_t some = first + step < rows ? step : rows - first;
-        itd__conv_backward_weight(&c->window, c->dy, c->x, c->g.images, first, some, c->out, add,
-                                  dw + first * c->out, first == 0 ? db : NULL);
-    }
+    size_t first;
+    for (first = 0; first < c->in; first += step)
+        itd__conv_backward_weight(&c->window, c->dy, c->x, c->g.images, first,
+                                  first + step < c->in ? step : c->in - first, c->out, add, dw, db);
 }
 
 static bool conv_weight_gradient_agrees(const conv_case *c, const double *dw, const double *db, size_t step,
@@ -346,16 +343,16 @@ static bool conv_weight_gradient_agrees(const conv_case *c, const double *dw, co
 {
     double size = 4 * sqrt((double)pixels_to(&c->g));
     guarded gw = guard(add ? c->dw : NULL, c->nw, 2), gb = guard(add ? c->db : NULL, c->out, 3);
-    float *whole = ref_copy(c->dw, c->nw);
+    float *whole = ref_copy(c->dw, c->nw), *bias = ref_copy(c->db, c->out);
     bool ok;
     conv_weight_gradient(c, step, add, gw.data, gb.data);
-    if (add) conv_weight_gradient(c, 9 * c->in, add, whole, NULL);
+    if (add) conv_weight_gradient(c, c->in, add, whole, bias);
     ok = !add || same_bits(gw.data, whole, c->nw);
     ok = agrees_closely(&gw, add ? c->dw : NULL, dw, NULL, size) && ok;
     ok = agrees_closely(&gb, add ? c->db : NULL, db, NULL, size) && ok;
     ok = guard_release(&gw) && ok;
     ok = guard_release(&gb) && ok;
-    free(whole);
+    free(whole), free(bias);
     return ok;
 }
 
@@ -371,8 +368,8 @@ static bool conv_backward_agrees(const conv_case *c)
     ok = agrees_closely(&set, NULL, dx, NULL, 4 * sqrt(9 * (double)c->out)) && ok;
     ok = guard_release(&gx) && ok;
     ok = guard_release(&set) && ok;
-    ok = conv_weight_gradient_agrees(c, dw, db, c->in + c->in / 2 + 1, false) && ok;
-    ok = conv_weight_gradient_agrees(c, dw, db, (9 * c->in + 4) / 5, true) && ok;
+    ok = conv_weight_gradient_agrees(c, dw, db, c->in / 2 + 1, false) && ok;
+    ok = conv_weight_gradient_agrees(c, dw, db, (c->in + 4) / 5, true) && ok;
     free(dx), free(dw), free(db);
     return ok;
 }
@@ -380,16 +377,16 @@ static bool conv_backward_agrees(const conv_case *c)
 /* <dy, conv x> = <conv' dy, x> = <dw, w>, without the reference. */
 static bool conv_is_a_linear_map(const conv_case *c)
 {
-    float *y = ref_floats(c->ny), *dx = ref_floats(c->nx), *dw = ref_floats(c->nw);
+    float *y = ref_floats(c->ny), *dx = ref_floats(c->nx), *dw = ref_floats(c->nw), *db = ref_floats(c->out);
     double forward, size;
     bool ok;
     itd__conv_forward(&c->window, c->x, c->w, NULL, c->g.images, c->out, y);
     itd__conv_backward_input(&c->window, c->dy, c->transposed, c->g.images, c->out, false, dx);
-    conv_weight_gradient(c, 9 * c->in, false, dw, NULL);
+    conv_weight_gradient(c, c->in, false, dw, db);
     forward = dot(c->dy, y, c->ny), size = length(c->dy, c->ny) * length(y, c->ny);
     ok = size > 0 && fabs(dot(dx, c->x, c->nx) - forward) <= 1e-6 * size &&
          fabs(dot(dw, c->w, c->nw) - forward) <= 1e-6 * size;
-    free(y), free(dx), free(dw);
+    free(y), free(dx), free(dw), free(db);
     return ok;
 }
 
@@ -481,7 +478,7 @@ static void conv_is_cross_correlation(void)
     static const float x[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
     static const float w[9] = {1, 2, 0, 0, 0, 10, 0, 0, 100}, b[1] = {0.5f};
     static const float whole[9] = {520.5f, 630.5f, 0.5f, 852.5f, 965.5f, 8.5f, 88.5f, 104.5f, 17.5f};
-    itd__window window = {3, 3, 1, 3, 3, 1, 1, false, false};
+    itd__window window = {3, 3, 1, 3, 3, 1, 1, false};
     float y[9];
     size_t i;
     itd__conv_forward(&window, x, w, b, 1, 1, y);
@@ -504,7 +501,7 @@ static void conv_does_not_swallow_nan(void)
     for (kind = 0; kind < 3; kind++) {
         conv_case c = conv_make(geometry_of(2, 2, kind), IN, OUT);
         size_t from = pixels_from(&c.g), to = pixels_to(&c.g);
-        float *y = ref_floats(c.ny), *dx = ref_floats(c.nx), *dw = ref_floats(c.nw);
+        float *y = ref_floats(c.ny), *dx = ref_floats(c.nx), *dw = ref_floats(c.nw), db[OUT];
         bool *reached = (bool *)ref_alloc((from + to) * sizeof *reached);
         for (at = 0; at < from; at++) {
             memset(reached, 0, to * sizeof *reached);
@@ -512,7 +509,7 @@ static void conv_does_not_swallow_nan(void)
                 if (c.l.list[i].from == at) reached[c.l.list[i].to] = true;
             c.x[at * IN + at % IN] = NAN;
             itd__conv_forward(&c.window, c.x, c.w, c.b, 2, OUT, y);
-            conv_weight_gradient(&c, 9 * IN, false, dw, NULL);
+            conv_weight_gradient(&c, IN, false, dw, db);
             for (i = 0; i < to; i++) CHECK(count_nan(y + i * OUT, OUT) == (reached[i] ? OUT : 0));
             for (i = 0; i < IN; i++) CHECK((count_nan(dw + (4 * IN + i) * OUT, OUT) > 0) <= (i == at % IN));
             CHECK(count_nan(dw, c.nw) > 0 || kind == 2);
