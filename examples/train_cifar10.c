@@ -23,13 +23,14 @@
 #endif
 
 enum { SIDE = 32, DIM = SIDE * SIDE * 3, CURVE = 33, FIT = 10000, SYNTHETIC_TEST = 2000, MOST_MODELS = 8 };
+#define SHIPPED "data/cifar10-small.safetensors"
 #define FIRST_TEST ((uint64_t)1 << 31) /* fields: training images come before */
 
 /* ---- options ------------------------------------------------------------------------------------------- */
 
 typedef struct options {
     const char *data, *name, *out, *load, *logistic, *features, *sampler, *pretrained, *prefix, *step, *with,
-        *per_sample, *reference, *curves;
+        *per_sample, *reference, *curves, *half;
     size_t n, batch, rows, eval_batch, eval_images, epochs, blocks, attention, draws, samples, steps, threads,
         warmup;
     double hours, minutes, eval_minutes, learning_rate, loc, scale, clip, ema, clip_norm, weight_limit,
@@ -50,11 +51,11 @@ static options read_options(int argc, char **argv)
 {
     static options o; /* the option table keeps pointers into it */
     o.data = "data/cifar-10-batches-bin", o.out = "runs", o.logistic = "", o.features = "32,64,64,64";
-    o.sampler = "deterministic", o.prefix = "", o.step = "table", o.with = o.per_sample = o.curves = "",
-    o.reference = "full";
-    o.n = 50000, o.batch = 64, o.eval_batch = 64, o.eval_images = 10000, o.blocks = 1, o.draws = 4;
+    o.sampler = "deterministic", o.prefix = "", o.step = "table",
+    o.with = o.per_sample = o.curves = o.half = "", o.reference = "full";
+    o.n = 50000, o.batch = 16, o.eval_batch = 64, o.eval_images = 10000, o.blocks = 1, o.draws = 4;
     o.steps = 50, o.warmup = 100, o.hours = 1, o.minutes = 5, o.eval_minutes = 10;
-    o.learning_rate = 1.5e-3, o.clip = 4, o.ema = 0.999, o.clip_norm = 1, o.flips = 1;
+    o.learning_rate = 1e-3, o.clip = 4, o.ema = 0.999, o.clip_norm = o.weight_limit = 1, o.flips = 1;
     args_option list[] = {
         args_group("Data"),
         args_string("data", &o.data,
@@ -100,10 +101,9 @@ static options read_options(int argc, char **argv)
         args_size("attention", &o.attention, 0, 127,
                   "Sum of 2^l for levels l with attention; 2^levels: middle."),
         args_group("Evaluation"),
-        args_string("load", &o.load, "Use this checkpoint; no training."),
-        args_flag("eval", &o.eval,
-                  "Only estimate the likelihood of the test images, from the checkpoint in the "
-                  "folder of the results unless --load is given."),
+        args_default_text(args_string("load", &o.load, "Use this checkpoint; no training."),
+                          "the one in the folder of the results, or else " SHIPPED),
+        args_flag("eval", &o.eval, "Only estimate the likelihood of the test images."),
         args_size("eval_images", &o.eval_images, 2, 1000000, "At most so many test images."),
         args_size("eval_draws", &o.draws, 2, 1000000, "Denoiser evaluations per image."),
         args_double("stderr", &o.std_error, 0, 1e9,
@@ -117,14 +117,18 @@ static options read_options(int argc, char **argv)
         args_default_text(args_string("per_sample", &o.per_sample, "Likelihood of each test image, as TSV."),
                           "none"),
         args_size("eval_batch_size", &o.eval_batch, 1, 65536, "Images per call: memory, not results."),
-        args_size("sample", &o.samples, 0, 100000, "Only draw so many images from the model (as --eval)."),
+        args_size("sample", &o.samples, 0, 100000, "Only draw so many images from the model."),
         args_size("steps", &o.steps, 1, 100000, "Denoiser calls per sample."),
         args_choice("sampler", &o.sampler, "deterministic|ancestral", "DDIM or DDPM, in log SNR."),
-        args_flag("denoise", &o.denoise, "Only show test images, noisy and denoised (as --eval)."),
+        args_flag("denoise", &o.denoise, "Only show test images, noisy and denoised."),
         args_default_text(
             args_string("curves", &o.curves,
                         "Only draw learning curves from these files metrics.tsv, commas between, "
                         "into learning.png."),
+            "none"),
+        args_default_text(
+            args_string("half", &o.half,
+                        "Only write the model to this file, in half precision, for passing on."),
             "none"),
         args_group("Run"),
         args_default_text(args_string("experiment_name", &o.name, "Folder of the results."), "the data set"),
@@ -140,6 +144,7 @@ static options read_options(int argc, char **argv)
     if (*o.logistic && (sscanf(o.logistic, "%lf,%lf%c", &o.loc, &o.scale, &end) != 2 || !(o.scale > 0)))
         fail("--logistic_params: two numbers LOC,SCALE with SCALE > 0 expected, '%s' found", o.logistic);
     if (o.pretrained && !args_given(&table, &o.learning_rate)) o.learning_rate = 1e-4;
+    if (o.pretrained && !args_given(&table, &o.weight_limit)) o.weight_limit = 0;
     if (o.pretrained && !args_given(&table, &o.epochs)) o.epochs = 50;
     if (o.epochs && !args_given(&table, &o.hours)) o.hours = 0;
     if (!o.name) o.name = o.synthetic ? "synthetic" : "cifar10";
@@ -261,6 +266,17 @@ static void begin_model(run *r)
     if (r->o.pretrained && itd_load_weights(r->model, r->o.pretrained, r->o.prefix, &error) != ITD_OK)
         fail("%s", error.text);
     free(x);
+}
+
+/* What is used without training: as asked for, else what was trained here, else what came with the program. */
+static const char *model_to_load(const run *r)
+{
+    FILE *file;
+    if (r->o.load) return r->o.load;
+    file = fopen(path_of(r, "model.safetensors"), "rb");
+    if (!file && !r->o.synthetic) return SHIPPED;
+    if (file) fclose(file);
+    return path_of(r, "model.safetensors");
 }
 
 static void load_model(run *r, const char *path, int training)
@@ -798,6 +814,7 @@ static void say_plan(const run *r)
 int main(int argc, char **argv)
 {
     static run r;
+    itd_error error;
     double started = system_seconds();
     size_t k;
     int only;
@@ -818,10 +835,10 @@ int main(int argc, char **argv)
         draw_learning(&r, r.o.curves);
         return 0;
     }
-    only = r.o.eval || r.o.samples || r.o.denoise || r.o.load;
-    if (!r.o.samples || r.o.eval || r.o.denoise) prepare_data(&r);
+    only = r.o.eval || r.o.samples || r.o.denoise || r.o.load || *r.o.half;
+    if (!only || r.o.eval || r.o.denoise || (!r.o.samples && !*r.o.half)) prepare_data(&r);
     if (only)
-        load_model(&r, r.o.load ? r.o.load : path_of(&r, "model.safetensors"), 0);
+        load_model(&r, model_to_load(&r), 0);
     else if (r.o.resume)
         load_model(&r, path_of(&r, "model.safetensors"), 1);
     else
@@ -835,7 +852,8 @@ int main(int argc, char **argv)
         if (!only) draw_learning(&r, path_of(&r, "metrics.tsv"));
         if (!only) r.o.samples = 64;
         if (r.o.samples) sample_images(&r);
-        if (!only || r.o.eval || (!r.o.samples && !r.o.denoise)) {
+        if (*r.o.half && itd_save_half(r.model, r.o.half, &error) != ITD_OK) fail("%s", error.text);
+        if (!only || r.o.eval || (!r.o.samples && !r.o.denoise && !*r.o.half)) {
             draw_curve(&r);
             print_result(&r, system_seconds() - started);
         }

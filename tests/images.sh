@@ -45,6 +45,7 @@ learning_rate 0.1
 warmup 0
 ema 0.05
 clip_norm 0.001
+weight_limit 3
 logistic_params 5,2
 logsnr_clip 3
 features 8,16
