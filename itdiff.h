@@ -414,15 +414,15 @@ enum { ITD_MOST_LEVELS = 6 };
    normalization at `levels` resolutions, each half the one before. */
 typedef struct itd_unet_desc {
     size_t height, width, channels;   /* divisible by 2^(levels-1); 32, 32, 3 */
-    size_t levels;                    /* 1 .. ITD_MOST_LEVELS; 4 */
-    size_t features[ITD_MOST_LEVELS]; /* channels at each level, divisible by groups; 32, 64, 64, 64 */
+    size_t levels;                    /* 1 .. ITD_MOST_LEVELS; 3 */
+    size_t features[ITD_MOST_LEVELS]; /* channels at each level, divisible by groups; 64, 96, 96 */
     size_t blocks;                    /* residual blocks a level on the way down, one more on the way up; 1 */
     size_t attention;                 /* sum of 2^l for levels l with attention, 2^levels for the middle; 0 */
     size_t head;                      /* channels of an attention head; 0: one head */
     size_t groups;                    /* of a normalization; 8 */
     double epsilon;                   /* added to variances; 1e-5 */
     size_t embedding;                 /* sinusoids of the time, even; 64 */
-    size_t hidden;                    /* features of the time; 128 */
+    size_t hidden;                    /* features of the time; 256 */
     double logsnr_scale;              /* 3 */
     itd_time time;                    /* ITD_TIME_LOGSNR */
     bool pad_after;                   /* halving pads right and bottom only, not all around; false */
@@ -431,7 +431,7 @@ typedef struct itd_unet_desc {
 
 typedef struct itd_net itd_net;
 
-ITD_DEF itd_unet_desc itd_unet_desc_default(void); /* 1,462,435 parameters */
+ITD_DEF itd_unet_desc itd_unet_desc_default(void); /* 2,638,339 parameters */
 /* The network of google/ddpm-cifar10-32: 35,746,307 parameters. Takes eps_hat = F (ITD_PLAIN). */
 ITD_DEF itd_unet_desc itd_unet_desc_ddpm_cifar10(void);
 ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd_net **out);
@@ -4220,10 +4220,10 @@ ITD_DEF itd_unet_desc itd_unet_desc_default(void)
 {
     itd_unet_desc d = ITD__ZERO;
     d.height = d.width = 32, d.channels = 3;
-    d.levels = 4, d.blocks = 1;
-    d.features[0] = 32, d.features[1] = d.features[2] = d.features[3] = 64;
+    d.levels = 3, d.blocks = 1;
+    d.features[0] = 64, d.features[1] = d.features[2] = 96;
     d.groups = 8, d.epsilon = 1e-5;
-    d.embedding = 64, d.hidden = 128;
+    d.embedding = 64, d.hidden = 256;
     d.logsnr_scale = 3;
     d.zero_output = true;
     return d;
@@ -4232,8 +4232,8 @@ ITD_DEF itd_unet_desc itd_unet_desc_default(void)
 ITD_DEF itd_unet_desc itd_unet_desc_ddpm_cifar10(void)
 {
     itd_unet_desc d = itd_unet_desc_default();
+    d.levels = 4, d.blocks = 2;
     d.features[0] = 128, d.features[1] = d.features[2] = d.features[3] = 256;
-    d.blocks = 2;
     d.attention = 2 | 16; /* 16x16 and the middle */
     d.groups = 32, d.epsilon = 1e-6;
     d.embedding = 128, d.hidden = 512;

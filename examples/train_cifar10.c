@@ -50,12 +50,12 @@ static void ask_to_stop(int signal_number)
 static options read_options(int argc, char **argv)
 {
     static options o; /* the option table keeps pointers into it */
-    o.data = "data/cifar-10-batches-bin", o.out = "runs", o.logistic = "", o.features = "32,64,64,64";
+    o.data = "data/cifar-10-batches-bin", o.out = "runs", o.logistic = "", o.features = "64,96,96";
     o.sampler = "deterministic", o.prefix = "", o.step = "table",
     o.with = o.per_sample = o.curves = o.half = "", o.reference = "full";
     o.n = 50000, o.batch = 16, o.eval_batch = 64, o.eval_images = 10000, o.blocks = 1, o.draws = 4;
     o.steps = 50, o.warmup = 100, o.hours = 1, o.minutes = 5, o.eval_minutes = 10;
-    o.learning_rate = 1e-3, o.clip = 4, o.ema = 0.999, o.clip_norm = o.weight_limit = 1, o.flips = 1;
+    o.learning_rate = 1e-3, o.clip = 4, o.ema = 0.999, o.clip_norm = 1, o.weight_limit = 1.5, o.flips = 1;
     args_option list[] = {
         args_group("Data"),
         args_string("data", &o.data,
