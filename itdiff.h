@@ -890,12 +890,10 @@ typedef struct itd__kernels { /* exp, log and sin_cos show the tests what the ot
     void (*add)(const float *a, const float *b, size_t n, float *y);
     void (*column_sums)(const float *x, size_t stride, size_t n, size_t columns, float *sum);
     void (*column_squares)(const float *x, const float *mean, size_t n, size_t columns, float *sum);
-    void (*column_products)(const float *x, size_t stride, const float *y, size_t n, size_t columns,
-                            float *sum);
     void (*affine)(const float *x, const float *scale, const float *shift, size_t n, size_t columns,
                    bool silu, float *y, size_t stride);
     void (*affine_backward)(float *dy, size_t stride, const float *x, const float *scale, const float *shift,
-                            size_t n, size_t columns);
+                            size_t n, size_t columns, bool silu, float *sum, float *sum_x);
     void (*combine)(const float *x, size_t stride, const float *y, const float *const factor[3], size_t n,
                     size_t columns, float *sum);
     void (*adam)(const itd__adam_constants *c, size_t n, const float *g, float *m, float *v, float *w,
@@ -1057,14 +1055,6 @@ static void itd__column_squares_plain(const float *x, const float *mean, size_t 
             sum[j] += (x[i * columns + j] - mean[j]) * (x[i * columns + j] - mean[j]);
 }
 
-static void itd__column_products_plain(const float *x, size_t stride, const float *y, size_t n,
-                                       size_t columns, float *sum)
-{
-    size_t i, j;
-    for (i = 0; i < n; i++)
-        for (j = 0; j < columns; j++) sum[j] += x[i * stride + j] * y[i * columns + j];
-}
-
 /* y = f(u), u = scale x + shift column by column; f is SiLU or nothing. */
 static void itd__affine_plain(const float *x, const float *scale, const float *shift, size_t n,
                               size_t columns, bool silu, float *y, size_t stride)
@@ -1077,15 +1067,17 @@ static void itd__affine_plain(const float *x, const float *scale, const float *s
         }
 }
 
-/* dy becomes du = dy f'(u), u as above. */
+/* dy becomes du = dy f'(u), u as above; sum += du and sum_x += du x, column by column. */
 static void itd__affine_backward_plain(float *dy, size_t stride, const float *x, const float *scale,
-                                       const float *shift, size_t n, size_t columns)
+                                       const float *shift, size_t n, size_t columns, bool silu, float *sum,
+                                       float *sum_x)
 {
     size_t i, j;
     for (i = 0; i < n; i++, x += columns, dy += stride)
         for (j = 0; j < columns; j++) {
             float u = scale[j] * x[j] + shift[j], t = itd__sigmoidf(u);
-            dy[j] *= t * (1.0f + u * (1.0f - t));
+            if (silu) dy[j] *= t * (1.0f + u * (1.0f - t));
+            sum[j] += dy[j], sum_x[j] += dy[j] * x[j];
         }
 }
 
@@ -1117,7 +1109,7 @@ static const itd__kernels itd__kernels_plain = {
     itd__relu_plain, itd__relu_backward_plain, itd__silu_plain, itd__silu_backward_plain,
     itd__embed_plain, itd__polar_plain,
     itd__sum_squares_plain, itd__add_plain, itd__column_sums_plain, itd__column_squares_plain,
-    itd__column_products_plain, itd__affine_plain, itd__affine_backward_plain, itd__combine_plain,
+    itd__affine_plain, itd__affine_backward_plain, itd__combine_plain,
     itd__adam_plain};
 /* clang-format on */
 
@@ -1480,19 +1472,6 @@ static void ITD__K(itd__column_squares)(const float *x, const float *mean, size_
     }
 }
 
-static void ITD__K(itd__column_products)(const float *x, size_t stride, const float *y, size_t n,
-                                         size_t columns, float *sum)
-{
-    size_t i, j;
-    for (j = 0; j < columns; j += ITD__W) {
-        ITD__V total = ITD__K(itd__load)(sum + j, columns - j);
-        for (i = 0; i < n; i++)
-            total += ITD__K(itd__load)(x + i * stride + j, columns - j) *
-                     ITD__K(itd__load)(y + i * columns + j, columns - j);
-        ITD__K(itd__store)(total, columns - j, sum + j);
-    }
-}
-
 ITD__INLINE ITD__V ITD__K(itd__affine_v)(const float *x, const float *scale, const float *shift, size_t left)
 {
     return ITD__K(itd__load)(scale, left) * ITD__K(itd__load)(x, left) + ITD__K(itd__load)(shift, left);
@@ -1512,15 +1491,22 @@ static void ITD__K(itd__affine)(const float *x, const float *scale, const float 
 }
 
 static void ITD__K(itd__affine_backward)(float *dy, size_t stride, const float *x, const float *scale,
-                                         const float *shift, size_t n, size_t columns)
+                                         const float *shift, size_t n, size_t columns, bool silu, float *sum,
+                                         float *sum_x)
 {
     size_t i, j;
     for (i = 0; i < n; i++, x += columns, dy += stride)
         for (j = 0; j < columns; j += ITD__W) {
             size_t left = columns - j;
-            ITD__V u = ITD__K(itd__affine_v)(x + j, scale + j, shift + j, left);
-            ITD__V t = 1.0f / (1.0f + ITD__K(itd__exp_v)(-u)), d = ITD__K(itd__load)(dy + j, left);
-            ITD__K(itd__store)(d * t * (1.0f + u * (1.0f - t)), left, dy + j);
+            ITD__V d = ITD__K(itd__load)(dy + j, left), in = ITD__K(itd__load)(x + j, left);
+            if (silu) {
+                ITD__V u = ITD__K(itd__affine_v)(x + j, scale + j, shift + j, left);
+                ITD__V t = 1.0f / (1.0f + ITD__K(itd__exp_v)(-u));
+                d = d * t * (1.0f + u * (1.0f - t));
+                ITD__K(itd__store)(d, left, dy + j);
+            }
+            ITD__K(itd__store)(ITD__K(itd__load)(sum + j, left) + d, left, sum + j);
+            ITD__K(itd__store)(ITD__K(itd__load)(sum_x + j, left) + d * in, left, sum_x + j);
         }
 }
 
@@ -1772,10 +1758,8 @@ static void ITD__K(itd__conv_gradient)(const itd__conv_gradient *g)
                         s.columns = itd__min(g->out - j, WIDTH);
                         s.b = g->out == WIDTH && s.k == w->columns ? dy : packed;
                         for (r = 0; r < s.parts && s.b == packed; r++)
-                            for (k = 0; k < s.k; k++)
-                                ITD__K(itd__copy)
-                                (dy + (r * w->columns + k) * g->out, s.columns,
-                                 packed + (r * s.k + k) * WIDTH);
+                            for (k = 0; k < s.k; k++) ITD__K(itd__copy)
+                        (dy + (r * w->columns + k) * g->out, s.columns, packed + (r * s.k + k) * WIDTH);
                         for (tap = 0; tap < 9; tap++) {
                             size_t at = tap / 3 * ((s.k - 1) * w->stride + 3) + tap % 3;
                             ITD__K(itd__rows)
@@ -1859,7 +1843,7 @@ static const itd__kernels ITD__K(itd__kernels) = {
     ITD__K(itd__relu), ITD__K(itd__relu_backward), ITD__K(itd__silu), ITD__K(itd__silu_backward),
     ITD__K(itd__embed), ITD__K(itd__polar),
     ITD__K(itd__sum_squares), ITD__K(itd__add), ITD__K(itd__column_sums), ITD__K(itd__column_squares),
-    ITD__K(itd__column_products), ITD__K(itd__affine), ITD__K(itd__affine_backward), ITD__K(itd__combine),
+    ITD__K(itd__affine), ITD__K(itd__affine_backward), ITD__K(itd__combine),
     ITD__K(itd__adam)};
 /* clang-format on */
 
@@ -2218,16 +2202,10 @@ static void itd__norm_backward(const itd__grouping *o, float *dy /* (pixels,chan
     float *mean = extra, *root = mean + channels, *scale = root + channels, *shift = scale + channels;
     float *dgamma = shift + channels, *dbeta = dgamma + channels, *a = scratch, *b = scratch + channels;
     const float *factor[3], *side[3];
-    if (o->silu) {
-        itd__fast()->affine_backward(dy, channels, x, scale, shift, o->pixels, o->in);
-        if (o->side)
-            itd__fast()->affine_backward(dy + o->in, channels, s, scale + o->in, shift + o->in, o->pixels,
-                                         o->side);
-    }
     memset(dgamma, 0, 2 * channels * sizeof *dgamma);
-    itd__fast()->column_sums(dy, channels, o->pixels, channels, dbeta);
-    itd__fast()->column_products(dy, channels, x, o->pixels, o->in, dgamma);
-    if (o->side) itd__fast()->column_products(dy + o->in, channels, s, o->pixels, o->side, dgamma + o->in);
+    itd__fast()->affine_backward(dy, channels, x, scale, shift, o->pixels, o->in, o->silu, dbeta, dgamma);
+    itd__fast()->affine_backward(dy + o->in, channels, s, scale + o->in, shift + o->in, o->pixels, o->side,
+                                 o->silu, dbeta + o->in, dgamma + o->in);
     for (c = 0; c < channels; c++) {
         dgamma[c] = (dgamma[c] - mean[c] * dbeta[c]) * root[c];
         a[c] = gamma[c] * dgamma[c], b[c] = gamma[c] * dbeta[c];
@@ -2360,22 +2338,6 @@ static void itd__attend_backward(const float *dy, const float *p, const float *v
         o.c = dv + h * d, o.rc = channels;
         itd__gemm(&o);
     }
-}
-
-static void itd__relu_forward(const float *x, size_t n, float *y) { itd__fast()->relu(x, n, y); }
-
-static void itd__relu_backward(const float *dy, const float *x, size_t n, float *dx)
-{
-    itd__fast()->relu_backward(dy, x, n, dx);
-}
-
-/* y = x s(x) */
-static void itd__silu_forward(const float *x, size_t n, float *y) { itd__fast()->silu(x, n, y); }
-
-/* dy/dx = s (1 + x (1 - s)) */
-static void itd__silu_backward(const float *dy, const float *x, size_t n, float *dx)
-{
-    itd__fast()->silu_backward(dy, x, n, dx);
 }
 
 /* Each number becomes `size` sinusoids of scale * x: half = size/2 frequencies exp(-i log(10000)/(half-1)),
@@ -4387,8 +4349,8 @@ static void itd__forward_row(itd_net *net, size_t i, const float *z, const float
         else
             itd__linear_forward(x, w, b, n * pixels, row->in, row->c, y);
         break;
-    case ITD__RELU: itd__relu_forward(x, n * row->width, y); break;
-    case ITD__SILU: itd__silu_forward(x, n * row->width, y); break;
+    case ITD__RELU: itd__fast()->relu(x, n * row->width, y); break;
+    case ITD__SILU: itd__fast()->silu(x, n * row->width, y); break;
     case ITD__TIMESTEP:
         for (k = 0; k < n; k++) y[k] = itd__timestep(net, x[k]);
         break;
@@ -4456,8 +4418,8 @@ static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
             itd__linear_backward_input(dy, w + row->in * row->c, n * pixels, row->side, row->c, !row->last[1],
                                        ds);
         break;
-    case ITD__RELU: itd__relu_backward(dy, x, n * row->width, dx); break;
-    case ITD__SILU: itd__silu_backward(dy, x, n * row->width, dx); break;
+    case ITD__RELU: itd__fast()->relu_backward(dy, x, n * row->width, dx); break;
+    case ITD__SILU: itd__fast()->silu_backward(dy, x, n * row->width, dx); break;
     case ITD__CONV:
         window = itd__window_of(net, row);
         itd__conv_backward_input(&window, dy, net->transposed + row->weight, n, row->c, !row->last[0], dx);

@@ -1249,9 +1249,23 @@ static void run_squares(const itd__kernels *k, const columns_case *c, float *out
     k->column_squares(c->b, c->factor[0], c->n, c->columns, out);
 }
 
+/* The sums of du, or of du x, in the first row of out. */
+static void run_gradient_sums(const itd__kernels *k, const columns_case *c, bool silu, bool by_x, float *out)
+{
+    float *dy = ref_copy(c->a, c->n * c->stride), *other = ref_floats(c->columns);
+    k->affine_backward(dy, c->stride, c->b, c->factor[0], c->factor[1], c->n, c->columns, silu,
+                       by_x ? other : out, by_x ? out : other);
+    free(dy), free(other);
+}
+
+static void run_sums_of_du(const itd__kernels *k, const columns_case *c, float *out)
+{
+    run_gradient_sums(k, c, true, false, out);
+}
+
 static void run_products(const itd__kernels *k, const columns_case *c, float *out)
 {
-    k->column_products(c->a, c->stride, c->b, c->n, c->columns, out);
+    run_gradient_sums(k, c, false, true, out);
 }
 
 static void run_affine(const itd__kernels *k, const columns_case *c, float *out)
@@ -1266,7 +1280,10 @@ static void run_affine_silu(const itd__kernels *k, const columns_case *c, float 
 
 static void run_affine_backward(const itd__kernels *k, const columns_case *c, float *out)
 {
-    k->affine_backward(out, c->stride, c->b, c->factor[0], c->factor[1], c->n, c->columns);
+    float *sums = ref_floats(2 * c->columns);
+    k->affine_backward(out, c->stride, c->b, c->factor[0], c->factor[1], c->n, c->columns, true, sums,
+                       sums + c->columns);
+    free(sums);
 }
 
 static void run_combine(const itd__kernels *k, const columns_case *c, float *out)
@@ -1280,7 +1297,8 @@ static const struct {
 } columns_kernels[] = {{"add", run_add},
                        {"column_sums", run_sums},
                        {"column_squares", run_squares},
-                       {"column_products", run_products},
+                       {"affine_backward's sums", run_sums_of_du},
+                       {"affine_backward's products", run_products},
                        {"affine", run_affine},
                        {"affine with SiLU", run_affine_silu},
                        {"affine_backward", run_affine_backward},
@@ -1330,11 +1348,11 @@ static void columns_agree_with_the_plain_version(void)
 static void affine_of_large_numbers(void)
 {
     static const float far_away[8] = {88, -88, 90, -90, 1000, -1000, 1e30f, -1e30f};
-    float one[8], zero[8] = {0}, y[8], dy[8];
+    float one[8], zero[8] = {0}, y[8], dy[8], sums[16] = {0};
     size_t i;
     for (i = 0; i < 8; i++) one[i] = 1, dy[i] = 2;
     itd__fast()->affine(far_away, one, zero, 1, 8, true, y, 8);
-    itd__fast()->affine_backward(dy, 8, far_away, one, zero, 1, 8);
+    itd__fast()->affine_backward(dy, 8, far_away, one, zero, 1, 8, true, sums, sums + 8);
     for (i = 0; i < 8; i++) {
         CHECK_CLOSE(y[i], fmax(far_away[i], 0), 1e-30);
         CHECK_CLOSE(dy[i], far_away[i] > 0 ? 2 : 0, 1e-30);

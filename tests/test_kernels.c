@@ -739,12 +739,11 @@ static void apply_polar(float **x, size_t n) { kernels->polar(x[0], x[1], n, x[2
 static void apply_add(float **x, size_t n) { kernels->add(x[0], x[1], n, x[2]); }
 static void apply_sums(float **x, size_t n) { kernels->column_sums(x[0], n, 1, n, x[1]); }
 static void apply_squares(float **x, size_t n) { kernels->column_squares(x[0], x[1], 1, n, x[2]); }
-static void apply_products(float **x, size_t n) { kernels->column_products(x[0], n, x[1], 1, n, x[2]); }
 static void apply_affine(float **x, size_t n) { kernels->affine(x[0], x[1], x[2], 1, n, false, x[3], n); }
 static void apply_affine_silu(float **x, size_t n) { kernels->affine(x[0], x[1], x[2], 1, n, true, x[3], n); }
 static void apply_affine_backward(float **x, size_t n)
 {
-    kernels->affine_backward(x[3], n, x[0], x[1], x[2], 1, n);
+    kernels->affine_backward(x[3], n, x[0], x[1], x[2], 1, n, true, x[4], x[5]);
 }
 
 static void apply_combine(float **x, size_t n)
@@ -769,10 +768,9 @@ static const call calls[] = {{"exp", apply_exp, 2, 1, 80},
                              {"add", apply_add, 3, 2, 10},
                              {"column_sums", apply_sums, 2, 1, 10},
                              {"column_squares", apply_squares, 3, 2, 10},
-                             {"column_products", apply_products, 3, 2, 10},
                              {"affine", apply_affine, 4, 3, 3},
                              {"affine with SiLU", apply_affine_silu, 4, 3, 3},
-                             {"affine_backward", apply_affine_backward, 4, 3, 2},
+                             {"affine_backward", apply_affine_backward, 6, 3, 2},
                              {"combine", apply_combine, 6, 5, 10},
                              {"adam", apply_adam, 5, 1, 1}};
 
