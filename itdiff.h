@@ -236,6 +236,13 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const d
                                          const double *mmse_gaussian /* (m) */, size_t m, size_t d,
                                          itd_curve_rule rule, itd_schedule *out);
 
+/* Log SNRs in proportion to what is learned beyond the Gaussian there: the logistic with the mean and the
+   variance of the gap mmse_gaussian - mse, taken as a density where it is positive; clip reaches both ends of
+   the curve. logsnr ascending, at least 3. ITD_ERROR_DATA: the gap is nowhere wider than d / 100. */
+ITD_DEF itd_result itd_schedule_from_gap(const double *logsnr /* (m) */, const double *mse /* (m) */,
+                                         const double *mmse_gaussian /* (m) */, size_t m, size_t d,
+                                         itd_schedule *out);
+
 /* ---- the one interface the estimator and the sampler need ---- */
 
 /* predict: rows z[i] at log SNR logsnr[i] -> eps_hat[i]. It is called from one thread, many rows at a time.
@@ -2492,6 +2499,26 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse
     scale = has_high ? high - loc : loc - low;
     if (rule == ITD_CURVE_LOGISTIC) scale /= 1.09861228866810969140;
     out->loc = loc, out->scale = scale, out->clip = 4;
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_schedule_from_gap(const double *logsnr, const double *mse, const double *mmse_gaussian,
+                                         size_t m, size_t d, itd_schedule *out)
+{
+    double total = 0, mean = 0, square = 0, widest = 0;
+    size_t i;
+    if (m < 3 || d == 0) return ITD_ERROR_ARGUMENT;
+    for (i = 1; i + 1 < m; i++) { /* moments by the trapezoidal rule */
+        double gap = fmax(mmse_gaussian[i] - itd__smoothed(mse, m, i), 0);
+        double part = gap * (logsnr[i + 1] - logsnr[i - 1]) / 2;
+        widest = fmax(widest, gap);
+        total += part, mean += part * logsnr[i], square += part * logsnr[i] * logsnr[i];
+    }
+    if (!(widest > 0.01 * (double)d)) return ITD_ERROR_DATA;
+    mean /= total;
+    out->loc = mean;
+    out->scale = sqrt(fmax(3 * (square / total - mean * mean), 1)) / 3.14159265358979323846;
+    out->clip = fmax(logsnr[m - 1] - mean, mean - logsnr[0]) / out->scale;
     return ITD_OK;
 }
 

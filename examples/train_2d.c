@@ -24,7 +24,7 @@ enum { PANELS = 8, FRESH_VALIDATION = 20000, SHOWN = 1500, CURVE = 100 };
 
 typedef struct options {
     const char *dataset, *data, *name, *out, *load;
-    const char *activation, *parameterization, *lr_schedule, *sampler, *scale_rule;
+    const char *activation, *parameterization, *lr_schedule, *sampler, *scale_rule, *schedule;
     size_t n, batch, eval_batch, epochs, embedding_size, hidden_size, hidden_layers;
     size_t draws, grid, samples, steps, threads, warmup;
     double learning_rate, loc, scale, clip, coordinate_scale, logsnr_embedding_scale, ema;
@@ -110,7 +110,7 @@ static options read_options(int argc, char **argv)
     static options o; /* the option table keeps pointers into it */
     o.dataset = "dino", o.out = "runs";
     o.activation = "silu", o.parameterization = "gaussian", o.lr_schedule = "cosine";
-    o.sampler = "deterministic", o.scale_rule = "logistic";
+    o.sampler = "deterministic", o.scale_rule = "logistic", o.schedule = "recipe";
     o.n = 8000, o.eval_batch = 1024, o.embedding_size = 128, o.draws = 200, o.grid = 50;
     o.samples = 3000, o.steps = 100, o.logsnr_embedding_scale = 3, o.ema = 0.999, o.seed = 0;
     o.embedding = o.stratified = o.pictures = 1;
@@ -138,6 +138,10 @@ static options read_options(int argc, char **argv)
         args_double("clip_norm", &o.clip_norm, 0, 1e9, "Largest norm of the gradient; 0: no limit."),
         args_flag("stratified", &o.stratified, "Spread the log SNRs evenly over each batch."),
         args_group("Log SNR"),
+        args_choice(
+            "schedule", &o.schedule, "recipe|auto",
+            "Found by trial for each set, or found while training: from the spectrum of the data, then "
+            "three times from the errors so far, without the three options that follow."),
         args_default_text(args_double("logsnr_loc", &o.loc, -30, 30, "Centre of the logistic schedule."),
                           REAL(loc)),
         args_default_text(args_double("logsnr_scale", &o.scale, 0.1, 10, "Width of the logistic schedule."),
@@ -286,6 +290,40 @@ static itd_trainer_desc trainer_desc_of(const run *r)
     return d;
 }
 
+/* ---- the schedule, found while training ---- */
+
+static int automatic(const run *r) { return strcmp(r->o.schedule, "auto") == 0; }
+
+/* All log SNRs at which there may be something to learn: 8 below where the data's Gaussian has as much signal
+   as noise, to 16 above, where structure of a three-thousandth of the spread is resolved. */
+static itd_schedule wide_schedule(const run *r)
+{
+    itd_schedule s;
+    must(itd_schedule_from_spectrum(r->model->gaussian->lambda, r->dim, ITD_SPECTRUM_PAPER, &s),
+         "choosing log SNRs by the spectrum");
+    s.loc += 4, s.scale = 3, s.clip = 4;
+    return s;
+}
+
+/* After 1/16, 1/8 and 1/4 of the epochs: where the model has come to beat the Gaussian, log SNRs are worth
+   drawing; where it never does, the Gaussian's own are left. */
+static void adapt_schedule(run *r, size_t epoch)
+{
+    enum { SEARCH = 49, POINTS = 1000 };
+    double alpha[SEARCH], mse[SEARCH], mmse[SEARCH];
+    itd_schedule s = wide_schedule(r);
+    itd_denoiser den = itd_model_denoiser(r->model);
+    size_t k;
+    for (k = 1; k <= 4 && epoch != (r->o.epochs * k + 15) / 16; k *= 2) continue;
+    if (!automatic(r) || k > 4) return;
+    for (k = 0; k < SEARCH; k++) alpha[k] = itd_schedule_quantile(&s, 0) + 0.5 * (double)k;
+    must(itd_mse_curve(&den, r->train, r->n_train < POINTS ? r->n_train : POINTS, alpha, SEARCH,
+                       r->trainer->step, mse, NULL, mmse),
+         "measuring the error curve");
+    if (itd_schedule_from_gap(alpha, mse, mmse, SEARCH, r->dim, &s) != ITD_OK) s.loc -= 3, s.clip = 3;
+    r->model->desc.schedule = s;
+}
+
 static void begin_model(run *r)
 {
     itd_model_desc md = model_desc_of(r);
@@ -297,12 +335,13 @@ static void begin_model(run *r)
              (unsigned long)td.batch);
     must(itd_model_create(&md, r->o.seed, &r->model), "creating the network");
     must(itd_model_fit(r->model, r->train, r->n_train), "normalizing the data");
+    if (automatic(r)) r->model->desc.schedule = wide_schedule(r);
     must(itd_trainer_create(r->model, &td, &r->trainer), "preparing the training");
 }
 
 /* The first option in which two descriptions differ, NULL if in none; the length of training may change. */
 static const char *different_option(const itd_model_desc *m, const itd_model_desc *n,
-                                    const itd_trainer_desc *t, const itd_trainer_desc *u)
+                                    const itd_trainer_desc *t, const itd_trainer_desc *u, int any_schedule)
 {
     if (m->mlp.hidden != n->mlp.hidden) return "hidden_size";
     if (m->mlp.layers != n->mlp.layers) return "hidden_layers";
@@ -314,7 +353,7 @@ static const char *different_option(const itd_model_desc *m, const itd_model_des
     if (m->mlp.logsnr_scale < n->mlp.logsnr_scale || m->mlp.logsnr_scale > n->mlp.logsnr_scale)
         return "logsnr_embedding_scale";
     if (m->parameterization != n->parameterization) return "parameterization";
-    if (memcmp(&m->schedule, &n->schedule, sizeof m->schedule))
+    if (!any_schedule && memcmp(&m->schedule, &n->schedule, sizeof m->schedule))
         return "logsnr_loc, --logsnr_scale or --logsnr_clip";
     if (t->batch != u->batch) return "train_batch_size";
     if (t->seed != u->seed) return "seed";
@@ -347,7 +386,7 @@ static void load_model(run *r, const char *path, int training)
         r->o.epochs = r->trainer ? (size_t)(r->trainer->step * r->trainer->desc.batch / r->n_train) : 0;
         return;
     }
-    differs = different_option(&r->model->desc, &wanted, &r->trainer->desc, &asked);
+    differs = different_option(&r->model->desc, &wanted, &r->trainer->desc, &asked, automatic(r));
     if (differs) fail("%s: was trained with another --%s", path, differs);
     r->trainer->desc.steps = trainer_desc_of(r).steps;
 }
@@ -521,6 +560,7 @@ static void train(run *r, progress *bar)
         started = system_seconds();
         must(itd_train_epoch(r->trainer, r->train, r->n_train, &loss), "training");
         r->train_seconds += system_seconds() - started;
+        adapt_schedule(r, e + 1);
         if ((e + 1) % every == 0 || e + 1 == r->o.epochs) {
             itd_nll_result v = validate(r, r->o.fresh ? 2 : 20);
             nll = v.nll;
