@@ -5696,7 +5696,7 @@ static size_t itd__utf8_length(const char *text)
     return code < least[n] || code > 0x10FFFF || code >> 11 == 0xD800 >> 11 ? 0 : n;
 }
 
-/* 0 also if these are not four digits. */
+/* The number of four hexadecimal digits; 0 if they are not. */
 static uint32_t itd__hex4(const char *p)
 {
     char digits[5] = "";
@@ -5751,7 +5751,7 @@ static const char *itd__parse_string(itd__file *f)
     return start;
 }
 
-/* How many integers are in a list. */
+/* How many integers a list has. */
 static size_t itd__parse_integers(itd__file *f, uint64_t *list, size_t most)
 {
     size_t i, digits;
@@ -5782,7 +5782,7 @@ static void itd__parse_tensor(itd__file *f, itd__entry *e)
 {
     size_t i, k, offsets = 0;
     uint64_t bytes;
-    e->rank = 9;
+    e->rank = 9; /* more than there may be */
     for (i = 0; itd__item(f, "{}", i); i++) {
         const char *key = itd__parse_string(f);
         itd__expect(f, ':');
@@ -5890,7 +5890,8 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
                          size);
     f->size = (uint64_t)size, f->data = 8 + n;
     f->json = (char *)itd__alloc((size_t)n + 1, 1, 1);
-    f->tensor = (itd__entry *)itd__alloc((size_t)n / 47 + 1, 1, sizeof *f->tensor); /* no fewer bytes each */
+    /* a tensor takes 47 bytes of JSON at least, metadata five; one more may have begun when its error shows */
+    f->tensor = (itd__entry *)itd__alloc((size_t)n / 47 + 1, 1, sizeof *f->tensor);
     f->metadata = (itd__pair *)itd__alloc((size_t)n / 5 + 1, 1, sizeof *f->metadata);
     if (!f->json || !f->tensor || !f->metadata) return itd__succeeds(f, ITD_ERROR_MEMORY);
     f->end = f->json + n;
@@ -5966,15 +5967,7 @@ static bool itd__read_state(itd__file *f, itd__state *state)
 
 /* ---- its tensors ---- */
 
-/* Our name of a tensor with `ours` in it, spelled with `theirs`. False if it is not in it. */
-static bool itd__respell(const char *name, const char *ours, const char *theirs, char *out, size_t size)
-{
-    const char *at = strstr(name, ours);
-    if (at) snprintf(out, size, "%.*s%s%s", (int)(at - name), name, theirs, at + strlen(ours));
-    return at != NULL;
-}
-
-/* The tensor under one of its names; NULL if it is missing. */
+/* The tensor under our name or one with a part of it spelled as other programs do; NULL if it is missing. */
 static itd__entry *itd__find_tensor(const itd__file *f, const char *prefix, const char *name)
 {
     static const char *const spelling[][2] = {{"", ""},
@@ -5983,13 +5976,15 @@ static itd__entry *itd__find_tensor(const itd__file *f, const char *prefix, cons
                                               {"to_v.", "value."},
                                               {"to_out.0.", "proj_attn."},
                                               {"downsamplers.0.conv.", "downsamplers.0.Conv2d_0."}};
-    itd__entry *e = f->tensor;
     char other[128];
     size_t i, k, skip = strlen(prefix);
     for (k = 0; k < sizeof spelling / sizeof *spelling; k++) {
-        if (!itd__respell(name, spelling[k][0], spelling[k][1], other, sizeof other)) continue;
+        const char *ours = spelling[k][0], *theirs = spelling[k][1], *at = strstr(name, ours);
+        if (!at) continue;
+        snprintf(other, sizeof other, "%.*s%s%s", (int)(at - name), name, theirs, at + strlen(ours));
         for (i = 0; i < f->tensors; i++)
-            if (!strncmp(e[i].name, prefix, skip) && !strcmp(e[i].name + skip, other)) return &e[i];
+            if (!strncmp(f->tensor[i].name, prefix, skip) && !strcmp(f->tensor[i].name + skip, other))
+                return &f->tensor[i];
     }
     return NULL;
 }

@@ -358,12 +358,14 @@ static void spell(const char *name, const spelling *s, char *out, size_t size)
 {
     static const char *const names[][2] = {
         {"to_q.", "query."}, {"to_k.", "key."}, {"to_v.", "value."}, {"to_out.0.", "proj_attn."}};
-    char middle[128];
     size_t k;
-    snprintf(middle, sizeof middle, "%s", name);
-    for (k = 0; s->old && k < 4; k++)
-        if (strstr(name, names[k][0])) itd__respell(name, names[k][0], names[k][1], middle, sizeof middle);
-    snprintf(out, size, "%s%s", s->prefix, middle);
+    snprintf(out, size, "%s%s", s->prefix, name);
+    for (k = 0; s->old && k < 4; k++) {
+        const char *at = strstr(name, names[k][0]);
+        if (at)
+            snprintf(out, size, "%s%.*s%s%s", s->prefix, (int)(at - name), name, names[k][1],
+                     at + strlen(names[k][0]));
+    }
 }
 
 /* A file as another program would write it, number k of each tensor being 1, -1/2, 1/4, ... */
