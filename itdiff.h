@@ -5890,7 +5890,7 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
                          size);
     f->size = (uint64_t)size, f->data = 8 + n;
     f->json = (char *)itd__alloc((size_t)n + 1, 1, 1);
-    /* a tensor takes 47 bytes of JSON at least, metadata five; one more may have begun when its error shows */
+    /* a tensor takes 47 bytes of JSON at least, metadata five; one more may have begun when parsing ends */
     f->tensor = (itd__entry *)itd__alloc((size_t)n / 47 + 1, 1, sizeof *f->tensor);
     f->metadata = (itd__pair *)itd__alloc((size_t)n / 5 + 1, 1, sizeof *f->metadata);
     if (!f->json || !f->tensor || !f->metadata) return itd__succeeds(f, ITD_ERROR_MEMORY);
