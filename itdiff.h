@@ -5208,19 +5208,52 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
 #define ITD_FSYNC(file) ((void)(file), 0)
 #endif
 
-/* Writes the one line of explanation and passes the code on. */
-static itd_result itd__fail(itd_error *error, itd_result result, const char *format, ...)
+typedef struct itd__entry { /* a tensor as the file declares it */
+    const char *name, *dtype;
+    uint64_t shape[8], offset[2]; /* begin and end in the data section */
+    size_t rank;
+    bool used; /* it was asked for */
+} itd__entry;
+
+typedef struct itd__pair {
+    const char *name, *value;
+} itd__pair;
+
+/* A file on its way in or out. What can fail returns false, having told itd__fail why. */
+typedef struct itd__file {
+    const char *path;
+    itd_error *error; /* or NULL */
+    itd_result result;
+    FILE *file;
+    uint64_t size, data;  /* bytes in all; where the data section starts */
+    char *json, *p, *end; /* the header, unescaped in place; the parser's position; the NUL behind it */
+    itd__entry *tensor;   /* what the header says, by offset; metadata by name */
+    itd__pair *metadata;
+    size_t tensors, pairs;
+} itd__file;
+
+/* Keeps the code and writes the one line of explanation. */
+static bool itd__fail(itd__file *f, itd_result result, const char *format, ...)
 {
-    if (error) {
-        char *p;
+    f->result = result;
+    if (f->error) {
+        char *p = f->error->text;
+        size_t used;
         va_list arguments;
+        snprintf(p, sizeof f->error->text, "%s: ", f->path);
+        used = strlen(p);
         va_start(arguments, format);
-        vsnprintf(error->text, sizeof error->text, format, arguments);
-        for (p = error->text; *p; p++)
-            if ((unsigned char)*p < 0x20 || *p == 0x7F) *p = '?';
+        vsnprintf(p + used, sizeof f->error->text - used, format, arguments);
         va_end(arguments);
+        for (; *p; p++)
+            if ((unsigned char)*p < 0x20 || *p == 0x7F) *p = '?';
     }
-    return result;
+    return false;
+}
+
+static bool itd__succeeds(itd__file *f, itd_result result)
+{
+    return result == ITD_OK || itd__fail(f, result, "%s", itd_result_string(result));
 }
 
 static uint32_t itd__crc32c(uint32_t crc, const unsigned char *bytes, size_t n)
@@ -5244,239 +5277,194 @@ typedef struct itd__state {
     int activation, parameterization, time; /* of the model: enumerations have no fixed size */
 } itd__state;
 
-typedef enum itd__type { ITD__T_SIZE, ITD__T_U64, ITD__T_DOUBLE, ITD__T_BOOL, ITD__T_INT } itd__type;
-
-typedef enum itd__group { ITD__G_ALL, ITD__G_MLP, ITD__G_UNET, ITD__G_TRAINER } itd__group;
+typedef enum itd__type { ITD__T_SIZE, ITD__T_U64, ITD__T_DOUBLE, ITD__T_BOOL, ITD__T_ENUM } itd__type;
 
 typedef struct itd__field {
     const char *name;
     itd__type type;
     size_t offset;
-    itd__group group; /* of files that have it */
 } itd__field;
 
 /* clang-format off */
-#define ITD__MODEL(type, field) {#field, type, offsetof(itd__state, model.field), ITD__G_ALL}
-#define ITD__MLP(type, field) {#field, type, offsetof(itd__state, model.field), ITD__G_MLP}
-#define ITD__UNET(type, field) {#field, type, offsetof(itd__state, model.field), ITD__G_UNET}
-#define ITD__TRAINER(type, field) \
-    {"trainer." #field, type, offsetof(itd__state, trainer.field), ITD__G_TRAINER}
+#define ITD__M(type, field) {#field, ITD__T_##type, offsetof(itd__state, model.field)}
+#define ITD__T(type, field) {"trainer." #field, ITD__T_##type, offsetof(itd__state, trainer.field)}
 static const itd__field itd__fields[] = {
-    {"unet", ITD__T_BOOL, offsetof(itd__state, has_unet), ITD__G_ALL},
-    ITD__MLP(ITD__T_SIZE, mlp.dim), ITD__MLP(ITD__T_SIZE, mlp.layers),
-    ITD__MLP(ITD__T_SIZE, mlp.hidden), ITD__MLP(ITD__T_SIZE, mlp.embedding),
-    ITD__MLP(ITD__T_DOUBLE, mlp.coordinate_scale), ITD__MLP(ITD__T_DOUBLE, mlp.logsnr_scale),
-    {"mlp.activation", ITD__T_INT, offsetof(itd__state, activation), ITD__G_MLP},
-    ITD__MLP(ITD__T_BOOL, mlp.zero_output),
-    ITD__UNET(ITD__T_SIZE, unet.height), ITD__UNET(ITD__T_SIZE, unet.width),
-    ITD__UNET(ITD__T_SIZE, unet.channels), ITD__UNET(ITD__T_SIZE, unet.levels),
-    ITD__UNET(ITD__T_SIZE, unet.features[0]), ITD__UNET(ITD__T_SIZE, unet.features[1]),
-    ITD__UNET(ITD__T_SIZE, unet.features[2]), ITD__UNET(ITD__T_SIZE, unet.features[3]),
-    ITD__UNET(ITD__T_SIZE, unet.features[4]), ITD__UNET(ITD__T_SIZE, unet.features[5]),
-    ITD__UNET(ITD__T_SIZE, unet.blocks), ITD__UNET(ITD__T_SIZE, unet.attention),
-    ITD__UNET(ITD__T_SIZE, unet.head), ITD__UNET(ITD__T_SIZE, unet.groups),
-    ITD__UNET(ITD__T_DOUBLE, unet.epsilon), ITD__UNET(ITD__T_SIZE, unet.embedding),
-    ITD__UNET(ITD__T_SIZE, unet.hidden), ITD__UNET(ITD__T_DOUBLE, unet.logsnr_scale),
-    {"unet.time", ITD__T_INT, offsetof(itd__state, time), ITD__G_UNET},
-    ITD__UNET(ITD__T_BOOL, unet.pad_after), ITD__UNET(ITD__T_BOOL, unet.zero_output),
-    {"parameterization", ITD__T_INT, offsetof(itd__state, parameterization), ITD__G_ALL},
-    ITD__MODEL(ITD__T_DOUBLE, variance), ITD__MODEL(ITD__T_DOUBLE, schedule.loc),
-    ITD__MODEL(ITD__T_DOUBLE, schedule.scale), ITD__MODEL(ITD__T_DOUBLE, schedule.clip),
-    ITD__MODEL(ITD__T_BOOL, normalize),
-    {"gaussian", ITD__T_BOOL, offsetof(itd__state, has_gaussian), ITD__G_ALL},
-    {"trainer", ITD__T_BOOL, offsetof(itd__state, has_trainer), ITD__G_ALL},
-    ITD__TRAINER(ITD__T_SIZE, batch), ITD__TRAINER(ITD__T_SIZE, rows), ITD__TRAINER(ITD__T_U64, seed),
-    ITD__TRAINER(ITD__T_DOUBLE, learning_rate), ITD__TRAINER(ITD__T_U64, warmup),
-    ITD__TRAINER(ITD__T_U64, steps), ITD__TRAINER(ITD__T_DOUBLE, final_fraction),
-    ITD__TRAINER(ITD__T_DOUBLE, beta1), ITD__TRAINER(ITD__T_DOUBLE, beta2),
-    ITD__TRAINER(ITD__T_DOUBLE, epsilon), ITD__TRAINER(ITD__T_DOUBLE, weight_decay),
-    ITD__TRAINER(ITD__T_DOUBLE, clip_norm), ITD__TRAINER(ITD__T_DOUBLE, weight_limit),
-    ITD__TRAINER(ITD__T_DOUBLE, ema), ITD__TRAINER(ITD__T_BOOL, stratified),
-    ITD__TRAINER(ITD__T_BOOL, drop_incomplete),
-    {"trainer.step", ITD__T_U64, offsetof(itd__state, step), ITD__G_TRAINER}};
+    {"unet", ITD__T_BOOL, offsetof(itd__state, has_unet)},
+    ITD__M(SIZE, mlp.dim), ITD__M(SIZE, mlp.layers), ITD__M(SIZE, mlp.hidden), ITD__M(SIZE, mlp.embedding),
+    ITD__M(DOUBLE, mlp.coordinate_scale), ITD__M(DOUBLE, mlp.logsnr_scale),
+    {"mlp.activation", ITD__T_ENUM, offsetof(itd__state, activation)}, ITD__M(BOOL, mlp.zero_output),
+    ITD__M(SIZE, unet.height), ITD__M(SIZE, unet.width), ITD__M(SIZE, unet.channels),
+    ITD__M(SIZE, unet.levels), ITD__M(SIZE, unet.features[0]), ITD__M(SIZE, unet.features[1]),
+    ITD__M(SIZE, unet.features[2]), ITD__M(SIZE, unet.features[3]), ITD__M(SIZE, unet.features[4]),
+    ITD__M(SIZE, unet.features[5]), ITD__M(SIZE, unet.blocks), ITD__M(SIZE, unet.attention),
+    ITD__M(SIZE, unet.head), ITD__M(SIZE, unet.groups), ITD__M(DOUBLE, unet.epsilon),
+    ITD__M(SIZE, unet.embedding), ITD__M(SIZE, unet.hidden), ITD__M(DOUBLE, unet.logsnr_scale),
+    {"unet.time", ITD__T_ENUM, offsetof(itd__state, time)}, ITD__M(BOOL, unet.pad_after),
+    ITD__M(BOOL, unet.zero_output),
+    {"parameterization", ITD__T_ENUM, offsetof(itd__state, parameterization)}, ITD__M(DOUBLE, variance),
+    ITD__M(DOUBLE, schedule.loc), ITD__M(DOUBLE, schedule.scale), ITD__M(DOUBLE, schedule.clip),
+    ITD__M(BOOL, normalize), {"gaussian", ITD__T_BOOL, offsetof(itd__state, has_gaussian)},
+    {"trainer", ITD__T_BOOL, offsetof(itd__state, has_trainer)},
+    ITD__T(SIZE, batch), ITD__T(SIZE, rows), ITD__T(U64, seed), ITD__T(DOUBLE, learning_rate),
+    ITD__T(U64, warmup), ITD__T(U64, steps), ITD__T(DOUBLE, final_fraction), ITD__T(DOUBLE, beta1),
+    ITD__T(DOUBLE, beta2), ITD__T(DOUBLE, epsilon), ITD__T(DOUBLE, weight_decay), ITD__T(DOUBLE, clip_norm),
+    ITD__T(DOUBLE, weight_limit), ITD__T(DOUBLE, ema), ITD__T(BOOL, stratified),
+    ITD__T(BOOL, drop_incomplete), {"trainer.step", ITD__T_U64, offsetof(itd__state, step)}};
 /* clang-format on */
-#undef ITD__MODEL
-#undef ITD__MLP
-#undef ITD__UNET
-#undef ITD__TRAINER
+#undef ITD__M
+#undef ITD__T
 
 enum { ITD__FIELDS = sizeof itd__fields / sizeof *itd__fields };
 
+/* One of the two networks is left out, and so is a trainer that is not there. */
 static bool itd__has_field(const itd__state *state, const itd__field *field)
 {
-    switch (field->group) {
-    case ITD__G_MLP: return !state->has_unet;
-    case ITD__G_UNET: return state->has_unet;
-    case ITD__G_TRAINER: return state->has_trainer;
-    default: return true;
-    }
+    if (!strncmp(field->name, "mlp.", 4)) return !state->has_unet;
+    if (!strncmp(field->name, "unet.", 5)) return state->has_unet;
+    return state->has_trainer || strncmp(field->name, "trainer.", 8);
 }
 
 /* 17 digits bring a double back exactly; the decimal point is '.' whatever the program's locale says. */
-static void itd__print_field(const itd__state *state, const itd__field *field, char *text, size_t size)
+static void itd__print_field(const itd__state *state, const itd__field *field, FILE *file)
 {
-    const char *at = (const char *)state + field->offset;
-    char *comma;
-    switch (field->type) {
-    case ITD__T_SIZE: snprintf(text, size, "%llu", (unsigned long long)*(const size_t *)at); break;
-    case ITD__T_U64: snprintf(text, size, "%llu", (unsigned long long)*(const uint64_t *)at); break;
-    case ITD__T_BOOL: snprintf(text, size, "%d", *(const bool *)at ? 1 : 0); break;
-    case ITD__T_INT: snprintf(text, size, "%d", *(const int *)at); break;
-    case ITD__T_DOUBLE:
-        snprintf(text, size, "%.17g", *(const double *)at);
-        comma = strchr(text, *localeconv()->decimal_point);
-        if (comma) *comma = '.';
-        break;
-    }
-}
-
-static bool itd__parse_u64(const char *text, uint64_t most, uint64_t *out)
-{
+    const void *at = (const char *)state + field->offset;
+    char text[64], *point;
     uint64_t value = 0;
-    if (!*text) return false;
-    for (; *text; text++) {
-        uint64_t digit = (uint64_t)(unsigned char)*text - '0';
-        if (digit > 9 || value > (most - digit) / 10) return false;
-        value = value * 10 + digit;
+    if (field->type == ITD__T_SIZE) value = *(const size_t *)at;
+    if (field->type == ITD__T_U64) value = *(const uint64_t *)at;
+    if (field->type == ITD__T_BOOL) value = *(const bool *)at;
+    if (field->type == ITD__T_ENUM) value = (uint64_t) * (const int *)at;
+    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+    if (field->type == ITD__T_DOUBLE) {
+        snprintf(text, sizeof text, "%.17g", *(const double *)at);
+        point = strchr(text, *localeconv()->decimal_point);
+        if (point) *point = '.';
     }
-    *out = value;
-    return true;
+    fprintf(file, ",\"%s\":\"%s\"", field->name, text);
 }
 
-static bool itd__parse_double(const char *text, double *out)
+/* How many decimal digits a text begins with; 0 also if their number exceeds `most`. */
+static size_t itd__digits(const char *text, uint64_t most, uint64_t *out)
 {
-    char copy[64], *point, *end;
-    size_t n = strlen(text);
-    if (n == 0 || n >= sizeof copy || strspn(text, "0123456789+-.eE") != n) return false;
-    memcpy(copy, text, n + 1);
-    point = strchr(copy, '.');
-    if (point) *point = *localeconv()->decimal_point;
-    *out = strtod(copy, &end);
-    return *end == 0 && fabs(*out) <= DBL_MAX;
+    size_t n;
+    for (n = 0, *out = 0; text[n] >= '0' && text[n] <= '9'; n++) {
+        uint64_t digit = (uint64_t)(text[n] - '0');
+        if (digit > most || *out > (most - digit) / 10) return 0;
+        *out = *out * 10 + digit;
+    }
+    return n;
 }
 
-/* Enumerations here have at most three values. */
 static bool itd__parse_field(const char *text, const itd__field *field, itd__state *state)
 {
-    char *at = (char *)state + field->offset;
-    uint64_t n = 0;
-    if (field->type == ITD__T_DOUBLE) return itd__parse_double(text, (double *)(void *)at);
-    if (!itd__parse_u64(text, field->type == ITD__T_SIZE ? SIZE_MAX : UINT64_MAX, &n)) return false;
-    switch (field->type) {
-    case ITD__T_SIZE: *(size_t *)(void *)at = (size_t)n; return true;
-    case ITD__T_U64: *(uint64_t *)(void *)at = n; return true;
-    case ITD__T_BOOL: *(bool *)at = n == 1; return n <= 1;
-    default: *(int *)(void *)at = (int)n; return n <= 2;
+    static const uint64_t most[] = {SIZE_MAX, UINT64_MAX, 0, 1, 2}; /* no enumeration has more than three */
+    void *at = (char *)state + field->offset;
+    uint64_t value;
+    size_t n = strlen(text);
+    if (field->type == ITD__T_DOUBLE) {
+        char copy[64], *point, *end;
+        if (n == 0 || n >= sizeof copy || strspn(text, "0123456789+-.eE") != n) return false;
+        memcpy(copy, text, n + 1);
+        point = strchr(copy, '.');
+        if (point) *point = *localeconv()->decimal_point;
+        *(double *)at = strtod(copy, &end);
+        return *end == 0 && fabs(*(double *)at) <= DBL_MAX;
     }
+    if (n == 0 || itd__digits(text, most[field->type], &value) != n) return false;
+    if (field->type == ITD__T_SIZE) *(size_t *)at = (size_t)value;
+    if (field->type == ITD__T_U64) *(uint64_t *)at = value;
+    if (field->type == ITD__T_BOOL) *(bool *)at = value == 1;
+    if (field->type == ITD__T_ENUM) *(int *)at = (int)value;
+    return true;
 }
 
 /* ---- the tensors of a checkpoint ---- */
 
 typedef struct itd__tensor {
     char name[96];
-    size_t shape[2], taps; /* (shape[0]), (shape[0],shape[1]) or, with 9 taps, (shape[0],shape[1],3,3) */
-    size_t rank;
-    float *f32; /* one of the two */
+    size_t rank, shape[4]; /* 1, 2 or 4; weights, of rank 2 or 4, are stored here as (3,3,in,out) */
+    float *f32;            /* one of the two */
     double *f64;
-    bool half;       /* f32 goes to the file as F16 */
-    bool transposed; /* stored here as (taps,shape[1],shape[0]) */
-    uint64_t begin;  /* in the data section */
+    size_t width;  /* bytes of a number in the file: F64, F32 or F16 */
+    bool positive; /* as all its numbers have to be */
 } itd__tensor;
 
 typedef struct itd__tensors {
     itd__tensor *list;
-    size_t count, room;
+    size_t count;
 } itd__tensors;
 
 static size_t itd__tensor_count(const itd__tensor *t)
 {
-    return t->shape[0] * (t->rank > 1 ? t->shape[1] : 1) * t->taps;
-}
-static size_t itd__tensor_width(const itd__tensor *t) { return t->f64 ? 8 : t->half ? 2 : 4; }
-static const char *itd__tensor_dtype(const itd__tensor *t)
-{
-    return t->f64 ? "F64" : t->half ? "F16" : "F32";
+    return t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3];
 }
 
 static void itd__tensor_add(itd__tensors *all, const char *prefix, const char *name, const char *suffix,
-                            size_t rows, size_t columns, float *f32, double *f64)
+                            size_t rank, size_t rows, size_t columns, float *f32, double *f64)
 {
     itd__tensor *t = &all->list[all->count++];
-    ITD_ASSERT(all->count <= all->room);
-    memset(t, 0, sizeof *t);
     snprintf(t->name, sizeof t->name, "%s%s%s", prefix, name, suffix);
-    t->shape[0] = rows, t->shape[1] = columns;
-    t->rank = columns ? 2 : 1, t->taps = 1;
+    t->rank = rank;
+    t->shape[0] = rows, t->shape[1] = rank > 1 ? columns : 1;
+    t->shape[2] = t->shape[3] = rank > 2 ? 3 : 1;
     t->f32 = f32, t->f64 = f64;
+    t->width = f64 ? 8 : 4;
+    t->positive = !strcmp(name, "lambda") || !strcmp(name, "scale");
+}
+
+/* At most three tensors, sorted. */
+static void itd__add_gaussian(itd__tensors *all, const itd_gaussian *g)
+{
+    itd__tensor_add(all, "gaussian.", "lambda", "", 1, g->dim, 1, NULL, g->lambda);
+    itd__tensor_add(all, "gaussian.", "mean", "", 1, g->dim, 1, NULL, g->mean);
+    if (g->vectors) itd__tensor_add(all, "gaussian.", "vectors", "", 2, g->dim, g->dim, NULL, g->vectors);
+}
+
+/* At most two tensors for each layer. */
+static void itd__add_slab(itd__tensors *all, const itd_net *net, const char *prefix, float *slab)
+{
+    size_t i;
+    for (i = 0; i < net->layers; i++) {
+        const itd__layer *row = &net->layer[i];
+        size_t rank = row->kind == ITD__CONV ? 4 : row->kind == ITD__LINEAR ? 2 : 1;
+        if (!row->weights) continue;
+        itd__tensor_add(all, prefix, row->name, ".weight", rank, row->c, row->in + row->side,
+                        slab + row->weight, NULL);
+        itd__tensor_add(all, prefix, row->name, ".bias", 1, row->c, 1, slab + row->bias, NULL);
+    }
 }
 
 static int itd__tensor_order(const void *a, const void *b)
 {
-    const itd__tensor *x = (const itd__tensor *)a, *y = (const itd__tensor *)b;
-    if (!x->f64 != !y->f64) return x->f64 ? -1 : 1;
-    return strcmp(x->name, y->name);
+    return strcmp(((const itd__tensor *)a)->name, ((const itd__tensor *)b)->name);
 }
 
-static void itd__add_gaussian(itd__tensors *all, const itd_gaussian *g)
-{
-    itd__tensor_add(all, "gaussian.", "mean", "", g->dim, 0, NULL, g->mean);
-    itd__tensor_add(all, "gaussian.", "lambda", "", g->dim, 0, NULL, g->lambda);
-    if (g->vectors) itd__tensor_add(all, "gaussian.", "vectors", "", g->dim, g->dim, NULL, g->vectors);
-}
-
-/* In the order of the file, each with its place there. */
-static void itd__place_tensors(itd__tensors *all, bool half)
-{
-    uint64_t begin = 0;
-    size_t i;
-    qsort(all->list, all->count, sizeof *all->list, itd__tensor_order);
-    for (i = 0; i < all->count; i++) {
-        all->list[i].half = half && all->list[i].f32;
-        all->list[i].begin = begin;
-        begin += (uint64_t)itd__tensor_count(&all->list[i]) * itd__tensor_width(&all->list[i]);
-    }
-}
-
-/* Every tensor that belongs to model and trainer. */
-static itd_result itd__list_tensors(const itd_model *model, bool training, bool half, itd__tensors *all)
+/* Every tensor that belongs to model and trainer, in the order of the file: F64 first, then by name. */
+static itd_result itd__list_tensors(const itd_model *model, bool training, itd__tensors *all)
 {
     const itd_net *net = model->net;
-    const char *const prefix[] = {"", "raw.", "adam_m.", "adam_v."};
-    float *slab[4];
-    size_t i, k, d = model->dim;
-    slab[0] = net->ema ? net->ema : net->w;
-    slab[1] = net->ema && training ? net->w : NULL;
-    slab[2] = training ? net->m : NULL;
-    slab[3] = training ? net->v : NULL;
+    size_t doubles;
     all->count = 0;
-    all->room = 8 * net->layers + 5;
-    all->list = (itd__tensor *)itd__alloc(all->room, 1, sizeof *all->list);
+    all->list = (itd__tensor *)itd__alloc(8 * net->layers + 5, 1, sizeof *all->list);
     if (!all->list) return ITD_ERROR_MEMORY;
-    itd__tensor_add(all, "norm.", "mean", "", d, 0, NULL, model->mean);
-    itd__tensor_add(all, "norm.", "scale", "", d, 0, NULL, model->scale);
     if (model->gaussian) itd__add_gaussian(all, model->gaussian);
-    for (k = 0; k < 4; k++)
-        for (i = 0; slab[k] && i < net->layers; i++) {
-            const itd__layer *row = &net->layer[i];
-            size_t columns = row->kind == ITD__NORM ? 0 : row->in + row->side;
-            if (!row->weights) continue;
-            itd__tensor_add(all, prefix[k], row->name, ".weight", row->c, columns, slab[k] + row->weight,
-                            NULL);
-            all->list[all->count - 1].transposed = columns > 0;
-            if (row->kind == ITD__CONV)
-                all->list[all->count - 1].taps = 9, all->list[all->count - 1].rank = 4;
-            itd__tensor_add(all, prefix[k], row->name, ".bias", row->c, 0, slab[k] + row->bias, NULL);
-        }
-    itd__place_tensors(all, half);
+    itd__tensor_add(all, "norm.", "mean", "", 1, model->dim, 1, NULL, model->mean);
+    itd__tensor_add(all, "norm.", "scale", "", 1, model->dim, 1, NULL, model->scale);
+    doubles = all->count;
+    itd__add_slab(all, net, "", net->ema ? net->ema : net->w);
+    if (training && net->ema) itd__add_slab(all, net, "raw.", net->w);
+    if (training) itd__add_slab(all, net, "adam_m.", net->m);
+    if (training) itd__add_slab(all, net, "adam_v.", net->v);
+    qsort(all->list + doubles, all->count - doubles, sizeof *all->list, itd__tensor_order);
     return ITD_OK;
 }
 
 /* Element k in the order of the file is this one in memory. */
 static size_t itd__element(const itd__tensor *t, size_t k)
 {
-    size_t tap = k % t->taps, row = k / t->taps;
-    if (!t->transposed) return k;
-    return (tap * t->shape[1] + row % t->shape[1]) * t->shape[0] + row / t->shape[1];
+    size_t taps = t->shape[2] * t->shape[3], row = k / taps;
+    if (t->f64) return k;
+    return (k % taps * t->shape[1] + row % t->shape[1]) * t->shape[0] + row / t->shape[1];
 }
 
 static void itd__put(uint64_t bits, size_t width, unsigned char *bytes)
@@ -5488,27 +5476,19 @@ static void itd__put(uint64_t bits, size_t width, unsigned char *bytes)
 static uint64_t itd__get(const unsigned char *bytes, size_t width)
 {
     uint64_t bits = 0;
-    size_t i;
-    for (i = 0; i < width; i++) bits |= (uint64_t)bytes[i] << (8 * i);
+    while (width--) bits = bits << 8 | bytes[width];
     return bits;
 }
 
-/* IEEE half precision, and the upper half of a float. */
+/* The upper half of a float, or IEEE half precision: (1024 + fraction) 2^(exponent - 25), the least exponent
+   without the 1024. */
 static float itd__widen(uint32_t bits, bool brain)
 {
-    uint32_t sign = (bits & 0x8000) << 16, exponent = bits >> 10 & 31, fraction = bits & 1023, wide;
-    float x;
-    if (brain)
-        wide = bits << 16;
-    else if (exponent == 31)
-        wide = sign | 0x7F800000 | fraction << 13;
-    else if (exponent)
-        wide = sign | (exponent + 112) << 23 | fraction << 13;
-    else { /* fraction * 2^-24 is exact */
-        x = (float)fraction * 5.96046448e-8f;
-        return sign ? -x : x;
-    }
-    memcpy(&x, &wide, 4);
+    uint32_t exponent = bits >> 10 & 31, fraction = bits & 1023, wide = bits << 16;
+    float x = ldexpf((float)(exponent ? fraction + 1024 : fraction), (int)(exponent ? exponent : 1) - 25);
+    if (exponent == 31) x = HUGE_VALF;
+    if (bits & 0x8000) x = -x;
+    if (brain) memcpy(&x, &wide, 4);
     return x;
 }
 
@@ -5524,197 +5504,113 @@ static uint32_t itd__narrow(float x)
     return sign | (bits - 0x38000000) >> 13;
 }
 
-static void itd__pack_element(const itd__tensor *t, size_t k, unsigned char *bytes)
-{
-    size_t at = itd__element(t, k);
-    uint64_t bits = 0;
-    uint32_t single;
-    if (t->f64) {
-        memcpy(&bits, &t->f64[at], 8);
-    } else {
-        memcpy(&single, &t->f32[at], 4);
-        bits = t->half ? itd__narrow(t->f32[at]) : single;
-    }
-    itd__put(bits, itd__tensor_width(t), bytes);
-}
+/* ---- writing ---- */
 
-/* Element k of a tensor of 8, 4 or 2 bytes each, the last as F16 or, if brain, BF16. False: not finite. */
-static bool itd__unpack_element(itd__tensor *t, size_t k, const unsigned char *bytes, size_t width,
-                                bool brain)
+/* The data section: into the file if it is open, else into the checksum that is returned. */
+static uint32_t itd__write_data(itd__file *f, const itd__tensors *all)
 {
-    uint64_t bits = itd__get(bytes, width);
-    uint32_t single = (uint32_t)bits;
-    size_t at = itd__element(t, k);
-    if (t->f64) {
-        memcpy(&t->f64[at], &bits, 8);
-        return fabs(t->f64[at]) <= DBL_MAX;
-    }
-    if (width == 2)
-        t->f32[at] = itd__widen(single, brain);
-    else
-        memcpy(&t->f32[at], &single, 4);
-    return itd__finite(t->f32[at]);
-}
-
-/* Runs over the data section: into the checksum, and into the file if there is one. */
-static bool itd__write_data(const itd__tensors *all, FILE *file, uint32_t *crc)
-{
-    unsigned char buffer[4096];
-    size_t i, k, used = 0;
-    for (i = 0; i < all->count; i++) {
-        const itd__tensor *t = &all->list[i];
-        size_t width = itd__tensor_width(t), count = itd__tensor_count(t);
-        for (k = 0; k < count; k++) {
-            itd__pack_element(t, k, buffer + used);
-            used += width;
-            if (used + 8 <= sizeof buffer && (i + 1 < all->count || k + 1 < count)) continue;
-            *crc = itd__crc32c(*crc, buffer, used);
-            if (file && fwrite(buffer, 1, used, file) != used) return false;
-            used = 0;
+    unsigned char bytes[8];
+    uint32_t crc = 0xFFFFFFFFu, single;
+    size_t i, k;
+    for (i = 0; i < all->count; i++)
+        for (k = 0; k < itd__tensor_count(&all->list[i]); k++) {
+            const itd__tensor *t = &all->list[i];
+            size_t at = itd__element(t, k);
+            uint64_t bits = 0;
+            if (t->f64) memcpy(&bits, &t->f64[at], 8);
+            if (t->f32) memcpy(&single, &t->f32[at], 4), bits = single;
+            if (t->width == 2) bits = itd__narrow(t->f32[at]);
+            if (t->width == 2 && (bits & 0x7C00) == 0x7C00 && f->result == ITD_OK)
+                itd__fail(f, ITD_ERROR_NUMERIC, "tensor %s: %g is too large for half precision", t->name,
+                          (double)t->f32[at]);
+            itd__put(bits, t->width, bytes);
+            if (f->file)
+                fwrite(bytes, 1, t->width, f->file);
+            else
+                crc = itd__crc32c(crc, bytes, t->width);
         }
-    }
-    return true;
+    return ~crc;
 }
 
-/* A text that grows; `failed` sticks. */
-typedef struct itd__text {
-    char *at;
-    size_t length, room;
-    bool failed;
-} itd__text;
-
-static void itd__print(itd__text *text, const char *format, ...)
+/* The JSON, padded with blanks so that the data start at a multiple of eight, and the data. Its length is
+   known, and written, last. state: NULL for a Gaussian. */
+static bool itd__write_contents(itd__file *f, const itd__state *state, const itd__tensors *all, uint32_t crc)
 {
-    char line[512];
-    va_list arguments;
-    size_t n;
-    va_start(arguments, format);
-    n = (size_t)vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    if (text->failed || n >= sizeof line) {
-        text->failed = true;
-        return;
-    }
-    if (text->length + n + 1 > text->room) {
-        size_t room = 2 * (text->length + n + 1);
-        char *grown = (char *)ITD_REALLOC(text->at, room);
-        text->failed = !grown;
-        if (!grown) return;
-        text->at = grown, text->room = room;
-    }
-    memcpy(text->at + text->length, line, n + 1);
-    text->length += n;
-}
-
-/* The JSON, padded with blanks so that the data start at a multiple of eight; state: NULL for a Gaussian. */
-static void itd__print_header(const itd__state *state, const itd__tensors *all, uint32_t crc, itd__text *text)
-{
-    size_t i;
-    itd__print(text, "{\"__metadata__\":{\"format\":\"%s\",\"version\":\"1\",\"crc32c\":\"%lu\"",
-               state ? "itdiff" : "itdiff-gaussian", (unsigned long)crc);
-    for (i = 0; state && i < ITD__FIELDS; i++) {
-        char value[64];
-        if (!itd__has_field(state, &itd__fields[i])) continue;
-        itd__print_field(state, &itd__fields[i], value, sizeof value);
-        itd__print(text, ",\"%s\":\"%s\"", itd__fields[i].name, value);
-    }
-    itd__print(text, "}");
-    for (i = 0; i < all->count; i++) {
+    unsigned char length[8] = {0};
+    uint64_t begin = 0, end;
+    size_t i, k;
+    long at;
+    fwrite(length, 1, 8, f->file);
+    fprintf(f->file, "{\"__metadata__\":{\"format\":\"%s\",\"version\":\"1\",\"crc32c\":\"%lu\"",
+            state ? "itdiff" : "itdiff-gaussian", (unsigned long)crc);
+    for (i = 0; state && i < ITD__FIELDS; i++)
+        if (itd__has_field(state, &itd__fields[i])) itd__print_field(state, &itd__fields[i], f->file);
+    fputs("}", f->file);
+    for (i = 0; i < all->count; i++, begin = end) {
         const itd__tensor *t = &all->list[i];
-        uint64_t end = t->begin + (uint64_t)itd__tensor_count(t) * itd__tensor_width(t);
-        itd__print(text, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%llu", t->name, itd__tensor_dtype(t),
-                   (unsigned long long)t->shape[0]);
-        if (t->rank > 1) itd__print(text, ",%llu", (unsigned long long)t->shape[1]);
-        if (t->rank > 2) itd__print(text, ",3,3");
-        itd__print(text, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)t->begin,
-                   (unsigned long long)end);
+        end = begin + (uint64_t)itd__tensor_count(t) * t->width;
+        fprintf(f->file, ",\"%s\":{\"dtype\":\"F%d\",\"shape\":[", t->name, (int)(8 * t->width));
+        for (k = 0; k < t->rank; k++)
+            fprintf(f->file, "%s%llu", k ? "," : "", (unsigned long long)t->shape[k]);
+        fprintf(f->file, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)begin,
+                (unsigned long long)end);
     }
-    itd__print(text, "}");
-    while (!text->failed && text->length % 8) itd__print(text, " ");
+    fputs("}", f->file);
+    for (at = ftell(f->file); at % 8; at++) fputc(' ', f->file);
+    itd__write_data(f, all);
+    itd__put((uint64_t)at - 8, 8, length);
+    return at >= 8 && !ferror(f->file) && fseek(f->file, 0, SEEK_SET) == 0 &&
+           fwrite(length, 1, 8, f->file) == 8 && fflush(f->file) == 0 && ITD_FSYNC(f->file) == 0;
 }
 
 /* Writes under another name, makes sure of it, and only then gives the file its name. */
-static itd_result itd__write_file(const char *path, const itd__text *header, const itd__tensors *all,
-                                  itd_error *error)
+static void itd__write(itd__file *f, const itd__state *state, const itd__tensors *all)
 {
-    size_t size = strlen(path) + 5;
-    unsigned char length[8];
-    uint32_t crc = 0;
-    char *temporary;
-    FILE *file;
-    bool good;
-    if (!(temporary = (char *)ITD_MALLOC(size)))
-        return itd__fail(error, ITD_ERROR_MEMORY, "%s: out of memory", path);
-    snprintf(temporary, size, "%s.tmp", path);
-    file = fopen(temporary, "wb");
-    if (!file) {
-        itd_result result = itd__fail(error, ITD_ERROR_OPEN, "%s: cannot be created", temporary);
-        ITD_FREE(temporary);
-        return result;
+    uint32_t crc = itd__write_data(f, all);
+    size_t size = strlen(f->path) + 5;
+    char *temporary = (char *)ITD_MALLOC(size);
+    bool good = f->result == ITD_OK && itd__succeeds(f, temporary ? ITD_OK : ITD_ERROR_MEMORY);
+    if (good) {
+        snprintf(temporary, size, "%s.tmp", f->path);
+        f->file = fopen(temporary, "wb");
+        if (!f->file) good = itd__fail(f, ITD_ERROR_OPEN, "%s cannot be created", temporary);
     }
-    itd__put(header->length, 8, length);
-    good = fwrite(length, 1, 8, file) == 8 && fwrite(header->at, 1, header->length, file) == header->length &&
-           itd__write_data(all, file, &crc) && fflush(file) == 0 && ITD_FSYNC(file) == 0;
-    good = fclose(file) == 0 && good;
+    if (good) {
+        good = itd__write_contents(f, state, all, crc);
+        good = fclose(f->file) == 0 && good;
 #ifdef _WIN32
-    if (good) remove(path); /* rename does not replace there: a moment without a file */
+        if (good) remove(f->path); /* rename does not replace there: a moment without a file */
 #endif
-    good = good && rename(temporary, path) == 0;
-    if (!good) remove(temporary);
+        good = good && rename(temporary, f->path) == 0;
+        if (!good) itd__fail(f, ITD_ERROR_WRITE, "writing failed; what was there before is kept");
+        if (!good) remove(temporary);
+    }
     ITD_FREE(temporary);
-    if (!good)
-        return itd__fail(error, ITD_ERROR_WRITE, "%s: writing failed; what was there before is kept", path);
-    return ITD_OK;
-}
-
-/* What has been placed, under the checksum of its data. */
-static itd_result itd__write(const char *path, const itd__state *state, const itd__tensors *all,
-                             itd_error *error)
-{
-    itd__text header = ITD__ZERO;
-    uint32_t crc = 0xFFFFFFFFu;
-    itd_result result;
-    itd__write_data(all, NULL, &crc);
-    itd__print_header(state, all, ~crc, &header);
-    result = header.failed ? itd__fail(error, ITD_ERROR_MEMORY, "%s: out of memory", path)
-                           : itd__write_file(path, &header, all, error);
-    ITD_FREE(header.at);
-    return result;
-}
-
-static itd_result itd__fits_half(const itd__tensors *all, const char *path, itd_error *error)
-{
-    size_t i, k;
-    for (i = 0; i < all->count; i++)
-        for (k = 0; all->list[i].half && k < itd__tensor_count(&all->list[i]); k++)
-            if (!(fabsf(all->list[i].f32[k]) < 65520.0f))
-                return itd__fail(error, ITD_ERROR_NUMERIC,
-                                 "%s: tensor %s: %g is too large for half precision", path, all->list[i].name,
-                                 (double)all->list[i].f32[k]);
-    return ITD_OK;
 }
 
 static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, bool half, const char *path,
                             itd_error *error)
 {
-    itd__state state;
+    itd__file f = ITD__ZERO;
+    itd__state state = ITD__ZERO;
     itd__tensors all = ITD__ZERO;
-    itd_result result;
+    size_t i;
     ITD_ASSERT(!trainer || trainer->model == model);
-    memset(&state, 0, sizeof state);
+    f.path = path, f.error = error;
     state.model = model->desc;
     state.activation = (int)model->desc.mlp.activation, state.time = (int)model->desc.unet.time;
-    state.has_unet = model->desc.unet.levels > 0;
     state.parameterization = (int)model->desc.parameterization;
+    state.has_unet = model->desc.unet.levels > 0;
     state.has_gaussian = model->gaussian != NULL;
     state.has_trainer = trainer != NULL;
     if (trainer) state.trainer = trainer->desc, state.step = trainer->step;
-    result = itd__list_tensors(model, trainer != NULL, half, &all);
-    if (result != ITD_OK) itd__fail(error, result, "%s: out of memory", path);
-    if (result == ITD_OK && half) result = itd__fits_half(&all, path, error);
-    if (result == ITD_OK) result = itd__write(path, &state, &all, error);
+    if (itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &all))) {
+        for (i = 0; half && i < all.count; i++)
+            if (all.list[i].f32) all.list[i].width = 2;
+        itd__write(&f, &state, &all);
+    }
     ITD_FREE(all.list);
-    return result;
+    return f.result;
 }
 
 ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *trainer, const char *path,
@@ -5728,255 +5624,135 @@ ITD_DEF itd_result itd_save_half(const itd_model *model, const char *path, itd_e
     return itd__save(model, NULL, true, path, error);
 }
 
-/* ---- reading: nothing in the file is believed before it is checked ---- */
-
-typedef struct itd__entry { /* a tensor as the file declares it */
-    const char *name, *dtype;
-    uint64_t shape[8], begin, end;
-    size_t rank;
-} itd__entry;
-
-typedef struct itd__pair {
-    const char *key, *value;
-} itd__pair;
-
-typedef struct itd__file {
-    FILE *file;
-    uint64_t size, data; /* bytes in all; where the data section starts */
-    char *json;          /* unescaped in place; names and values point into it */
-    itd__entry *entry;
-    size_t entries, entry_room;
-    itd__pair *pair;
-    size_t pairs, pair_room;
-    char *p, *end;         /* the parser's position */
-    bool exhausted;        /* memory, not the file, was the trouble */
-    const char *complaint; /* what is wrong, once something is */
-} itd__file;
-
-static bool itd__complain(itd__file *f, const char *what)
+ITD_DEF itd_result itd_save_gaussian(const itd_gaussian *g, const char *path, itd_error *error)
 {
-    if (!f->complaint) f->complaint = what;
-    return false;
+    itd__file f = ITD__ZERO;
+    itd__tensor list[3];
+    itd__tensors all = ITD__ZERO;
+    f.path = path, f.error = error;
+    all.list = list;
+    itd__add_gaussian(&all, g);
+    itd__write(&f, NULL, &all);
+    return f.result;
 }
 
-static void itd__skip_blanks(itd__file *f)
+/* ---- the header of a file: nothing in it is believed before it is checked ---- */
+
+/* Leaves the parser at the end, where it finds nothing more: only the first complaint counts. */
+static const char *itd__complain(itd__file *f, const char *what)
 {
-    while (f->p < f->end && (*f->p == ' ' || *f->p == '\t' || *f->p == '\n' || *f->p == '\r')) f->p++;
+    if (f->result == ITD_OK)
+        itd__fail(f, ITD_ERROR_FORMAT, "header, byte %lu: %s", (unsigned long)(f->p - f->json) + 8, what);
+    f->p = f->end;
+    return "";
 }
 
 /* The next character, past blanks, if it is this one. */
 static bool itd__accept(itd__file *f, char c)
 {
-    itd__skip_blanks(f);
-    if (f->p >= f->end || *f->p != c) return false;
+    f->p += strspn(f->p, " \t\r\n");
+    if (*f->p != c) return false;
     f->p++;
     return true;
 }
 
-static bool itd__expect(itd__file *f, char c, const char *complaint)
+static void itd__expect(itd__file *f, char c)
 {
-    return itd__accept(f, c) || itd__complain(f, complaint);
+    char what[] = "'.' was expected";
+    what[1] = c;
+    if (!itd__accept(f, c)) itd__complain(f, what);
+}
+
+/* Walks through {...} or [...]: is there an item number i? */
+static bool itd__item(itd__file *f, const char *brackets, size_t i)
+{
+    if (i > 0 && itd__accept(f, ',')) return true;
+    itd__expect(f, brackets[i > 0]);
+    return i == 0 && f->result == ITD_OK && !itd__accept(f, brackets[1]);
 }
 
 /* Length of the UTF-8 sequence at p, 0 if it is not one (RFC 3629: no overlong forms, no surrogates). */
-static size_t itd__utf8_length(const unsigned char *p, const unsigned char *end)
+static size_t itd__utf8_length(const char *text)
 {
-    size_t n = 0, i;
-    if (*p < 0x80) n = 1;
-    if (*p >= 0xC2 && *p < 0xE0) n = 2;
-    if (*p >= 0xE0 && *p < 0xF0) n = 3;
-    if (*p >= 0xF0 && *p < 0xF5) n = 4;
-    if (n == 0 || (size_t)(end - p) < n) return 0;
-    for (i = 1; i < n; i++)
-        if (p[i] < 0x80 || p[i] > 0xBF) return 0;
-    if ((*p == 0xE0 && p[1] < 0xA0) || (*p == 0xED && p[1] > 0x9F)) return 0;
-    if ((*p == 0xF0 && p[1] < 0x90) || (*p == 0xF4 && p[1] > 0x8F)) return 0;
-    return n;
-}
-
-static bool itd__hex4(const char *p, const char *end, uint32_t *out)
-{
-    int i;
-    *out = 0;
-    if (end - p < 4) return false;
-    for (i = 0; i < 4; i++) {
-        char c = p[i];
-        uint32_t digit = c >= '0' && c <= '9'   ? (uint32_t)(c - '0')
-                         : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a') + 10
-                         : c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A') + 10
-                                                : 16;
-        if (digit == 16) return false;
-        *out = *out << 4 | digit;
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *p = (const unsigned char *)text;
+    size_t n = *p < 0x80 ? 1 : *p < 0xC0 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF8 ? 4 : 0, i;
+    uint32_t code = *p & (0x7Fu >> n);
+    for (i = 1; i < n; i++) {
+        if (p[i] >> 6 != 2) return 0;
+        code = code << 6 | (p[i] & 0x3F);
     }
-    return true;
+    return code < least[n] || code > 0x10FFFF || code >> 11 == 0xD800 >> 11 ? 0 : n;
 }
 
-/* \u and four hex digits, with a surrogate pair where needed; NUL is refused: names are C strings here. */
-static bool itd__unescape_unicode(itd__file *f, char **to)
+/* The number of four hexadecimal digits; 0 if they are not. */
+static uint32_t itd__hex4(const char *p)
 {
-    uint32_t code, low;
-    if (!itd__hex4(f->p, f->end, &code) || code == 0 || (code >= 0xDC00 && code < 0xE000))
-        return itd__complain(f, "bad \\u escape");
-    f->p += 4;
-    if (code >= 0xD800 && code < 0xDC00) {
-        if (f->end - f->p < 6 || f->p[0] != '\\' || f->p[1] != 'u' || !itd__hex4(f->p + 2, f->end, &low) ||
-            low < 0xDC00 || low > 0xDFFF)
-            return itd__complain(f, "bad \\u escape");
-        f->p += 6;
+    char digits[5] = "";
+    if (strspn(p, "0123456789abcdefABCDEF") < 4) return 0;
+    memcpy(digits, p, 4);
+    return (uint32_t)strtoul(digits, NULL, 16);
+}
+
+/* What follows \u, with a surrogate pair where needed; NUL is refused: names are C strings here. */
+static char *itd__unescape_unicode(itd__file *f, char *to)
+{
+    static const uint32_t lead[] = {0, 0xC0, 0xE0, 0xF0};
+    uint32_t code = itd__hex4(f->p), low = 0xDC00;
+    int shift;
+    if (code >> 10 == 0xD800 >> 10) {
+        low = strncmp(f->p + 4, "\\u", 2) ? 0 : itd__hex4(f->p + 6);
         code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-        *(*to)++ = (char)(0xF0 | code >> 18);
-        *(*to)++ = (char)(0x80 | (code >> 12 & 0x3F));
-        *(*to)++ = (char)(0x80 | (code >> 6 & 0x3F));
-    } else if (code >= 0x800) {
-        *(*to)++ = (char)(0xE0 | code >> 12);
-        *(*to)++ = (char)(0x80 | (code >> 6 & 0x3F));
-    } else if (code >= 0x80) {
-        *(*to)++ = (char)(0xC0 | code >> 6);
+        if (low) f->p += 6;
     }
-    *(*to)++ = (char)(code < 0x80 ? code : 0x80 | (code & 0x3F));
-    return true;
+    if (code == 0 || code >> 10 == 0xDC00 >> 10 || low >> 10 != 0xDC00 >> 10)
+        return itd__complain(f, "bad \\u escape"), to;
+    f->p += 4;
+    shift = code < 0x80 ? 0 : code < 0x800 ? 6 : code < 0x10000 ? 12 : 18;
+    *to++ = (char)(lead[shift / 6] | code >> shift);
+    while (shift) shift -= 6, *to++ = (char)(0x80 | (code >> shift & 0x3F));
+    return to;
 }
 
-/* A string, unescaped where it stands (it never grows) and ended by a NUL over its closing quote. */
-static bool itd__parse_string(itd__file *f, const char **out)
+/* A string, unescaped where it stands (it never grows) and ended by a NUL, over its closing quote at most. */
+static const char *itd__parse_string(itd__file *f)
 {
     static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
+    const char *start, *escape;
     char *to;
-    if (!itd__expect(f, '"', "a string was expected")) return false;
-    *out = to = f->p;
-    while (f->p < f->end && *f->p != '"') {
-        size_t n = itd__utf8_length((const unsigned char *)f->p, (const unsigned char *)f->end);
-        if (n == 0 || (unsigned char)*f->p < 0x20) return itd__complain(f, "a string is not UTF-8");
+    itd__expect(f, '"');
+    for (start = to = f->p; *f->p != '"';) {
+        if ((unsigned char)*f->p < 0x20) return itd__complain(f, "a string does not end");
         if (*f->p != '\\') {
-            while (n--) *to++ = *f->p++;
-            continue;
-        }
-        if (++f->p >= f->end) break;
-        if (*f->p == 'u') {
+            *to++ = *f->p++;
+        } else if (*++f->p == 'u') {
             f->p++;
-            if (!itd__unescape_unicode(f, &to)) return false;
+            to = itd__unescape_unicode(f, to);
         } else {
-            const char *escape = strchr(from, *f->p);
-            if (!escape || !*f->p) return itd__complain(f, "unknown escape in a string");
+            escape = strchr(from, *f->p);
+            if (!escape || !*escape) return itd__complain(f, "unknown escape in a string");
             *to++ = into[escape - from];
             f->p++;
         }
     }
-    if (f->p >= f->end) return itd__complain(f, "a string does not end");
     f->p++;
     *to = 0;
-    return true;
+    return start;
 }
 
-static bool itd__parse_integer(itd__file *f, uint64_t *out)
+/* How many integers a list has. */
+static size_t itd__parse_integers(itd__file *f, uint64_t *list, size_t most)
 {
-    const char *start;
-    uint64_t value = 0;
-    itd__skip_blanks(f);
-    for (start = f->p; f->p < f->end && *f->p >= '0' && *f->p <= '9'; f->p++) {
-        uint64_t digit = (uint64_t)(*f->p - '0');
-        if (value > (UINT64_MAX - digit) / 10) return itd__complain(f, "an integer is too large");
-        value = value * 10 + digit;
+    size_t i, digits;
+    for (i = 0; itd__item(f, "[]", i); i++) {
+        f->p += strspn(f->p, " \t\r\n");
+        digits = i < most ? itd__digits(f->p, UINT64_MAX, &list[i]) : 0;
+        if (digits == 0 || (digits > 1 && *f->p == '0'))
+            itd__complain(f, "an integer was expected, or fewer of them");
+        else
+            f->p += digits;
     }
-    if (f->p == start || (*start == '0' && f->p - start > 1))
-        return itd__complain(f, "an integer was expected");
-    *out = value;
-    return true;
-}
-
-static bool itd__parse_integers(itd__file *f, uint64_t *list, size_t most, size_t *count)
-{
-    *count = 0;
-    if (!itd__expect(f, '[', "a list was expected")) return false;
-    if (itd__accept(f, ']')) return true;
-    do {
-        if (*count == most) return itd__complain(f, "a list is too long");
-        if (!itd__parse_integer(f, &list[(*count)++])) return false;
-    } while (itd__accept(f, ','));
-    return itd__expect(f, ']', "a list does not end");
-}
-
-/* One more element in an array that doubles. */
-static bool itd__grow(itd__file *f, void **array, size_t count, size_t *room, size_t size)
-{
-    size_t wanted = *room ? *room * 2 : 16;
-    void *grown;
-    if (count < *room) return true;
-    grown = wanted > SIZE_MAX / 2 / size ? NULL : ITD_REALLOC(*array, wanted * size);
-    if (!grown) return f->exhausted = true, itd__complain(f, "out of memory");
-    *array = grown;
-    *room = wanted;
-    return true;
-}
-
-static bool itd__parse_metadata(itd__file *f)
-{
-    if (!itd__expect(f, '{', "__metadata__ is not an object")) return false;
-    if (itd__accept(f, '}')) return true;
-    do {
-        void *pairs = f->pair;
-        if (!itd__grow(f, &pairs, f->pairs, &f->pair_room, sizeof *f->pair)) return false;
-        f->pair = (itd__pair *)pairs;
-        if (!itd__parse_string(f, &f->pair[f->pairs].key) || !itd__expect(f, ':', "':' was expected") ||
-            !itd__parse_string(f, &f->pair[f->pairs].value))
-            return false;
-        f->pairs++;
-    } while (itd__accept(f, ','));
-    return itd__expect(f, '}', "__metadata__ does not end");
-}
-
-/* {"dtype":..., "shape":[...], "data_offsets":[begin,end]}: each exactly once, in any order, nothing else. */
-static bool itd__parse_entry(itd__file *f, const char *name)
-{
-    itd__entry e;
-    unsigned seen = 0;
-    void *entries = f->entry;
-    memset(&e, 0, sizeof e);
-    e.name = name;
-    if (!itd__expect(f, '{', "a tensor is not an object")) return false;
-    do {
-        const char *key;
-        uint64_t offsets[2];
-        size_t n;
-        unsigned bit;
-        if (!itd__parse_string(f, &key) || !itd__expect(f, ':', "':' was expected")) return false;
-        bit = !strcmp(key, "dtype")          ? 1u
-              : !strcmp(key, "shape")        ? 2u
-              : !strcmp(key, "data_offsets") ? 4u
-                                             : 0u;
-        if (!bit || seen & bit) return itd__complain(f, "a tensor has an unknown or repeated key");
-        seen |= bit;
-        if (bit == 1 && !itd__parse_string(f, &e.dtype)) return false;
-        if (bit == 2 && !itd__parse_integers(f, e.shape, 8, &e.rank)) return false;
-        if (bit == 4) {
-            if (!itd__parse_integers(f, offsets, 2, &n)) return false;
-            if (n != 2) return itd__complain(f, "data_offsets are not two numbers");
-            e.begin = offsets[0], e.end = offsets[1];
-        }
-    } while (itd__accept(f, ','));
-    if (seen != 7) return itd__complain(f, "a tensor lacks dtype, shape or data_offsets");
-    if (!itd__expect(f, '}', "a tensor does not end")) return false;
-    if (!itd__grow(f, &entries, f->entries, &f->entry_room, sizeof e)) return false;
-    f->entry = (itd__entry *)entries;
-    f->entry[f->entries++] = e;
-    return true;
-}
-
-static int itd__entry_by_name(const void *a, const void *b)
-{
-    return strcmp(((const itd__entry *)a)->name, ((const itd__entry *)b)->name);
-}
-
-static int itd__entry_by_offset(const void *a, const void *b)
-{
-    const itd__entry *x = (const itd__entry *)a, *y = (const itd__entry *)b;
-    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
-    return x->end < y->end ? -1 : x->end > y->end;
-}
-
-static int itd__pair_by_key(const void *a, const void *b)
-{
-    return strcmp(((const itd__pair *)a)->key, ((const itd__pair *)b)->key);
+    return i;
 }
 
 static size_t itd__dtype_size(const char *dtype)
@@ -5990,140 +5766,198 @@ static size_t itd__dtype_size(const char *dtype)
     return 0;
 }
 
-/* No holes, no overlaps, nothing behind the last tensor, and every extent what dtype and shape say. */
-static bool itd__check_layout(itd__file *f)
+/* Three keys, each once, in any order; the extent in the file has to be what dtype and shape say. */
+static void itd__parse_tensor(itd__file *f, itd__entry *e)
 {
-    uint64_t at = 0, data = f->size - f->data;
-    size_t i, k;
-    if (f->entries) qsort(f->entry, f->entries, sizeof *f->entry, itd__entry_by_name);
-    for (i = 1; i < f->entries; i++)
-        if (!strcmp(f->entry[i - 1].name, f->entry[i].name))
-            return itd__complain(f, "two tensors share a name");
-    if (f->pairs) qsort(f->pair, f->pairs, sizeof *f->pair, itd__pair_by_key);
-    for (i = 1; i < f->pairs; i++)
-        if (!strcmp(f->pair[i - 1].key, f->pair[i].key))
-            return itd__complain(f, "two metadata entries share a key");
-    if (f->entries) qsort(f->entry, f->entries, sizeof *f->entry, itd__entry_by_offset);
-    for (i = 0; i < f->entries; i++) {
-        const itd__entry *e = &f->entry[i];
-        uint64_t bytes = itd__dtype_size(e->dtype);
-        if (bytes == 0) return itd__complain(f, "a tensor has an unknown dtype");
-        if (e->begin != at || e->end < e->begin || e->end > data)
-            return itd__complain(f, "tensors do not follow each other without holes");
-        for (k = 0; k < e->rank; k++) {
-            if (e->shape[k] && bytes > UINT64_MAX / e->shape[k])
-                return itd__complain(f, "a shape is too large");
-            bytes *= e->shape[k];
-        }
-        if (bytes != e->end - e->begin)
-            return itd__complain(f, "a tensor's extent is not what its shape says");
-        at = e->end;
+    size_t i, k, offsets = 0;
+    uint64_t bytes;
+    e->rank = 9; /* more than there may be */
+    for (i = 0; itd__item(f, "{}", i); i++) {
+        const char *key = itd__parse_string(f);
+        itd__expect(f, ':');
+        if (!strcmp(key, "dtype"))
+            e->dtype = itd__parse_string(f);
+        else if (!strcmp(key, "shape"))
+            e->rank = itd__parse_integers(f, e->shape, 8);
+        else if (!strcmp(key, "data_offsets"))
+            offsets = itd__parse_integers(f, e->offset, 2);
+        else
+            itd__complain(f, "a tensor has an unknown key");
     }
-    return at == data || itd__complain(f, "the data section is longer or shorter than its tensors");
+    if (i != 3 || !e->dtype || e->rank > 8 || offsets != 2) {
+        itd__complain(f, "a tensor needs dtype, shape and two data_offsets, each once");
+        return;
+    }
+    bytes = itd__dtype_size(e->dtype);
+    if (bytes == 0) itd__complain(f, "a tensor has an unknown dtype");
+    for (k = 0; k < e->rank; k++) {
+        if (e->shape[k] && bytes > UINT64_MAX / e->shape[k]) itd__complain(f, "a shape is too large");
+        bytes *= e->shape[k];
+    }
+    if (e->offset[0] > e->offset[1] || e->offset[1] - e->offset[0] != bytes)
+        itd__complain(f, "a tensor's extent is not what its shape says");
 }
 
+/* Of entries and pairs, which begin with their name. */
+static int itd__by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int itd__by_offset(const void *a, const void *b)
+{
+    const uint64_t *x = ((const itd__entry *)a)->offset, *y = ((const itd__entry *)b)->offset;
+    size_t k = x[0] == y[0];
+    return x[k] < y[k] ? -1 : x[k] > y[k];
+}
+
+static void itd__sort_by_name(itd__file *f, void *list, size_t count, size_t size)
+{
+    const char *at = (const char *)list;
+    size_t i;
+    qsort(list, count, size, itd__by_name);
+    for (i = 1; i < count; i++)
+        if (!itd__by_name(at + (i - 1) * size, at + i * size)) itd__complain(f, "a name stands twice");
+}
+
+/* Every name once; tensors without holes, overlaps and anything behind the last. */
 static bool itd__parse_header(itd__file *f)
 {
-    bool metadata = false;
-    if (!itd__expect(f, '{', "the header is not an object")) return false;
-    if (!itd__accept(f, '}')) {
-        do {
-            const char *name;
-            if (!itd__parse_string(f, &name) || !itd__expect(f, ':', "':' was expected")) return false;
-            if (strcmp(name, "__metadata__")) {
-                if (!itd__parse_entry(f, name)) return false;
-            } else {
-                if (metadata) return itd__complain(f, "__metadata__ stands twice");
-                metadata = true;
-                if (!itd__parse_metadata(f)) return false;
-            }
-        } while (itd__accept(f, ','));
-        if (!itd__expect(f, '}', "the header does not end")) return false;
+    size_t i, k, n, twice = 0;
+    uint64_t at = 0;
+    for (f->p = f->json; f->p < f->end; f->p += n)
+        if ((n = itd__utf8_length(f->p)) == 0) itd__complain(f, "not UTF-8");
+    if (f->result == ITD_OK) f->p = f->json;
+    for (i = 0; itd__item(f, "{}", i); i++) {
+        const char *name = itd__parse_string(f);
+        itd__expect(f, ':');
+        if (strcmp(name, "__metadata__")) {
+            f->tensor[f->tensors].name = name;
+            itd__parse_tensor(f, &f->tensor[f->tensors++]);
+            continue;
+        }
+        if (twice++) itd__complain(f, "__metadata__ stands twice");
+        for (k = 0; itd__item(f, "{}", k); k++) {
+            itd__pair *pair = &f->metadata[f->pairs++];
+            pair->name = itd__parse_string(f);
+            itd__expect(f, ':');
+            pair->value = itd__parse_string(f);
+        }
     }
-    itd__skip_blanks(f);
-    if (f->p != f->end) return itd__complain(f, "something follows the header");
-    return itd__check_layout(f);
+    f->p += strspn(f->p, " \t\r\n");
+    if (f->p != f->end) itd__complain(f, "something follows the header");
+    if (f->result != ITD_OK) return false;
+    itd__sort_by_name(f, f->metadata, f->pairs, sizeof *f->metadata);
+    itd__sort_by_name(f, f->tensor, f->tensors, sizeof *f->tensor);
+    qsort(f->tensor, f->tensors, sizeof *f->tensor, itd__by_offset);
+    for (i = 0; i < f->tensors; at = f->tensor[i++].offset[1])
+        if (f->tensor[i].offset[0] != at) itd__complain(f, "tensors do not follow each other without holes");
+    if (at != f->size - f->data) itd__complain(f, "the data section is not as long as its tensors");
+    return f->result == ITD_OK;
+}
+
+static bool itd__read(itd__file *f, void *bytes, size_t n)
+{
+    return fread(bytes, 1, n, f->file) == n || itd__fail(f, ITD_ERROR_READ, "reading failed");
+}
+
+/* Opens any safetensors file and checks all of its structure. Call itd__close whatever the result. */
+static bool itd__open(itd__file *f, const char *path, itd_error *error)
+{
+    unsigned char length[8];
+    uint64_t n;
+    long size = -1;
+    f->path = path, f->error = error;
+    f->file = fopen(path, "rb");
+    if (!f->file) return itd__fail(f, ITD_ERROR_OPEN, "cannot be opened");
+    if (fseek(f->file, 0, SEEK_END) == 0) size = ftell(f->file);
+    if (size < 0 || fseek(f->file, 0, SEEK_SET) != 0)
+        return itd__fail(f, ITD_ERROR_READ, "its size cannot be found out");
+    n = size < 8 || fread(length, 1, 8, f->file) != 8 ? UINT64_MAX : itd__get(length, 8);
+    if (n > 100000000 || n > (uint64_t)size - 8)
+        return itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too short for its header, or not safetensors",
+                         size);
+    f->size = (uint64_t)size, f->data = 8 + n;
+    f->json = (char *)itd__alloc((size_t)n + 1, 1, 1);
+    /* a tensor takes 47 bytes of JSON at least, metadata five; one more may have begun when parsing ends */
+    f->tensor = (itd__entry *)itd__alloc((size_t)n / 47 + 1, 1, sizeof *f->tensor);
+    f->metadata = (itd__pair *)itd__alloc((size_t)n / 5 + 1, 1, sizeof *f->metadata);
+    if (!f->json || !f->tensor || !f->metadata) return itd__succeeds(f, ITD_ERROR_MEMORY);
+    f->end = f->json + n;
+    return itd__read(f, f->json, (size_t)n) && itd__parse_header(f);
 }
 
 static void itd__close(itd__file *f)
 {
     if (f->file) fclose(f->file);
-    ITD_FREE(f->json), ITD_FREE(f->entry), ITD_FREE(f->pair);
+    ITD_FREE(f->json), ITD_FREE(f->tensor), ITD_FREE(f->metadata);
 }
 
-/* Opens any safetensors file and checks all of its structure. Call itd__close whatever the result. */
-static itd_result itd__open(const char *path, itd__file *f, itd_error *error)
-{
-    unsigned char length[8];
-    uint64_t n;
-    long size;
-    memset(f, 0, sizeof *f);
-    f->file = fopen(path, "rb");
-    if (!f->file) return itd__fail(error, ITD_ERROR_OPEN, "%s: cannot be opened", path);
-    if (fseek(f->file, 0, SEEK_END) != 0 || (size = ftell(f->file)) < 0 || fseek(f->file, 0, SEEK_SET) != 0)
-        return itd__fail(error, ITD_ERROR_READ, "%s: its size cannot be found out", path);
-    f->size = (uint64_t)size;
-    if (f->size < 8 || fread(length, 1, 8, f->file) != 8)
-        return itd__fail(error, ITD_ERROR_FORMAT, "%s: %lu bytes, too short for safetensors", path,
-                         (unsigned long)size);
-    n = itd__get(length, 8);
-    if (n > 100000000 || n > f->size - 8)
-        return itd__fail(error, ITD_ERROR_FORMAT,
-                         "%s: header of %llu bytes in a file of %llu (at most 100000000 allowed)", path,
-                         (unsigned long long)n, (unsigned long long)f->size);
-    f->data = 8 + n;
-    f->json = (char *)ITD_MALLOC((size_t)n + 1);
-    if (!f->json) return itd__fail(error, ITD_ERROR_MEMORY, "%s: out of memory", path);
-    if (fread(f->json, 1, (size_t)n, f->file) != n)
-        return itd__fail(error, ITD_ERROR_READ, "%s: reading failed", path);
-    f->p = f->json, f->end = f->json + n;
-    if (!itd__parse_header(f))
-        return itd__fail(error, f->exhausted ? ITD_ERROR_MEMORY : ITD_ERROR_FORMAT,
-                         "%s: header, byte %lu: %s", path, (unsigned long)(f->p - f->json) + 8, f->complaint);
-    return ITD_OK;
-}
+/* ---- what the file says of itself ---- */
 
 static const char *itd__metadata(const itd__file *f, const char *key)
 {
-    size_t i;
-    for (i = 0; i < f->pairs; i++)
-        if (!strcmp(f->pair[i].key, key)) return f->pair[i].value;
-    return NULL;
+    const void *pair = bsearch(&key, f->metadata, f->pairs, sizeof *f->metadata, itd__by_name);
+    return pair ? ((const itd__pair *)pair)->value : NULL;
 }
 
-static itd_result itd__verify_checksum(itd__file *f, const char *path, itd_error *error)
+static bool itd__says(itd__file *f, const char *key, const char *value)
+{
+    const char *found = itd__metadata(f, key);
+    return (found && !strcmp(found, value)) ||
+           itd__fail(f, ITD_ERROR_MISMATCH, "metadata %s: \"%s\" expected, \"%.20s\" found", key, value,
+                     found ? found : "");
+}
+
+static bool itd__verify_checksum(itd__file *f)
 {
     const char *text = itd__metadata(f, "crc32c");
     unsigned char buffer[4096];
     uint32_t crc = 0xFFFFFFFFu;
     uint64_t expected, left = f->size - f->data;
-    if (!text) return ITD_OK;
-    if (!itd__parse_u64(text, UINT32_MAX, &expected))
-        return itd__fail(error, ITD_ERROR_FORMAT, "%s: crc32c is not a 32-bit number: \"%.20s\"", path, text);
-    while (left) {
-        size_t n = left < sizeof buffer ? (size_t)left : sizeof buffer;
-        if (fread(buffer, 1, n, f->file) != n)
-            return itd__fail(error, ITD_ERROR_READ, "%s: reading failed", path);
+    size_t n;
+    if (!text) return true;
+    n = itd__digits(text, UINT32_MAX, &expected);
+    if (n == 0 || text[n])
+        return itd__fail(f, ITD_ERROR_FORMAT, "crc32c is not a 32-bit number: \"%.20s\"", text);
+    for (; left; left -= n) {
+        n = left < sizeof buffer ? (size_t)left : sizeof buffer;
+        if (!itd__read(f, buffer, n)) return false;
         crc = itd__crc32c(crc, buffer, n);
-        left -= n;
     }
-    if (~crc != expected)
-        return itd__fail(error, ITD_ERROR_CHECKSUM, "%s: CRC-32C of the data is %lu, the file says %lu", path,
-                         (unsigned long)(uint32_t)~crc, (unsigned long)expected);
-    return ITD_OK;
+    crc = ~crc;
+    return crc == expected ||
+           itd__fail(f, ITD_ERROR_CHECKSUM, "CRC-32C of the data is %lu, the file says %lu",
+                     (unsigned long)crc, (unsigned long)expected);
 }
 
-/* Our name of a tensor with `ours` in it, spelled with `theirs`. False if it is not in it. */
-static bool itd__respell(const char *name, const char *ours, const char *theirs, char *out, size_t size)
+static bool itd__read_state(itd__file *f, itd__state *state)
 {
-    const char *at = strstr(name, ours);
-    if (!at) return false;
-    snprintf(out, size, "%.*s%s%s", (int)(at - name), name, theirs, at + strlen(ours));
+    const itd_trainer_desc *t = &state->trainer;
+    size_t i;
+    if (!itd__says(f, "format", "itdiff") || !itd__says(f, "version", "1")) return false;
+    if (!itd__metadata(f, "crc32c")) return itd__fail(f, ITD_ERROR_MISMATCH, "metadata crc32c is missing");
+    for (i = 0; i < ITD__FIELDS; i++) {
+        const char *text = itd__metadata(f, itd__fields[i].name);
+        if (itd__has_field(state, &itd__fields[i]) &&
+            !(text && itd__parse_field(text, &itd__fields[i], state)))
+            return itd__fail(f, ITD_ERROR_MISMATCH, "metadata %s: a number expected, \"%.20s\" found",
+                             itd__fields[i].name, text ? text : "");
+    }
+    state->model.mlp.activation = (itd_activation)state->activation;
+    state->model.unet.time = (itd_time)state->time;
+    state->model.parameterization = (itd_parameterization)state->parameterization;
+    if ((state->has_unet ? !itd__unet_desc_valid(&state->model.unet)
+                         : !itd__mlp_desc_valid(&state->model.mlp)) ||
+        (state->has_trainer && (!itd__trainer_desc_valid(t) || state->step > (UINT64_MAX >> 12) / t->batch)))
+        return itd__fail(f, ITD_ERROR_MISMATCH, "its description is outside the documented ranges");
     return true;
 }
 
-/* The tensor under one of its names; the number of entries if it is missing. */
-static size_t itd__find_tensor(const itd__file *f, const char *prefix, const char *name)
+/* ---- its tensors ---- */
+
+/* The tensor under our name or one with a part of it spelled as other programs do; NULL if it is missing. */
+static itd__entry *itd__find_tensor(const itd__file *f, const char *prefix, const char *name)
 {
     static const char *const spelling[][2] = {{"", ""},
                                               {"to_q.", "query."},
@@ -6134,260 +5968,155 @@ static size_t itd__find_tensor(const itd__file *f, const char *prefix, const cha
     char other[128];
     size_t i, k, skip = strlen(prefix);
     for (k = 0; k < sizeof spelling / sizeof *spelling; k++) {
-        if (!itd__respell(name, spelling[k][0], spelling[k][1], other, sizeof other)) continue;
-        for (i = 0; i < f->entries; i++)
-            if (!strncmp(f->entry[i].name, prefix, skip) && !strcmp(f->entry[i].name + skip, other)) return i;
+        const char *ours = spelling[k][0], *theirs = spelling[k][1], *at = strstr(name, ours);
+        if (!at) continue;
+        snprintf(other, sizeof other, "%.*s%s%s", (int)(at - name), name, theirs, at + strlen(ours));
+        for (i = 0; i < f->tensors; i++)
+            if (!strncmp(f->tensor[i].name, prefix, skip) && !strcmp(f->tensor[i].name + skip, other))
+                return &f->tensor[i];
     }
-    return f->entries;
-}
-
-static bool itd__same_shape(const itd__tensor *t, const itd__entry *e)
-{
-    size_t k, tail = t->taps == 9 ? 3 : 1;
-    if (e->rank != t->rank && !(t->rank == 2 && e->rank == 4)) return false;
-    if (e->shape[0] != t->shape[0] || (t->rank > 1 && e->shape[1] != t->shape[1])) return false;
-    for (k = 2; k < e->rank; k++)
-        if (e->shape[k] != tail) return false;
-    return true;
+    return NULL;
 }
 
 /* Finds the tensor in the file, compares what it is with what it should be, and reads it. */
-static itd_result itd__read_tensor(const itd__file *f, const char *path, const char *prefix, itd__tensor *t,
-                                   bool *used, itd_error *error)
+static bool itd__read_tensor(itd__file *f, const char *prefix, const itd__tensor *t)
 {
-    unsigned char buffer[4096];
-    size_t i, k = 0, width, count = itd__tensor_count(t), at = itd__find_tensor(f, prefix, t->name);
-    const itd__entry *e = &f->entry[at];
-    bool brain;
-    if (at == f->entries)
-        return itd__fail(error, ITD_ERROR_MISMATCH, "%s: tensor %s%s is missing", path, prefix, t->name);
-    used[at] = true;
+    unsigned char bytes[512 * 8];
+    size_t k, width;
+    itd__entry *e = itd__find_tensor(f, prefix, t->name);
+    bool same;
+    if (!e) return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s%s is missing", prefix, t->name);
+    e->used = true;
     if (t->f64 ? strcmp(e->dtype, "F64") != 0
                : strcmp(e->dtype, "F32") && strcmp(e->dtype, "F16") && strcmp(e->dtype, "BF16"))
-        return itd__fail(error, ITD_ERROR_MISMATCH, "%s: tensor %s: dtype %s expected, %s found", path,
-                         e->name, t->f64 ? "F64" : "F32, F16 or BF16", e->dtype);
-    if (!itd__same_shape(t, e))
-        return itd__fail(error, ITD_ERROR_MISMATCH,
-                         "%s: tensor %s: shape (%lu,%lu,..) expected, another found", path, e->name,
-                         (unsigned long)t->shape[0], (unsigned long)t->shape[1]);
-    if (fseek(f->file, (long)(f->data + e->begin), SEEK_SET) != 0)
-        return itd__fail(error, ITD_ERROR_READ, "%s: reading failed", path);
-    width = itd__dtype_size(e->dtype), brain = *e->dtype == 'B';
-    while (k < count) {
-        size_t n = itd__min(sizeof buffer / width, count - k);
-        if (fread(buffer, width, n, f->file) != n)
-            return itd__fail(error, ITD_ERROR_READ, "%s: reading failed", path);
-        for (i = 0; i < n; i++, k++)
-            if (!itd__unpack_element(t, k, buffer + i * width, width, brain))
-                return itd__fail(error, ITD_ERROR_MISMATCH, "%s: tensor %s holds a number that is not finite",
-                                 path, e->name);
+        return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: dtype %s expected, %s found", e->name,
+                         t->f64 ? "F64" : "F32, F16 or BF16", e->dtype);
+    same = e->rank == t->rank || (e->rank == 4 && t->rank == 2); /* a matrix may be a convolution of 1x1 */
+    for (k = 0; same && k < e->rank; k++) same = e->shape[k] == t->shape[k];
+    if (!same)
+        return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: shape (%lu,%lu,..) expected, another found",
+                         e->name, (unsigned long)t->shape[0], (unsigned long)t->shape[1]);
+    if (fseek(f->file, (long)(f->data + e->offset[0]), SEEK_SET) != 0)
+        return itd__fail(f, ITD_ERROR_READ, "reading failed");
+    width = itd__dtype_size(e->dtype);
+    for (k = 0; k < itd__tensor_count(t); k++) {
+        size_t at = itd__element(t, k);
+        uint64_t bits;
+        uint32_t single;
+        if (k % 512 == 0 && !itd__read(f, bytes, itd__min(512, itd__tensor_count(t) - k) * width))
+            return false;
+        bits = itd__get(bytes + k % 512 * width, width), single = (uint32_t)bits;
+        if (t->f64) memcpy(&t->f64[at], &bits, 8);
+        if (width == 4) memcpy(&t->f32[at], &single, 4);
+        if (width == 2) t->f32[at] = itd__widen(single, *e->dtype == 'B');
+        if (t->f64 ? !(fabs(t->f64[at]) <= DBL_MAX) : !itd__finite(t->f32[at]))
+            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s holds a number that is not finite", e->name);
+        if (t->positive && !(t->f64[at] > 0))
+            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: %g is not positive", e->name, t->f64[at]);
     }
-    return ITD_OK;
+    return true;
 }
 
-/* An entry after the prefix that no tensor of ours has asked for, except a second spelling. */
-static itd_result itd__unused_tensors(const itd__file *f, const char *path, const char *prefix,
-                                      const bool *used, itd_error *error)
+/* All of the list; then nothing else may be in the file after the prefix, except second spellings. */
+static bool itd__read_tensors(itd__file *f, const char *prefix, const itd__tensors *all)
 {
+    const itd__entry *e = f->tensor;
     size_t i;
-    for (i = 0; i < f->entries; i++)
-        if (!used[i] && !strncmp(f->entry[i].name, prefix, strlen(prefix)) &&
-            !strstr(f->entry[i].name, ".Conv2d_0."))
-            return itd__fail(error, ITD_ERROR_MISMATCH, "%s: tensor %s does not belong to this network", path,
-                             f->entry[i].name);
-    return ITD_OK;
+    for (i = 0; i < all->count; i++)
+        if (!itd__read_tensor(f, prefix, &all->list[i])) return false;
+    for (i = 0; i < f->tensors; i++)
+        if (!e[i].used && !strncmp(e[i].name, prefix, strlen(prefix)) && !strstr(e[i].name, ".Conv2d_0."))
+            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s does not belong to this network", e[i].name);
+    return true;
 }
 
-static itd_result itd__read_state(const itd__file *f, const char *path, itd__state *state, itd_error *error)
+/* What the state describes, still empty. A file cannot make us allocate for more numbers than it holds. */
+static bool itd__rebuild(itd__file *f, const itd__state *state, itd_model **model, itd_trainer **trainer)
 {
-    const char *format = itd__metadata(f, "format"), *version = itd__metadata(f, "version");
-    size_t i;
-    memset(state, 0, sizeof *state);
-    if (!format || strcmp(format, "itdiff"))
-        return itd__fail(error, ITD_ERROR_MISMATCH,
-                         "%s: not a checkpoint of itdiff.h (metadata format is \"%.20s\")", path,
-                         format ? format : "");
-    if (!version || strcmp(version, "1"))
-        return itd__fail(error, ITD_ERROR_MISMATCH, "%s: version 1 expected, \"%.20s\" found", path,
-                         version ? version : "");
-    if (!itd__metadata(f, "crc32c"))
-        return itd__fail(error, ITD_ERROR_MISMATCH, "%s: metadata crc32c is missing", path);
-    for (i = 0; i < ITD__FIELDS; i++) {
-        const char *text = itd__metadata(f, itd__fields[i].name);
-        if (!itd__has_field(state, &itd__fields[i])) continue;
-        if (!text || !itd__parse_field(text, &itd__fields[i], state))
-            return itd__fail(error, ITD_ERROR_MISMATCH, "%s: metadata %s: a number expected, \"%.20s\" found",
-                             path, itd__fields[i].name, text ? text : "");
-    }
-    state->model.mlp.activation = (itd_activation)state->activation;
-    state->model.unet.time = (itd_time)state->time;
-    state->model.parameterization = (itd_parameterization)state->parameterization;
-    if (state->has_trainer && state->trainer.batch > 0 &&
-        state->step > (UINT64_MAX >> 12) / state->trainer.batch)
-        return itd__fail(error, ITD_ERROR_MISMATCH, "%s: metadata trainer.step is too large", path);
-    if (!(state->has_unet ? itd__unet_desc_valid(&state->model.unet)
-                          : itd__mlp_desc_valid(&state->model.mlp)) ||
-        (state->has_trainer && !itd__trainer_desc_valid(&state->trainer)))
-        return itd__fail(error, ITD_ERROR_MISMATCH, "%s: its description is outside the documented ranges",
-                         path);
-    return ITD_OK;
-}
-
-/* A file cannot make us allocate for more numbers than it holds. */
-static itd_result itd__fits(const itd__state *state, uint64_t file_size)
-{
-    itd_net net;
-    itd_result result;
-    memset(&net, 0, sizeof net);
-    result = itd__plan(&net, &state->model.mlp, &state->model.unet);
-    if (result == ITD_OK &&
-        (net.parameters > file_size / 2 /* bytes of F16 */ || net.dim > file_size / sizeof(double)))
-        result = ITD_ERROR_MISMATCH;
+    itd_net net = ITD__ZERO;
+    itd_result result = itd__plan(&net, &state->model.mlp, &state->model.unet);
     ITD_FREE(net.layer), ITD_FREE(net.frequency);
-    return result;
+    if (result == ITD_OK &&
+        (net.parameters > f->size / 2 /* bytes of F16 */ || net.dim > f->size / sizeof(double)))
+        return itd__fail(f, ITD_ERROR_MISMATCH, "too short for the network it describes");
+    if (result == ITD_OK) result = itd_model_create(&state->model, 0, model);
+    if (result == ITD_OK && state->has_gaussian) {
+        (*model)->gaussian = itd__gaussian_alloc(net.dim, net.dim > ITD__FULL_GAUSSIAN);
+        if (!(*model)->gaussian) result = ITD_ERROR_MEMORY;
+    }
+    if (result == ITD_OK && state->has_trainer) result = itd_trainer_create(*model, &state->trainer, trainer);
+    if (*trainer) (*trainer)->step = state->step;
+    return itd__succeeds(f, result == ITD_ERROR_ARGUMENT ? ITD_ERROR_MISMATCH : result);
 }
 
 ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer **out_trainer,
                             itd_error *error)
 {
-    itd__file f;
-    itd__state state;
+    itd__file f = ITD__ZERO;
+    itd__state state = ITD__ZERO;
     itd__tensors all = ITD__ZERO;
     itd_model *model = NULL;
     itd_trainer *trainer = NULL;
-    bool *used = NULL;
-    size_t i;
-    itd_result result = itd__open(path, &f, error);
-    if (result == ITD_OK) result = itd__verify_checksum(&f, path, error);
-    if (result == ITD_OK) result = itd__read_state(&f, path, &state, error);
-    if (result == ITD_OK && out_trainer && !state.has_trainer)
-        result = itd__fail(error, ITD_ERROR_MISMATCH, "%s: holds no state of training", path);
-    if (result == ITD_OK) {
-        result = itd__fits(&state, f.size);
-        if (result == ITD_ERROR_MISMATCH)
-            itd__fail(error, result, "%s: too short for the network it describes", path);
-        else if (result != ITD_OK)
-            itd__fail(error, result, "%s: out of memory", path);
-    }
-    if (result == ITD_OK) {
-        result = itd_model_create(&state.model, 0, &model);
-        if (result == ITD_OK && state.has_gaussian) {
-            model->gaussian = itd__gaussian_alloc(model->dim, model->dim > ITD__FULL_GAUSSIAN);
-            if (!model->gaussian) result = ITD_ERROR_MEMORY;
-        }
-        if (result == ITD_OK && state.has_trainer)
-            result = itd_trainer_create(model, &state.trainer, &trainer);
-        if (result == ITD_OK) result = itd__list_tensors(model, state.has_trainer, false, &all);
-        used = (bool *)itd__alloc(f.entries, 1, sizeof *used);
-        if (result == ITD_OK && !used) result = ITD_ERROR_MEMORY;
-        if (result == ITD_ERROR_ARGUMENT) result = ITD_ERROR_MISMATCH;
-        if (result != ITD_OK) itd__fail(error, result, "%s: %s", path, itd_result_string(result));
-    }
-    for (i = 0; result == ITD_OK && i < all.count; i++)
-        result = itd__read_tensor(&f, path, "", &all.list[i], used, error);
-    if (result == ITD_OK) result = itd__unused_tensors(&f, path, "", used, error);
-    for (i = 0; result == ITD_OK && i < model->dim; i++)
-        if (!(model->scale[i] > 0) || (model->gaussian && !(model->gaussian->lambda[i] > 0)))
-            result = itd__fail(error, ITD_ERROR_MISMATCH, "%s: a scale or variance is not positive", path);
-    ITD_FREE(all.list), ITD_FREE(used);
+    bool good = itd__open(&f, path, error) && itd__verify_checksum(&f) && itd__read_state(&f, &state);
+    if (good && out_trainer && !state.has_trainer)
+        good = itd__fail(&f, ITD_ERROR_MISMATCH, "holds no state of training");
+    good = good && itd__rebuild(&f, &state, &model, &trainer) &&
+           itd__succeeds(&f, itd__list_tensors(model, state.has_trainer, &all)) &&
+           itd__read_tensors(&f, "", &all);
+    ITD_FREE(all.list);
     itd__close(&f);
-    if (trainer && result == ITD_OK) trainer->step = state.step;
-    if (result != ITD_OK || !out_trainer) {
-        itd_trainer_free(trainer);
-        trainer = NULL;
-    }
-    if (result != ITD_OK) {
-        itd_model_free(model);
-        return result;
-    }
-    *out_model = model;
-    if (out_trainer) *out_trainer = trainer;
-    return ITD_OK;
+    if (good && out_trainer) *out_trainer = trainer, trainer = NULL;
+    if (good) *out_model = model, model = NULL;
+    itd_trainer_free(trainer), itd_model_free(model);
+    return f.result;
 }
-
-/* ---- weights of other programs ---- */
 
 ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const char *prefix, itd_error *error)
 {
     itd_net *net = model->net;
-    const float *slab = net->ema ? net->ema : net->w;
+    itd__file f = ITD__ZERO;
+    itd__tensors all = ITD__ZERO;
+    size_t bytes = net->parameters * sizeof(float);
     float *weights = itd__floats(net->parameters, 1); /* the model keeps its own until all are read */
-    itd__tensors all = ITD__ZERO;
-    itd__file f;
-    bool *used = NULL;
-    size_t i;
-    itd_result result = itd__open(path, &f, error);
-    if (result == ITD_OK) {
-        used = (bool *)itd__alloc(f.entries, 1, sizeof *used);
-        result = weights && used ? itd__list_tensors(model, false, false, &all) : ITD_ERROR_MEMORY;
-        if (result != ITD_OK) itd__fail(error, result, "%s: %s", path, itd_result_string(result));
+    all.list = (itd__tensor *)itd__alloc(net->layers, 2, sizeof *all.list);
+    if (itd__open(&f, path, error) && itd__succeeds(&f, weights && all.list ? ITD_OK : ITD_ERROR_MEMORY)) {
+        itd__add_slab(&all, net, "", weights);
+        if (itd__read_tensors(&f, prefix, &all)) {
+            memcpy(net->w, weights, bytes);
+            if (net->ema) memcpy(net->ema, weights, bytes);
+        }
     }
-    for (i = 0; result == ITD_OK && i < all.count; i++) {
-        itd__tensor *t = &all.list[i];
-        if (!t->f32) continue; /* normalization and Gaussian are ours alone */
-        t->f32 = weights + (t->f32 - slab);
-        result = itd__read_tensor(&f, path, prefix, t, used, error);
-    }
-    if (result == ITD_OK) result = itd__unused_tensors(&f, path, prefix, used, error);
-    if (result == ITD_OK) memcpy(net->w, weights, net->parameters * sizeof *weights);
-    if (result == ITD_OK && net->ema) memcpy(net->ema, weights, net->parameters * sizeof *weights);
-    ITD_FREE(weights), ITD_FREE(used), ITD_FREE(all.list);
+    ITD_FREE(weights), ITD_FREE(all.list);
     itd__close(&f);
-    return result;
+    return f.result;
 }
 
-/* ---- a Gaussian by itself ---- */
-
-ITD_DEF itd_result itd_save_gaussian(const itd_gaussian *g, const char *path, itd_error *error)
-{
-    itd__tensor list[3];
-    itd__tensors all = ITD__ZERO;
-    all.list = list, all.room = 3;
-    itd__add_gaussian(&all, g);
-    itd__place_tensors(&all, false);
-    return itd__write(path, NULL, &all, error);
-}
-
-/* The tensors that tell the size are in the file in full: no allocation exceeds it. */
-static itd_result itd__read_gaussian(itd__file *f, const char *path, itd_gaussian **out, itd_error *error)
-{
-    bool used[3] = {false, false, false}, full = f->entries == 3;
-    const char *format = itd__metadata(f, "format");
-    size_t i, at = itd__find_tensor(f, "", full ? "gaussian.vectors" : "gaussian.mean");
-    itd__tensor list[3];
-    itd__tensors all = ITD__ZERO;
-    itd_result result = ITD_OK;
-    if (!format || strcmp(format, "itdiff-gaussian") || f->entries < 2 || f->entries > 3 ||
-        at == f->entries || f->entry[at].rank != (full ? 2 : 1) || f->entry[at].shape[0] == 0 ||
-        (full && f->entry[at].shape[1] != f->entry[at].shape[0]))
-        return itd__fail(error, ITD_ERROR_MISMATCH, "%s: holds no Gaussian", path);
-    *out = itd__gaussian_alloc((size_t)f->entry[at].shape[0], !full);
-    if (!*out) return itd__fail(error, ITD_ERROR_MEMORY, "%s: out of memory", path);
-    all.list = list, all.room = 3;
-    itd__add_gaussian(&all, *out);
-    for (i = 0; result == ITD_OK && i < all.count; i++)
-        result = itd__read_tensor(f, path, "", &list[i], used, error);
-    for (i = 0; result == ITD_OK && i < (*out)->dim; i++)
-        if (!((*out)->lambda[i] > 0))
-            result = itd__fail(error, ITD_ERROR_MISMATCH, "%s: a variance is not positive", path);
-    for (i = 0; result == ITD_OK && (*out)->vectors && i < (*out)->dim * (*out)->dim; i++)
-        (*out)->basis[i] = (float)(*out)->vectors[i];
-    return result;
-}
-
+/* The tensor that tells the size is in the file in full: no allocation exceeds it. */
 ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_error *error)
 {
+    itd__file f = ITD__ZERO;
+    itd__tensor list[3];
+    itd__tensors all = ITD__ZERO;
     itd_gaussian *g = NULL;
-    itd__file f;
-    itd_result result = itd__open(path, &f, error);
-    if (result == ITD_OK) result = itd__verify_checksum(&f, path, error);
-    if (result == ITD_OK) result = itd__read_gaussian(&f, path, &g, error);
+    size_t i;
+    all.list = list;
+    if (itd__open(&f, path, error) && itd__verify_checksum(&f) &&
+        itd__says(&f, "format", "itdiff-gaussian")) {
+        const itd__entry *vectors = itd__find_tensor(&f, "", "gaussian.vectors");
+        const itd__entry *e = vectors ? vectors : itd__find_tensor(&f, "", "gaussian.mean");
+        if (!e || e->rank != (vectors ? 2 : 1) || !e->shape[0] || (vectors && e->shape[1] != e->shape[0]))
+            itd__fail(&f, ITD_ERROR_MISMATCH, "holds no Gaussian");
+        else if (!(g = itd__gaussian_alloc((size_t)e->shape[0], !vectors)))
+            itd__succeeds(&f, ITD_ERROR_MEMORY);
+    }
+    if (g) itd__add_gaussian(&all, g);
+    if (g && itd__read_tensors(&f, "", &all)) {
+        for (i = 0; g->vectors && i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
+        *out = g, g = NULL;
+    }
+    itd_gaussian_free(g);
     itd__close(&f);
-    if (result == ITD_OK)
-        *out = g;
-    else
-        itd_gaussian_free(g);
-    return result;
+    return f.result;
 }
 
 #endif /* ITDIFF_NO_STDIO */

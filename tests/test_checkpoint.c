@@ -1037,7 +1037,7 @@ static void memory_runs_out(void)
         if (result == ITD_OK) break;
         CHECK(result == ITD_ERROR_MEMORY && strstr(error.text, bad_path) != NULL);
     }
-    CHECK(k > 2 && k < 1000);
+    CHECK(k >= 2 && k < 1000);
     for (k = 0; k < 1000; k++) {
         itd_error error = {""};
         itd_model *model = NULL;

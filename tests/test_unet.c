@@ -358,12 +358,14 @@ static void spell(const char *name, const spelling *s, char *out, size_t size)
 {
     static const char *const names[][2] = {
         {"to_q.", "query."}, {"to_k.", "key."}, {"to_v.", "value."}, {"to_out.0.", "proj_attn."}};
-    char middle[128];
     size_t k;
-    snprintf(middle, sizeof middle, "%s", name);
-    for (k = 0; s->old && k < 4; k++)
-        if (strstr(name, names[k][0])) itd__respell(name, names[k][0], names[k][1], middle, sizeof middle);
-    snprintf(out, size, "%s%s", s->prefix, middle);
+    snprintf(out, size, "%s%s", s->prefix, name);
+    for (k = 0; s->old && k < 4; k++) {
+        const char *at = strstr(name, names[k][0]);
+        if (at)
+            snprintf(out, size, "%s%.*s%s%s", s->prefix, (int)(at - name), name, names[k][1],
+                     at + strlen(names[k][0]));
+    }
 }
 
 /* A file as another program would write it, number k of each tensor being 1, -1/2, 1/4, ... */
@@ -375,7 +377,7 @@ static void write_weights(itd_model *model, const spelling *s)
     FILE *file = fopen(FILE_NAME, "wb");
     CHECK(file != NULL);
     if (!file) return;
-    CHECK_OK(itd__list_tensors(model, false, false, &all));
+    CHECK_OK(itd__list_tensors(model, false, &all));
     used = (size_t)snprintf(json, sizeof json, "{\"__metadata__\":{\"format\":\"pt\"}");
     for (i = 0; i < all.count; i++) {
         const itd__tensor *t = &all.list[i];
@@ -412,7 +414,7 @@ static bool holds_what_was_written(itd_model *model)
     itd__tensors all;
     size_t i, k;
     bool same = true;
-    CHECK_OK(itd__list_tensors(model, false, false, &all));
+    CHECK_OK(itd__list_tensors(model, false, &all));
     for (i = 0; i < all.count; i++)
         for (k = 0; all.list[i].f32 && k < itd__tensor_count(&all.list[i]); k++)
             same = same && !memcmp(&all.list[i].f32[itd__element(&all.list[i], k)], &numbers[k % 3], 4);
@@ -521,7 +523,7 @@ static void the_published_network_computes_what_it_should(void)
     size_t i, gradients = 0;
     md.unet = itd_unet_desc_ddpm_cifar10(), md.unet.time = ITD_TIME_EXACT, md.normalize = false;
     CHECK_OK(itd_model_create(&md, 1, &model));
-    CHECK_OK(itd__list_tensors(model, false, false, &all));
+    CHECK_OK(itd__list_tensors(model, false, &all));
     fill_by_formula(&all);
     for (i = 0; i < N * D; i++) z[i] = 2 * golden(1000, i), dout[i] = golden(1001, i);
     CHECK_OK(itd_net_forward(model->net, z, logsnr, N, out));
