@@ -236,9 +236,11 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const d
                                          const double *mmse_gaussian /* (m) */, size_t m, size_t d,
                                          itd_curve_rule rule, itd_schedule *out);
 
-/* Log SNRs in proportion to what is learned beyond the Gaussian there: the logistic with the mean and the
-   variance of the gap mmse_gaussian - mse, taken as a density where it is positive; clip reaches both ends of
-   the curve. logsnr ascending, at least 3. ITD_ERROR_DATA: the gap is nowhere wider than d / 100. */
+/* Log SNRs where there is something to learn beyond the Gaussian: the gap mmse_gaussian - mse, as far as it
+   exceeds d/50, is taken for a density over log SNR, and its mean and standard deviation are loc and scale,
+   which is a logistic twice as wide. It is cut at the lower end of the curve and 3 above the last such gap,
+   or further out on one side, as cuts are symmetric. logsnr ascending, at least 3, with noise in mse well
+   below d/50. ITD_ERROR_DATA: no such gap. */
 ITD_DEF itd_result itd_schedule_from_gap(const double *logsnr /* (m) */, const double *mse /* (m) */,
                                          const double *mmse_gaussian /* (m) */, size_t m, size_t d,
                                          itd_schedule *out);
@@ -857,6 +859,7 @@ typedef struct itd__product {
 } itd__product;
 
 enum { ITD__DEPTH = 288 /* 9 taps of 32 channels */, ITD__ROOM = ITD__DEPTH * 512, ITD__SLIDE = 4096 };
+enum { ITD__PIXELS = 128 }; /* whose part of a weight gradient is found at a time */
 
 /* The gradient of a 3x3 convolution's weights, for `some` of the channels it reads, from `first` on:
    dw(tap,c,j) = sum over pixels of x(where the tap falls, c) dy(pixel,j), on top of what dw holds if
@@ -1735,45 +1738,54 @@ static void ITD__K(itd__look)(const itd__window *w, const float *image, size_t l
     }
 }
 
-/* Part of an image at a time, so small that what the taps see of a few channels, and dy for two vectors of
-   outputs, stay in the first-level cache for all nine taps. */
+/* dw for some pixels of one image and `live` channels, of which `seen` has what the taps see; `width` pixels
+   make a row of it. For two vectors of outputs at a time, dy lies in the first-level cache for all nine taps. */
+static void ITD__K(itd__nine_taps)(const itd__conv_gradient *g, itd__strip s, const float *seen, size_t width,
+                                   const float *dy, float *dw, size_t live)
+{
+    enum { ROWS = ITD__ROWS_AT_ONCE, WIDTH = 2 * ITD__W };
+    ITD__LINES float packed[ITD__PIXELS * WIDTH];
+    size_t across = g->window->columns, along = g->window->stride * ROWS, tap, j, r, k;
+    for (j = 0; j < g->out; j += WIDTH, dy += WIDTH) {
+        s.columns = itd__min(g->out - j, WIDTH);
+        s.b = g->out == WIDTH && s.k == across ? dy : packed;
+        for (r = 0; r < s.parts && s.b == packed; r++)
+            for (k = 0; k < s.k; k++) {
+                float *to = packed + (r * s.k + k) * WIDTH;
+                ITD__K(itd__copy)(dy + (r * across + k) * g->out, s.columns, to);
+            }
+        for (tap = 0; tap < 9; tap++) {
+            const float *a = seen + (tap / 3 * width + tap % 3) * ROWS;
+            float *c = dw + tap * g->window->channels * g->out + j;
+            ITD__K(itd__rows)(&s, a, 1, along, c, live, NULL);
+        }
+    }
+}
+
+/* Part of an image at a time, so small that what the taps see of some channels stays in the cache as well. */
 static void ITD__K(itd__conv_gradient)(const itd__conv_gradient *g)
 {
-    enum { ROWS = ITD__ROWS_AT_ONCE, WIDTH = 2 * ITD__W, PIXELS = 128, SEEN = 4 * PIXELS + 2 * PIXELS + 3 };
-    float seen[SEEN * ROWS], zeros[WIDTH] = {0};
-    ITD__LINES float packed[PIXELS * WIDTH];
+    enum { ROWS = ITD__ROWS_AT_ONCE, SEEN = 6 * ITD__PIXELS + 3 };
+    float seen[SEEN * ROWS] = {0}, zeros[2 * ITD__W] = {0};
     const itd__window *w = g->window;
-    size_t columns = itd__min(w->columns, PIXELS), rows = itd__min(w->rows, PIXELS / columns);
-    size_t image, y, x, c, j, k, r, tap, live;
+    size_t columns = itd__min(w->columns, ITD__PIXELS), rows = itd__min(w->rows, ITD__PIXELS / columns);
+    size_t image, y, x, c, live, width;
     itd__strip s;
     ITD_ASSERT(w->stride <= 2 && !w->adjoint);
-    memset(seen, 0, sizeof seen);
-    s.rc = g->out, s.rb = WIDTH, s.panel = 0, s.ra = 0, s.start = zeros;
+    s.rc = g->out, s.rb = 2 * ITD__W, s.panel = 0, s.ra = 0, s.start = zeros;
     for (image = 0; image < g->n; image++)
         for (y = 0; y < w->rows; y += rows)
             for (x = 0; x < w->columns; x += columns) {
+                const float *from = g->x + image * w->height * w->width * w->channels;
+                const float *dy = g->dy + ((image * w->rows + y) * w->columns + x) * g->out;
                 s.parts = itd__min(rows, w->rows - y), s.k = itd__min(columns, w->columns - x);
-                s.jump = w->stride * ROWS * ((s.k - 1) * w->stride + 3 - s.k);
+                width = (s.k - 1) * w->stride + 3;
+                s.jump = w->stride * ROWS * (width - s.k);
                 s.accumulate = g->accumulate || image + y + x > 0;
                 for (c = g->first; c < g->first + g->some; c += live) {
                     live = itd__min(g->first + g->some - c, ROWS);
-                    ITD__K(itd__look)
-                    (w, g->x + image * w->height * w->width * w->channels + c, live, y, x, s.parts, s.k,
-                     seen);
-                    for (j = 0; j < g->out; j += WIDTH) {
-                        const float *dy = g->dy + ((image * w->rows + y) * w->columns + x) * g->out + j;
-                        s.columns = itd__min(g->out - j, WIDTH);
-                        s.b = g->out == WIDTH && s.k == w->columns ? dy : packed;
-                        for (r = 0; r < s.parts && s.b == packed; r++)
-                            for (k = 0; k < s.k; k++) ITD__K(itd__copy)
-                        (dy + (r * w->columns + k) * g->out, s.columns, packed + (r * s.k + k) * WIDTH);
-                        for (tap = 0; tap < 9; tap++) {
-                            size_t at = tap / 3 * ((s.k - 1) * w->stride + 3) + tap % 3;
-                            ITD__K(itd__rows)
-                            (&s, seen + at * ROWS, 1, w->stride * ROWS,
-                             g->dw + (tap * w->channels + c) * g->out + j, live, NULL);
-                        }
-                    }
+                    ITD__K(itd__look)(w, from + c, live, y, x, s.parts, s.k, seen);
+                    ITD__K(itd__nine_taps)(g, s, seen, width, dy, g->dw + c * g->out, live);
                 }
             }
 }
@@ -2505,20 +2517,20 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse
 ITD_DEF itd_result itd_schedule_from_gap(const double *logsnr, const double *mse, const double *mmse_gaussian,
                                          size_t m, size_t d, itd_schedule *out)
 {
-    double total = 0, mean = 0, square = 0, widest = 0;
+    double total = 0, mean = 0, square = 0, end = 0;
     size_t i;
     if (m < 3 || d == 0) return ITD_ERROR_ARGUMENT;
     for (i = 1; i + 1 < m; i++) { /* moments by the trapezoidal rule */
-        double gap = fmax(mmse_gaussian[i] - itd__smoothed(mse, m, i), 0);
-        double part = gap * (logsnr[i + 1] - logsnr[i - 1]) / 2;
-        widest = fmax(widest, gap);
+        double gap = mmse_gaussian[i] - itd__smoothed(mse, m, i) - 0.02 * (double)d;
+        double part = fmax(gap, 0) * (logsnr[i + 1] - logsnr[i - 1]) / 2;
+        if (gap > 0) end = fmin(logsnr[i] + 3, logsnr[m - 1]);
         total += part, mean += part * logsnr[i], square += part * logsnr[i] * logsnr[i];
     }
-    if (!(widest > 0.01 * (double)d)) return ITD_ERROR_DATA;
+    if (!(total > 0)) return ITD_ERROR_DATA;
     mean /= total;
     out->loc = mean;
-    out->scale = sqrt(fmax(3 * (square / total - mean * mean), 1)) / 3.14159265358979323846;
-    out->clip = fmax(logsnr[m - 1] - mean, mean - logsnr[0]) / out->scale;
+    out->scale = sqrt(fmax(square / total - mean * mean, 1));
+    out->clip = fmax(end - mean, mean - logsnr[0]) / out->scale;
     return ITD_OK;
 }
 

@@ -309,7 +309,7 @@ static itd_schedule wide_schedule(const run *r)
    drawing; where it never does, the Gaussian's own are left. */
 static void adapt_schedule(run *r, size_t epoch)
 {
-    enum { SEARCH = 49, POINTS = 1000 };
+    enum { SEARCH = 49, POINTS = 4000 };
     double alpha[SEARCH], mse[SEARCH], mmse[SEARCH];
     itd_schedule s = wide_schedule(r);
     itd_denoiser den = itd_model_denoiser(r->model);
