@@ -1772,10 +1772,8 @@ static void ITD__K(itd__conv_gradient)(const itd__conv_gradient *g)
                         s.columns = itd__min(g->out - j, WIDTH);
                         s.b = g->out == WIDTH && s.k == w->columns ? dy : packed;
                         for (r = 0; r < s.parts && s.b == packed; r++)
-                            for (k = 0; k < s.k; k++)
-                                ITD__K(itd__copy)
-                                (dy + (r * w->columns + k) * g->out, s.columns,
-                                 packed + (r * s.k + k) * WIDTH);
+                            for (k = 0; k < s.k; k++) ITD__K(itd__copy)
+                        (dy + (r * w->columns + k) * g->out, s.columns, packed + (r * s.k + k) * WIDTH);
                         for (tap = 0; tap < 9; tap++) {
                             size_t at = tap / 3 * ((s.k - 1) * w->stride + 3) + tap % 3;
                             ITD__K(itd__rows)
@@ -2428,8 +2426,7 @@ ITD_DEF void itd_channel(const float *x, const float *eps, const float *logsnr, 
 
 ITD_DEF itd_schedule itd_schedule_default(void)
 {
-    itd_schedule s;
-    s.loc = 0, s.scale = 3, s.clip = 4;
+    itd_schedule s = {0, 3, 4};
     return s;
 }
 
@@ -2512,22 +2509,22 @@ static bool itd__last_crossing(const double *x, const double *y, size_t m, doubl
 ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse, const double *mmse_gaussian,
                                          size_t m, size_t d, itd_curve_rule rule, itd_schedule *out)
 {
-    double loc, low, high, scale, widest = 0;
-    size_t i, at = m;
-    bool has_low, has_high;
+    double loc, quartile, scale, widest = 0;
+    size_t i;
     if (m < 3 || d == 0) return ITD_ERROR_ARGUMENT;
     if (!itd__last_crossing(logsnr, mse, m, 0.5 * (double)d, &loc)) {
         for (i = 0; i < m; i++) {
             double gap = (mmse_gaussian[i] - itd__smoothed(mse, m, i)) / (double)d;
-            if (gap > widest) widest = gap, at = i;
+            if (gap > widest) widest = gap, loc = logsnr[i];
         }
-        if (at == m) return ITD_ERROR_DATA;
-        loc = logsnr[at];
+        if (!(widest > 0)) return ITD_ERROR_DATA;
     }
-    has_high = itd__last_crossing(logsnr, mse, m, 0.75 * (double)d, &high) && high > loc;
-    has_low = itd__last_crossing(logsnr, mse, m, 0.25 * (double)d, &low) && low < loc;
-    if (!has_high && !has_low) return ITD_ERROR_DATA;
-    scale = has_high ? high - loc : loc - low;
+    if (itd__last_crossing(logsnr, mse, m, 0.75 * (double)d, &quartile) && quartile > loc)
+        scale = quartile - loc;
+    else if (itd__last_crossing(logsnr, mse, m, 0.25 * (double)d, &quartile) && quartile < loc)
+        scale = loc - quartile;
+    else
+        return ITD_ERROR_DATA;
     if (rule == ITD_CURVE_LOGISTIC) scale /= 1.09861228866810969140;
     out->loc = loc, out->scale = scale, out->clip = 4;
     return ITD_OK;
@@ -2748,10 +2745,7 @@ ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a, double *lambda, doub
 ITD_DEF void itd_gaussian_free(itd_gaussian *g)
 {
     if (!g) return;
-    ITD_FREE(g->mean);
-    ITD_FREE(g->lambda);
-    ITD_FREE(g->vectors);
-    ITD_FREE(g->basis);
+    ITD_FREE(g->mean), ITD_FREE(g->lambda), ITD_FREE(g->vectors), ITD_FREE(g->basis);
     ITD_FREE(g);
 }
 
@@ -2769,22 +2763,22 @@ static itd_gaussian *itd__gaussian_alloc(size_t dim, bool axes)
     return NULL;
 }
 
-/* From a mean and a covariance, which is destroyed. */
-static itd_result itd__gaussian_make(const double *mean, double *covariance, size_t dim, itd_gaussian **out)
+/* A Gaussian with a mean gets the rest from a covariance, if all has gone well so far; both are used up. */
+static itd_result itd__gaussian_finish(itd_gaussian *g, double *covariance, itd_result result,
+                                       itd_gaussian **out)
 {
-    itd_gaussian *g = itd__gaussian_alloc(dim, false);
-    itd_result result = g ? itd_eigen_symmetric(dim, covariance, g->lambda, g->vectors) : ITD_ERROR_MEMORY;
     size_t i;
-    if (result == ITD_OK && (!(g->lambda[0] > 0) || g->lambda[dim - 1] < -1e-8 * g->lambda[0]))
+    if (result == ITD_OK) result = itd_eigen_symmetric(g->dim, covariance, g->lambda, g->vectors);
+    if (result == ITD_OK && (!(g->lambda[0] > 0) || g->lambda[g->dim - 1] < -1e-8 * g->lambda[0]))
         result = ITD_ERROR_DATA;
+    ITD_FREE(covariance);
     if (result != ITD_OK) {
         itd_gaussian_free(g);
         return result;
     }
-    memcpy(g->mean, mean, dim * sizeof *mean);
-    for (i = 0; i < dim; i++) /* a flat direction gets a sliver of width: the density stays finite */
+    for (i = 0; i < g->dim; i++) /* a flat direction gets a sliver of width: the density stays finite */
         g->lambda[i] = fmax(g->lambda[i], 1e-12 * g->lambda[0]);
-    for (i = 0; i < dim * dim; i++) g->basis[i] = (float)g->vectors[i];
+    for (i = 0; i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
     *out = g;
     return ITD_OK;
 }
@@ -2792,18 +2786,16 @@ static itd_result itd__gaussian_make(const double *mean, double *covariance, siz
 ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covariance, size_t dim,
                                        itd_gaussian **out)
 {
-    itd_result result;
+    itd_gaussian *g;
     double *a;
     size_t i;
     if (dim == 0) return ITD_ERROR_ARGUMENT;
     for (i = 0; i < dim; i++)
         if (!(fabs(mean[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
+    g = itd__gaussian_alloc(dim, false);
     a = itd__doubles(dim, dim);
-    if (!a) return ITD_ERROR_MEMORY;
-    memcpy(a, covariance, dim * dim * sizeof *a);
-    result = itd__gaussian_make(mean, a, dim, out);
-    ITD_FREE(a);
-    return result;
+    if (g && a) memcpy(g->mean, mean, dim * sizeof *mean), memcpy(a, covariance, dim * dim * sizeof *a);
+    return itd__gaussian_finish(g, a, g && a ? ITD_OK : ITD_ERROR_MEMORY, out);
 }
 
 /* sum += centred^T centred, in double for few columns, else through the matrix product. */
@@ -2833,26 +2825,23 @@ static itd_result itd__add_products(const float *x, const double *mean, size_t n
 
 ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_gaussian **out)
 {
-    double *mean, *covariance;
+    itd_gaussian *g;
+    double *covariance;
     itd_result result = ITD_ERROR_MEMORY;
     size_t i, j;
     if (n < 2 || dim == 0) return ITD_ERROR_ARGUMENT;
     if (!itd__all_finite(x, n * dim)) return ITD_ERROR_DATA;
-    mean = itd__doubles(dim, 1);
+    g = itd__gaussian_alloc(dim, false);
     covariance = itd__doubles(dim, dim);
-    if (mean && covariance) {
-        for (i = 0; i < n; i++)
-            for (j = 0; j < dim; j++) mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
-        for (j = 0; j < dim; j++)
-            mean[j] += x[j]; /* sums of differences: a constant column is exactly that */
-        result = itd__add_products(x, mean, n, dim, covariance);
+    if (g && covariance) {
+        for (i = 0; i < n; i++) /* sums of differences: the mean of a constant column is exactly that */
+            for (j = 0; j < dim; j++) g->mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
+        for (j = 0; j < dim; j++) g->mean[j] += x[j];
+        result = itd__add_products(x, g->mean, n, dim, covariance);
         for (i = 0; i < dim; i++) /* symmetric to the last bit */
             for (j = 0; j <= i; j++) covariance[j * dim + i] = covariance[i * dim + j] /= (double)n;
-        if (result == ITD_OK) result = itd__gaussian_make(mean, covariance, dim, out);
     }
-    ITD_FREE(mean);
-    ITD_FREE(covariance);
-    return result;
+    return itd__gaussian_finish(g, covariance, result, out);
 }
 
 /* Independent coordinates, with the points' own means and variances, or N(0, I) for fewer than two points. */
@@ -2872,13 +2861,18 @@ static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, i
     return ITD_OK;
 }
 
+/* start + Sum_i log x_i; without x, start. */
+static double itd__add_logs(double start, const double *x, size_t n)
+{
+    size_t i;
+    for (i = 0; x && i < n; i++) start += log(x[i]);
+    return start;
+}
+
 /* (d/2) log(2 pi e) + 1/2 Sum_i log lambda_i */
 ITD_DEF double itd_gaussian_entropy(const itd_gaussian *g)
 {
-    double h = 0.5 * (double)g->dim * ITD__LOG_2PI_E;
-    size_t i;
-    for (i = 0; i < g->dim; i++) h += 0.5 * log(g->lambda[i]);
-    return h;
+    return 0.5 * itd__add_logs((double)g->dim * ITD__LOG_2PI_E, g->lambda, g->dim);
 }
 
 /* y_i = u_i . (x - mu) */
@@ -2936,38 +2930,34 @@ ITD_DEF double itd_gaussian_mmse(const itd_gaussian *g, double logsnr)
     return mmse;
 }
 
-/* One row of eps_hat = Sum_i u_i sqrt(s(-a)) / (s(a) lambda_i + s(-a)) u_i . (z - sqrt(s(a)) mu). */
-static void itd__gaussian_denoise(const itd_gaussian *g, const float *z, double logsnr, float *eps_hat)
-{
-    double s = itd_sigmoid(logsnr), r = itd_sigmoid(-logsnr), root = sqrt(s);
-    size_t i, j, d = g->dim;
-    memset(eps_hat, 0, d * sizeof *eps_hat);
-    for (i = 0; i < d; i++) {
-        const double *u = g->vectors ? g->vectors + i * d : NULL;
-        double y = 0, gain = sqrt(r) / (s * g->lambda[i] + r);
-        if (!u) eps_hat[i] = (float)(gain * (z[i] - root * g->mean[i]));
-        for (j = 0; u && j < d; j++) y += u[j] * (z[j] - root * g->mean[j]);
-        for (j = 0; u && j < d; j++) eps_hat[j] += (float)(u[j] * gain * y);
-    }
-}
-
+/* eps_hat = Sum_i u_i sqrt(s(-a)) / (s(a) lambda_i + s(-a)) u_i . (z - sqrt(s(a)) mu) */
 static itd_result itd__gaussian_predict(void *ctx, const float *z, const float *logsnr, size_t n,
                                         float *eps_hat)
 {
     const itd_gaussian *g = (const itd_gaussian *)ctx;
     ptrdiff_t row;
     ITD__PARALLEL(n * g->dim > 4096)
-    for (row = 0; row < (ptrdiff_t)n; row++)
-        itd__gaussian_denoise(g, z + (size_t)row * g->dim, logsnr[row], eps_hat + (size_t)row * g->dim);
+    for (row = 0; row < (ptrdiff_t)n; row++) {
+        size_t i, j, d = g->dim;
+        const float *in = z + (size_t)row * d;
+        float *out = eps_hat + (size_t)row * d;
+        double s = itd_sigmoid(logsnr[row]), r = itd_sigmoid(-logsnr[row]), root = sqrt(s);
+        memset(out, 0, d * sizeof *out);
+        for (i = 0; i < d; i++) {
+            const double *u = g->vectors ? g->vectors + i * d : NULL;
+            double y = 0, gain = sqrt(r) / (s * g->lambda[i] + r);
+            if (!u) out[i] = (float)(gain * (in[i] - root * g->mean[i]));
+            for (j = 0; u && j < d; j++) y += u[j] * (in[j] - root * g->mean[j]);
+            for (j = 0; u && j < d; j++) out[j] += (float)(u[j] * gain * y);
+        }
+    }
     return ITD_OK;
 }
 
 ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
 {
-    itd_denoiser den = ITD__ZERO;
-    den.ctx = (void *)(uintptr_t)g; /* predict only reads it */
-    den.dim = g->dim;
-    den.predict = itd__gaussian_predict;
+    void *ctx = (void *)(uintptr_t)g; /* predict only reads it */
+    itd_denoiser den = {ctx, g->dim, itd__gaussian_predict, NULL, NULL};
     return den;
 }
 
@@ -2997,7 +2987,6 @@ typedef struct itd__pilot {
     size_t bins;
     double beta[ITD__PILOT_BINS];
     double density[ITD__PILOT_BINS]; /* of the draws in u; mean 1 */
-    double cumulative[ITD__PILOT_BINS + 1];
 } itd__pilot;
 
 typedef struct itd__estimate { /* one call of itd_nll */
@@ -3011,7 +3000,6 @@ typedef struct itd__estimate { /* one call of itd_nll */
     double *y;     /* (n,dim) x in the reference's eigenbasis; NULL without reference */
     double *point; /* (3,n) this replicate's mean, sum and sum of squares over replicates */
     size_t *order; /* (n) which point gets which stratum */
-    float *shared; /* (dim) the noise of a common draw */
     float *eps, *z, *eps_hat, *logsnr; /* one batch */
     float *along;                      /* (batch,dim) eps in a wide reference's eigenbasis; else NULL */
     double *u, *e, *g, *mse_g; /* (batch) quantile of the log SNR; errors of denoiser and reference; E g */
@@ -3020,30 +3008,16 @@ typedef struct itd__estimate { /* one call of itd_nll */
     size_t evaluations;
 } itd__estimate;
 
-static size_t itd__pilot_bin(const itd__pilot *pilot, double u)
-{
-    return itd__min((size_t)(u * (double)pilot->bins), pilot->bins - 1);
-}
+/* Which of `bins` equal parts of [0, 1] u is in. */
+static size_t itd__bin(double u, size_t bins) { return itd__min((size_t)(u * (double)bins), bins - 1); }
 
 /* u from a uniform v by inverting the pilot's piecewise linear distribution function. */
 static double itd__pilot_draw(const itd__pilot *pilot, double v)
 {
+    double bins = (double)pilot->bins, low = 0, high = pilot->density[0] / bins;
     size_t b = 0;
-    while (b + 1 < pilot->bins && pilot->cumulative[b + 1] <= v) b++;
-    v = (v - pilot->cumulative[b]) / (pilot->cumulative[b + 1] - pilot->cumulative[b]);
-    return ((double)b + fmin(fmax(v, 0), 1)) / (double)pilot->bins;
-}
-
-static void itd__pilot_integrate(itd__pilot *pilot)
-{
-    double total = 0;
-    size_t b;
-    for (b = 0; b < pilot->bins; b++) total += pilot->density[b];
-    pilot->cumulative[0] = 0;
-    for (b = 0; b < pilot->bins; b++) {
-        pilot->density[b] *= (double)pilot->bins / total;
-        pilot->cumulative[b + 1] = pilot->cumulative[b] + pilot->density[b] / (double)pilot->bins;
-    }
+    while (b + 1 < pilot->bins && high <= v) low = high, high += pilot->density[++b] / bins;
+    return ((double)b + fmin(fmax((v - low) / (high - low), 0), 1)) / bins;
 }
 
 /* One draw's errors: e of the denoiser; g and its mean mse_G of the reference, zero without one. */
@@ -3095,29 +3069,27 @@ static itd_result itd__squared_errors(itd__estimate *t, size_t m)
 /* The integrand for one draw, its weight taken by log SNR and by the density it was drawn from. */
 static double itd__integrand(const itd__estimate *t, size_t i)
 {
-    size_t b = itd__pilot_bin(&t->pilot, t->u[i]);
+    size_t b = itd__bin(t->u[i], t->pilot.bins);
     double w = itd_schedule_weight(&t->desc.schedule, t->logsnr[i]) / t->pilot.density[b];
     if (!t->y) return w * (t->e[i] - (double)t->den->dim * itd_sigmoid(t->logsnr[i]));
     return w * (t->e[i] - t->mse_g[i] - t->pilot.beta[b] * (t->g[i] - t->mse_g[i]));
 }
 
-/* One bin's draws: beta = cov(e, g) / var(g), and the standard deviation of what it leaves of the
-   integrand. */
-static double itd__pilot_fit(const itd__estimate *t, size_t members, const double *e, const double *g,
-                             const double *mse_g, const double *logsnr, double *beta)
+/* One bin's draws, with e and g less mse_G: beta = cov(e, g) / var(g), and the standard deviation of what it
+   leaves of the integrand. */
+static double itd__pilot_fit(itd_control control, size_t members, const double *e, const double *g,
+                             const double *w, double *beta)
 {
     double mean_e = 0, mean_g = 0, cov = 0, var = 0, mean = 0, square = 0, n = (double)members;
     size_t i;
-    for (i = 0; i < members; i++) mean_e += (e[i] - mse_g[i]) / n, mean_g += (g[i] - mse_g[i]) / n;
+    for (i = 0; i < members; i++) mean_e += e[i] / n, mean_g += g[i] / n;
     for (i = 0; i < members; i++) {
-        double centred = g[i] - mse_g[i] - mean_g;
-        cov += (e[i] - mse_g[i] - mean_e) * centred;
-        var += centred * centred;
+        cov += (e[i] - mean_e) * (g[i] - mean_g);
+        var += (g[i] - mean_g) * (g[i] - mean_g);
     }
-    *beta = t->desc.control == ITD_CONTROL_FITTED && var > 0 ? cov / var : 1;
+    *beta = control == ITD_CONTROL_FITTED && var > 0 ? cov / var : 1;
     for (i = 0; i < members; i++) {
-        double w = itd_schedule_weight(&t->desc.schedule, logsnr[i]);
-        double f = w * (e[i] - mse_g[i] - *beta * (g[i] - mse_g[i]));
+        double f = w[i] * (e[i] - *beta * g[i]);
         mean += f / n, square += f * f / n;
     }
     return sqrt(fmax(square - mean * mean, 0));
@@ -3130,8 +3102,8 @@ static itd_result itd__pilot_run(itd__estimate *t, size_t bins, size_t members)
     itd__pilot *pilot = &t->pilot;
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_PILOT, 0);
     size_t count = bins * members, i, at, b;
-    double *e = itd__doubles(count, 4), *g = e + count, *m = g + count, *logsnr = m + count;
-    double spread[ITD__PILOT_BINS], mean_spread = 0;
+    double *e = itd__doubles(count, 3), *g = e + count, *w = g + count;
+    double spread[ITD__PILOT_BINS], mean_spread = 0, total = 0;
     itd_result result = e ? ITD_OK : ITD_ERROR_MEMORY;
     for (at = 0; result == ITD_OK && at < count; at += t->batch) {
         size_t rows = itd__min(t->batch, count - at);
@@ -3139,22 +3111,23 @@ static itd_result itd__pilot_run(itd__estimate *t, size_t bins, size_t members)
             double u = ((double)(at + i) + itd_rng_uniform(&rng)) / (double)count;
             t->row[i] = (size_t)itd_rng_below(&rng, t->n);
             t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, u);
+            w[at + i] = itd_schedule_weight(&t->desc.schedule, t->logsnr[i]);
         }
         itd_rng_normal_fill(&t->noise, rows * t->den->dim, t->eps);
         result = itd__squared_errors(t, rows);
-        for (i = 0; result == ITD_OK && i < rows; i++)
-            e[at + i] = t->e[i], g[at + i] = t->g[i], m[at + i] = t->mse_g[i], logsnr[at + i] = t->logsnr[i];
+        for (i = 0; i < rows; i++) e[at + i] = t->e[i] - t->mse_g[i], g[at + i] = t->g[i] - t->mse_g[i];
     }
-    if (result == ITD_OK) {
-        pilot->bins = bins;
-        for (b = 0, at = 0; b < bins; b++, at += members) {
-            spread[b] = itd__pilot_fit(t, members, e + at, g + at, m + at, logsnr + at, &pilot->beta[b]);
-            mean_spread += spread[b] / (double)bins;
-        }
-        for (b = 0; b < bins; b++)
-            pilot->density[b] = t->desc.allocate && mean_spread > 0 ? 0.2 + 0.8 * spread[b] / mean_spread : 1;
-        itd__pilot_integrate(pilot);
+    for (b = 0; result == ITD_OK && b < bins; b++) {
+        at = b * members;
+        spread[b] = itd__pilot_fit(t->desc.control, members, e + at, g + at, w + at, &pilot->beta[b]);
+        mean_spread += spread[b] / (double)bins;
     }
+    for (b = 0; result == ITD_OK && b < bins; b++) {
+        pilot->density[b] = t->desc.allocate && mean_spread > 0 ? 0.2 + 0.8 * spread[b] / mean_spread : 1;
+        total += pilot->density[b];
+    }
+    for (b = 0; result == ITD_OK && b < bins; b++) pilot->density[b] *= (double)bins / total;
+    pilot->bins = bins;
     ITD_FREE(e);
     return result;
 }
@@ -3173,34 +3146,39 @@ static double itd__draw_uniform(itd__estimate *t, itd_rng *rng, size_t draw, siz
     return ((double)draw + v) / (double)per_point;
 }
 
-/* One replicate: `per_point` draws for each point, or the same ones for all. */
+/* A batch of draws, from number `at` on: `per_point` for each point, or the same ones for all. */
+static void itd__draw(itd__estimate *t, itd_rng *rng, size_t at, size_t rows, size_t per_point)
+{
+    size_t i, d = t->den->dim;
+    for (i = 0; at == 0 && i < t->n; i++) t->order[i] = i;
+    for (i = 0; i < rows; i++) {
+        size_t point = (at + i) % t->n, before = i ? i - 1 : t->batch - 1; /* i = 0: in the last batch */
+        t->row[i] = point;
+        if (t->desc.common && point > 0) {
+            t->u[i] = t->u[before], t->logsnr[i] = t->logsnr[before];
+            memcpy(t->eps + i * d, t->eps + before * d, d * sizeof *t->eps);
+            continue;
+        }
+        t->u[i] = itd__pilot_draw(&t->pilot, itd__draw_uniform(t, rng, (at + i) / t->n, per_point, point));
+        t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, t->u[i]);
+        if (t->desc.common) itd_rng_normal_fill(&t->noise, d, t->eps + i * d);
+    }
+    if (!t->desc.common) itd_rng_normal_fill(&t->noise, rows * d, t->eps);
+}
+
+/* The mean of the integrand for each point by one replicate. */
 static itd_result itd__replicate(itd__estimate *t, size_t replicate, size_t per_point)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, replicate);
-    double *mean = t->point, v = 0;
-    size_t i, at, total = t->n * per_point, d = t->den->dim;
-    memset(mean, 0, t->n * sizeof *mean);
-    for (i = 0; i < t->n; i++) t->order[i] = i;
+    size_t i, at, total = t->n * per_point;
+    memset(t->point, 0, t->n * sizeof *t->point);
     for (at = 0; at < total; at += t->batch) {
         size_t rows = itd__min(t->batch, total - at);
         itd_result result;
-        for (i = 0; i < rows; i++) {
-            size_t draw = (at + i) / t->n, point = (at + i) % t->n;
-            if (!t->desc.common || point == 0) v = itd__draw_uniform(t, &rng, draw, per_point, point);
-            if (t->desc.common && point == 0) itd_rng_normal_fill(&t->noise, d, t->shared);
-            if (t->desc.common) memcpy(t->eps + i * d, t->shared, d * sizeof *t->shared);
-            t->row[i] = point;
-            if (t->desc.common && point > 0 && i > 0) {
-                t->u[i] = t->u[i - 1], t->logsnr[i] = t->logsnr[i - 1];
-                continue;
-            }
-            t->u[i] = itd__pilot_draw(&t->pilot, v);
-            t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, t->u[i]);
-        }
-        if (!t->desc.common) itd_rng_normal_fill(&t->noise, rows * d, t->eps);
+        itd__draw(t, &rng, at, rows, per_point);
         result = itd__squared_errors(t, rows);
         if (result != ITD_OK) return result;
-        for (i = 0; i < rows; i++) mean[t->row[i]] += itd__integrand(t, i) / (double)per_point;
+        for (i = 0; i < rows; i++) t->point[t->row[i]] += itd__integrand(t, i) / (double)per_point;
     }
     return ITD_OK;
 }
@@ -3223,12 +3201,22 @@ static double itd__standard_error(double sum, double square, double count)
     return sqrt(fmax(square - sum * sum / count, 0) / (count - 1) / count);
 }
 
+/* Mean and standard error of the points' values; squares are taken about the first, lest they cancel. */
+static void itd__summarize(const double *nll, size_t n, itd_nll_result *out)
+{
+    double sum = 0, square = 0;
+    size_t i;
+    for (i = 0; i < n; i++) sum += nll[i] - nll[0], square += (nll[i] - nll[0]) * (nll[i] - nll[0]);
+    out->nll = nll[0] + sum / (double)n;
+    out->std_error_data = itd__standard_error(sum, square, (double)n);
+}
+
 /* All draws, then the averages. */
 static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, double *nll_x, double *std_error_x)
 {
     size_t n = t->n, i, r, draws = t->desc.draws, per_point, replicates;
-    double *sum = t->point + n, *square = t->point + 2 * n, log_scale = 0;
-    double total = 0, total_square = 0, over_points = 0, over_points_square = 0, first = 0;
+    double *sum = t->point + n, *square = sum + n, total = 0, total_square = 0;
+    double log_scale = itd__add_logs(0, t->den->scale, t->den->dim);
     bool pilot = draws > 20 && (t->desc.allocate || t->desc.control == ITD_CONTROL_FITTED);
     size_t pilot_draws = pilot ? itd__min(n * draws / 8, ITD__PILOT_MOST) : 0;
     if (pilot_draws >= 64 && n * draws - pilot_draws >= n * 20) { /* its cost comes off the draws asked for */
@@ -3252,18 +3240,13 @@ static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, doubl
         total += mean;
         total_square += mean * mean;
     }
-    for (i = 0; t->den->scale && i < t->den->dim; i++) log_scale += log(t->den->scale[i]);
     for (i = 0; i < n; i++) {
-        double nll = itd__reference_nll(t, i) + 0.5 * sum[i] / (double)replicates + log_scale;
-        if (i == 0) first = nll; /* squares are taken about the first value, lest they cancel */
-        over_points += nll - first;
-        over_points_square += (nll - first) * (nll - first);
-        if (nll_x) nll_x[i] = nll;
+        t->point[i] = itd__reference_nll(t, i) + 0.5 * sum[i] / (double)replicates + log_scale;
+        if (nll_x) nll_x[i] = t->point[i];
         if (std_error_x) std_error_x[i] = 0.5 * itd__standard_error(sum[i], square[i], (double)replicates);
     }
-    out->nll = first + over_points / (double)n;
+    itd__summarize(t->point, n, out);
     out->std_error = 0.5 * itd__standard_error(total, total_square, (double)replicates);
-    out->std_error_data = itd__standard_error(over_points, over_points_square, (double)n);
     out->evaluations = t->evaluations;
     return ITD_OK;
 }
@@ -3299,28 +3282,22 @@ static size_t itd__batch_rows(size_t wanted) { return (itd__max(wanted, 1) + 3) 
 static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den, const float *x, size_t n,
                                       bool with_reference)
 {
-    size_t i, j, d = den->dim, cells;
+    size_t i, j, d = den->dim;
     itd_result result;
     t->den = den, t->n = n;
-    if (!itd__multiply(n, d, &cells)) return ITD_ERROR_MEMORY;
+    t->pilot.bins = 1, t->pilot.beta[0] = t->pilot.density[0] = 1;
     t->x = itd__floats(n, d);
     t->point = itd__doubles(n, 3);
     t->order = (size_t *)itd__alloc(n, 1, sizeof *t->order);
-    t->shared = itd__floats(d, 1);
-    t->eps = itd__floats(t->batch, d);
-    t->z = itd__floats(t->batch, d);
-    t->eps_hat = itd__floats(t->batch, d);
+    t->eps = itd__floats(t->batch, d), t->z = itd__floats(t->batch, d), t->eps_hat = itd__floats(t->batch, d);
     t->logsnr = itd__floats(t->batch, 1);
     t->u = itd__doubles(t->batch, 4);
     t->row = (size_t *)itd__alloc(t->batch, 1, sizeof *t->row);
-    if (!t->x || !t->point || !t->order || !t->shared || !t->eps || !t->z || !t->eps_hat || !t->logsnr ||
-        !t->u || !t->row)
+    if (!t->x || !t->point || !t->order || !t->eps || !t->z || !t->eps_hat || !t->logsnr || !t->u || !t->row)
         return ITD_ERROR_MEMORY;
     t->e = t->u + t->batch, t->g = t->e + t->batch, t->mse_g = t->g + t->batch;
     itd__normalize(den, x, n, t->x);
-    if (!itd__all_finite(t->x, cells)) return ITD_ERROR_DATA;
-    t->pilot.bins = 1, t->pilot.beta[0] = t->pilot.density[0] = 1;
-    itd__pilot_integrate(&t->pilot);
+    if (!itd__all_finite(t->x, n * d)) return ITD_ERROR_DATA;
     if (!with_reference) return ITD_OK;
     t->reference = t->desc.reference;
     if (!t->reference) {
@@ -3352,9 +3329,8 @@ static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den,
 
 static void itd__estimate_end(itd__estimate *t)
 {
-    ITD_FREE(t->x), ITD_FREE(t->y), ITD_FREE(t->point), ITD_FREE(t->order), ITD_FREE(t->shared);
-    ITD_FREE(t->eps), ITD_FREE(t->z), ITD_FREE(t->eps_hat), ITD_FREE(t->logsnr), ITD_FREE(t->u);
-    ITD_FREE(t->row), ITD_FREE(t->along);
+    ITD_FREE(t->x), ITD_FREE(t->y), ITD_FREE(t->point), ITD_FREE(t->order), ITD_FREE(t->row), ITD_FREE(t->u);
+    ITD_FREE(t->eps), ITD_FREE(t->z), ITD_FREE(t->eps_hat), ITD_FREE(t->logsnr), ITD_FREE(t->along);
     itd_gaussian_free(t->fitted);
 }
 
@@ -3494,9 +3470,8 @@ static double itd__errors_border(const itd__estimate *t, const itd_levels *v)
 /* The first integral above, and the reference's -log density in the units of x. */
 static void itd__errors_of_reference(const itd__estimate *t, itd_errors *errors)
 {
-    double log_scale = 0;
     size_t i, j, d = t->den->dim;
-    for (j = 0; t->den->scale && j < d; j++) log_scale += log(t->den->scale[j]);
+    double log_scale = itd__add_logs(0, t->den->scale, d);
     for (i = 0; i < t->n; i++) {
         errors->density[i] = itd__reference_nll(t, i) + log_scale;
         for (j = 0; j < d; j++) {
@@ -3547,7 +3522,7 @@ static itd_result itd__errors_batch(itd__estimate *t, itd_errors *errors, size_t
         errors->control[draw] = t->g[k], errors->expected[draw] = t->mse_g[k];
         errors->point[draw] = t->row[k], errors->logsnr[draw] = t->logsnr[k];
         errors->weight[draw] = itd_schedule_weight(&t->desc.schedule, t->logsnr[k]);
-        errors->bin[draw] = itd__min((size_t)(t->u[k] * (double)errors->desc.bins), errors->desc.bins - 1);
+        errors->bin[draw] = itd__bin(t->u[k], errors->desc.bins);
     }
     return ITD_OK;
 }
@@ -3555,18 +3530,11 @@ static itd_result itd__errors_batch(itd__estimate *t, itd_errors *errors, size_t
 static itd_result itd__errors_run(itd__estimate *t, const itd_denoiser *den, itd_errors *errors)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, 0);
-    size_t i, k, at;
+    size_t k, at;
     itd_result result = ITD_OK;
-    for (i = 0; i < t->n; i++) t->order[i] = i;
     for (at = 0; result == ITD_OK && at < errors->count; at += t->batch) {
         size_t rows = itd__min(t->batch, errors->count - at);
-        for (i = 0; i < rows; i++) {
-            size_t draw = (at + i) / t->n, point = (at + i) % t->n;
-            t->row[i] = point;
-            t->u[i] = itd__draw_uniform(t, &rng, draw, t->desc.draws, point);
-            t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, t->u[i]);
-        }
-        itd_rng_normal_fill(&t->noise, rows * den->dim, t->eps);
+        itd__draw(t, &rng, at, rows, t->desc.draws);
         for (k = 0; result == ITD_OK && k < errors->denoisers; k++) {
             t->den = &den[k];
             result = itd__errors_batch(t, errors, k, at, rows);
@@ -3592,28 +3560,21 @@ ITD_DEF void itd_errors_free(itd_errors *errors)
     ITD_FREE(errors);
 }
 
-static itd_errors *itd__errors_alloc(const itd_errors_desc *desc, size_t n, size_t denoisers)
+static itd_result itd__errors_alloc(itd_errors *errors)
 {
-    itd_errors *errors = (itd_errors *)itd__alloc(1, 1, sizeof *errors);
     size_t count;
-    if (!errors) return NULL;
-    errors->desc = *desc, errors->n = n, errors->denoisers = denoisers;
-    errors->entries = denoisers * ITD_ROUNDINGS + 2;
-    if (itd__multiply(n, desc->draws, &count)) {
-        errors->count = count;
-        errors->point = (size_t *)itd__alloc(count, 1, sizeof *errors->point);
-        errors->bin = (size_t *)itd__alloc(count, 1, sizeof *errors->bin);
-        errors->logsnr = itd__doubles(count, 4);
-        errors->error = itd__doubles(count, errors->entries);
-        errors->density = itd__doubles(n, 2);
-        if (errors->point && errors->bin && errors->logsnr && errors->error && errors->density) {
-            errors->weight = errors->logsnr + count, errors->control = errors->weight + count;
-            errors->expected = errors->control + count, errors->information = errors->density + n;
-            return errors;
-        }
-    }
-    itd_errors_free(errors);
-    return NULL;
+    if (!itd__multiply(errors->n, errors->desc.draws, &count)) return ITD_ERROR_MEMORY;
+    errors->count = count;
+    errors->point = (size_t *)itd__alloc(count, 1, sizeof *errors->point);
+    errors->bin = (size_t *)itd__alloc(count, 1, sizeof *errors->bin);
+    errors->logsnr = itd__doubles(count, 4);
+    errors->error = itd__doubles(count, errors->entries);
+    errors->density = itd__doubles(errors->n, 2);
+    if (!errors->point || !errors->bin || !errors->logsnr || !errors->error || !errors->density)
+        return ITD_ERROR_MEMORY;
+    errors->weight = errors->logsnr + count, errors->control = errors->weight + count;
+    errors->expected = errors->control + count, errors->information = errors->density + errors->n;
+    return ITD_OK;
 }
 
 static bool itd__same_numbers(const double *a, const double *b, size_t n)
@@ -3621,25 +3582,14 @@ static bool itd__same_numbers(const double *a, const double *b, size_t n)
     return a == b || (a && b && !memcmp(a, b, n * sizeof *a));
 }
 
-/* The points with noise that fills the gaps between levels; the same points if there is none to add. */
-static float *itd__dequantize(const itd_errors_desc *desc, const float *x, size_t n, size_t d)
-{
-    float *copy = itd__floats(n, d);
-    itd_rng rng = itd__rng_for(desc->seed, ITD__FOR_LEVELS, 0);
-    double step = desc->dequantize ? itd__level_step(&desc->levels) : 0;
-    size_t i;
-    for (i = 0; copy && i < n * d; i++)
-        copy[i] = step > 0 ? (float)(x[i] + step * (itd_rng_uniform(&rng) - 0.5)) : x[i];
-    return copy;
-}
-
 ITD_DEF itd_result itd_errors_measure(const itd_denoiser *den, size_t denoisers, const float *x, size_t n,
                                       const itd_errors_desc *desc, itd_errors **out)
 {
     itd__estimate t = ITD__ZERO;
     itd_errors *errors;
+    itd_rng gaps = itd__rng_for(desc->seed, ITD__FOR_LEVELS, 0);
     float *points;
-    size_t k;
+    size_t i, k;
     itd_result result;
     if (n == 0 || denoisers == 0 || denoisers > SIZE_MAX / 64 || den->dim == 0 || desc->draws == 0 ||
         desc->bins == 0 || !itd__schedule_valid(&desc->schedule) || desc->levels.count == 1 ||
@@ -3650,14 +3600,23 @@ ITD_DEF itd_result itd_errors_measure(const itd_denoiser *den, size_t denoisers,
         if (den[k].dim != den->dim || !itd__same_numbers(den[k].mean, den->mean, den->dim) ||
             !itd__same_numbers(den[k].scale, den->scale, den->dim))
             return ITD_ERROR_ARGUMENT;
-    errors = itd__errors_alloc(desc, n, denoisers);
-    points = itd__dequantize(desc, x, n, den->dim);
     t.desc = itd_nll_desc_default();
     t.desc.schedule = desc->schedule, t.desc.draws = desc->draws, t.desc.seed = desc->seed;
     t.desc.reference = desc->reference;
     t.noise = itd__rng_for(desc->seed, ITD__FOR_TEST_NOISE, 0);
+    errors = (itd_errors *)itd__alloc(1, 1, sizeof *errors);
+    points = itd__floats(n, den->dim);
     result = errors && points ? ITD_OK : ITD_ERROR_MEMORY;
     if (result == ITD_OK) {
+        errors->desc = *desc, errors->n = n, errors->denoisers = denoisers;
+        errors->entries = denoisers * ITD_ROUNDINGS + 2;
+        result = itd__errors_alloc(errors);
+    }
+    if (result == ITD_OK) {
+        for (i = 0; i < n * den->dim; i++) /* noise fills the gaps between levels */
+            points[i] = desc->dequantize
+                            ? (float)(x[i] + itd__level_step(&desc->levels) * (itd_rng_uniform(&gaps) - 0.5))
+                            : x[i];
         t.batch = itd__batch_rows(itd__min(desc->batch, errors->count));
         result = itd__estimate_begin(&t, den, points, n, true);
     }
@@ -3702,12 +3661,6 @@ static double itd__moments_beta(const itd__moments *m)
     return m->n >= 8 && var > 0 ? (m->eg - m->e * m->g / m->n) / var : 1;
 }
 
-/* The mean of e - beta g; infinite without draws. */
-static double itd__moments_mean(const itd__moments *m, double beta)
-{
-    return m->n > 0 ? (m->e - beta * m->g) / m->n : HUGE_VAL;
-}
-
 /* (2,bins,m): the even points' moments, then the odd ones'. */
 static itd__moments *itd__errors_moments(const itd_errors *errors, itd_likelihood kind, const size_t *entry,
                                          size_t m)
@@ -3724,25 +3677,6 @@ static itd__moments *itd__errors_moments(const itd_errors *errors, itd_likelihoo
         }
     }
     return all;
-}
-
-/* What one half of the points has chosen for the draws of the other in a bin: an entry, and its beta. */
-typedef struct itd__choice {
-    size_t k;
-    double beta;
-} itd__choice;
-
-static itd__choice itd__errors_choose(const itd__moments *own, const itd__moments *other, size_t m)
-{
-    itd__choice best = {0, 1};
-    double least = HUGE_VAL;
-    size_t k;
-    for (k = 0; k < m; k++) {
-        double mean = itd__moments_mean(&own[k], itd__moments_beta(&other[k]));
-        if (mean < least) least = mean, best.k = k;
-    }
-    best.beta = itd__moments_beta(&own[best.k]);
-    return best;
 }
 
 typedef struct itd__contribution {
@@ -3767,61 +3701,61 @@ static double itd__stratified_variance(itd__contribution *list, size_t count)
     return 0.5 * sum / (double)(count - 1) / (double)count;
 }
 
-/* Sums each point's draws; the list holds them all. */
-static void itd__errors_sum(const itd_errors *errors, itd_likelihood kind, const size_t *entry,
-                            const itd__choice *choice, double *point, itd__contribution *list)
+/* In each half of the points and bin, the entry that is best by its own draws with the other half's beta. */
+static void itd__errors_choose(const itd__moments *all, size_t cells, size_t m, size_t *pick)
 {
-    size_t i;
-    for (i = 0; i < errors->count; i++) {
-        const itd__choice *c = &choice[(1 - errors->point[i] % 2) * errors->desc.bins + errors->bin[i]];
-        list[i].logsnr = errors->logsnr[i];
-        list[i].f = itd__errors_gap(errors, kind, i, entry[c->k]) - c->beta * itd__errors_noise(errors, i);
-        point[errors->point[i]] += list[i].f;
+    size_t i, k;
+    for (i = 0; i < cells; i++) {
+        const itd__moments *own = all + i * m, *other = all + (i + cells / 2) % cells * m;
+        double least = HUGE_VAL;
+        for (k = 0; k < m; k++) {
+            double mean = (own[k].e - itd__moments_beta(&other[k]) * own[k].g) / own[k].n;
+            if (own[k].n > 0 && mean < least) least = mean, pick[i] = k;
+        }
     }
 }
 
 ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind, const size_t *entry,
                                   size_t m, itd_nll_result *out, double *nll_x, size_t *chosen)
 {
-    size_t i, k, bins = errors->desc.bins, n = errors->n;
-    double *point, sum = 0, square = 0, base = 0;
+    size_t i, k, bins = errors->desc.bins, n = errors->n, *pick;
+    double *point;
     itd__contribution *list;
     itd__moments *moments;
-    itd__choice *choice;
     for (k = 0; k < m; k++) {
-        bool last = entry[k] + 1 == errors->entries, reference = entry[k] + 2 == errors->entries;
-        bool rounded = last || (!reference && entry[k] % ITD_ROUNDINGS >= ITD_ROUNDED);
-        bool any = last || (!reference && entry[k] % ITD_ROUNDINGS != ITD_UNROUNDED);
-        if (entry[k] >= errors->entries || (rounded && kind == ITD_CONTINUOUS) ||
-            (any && !errors->desc.levels.count))
+        size_t how = entry[k] % ITD_ROUNDINGS;
+        if (entry[k] + 1 == errors->entries) how = ITD_ROUNDED;
+        if (entry[k] >= errors->entries || (how >= ITD_ROUNDED && kind == ITD_CONTINUOUS) ||
+            (how != ITD_UNROUNDED && !errors->desc.levels.count))
             return ITD_ERROR_ARGUMENT;
     }
     if (m == 0 || (kind == ITD_DISCRETE && !errors->desc.levels.count)) return ITD_ERROR_ARGUMENT;
     moments = itd__errors_moments(errors, kind, entry, m);
-    choice = (itd__choice *)itd__alloc(2, bins, sizeof *choice);
+    pick = (size_t *)itd__alloc(2, bins, sizeof *pick);
     list = (itd__contribution *)itd__alloc(errors->count, 1, sizeof *list);
     point = itd__doubles(n, 1);
-    if (!moments || !choice || !list || !point) {
-        ITD_FREE(moments), ITD_FREE(choice), ITD_FREE(list), ITD_FREE(point);
+    if (!moments || !pick || !list || !point) {
+        ITD_FREE(moments), ITD_FREE(pick), ITD_FREE(list), ITD_FREE(point);
         return ITD_ERROR_MEMORY;
     }
-    for (i = 0; i < 2 * bins; i++) {
-        choice[i] = itd__errors_choose(&moments[i * m], &moments[(i + bins) % (2 * bins) * m], m);
-        if (chosen) chosen[i] = entry[choice[i].k];
+    itd__errors_choose(moments, 2 * bins, m, pick);
+    for (i = 0; chosen && i < 2 * bins; i++) chosen[i] = entry[pick[i]];
+    for (i = 0; i < errors->count; i++) { /* each half takes what the other has chosen, with its beta */
+        size_t half = (1 - errors->point[i] % 2) * bins + errors->bin[i], choice = pick[half];
+        double beta = itd__moments_beta(&moments[half * m + choice]);
+        list[i].logsnr = errors->logsnr[i];
+        list[i].f = itd__errors_gap(errors, kind, i, entry[choice]) - beta * itd__errors_noise(errors, i);
+        point[errors->point[i]] += list[i].f;
     }
-    itd__errors_sum(errors, kind, entry, choice, point, list);
     for (i = 0; i < n; i++) {
-        double nll = 0.5 * point[i] / (double)errors->desc.draws;
-        nll += kind == ITD_CONTINUOUS ? errors->density[i] : errors->information[i] + errors->above;
-        if (i == 0) base = nll; /* squares are taken about the first value, lest they cancel */
-        sum += nll - base, square += (nll - base) * (nll - base);
-        if (nll_x) nll_x[i] = nll;
+        point[i] = 0.5 * point[i] / (double)errors->desc.draws;
+        point[i] += kind == ITD_CONTINUOUS ? errors->density[i] : errors->information[i] + errors->above;
+        if (nll_x) nll_x[i] = point[i];
     }
-    out->nll = base + sum / (double)n;
+    itd__summarize(point, n, out);
     out->std_error = 0.5 * sqrt(itd__stratified_variance(list, errors->count));
-    out->std_error_data = itd__standard_error(sum, square, (double)n);
     out->evaluations = errors->count * errors->denoisers;
-    ITD_FREE(moments), ITD_FREE(choice), ITD_FREE(list), ITD_FREE(point);
+    ITD_FREE(moments), ITD_FREE(pick), ITD_FREE(list), ITD_FREE(point);
     return ITD_OK;
 }
 
@@ -4812,12 +4746,7 @@ static itd_result itd__model_predict(void *ctx, const float *z, const float *log
 
 ITD_DEF itd_denoiser itd_model_denoiser(itd_model *model)
 {
-    itd_denoiser den;
-    den.ctx = model;
-    den.dim = model->dim;
-    den.predict = itd__model_predict;
-    den.mean = model->mean;
-    den.scale = model->scale;
+    itd_denoiser den = {model, model->dim, itd__model_predict, model->mean, model->scale};
     return den;
 }
 
