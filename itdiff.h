@@ -3255,11 +3255,9 @@ ITD_DEF itd_nll_desc itd_nll_desc_default(void)
 {
     itd_nll_desc desc = ITD__ZERO;
     desc.schedule = itd_schedule_default();
-    desc.draws = 100;
-    desc.seed = 1;
+    desc.draws = 100, desc.seed = 1, desc.batch = 1024;
     desc.control = ITD_CONTROL_FITTED;
     desc.stratified = desc.allocate = true;
-    desc.batch = 1024;
     return desc;
 }
 
@@ -3765,25 +3763,16 @@ ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind,
    and reads like the network's diagram; counting, allocating, forward, backward and the names in a file all
    walk it. */
 
+/* clang-format off */
 typedef enum itd__kind {
-    ITD__INPUT,
-    ITD__EMBED,
-    ITD__LINEAR,
-    ITD__RELU,
-    ITD__SILU,
-    ITD__TIMESTEP,
-    ITD__CONV,
-    ITD__NORM,
-    ITD__SHIFT,
-    ITD__ADD,
-    ITD__UPSAMPLE,
-    ITD__SCORES,
-    ITD__ATTEND
+    ITD__INPUT, ITD__EMBED, ITD__LINEAR, ITD__RELU, ITD__SILU, ITD__TIMESTEP, ITD__CONV, ITD__NORM,
+    ITD__SHIFT, ITD__ADD, ITD__UPSAMPLE, ITD__SCORES, ITD__ATTEND
 } itd__kind;
 
-static const char *const itd__kind_name[] = {"input",    "embed",  "linear", "relu",  "silu",
-                                             "timestep", "conv",   "norm",   "shift", "add",
-                                             "upsample", "scores", "attend"};
+static const char *const itd__kind_name[] = {
+    "input", "embed", "linear", "relu", "silu", "timestep", "conv", "norm", "shift", "add", "upsample",
+    "scores", "attend"};
+/* clang-format on */
 
 typedef struct itd__layer {
     itd__kind kind;
@@ -3857,21 +3846,30 @@ static size_t itd__input(itd_net *net, size_t h, size_t w, size_t c)
     return itd__row(net, ITD__INPUT, net->layers, net->layers, h, w, c);
 }
 
-/* Appends a text of `size` bytes, cutting what does not fit. */
-static void itd__append(char *text, size_t size, const char *more)
+/* Appends to a text of `size` bytes, cutting what does not fit; a and b take the places of the first # and
+   the second. */
+static void itd__append(char *text, size_t size, const char *more, size_t a, size_t b)
 {
     size_t used = strlen(text);
-    while (*more && used + 1 < size) text[used++] = *more++;
+    for (; *more; more++) {
+        char piece[24] = {0}, *p = piece + sizeof piece - 1;
+        if (*more == '#') {
+            do *--p = (char)('0' + a % 10);
+            while (a /= 10);
+            a = b;
+        } else {
+            *--p = *more;
+        }
+        while (*p && used + 1 < size) text[used++] = *p++;
+    }
     text[used] = 0;
 }
 
-static void itd__append_number(char *text, size_t size, size_t number)
+/* What the names of the next rows begin with, in a U-Net as in diffusers: block, number, part, number. */
+static void itd__path(itd_net *net, const char *path, size_t i, size_t j)
 {
-    char digits[24], *p = digits + sizeof digits - 1;
-    *p = 0;
-    do *--p = (char)('0' + number % 10);
-    while (number /= 10);
-    itd__append(text, size, p);
+    net->path[0] = 0;
+    itd__append(net->path, sizeof net->path, path, i, j);
 }
 
 /* A row's parameters: `weights` and then c biases, under the current path. */
@@ -3887,8 +3885,8 @@ static void itd__parameterized(itd_net *net, size_t i, size_t rows, size_t colum
     row->weight = net->parameters;
     row->bias = row->weight + row->weights;
     net->parameters = row->bias + columns;
-    itd__append(row->name, sizeof row->name, net->path);
-    itd__append(row->name, sizeof row->name, name);
+    itd__append(row->name, sizeof row->name, net->path, 0, 0);
+    itd__append(row->name, sizeof row->name, name, 0, 0);
 }
 
 static size_t itd__embed(itd_net *net, size_t x, size_t size, double scale)
@@ -3923,9 +3921,7 @@ static void itd__plan_mlp(itd_net *net, const itd_mlp_desc *desc)
         side = itd__embed(net, logsnr, desc->embedding, desc->logsnr_scale);
     }
     for (k = 0; k < desc->layers; k++) {
-        net->path[0] = 0;
-        itd__append(net->path, sizeof net->path, "layers.");
-        itd__append_number(net->path, sizeof net->path, k);
+        itd__path(net, "layers.#", k, 0);
         h = itd__linear(net, h, side, k + 1 < desc->layers ? desc->hidden : desc->dim, "");
         if (k + 1 < desc->layers) h = side = itd__activation(net, h, desc->activation);
     }
@@ -3991,17 +3987,6 @@ static size_t itd__attention(itd_net *net, size_t x)
     return itd__like(net, ITD__ADD, h, x, c);
 }
 
-/* Names as in diffusers: block, number, part, number. */
-static void itd__path(itd_net *net, const char *block, size_t i, const char *part, size_t j)
-{
-    net->path[0] = 0;
-    itd__append(net->path, sizeof net->path, block);
-    itd__append_number(net->path, sizeof net->path, i);
-    itd__append(net->path, sizeof net->path, part);
-    itd__append_number(net->path, sizeof net->path, j);
-    itd__append(net->path, sizeof net->path, ".");
-}
-
 static size_t itd__plan_time(itd_net *net, const itd_unet_desc *d, size_t logsnr)
 {
     size_t t = logsnr;
@@ -4023,33 +4008,33 @@ static void itd__plan_unet(itd_net *net, const itd_unet_desc *d)
     h = skip[skips++] = itd__conv(net, z, d->features[0], 1, "conv_in");
     for (i = 0; i < d->levels; i++) {
         for (j = 0; j < d->blocks; j++) {
-            itd__path(net, "down_blocks.", i, ".resnets.", j);
+            itd__path(net, "down_blocks.#.resnets.#.", i, j);
             h = itd__residual_block(net, h, h, t, d->features[i]);
-            itd__path(net, "down_blocks.", i, ".attentions.", j);
+            itd__path(net, "down_blocks.#.attentions.#.", i, j);
             if (d->attention >> i & 1) h = itd__attention(net, h);
             skip[skips++] = h;
         }
         if (i + 1 == d->levels) break;
-        itd__path(net, "down_blocks.", i, ".downsamplers.", 0);
+        itd__path(net, "down_blocks.#.downsamplers.0.", i, 0);
         h = skip[skips++] = itd__conv(net, h, d->features[i], 2, "conv");
     }
-    memcpy(net->path, "mid_block.resnets.0.", 21);
+    itd__path(net, "mid_block.resnets.0.", 0, 0);
     h = itd__residual_block(net, h, h, t, d->features[d->levels - 1]);
-    memcpy(net->path, "mid_block.attentions.0.", 24);
+    itd__path(net, "mid_block.attentions.0.", 0, 0);
     if (d->attention >> d->levels & 1) h = itd__attention(net, h);
-    memcpy(net->path, "mid_block.resnets.1.", 21);
+    itd__path(net, "mid_block.resnets.1.", 0, 0);
     h = itd__residual_block(net, h, h, t, d->features[d->levels - 1]);
     for (i = 0; i < d->levels; i++) {
         level = d->levels - 1 - i;
         for (j = 0; j <= d->blocks; j++) {
-            itd__path(net, "up_blocks.", i, ".resnets.", j);
+            itd__path(net, "up_blocks.#.resnets.#.", i, j);
             h = itd__residual_block(net, h, skip[--skips], t, d->features[level]);
-            itd__path(net, "up_blocks.", i, ".attentions.", j);
+            itd__path(net, "up_blocks.#.attentions.#.", i, j);
             if (d->attention >> level & 1) h = itd__attention(net, h);
         }
         if (level == 0) break;
         h = itd__row(net, ITD__UPSAMPLE, h, h, 2 * net->layer[h].h, 2 * net->layer[h].w, net->layer[h].c);
-        itd__path(net, "up_blocks.", i, ".upsamplers.", 0);
+        itd__path(net, "up_blocks.#.upsamplers.0.", i, 0);
         h = itd__conv(net, h, net->layer[h].c, 1, "conv");
     }
     net->path[0] = 0;
@@ -4070,11 +4055,9 @@ static bool itd__mlp_desc_valid(const itd_mlp_desc *d)
 ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim)
 {
     itd_mlp_desc desc = ITD__ZERO;
-    desc.dim = dim;
-    desc.layers = 3;
+    desc.dim = dim, desc.layers = 3;
     desc.hidden = desc.embedding = 128;
-    desc.coordinate_scale = 100;
-    desc.logsnr_scale = 50;
+    desc.coordinate_scale = 100, desc.logsnr_scale = 50;
     desc.activation = ITD_SILU;
     desc.zero_output = true;
     return desc;
@@ -4088,10 +4071,10 @@ static void itd__initialize(itd_net *net, uint64_t seed)
     size_t i, k;
     for (i = 0; i < net->layers; i++) {
         const itd__layer *row = &net->layer[i];
-        double bound = row->weights ? 1 / sqrt((double)(row->weights / row->c)) : 0;
+        double bound = 1 / sqrt((double)(row->weights / row->c));
         for (k = 0; row->kind == ITD__NORM && k < row->c; k++) net->w[row->weight + k] = 1;
-        if (row->kind == ITD__NORM || row->zero) continue;
-        for (k = 0; row->weights && k < row->weights + row->c; k++)
+        if (row->kind == ITD__NORM || row->zero || !row->weights) continue;
+        for (k = 0; k < row->weights + row->c; k++)
             net->w[row->weight + k] = (float)(bound * (2 * itd_rng_uniform(&rng) - 1));
     }
 }
@@ -4226,8 +4209,6 @@ static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, si
     return ITD_OK;
 }
 
-/* ---- forward and backward walk the table for a slice of the rows; slices do not touch each other ---- */
-
 static float *itd__value(const itd_net *net, size_t row, size_t from)
 {
     return net->value + net->layer[row].offset * net->capacity + from * net->layer[row].width;
@@ -4283,8 +4264,7 @@ static float itd__timestep(const itd_net *net, double logsnr)
     const double *t = net->timestep;
     bool table = net->unet.time == ITD_TIME_TABLE;
     size_t low = 0, high = (table ? ITD__TABLE : ITD__STEPS) - 1;
-    if (logsnr >= t[low]) return 0;
-    if (logsnr <= t[high]) return (float)high * (table ? 0.1f : 1.0f);
+    logsnr = fmin(fmax(logsnr, t[high]), t[low]);
     while (high - low > 1) {
         size_t middle = (low + high) / 2;
         if (t[middle] >= logsnr)
@@ -4354,14 +4334,6 @@ static void itd__forward_row(itd_net *net, size_t i, const float *z, const float
                                 y + k * row->width);
         break;
     }
-}
-
-static void itd__forward_slice(itd_net *net, const float *z, const float *logsnr, size_t from, size_t n,
-                               float *out)
-{
-    size_t i;
-    for (i = 0; i < net->layers; i++) itd__forward_row(net, i, z, logsnr, from, n);
-    memcpy(out + from * net->dim, itd__value(net, net->layers - 1, from), n * net->dim * sizeof *out);
 }
 
 static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
@@ -4517,8 +4489,9 @@ ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *lo
     if (result != ITD_OK) return result;
     ITD__PARALLEL(slices > 1)
     for (k = 0; k < slices; k++) {
-        size_t from = (size_t)k * net->slice;
-        itd__forward_slice(net, z, logsnr, from, itd__min(n - from, net->slice), out);
+        size_t i, from = (size_t)k * net->slice, rows = itd__min(n - from, net->slice);
+        for (i = 0; i < net->layers; i++) itd__forward_row(net, i, z, logsnr, from, rows);
+        memcpy(out + from * net->dim, itd__value(net, net->layers - 1, from), rows * net->dim * sizeof *out);
     }
     return ITD_OK;
 }
@@ -4573,26 +4546,17 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
     if (k >= net->layers || size == 0) return NULL;
     row = &net->layer[k];
     text[0] = 0;
-    itd__append(text, size, itd__kind_name[row->kind]);
-    itd__append(text, size, "  ");
-    if (row->kind != ITD__INPUT) itd__append_number(text, size, row->in);
-    if (row->side) itd__append(text, size, " + ");
-    if (row->side) itd__append_number(text, size, row->side);
-    if (row->kind != ITD__INPUT) itd__append(text, size, " -> ");
-    itd__append_number(text, size, row->c);
-    if (row->h * row->w > 1) {
-        itd__append(text, size, " of ");
-        itd__append_number(text, size, row->h);
-        itd__append(text, size, "x");
-        itd__append_number(text, size, row->w);
-    }
-    if (row->weights) {
-        itd__append(text, size, "  ");
-        itd__append(text, size, row->name);
-        itd__append(text, size, ", ");
-        itd__append_number(text, size, row->weights + row->c);
-        itd__append(text, size, " parameters");
-    }
+    itd__append(text, size, itd__kind_name[row->kind], 0, 0);
+    itd__append(text, size,
+                row->side                 ? "  # + # -> "
+                : row->kind != ITD__INPUT ? "  # -> "
+                                          : "  ",
+                row->in, row->side);
+    itd__append(text, size, row->h * row->w > 1 ? "# of #x" : "#", row->c, row->h);
+    if (row->h * row->w > 1) itd__append(text, size, "#", row->w, 0);
+    itd__append(text, size, row->weights ? "  " : "", 0, 0);
+    itd__append(text, size, row->name, 0, 0);
+    itd__append(text, size, row->weights ? ", # parameters" : "", row->weights + row->c, 0);
     return text;
 }
 
@@ -4622,19 +4586,17 @@ ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, i
     model->desc = *desc;
     result = desc->unet.levels ? itd_unet_create(&desc->unet, seed, &model->net)
                                : itd_mlp_create(&desc->mlp, seed, &model->net);
-    if (result == ITD_OK) model->dim = model->net->dim;
     if (result == ITD_OK) {
-        model->mean = itd__doubles(model->dim, 1);
-        model->scale = itd__doubles(model->dim, 1);
+        model->dim = model->net->dim;
+        model->mean = itd__doubles(model->dim, 1), model->scale = itd__doubles(model->dim, 1);
         if (!model->mean || !model->scale) result = ITD_ERROR_MEMORY;
     }
-    if (result != ITD_OK) {
+    for (j = 0; result == ITD_OK && j < model->dim; j++) model->scale[j] = 1;
+    if (result == ITD_OK)
+        *out = model;
+    else
         itd_model_free(model);
-        return result;
-    }
-    for (j = 0; j < model->dim; j++) model->scale[j] = 1;
-    *out = model;
-    return ITD_OK;
+    return result;
 }
 
 ITD_DEF void itd_model_free(itd_model *model)
@@ -4649,7 +4611,7 @@ ITD_DEF void itd_model_free(itd_model *model)
 ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
 {
     size_t i, j, d = model->dim, cells;
-    itd_denoiser affine = ITD__ZERO;
+    itd_denoiser affine = itd_model_denoiser(model);
     itd_gaussian *gaussian = NULL;
     float *normalized;
     double *mean, *scale;
@@ -4658,34 +4620,28 @@ ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
     if (!itd__multiply(n, d, &cells)) return ITD_ERROR_MEMORY;
     if (!itd__all_finite(x, cells)) return ITD_ERROR_DATA;
     normalized = itd__floats(n, d);
-    mean = itd__doubles(d, 2);
-    if (!normalized || !mean) {
-        ITD_FREE(normalized), ITD_FREE(mean);
-        return ITD_ERROR_MEMORY;
-    }
-    scale = mean + d;
-    for (j = 0; j < d; j++) {
+    affine.mean = mean = itd__doubles(d, 1), affine.scale = scale = itd__doubles(d, 1);
+    result = normalized && mean && scale ? ITD_OK : ITD_ERROR_MEMORY;
+    for (j = 0; result == ITD_OK && j < d; j++) {
         double sum = 0, square = 0;
         for (i = 0; i < n; i++) sum += x[i * d + j] / (double)n;
         for (i = 0; i < n; i++) square += (x[i * d + j] - sum) * (x[i * d + j] - sum) / (double)n;
         mean[j] = model->desc.normalize ? sum : 0;
         scale[j] = model->desc.normalize ? sqrt(square) : 1;
-        if (!(square > 1e-12 * sum * sum) || !(scale[j] > 0)) { /* constant, as far as floats can tell */
-            ITD_FREE(normalized), ITD_FREE(mean);
-            return ITD_ERROR_DATA;
-        }
+        if (!(square > 1e-12 * sum * sum) || !(scale[j] > 0)) /* constant, as far as floats can tell */
+            result = ITD_ERROR_DATA;
     }
-    affine.dim = d, affine.mean = mean, affine.scale = scale;
-    itd__normalize(&affine, x, n, normalized);
-    result = d <= ITD__FULL_GAUSSIAN ? itd_gaussian_fit(normalized, n, d, &gaussian)
-                                     : itd__gaussian_fit_axes(normalized, n, d, &gaussian);
     if (result == ITD_OK) {
-        memcpy(model->mean, mean, d * sizeof *mean);
-        memcpy(model->scale, scale, d * sizeof *scale);
+        itd__normalize(&affine, x, n, normalized);
+        result = d <= ITD__FULL_GAUSSIAN ? itd_gaussian_fit(normalized, n, d, &gaussian)
+                                         : itd__gaussian_fit_axes(normalized, n, d, &gaussian);
+    }
+    if (result == ITD_OK) {
+        memcpy(model->mean, mean, d * sizeof *mean), memcpy(model->scale, scale, d * sizeof *scale);
         itd_gaussian_free(model->gaussian);
         model->gaussian = gaussian;
     }
-    ITD_FREE(normalized), ITD_FREE(mean);
+    ITD_FREE(normalized), ITD_FREE(mean), ITD_FREE(scale);
     return result;
 }
 
@@ -4763,10 +4719,8 @@ ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model)
 ITD_DEF itd_trainer_desc itd_trainer_desc_default(void)
 {
     itd_trainer_desc desc = ITD__ZERO;
-    desc.batch = 128;
-    desc.seed = 1;
-    desc.learning_rate = 1e-3;
-    desc.beta1 = 0.9, desc.beta2 = 0.999, desc.epsilon = 1e-8;
+    desc.batch = 128, desc.seed = 1;
+    desc.learning_rate = 1e-3, desc.beta1 = 0.9, desc.beta2 = 0.999, desc.epsilon = 1e-8;
     desc.ema = 0.999;
     desc.stratified = true;
     return desc;
@@ -4825,12 +4779,9 @@ static itd_result itd__trainer_reserve(itd_trainer *t)
     size_t columns, n = t->desc.batch, d = t->model->dim;
     if (t->work) return ITD_OK;
     if (!itd__multiply(d, 6, &columns)) return ITD_ERROR_MEMORY;
-    t->index = (size_t *)itd__alloc(n, 1, sizeof *t->index);
+    if (!t->index) t->index = (size_t *)itd__alloc(n, 1, sizeof *t->index);
     if (t->index) t->work = itd__floats(n, columns + 2);
-    if (t->work) return ITD_OK;
-    ITD_FREE(t->index);
-    t->index = NULL;
-    return ITD_ERROR_MEMORY;
+    return t->work ? ITD_OK : ITD_ERROR_MEMORY;
 }
 
 ITD_DEF void itd_trainer_free(itd_trainer *trainer)
@@ -4965,8 +4916,6 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
     return ITD_OK;
 }
 
-/* Steps that belong to the first `epochs` passes. Without drop_incomplete passes follow each other without
-   a seam. */
 ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_t epochs)
 {
     if (desc->batch == 0) return 0;
@@ -4974,27 +4923,25 @@ ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_
     return epochs * (n / desc->batch) + epochs * (n % desc->batch) / desc->batch;
 }
 
-/* Row `position` of the endless sequence of shuffled passes; a pass's order is a function of seed and its
-   number. */
-static itd_result itd__ordered(itd_trainer *t, size_t n, uint64_t epoch, size_t position, size_t *row)
+/* Shuffles the rows for a pass, as a function of seed and its number. */
+static itd_result itd__shuffle(itd_trainer *t, size_t n, uint64_t epoch)
 {
+    itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_ORDER, epoch);
+    size_t i;
+    if (t->order_n == n && t->order_epoch == epoch) return ITD_OK;
     if (t->order_n != n) {
         size_t *order = (size_t *)itd__alloc(n, 1, sizeof *order);
         if (!order) return ITD_ERROR_MEMORY;
         ITD_FREE(t->order);
-        t->order = order, t->order_n = n, t->order_epoch = UINT64_MAX;
+        t->order = order, t->order_n = n;
     }
-    if (t->order_epoch != epoch) {
-        itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_ORDER, epoch);
-        size_t i;
-        for (i = 0; i < n; i++) t->order[i] = i;
-        itd_rng_shuffle(&rng, n, t->order);
-        t->order_epoch = epoch;
-    }
-    *row = t->order[position];
+    for (i = 0; i < n; i++) t->order[i] = i;
+    itd_rng_shuffle(&rng, n, t->order);
+    t->order_epoch = epoch;
     return ITD_OK;
 }
 
+/* Passes follow each other without end; without drop_incomplete, without a seam. */
 ITD_DEF itd_result itd_train_indices(itd_trainer *t, size_t n, size_t *index)
 {
     size_t i, batch = t->desc.batch;
@@ -5003,8 +4950,9 @@ ITD_DEF itd_result itd_train_indices(itd_trainer *t, size_t n, size_t *index)
     per_epoch = t->desc.drop_incomplete ? n / batch * batch : n;
     for (i = 0; i < batch; i++) {
         uint64_t at = t->step * batch + i;
-        itd_result result = itd__ordered(t, n, at / per_epoch, (size_t)(at % per_epoch), &index[i]);
+        itd_result result = itd__shuffle(t, n, at / per_epoch);
         if (result != ITD_OK) return result;
+        index[i] = t->order[at % per_epoch];
     }
     return ITD_OK;
 }
@@ -5044,11 +4992,8 @@ ITD_DEF itd_sample_desc itd_sample_desc_default(void)
 {
     itd_sample_desc desc = ITD__ZERO;
     desc.schedule = itd_schedule_default();
-    desc.steps = 100;
-    desc.sampler = ITD_DETERMINISTIC;
-    desc.grid = ITD_GRID_UNIFORM;
-    desc.seed = 1;
-    desc.batch = 1024;
+    desc.steps = 100, desc.sampler = ITD_DETERMINISTIC, desc.grid = ITD_GRID_UNIFORM;
+    desc.seed = 1, desc.batch = 1024;
     return desc;
 }
 
@@ -5092,13 +5037,11 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
 {
     size_t batch = itd__batch_rows(itd__min(desc->batch, n)), at, i, j, k, d = den->dim;
     float *eps_hat, *noise, *logsnr, *all;
-    itd_result result = ITD_ERROR_MEMORY;
+    itd_result result;
     if (desc->steps == 0 || d == 0 || !itd__schedule_valid(&desc->schedule)) return ITD_ERROR_ARGUMENT;
     all = itd__floats(n, d); /* the caller's array is written when nothing can fail any more */
-    eps_hat = itd__floats(batch, d);
-    noise = itd__floats(batch, d);
-    logsnr = itd__floats(batch, 1);
-    if (all && eps_hat && noise && logsnr) result = ITD_OK;
+    eps_hat = itd__floats(batch, d), noise = itd__floats(batch, d), logsnr = itd__floats(batch, 1);
+    result = all && eps_hat && noise && logsnr ? ITD_OK : ITD_ERROR_MEMORY;
     for (at = 0; result == ITD_OK && at < n; at += batch) {
         size_t rows = itd__min(batch, n - at);
         float *z = all + at * d;
