@@ -2408,6 +2408,13 @@ static void itd__embed_backward(const float *dy /* (n,2*half) */, const float *y
 
 /* >>channel --------------------------------------------------------------------------------------------- */
 
+/* Hands a failure on to the caller. */
+#define ITD__TRY(call)                                                                                       \
+    do {                                                                                                     \
+        itd_result itd__tried = (call);                                                                      \
+        if (itd__tried != ITD_OK) return itd__tried;                                                         \
+    } while (0)
+
 /* Computed from the side where exp does not overflow; s(-x), never 1 - s(x), is what small values need. */
 ITD_DEF double itd_sigmoid(double x)
 {
@@ -2534,8 +2541,7 @@ ITD_DEF itd_result itd_score(const itd_denoiser *den, const float *z, const floa
                              float *score)
 {
     size_t i, j;
-    itd_result result = den->predict(den->ctx, z, logsnr, n, score);
-    if (result != ITD_OK) return result;
+    ITD__TRY(den->predict(den->ctx, z, logsnr, n, score));
     for (i = 0; i < n; i++) {
         float factor = (float)(-1 / sqrt(itd_sigmoid(-logsnr[i])));
         for (j = 0; j < den->dim; j++) score[i * den->dim + j] *= factor;
@@ -2662,11 +2668,7 @@ static size_t itd__sweep(double *diagonal, double *beside, size_t first, size_t 
     for (i = last; i-- > first;) {
         double f = s * beside[i], b = c * beside[i], r = sqrt(f * f + g * g);
         beside[i + 1] = r;
-        if (r == 0) { /* T has fallen into two */
-            diagonal[i + 1] -= moved;
-            beside[last] = 0;
-            return count;
-        }
+        if (r == 0) break; /* T has fallen into two */
         s = f / r, c = g / r;
         g = diagonal[i + 1] - moved;
         r = (diagonal[i] - g) * s + 2 * c * b;
@@ -2675,14 +2677,13 @@ static size_t itd__sweep(double *diagonal, double *beside, size_t first, size_t 
         g = c * r - b;
         list[count].row = i, list[count].c = c, list[count++].s = s;
     }
-    diagonal[first] -= moved;
-    beside[first] = g;
+    diagonal[i + 1] -= moved;
+    if (i + 1 == first) beside[first] = g;
     beside[last] = 0;
     return count;
 }
 
-/* T -> its eigenvalues, in `diagonal`; the rotations go into the rows of vectors. An eigenvalue takes two
-   sweeps or so; 60 are no longer arithmetic. */
+/* T -> its eigenvalues, in `diagonal`, each after two sweeps or so; the rotations go into rows of vectors. */
 static bool itd__diagonalize(size_t n, double *diagonal, double *beside, itd__rotation *list, double *vectors)
 {
     size_t first, last, count = 0, sweeps;
@@ -2885,9 +2886,6 @@ static double itd__gaussian_project(const itd_gaussian *g, size_t i, const float
     return y;
 }
 
-/* Whether rows are better rotated many at once. */
-static bool itd__gaussian_wide(const itd_gaussian *g) { return g->basis && g->dim > ITD__FULL_GAUSSIAN; }
-
 /* y = U x for each of n rows. */
 static void itd__gaussian_rotate(const itd_gaussian *g, const float *x, size_t n, float *y)
 {
@@ -2978,23 +2976,13 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
 
 enum { ITD__PILOT_BINS = 32, ITD__PILOT_MOST = 8192 };
 
-/* Draws of each point in one replicate: few enough for at least 20 replicates, more of them when there are
-   draws to go round, since Student's t has fat tails below that. */
-static size_t itd__per_replicate(size_t draws) { return itd__max(1, draws / itd__max(20, draws / 16)); }
-
-/* Functions of u = quantile of alpha in the schedule, constant on `bins` equal intervals. */
-typedef struct itd__pilot {
-    size_t bins;
-    double beta[ITD__PILOT_BINS];
-    double density[ITD__PILOT_BINS]; /* of the draws in u; mean 1 */
-} itd__pilot;
-
 typedef struct itd__estimate { /* one call of itd_nll */
     const itd_denoiser *den;
     itd_nll_desc desc;
     const itd_gaussian *reference;
     itd_gaussian *fitted; /* the reference, if it is our own */
-    itd__pilot pilot;
+    size_t bins; /* equal parts of u = quantile of alpha in the schedule, in each of which are constant: */
+    double beta[ITD__PILOT_BINS], density[ITD__PILOT_BINS]; /* the latter of the draws in u; mean 1 */
     size_t n, batch;
     float *x;      /* (n,dim) in the denoiser's coordinates */
     double *y;     /* (n,dim) x in the reference's eigenbasis; NULL without reference */
@@ -3012,11 +3000,11 @@ typedef struct itd__estimate { /* one call of itd_nll */
 static size_t itd__bin(double u, size_t bins) { return itd__min((size_t)(u * (double)bins), bins - 1); }
 
 /* u from a uniform v by inverting the pilot's piecewise linear distribution function. */
-static double itd__pilot_draw(const itd__pilot *pilot, double v)
+static double itd__pilot_draw(const itd__estimate *t, double v)
 {
-    double bins = (double)pilot->bins, low = 0, high = pilot->density[0] / bins;
+    double bins = (double)t->bins, low = 0, high = t->density[0] / bins;
     size_t b = 0;
-    while (b + 1 < pilot->bins && high <= v) low = high, high += pilot->density[++b] / bins;
+    while (b + 1 < t->bins && high <= v) low = high, high += t->density[++b] / bins;
     return ((double)b + fmin(fmax((v - low) / (high - low), 0), 1)) / bins;
 }
 
@@ -3045,15 +3033,13 @@ static itd_result itd__squared_errors(itd__estimate *t, size_t m)
 {
     size_t i, d = t->den->dim;
     ptrdiff_t slice, slices = (ptrdiff_t)((m + ITD__SLICE - 1) / ITD__SLICE);
-    itd_result result;
     ITD__PARALLEL(slices > 4)
     for (slice = 0; slice < slices; slice++) {
         size_t row = (size_t)slice * ITD__SLICE, end = itd__min(m, row + ITD__SLICE);
         for (; row < end; row++)
             itd_channel(t->x + t->row[row] * d, t->eps + row * d, t->logsnr + row, 1, d, t->z + row * d);
     }
-    result = t->den->predict(t->den->ctx, t->z, t->logsnr, m, t->eps_hat);
-    if (result != ITD_OK) return result;
+    ITD__TRY(t->den->predict(t->den->ctx, t->z, t->logsnr, m, t->eps_hat));
     t->evaluations += m;
     if (t->along) itd__gaussian_rotate(t->reference, t->eps, m, t->along);
     ITD__PARALLEL(slices > 4)
@@ -3069,14 +3055,13 @@ static itd_result itd__squared_errors(itd__estimate *t, size_t m)
 /* The integrand for one draw, its weight taken by log SNR and by the density it was drawn from. */
 static double itd__integrand(const itd__estimate *t, size_t i)
 {
-    size_t b = itd__bin(t->u[i], t->pilot.bins);
-    double w = itd_schedule_weight(&t->desc.schedule, t->logsnr[i]) / t->pilot.density[b];
+    size_t b = itd__bin(t->u[i], t->bins);
+    double w = itd_schedule_weight(&t->desc.schedule, t->logsnr[i]) / t->density[b];
     if (!t->y) return w * (t->e[i] - (double)t->den->dim * itd_sigmoid(t->logsnr[i]));
-    return w * (t->e[i] - t->mse_g[i] - t->pilot.beta[b] * (t->g[i] - t->mse_g[i]));
+    return w * (t->e[i] - t->mse_g[i] - t->beta[b] * (t->g[i] - t->mse_g[i]));
 }
 
-/* One bin's draws, with e and g less mse_G: beta = cov(e, g) / var(g), and the standard deviation of what it
-   leaves of the integrand. */
+/* One bin: e and g less mse_G -> beta = cov(e, g) / var(g), and the deviation it leaves of the integrand. */
 static double itd__pilot_fit(itd_control control, size_t members, const double *e, const double *g,
                              const double *w, double *beta)
 {
@@ -3099,7 +3084,6 @@ static double itd__pilot_fit(itd_control control, size_t members, const double *
    of draws in proportion to the spread there, a fifth of it laid evenly so that no weight exceeds five. */
 static itd_result itd__pilot_run(itd__estimate *t, size_t bins, size_t members)
 {
-    itd__pilot *pilot = &t->pilot;
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_PILOT, 0);
     size_t count = bins * members, i, at, b;
     double *e = itd__doubles(count, 3), *g = e + count, *w = g + count;
@@ -3119,47 +3103,42 @@ static itd_result itd__pilot_run(itd__estimate *t, size_t bins, size_t members)
     }
     for (b = 0; result == ITD_OK && b < bins; b++) {
         at = b * members;
-        spread[b] = itd__pilot_fit(t->desc.control, members, e + at, g + at, w + at, &pilot->beta[b]);
+        spread[b] = itd__pilot_fit(t->desc.control, members, e + at, g + at, w + at, &t->beta[b]);
         mean_spread += spread[b] / (double)bins;
     }
     for (b = 0; result == ITD_OK && b < bins; b++) {
-        pilot->density[b] = t->desc.allocate && mean_spread > 0 ? 0.2 + 0.8 * spread[b] / mean_spread : 1;
-        total += pilot->density[b];
+        t->density[b] = t->desc.allocate && mean_spread > 0 ? 0.2 + 0.8 * spread[b] / mean_spread : 1;
+        total += t->density[b];
     }
-    for (b = 0; result == ITD_OK && b < bins; b++) pilot->density[b] *= (double)bins / total;
-    pilot->bins = bins;
+    for (b = 0; result == ITD_OK && b < bins; b++) t->density[b] *= (double)bins / total;
+    t->bins = bins;
     ITD_FREE(e);
     return result;
 }
 
-/* The quantile of one draw. Stratified, point i takes (k + o_i) / per_point for k = 0 .. per_point - 1,
-   with offsets o_i themselves stratified over the points: even for each point and for all of them together.
-   */
-static double itd__draw_uniform(itd__estimate *t, itd_rng *rng, size_t draw, size_t per_point, size_t point)
-{
-    double v = itd_rng_uniform(rng);
-    if (!t->desc.stratified) return v;
-    if (!t->desc.common) {
-        if (point == 0) itd_rng_shuffle(rng, t->n, t->order);
-        v = ((double)t->order[point] + v) / (double)t->n;
-    }
-    return ((double)draw + v) / (double)per_point;
-}
-
-/* A batch of draws, from number `at` on: `per_point` for each point, or the same ones for all. */
+/* A batch of draws, from number `at` on: `per_point` for each point, or the same ones for all. Stratified,
+   point i takes the quantiles (k + o_i) / per_point for k = 0 .. per_point - 1, with offsets o_i themselves
+   stratified over the points: even for each point and for all of them together. */
 static void itd__draw(itd__estimate *t, itd_rng *rng, size_t at, size_t rows, size_t per_point)
 {
     size_t i, d = t->den->dim;
     for (i = 0; at == 0 && i < t->n; i++) t->order[i] = i;
     for (i = 0; i < rows; i++) {
-        size_t point = (at + i) % t->n, before = i ? i - 1 : t->batch - 1; /* i = 0: in the last batch */
-        t->row[i] = point;
+        size_t draw = (at + i) / t->n, point = t->row[i] = (at + i) % t->n;
+        size_t before = i ? i - 1 : t->batch - 1; /* that of the batch before */
+        double v;
         if (t->desc.common && point > 0) {
             t->u[i] = t->u[before], t->logsnr[i] = t->logsnr[before];
             memcpy(t->eps + i * d, t->eps + before * d, d * sizeof *t->eps);
             continue;
         }
-        t->u[i] = itd__pilot_draw(&t->pilot, itd__draw_uniform(t, rng, (at + i) / t->n, per_point, point));
+        v = itd_rng_uniform(rng);
+        if (t->desc.stratified && !t->desc.common) {
+            if (point == 0) itd_rng_shuffle(rng, t->n, t->order);
+            v = ((double)t->order[point] + v) / (double)t->n;
+        }
+        if (t->desc.stratified) v = ((double)draw + v) / (double)per_point;
+        t->u[i] = itd__pilot_draw(t, v);
         t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, t->u[i]);
         if (t->desc.common) itd_rng_normal_fill(&t->noise, d, t->eps + i * d);
     }
@@ -3174,10 +3153,8 @@ static itd_result itd__replicate(itd__estimate *t, size_t replicate, size_t per_
     memset(t->point, 0, t->n * sizeof *t->point);
     for (at = 0; at < total; at += t->batch) {
         size_t rows = itd__min(t->batch, total - at);
-        itd_result result;
         itd__draw(t, &rng, at, rows, per_point);
-        result = itd__squared_errors(t, rows);
-        if (result != ITD_OK) return result;
+        ITD__TRY(itd__squared_errors(t, rows));
         for (i = 0; i < rows; i++) t->point[t->row[i]] += itd__integrand(t, i) / (double)per_point;
     }
     return ITD_OK;
@@ -3221,17 +3198,16 @@ static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, doubl
     size_t pilot_draws = pilot ? itd__min(n * draws / 8, ITD__PILOT_MOST) : 0;
     if (pilot_draws >= 64 && n * draws - pilot_draws >= n * 20) { /* its cost comes off the draws asked for */
         size_t bins = itd__max(1, itd__min(ITD__PILOT_BINS, pilot_draws / 24));
-        itd_result result = itd__pilot_run(t, bins, pilot_draws / bins);
-        if (result != ITD_OK) return result;
+        ITD__TRY(itd__pilot_run(t, bins, pilot_draws / bins));
         draws = (n * draws - pilot_draws) / n;
     }
-    per_point = itd__per_replicate(draws);
+    /* At least 20 replicates, as Student's t has fat tails below that; more, of 16 draws, if there are many. */
+    per_point = itd__max(1, draws / itd__max(20, draws / 16));
     replicates = draws / per_point;
     t->noise = itd__rng_for(t->desc.seed, ITD__FOR_TEST_NOISE, 0);
     for (r = 0; r < replicates; r++) {
         double mean = 0;
-        itd_result result = itd__replicate(t, r, per_point);
-        if (result != ITD_OK) return result;
+        ITD__TRY(itd__replicate(t, r, per_point));
         for (i = 0; i < n; i++) {
             mean += t->point[i] / (double)n;
             sum[i] += t->point[i];
@@ -3280,10 +3256,10 @@ static size_t itd__batch_rows(size_t wanted) { return (itd__max(wanted, 1) + 3) 
 static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den, const float *x, size_t n,
                                       bool with_reference)
 {
-    size_t i, j, d = den->dim;
-    itd_result result;
+    size_t i, d = den->dim;
+    bool wide;
     t->den = den, t->n = n;
-    t->pilot.bins = 1, t->pilot.beta[0] = t->pilot.density[0] = 1;
+    t->bins = 1, t->beta[0] = t->density[0] = 1;
     t->x = itd__floats(n, d);
     t->point = itd__doubles(n, 3);
     t->order = (size_t *)itd__alloc(n, 1, sizeof *t->order);
@@ -3300,23 +3276,20 @@ static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den,
     t->reference = t->desc.reference;
     if (!t->reference) {
         bool full = d <= ITD__FULL_GAUSSIAN && n / 4 >= d;
-        result = full ? itd_gaussian_fit(t->x, n, d, &t->fitted) : ITD_ERROR_DATA;
+        itd_result result = full ? itd_gaussian_fit(t->x, n, d, &t->fitted) : ITD_ERROR_DATA;
         if (result == ITD_ERROR_DATA)
             result = itd__gaussian_fit_axes(t->x, full || n < 8 ? 0 : n, d, &t->fitted);
-        if (result != ITD_OK) return result;
+        ITD__TRY(result);
         t->reference = t->fitted;
     }
     if (t->reference->dim != d) return ITD_ERROR_ARGUMENT;
+    wide = t->reference->basis && d > ITD__FULL_GAUSSIAN; /* rows are better rotated many at once */
     t->y = itd__doubles(n, d);
-    if (!t->y) return ITD_ERROR_MEMORY;
-    if (!itd__gaussian_wide(t->reference)) {
-        for (i = 0; i < n; i++)
-            for (j = 0; j < d; j++) t->y[i * d + j] = itd__gaussian_project(t->reference, j, t->x + i * d);
-        return ITD_OK;
-    }
-    t->along = itd__floats(t->batch, d);
-    if (!t->along) return ITD_ERROR_MEMORY;
-    for (i = 0; i < n; i += t->batch) {
+    if (wide) t->along = itd__floats(t->batch, d);
+    if (!t->y || (wide && !t->along)) return ITD_ERROR_MEMORY;
+    for (i = 0; !wide && i < n * d; i++)
+        t->y[i] = itd__gaussian_project(t->reference, i % d, t->x + i / d * d);
+    for (i = 0; wide && i < n; i += t->batch) {
         size_t rows = itd__min(t->batch, n - i), k;
         for (k = 0; k < rows * d; k++) t->z[k] = (float)(t->x[i * d + k] - t->reference->mean[k % d]);
         itd__gaussian_rotate(t->reference, t->z, rows, t->along);
@@ -3376,7 +3349,6 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
             result = itd__squared_errors(&t, rows);
             for (i = 0; result == ITD_OK && i < rows; i++) sum += t.e[i], square += t.e[i] * t.e[i];
         }
-        if (result != ITD_OK) break;
         curve[k] = sum / (double)n;
         curve[m + k] = itd__standard_error(sum, square, (double)n);
     }
@@ -3428,23 +3400,19 @@ static double itd__round_softly(const itd_levels *v, double x, double precision)
 static double itd__round(const itd_levels *v, itd_rounding how, double x, double precision)
 {
     double step = itd__level_step(v);
-    switch (how) {
-    case ITD_CLAMPED: return fmin(fmax(x, v->low), v->high);
-    case ITD_ROUNDED:
-        return v->low + step * fmin(fmax(floor((x - v->low) / step + 0.5), 0), (double)(v->count - 1));
-    case ITD_ROUNDED_SOFTLY: return itd__round_softly(v, x, precision);
-    default: return x;
-    }
+    if (how == ITD_ROUNDED_SOFTLY) return itd__round_softly(v, x, precision);
+    if (how == ITD_CLAMPED) return fmin(fmax(x, v->low), v->high);
+    return v->low + step * fmin(fmax(floor((x - v->low) / step + 0.5), 0), (double)(v->count - 1));
 }
 
-/* The squared error of eps that belongs to an estimate of x, e^a ||x - x_hat||^2, for draw i of the batch and
-   one rounding; of z itself without eps_hat. */
+/* e^a ||x - x_hat||^2, the squared error of eps, with x_hat rounded; of z itself without eps_hat. */
 static double itd__rounded_error(const itd__estimate *t, const itd_levels *v, size_t i, itd_rounding how,
                                  const float *eps_hat)
 {
     size_t j, d = t->den->dim;
     const float *x = t->x + t->row[i] * d, *z = t->z + i * d;
     double a = t->logsnr[i], root = sqrt(itd_sigmoid(a)), noise = sqrt(itd_sigmoid(-a)), sum = 0;
+    if (!v->count) return NAN;
     for (j = 0; j < d; j++) {
         double scale = t->den->scale ? t->den->scale[j] : 1, mean = t->den->mean ? t->den->mean[j] : 0;
         double x_hat = mean + scale * (z[j] - (eps_hat ? noise * eps_hat[j] : 0)) / root;
@@ -3503,8 +3471,7 @@ static itd_result itd__errors_batch(itd__estimate *t, itd_errors *errors, size_t
 {
     const itd_levels *v = &errors->desc.levels;
     ptrdiff_t i;
-    itd_result result = itd__squared_errors(t, m);
-    if (result != ITD_OK) return result;
+    ITD__TRY(itd__squared_errors(t, m));
     ITD__PARALLEL(m * t->den->dim > 4096)
     for (i = 0; i < (ptrdiff_t)m; i++) {
         size_t k = (size_t)i, draw = at + k;
@@ -3512,11 +3479,10 @@ static itd_result itd__errors_batch(itd__estimate *t, itd_errors *errors, size_t
         int how;
         own[ITD_UNROUNDED] = t->e[k];
         for (how = ITD_CLAMPED; how < ITD_ROUNDINGS; how++)
-            own[how] = v->count ? itd__rounded_error(t, v, k, (itd_rounding)how, t->eps_hat + k * t->den->dim)
-                                : NAN;
+            own[how] = itd__rounded_error(t, v, k, (itd_rounding)how, t->eps_hat + k * t->den->dim);
         if (denoiser > 0) continue;
         error[errors->entries - 2] = t->g[k];
-        error[errors->entries - 1] = v->count ? itd__rounded_error(t, v, k, ITD_ROUNDED, NULL) : NAN;
+        error[errors->entries - 1] = itd__rounded_error(t, v, k, ITD_ROUNDED, NULL);
         errors->control[draw] = t->g[k], errors->expected[draw] = t->mse_g[k];
         errors->point[draw] = t->row[k], errors->logsnr[draw] = t->logsnr[k];
         errors->weight[draw] = itd_schedule_weight(&t->desc.schedule, t->logsnr[k]);
@@ -3525,21 +3491,37 @@ static itd_result itd__errors_batch(itd__estimate *t, itd_errors *errors, size_t
     return ITD_OK;
 }
 
-static itd_result itd__errors_run(itd__estimate *t, const itd_denoiser *den, itd_errors *errors)
+static itd_result itd__errors_run(itd__estimate *t, const itd_denoiser *den, const float *points,
+                                  itd_errors *errors)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, 0);
-    size_t k, at;
-    itd_result result = ITD_OK;
-    for (at = 0; result == ITD_OK && at < errors->count; at += t->batch) {
-        size_t rows = itd__min(t->batch, errors->count - at);
+    size_t k, at, n = errors->n, count;
+    if (!itd__multiply(n, t->desc.draws, &count)) return ITD_ERROR_MEMORY;
+    errors->count = count;
+    errors->point = (size_t *)itd__alloc(count, 1, sizeof *errors->point);
+    errors->bin = (size_t *)itd__alloc(count, 1, sizeof *errors->bin);
+    errors->logsnr = itd__doubles(count, 4);
+    errors->error = itd__doubles(count, errors->entries);
+    errors->density = itd__doubles(n, 2);
+    if (!errors->point || !errors->bin || !errors->logsnr || !errors->error || !errors->density)
+        return ITD_ERROR_MEMORY;
+    errors->weight = errors->logsnr + count, errors->control = errors->weight + count;
+    errors->expected = errors->control + count, errors->information = errors->density + n;
+
+    t->batch = itd__batch_rows(itd__min(t->desc.batch, count));
+    ITD__TRY(itd__estimate_begin(t, den, points, n, true));
+    errors->border = itd__errors_border(t, &errors->desc.levels);
+    errors->above = itd__errors_above(t, &errors->desc.levels);
+    itd__errors_of_reference(t, errors);
+    for (at = 0; at < count; at += t->batch) {
+        size_t rows = itd__min(t->batch, count - at);
         itd__draw(t, &rng, at, rows, t->desc.draws);
-        for (k = 0; result == ITD_OK && k < errors->denoisers; k++) {
+        for (k = 0; k < errors->denoisers; k++) {
             t->den = &den[k];
-            result = itd__errors_batch(t, errors, k, at, rows);
+            ITD__TRY(itd__errors_batch(t, errors, k, at, rows));
         }
-        t->den = den;
     }
-    return result;
+    return ITD_OK;
 }
 
 ITD_DEF itd_errors_desc itd_errors_desc_default(void)
@@ -3558,23 +3540,6 @@ ITD_DEF void itd_errors_free(itd_errors *errors)
     ITD_FREE(errors);
 }
 
-static itd_result itd__errors_alloc(itd_errors *errors)
-{
-    size_t count;
-    if (!itd__multiply(errors->n, errors->desc.draws, &count)) return ITD_ERROR_MEMORY;
-    errors->count = count;
-    errors->point = (size_t *)itd__alloc(count, 1, sizeof *errors->point);
-    errors->bin = (size_t *)itd__alloc(count, 1, sizeof *errors->bin);
-    errors->logsnr = itd__doubles(count, 4);
-    errors->error = itd__doubles(count, errors->entries);
-    errors->density = itd__doubles(errors->n, 2);
-    if (!errors->point || !errors->bin || !errors->logsnr || !errors->error || !errors->density)
-        return ITD_ERROR_MEMORY;
-    errors->weight = errors->logsnr + count, errors->control = errors->weight + count;
-    errors->expected = errors->control + count, errors->information = errors->density + errors->n;
-    return ITD_OK;
-}
-
 static bool itd__same_numbers(const double *a, const double *b, size_t n)
 {
     return a == b || (a && b && !memcmp(a, b, n * sizeof *a));
@@ -3588,7 +3553,7 @@ ITD_DEF itd_result itd_errors_measure(const itd_denoiser *den, size_t denoisers,
     itd_rng gaps = itd__rng_for(desc->seed, ITD__FOR_LEVELS, 0);
     float *points;
     size_t i, k;
-    itd_result result;
+    itd_result result = ITD_ERROR_MEMORY;
     if (n == 0 || denoisers == 0 || denoisers > SIZE_MAX / 64 || den->dim == 0 || desc->draws == 0 ||
         desc->bins == 0 || !itd__schedule_valid(&desc->schedule) || desc->levels.count == 1 ||
         (desc->levels.count && !(desc->levels.high > desc->levels.low)) ||
@@ -3600,29 +3565,18 @@ ITD_DEF itd_result itd_errors_measure(const itd_denoiser *den, size_t denoisers,
             return ITD_ERROR_ARGUMENT;
     t.desc = itd_nll_desc_default();
     t.desc.schedule = desc->schedule, t.desc.draws = desc->draws, t.desc.seed = desc->seed;
-    t.desc.reference = desc->reference;
+    t.desc.reference = desc->reference, t.desc.batch = desc->batch;
     t.noise = itd__rng_for(desc->seed, ITD__FOR_TEST_NOISE, 0);
     errors = (itd_errors *)itd__alloc(1, 1, sizeof *errors);
     points = itd__floats(n, den->dim);
-    result = errors && points ? ITD_OK : ITD_ERROR_MEMORY;
-    if (result == ITD_OK) {
+    if (errors && points) {
         errors->desc = *desc, errors->n = n, errors->denoisers = denoisers;
         errors->entries = denoisers * ITD_ROUNDINGS + 2;
-        result = itd__errors_alloc(errors);
-    }
-    if (result == ITD_OK) {
         for (i = 0; i < n * den->dim; i++) /* noise fills the gaps between levels */
             points[i] = desc->dequantize
                             ? (float)(x[i] + itd__level_step(&desc->levels) * (itd_rng_uniform(&gaps) - 0.5))
                             : x[i];
-        t.batch = itd__batch_rows(itd__min(desc->batch, errors->count));
-        result = itd__estimate_begin(&t, den, points, n, true);
-    }
-    if (result == ITD_OK) {
-        errors->border = itd__errors_border(&t, &desc->levels);
-        itd__errors_of_reference(&t, errors);
-        errors->above = itd__errors_above(&t, &desc->levels);
-        result = itd__errors_run(&t, den, errors);
+        result = itd__errors_run(&t, den, points, errors);
     }
     itd__estimate_end(&t);
     ITD_FREE(points);
@@ -3687,8 +3641,7 @@ static int itd__contribution_order(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The variance of the mean of f over draws that are stratified in log SNR: neighbours have nearly the same
-   mean, so their difference is noise. */
+/* The variance of the mean of f over draws stratified in log SNR: what tells neighbours apart is noise. */
 static double itd__stratified_variance(itd__contribution *list, size_t count)
 {
     double sum = 0;
@@ -3759,9 +3712,8 @@ ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind,
 
 /* >>network ------------------------------------------------------------------------------------------------
 
-   A network is a table of rows, each an operation that reads earlier rows. One function writes the table
-   and reads like the network's diagram; counting, allocating, forward, backward and the names in a file all
-   walk it. */
+   A network is a table of rows, each an operation that reads earlier rows. One function writes it and reads
+   like the network's diagram; counting, allocating, forward, backward and the names in a file walk it. */
 
 /* clang-format off */
 typedef enum itd__kind {
@@ -3790,6 +3742,7 @@ typedef struct itd__layer {
     bool silu;           /* NORM: followed by SiLU */
     bool zero;           /* parameters start at zero */
     bool trains;         /* parameters here or upstream: backward has to pass */
+    size_t reader;       /* the last row that reads it, or itself */
     bool last[2];        /* no later row reads this input: the first to write its gradient, on the way back */
     char name[56];       /* of rows with parameters, in the checkpoint */
 } itd__layer;
@@ -3831,6 +3784,7 @@ static size_t itd__row(itd_net *net, itd__kind kind, size_t a, size_t b, size_t 
     row->width = h * w * c;
     row->offset = net->width;
     row->trains = net->layer[a].trains || net->layer[b].trains;
+    net->layer[a].reader = net->layer[b].reader = i;
     net->width += row->width;
     return i;
 }
@@ -3846,8 +3800,7 @@ static size_t itd__input(itd_net *net, size_t h, size_t w, size_t c)
     return itd__row(net, ITD__INPUT, net->layers, net->layers, h, w, c);
 }
 
-/* Appends to a text of `size` bytes, cutting what does not fit; a and b take the places of the first # and
-   the second. */
+/* Appends to a text of `size` bytes, cutting what does not fit; a and b take the places of two #. */
 static void itd__append(char *text, size_t size, const char *more, size_t a, size_t b)
 {
     size_t used = strlen(text);
@@ -3987,9 +3940,9 @@ static size_t itd__attention(itd_net *net, size_t x)
     return itd__like(net, ITD__ADD, h, x, c);
 }
 
-static size_t itd__plan_time(itd_net *net, const itd_unet_desc *d, size_t logsnr)
+static size_t itd__plan_time(itd_net *net, const itd_unet_desc *d)
 {
-    size_t t = logsnr;
+    size_t t = itd__input(net, 1, 1, 1);
     if (d->time != ITD_TIME_LOGSNR) t = itd__like(net, ITD__TIMESTEP, t, t, 1);
     t = itd__embed(net, t, d->embedding, d->time == ITD_TIME_LOGSNR ? d->logsnr_scale : 1);
     net->path[0] = 0;
@@ -4001,10 +3954,9 @@ static size_t itd__plan_time(itd_net *net, const itd_unet_desc *d, size_t logsnr
 
 static void itd__plan_unet(itd_net *net, const itd_unet_desc *d)
 {
-    size_t skip[ITD_MOST_LEVELS * 9], skips = 0, z, logsnr, t, h, i, j, level;
+    size_t skip[ITD_MOST_LEVELS * 9], skips = 0, z, t, h, i, j, level;
     z = itd__input(net, d->height, d->width, d->channels);
-    logsnr = itd__input(net, 1, 1, 1);
-    t = itd__plan_time(net, d, logsnr);
+    t = itd__plan_time(net, d);
     h = skip[skips++] = itd__conv(net, z, d->features[0], 1, "conv_in");
     for (i = 0; i < d->levels; i++) {
         for (j = 0; j < d->blocks; j++) {
@@ -4063,8 +4015,7 @@ ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim)
     return desc;
 }
 
-/* Uniform in +-1/sqrt(fan_in), weights and biases alike, except where they start at zero; normalizations
-   start as such. */
+/* Uniform in +-1/sqrt(fan_in), weights and biases alike, or zero; normalizations start as such. */
 static void itd__initialize(itd_net *net, uint64_t seed)
 {
     itd_rng rng = itd__rng_for(seed, ITD__FOR_WEIGHTS, 0);
@@ -4079,37 +4030,29 @@ static void itd__initialize(itd_net *net, uint64_t seed)
     }
 }
 
-/* Each row has one last reader. */
-static void itd__find_last_readers(itd_net *net)
-{
-    size_t i, k, j;
-    for (i = 0; i < net->layers; i++)
-        for (k = 0; k < 2; k++) {
-            size_t x = net->layer[i].input[k];
-            net->layer[i].last[k] = x != i && (k == 0 || x != net->layer[i].input[0]);
-            for (j = i + 1; j < net->layers; j++)
-                if (net->layer[j].input[0] == x || net->layer[j].input[1] == x) net->layer[i].last[k] = false;
-        }
-}
-
 /* The table alone: sizes known, no parameters allocated. */
 static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_unet_desc *unet)
 {
+    size_t i;
     net->layer = (itd__layer *)itd__alloc(ITD__MOST_LAYERS, 1, sizeof *net->layer);
     net->frequency = itd__floats(ITD__MOST_FREQUENCIES, 1);
     if (!net->layer || !net->frequency) return ITD_ERROR_MEMORY;
     if (unet && unet->levels) {
         net->unet = *unet;
-        net->dim = unet->height * unet->width * unet->channels;
         net->slice = 4;
         itd__plan_unet(net, unet);
     } else {
         net->desc = *mlp;
-        net->dim = mlp->dim;
         net->slice = ITD__SLICE;
         itd__plan_mlp(net, mlp);
     }
-    itd__find_last_readers(net);
+    net->dim = net->layer[0].width;
+    for (i = 0; i < net->layers; i++) {
+        itd__layer *row = &net->layer[i];
+        const size_t *input = row->input;
+        row->last[0] = input[0] != i && net->layer[input[0]].reader == i;
+        row->last[1] = input[1] != input[0] && net->layer[input[1]].reader == i;
+    }
     return net->too_large ? ITD_ERROR_MEMORY : ITD_OK;
 }
 
@@ -4117,9 +4060,8 @@ static itd_result itd__net_create(const itd_mlp_desc *mlp, const itd_unet_desc *
                                   itd_net **out)
 {
     itd_net *net = (itd_net *)itd__alloc(1, 1, sizeof *net);
-    if (!net) return ITD_ERROR_MEMORY;
-    if (itd__plan(net, mlp, unet) == ITD_OK) net->w = itd__floats(net->parameters, 1);
-    if (!net->w) {
+    if (net && itd__plan(net, mlp, unet) == ITD_OK) net->w = itd__floats(net->parameters, 1);
+    if (!net || !net->w) {
         itd_net_free(net);
         return ITD_ERROR_MEMORY;
     }
@@ -4195,6 +4137,13 @@ ITD_DEF void itd_net_free(itd_net *net)
 ITD_DEF size_t itd_net_parameters(const itd_net *net) { return net->parameters; }
 ITD_DEF float *itd_net_weights(itd_net *net) { return net->w; }
 ITD_DEF float *itd_net_gradients(itd_net *net) { return net->g; }
+
+/* Space for one number per parameter, where there is none yet. */
+static bool itd__slab(const itd_net *net, float **slab)
+{
+    if (!*slab) *slab = itd__floats(net->parameters, 1);
+    return *slab != NULL;
+}
 
 /* Grows a buffer of rows; what it held is of no use afterwards. */
 static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, size_t width)
@@ -4409,14 +4358,14 @@ static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
 /* The gradients of the rows of the table, down to the first parameters or, if dz is wanted, to the input. */
 static void itd__backward_slice(itd_net *net, const float *dout, size_t from, size_t n, float *dz)
 {
-    size_t i;
-    memcpy(itd__gradient(net, net->layers - 1, from), dout + from * net->dim, n * net->dim * sizeof *dout);
+    size_t i, size = n * net->dim * sizeof *dout;
+    memcpy(itd__gradient(net, net->layers - 1, from), dout + from * net->dim, size);
     for (i = net->layers; i-- > 0;) {
-        const itd__layer *row = &net->layer[i];
-        if (net->layer[row->input[0]].trains || net->layer[row->input[1]].trains || dz)
+        const size_t *input = net->layer[i].input;
+        if (net->layer[input[0]].trains || net->layer[input[1]].trains || dz)
             itd__backward_row(net, i, from, n);
     }
-    if (dz) memcpy(dz + from * net->dim, itd__gradient(net, 0, from), n * net->dim * sizeof *dz);
+    if (dz) memcpy(dz + from * net->dim, itd__gradient(net, 0, from), size);
 }
 
 /* The gradient of a row's weights, summed over all samples, as far as they belong to `some` of its inputs
@@ -4469,24 +4418,21 @@ static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool co
 /* Space for n samples on the way forward. */
 static itd_result itd__reserve_forward(itd_net *net, size_t n)
 {
-    itd_result result = itd__reserve(&net->value, &net->capacity, n, net->width);
-    if (result == ITD_OK && net->extra_width)
-        result = itd__reserve(&net->extra, &net->extra_capacity, n, net->extra_width);
-    if (result == ITD_OK && net->unet.time != ITD_TIME_LOGSNR && !net->timestep) {
-        bool table = net->unet.time == ITD_TIME_TABLE;
-        net->timestep = itd__doubles(ITD__TABLE, 1);
-        if (!net->timestep) return ITD_ERROR_MEMORY;
-        itd__fill_timesteps(table ? 1e-5 : 1e-4, table ? 2e-3 : 2e-2, table ? ITD__TABLE : ITD__STEPS,
-                            net->timestep);
-    }
-    return result;
+    bool table = net->unet.time == ITD_TIME_TABLE;
+    ITD__TRY(itd__reserve(&net->value, &net->capacity, n, net->width));
+    ITD__TRY(itd__reserve(&net->extra, &net->extra_capacity, n, net->extra_width));
+    if (net->unet.time == ITD_TIME_LOGSNR || net->timestep) return ITD_OK;
+    net->timestep = itd__doubles(ITD__TABLE, 1);
+    if (!net->timestep) return ITD_ERROR_MEMORY;
+    itd__fill_timesteps(table ? 1e-5 : 1e-4, table ? 2e-3 : 2e-2, table ? ITD__TABLE : ITD__STEPS,
+                        net->timestep);
+    return ITD_OK;
 }
 
 ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *logsnr, size_t n, float *out)
 {
     ptrdiff_t k, slices = (ptrdiff_t)((n + net->slice - 1) / net->slice);
-    itd_result result = itd__reserve_forward(net, n);
-    if (result != ITD_OK) return result;
+    ITD__TRY(itd__reserve_forward(net, n));
     ITD__PARALLEL(slices > 1)
     for (k = 0; k < slices; k++) {
         size_t i, from = (size_t)k * net->slice, rows = itd__min(n - from, net->slice);
@@ -4501,8 +4447,7 @@ static itd_result itd__transpose_convolutions(itd_net *net)
 {
     ptrdiff_t i, layers = (ptrdiff_t)net->layers;
     if (!net->unet.levels) return ITD_OK;
-    if (!net->transposed) net->transposed = itd__floats(net->parameters, 1);
-    if (!net->transposed) return ITD_ERROR_MEMORY;
+    if (!itd__slab(net, &net->transposed)) return ITD_ERROR_MEMORY;
     ITD__PARALLEL(layers > 1)
     for (i = 0; i < layers; i++) {
         const itd__layer *row = &net->layer[i];
@@ -4517,13 +4462,10 @@ static itd_result itd__transpose_convolutions(itd_net *net)
 static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, bool add, float *dz)
 {
     ptrdiff_t k, slices = (ptrdiff_t)((n + net->slice - 1) / net->slice), pieces = 0;
-    itd_result result;
     ITD_ASSERT(n <= net->capacity);
-    if (!net->g) net->g = itd__floats(net->parameters, 1);
-    if (!net->g) return ITD_ERROR_MEMORY;
-    result = itd__reserve(&net->gradient, &net->gradient_capacity, n, net->width);
-    if (result == ITD_OK) result = itd__transpose_convolutions(net);
-    if (result != ITD_OK) return result;
+    if (!itd__slab(net, &net->g)) return ITD_ERROR_MEMORY;
+    ITD__TRY(itd__reserve(&net->gradient, &net->gradient_capacity, n, net->width));
+    ITD__TRY(itd__transpose_convolutions(net));
     ITD__PARALLEL(slices > 1)
     for (k = 0; k < slices; k++) {
         size_t from = (size_t)k * net->slice;
@@ -4610,18 +4552,17 @@ ITD_DEF void itd_model_free(itd_model *model)
 
 ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
 {
-    size_t i, j, d = model->dim, cells;
+    size_t i, j, d = model->dim;
     itd_denoiser affine = itd_model_denoiser(model);
     itd_gaussian *gaussian = NULL;
     float *normalized;
     double *mean, *scale;
     itd_result result;
     if (n < 2) return ITD_ERROR_ARGUMENT;
-    if (!itd__multiply(n, d, &cells)) return ITD_ERROR_MEMORY;
-    if (!itd__all_finite(x, cells)) return ITD_ERROR_DATA;
     normalized = itd__floats(n, d);
     affine.mean = mean = itd__doubles(d, 1), affine.scale = scale = itd__doubles(d, 1);
     result = normalized && mean && scale ? ITD_OK : ITD_ERROR_MEMORY;
+    if (result == ITD_OK && !itd__all_finite(x, n * d)) result = ITD_ERROR_DATA;
     for (j = 0; result == ITD_OK && j < d; j++) {
         double sum = 0, square = 0;
         for (i = 0; i < n; i++) sum += x[i * d + j] / (double)n;
@@ -4645,8 +4586,7 @@ ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
     return result;
 }
 
-/* The coefficients of the parameterization at one log SNR: the network sees shrink * z, and
-   eps_hat = skip * z + gain * F. */
+/* The parameterization at one log SNR: the network sees shrink * z, and eps_hat = skip * z + gain * F. */
 typedef struct itd__coefficients {
     double shrink, skip, gain;
 } itd__coefficients;
@@ -4668,13 +4608,11 @@ static itd_result itd__model_forward(itd_model *model, const float *z, const flo
                                      float *shrunk, float *eps_hat)
 {
     size_t i, j, d = model->dim;
-    itd_result result;
     for (i = 0; i < n; i++) {
         float shrink = (float)itd__parameterize(&model->desc, logsnr[i]).shrink;
         for (j = 0; j < d; j++) shrunk[i * d + j] = shrink * z[i * d + j];
     }
-    result = itd_net_forward(model->net, shrunk, logsnr, n, eps_hat);
-    if (result != ITD_OK) return result;
+    ITD__TRY(itd_net_forward(model->net, shrunk, logsnr, n, eps_hat));
     for (i = 0; i < n; i++) {
         itd__coefficients c = itd__parameterize(&model->desc, logsnr[i]);
         float skip = (float)c.skip, gain = (float)c.gain;
@@ -4683,15 +4621,13 @@ static itd_result itd__model_forward(itd_model *model, const float *z, const flo
     return ITD_OK;
 }
 
-/* In pieces, so that a call with very many rows does not need memory for all their activations: 256 MB, or
-   one slice for each of a few threads. */
+/* In pieces, so that the activations of very many rows take 256 MB, or one slice for each of a few threads. */
 static itd_result itd__model_predict(void *ctx, const float *z, const float *logsnr, size_t n, float *eps_hat)
 {
     itd_model *model = (itd_model *)ctx;
     size_t at, d = model->dim, turn = model->net->slice * itd__threads(); /* no thread waits for another */
     size_t rows = itd__max(turn, itd__min(ITD__ROWS, ((size_t)1 << 26) / model->net->width / turn * turn));
     itd_result result = itd__reserve(&model->work, &model->work_rows, itd__min(n, rows), d);
-    if (result != ITD_OK) return result;
     model->net->use_ema = model->net->ema != NULL;
     for (at = 0; result == ITD_OK && at < n; at += rows)
         result = itd__model_forward(model, z + at * d, logsnr + at, itd__min(n - at, rows), model->work,
@@ -4735,40 +4671,24 @@ static bool itd__trainer_desc_valid(const itd_trainer_desc *d)
            d->ema < 1;
 }
 
-/* Adds the slabs training needs to a network that has only weights; an average left from an earlier
-   training goes if this one keeps none, lest the denoiser go on using it. */
-static itd_result itd__training_slabs(itd_net *net, bool ema)
-{
-    if (!net->g) net->g = itd__floats(net->parameters, 1);
-    if (!net->m) net->m = itd__floats(net->parameters, 1);
-    if (!net->v) net->v = itd__floats(net->parameters, 1);
-    if (!net->g || !net->m || !net->v) return ITD_ERROR_MEMORY;
-    if (!ema) {
-        ITD_FREE(net->ema);
-        net->ema = NULL;
-    } else if (!net->ema) {
-        net->ema = itd__floats(net->parameters, 1);
-        if (!net->ema) return ITD_ERROR_MEMORY;
-        memcpy(net->ema, net->w, net->parameters * sizeof *net->w);
-    }
-    return ITD_OK;
-}
-
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out)
 {
+    itd_net *net = model->net;
     itd_trainer *trainer;
+    bool average = desc->ema > 0, fresh = !net->ema;
     if (!itd__trainer_desc_valid(desc)) return ITD_ERROR_ARGUMENT;
     trainer = (itd_trainer *)itd__alloc(1, 1, sizeof *trainer);
-    if (!trainer) return ITD_ERROR_MEMORY;
-    trainer->desc = *desc;
-    trainer->model = model;
-    trainer->workers.count = 1;
-    if (itd__training_slabs(model->net, desc->ema > 0) != ITD_OK) {
-        itd_trainer_free(trainer);
+    if (!trainer || !itd__slab(net, &net->g) || !itd__slab(net, &net->m) || !itd__slab(net, &net->v) ||
+        (average && !itd__slab(net, &net->ema))) {
+        ITD_FREE(trainer);
         return ITD_ERROR_MEMORY;
     }
-    memset(model->net->m, 0, model->net->parameters * sizeof(float)); /* an earlier training's do not count */
-    memset(model->net->v, 0, model->net->parameters * sizeof(float));
+    if (average && fresh) memcpy(net->ema, net->w, net->parameters * sizeof *net->w);
+    if (!average)
+        ITD_FREE(net->ema), net->ema = NULL; /* the denoiser would go on using an earlier training's */
+    memset(net->m, 0, net->parameters * sizeof *net->m); /* an earlier training's do not count */
+    memset(net->v, 0, net->parameters * sizeof *net->v);
+    trainer->desc = *desc, trainer->model = model, trainer->workers.count = 1;
     *out = trainer;
     return ITD_OK;
 }
@@ -4801,13 +4721,12 @@ static double itd__learning_rate(const itd_trainer_desc *d, uint64_t step)
     return lr * (d->final_fraction + (1 - d->final_fraction) * 0.5 * (1 + cos(3.14159265358979323846 * t)));
 }
 
-/* Adam (Kingma & Ba 2015) with decoupled weight decay (Loshchilov & Hutter 2019) and the moving average of
-   the weights, in one pass over the slabs. The average starts fast, as (1 + t) / (10 + t), so that it
-   forgets the start. */
 #define ITD__LARGEST_GRADIENT 1.8e19 /* its square is still a float, as the second moment has to be */
 
 enum { ITD__CHUNK = 1 << 30 }; /* parameters a thread takes at a time */
 
+/* Adam (Kingma & Ba 2015) with decoupled weight decay (Loshchilov & Hutter 2019) and the moving average of
+   the weights, in one pass. The average starts fast, as (1 + t) / (10 + t), so that it forgets the start. */
 static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, double lr,
                       double gradient_factor)
 {
@@ -4842,8 +4761,8 @@ static void itd__loss(const itd_trainer *t, const float *eps, const float *logsn
     if (t->desc.weight_limit > 0)
         most = t->desc.weight_limit * itd_schedule_weight(&desc->schedule, desc->schedule.loc);
     for (i = 0; i < rows; i++) {
-        double factor = fmin(weight[i], most) * itd__parameterize(desc, logsnr[i]).gain / (double)n,
-               error = 0;
+        double factor = fmin(weight[i], most) * itd__parameterize(desc, logsnr[i]).gain / (double)n;
+        double error = 0;
         for (j = 0; j < d; j++) {
             double difference = (double)eps_hat[i * d + j] - eps[i * d + j];
             error += difference * difference;
@@ -4857,62 +4776,51 @@ static void itd__loss(const itd_trainer *t, const float *eps, const float *logsn
 static itd_result itd__join(const itd_trainer *t, double *loss)
 {
     float parts[2];
-    itd_result result;
     if (t->workers.count == 1) return ITD_OK;
     parts[0] = (float)*loss, parts[1] = (float)(*loss - parts[0]);
-    result = t->workers.sum(t->workers.ctx, t->model->net->g, t->model->net->parameters);
-    if (result == ITD_OK) result = t->workers.sum(t->workers.ctx, parts, 2);
+    ITD__TRY(t->workers.sum(t->workers.ctx, t->model->net->g, t->model->net->parameters));
+    ITD__TRY(t->workers.sum(t->workers.ctx, parts, 2));
     *loss = (double)parts[0] + parts[1];
-    return result;
+    return ITD_OK;
 }
 
 ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
 {
     itd_model *model = t->model;
     itd_net *net = model->net;
-    size_t n = t->desc.batch, rows = t->desc.rows ? itd__min(t->desc.rows, n) : n, d = model->dim, at, j;
-    size_t begin = n * t->workers.index / t->workers.count,
-           end = n * (t->workers.index + 1) / t->workers.count;
+    size_t n = t->desc.batch, rows = t->desc.rows ? itd__min(t->desc.rows, n) : n, d = model->dim, at;
+    size_t k = t->workers.index, begin = n * k / t->workers.count, end = n * (k + 1) / t->workers.count;
     float *clean, *eps, *z, *shrunk, *eps_hat, *logsnr, *weight;
-    double sum = 0, constant = 0.5 * (double)d * ITD__LOG_2PI_E, lr, norm;
+    double sum = 0, norm;
     itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_NOISE, t->step);
     itd_rng alphas = itd__rng_for(t->desc.seed, ITD__FOR_LOGSNR, t->step);
     itd_denoiser affine = itd_model_denoiser(model);
-    itd_result result = itd__trainer_reserve(t);
-    if (result != ITD_OK) return result;
-    clean = t->work + n * d, eps = clean + n * d,
-    z = eps + n * d; /* the first n * d hold itd_train_epoch's rows */
-    shrunk = z + n * d, eps_hat = shrunk + n * d;
+    ITD__TRY(itd__trainer_reserve(t));
+    clean = t->work + n * d; /* after itd_train_epoch's rows */
+    eps = clean + n * d, z = eps + n * d, shrunk = z + n * d, eps_hat = shrunk + n * d;
     logsnr = eps_hat + n * d, weight = logsnr + n;
 
     itd__normalize(&affine, x + begin * d, end - begin, clean + begin * d);
     itd_rng_normal_fill(&noise, n * d, eps);
-    result = itd_schedule_sample(&model->desc.schedule, &alphas, t->desc.stratified, n, logsnr, weight);
-    if (result != ITD_OK) return result;
+    ITD__TRY(itd_schedule_sample(&model->desc.schedule, &alphas, t->desc.stratified, n, logsnr, weight));
     itd_channel(clean + begin * d, eps + begin * d, logsnr + begin, end - begin, d, z + begin * d);
     if (begin == end) memset(net->g, 0, net->parameters * sizeof *net->g);
     for (at = begin; at < end; at += rows) {
         size_t now = itd__min(rows, end - at);
         float *out = eps_hat + at * d;
-        result = itd__model_forward(model, z + at * d, logsnr + at, now, shrunk, out);
-        if (result != ITD_OK) return result;
+        ITD__TRY(itd__model_forward(model, z + at * d, logsnr + at, now, shrunk, out));
         itd__loss(t, eps + at * d, logsnr + at, weight + at, now, out, &sum);
-        result = itd__net_backward(net, out, now, at > begin, NULL);
-        if (result != ITD_OK) return result;
+        ITD__TRY(itd__net_backward(net, out, now, at > begin, NULL));
     }
-    result = itd__join(t, &sum);
-    if (result != ITD_OK) return result;
+    ITD__TRY(itd__join(t, &sum));
     norm = sqrt(itd__fast()->sum_squares(net->g, net->parameters));
     if (!(fabs(sum) <= DBL_MAX) || !(norm < ITD__LARGEST_GRADIENT)) return ITD_ERROR_NUMERIC;
 
-    lr = itd__learning_rate(&t->desc, t->step);
-    itd__adam(net, &t->desc, t->step, lr,
+    t->gradient_norm = norm, t->learning_rate = itd__learning_rate(&t->desc, t->step);
+    itd__adam(net, &t->desc, t->step, t->learning_rate,
               t->desc.clip_norm > 0 && norm > t->desc.clip_norm ? t->desc.clip_norm / norm : 1);
     t->step++;
-    t->gradient_norm = norm;
-    t->learning_rate = lr;
-    for (j = 0; j < d; j++) constant += log(model->scale[j]);
-    if (loss) *loss = constant + sum;
+    if (loss) *loss = itd__add_logs(0.5 * (double)d * ITD__LOG_2PI_E, model->scale, d) + sum;
     return ITD_OK;
 }
 
@@ -4950,8 +4858,7 @@ ITD_DEF itd_result itd_train_indices(itd_trainer *t, size_t n, size_t *index)
     per_epoch = t->desc.drop_incomplete ? n / batch * batch : n;
     for (i = 0; i < batch; i++) {
         uint64_t at = t->step * batch + i;
-        itd_result result = itd__shuffle(t, n, at / per_epoch);
-        if (result != ITD_OK) return result;
+        ITD__TRY(itd__shuffle(t, n, at / per_epoch));
         index[i] = t->order[at % per_epoch];
     }
     return ITD_OK;
@@ -4961,23 +4868,20 @@ ITD_DEF itd_result itd_train_epoch(itd_trainer *t, const float *x, size_t n, dou
 {
     size_t i, batch = t->desc.batch, d = t->model->dim;
     uint64_t epoch, end, first = t->step;
-    double sum = 0;
-    itd_result result;
+    double sum = 0, step_loss;
     if (n == 0 || (t->desc.drop_incomplete && n < batch)) return ITD_ERROR_ARGUMENT;
     epoch = t->desc.drop_incomplete ? t->step / (n / batch) : t->step * batch / n;
     do end = itd_train_steps(&t->desc, n, ++epoch);
     while (end <= t->step);
-    result = itd__trainer_reserve(t);
-    while (result == ITD_OK && t->step < end) {
-        double step_loss = 0;
-        result = itd_train_indices(t, n, t->index);
-        for (i = 0; result == ITD_OK && i < batch; i++)
-            memcpy(t->work + i * d, x + t->index[i] * d, d * sizeof *x);
-        if (result == ITD_OK) result = itd_train_step(t, t->work, &step_loss);
+    ITD__TRY(itd__trainer_reserve(t));
+    while (t->step < end) {
+        ITD__TRY(itd_train_indices(t, n, t->index));
+        for (i = 0; i < batch; i++) memcpy(t->work + i * d, x + t->index[i] * d, d * sizeof *x);
+        ITD__TRY(itd_train_step(t, t->work, &step_loss));
         sum += step_loss;
     }
-    if (result == ITD_OK && loss) *loss = sum / (double)(end - first);
-    return result;
+    if (loss) *loss = sum / (double)(end - first);
+    return ITD_OK;
 }
 
 /* >>sampling -----------------------------------------------------------------------------------------------
