@@ -3767,7 +3767,7 @@ struct itd_net {
     float *extra; /* notes of the normalizations, each (extra_capacity,8,channels) */
     size_t extra_capacity, extra_width;
     float *transposed; /* the slab of weights with the taps of convolutions transposed, for backward */
-    double *timestep;  /* (ITD__TIMESTEPS) log SNRs of the steps, descending */
+    double *timestep;  /* (ITD__TABLE) log SNRs of the steps, descending */
     char path[48];     /* what the names of the next rows begin with */
 };
 
