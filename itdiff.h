@@ -1772,8 +1772,10 @@ static void ITD__K(itd__conv_gradient)(const itd__conv_gradient *g)
                         s.columns = itd__min(g->out - j, WIDTH);
                         s.b = g->out == WIDTH && s.k == w->columns ? dy : packed;
                         for (r = 0; r < s.parts && s.b == packed; r++)
-                            for (k = 0; k < s.k; k++) ITD__K(itd__copy)
-                        (dy + (r * w->columns + k) * g->out, s.columns, packed + (r * s.k + k) * WIDTH);
+                            for (k = 0; k < s.k; k++)
+                                ITD__K(itd__copy)
+                                (dy + (r * w->columns + k) * g->out, s.columns,
+                                 packed + (r * s.k + k) * WIDTH);
                         for (tap = 0; tap < 9; tap++) {
                             size_t at = tap / 3 * ((s.k - 1) * w->stride + 3) + tap % 3;
                             ITD__K(itd__rows)
