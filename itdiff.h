@@ -2391,6 +2391,13 @@ static void itd__embed_backward(const float *dy /* (n,2*half) */, const float *y
 
 /* >>channel --------------------------------------------------------------------------------------------- */
 
+/* Hands a failure on to the caller. */
+#define ITD__TRY(call)                                                                                       \
+    do {                                                                                                     \
+        itd_result itd__tried = (call);                                                                      \
+        if (itd__tried != ITD_OK) return itd__tried;                                                         \
+    } while (0)
+
 /* Computed from the side where exp does not overflow; s(-x), never 1 - s(x), is what small values need. */
 ITD_DEF double itd_sigmoid(double x)
 {
@@ -2409,8 +2416,7 @@ ITD_DEF void itd_channel(const float *x, const float *eps, const float *logsnr, 
 
 ITD_DEF itd_schedule itd_schedule_default(void)
 {
-    itd_schedule s;
-    s.loc = 0, s.scale = 3, s.clip = 4;
+    itd_schedule s = {0, 3, 4};
     return s;
 }
 
@@ -2493,22 +2499,22 @@ static bool itd__last_crossing(const double *x, const double *y, size_t m, doubl
 ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse, const double *mmse_gaussian,
                                          size_t m, size_t d, itd_curve_rule rule, itd_schedule *out)
 {
-    double loc, low, high, scale, widest = 0;
-    size_t i, at = m;
-    bool has_low, has_high;
+    double loc, quartile, scale, widest = 0;
+    size_t i;
     if (m < 3 || d == 0) return ITD_ERROR_ARGUMENT;
     if (!itd__last_crossing(logsnr, mse, m, 0.5 * (double)d, &loc)) {
         for (i = 0; i < m; i++) {
             double gap = (mmse_gaussian[i] - itd__smoothed(mse, m, i)) / (double)d;
-            if (gap > widest) widest = gap, at = i;
+            if (gap > widest) widest = gap, loc = logsnr[i];
         }
-        if (at == m) return ITD_ERROR_DATA;
-        loc = logsnr[at];
+        if (!(widest > 0)) return ITD_ERROR_DATA;
     }
-    has_high = itd__last_crossing(logsnr, mse, m, 0.75 * (double)d, &high) && high > loc;
-    has_low = itd__last_crossing(logsnr, mse, m, 0.25 * (double)d, &low) && low < loc;
-    if (!has_high && !has_low) return ITD_ERROR_DATA;
-    scale = has_high ? high - loc : loc - low;
+    if (itd__last_crossing(logsnr, mse, m, 0.75 * (double)d, &quartile) && quartile > loc)
+        scale = quartile - loc;
+    else if (itd__last_crossing(logsnr, mse, m, 0.25 * (double)d, &quartile) && quartile < loc)
+        scale = loc - quartile;
+    else
+        return ITD_ERROR_DATA;
     if (rule == ITD_CURVE_LOGISTIC) scale /= 1.09861228866810969140;
     out->loc = loc, out->scale = scale, out->clip = 4;
     return ITD_OK;
@@ -2538,8 +2544,7 @@ ITD_DEF itd_result itd_score(const itd_denoiser *den, const float *z, const floa
                              float *score)
 {
     size_t i, j;
-    itd_result result = den->predict(den->ctx, z, logsnr, n, score);
-    if (result != ITD_OK) return result;
+    ITD__TRY(den->predict(den->ctx, z, logsnr, n, score));
     for (i = 0; i < n; i++) {
         float factor = (float)(-1 / sqrt(itd_sigmoid(-logsnr[i])));
         for (j = 0; j < den->dim; j++) score[i * den->dim + j] *= factor;
@@ -2666,11 +2671,7 @@ static size_t itd__sweep(double *diagonal, double *beside, size_t first, size_t 
     for (i = last; i-- > first;) {
         double f = s * beside[i], b = c * beside[i], r = sqrt(f * f + g * g);
         beside[i + 1] = r;
-        if (r == 0) { /* T has fallen into two */
-            diagonal[i + 1] -= moved;
-            beside[last] = 0;
-            return count;
-        }
+        if (r == 0) break; /* T has fallen into two */
         s = f / r, c = g / r;
         g = diagonal[i + 1] - moved;
         r = (diagonal[i] - g) * s + 2 * c * b;
@@ -2679,14 +2680,13 @@ static size_t itd__sweep(double *diagonal, double *beside, size_t first, size_t 
         g = c * r - b;
         list[count].row = i, list[count].c = c, list[count++].s = s;
     }
-    diagonal[first] -= moved;
-    beside[first] = g;
+    diagonal[i + 1] -= moved;
+    if (i + 1 == first) beside[first] = g;
     beside[last] = 0;
     return count;
 }
 
-/* T -> its eigenvalues, in `diagonal`; the rotations go into the rows of vectors. An eigenvalue takes two
-   sweeps or so; 60 are no longer arithmetic. */
+/* T -> its eigenvalues, in `diagonal`, each after two sweeps or so; the rotations go into rows of vectors. */
 static bool itd__diagonalize(size_t n, double *diagonal, double *beside, itd__rotation *list, double *vectors)
 {
     size_t first, last, count = 0, sweeps;
@@ -2749,10 +2749,7 @@ ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a, double *lambda, doub
 ITD_DEF void itd_gaussian_free(itd_gaussian *g)
 {
     if (!g) return;
-    ITD_FREE(g->mean);
-    ITD_FREE(g->lambda);
-    ITD_FREE(g->vectors);
-    ITD_FREE(g->basis);
+    ITD_FREE(g->mean), ITD_FREE(g->lambda), ITD_FREE(g->vectors), ITD_FREE(g->basis);
     ITD_FREE(g);
 }
 
@@ -2770,22 +2767,22 @@ static itd_gaussian *itd__gaussian_alloc(size_t dim, bool axes)
     return NULL;
 }
 
-/* From a mean and a covariance, which is destroyed. */
-static itd_result itd__gaussian_make(const double *mean, double *covariance, size_t dim, itd_gaussian **out)
+/* A Gaussian with a mean gets the rest from a covariance, if all has gone well so far; both are used up. */
+static itd_result itd__gaussian_finish(itd_gaussian *g, double *covariance, itd_result result,
+                                       itd_gaussian **out)
 {
-    itd_gaussian *g = itd__gaussian_alloc(dim, false);
-    itd_result result = g ? itd_eigen_symmetric(dim, covariance, g->lambda, g->vectors) : ITD_ERROR_MEMORY;
     size_t i;
-    if (result == ITD_OK && (!(g->lambda[0] > 0) || g->lambda[dim - 1] < -1e-8 * g->lambda[0]))
+    if (result == ITD_OK) result = itd_eigen_symmetric(g->dim, covariance, g->lambda, g->vectors);
+    if (result == ITD_OK && (!(g->lambda[0] > 0) || g->lambda[g->dim - 1] < -1e-8 * g->lambda[0]))
         result = ITD_ERROR_DATA;
+    ITD_FREE(covariance);
     if (result != ITD_OK) {
         itd_gaussian_free(g);
         return result;
     }
-    memcpy(g->mean, mean, dim * sizeof *mean);
-    for (i = 0; i < dim; i++) /* a flat direction gets a sliver of width: the density stays finite */
+    for (i = 0; i < g->dim; i++) /* a flat direction gets a sliver of width: the density stays finite */
         g->lambda[i] = fmax(g->lambda[i], 1e-12 * g->lambda[0]);
-    for (i = 0; i < dim * dim; i++) g->basis[i] = (float)g->vectors[i];
+    for (i = 0; i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
     *out = g;
     return ITD_OK;
 }
@@ -2793,18 +2790,16 @@ static itd_result itd__gaussian_make(const double *mean, double *covariance, siz
 ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covariance, size_t dim,
                                        itd_gaussian **out)
 {
-    itd_result result;
+    itd_gaussian *g;
     double *a;
     size_t i;
     if (dim == 0) return ITD_ERROR_ARGUMENT;
     for (i = 0; i < dim; i++)
         if (!(fabs(mean[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
+    g = itd__gaussian_alloc(dim, false);
     a = itd__doubles(dim, dim);
-    if (!a) return ITD_ERROR_MEMORY;
-    memcpy(a, covariance, dim * dim * sizeof *a);
-    result = itd__gaussian_make(mean, a, dim, out);
-    ITD_FREE(a);
-    return result;
+    if (g && a) memcpy(g->mean, mean, dim * sizeof *mean), memcpy(a, covariance, dim * dim * sizeof *a);
+    return itd__gaussian_finish(g, a, g && a ? ITD_OK : ITD_ERROR_MEMORY, out);
 }
 
 /* sum += centred^T centred, in double for few columns, else through the matrix product. */
@@ -2834,26 +2829,23 @@ static itd_result itd__add_products(const float *x, const double *mean, size_t n
 
 ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_gaussian **out)
 {
-    double *mean, *covariance;
+    itd_gaussian *g;
+    double *covariance;
     itd_result result = ITD_ERROR_MEMORY;
     size_t i, j;
     if (n < 2 || dim == 0) return ITD_ERROR_ARGUMENT;
     if (!itd__all_finite(x, n * dim)) return ITD_ERROR_DATA;
-    mean = itd__doubles(dim, 1);
+    g = itd__gaussian_alloc(dim, false);
     covariance = itd__doubles(dim, dim);
-    if (mean && covariance) {
-        for (i = 0; i < n; i++)
-            for (j = 0; j < dim; j++) mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
-        for (j = 0; j < dim; j++)
-            mean[j] += x[j]; /* sums of differences: a constant column is exactly that */
-        result = itd__add_products(x, mean, n, dim, covariance);
+    if (g && covariance) {
+        for (i = 0; i < n; i++) /* sums of differences: the mean of a constant column is exactly that */
+            for (j = 0; j < dim; j++) g->mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
+        for (j = 0; j < dim; j++) g->mean[j] += x[j];
+        result = itd__add_products(x, g->mean, n, dim, covariance);
         for (i = 0; i < dim; i++) /* symmetric to the last bit */
             for (j = 0; j <= i; j++) covariance[j * dim + i] = covariance[i * dim + j] /= (double)n;
-        if (result == ITD_OK) result = itd__gaussian_make(mean, covariance, dim, out);
     }
-    ITD_FREE(mean);
-    ITD_FREE(covariance);
-    return result;
+    return itd__gaussian_finish(g, covariance, result, out);
 }
 
 /* Independent coordinates, with the points' own means and variances, or N(0, I) for fewer than two points. */
@@ -2873,13 +2865,18 @@ static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, i
     return ITD_OK;
 }
 
+/* start + Sum_i log x_i; without x, start. */
+static double itd__add_logs(double start, const double *x, size_t n)
+{
+    size_t i;
+    for (i = 0; x && i < n; i++) start += log(x[i]);
+    return start;
+}
+
 /* (d/2) log(2 pi e) + 1/2 Sum_i log lambda_i */
 ITD_DEF double itd_gaussian_entropy(const itd_gaussian *g)
 {
-    double h = 0.5 * (double)g->dim * ITD__LOG_2PI_E;
-    size_t i;
-    for (i = 0; i < g->dim; i++) h += 0.5 * log(g->lambda[i]);
-    return h;
+    return 0.5 * itd__add_logs((double)g->dim * ITD__LOG_2PI_E, g->lambda, g->dim);
 }
 
 /* y_i = u_i . (x - mu) */
@@ -2891,9 +2888,6 @@ static double itd__gaussian_project(const itd_gaussian *g, size_t i, const float
     for (j = 0; j < g->dim; j++) y += g->vectors[i * g->dim + j] * (x[j] - g->mean[j]);
     return y;
 }
-
-/* Whether rows are better rotated many at once. */
-static bool itd__gaussian_wide(const itd_gaussian *g) { return g->basis && g->dim > ITD__FULL_GAUSSIAN; }
 
 /* y = U x for each of n rows. */
 static void itd__gaussian_rotate(const itd_gaussian *g, const float *x, size_t n, float *y)
@@ -2937,38 +2931,34 @@ ITD_DEF double itd_gaussian_mmse(const itd_gaussian *g, double logsnr)
     return mmse;
 }
 
-/* One row of eps_hat = Sum_i u_i sqrt(s(-a)) / (s(a) lambda_i + s(-a)) u_i . (z - sqrt(s(a)) mu). */
-static void itd__gaussian_denoise(const itd_gaussian *g, const float *z, double logsnr, float *eps_hat)
-{
-    double s = itd_sigmoid(logsnr), r = itd_sigmoid(-logsnr), root = sqrt(s);
-    size_t i, j, d = g->dim;
-    memset(eps_hat, 0, d * sizeof *eps_hat);
-    for (i = 0; i < d; i++) {
-        const double *u = g->vectors ? g->vectors + i * d : NULL;
-        double y = 0, gain = sqrt(r) / (s * g->lambda[i] + r);
-        if (!u) eps_hat[i] = (float)(gain * (z[i] - root * g->mean[i]));
-        for (j = 0; u && j < d; j++) y += u[j] * (z[j] - root * g->mean[j]);
-        for (j = 0; u && j < d; j++) eps_hat[j] += (float)(u[j] * gain * y);
-    }
-}
-
+/* eps_hat = Sum_i u_i sqrt(s(-a)) / (s(a) lambda_i + s(-a)) u_i . (z - sqrt(s(a)) mu) */
 static itd_result itd__gaussian_predict(void *ctx, const float *z, const float *logsnr, size_t n,
                                         float *eps_hat)
 {
     const itd_gaussian *g = (const itd_gaussian *)ctx;
     ptrdiff_t row;
     ITD__PARALLEL(n * g->dim > 4096)
-    for (row = 0; row < (ptrdiff_t)n; row++)
-        itd__gaussian_denoise(g, z + (size_t)row * g->dim, logsnr[row], eps_hat + (size_t)row * g->dim);
+    for (row = 0; row < (ptrdiff_t)n; row++) {
+        size_t i, j, d = g->dim;
+        const float *in = z + (size_t)row * d;
+        float *out = eps_hat + (size_t)row * d;
+        double s = itd_sigmoid(logsnr[row]), r = itd_sigmoid(-logsnr[row]), root = sqrt(s);
+        memset(out, 0, d * sizeof *out);
+        for (i = 0; i < d; i++) {
+            const double *u = g->vectors ? g->vectors + i * d : NULL;
+            double y = 0, gain = sqrt(r) / (s * g->lambda[i] + r);
+            if (!u) out[i] = (float)(gain * (in[i] - root * g->mean[i]));
+            for (j = 0; u && j < d; j++) y += u[j] * (in[j] - root * g->mean[j]);
+            for (j = 0; u && j < d; j++) out[j] += (float)(u[j] * gain * y);
+        }
+    }
     return ITD_OK;
 }
 
 ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
 {
-    itd_denoiser den = ITD__ZERO;
-    den.ctx = (void *)(uintptr_t)g; /* predict only reads it */
-    den.dim = g->dim;
-    den.predict = itd__gaussian_predict;
+    void *ctx = (void *)(uintptr_t)g; /* predict only reads it */
+    itd_denoiser den = {ctx, g->dim, itd__gaussian_predict, NULL, NULL};
     return den;
 }
 
@@ -2989,30 +2979,18 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
 
 enum { ITD__PILOT_BINS = 32, ITD__PILOT_MOST = 8192 };
 
-/* Draws of each point in one replicate: few enough for at least 20 replicates, more of them when there are
-   draws to go round, since Student's t has fat tails below that. */
-static size_t itd__per_replicate(size_t draws) { return itd__max(1, draws / itd__max(20, draws / 16)); }
-
-/* Functions of u = quantile of alpha in the schedule, constant on `bins` equal intervals. */
-typedef struct itd__pilot {
-    size_t bins;
-    double beta[ITD__PILOT_BINS];
-    double density[ITD__PILOT_BINS]; /* of the draws in u; mean 1 */
-    double cumulative[ITD__PILOT_BINS + 1];
-} itd__pilot;
-
 typedef struct itd__estimate { /* one call of itd_nll */
     const itd_denoiser *den;
     itd_nll_desc desc;
     const itd_gaussian *reference;
     itd_gaussian *fitted; /* the reference, if it is our own */
-    itd__pilot pilot;
+    size_t bins; /* equal parts of u = quantile of alpha in the schedule, in each of which are constant: */
+    double beta[ITD__PILOT_BINS], density[ITD__PILOT_BINS]; /* the latter of the draws in u; mean 1 */
     size_t n, batch;
     float *x;      /* (n,dim) in the denoiser's coordinates */
     double *y;     /* (n,dim) x in the reference's eigenbasis; NULL without reference */
     double *point; /* (3,n) this replicate's mean, sum and sum of squares over replicates */
     size_t *order; /* (n) which point gets which stratum */
-    float *shared; /* (dim) the noise of a common draw */
     float *eps, *z, *eps_hat, *logsnr; /* one batch */
     float *along;                      /* (batch,dim) eps in a wide reference's eigenbasis; else NULL */
     double *u, *e, *g, *mse_g; /* (batch) quantile of the log SNR; errors of denoiser and reference; E g */
@@ -3021,30 +2999,16 @@ typedef struct itd__estimate { /* one call of itd_nll */
     size_t evaluations;
 } itd__estimate;
 
-static size_t itd__pilot_bin(const itd__pilot *pilot, double u)
-{
-    return itd__min((size_t)(u * (double)pilot->bins), pilot->bins - 1);
-}
+/* Which of `bins` equal parts of [0, 1] u is in. */
+static size_t itd__bin(double u, size_t bins) { return itd__min((size_t)(u * (double)bins), bins - 1); }
 
 /* u from a uniform v by inverting the pilot's piecewise linear distribution function. */
-static double itd__pilot_draw(const itd__pilot *pilot, double v)
+static double itd__pilot_draw(const itd__estimate *t, double v)
 {
+    double bins = (double)t->bins, low = 0, high = t->density[0] / bins;
     size_t b = 0;
-    while (b + 1 < pilot->bins && pilot->cumulative[b + 1] <= v) b++;
-    v = (v - pilot->cumulative[b]) / (pilot->cumulative[b + 1] - pilot->cumulative[b]);
-    return ((double)b + fmin(fmax(v, 0), 1)) / (double)pilot->bins;
-}
-
-static void itd__pilot_integrate(itd__pilot *pilot)
-{
-    double total = 0;
-    size_t b;
-    for (b = 0; b < pilot->bins; b++) total += pilot->density[b];
-    pilot->cumulative[0] = 0;
-    for (b = 0; b < pilot->bins; b++) {
-        pilot->density[b] *= (double)pilot->bins / total;
-        pilot->cumulative[b + 1] = pilot->cumulative[b] + pilot->density[b] / (double)pilot->bins;
-    }
+    while (b + 1 < t->bins && high <= v) low = high, high += t->density[++b] / bins;
+    return ((double)b + fmin(fmax((v - low) / (high - low), 0), 1)) / bins;
 }
 
 /* One draw's errors: e of the denoiser; g and its mean mse_G of the reference, zero without one. */
@@ -3072,15 +3036,13 @@ static itd_result itd__squared_errors(itd__estimate *t, size_t m)
 {
     size_t i, d = t->den->dim;
     ptrdiff_t slice, slices = (ptrdiff_t)((m + ITD__SLICE - 1) / ITD__SLICE);
-    itd_result result;
     ITD__PARALLEL(slices > 4)
     for (slice = 0; slice < slices; slice++) {
         size_t row = (size_t)slice * ITD__SLICE, end = itd__min(m, row + ITD__SLICE);
         for (; row < end; row++)
             itd_channel(t->x + t->row[row] * d, t->eps + row * d, t->logsnr + row, 1, d, t->z + row * d);
     }
-    result = t->den->predict(t->den->ctx, t->z, t->logsnr, m, t->eps_hat);
-    if (result != ITD_OK) return result;
+    ITD__TRY(t->den->predict(t->den->ctx, t->z, t->logsnr, m, t->eps_hat));
     t->evaluations += m;
     if (t->along) itd__gaussian_rotate(t->reference, t->eps, m, t->along);
     ITD__PARALLEL(slices > 4)
@@ -3096,29 +3058,26 @@ static itd_result itd__squared_errors(itd__estimate *t, size_t m)
 /* The integrand for one draw, its weight taken by log SNR and by the density it was drawn from. */
 static double itd__integrand(const itd__estimate *t, size_t i)
 {
-    size_t b = itd__pilot_bin(&t->pilot, t->u[i]);
-    double w = itd_schedule_weight(&t->desc.schedule, t->logsnr[i]) / t->pilot.density[b];
+    size_t b = itd__bin(t->u[i], t->bins);
+    double w = itd_schedule_weight(&t->desc.schedule, t->logsnr[i]) / t->density[b];
     if (!t->y) return w * (t->e[i] - (double)t->den->dim * itd_sigmoid(t->logsnr[i]));
-    return w * (t->e[i] - t->mse_g[i] - t->pilot.beta[b] * (t->g[i] - t->mse_g[i]));
+    return w * (t->e[i] - t->mse_g[i] - t->beta[b] * (t->g[i] - t->mse_g[i]));
 }
 
-/* One bin's draws: beta = cov(e, g) / var(g), and the standard deviation of what it leaves of the
-   integrand. */
-static double itd__pilot_fit(const itd__estimate *t, size_t members, const double *e, const double *g,
-                             const double *mse_g, const double *logsnr, double *beta)
+/* One bin: e and g less mse_G -> beta = cov(e, g) / var(g), and the deviation it leaves of the integrand. */
+static double itd__pilot_fit(itd_control control, size_t members, const double *e, const double *g,
+                             const double *w, double *beta)
 {
     double mean_e = 0, mean_g = 0, cov = 0, var = 0, mean = 0, square = 0, n = (double)members;
     size_t i;
-    for (i = 0; i < members; i++) mean_e += (e[i] - mse_g[i]) / n, mean_g += (g[i] - mse_g[i]) / n;
+    for (i = 0; i < members; i++) mean_e += e[i] / n, mean_g += g[i] / n;
     for (i = 0; i < members; i++) {
-        double centred = g[i] - mse_g[i] - mean_g;
-        cov += (e[i] - mse_g[i] - mean_e) * centred;
-        var += centred * centred;
+        cov += (e[i] - mean_e) * (g[i] - mean_g);
+        var += (g[i] - mean_g) * (g[i] - mean_g);
     }
-    *beta = t->desc.control == ITD_CONTROL_FITTED && var > 0 ? cov / var : 1;
+    *beta = control == ITD_CONTROL_FITTED && var > 0 ? cov / var : 1;
     for (i = 0; i < members; i++) {
-        double w = itd_schedule_weight(&t->desc.schedule, logsnr[i]);
-        double f = w * (e[i] - mse_g[i] - *beta * (g[i] - mse_g[i]));
+        double f = w[i] * (e[i] - *beta * g[i]);
         mean += f / n, square += f * f / n;
     }
     return sqrt(fmax(square - mean * mean, 0));
@@ -3128,11 +3087,10 @@ static double itd__pilot_fit(const itd__estimate *t, size_t members, const doubl
    of draws in proportion to the spread there, a fifth of it laid evenly so that no weight exceeds five. */
 static itd_result itd__pilot_run(itd__estimate *t, size_t bins, size_t members)
 {
-    itd__pilot *pilot = &t->pilot;
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_PILOT, 0);
     size_t count = bins * members, i, at, b;
-    double *e = itd__doubles(count, 4), *g = e + count, *m = g + count, *logsnr = m + count;
-    double spread[ITD__PILOT_BINS], mean_spread = 0;
+    double *e = itd__doubles(count, 3), *g = e + count, *w = g + count;
+    double spread[ITD__PILOT_BINS], mean_spread = 0, total = 0;
     itd_result result = e ? ITD_OK : ITD_ERROR_MEMORY;
     for (at = 0; result == ITD_OK && at < count; at += t->batch) {
         size_t rows = itd__min(t->batch, count - at);
@@ -3140,68 +3098,67 @@ static itd_result itd__pilot_run(itd__estimate *t, size_t bins, size_t members)
             double u = ((double)(at + i) + itd_rng_uniform(&rng)) / (double)count;
             t->row[i] = (size_t)itd_rng_below(&rng, t->n);
             t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, u);
+            w[at + i] = itd_schedule_weight(&t->desc.schedule, t->logsnr[i]);
         }
         itd_rng_normal_fill(&t->noise, rows * t->den->dim, t->eps);
         result = itd__squared_errors(t, rows);
-        for (i = 0; result == ITD_OK && i < rows; i++)
-            e[at + i] = t->e[i], g[at + i] = t->g[i], m[at + i] = t->mse_g[i], logsnr[at + i] = t->logsnr[i];
+        for (i = 0; i < rows; i++) e[at + i] = t->e[i] - t->mse_g[i], g[at + i] = t->g[i] - t->mse_g[i];
     }
-    if (result == ITD_OK) {
-        pilot->bins = bins;
-        for (b = 0, at = 0; b < bins; b++, at += members) {
-            spread[b] = itd__pilot_fit(t, members, e + at, g + at, m + at, logsnr + at, &pilot->beta[b]);
-            mean_spread += spread[b] / (double)bins;
-        }
-        for (b = 0; b < bins; b++)
-            pilot->density[b] = t->desc.allocate && mean_spread > 0 ? 0.2 + 0.8 * spread[b] / mean_spread : 1;
-        itd__pilot_integrate(pilot);
+    for (b = 0; result == ITD_OK && b < bins; b++) {
+        at = b * members;
+        spread[b] = itd__pilot_fit(t->desc.control, members, e + at, g + at, w + at, &t->beta[b]);
+        mean_spread += spread[b] / (double)bins;
     }
+    for (b = 0; result == ITD_OK && b < bins; b++) {
+        t->density[b] = t->desc.allocate && mean_spread > 0 ? 0.2 + 0.8 * spread[b] / mean_spread : 1;
+        total += t->density[b];
+    }
+    for (b = 0; result == ITD_OK && b < bins; b++) t->density[b] *= (double)bins / total;
+    t->bins = bins;
     ITD_FREE(e);
     return result;
 }
 
-/* The quantile of one draw. Stratified, point i takes (k + o_i) / per_point for k = 0 .. per_point - 1,
-   with offsets o_i themselves stratified over the points: even for each point and for all of them together.
-   */
-static double itd__draw_uniform(itd__estimate *t, itd_rng *rng, size_t draw, size_t per_point, size_t point)
+/* A batch of draws, from number `at` on: `per_point` for each point, or the same ones for all. Stratified,
+   point i takes the quantiles (k + o_i) / per_point for k = 0 .. per_point - 1, with offsets o_i themselves
+   stratified over the points: even for each point and for all of them together. */
+static void itd__draw(itd__estimate *t, itd_rng *rng, size_t at, size_t rows, size_t per_point)
 {
-    double v = itd_rng_uniform(rng);
-    if (!t->desc.stratified) return v;
-    if (!t->desc.common) {
-        if (point == 0) itd_rng_shuffle(rng, t->n, t->order);
-        v = ((double)t->order[point] + v) / (double)t->n;
+    size_t i, d = t->den->dim;
+    for (i = 0; at == 0 && i < t->n; i++) t->order[i] = i;
+    for (i = 0; i < rows; i++) {
+        size_t draw = (at + i) / t->n, point = t->row[i] = (at + i) % t->n;
+        size_t before = i ? i - 1 : t->batch - 1; /* that of the batch before */
+        double v;
+        if (t->desc.common && point > 0) {
+            t->u[i] = t->u[before], t->logsnr[i] = t->logsnr[before];
+            memcpy(t->eps + i * d, t->eps + before * d, d * sizeof *t->eps);
+            continue;
+        }
+        v = itd_rng_uniform(rng);
+        if (t->desc.stratified && !t->desc.common) {
+            if (point == 0) itd_rng_shuffle(rng, t->n, t->order);
+            v = ((double)t->order[point] + v) / (double)t->n;
+        }
+        if (t->desc.stratified) v = ((double)draw + v) / (double)per_point;
+        t->u[i] = itd__pilot_draw(t, v);
+        t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, t->u[i]);
+        if (t->desc.common) itd_rng_normal_fill(&t->noise, d, t->eps + i * d);
     }
-    return ((double)draw + v) / (double)per_point;
+    if (!t->desc.common) itd_rng_normal_fill(&t->noise, rows * d, t->eps);
 }
 
-/* One replicate: `per_point` draws for each point, or the same ones for all. */
+/* The mean of the integrand for each point by one replicate. */
 static itd_result itd__replicate(itd__estimate *t, size_t replicate, size_t per_point)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, replicate);
-    double *mean = t->point, v = 0;
-    size_t i, at, total = t->n * per_point, d = t->den->dim;
-    memset(mean, 0, t->n * sizeof *mean);
-    for (i = 0; i < t->n; i++) t->order[i] = i;
+    size_t i, at, total = t->n * per_point;
+    memset(t->point, 0, t->n * sizeof *t->point);
     for (at = 0; at < total; at += t->batch) {
         size_t rows = itd__min(t->batch, total - at);
-        itd_result result;
-        for (i = 0; i < rows; i++) {
-            size_t draw = (at + i) / t->n, point = (at + i) % t->n;
-            if (!t->desc.common || point == 0) v = itd__draw_uniform(t, &rng, draw, per_point, point);
-            if (t->desc.common && point == 0) itd_rng_normal_fill(&t->noise, d, t->shared);
-            if (t->desc.common) memcpy(t->eps + i * d, t->shared, d * sizeof *t->shared);
-            t->row[i] = point;
-            if (t->desc.common && point > 0 && i > 0) {
-                t->u[i] = t->u[i - 1], t->logsnr[i] = t->logsnr[i - 1];
-                continue;
-            }
-            t->u[i] = itd__pilot_draw(&t->pilot, v);
-            t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, t->u[i]);
-        }
-        if (!t->desc.common) itd_rng_normal_fill(&t->noise, rows * d, t->eps);
-        result = itd__squared_errors(t, rows);
-        if (result != ITD_OK) return result;
-        for (i = 0; i < rows; i++) mean[t->row[i]] += itd__integrand(t, i) / (double)per_point;
+        itd__draw(t, &rng, at, rows, per_point);
+        ITD__TRY(itd__squared_errors(t, rows));
+        for (i = 0; i < rows; i++) t->point[t->row[i]] += itd__integrand(t, i) / (double)per_point;
     }
     return ITD_OK;
 }
@@ -3224,27 +3181,36 @@ static double itd__standard_error(double sum, double square, double count)
     return sqrt(fmax(square - sum * sum / count, 0) / (count - 1) / count);
 }
 
+/* Mean and standard error of the points' values; squares are taken about the first, lest they cancel. */
+static void itd__summarize(const double *nll, size_t n, itd_nll_result *out)
+{
+    double sum = 0, square = 0;
+    size_t i;
+    for (i = 0; i < n; i++) sum += nll[i] - nll[0], square += (nll[i] - nll[0]) * (nll[i] - nll[0]);
+    out->nll = nll[0] + sum / (double)n;
+    out->std_error_data = itd__standard_error(sum, square, (double)n);
+}
+
 /* All draws, then the averages. */
 static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, double *nll_x, double *std_error_x)
 {
     size_t n = t->n, i, r, draws = t->desc.draws, per_point, replicates;
-    double *sum = t->point + n, *square = t->point + 2 * n, log_scale = 0;
-    double total = 0, total_square = 0, over_points = 0, over_points_square = 0, first = 0;
+    double *sum = t->point + n, *square = sum + n, total = 0, total_square = 0;
+    double log_scale = itd__add_logs(0, t->den->scale, t->den->dim);
     bool pilot = draws > 20 && (t->desc.allocate || t->desc.control == ITD_CONTROL_FITTED);
     size_t pilot_draws = pilot ? itd__min(n * draws / 8, ITD__PILOT_MOST) : 0;
     if (pilot_draws >= 64 && n * draws - pilot_draws >= n * 20) { /* its cost comes off the draws asked for */
         size_t bins = itd__max(1, itd__min(ITD__PILOT_BINS, pilot_draws / 24));
-        itd_result result = itd__pilot_run(t, bins, pilot_draws / bins);
-        if (result != ITD_OK) return result;
+        ITD__TRY(itd__pilot_run(t, bins, pilot_draws / bins));
         draws = (n * draws - pilot_draws) / n;
     }
-    per_point = itd__per_replicate(draws);
+    /* At least 20 replicates, as Student's t has fat tails below that; more, of 16 draws, if there are many. */
+    per_point = itd__max(1, draws / itd__max(20, draws / 16));
     replicates = draws / per_point;
     t->noise = itd__rng_for(t->desc.seed, ITD__FOR_TEST_NOISE, 0);
     for (r = 0; r < replicates; r++) {
         double mean = 0;
-        itd_result result = itd__replicate(t, r, per_point);
-        if (result != ITD_OK) return result;
+        ITD__TRY(itd__replicate(t, r, per_point));
         for (i = 0; i < n; i++) {
             mean += t->point[i] / (double)n;
             sum[i] += t->point[i];
@@ -3253,18 +3219,13 @@ static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, doubl
         total += mean;
         total_square += mean * mean;
     }
-    for (i = 0; t->den->scale && i < t->den->dim; i++) log_scale += log(t->den->scale[i]);
     for (i = 0; i < n; i++) {
-        double nll = itd__reference_nll(t, i) + 0.5 * sum[i] / (double)replicates + log_scale;
-        if (i == 0) first = nll; /* squares are taken about the first value, lest they cancel */
-        over_points += nll - first;
-        over_points_square += (nll - first) * (nll - first);
-        if (nll_x) nll_x[i] = nll;
+        t->point[i] = itd__reference_nll(t, i) + 0.5 * sum[i] / (double)replicates + log_scale;
+        if (nll_x) nll_x[i] = t->point[i];
         if (std_error_x) std_error_x[i] = 0.5 * itd__standard_error(sum[i], square[i], (double)replicates);
     }
-    out->nll = first + over_points / (double)n;
+    itd__summarize(t->point, n, out);
     out->std_error = 0.5 * itd__standard_error(total, total_square, (double)replicates);
-    out->std_error_data = itd__standard_error(over_points, over_points_square, (double)n);
     out->evaluations = t->evaluations;
     return ITD_OK;
 }
@@ -3273,11 +3234,9 @@ ITD_DEF itd_nll_desc itd_nll_desc_default(void)
 {
     itd_nll_desc desc = ITD__ZERO;
     desc.schedule = itd_schedule_default();
-    desc.draws = 100;
-    desc.seed = 1;
+    desc.draws = 100, desc.seed = 1, desc.batch = 1024;
     desc.control = ITD_CONTROL_FITTED;
     desc.stratified = desc.allocate = true;
-    desc.batch = 1024;
     return desc;
 }
 
@@ -3300,49 +3259,40 @@ static size_t itd__batch_rows(size_t wanted) { return (itd__max(wanted, 1) + 3) 
 static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den, const float *x, size_t n,
                                       bool with_reference)
 {
-    size_t i, j, d = den->dim, cells;
-    itd_result result;
+    size_t i, d = den->dim;
+    bool wide;
     t->den = den, t->n = n;
-    if (!itd__multiply(n, d, &cells)) return ITD_ERROR_MEMORY;
+    t->bins = 1, t->beta[0] = t->density[0] = 1;
     t->x = itd__floats(n, d);
     t->point = itd__doubles(n, 3);
     t->order = (size_t *)itd__alloc(n, 1, sizeof *t->order);
-    t->shared = itd__floats(d, 1);
-    t->eps = itd__floats(t->batch, d);
-    t->z = itd__floats(t->batch, d);
-    t->eps_hat = itd__floats(t->batch, d);
+    t->eps = itd__floats(t->batch, d), t->z = itd__floats(t->batch, d), t->eps_hat = itd__floats(t->batch, d);
     t->logsnr = itd__floats(t->batch, 1);
     t->u = itd__doubles(t->batch, 4);
     t->row = (size_t *)itd__alloc(t->batch, 1, sizeof *t->row);
-    if (!t->x || !t->point || !t->order || !t->shared || !t->eps || !t->z || !t->eps_hat || !t->logsnr ||
-        !t->u || !t->row)
+    if (!t->x || !t->point || !t->order || !t->eps || !t->z || !t->eps_hat || !t->logsnr || !t->u || !t->row)
         return ITD_ERROR_MEMORY;
     t->e = t->u + t->batch, t->g = t->e + t->batch, t->mse_g = t->g + t->batch;
     itd__normalize(den, x, n, t->x);
-    if (!itd__all_finite(t->x, cells)) return ITD_ERROR_DATA;
-    t->pilot.bins = 1, t->pilot.beta[0] = t->pilot.density[0] = 1;
-    itd__pilot_integrate(&t->pilot);
+    if (!itd__all_finite(t->x, n * d)) return ITD_ERROR_DATA;
     if (!with_reference) return ITD_OK;
     t->reference = t->desc.reference;
     if (!t->reference) {
         bool full = d <= ITD__FULL_GAUSSIAN && n / 4 >= d;
-        result = full ? itd_gaussian_fit(t->x, n, d, &t->fitted) : ITD_ERROR_DATA;
+        itd_result result = full ? itd_gaussian_fit(t->x, n, d, &t->fitted) : ITD_ERROR_DATA;
         if (result == ITD_ERROR_DATA)
             result = itd__gaussian_fit_axes(t->x, full || n < 8 ? 0 : n, d, &t->fitted);
-        if (result != ITD_OK) return result;
+        ITD__TRY(result);
         t->reference = t->fitted;
     }
     if (t->reference->dim != d) return ITD_ERROR_ARGUMENT;
+    wide = t->reference->basis && d > ITD__FULL_GAUSSIAN; /* rows are better rotated many at once */
     t->y = itd__doubles(n, d);
-    if (!t->y) return ITD_ERROR_MEMORY;
-    if (!itd__gaussian_wide(t->reference)) {
-        for (i = 0; i < n; i++)
-            for (j = 0; j < d; j++) t->y[i * d + j] = itd__gaussian_project(t->reference, j, t->x + i * d);
-        return ITD_OK;
-    }
-    t->along = itd__floats(t->batch, d);
-    if (!t->along) return ITD_ERROR_MEMORY;
-    for (i = 0; i < n; i += t->batch) {
+    if (wide) t->along = itd__floats(t->batch, d);
+    if (!t->y || (wide && !t->along)) return ITD_ERROR_MEMORY;
+    for (i = 0; !wide && i < n * d; i++)
+        t->y[i] = itd__gaussian_project(t->reference, i % d, t->x + i / d * d);
+    for (i = 0; wide && i < n; i += t->batch) {
         size_t rows = itd__min(t->batch, n - i), k;
         for (k = 0; k < rows * d; k++) t->z[k] = (float)(t->x[i * d + k] - t->reference->mean[k % d]);
         itd__gaussian_rotate(t->reference, t->z, rows, t->along);
@@ -3353,9 +3303,8 @@ static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den,
 
 static void itd__estimate_end(itd__estimate *t)
 {
-    ITD_FREE(t->x), ITD_FREE(t->y), ITD_FREE(t->point), ITD_FREE(t->order), ITD_FREE(t->shared);
-    ITD_FREE(t->eps), ITD_FREE(t->z), ITD_FREE(t->eps_hat), ITD_FREE(t->logsnr), ITD_FREE(t->u);
-    ITD_FREE(t->row), ITD_FREE(t->along);
+    ITD_FREE(t->x), ITD_FREE(t->y), ITD_FREE(t->point), ITD_FREE(t->order), ITD_FREE(t->row), ITD_FREE(t->u);
+    ITD_FREE(t->eps), ITD_FREE(t->z), ITD_FREE(t->eps_hat), ITD_FREE(t->logsnr), ITD_FREE(t->along);
     itd_gaussian_free(t->fitted);
 }
 
@@ -3403,7 +3352,6 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
             result = itd__squared_errors(&t, rows);
             for (i = 0; result == ITD_OK && i < rows; i++) sum += t.e[i], square += t.e[i] * t.e[i];
         }
-        if (result != ITD_OK) break;
         curve[k] = sum / (double)n;
         curve[m + k] = itd__standard_error(sum, square, (double)n);
     }
@@ -3455,23 +3403,19 @@ static double itd__round_softly(const itd_levels *v, double x, double precision)
 static double itd__round(const itd_levels *v, itd_rounding how, double x, double precision)
 {
     double step = itd__level_step(v);
-    switch (how) {
-    case ITD_CLAMPED: return fmin(fmax(x, v->low), v->high);
-    case ITD_ROUNDED:
-        return v->low + step * fmin(fmax(floor((x - v->low) / step + 0.5), 0), (double)(v->count - 1));
-    case ITD_ROUNDED_SOFTLY: return itd__round_softly(v, x, precision);
-    default: return x;
-    }
+    if (how == ITD_ROUNDED_SOFTLY) return itd__round_softly(v, x, precision);
+    if (how == ITD_CLAMPED) return fmin(fmax(x, v->low), v->high);
+    return v->low + step * fmin(fmax(floor((x - v->low) / step + 0.5), 0), (double)(v->count - 1));
 }
 
-/* The squared error of eps that belongs to an estimate of x, e^a ||x - x_hat||^2, for draw i of the batch and
-   one rounding; of z itself without eps_hat. */
+/* e^a ||x - x_hat||^2, the squared error of eps, with x_hat rounded; of z itself without eps_hat. */
 static double itd__rounded_error(const itd__estimate *t, const itd_levels *v, size_t i, itd_rounding how,
                                  const float *eps_hat)
 {
     size_t j, d = t->den->dim;
     const float *x = t->x + t->row[i] * d, *z = t->z + i * d;
     double a = t->logsnr[i], root = sqrt(itd_sigmoid(a)), noise = sqrt(itd_sigmoid(-a)), sum = 0;
+    if (!v->count) return NAN;
     for (j = 0; j < d; j++) {
         double scale = t->den->scale ? t->den->scale[j] : 1, mean = t->den->mean ? t->den->mean[j] : 0;
         double x_hat = mean + scale * (z[j] - (eps_hat ? noise * eps_hat[j] : 0)) / root;
@@ -3495,9 +3439,8 @@ static double itd__errors_border(const itd__estimate *t, const itd_levels *v)
 /* The first integral above, and the reference's -log density in the units of x. */
 static void itd__errors_of_reference(const itd__estimate *t, itd_errors *errors)
 {
-    double log_scale = 0;
     size_t i, j, d = t->den->dim;
-    for (j = 0; t->den->scale && j < d; j++) log_scale += log(t->den->scale[j]);
+    double log_scale = itd__add_logs(0, t->den->scale, d);
     for (i = 0; i < t->n; i++) {
         errors->density[i] = itd__reference_nll(t, i) + log_scale;
         for (j = 0; j < d; j++) {
@@ -3531,8 +3474,7 @@ static itd_result itd__errors_batch(itd__estimate *t, itd_errors *errors, size_t
 {
     const itd_levels *v = &errors->desc.levels;
     ptrdiff_t i;
-    itd_result result = itd__squared_errors(t, m);
-    if (result != ITD_OK) return result;
+    ITD__TRY(itd__squared_errors(t, m));
     ITD__PARALLEL(m * t->den->dim > 4096)
     for (i = 0; i < (ptrdiff_t)m; i++) {
         size_t k = (size_t)i, draw = at + k;
@@ -3540,41 +3482,49 @@ static itd_result itd__errors_batch(itd__estimate *t, itd_errors *errors, size_t
         int how;
         own[ITD_UNROUNDED] = t->e[k];
         for (how = ITD_CLAMPED; how < ITD_ROUNDINGS; how++)
-            own[how] = v->count ? itd__rounded_error(t, v, k, (itd_rounding)how, t->eps_hat + k * t->den->dim)
-                                : NAN;
+            own[how] = itd__rounded_error(t, v, k, (itd_rounding)how, t->eps_hat + k * t->den->dim);
         if (denoiser > 0) continue;
         error[errors->entries - 2] = t->g[k];
-        error[errors->entries - 1] = v->count ? itd__rounded_error(t, v, k, ITD_ROUNDED, NULL) : NAN;
+        error[errors->entries - 1] = itd__rounded_error(t, v, k, ITD_ROUNDED, NULL);
         errors->control[draw] = t->g[k], errors->expected[draw] = t->mse_g[k];
         errors->point[draw] = t->row[k], errors->logsnr[draw] = t->logsnr[k];
         errors->weight[draw] = itd_schedule_weight(&t->desc.schedule, t->logsnr[k]);
-        errors->bin[draw] = itd__min((size_t)(t->u[k] * (double)errors->desc.bins), errors->desc.bins - 1);
+        errors->bin[draw] = itd__bin(t->u[k], errors->desc.bins);
     }
     return ITD_OK;
 }
 
-static itd_result itd__errors_run(itd__estimate *t, const itd_denoiser *den, itd_errors *errors)
+static itd_result itd__errors_run(itd__estimate *t, const itd_denoiser *den, const float *points,
+                                  itd_errors *errors)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, 0);
-    size_t i, k, at;
-    itd_result result = ITD_OK;
-    for (i = 0; i < t->n; i++) t->order[i] = i;
-    for (at = 0; result == ITD_OK && at < errors->count; at += t->batch) {
-        size_t rows = itd__min(t->batch, errors->count - at);
-        for (i = 0; i < rows; i++) {
-            size_t draw = (at + i) / t->n, point = (at + i) % t->n;
-            t->row[i] = point;
-            t->u[i] = itd__draw_uniform(t, &rng, draw, t->desc.draws, point);
-            t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, t->u[i]);
-        }
-        itd_rng_normal_fill(&t->noise, rows * den->dim, t->eps);
-        for (k = 0; result == ITD_OK && k < errors->denoisers; k++) {
+    size_t k, at, n = errors->n, count;
+    if (!itd__multiply(n, t->desc.draws, &count)) return ITD_ERROR_MEMORY;
+    errors->count = count;
+    errors->point = (size_t *)itd__alloc(count, 1, sizeof *errors->point);
+    errors->bin = (size_t *)itd__alloc(count, 1, sizeof *errors->bin);
+    errors->logsnr = itd__doubles(count, 4);
+    errors->error = itd__doubles(count, errors->entries);
+    errors->density = itd__doubles(n, 2);
+    if (!errors->point || !errors->bin || !errors->logsnr || !errors->error || !errors->density)
+        return ITD_ERROR_MEMORY;
+    errors->weight = errors->logsnr + count, errors->control = errors->weight + count;
+    errors->expected = errors->control + count, errors->information = errors->density + n;
+
+    t->batch = itd__batch_rows(itd__min(t->desc.batch, count));
+    ITD__TRY(itd__estimate_begin(t, den, points, n, true));
+    errors->border = itd__errors_border(t, &errors->desc.levels);
+    errors->above = itd__errors_above(t, &errors->desc.levels);
+    itd__errors_of_reference(t, errors);
+    for (at = 0; at < count; at += t->batch) {
+        size_t rows = itd__min(t->batch, count - at);
+        itd__draw(t, &rng, at, rows, t->desc.draws);
+        for (k = 0; k < errors->denoisers; k++) {
             t->den = &den[k];
-            result = itd__errors_batch(t, errors, k, at, rows);
+            ITD__TRY(itd__errors_batch(t, errors, k, at, rows));
         }
-        t->den = den;
     }
-    return result;
+    return ITD_OK;
 }
 
 ITD_DEF itd_errors_desc itd_errors_desc_default(void)
@@ -3593,45 +3543,9 @@ ITD_DEF void itd_errors_free(itd_errors *errors)
     ITD_FREE(errors);
 }
 
-static itd_errors *itd__errors_alloc(const itd_errors_desc *desc, size_t n, size_t denoisers)
-{
-    itd_errors *errors = (itd_errors *)itd__alloc(1, 1, sizeof *errors);
-    size_t count;
-    if (!errors) return NULL;
-    errors->desc = *desc, errors->n = n, errors->denoisers = denoisers;
-    errors->entries = denoisers * ITD_ROUNDINGS + 2;
-    if (itd__multiply(n, desc->draws, &count)) {
-        errors->count = count;
-        errors->point = (size_t *)itd__alloc(count, 1, sizeof *errors->point);
-        errors->bin = (size_t *)itd__alloc(count, 1, sizeof *errors->bin);
-        errors->logsnr = itd__doubles(count, 4);
-        errors->error = itd__doubles(count, errors->entries);
-        errors->density = itd__doubles(n, 2);
-        if (errors->point && errors->bin && errors->logsnr && errors->error && errors->density) {
-            errors->weight = errors->logsnr + count, errors->control = errors->weight + count;
-            errors->expected = errors->control + count, errors->information = errors->density + n;
-            return errors;
-        }
-    }
-    itd_errors_free(errors);
-    return NULL;
-}
-
 static bool itd__same_numbers(const double *a, const double *b, size_t n)
 {
     return a == b || (a && b && !memcmp(a, b, n * sizeof *a));
-}
-
-/* The points with noise that fills the gaps between levels; the same points if there is none to add. */
-static float *itd__dequantize(const itd_errors_desc *desc, const float *x, size_t n, size_t d)
-{
-    float *copy = itd__floats(n, d);
-    itd_rng rng = itd__rng_for(desc->seed, ITD__FOR_LEVELS, 0);
-    double step = desc->dequantize ? itd__level_step(&desc->levels) : 0;
-    size_t i;
-    for (i = 0; copy && i < n * d; i++)
-        copy[i] = step > 0 ? (float)(x[i] + step * (itd_rng_uniform(&rng) - 0.5)) : x[i];
-    return copy;
 }
 
 ITD_DEF itd_result itd_errors_measure(const itd_denoiser *den, size_t denoisers, const float *x, size_t n,
@@ -3639,9 +3553,10 @@ ITD_DEF itd_result itd_errors_measure(const itd_denoiser *den, size_t denoisers,
 {
     itd__estimate t = ITD__ZERO;
     itd_errors *errors;
+    itd_rng gaps = itd__rng_for(desc->seed, ITD__FOR_LEVELS, 0);
     float *points;
-    size_t k;
-    itd_result result;
+    size_t i, k;
+    itd_result result = ITD_ERROR_MEMORY;
     if (n == 0 || denoisers == 0 || denoisers > SIZE_MAX / 64 || den->dim == 0 || desc->draws == 0 ||
         desc->bins == 0 || !itd__schedule_valid(&desc->schedule) || desc->levels.count == 1 ||
         (desc->levels.count && !(desc->levels.high > desc->levels.low)) ||
@@ -3651,22 +3566,20 @@ ITD_DEF itd_result itd_errors_measure(const itd_denoiser *den, size_t denoisers,
         if (den[k].dim != den->dim || !itd__same_numbers(den[k].mean, den->mean, den->dim) ||
             !itd__same_numbers(den[k].scale, den->scale, den->dim))
             return ITD_ERROR_ARGUMENT;
-    errors = itd__errors_alloc(desc, n, denoisers);
-    points = itd__dequantize(desc, x, n, den->dim);
     t.desc = itd_nll_desc_default();
     t.desc.schedule = desc->schedule, t.desc.draws = desc->draws, t.desc.seed = desc->seed;
-    t.desc.reference = desc->reference;
+    t.desc.reference = desc->reference, t.desc.batch = desc->batch;
     t.noise = itd__rng_for(desc->seed, ITD__FOR_TEST_NOISE, 0);
-    result = errors && points ? ITD_OK : ITD_ERROR_MEMORY;
-    if (result == ITD_OK) {
-        t.batch = itd__batch_rows(itd__min(desc->batch, errors->count));
-        result = itd__estimate_begin(&t, den, points, n, true);
-    }
-    if (result == ITD_OK) {
-        errors->border = itd__errors_border(&t, &desc->levels);
-        itd__errors_of_reference(&t, errors);
-        errors->above = itd__errors_above(&t, &desc->levels);
-        result = itd__errors_run(&t, den, errors);
+    errors = (itd_errors *)itd__alloc(1, 1, sizeof *errors);
+    points = itd__floats(n, den->dim);
+    if (errors && points) {
+        errors->desc = *desc, errors->n = n, errors->denoisers = denoisers;
+        errors->entries = denoisers * ITD_ROUNDINGS + 2;
+        for (i = 0; i < n * den->dim; i++) /* noise fills the gaps between levels */
+            points[i] = desc->dequantize
+                            ? (float)(x[i] + itd__level_step(&desc->levels) * (itd_rng_uniform(&gaps) - 0.5))
+                            : x[i];
+        result = itd__errors_run(&t, den, points, errors);
     }
     itd__estimate_end(&t);
     ITD_FREE(points);
@@ -3703,12 +3616,6 @@ static double itd__moments_beta(const itd__moments *m)
     return m->n >= 8 && var > 0 ? (m->eg - m->e * m->g / m->n) / var : 1;
 }
 
-/* The mean of e - beta g; infinite without draws. */
-static double itd__moments_mean(const itd__moments *m, double beta)
-{
-    return m->n > 0 ? (m->e - beta * m->g) / m->n : HUGE_VAL;
-}
-
 /* (2,bins,m): the even points' moments, then the odd ones'. */
 static itd__moments *itd__errors_moments(const itd_errors *errors, itd_likelihood kind, const size_t *entry,
                                          size_t m)
@@ -3727,25 +3634,6 @@ static itd__moments *itd__errors_moments(const itd_errors *errors, itd_likelihoo
     return all;
 }
 
-/* What one half of the points has chosen for the draws of the other in a bin: an entry, and its beta. */
-typedef struct itd__choice {
-    size_t k;
-    double beta;
-} itd__choice;
-
-static itd__choice itd__errors_choose(const itd__moments *own, const itd__moments *other, size_t m)
-{
-    itd__choice best = {0, 1};
-    double least = HUGE_VAL;
-    size_t k;
-    for (k = 0; k < m; k++) {
-        double mean = itd__moments_mean(&own[k], itd__moments_beta(&other[k]));
-        if (mean < least) least = mean, best.k = k;
-    }
-    best.beta = itd__moments_beta(&own[best.k]);
-    return best;
-}
-
 typedef struct itd__contribution {
     double logsnr, f;
 } itd__contribution;
@@ -3756,8 +3644,7 @@ static int itd__contribution_order(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The variance of the mean of f over draws that are stratified in log SNR: neighbours have nearly the same
-   mean, so their difference is noise. */
+/* The variance of the mean of f over draws stratified in log SNR: what tells neighbours apart is noise. */
 static double itd__stratified_variance(itd__contribution *list, size_t count)
 {
     double sum = 0;
@@ -3768,89 +3655,79 @@ static double itd__stratified_variance(itd__contribution *list, size_t count)
     return 0.5 * sum / (double)(count - 1) / (double)count;
 }
 
-/* Sums each point's draws; the list holds them all. */
-static void itd__errors_sum(const itd_errors *errors, itd_likelihood kind, const size_t *entry,
-                            const itd__choice *choice, double *point, itd__contribution *list)
+/* In each half of the points and bin, the entry that is best by its own draws with the other half's beta. */
+static void itd__errors_choose(const itd__moments *all, size_t cells, size_t m, size_t *pick)
 {
-    size_t i;
-    for (i = 0; i < errors->count; i++) {
-        const itd__choice *c = &choice[(1 - errors->point[i] % 2) * errors->desc.bins + errors->bin[i]];
-        list[i].logsnr = errors->logsnr[i];
-        list[i].f = itd__errors_gap(errors, kind, i, entry[c->k]) - c->beta * itd__errors_noise(errors, i);
-        point[errors->point[i]] += list[i].f;
+    size_t i, k;
+    for (i = 0; i < cells; i++) {
+        const itd__moments *own = all + i * m, *other = all + (i + cells / 2) % cells * m;
+        double least = HUGE_VAL;
+        for (k = 0; k < m; k++) {
+            double mean = (own[k].e - itd__moments_beta(&other[k]) * own[k].g) / own[k].n;
+            if (own[k].n > 0 && mean < least) least = mean, pick[i] = k;
+        }
     }
 }
 
 ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind, const size_t *entry,
                                   size_t m, itd_nll_result *out, double *nll_x, size_t *chosen)
 {
-    size_t i, k, bins = errors->desc.bins, n = errors->n;
-    double *point, sum = 0, square = 0, base = 0;
+    size_t i, k, bins = errors->desc.bins, n = errors->n, *pick;
+    double *point;
     itd__contribution *list;
     itd__moments *moments;
-    itd__choice *choice;
     for (k = 0; k < m; k++) {
-        bool last = entry[k] + 1 == errors->entries, reference = entry[k] + 2 == errors->entries;
-        bool rounded = last || (!reference && entry[k] % ITD_ROUNDINGS >= ITD_ROUNDED);
-        bool any = last || (!reference && entry[k] % ITD_ROUNDINGS != ITD_UNROUNDED);
-        if (entry[k] >= errors->entries || (rounded && kind == ITD_CONTINUOUS) ||
-            (any && !errors->desc.levels.count))
+        size_t how = entry[k] % ITD_ROUNDINGS;
+        if (entry[k] + 1 == errors->entries) how = ITD_ROUNDED;
+        if (entry[k] >= errors->entries || (how >= ITD_ROUNDED && kind == ITD_CONTINUOUS) ||
+            (how != ITD_UNROUNDED && !errors->desc.levels.count))
             return ITD_ERROR_ARGUMENT;
     }
     if (m == 0 || (kind == ITD_DISCRETE && !errors->desc.levels.count)) return ITD_ERROR_ARGUMENT;
     moments = itd__errors_moments(errors, kind, entry, m);
-    choice = (itd__choice *)itd__alloc(2, bins, sizeof *choice);
+    pick = (size_t *)itd__alloc(2, bins, sizeof *pick);
     list = (itd__contribution *)itd__alloc(errors->count, 1, sizeof *list);
     point = itd__doubles(n, 1);
-    if (!moments || !choice || !list || !point) {
-        ITD_FREE(moments), ITD_FREE(choice), ITD_FREE(list), ITD_FREE(point);
+    if (!moments || !pick || !list || !point) {
+        ITD_FREE(moments), ITD_FREE(pick), ITD_FREE(list), ITD_FREE(point);
         return ITD_ERROR_MEMORY;
     }
-    for (i = 0; i < 2 * bins; i++) {
-        choice[i] = itd__errors_choose(&moments[i * m], &moments[(i + bins) % (2 * bins) * m], m);
-        if (chosen) chosen[i] = entry[choice[i].k];
+    itd__errors_choose(moments, 2 * bins, m, pick);
+    for (i = 0; chosen && i < 2 * bins; i++) chosen[i] = entry[pick[i]];
+    for (i = 0; i < errors->count; i++) { /* each half takes what the other has chosen, with its beta */
+        size_t half = (1 - errors->point[i] % 2) * bins + errors->bin[i], choice = pick[half];
+        double beta = itd__moments_beta(&moments[half * m + choice]);
+        list[i].logsnr = errors->logsnr[i];
+        list[i].f = itd__errors_gap(errors, kind, i, entry[choice]) - beta * itd__errors_noise(errors, i);
+        point[errors->point[i]] += list[i].f;
     }
-    itd__errors_sum(errors, kind, entry, choice, point, list);
     for (i = 0; i < n; i++) {
-        double nll = 0.5 * point[i] / (double)errors->desc.draws;
-        nll += kind == ITD_CONTINUOUS ? errors->density[i] : errors->information[i] + errors->above;
-        if (i == 0) base = nll; /* squares are taken about the first value, lest they cancel */
-        sum += nll - base, square += (nll - base) * (nll - base);
-        if (nll_x) nll_x[i] = nll;
+        point[i] = 0.5 * point[i] / (double)errors->desc.draws;
+        point[i] += kind == ITD_CONTINUOUS ? errors->density[i] : errors->information[i] + errors->above;
+        if (nll_x) nll_x[i] = point[i];
     }
-    out->nll = base + sum / (double)n;
+    itd__summarize(point, n, out);
     out->std_error = 0.5 * sqrt(itd__stratified_variance(list, errors->count));
-    out->std_error_data = itd__standard_error(sum, square, (double)n);
     out->evaluations = errors->count * errors->denoisers;
-    ITD_FREE(moments), ITD_FREE(choice), ITD_FREE(list), ITD_FREE(point);
+    ITD_FREE(moments), ITD_FREE(pick), ITD_FREE(list), ITD_FREE(point);
     return ITD_OK;
 }
 
 /* >>network ------------------------------------------------------------------------------------------------
 
-   A network is a table of rows, each an operation that reads earlier rows. One function writes the table
-   and reads like the network's diagram; counting, allocating, forward, backward and the names in a file all
-   walk it. */
+   A network is a table of rows, each an operation that reads earlier rows. One function writes it and reads
+   like the network's diagram; counting, allocating, forward, backward and the names in a file walk it. */
 
+/* clang-format off */
 typedef enum itd__kind {
-    ITD__INPUT,
-    ITD__EMBED,
-    ITD__LINEAR,
-    ITD__RELU,
-    ITD__SILU,
-    ITD__TIMESTEP,
-    ITD__CONV,
-    ITD__NORM,
-    ITD__SHIFT,
-    ITD__ADD,
-    ITD__UPSAMPLE,
-    ITD__SCORES,
-    ITD__ATTEND
+    ITD__INPUT, ITD__EMBED, ITD__LINEAR, ITD__RELU, ITD__SILU, ITD__TIMESTEP, ITD__CONV, ITD__NORM,
+    ITD__SHIFT, ITD__ADD, ITD__UPSAMPLE, ITD__SCORES, ITD__ATTEND
 } itd__kind;
 
-static const char *const itd__kind_name[] = {"input",    "embed",  "linear", "relu",  "silu",
-                                             "timestep", "conv",   "norm",   "shift", "add",
-                                             "upsample", "scores", "attend"};
+static const char *const itd__kind_name[] = {
+    "input", "embed", "linear", "relu", "silu", "timestep", "conv", "norm", "shift", "add", "upsample",
+    "scores", "attend"};
+/* clang-format on */
 
 typedef struct itd__layer {
     itd__kind kind;
@@ -3868,6 +3745,7 @@ typedef struct itd__layer {
     bool silu;           /* NORM: followed by SiLU */
     bool zero;           /* parameters start at zero */
     bool trains;         /* parameters here or upstream: backward has to pass */
+    size_t reader;       /* the last row that reads it, or itself */
     bool last[2];        /* no later row reads this input: the first to write its gradient, on the way back */
     char name[56];       /* of rows with parameters, in the checkpoint */
 } itd__layer;
@@ -3892,7 +3770,7 @@ struct itd_net {
     float *extra; /* notes of the normalizations, each (extra_capacity,8,channels) */
     size_t extra_capacity, extra_width;
     float *transposed; /* the slab of weights with the taps of convolutions transposed, for backward */
-    double *timestep;  /* (ITD__TIMESTEPS) log SNRs of the steps, descending */
+    double *timestep;  /* (ITD__TABLE) log SNRs of the steps, descending */
     char path[48];     /* what the names of the next rows begin with */
 };
 
@@ -3909,6 +3787,7 @@ static size_t itd__row(itd_net *net, itd__kind kind, size_t a, size_t b, size_t 
     row->width = h * w * c;
     row->offset = net->width;
     row->trains = net->layer[a].trains || net->layer[b].trains;
+    net->layer[a].reader = net->layer[b].reader = i;
     net->width += row->width;
     return i;
 }
@@ -3924,21 +3803,29 @@ static size_t itd__input(itd_net *net, size_t h, size_t w, size_t c)
     return itd__row(net, ITD__INPUT, net->layers, net->layers, h, w, c);
 }
 
-/* Appends a text of `size` bytes, cutting what does not fit. */
-static void itd__append(char *text, size_t size, const char *more)
+/* Appends to a text of `size` bytes, cutting what does not fit; a and b take the places of two #. */
+static void itd__append(char *text, size_t size, const char *more, size_t a, size_t b)
 {
     size_t used = strlen(text);
-    while (*more && used + 1 < size) text[used++] = *more++;
+    for (; *more; more++) {
+        char piece[24] = {0}, *p = piece + sizeof piece - 1;
+        if (*more == '#') {
+            do *--p = (char)('0' + a % 10);
+            while (a /= 10);
+            a = b;
+        } else {
+            *--p = *more;
+        }
+        while (*p && used + 1 < size) text[used++] = *p++;
+    }
     text[used] = 0;
 }
 
-static void itd__append_number(char *text, size_t size, size_t number)
+/* What the names of the next rows begin with, in a U-Net as in diffusers: block, number, part, number. */
+static void itd__path(itd_net *net, const char *path, size_t i, size_t j)
 {
-    char digits[24], *p = digits + sizeof digits - 1;
-    *p = 0;
-    do *--p = (char)('0' + number % 10);
-    while (number /= 10);
-    itd__append(text, size, p);
+    net->path[0] = 0;
+    itd__append(net->path, sizeof net->path, path, i, j);
 }
 
 /* A row's parameters: `weights` and then c biases, under the current path. */
@@ -3954,8 +3841,8 @@ static void itd__parameterized(itd_net *net, size_t i, size_t rows, size_t colum
     row->weight = net->parameters;
     row->bias = row->weight + row->weights;
     net->parameters = row->bias + columns;
-    itd__append(row->name, sizeof row->name, net->path);
-    itd__append(row->name, sizeof row->name, name);
+    itd__append(row->name, sizeof row->name, net->path, 0, 0);
+    itd__append(row->name, sizeof row->name, name, 0, 0);
 }
 
 static size_t itd__embed(itd_net *net, size_t x, size_t size, double scale)
@@ -3990,9 +3877,7 @@ static void itd__plan_mlp(itd_net *net, const itd_mlp_desc *desc)
         side = itd__embed(net, logsnr, desc->embedding, desc->logsnr_scale);
     }
     for (k = 0; k < desc->layers; k++) {
-        net->path[0] = 0;
-        itd__append(net->path, sizeof net->path, "layers.");
-        itd__append_number(net->path, sizeof net->path, k);
+        itd__path(net, "layers.#", k, 0);
         h = itd__linear(net, h, side, k + 1 < desc->layers ? desc->hidden : desc->dim, "");
         if (k + 1 < desc->layers) h = side = itd__activation(net, h, desc->activation);
     }
@@ -4058,20 +3943,9 @@ static size_t itd__attention(itd_net *net, size_t x)
     return itd__like(net, ITD__ADD, h, x, c);
 }
 
-/* Names as in diffusers: block, number, part, number. */
-static void itd__path(itd_net *net, const char *block, size_t i, const char *part, size_t j)
+static size_t itd__plan_time(itd_net *net, const itd_unet_desc *d)
 {
-    net->path[0] = 0;
-    itd__append(net->path, sizeof net->path, block);
-    itd__append_number(net->path, sizeof net->path, i);
-    itd__append(net->path, sizeof net->path, part);
-    itd__append_number(net->path, sizeof net->path, j);
-    itd__append(net->path, sizeof net->path, ".");
-}
-
-static size_t itd__plan_time(itd_net *net, const itd_unet_desc *d, size_t logsnr)
-{
-    size_t t = logsnr;
+    size_t t = itd__input(net, 1, 1, 1);
     if (d->time != ITD_TIME_LOGSNR) t = itd__like(net, ITD__TIMESTEP, t, t, 1);
     t = itd__embed(net, t, d->embedding, d->time == ITD_TIME_LOGSNR ? d->logsnr_scale : 1);
     net->path[0] = 0;
@@ -4083,40 +3957,39 @@ static size_t itd__plan_time(itd_net *net, const itd_unet_desc *d, size_t logsnr
 
 static void itd__plan_unet(itd_net *net, const itd_unet_desc *d)
 {
-    size_t skip[ITD_MOST_LEVELS * 9], skips = 0, z, logsnr, t, h, i, j, level;
+    size_t skip[ITD_MOST_LEVELS * 9], skips = 0, z, t, h, i, j, level;
     z = itd__input(net, d->height, d->width, d->channels);
-    logsnr = itd__input(net, 1, 1, 1);
-    t = itd__plan_time(net, d, logsnr);
+    t = itd__plan_time(net, d);
     h = skip[skips++] = itd__conv(net, z, d->features[0], 1, "conv_in");
     for (i = 0; i < d->levels; i++) {
         for (j = 0; j < d->blocks; j++) {
-            itd__path(net, "down_blocks.", i, ".resnets.", j);
+            itd__path(net, "down_blocks.#.resnets.#.", i, j);
             h = itd__residual_block(net, h, h, t, d->features[i]);
-            itd__path(net, "down_blocks.", i, ".attentions.", j);
+            itd__path(net, "down_blocks.#.attentions.#.", i, j);
             if (d->attention >> i & 1) h = itd__attention(net, h);
             skip[skips++] = h;
         }
         if (i + 1 == d->levels) break;
-        itd__path(net, "down_blocks.", i, ".downsamplers.", 0);
+        itd__path(net, "down_blocks.#.downsamplers.0.", i, 0);
         h = skip[skips++] = itd__conv(net, h, d->features[i], 2, "conv");
     }
-    memcpy(net->path, "mid_block.resnets.0.", 21);
+    itd__path(net, "mid_block.resnets.0.", 0, 0);
     h = itd__residual_block(net, h, h, t, d->features[d->levels - 1]);
-    memcpy(net->path, "mid_block.attentions.0.", 24);
+    itd__path(net, "mid_block.attentions.0.", 0, 0);
     if (d->attention >> d->levels & 1) h = itd__attention(net, h);
-    memcpy(net->path, "mid_block.resnets.1.", 21);
+    itd__path(net, "mid_block.resnets.1.", 0, 0);
     h = itd__residual_block(net, h, h, t, d->features[d->levels - 1]);
     for (i = 0; i < d->levels; i++) {
         level = d->levels - 1 - i;
         for (j = 0; j <= d->blocks; j++) {
-            itd__path(net, "up_blocks.", i, ".resnets.", j);
+            itd__path(net, "up_blocks.#.resnets.#.", i, j);
             h = itd__residual_block(net, h, skip[--skips], t, d->features[level]);
-            itd__path(net, "up_blocks.", i, ".attentions.", j);
+            itd__path(net, "up_blocks.#.attentions.#.", i, j);
             if (d->attention >> level & 1) h = itd__attention(net, h);
         }
         if (level == 0) break;
         h = itd__row(net, ITD__UPSAMPLE, h, h, 2 * net->layer[h].h, 2 * net->layer[h].w, net->layer[h].c);
-        itd__path(net, "up_blocks.", i, ".upsamplers.", 0);
+        itd__path(net, "up_blocks.#.upsamplers.0.", i, 0);
         h = itd__conv(net, h, net->layer[h].c, 1, "conv");
     }
     net->path[0] = 0;
@@ -4137,63 +4010,52 @@ static bool itd__mlp_desc_valid(const itd_mlp_desc *d)
 ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim)
 {
     itd_mlp_desc desc = ITD__ZERO;
-    desc.dim = dim;
-    desc.layers = 3;
+    desc.dim = dim, desc.layers = 3;
     desc.hidden = desc.embedding = 128;
-    desc.coordinate_scale = 100;
-    desc.logsnr_scale = 50;
+    desc.coordinate_scale = 100, desc.logsnr_scale = 50;
     desc.activation = ITD_SILU;
     desc.zero_output = true;
     return desc;
 }
 
-/* Uniform in +-1/sqrt(fan_in), weights and biases alike, except where they start at zero; normalizations
-   start as such. */
+/* Uniform in +-1/sqrt(fan_in), weights and biases alike, or zero; normalizations start as such. */
 static void itd__initialize(itd_net *net, uint64_t seed)
 {
     itd_rng rng = itd__rng_for(seed, ITD__FOR_WEIGHTS, 0);
     size_t i, k;
     for (i = 0; i < net->layers; i++) {
         const itd__layer *row = &net->layer[i];
-        double bound = row->weights ? 1 / sqrt((double)(row->weights / row->c)) : 0;
+        double bound = 1 / sqrt((double)(row->weights / row->c));
         for (k = 0; row->kind == ITD__NORM && k < row->c; k++) net->w[row->weight + k] = 1;
-        if (row->kind == ITD__NORM || row->zero) continue;
-        for (k = 0; row->weights && k < row->weights + row->c; k++)
+        if (row->kind == ITD__NORM || row->zero || !row->weights) continue;
+        for (k = 0; k < row->weights + row->c; k++)
             net->w[row->weight + k] = (float)(bound * (2 * itd_rng_uniform(&rng) - 1));
     }
-}
-
-/* Each row has one last reader. */
-static void itd__find_last_readers(itd_net *net)
-{
-    size_t i, k, j;
-    for (i = 0; i < net->layers; i++)
-        for (k = 0; k < 2; k++) {
-            size_t x = net->layer[i].input[k];
-            net->layer[i].last[k] = x != i && (k == 0 || x != net->layer[i].input[0]);
-            for (j = i + 1; j < net->layers; j++)
-                if (net->layer[j].input[0] == x || net->layer[j].input[1] == x) net->layer[i].last[k] = false;
-        }
 }
 
 /* The table alone: sizes known, no parameters allocated. */
 static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_unet_desc *unet)
 {
+    size_t i;
     net->layer = (itd__layer *)itd__alloc(ITD__MOST_LAYERS, 1, sizeof *net->layer);
     net->frequency = itd__floats(ITD__MOST_FREQUENCIES, 1);
     if (!net->layer || !net->frequency) return ITD_ERROR_MEMORY;
     if (unet && unet->levels) {
         net->unet = *unet;
-        net->dim = unet->height * unet->width * unet->channels;
         net->slice = 4;
         itd__plan_unet(net, unet);
     } else {
         net->desc = *mlp;
-        net->dim = mlp->dim;
         net->slice = ITD__SLICE;
         itd__plan_mlp(net, mlp);
     }
-    itd__find_last_readers(net);
+    net->dim = net->layer[0].width;
+    for (i = 0; i < net->layers; i++) {
+        itd__layer *row = &net->layer[i];
+        const size_t *input = row->input;
+        row->last[0] = input[0] != i && net->layer[input[0]].reader == i;
+        row->last[1] = input[1] != input[0] && net->layer[input[1]].reader == i;
+    }
     return net->too_large ? ITD_ERROR_MEMORY : ITD_OK;
 }
 
@@ -4201,9 +4063,8 @@ static itd_result itd__net_create(const itd_mlp_desc *mlp, const itd_unet_desc *
                                   itd_net **out)
 {
     itd_net *net = (itd_net *)itd__alloc(1, 1, sizeof *net);
-    if (!net) return ITD_ERROR_MEMORY;
-    if (itd__plan(net, mlp, unet) == ITD_OK) net->w = itd__floats(net->parameters, 1);
-    if (!net->w) {
+    if (net && itd__plan(net, mlp, unet) == ITD_OK) net->w = itd__floats(net->parameters, 1);
+    if (!net || !net->w) {
         itd_net_free(net);
         return ITD_ERROR_MEMORY;
     }
@@ -4280,6 +4141,13 @@ ITD_DEF size_t itd_net_parameters(const itd_net *net) { return net->parameters; 
 ITD_DEF float *itd_net_weights(itd_net *net) { return net->w; }
 ITD_DEF float *itd_net_gradients(itd_net *net) { return net->g; }
 
+/* Space for one number per parameter, where there is none yet. */
+static bool itd__slab(const itd_net *net, float **slab)
+{
+    if (!*slab) *slab = itd__floats(net->parameters, 1);
+    return *slab != NULL;
+}
+
 /* Grows a buffer of rows; what it held is of no use afterwards. */
 static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, size_t width)
 {
@@ -4292,8 +4160,6 @@ static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, si
     *capacity = rows;
     return ITD_OK;
 }
-
-/* ---- forward and backward walk the table for a slice of the rows; slices do not touch each other ---- */
 
 static float *itd__value(const itd_net *net, size_t row, size_t from)
 {
@@ -4350,8 +4216,7 @@ static float itd__timestep(const itd_net *net, double logsnr)
     const double *t = net->timestep;
     bool table = net->unet.time == ITD_TIME_TABLE;
     size_t low = 0, high = (table ? ITD__TABLE : ITD__STEPS) - 1;
-    if (logsnr >= t[low]) return 0;
-    if (logsnr <= t[high]) return (float)high * (table ? 0.1f : 1.0f);
+    logsnr = fmin(fmax(logsnr, t[high]), t[low]);
     while (high - low > 1) {
         size_t middle = (low + high) / 2;
         if (t[middle] >= logsnr)
@@ -4421,14 +4286,6 @@ static void itd__forward_row(itd_net *net, size_t i, const float *z, const float
                                 y + k * row->width);
         break;
     }
-}
-
-static void itd__forward_slice(itd_net *net, const float *z, const float *logsnr, size_t from, size_t n,
-                               float *out)
-{
-    size_t i;
-    for (i = 0; i < net->layers; i++) itd__forward_row(net, i, z, logsnr, from, n);
-    memcpy(out + from * net->dim, itd__value(net, net->layers - 1, from), n * net->dim * sizeof *out);
 }
 
 static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
@@ -4504,14 +4361,14 @@ static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
 /* The gradients of the rows of the table, down to the first parameters or, if dz is wanted, to the input. */
 static void itd__backward_slice(itd_net *net, const float *dout, size_t from, size_t n, float *dz)
 {
-    size_t i;
-    memcpy(itd__gradient(net, net->layers - 1, from), dout + from * net->dim, n * net->dim * sizeof *dout);
+    size_t i, size = n * net->dim * sizeof *dout;
+    memcpy(itd__gradient(net, net->layers - 1, from), dout + from * net->dim, size);
     for (i = net->layers; i-- > 0;) {
-        const itd__layer *row = &net->layer[i];
-        if (net->layer[row->input[0]].trains || net->layer[row->input[1]].trains || dz)
+        const size_t *input = net->layer[i].input;
+        if (net->layer[input[0]].trains || net->layer[input[1]].trains || dz)
             itd__backward_row(net, i, from, n);
     }
-    if (dz) memcpy(dz + from * net->dim, itd__gradient(net, 0, from), n * net->dim * sizeof *dz);
+    if (dz) memcpy(dz + from * net->dim, itd__gradient(net, 0, from), size);
 }
 
 /* The gradient of a row's weights, summed over all samples, as far as they belong to `some` of its inputs
@@ -4564,28 +4421,26 @@ static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool co
 /* Space for n samples on the way forward. */
 static itd_result itd__reserve_forward(itd_net *net, size_t n)
 {
-    itd_result result = itd__reserve(&net->value, &net->capacity, n, net->width);
-    if (result == ITD_OK && net->extra_width)
-        result = itd__reserve(&net->extra, &net->extra_capacity, n, net->extra_width);
-    if (result == ITD_OK && net->unet.time != ITD_TIME_LOGSNR && !net->timestep) {
-        bool table = net->unet.time == ITD_TIME_TABLE;
-        net->timestep = itd__doubles(ITD__TABLE, 1);
-        if (!net->timestep) return ITD_ERROR_MEMORY;
-        itd__fill_timesteps(table ? 1e-5 : 1e-4, table ? 2e-3 : 2e-2, table ? ITD__TABLE : ITD__STEPS,
-                            net->timestep);
-    }
-    return result;
+    bool table = net->unet.time == ITD_TIME_TABLE;
+    ITD__TRY(itd__reserve(&net->value, &net->capacity, n, net->width));
+    ITD__TRY(itd__reserve(&net->extra, &net->extra_capacity, n, net->extra_width));
+    if (net->unet.time == ITD_TIME_LOGSNR || net->timestep) return ITD_OK;
+    net->timestep = itd__doubles(ITD__TABLE, 1);
+    if (!net->timestep) return ITD_ERROR_MEMORY;
+    itd__fill_timesteps(table ? 1e-5 : 1e-4, table ? 2e-3 : 2e-2, table ? ITD__TABLE : ITD__STEPS,
+                        net->timestep);
+    return ITD_OK;
 }
 
 ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *logsnr, size_t n, float *out)
 {
     ptrdiff_t k, slices = (ptrdiff_t)((n + net->slice - 1) / net->slice);
-    itd_result result = itd__reserve_forward(net, n);
-    if (result != ITD_OK) return result;
+    ITD__TRY(itd__reserve_forward(net, n));
     ITD__PARALLEL(slices > 1)
     for (k = 0; k < slices; k++) {
-        size_t from = (size_t)k * net->slice;
-        itd__forward_slice(net, z, logsnr, from, itd__min(n - from, net->slice), out);
+        size_t i, from = (size_t)k * net->slice, rows = itd__min(n - from, net->slice);
+        for (i = 0; i < net->layers; i++) itd__forward_row(net, i, z, logsnr, from, rows);
+        memcpy(out + from * net->dim, itd__value(net, net->layers - 1, from), rows * net->dim * sizeof *out);
     }
     return ITD_OK;
 }
@@ -4595,8 +4450,7 @@ static itd_result itd__transpose_convolutions(itd_net *net)
 {
     ptrdiff_t i, layers = (ptrdiff_t)net->layers;
     if (!net->unet.levels) return ITD_OK;
-    if (!net->transposed) net->transposed = itd__floats(net->parameters, 1);
-    if (!net->transposed) return ITD_ERROR_MEMORY;
+    if (!itd__slab(net, &net->transposed)) return ITD_ERROR_MEMORY;
     ITD__PARALLEL(layers > 1)
     for (i = 0; i < layers; i++) {
         const itd__layer *row = &net->layer[i];
@@ -4611,13 +4465,10 @@ static itd_result itd__transpose_convolutions(itd_net *net)
 static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, bool add, float *dz)
 {
     ptrdiff_t k, slices = (ptrdiff_t)((n + net->slice - 1) / net->slice), pieces = 0;
-    itd_result result;
     ITD_ASSERT(n <= net->capacity);
-    if (!net->g) net->g = itd__floats(net->parameters, 1);
-    if (!net->g) return ITD_ERROR_MEMORY;
-    result = itd__reserve(&net->gradient, &net->gradient_capacity, n, net->width);
-    if (result == ITD_OK) result = itd__transpose_convolutions(net);
-    if (result != ITD_OK) return result;
+    if (!itd__slab(net, &net->g)) return ITD_ERROR_MEMORY;
+    ITD__TRY(itd__reserve(&net->gradient, &net->gradient_capacity, n, net->width));
+    ITD__TRY(itd__transpose_convolutions(net));
     ITD__PARALLEL(slices > 1)
     for (k = 0; k < slices; k++) {
         size_t from = (size_t)k * net->slice;
@@ -4640,26 +4491,17 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
     if (k >= net->layers || size == 0) return NULL;
     row = &net->layer[k];
     text[0] = 0;
-    itd__append(text, size, itd__kind_name[row->kind]);
-    itd__append(text, size, "  ");
-    if (row->kind != ITD__INPUT) itd__append_number(text, size, row->in);
-    if (row->side) itd__append(text, size, " + ");
-    if (row->side) itd__append_number(text, size, row->side);
-    if (row->kind != ITD__INPUT) itd__append(text, size, " -> ");
-    itd__append_number(text, size, row->c);
-    if (row->h * row->w > 1) {
-        itd__append(text, size, " of ");
-        itd__append_number(text, size, row->h);
-        itd__append(text, size, "x");
-        itd__append_number(text, size, row->w);
-    }
-    if (row->weights) {
-        itd__append(text, size, "  ");
-        itd__append(text, size, row->name);
-        itd__append(text, size, ", ");
-        itd__append_number(text, size, row->weights + row->c);
-        itd__append(text, size, " parameters");
-    }
+    itd__append(text, size, itd__kind_name[row->kind], 0, 0);
+    itd__append(text, size,
+                row->side                 ? "  # + # -> "
+                : row->kind != ITD__INPUT ? "  # -> "
+                                          : "  ",
+                row->in, row->side);
+    itd__append(text, size, row->h * row->w > 1 ? "# of #x" : "#", row->c, row->h);
+    if (row->h * row->w > 1) itd__append(text, size, "#", row->w, 0);
+    itd__append(text, size, row->weights ? "  " : "", 0, 0);
+    itd__append(text, size, row->name, 0, 0);
+    itd__append(text, size, row->weights ? ", # parameters" : "", row->weights + row->c, 0);
     return text;
 }
 
@@ -4689,19 +4531,17 @@ ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, i
     model->desc = *desc;
     result = desc->unet.levels ? itd_unet_create(&desc->unet, seed, &model->net)
                                : itd_mlp_create(&desc->mlp, seed, &model->net);
-    if (result == ITD_OK) model->dim = model->net->dim;
     if (result == ITD_OK) {
-        model->mean = itd__doubles(model->dim, 1);
-        model->scale = itd__doubles(model->dim, 1);
+        model->dim = model->net->dim;
+        model->mean = itd__doubles(model->dim, 1), model->scale = itd__doubles(model->dim, 1);
         if (!model->mean || !model->scale) result = ITD_ERROR_MEMORY;
     }
-    if (result != ITD_OK) {
+    for (j = 0; result == ITD_OK && j < model->dim; j++) model->scale[j] = 1;
+    if (result == ITD_OK)
+        *out = model;
+    else
         itd_model_free(model);
-        return result;
-    }
-    for (j = 0; j < model->dim; j++) model->scale[j] = 1;
-    *out = model;
-    return ITD_OK;
+    return result;
 }
 
 ITD_DEF void itd_model_free(itd_model *model)
@@ -4715,49 +4555,41 @@ ITD_DEF void itd_model_free(itd_model *model)
 
 ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
 {
-    size_t i, j, d = model->dim, cells;
-    itd_denoiser affine = ITD__ZERO;
+    size_t i, j, d = model->dim;
+    itd_denoiser affine = itd_model_denoiser(model);
     itd_gaussian *gaussian = NULL;
     float *normalized;
     double *mean, *scale;
     itd_result result;
     if (n < 2) return ITD_ERROR_ARGUMENT;
-    if (!itd__multiply(n, d, &cells)) return ITD_ERROR_MEMORY;
-    if (!itd__all_finite(x, cells)) return ITD_ERROR_DATA;
     normalized = itd__floats(n, d);
-    mean = itd__doubles(d, 2);
-    if (!normalized || !mean) {
-        ITD_FREE(normalized), ITD_FREE(mean);
-        return ITD_ERROR_MEMORY;
-    }
-    scale = mean + d;
-    for (j = 0; j < d; j++) {
+    affine.mean = mean = itd__doubles(d, 1), affine.scale = scale = itd__doubles(d, 1);
+    result = normalized && mean && scale ? ITD_OK : ITD_ERROR_MEMORY;
+    if (result == ITD_OK && !itd__all_finite(x, n * d)) result = ITD_ERROR_DATA;
+    for (j = 0; result == ITD_OK && j < d; j++) {
         double sum = 0, square = 0;
         for (i = 0; i < n; i++) sum += x[i * d + j] / (double)n;
         for (i = 0; i < n; i++) square += (x[i * d + j] - sum) * (x[i * d + j] - sum) / (double)n;
         mean[j] = model->desc.normalize ? sum : 0;
         scale[j] = model->desc.normalize ? sqrt(square) : 1;
-        if (!(square > 1e-12 * sum * sum) || !(scale[j] > 0)) { /* constant, as far as floats can tell */
-            ITD_FREE(normalized), ITD_FREE(mean);
-            return ITD_ERROR_DATA;
-        }
+        if (!(square > 1e-12 * sum * sum) || !(scale[j] > 0)) /* constant, as far as floats can tell */
+            result = ITD_ERROR_DATA;
     }
-    affine.dim = d, affine.mean = mean, affine.scale = scale;
-    itd__normalize(&affine, x, n, normalized);
-    result = d <= ITD__FULL_GAUSSIAN ? itd_gaussian_fit(normalized, n, d, &gaussian)
-                                     : itd__gaussian_fit_axes(normalized, n, d, &gaussian);
     if (result == ITD_OK) {
-        memcpy(model->mean, mean, d * sizeof *mean);
-        memcpy(model->scale, scale, d * sizeof *scale);
+        itd__normalize(&affine, x, n, normalized);
+        result = d <= ITD__FULL_GAUSSIAN ? itd_gaussian_fit(normalized, n, d, &gaussian)
+                                         : itd__gaussian_fit_axes(normalized, n, d, &gaussian);
+    }
+    if (result == ITD_OK) {
+        memcpy(model->mean, mean, d * sizeof *mean), memcpy(model->scale, scale, d * sizeof *scale);
         itd_gaussian_free(model->gaussian);
         model->gaussian = gaussian;
     }
-    ITD_FREE(normalized), ITD_FREE(mean);
+    ITD_FREE(normalized), ITD_FREE(mean), ITD_FREE(scale);
     return result;
 }
 
-/* The coefficients of the parameterization at one log SNR: the network sees shrink * z, and
-   eps_hat = skip * z + gain * F. */
+/* The parameterization at one log SNR: the network sees shrink * z, and eps_hat = skip * z + gain * F. */
 typedef struct itd__coefficients {
     double shrink, skip, gain;
 } itd__coefficients;
@@ -4779,13 +4611,11 @@ static itd_result itd__model_forward(itd_model *model, const float *z, const flo
                                      float *shrunk, float *eps_hat)
 {
     size_t i, j, d = model->dim;
-    itd_result result;
     for (i = 0; i < n; i++) {
         float shrink = (float)itd__parameterize(&model->desc, logsnr[i]).shrink;
         for (j = 0; j < d; j++) shrunk[i * d + j] = shrink * z[i * d + j];
     }
-    result = itd_net_forward(model->net, shrunk, logsnr, n, eps_hat);
-    if (result != ITD_OK) return result;
+    ITD__TRY(itd_net_forward(model->net, shrunk, logsnr, n, eps_hat));
     for (i = 0; i < n; i++) {
         itd__coefficients c = itd__parameterize(&model->desc, logsnr[i]);
         float skip = (float)c.skip, gain = (float)c.gain;
@@ -4794,15 +4624,13 @@ static itd_result itd__model_forward(itd_model *model, const float *z, const flo
     return ITD_OK;
 }
 
-/* In pieces, so that a call with very many rows does not need memory for all their activations: 256 MB, or
-   one slice for each of a few threads. */
+/* In pieces, so that the activations of very many rows take 256 MB, or one slice for each of a few threads. */
 static itd_result itd__model_predict(void *ctx, const float *z, const float *logsnr, size_t n, float *eps_hat)
 {
     itd_model *model = (itd_model *)ctx;
     size_t at, d = model->dim, turn = model->net->slice * itd__threads(); /* no thread waits for another */
     size_t rows = itd__max(turn, itd__min(ITD__ROWS, ((size_t)1 << 26) / model->net->width / turn * turn));
     itd_result result = itd__reserve(&model->work, &model->work_rows, itd__min(n, rows), d);
-    if (result != ITD_OK) return result;
     model->net->use_ema = model->net->ema != NULL;
     for (at = 0; result == ITD_OK && at < n; at += rows)
         result = itd__model_forward(model, z + at * d, logsnr + at, itd__min(n - at, rows), model->work,
@@ -4813,12 +4641,7 @@ static itd_result itd__model_predict(void *ctx, const float *z, const float *log
 
 ITD_DEF itd_denoiser itd_model_denoiser(itd_model *model)
 {
-    itd_denoiser den;
-    den.ctx = model;
-    den.dim = model->dim;
-    den.predict = itd__model_predict;
-    den.mean = model->mean;
-    den.scale = model->scale;
+    itd_denoiser den = {model, model->dim, itd__model_predict, model->mean, model->scale};
     return den;
 }
 
@@ -4835,10 +4658,8 @@ ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model)
 ITD_DEF itd_trainer_desc itd_trainer_desc_default(void)
 {
     itd_trainer_desc desc = ITD__ZERO;
-    desc.batch = 128;
-    desc.seed = 1;
-    desc.learning_rate = 1e-3;
-    desc.beta1 = 0.9, desc.beta2 = 0.999, desc.epsilon = 1e-8;
+    desc.batch = 128, desc.seed = 1;
+    desc.learning_rate = 1e-3, desc.beta1 = 0.9, desc.beta2 = 0.999, desc.epsilon = 1e-8;
     desc.ema = 0.999;
     desc.stratified = true;
     return desc;
@@ -4853,40 +4674,24 @@ static bool itd__trainer_desc_valid(const itd_trainer_desc *d)
            d->ema < 1;
 }
 
-/* Adds the slabs training needs to a network that has only weights; an average left from an earlier
-   training goes if this one keeps none, lest the denoiser go on using it. */
-static itd_result itd__training_slabs(itd_net *net, bool ema)
-{
-    if (!net->g) net->g = itd__floats(net->parameters, 1);
-    if (!net->m) net->m = itd__floats(net->parameters, 1);
-    if (!net->v) net->v = itd__floats(net->parameters, 1);
-    if (!net->g || !net->m || !net->v) return ITD_ERROR_MEMORY;
-    if (!ema) {
-        ITD_FREE(net->ema);
-        net->ema = NULL;
-    } else if (!net->ema) {
-        net->ema = itd__floats(net->parameters, 1);
-        if (!net->ema) return ITD_ERROR_MEMORY;
-        memcpy(net->ema, net->w, net->parameters * sizeof *net->w);
-    }
-    return ITD_OK;
-}
-
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out)
 {
+    itd_net *net = model->net;
     itd_trainer *trainer;
+    bool average = desc->ema > 0, fresh = !net->ema;
     if (!itd__trainer_desc_valid(desc)) return ITD_ERROR_ARGUMENT;
     trainer = (itd_trainer *)itd__alloc(1, 1, sizeof *trainer);
-    if (!trainer) return ITD_ERROR_MEMORY;
-    trainer->desc = *desc;
-    trainer->model = model;
-    trainer->workers.count = 1;
-    if (itd__training_slabs(model->net, desc->ema > 0) != ITD_OK) {
-        itd_trainer_free(trainer);
+    if (!trainer || !itd__slab(net, &net->g) || !itd__slab(net, &net->m) || !itd__slab(net, &net->v) ||
+        (average && !itd__slab(net, &net->ema))) {
+        ITD_FREE(trainer);
         return ITD_ERROR_MEMORY;
     }
-    memset(model->net->m, 0, model->net->parameters * sizeof(float)); /* an earlier training's do not count */
-    memset(model->net->v, 0, model->net->parameters * sizeof(float));
+    if (average && fresh) memcpy(net->ema, net->w, net->parameters * sizeof *net->w);
+    if (!average)
+        ITD_FREE(net->ema), net->ema = NULL; /* the denoiser would go on using an earlier training's */
+    memset(net->m, 0, net->parameters * sizeof *net->m); /* an earlier training's do not count */
+    memset(net->v, 0, net->parameters * sizeof *net->v);
+    trainer->desc = *desc, trainer->model = model, trainer->workers.count = 1;
     *out = trainer;
     return ITD_OK;
 }
@@ -4897,12 +4702,9 @@ static itd_result itd__trainer_reserve(itd_trainer *t)
     size_t columns, n = t->desc.batch, d = t->model->dim;
     if (t->work) return ITD_OK;
     if (!itd__multiply(d, 6, &columns)) return ITD_ERROR_MEMORY;
-    t->index = (size_t *)itd__alloc(n, 1, sizeof *t->index);
+    if (!t->index) t->index = (size_t *)itd__alloc(n, 1, sizeof *t->index);
     if (t->index) t->work = itd__floats(n, columns + 2);
-    if (t->work) return ITD_OK;
-    ITD_FREE(t->index);
-    t->index = NULL;
-    return ITD_ERROR_MEMORY;
+    return t->work ? ITD_OK : ITD_ERROR_MEMORY;
 }
 
 ITD_DEF void itd_trainer_free(itd_trainer *trainer)
@@ -4922,13 +4724,12 @@ static double itd__learning_rate(const itd_trainer_desc *d, uint64_t step)
     return lr * (d->final_fraction + (1 - d->final_fraction) * 0.5 * (1 + cos(3.14159265358979323846 * t)));
 }
 
-/* Adam (Kingma & Ba 2015) with decoupled weight decay (Loshchilov & Hutter 2019) and the moving average of
-   the weights, in one pass over the slabs. The average starts fast, as (1 + t) / (10 + t), so that it
-   forgets the start. */
 #define ITD__LARGEST_GRADIENT 1.8e19 /* its square is still a float, as the second moment has to be */
 
 enum { ITD__CHUNK = 1 << 30 }; /* parameters a thread takes at a time */
 
+/* Adam (Kingma & Ba 2015) with decoupled weight decay (Loshchilov & Hutter 2019) and the moving average of
+   the weights, in one pass. The average starts fast, as (1 + t) / (10 + t), so that it forgets the start. */
 static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, double lr,
                       double gradient_factor)
 {
@@ -4963,8 +4764,8 @@ static void itd__loss(const itd_trainer *t, const float *eps, const float *logsn
     if (t->desc.weight_limit > 0)
         most = t->desc.weight_limit * itd_schedule_weight(&desc->schedule, desc->schedule.loc);
     for (i = 0; i < rows; i++) {
-        double factor = fmin(weight[i], most) * itd__parameterize(desc, logsnr[i]).gain / (double)n,
-               error = 0;
+        double factor = fmin(weight[i], most) * itd__parameterize(desc, logsnr[i]).gain / (double)n;
+        double error = 0;
         for (j = 0; j < d; j++) {
             double difference = (double)eps_hat[i * d + j] - eps[i * d + j];
             error += difference * difference;
@@ -4978,67 +4779,54 @@ static void itd__loss(const itd_trainer *t, const float *eps, const float *logsn
 static itd_result itd__join(const itd_trainer *t, double *loss)
 {
     float parts[2];
-    itd_result result;
     if (t->workers.count == 1) return ITD_OK;
     parts[0] = (float)*loss, parts[1] = (float)(*loss - parts[0]);
-    result = t->workers.sum(t->workers.ctx, t->model->net->g, t->model->net->parameters);
-    if (result == ITD_OK) result = t->workers.sum(t->workers.ctx, parts, 2);
+    ITD__TRY(t->workers.sum(t->workers.ctx, t->model->net->g, t->model->net->parameters));
+    ITD__TRY(t->workers.sum(t->workers.ctx, parts, 2));
     *loss = (double)parts[0] + parts[1];
-    return result;
+    return ITD_OK;
 }
 
 ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
 {
     itd_model *model = t->model;
     itd_net *net = model->net;
-    size_t n = t->desc.batch, rows = t->desc.rows ? itd__min(t->desc.rows, n) : n, d = model->dim, at, j;
-    size_t begin = n * t->workers.index / t->workers.count,
-           end = n * (t->workers.index + 1) / t->workers.count;
+    size_t n = t->desc.batch, rows = t->desc.rows ? itd__min(t->desc.rows, n) : n, d = model->dim, at;
+    size_t k = t->workers.index, begin = n * k / t->workers.count, end = n * (k + 1) / t->workers.count;
     float *clean, *eps, *z, *shrunk, *eps_hat, *logsnr, *weight;
-    double sum = 0, constant = 0.5 * (double)d * ITD__LOG_2PI_E, lr, norm;
+    double sum = 0, norm;
     itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_NOISE, t->step);
     itd_rng alphas = itd__rng_for(t->desc.seed, ITD__FOR_LOGSNR, t->step);
     itd_denoiser affine = itd_model_denoiser(model);
-    itd_result result = itd__trainer_reserve(t);
-    if (result != ITD_OK) return result;
-    clean = t->work + n * d, eps = clean + n * d,
-    z = eps + n * d; /* the first n * d hold itd_train_epoch's rows */
-    shrunk = z + n * d, eps_hat = shrunk + n * d;
+    ITD__TRY(itd__trainer_reserve(t));
+    clean = t->work + n * d; /* after itd_train_epoch's rows */
+    eps = clean + n * d, z = eps + n * d, shrunk = z + n * d, eps_hat = shrunk + n * d;
     logsnr = eps_hat + n * d, weight = logsnr + n;
 
     itd__normalize(&affine, x + begin * d, end - begin, clean + begin * d);
     itd_rng_normal_fill(&noise, n * d, eps);
-    result = itd_schedule_sample(&model->desc.schedule, &alphas, t->desc.stratified, n, logsnr, weight);
-    if (result != ITD_OK) return result;
+    ITD__TRY(itd_schedule_sample(&model->desc.schedule, &alphas, t->desc.stratified, n, logsnr, weight));
     itd_channel(clean + begin * d, eps + begin * d, logsnr + begin, end - begin, d, z + begin * d);
     if (begin == end) memset(net->g, 0, net->parameters * sizeof *net->g);
     for (at = begin; at < end; at += rows) {
         size_t now = itd__min(rows, end - at);
         float *out = eps_hat + at * d;
-        result = itd__model_forward(model, z + at * d, logsnr + at, now, shrunk, out);
-        if (result != ITD_OK) return result;
+        ITD__TRY(itd__model_forward(model, z + at * d, logsnr + at, now, shrunk, out));
         itd__loss(t, eps + at * d, logsnr + at, weight + at, now, out, &sum);
-        result = itd__net_backward(net, out, now, at > begin, NULL);
-        if (result != ITD_OK) return result;
+        ITD__TRY(itd__net_backward(net, out, now, at > begin, NULL));
     }
-    result = itd__join(t, &sum);
-    if (result != ITD_OK) return result;
+    ITD__TRY(itd__join(t, &sum));
     norm = sqrt(itd__fast()->sum_squares(net->g, net->parameters));
     if (!(fabs(sum) <= DBL_MAX) || !(norm < ITD__LARGEST_GRADIENT)) return ITD_ERROR_NUMERIC;
 
-    lr = itd__learning_rate(&t->desc, t->step);
-    itd__adam(net, &t->desc, t->step, lr,
+    t->gradient_norm = norm, t->learning_rate = itd__learning_rate(&t->desc, t->step);
+    itd__adam(net, &t->desc, t->step, t->learning_rate,
               t->desc.clip_norm > 0 && norm > t->desc.clip_norm ? t->desc.clip_norm / norm : 1);
     t->step++;
-    t->gradient_norm = norm;
-    t->learning_rate = lr;
-    for (j = 0; j < d; j++) constant += log(model->scale[j]);
-    if (loss) *loss = constant + sum;
+    if (loss) *loss = itd__add_logs(0.5 * (double)d * ITD__LOG_2PI_E, model->scale, d) + sum;
     return ITD_OK;
 }
 
-/* Steps that belong to the first `epochs` passes. Without drop_incomplete passes follow each other without
-   a seam. */
 ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_t epochs)
 {
     if (desc->batch == 0) return 0;
@@ -5046,27 +4834,25 @@ ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_
     return epochs * (n / desc->batch) + epochs * (n % desc->batch) / desc->batch;
 }
 
-/* Row `position` of the endless sequence of shuffled passes; a pass's order is a function of seed and its
-   number. */
-static itd_result itd__ordered(itd_trainer *t, size_t n, uint64_t epoch, size_t position, size_t *row)
+/* Shuffles the rows for a pass, as a function of seed and its number. */
+static itd_result itd__shuffle(itd_trainer *t, size_t n, uint64_t epoch)
 {
+    itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_ORDER, epoch);
+    size_t i;
+    if (t->order_n == n && t->order_epoch == epoch) return ITD_OK;
     if (t->order_n != n) {
         size_t *order = (size_t *)itd__alloc(n, 1, sizeof *order);
         if (!order) return ITD_ERROR_MEMORY;
         ITD_FREE(t->order);
-        t->order = order, t->order_n = n, t->order_epoch = UINT64_MAX;
+        t->order = order, t->order_n = n;
     }
-    if (t->order_epoch != epoch) {
-        itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_ORDER, epoch);
-        size_t i;
-        for (i = 0; i < n; i++) t->order[i] = i;
-        itd_rng_shuffle(&rng, n, t->order);
-        t->order_epoch = epoch;
-    }
-    *row = t->order[position];
+    for (i = 0; i < n; i++) t->order[i] = i;
+    itd_rng_shuffle(&rng, n, t->order);
+    t->order_epoch = epoch;
     return ITD_OK;
 }
 
+/* Passes follow each other without end; without drop_incomplete, without a seam. */
 ITD_DEF itd_result itd_train_indices(itd_trainer *t, size_t n, size_t *index)
 {
     size_t i, batch = t->desc.batch;
@@ -5075,8 +4861,8 @@ ITD_DEF itd_result itd_train_indices(itd_trainer *t, size_t n, size_t *index)
     per_epoch = t->desc.drop_incomplete ? n / batch * batch : n;
     for (i = 0; i < batch; i++) {
         uint64_t at = t->step * batch + i;
-        itd_result result = itd__ordered(t, n, at / per_epoch, (size_t)(at % per_epoch), &index[i]);
-        if (result != ITD_OK) return result;
+        ITD__TRY(itd__shuffle(t, n, at / per_epoch));
+        index[i] = t->order[at % per_epoch];
     }
     return ITD_OK;
 }
@@ -5085,23 +4871,20 @@ ITD_DEF itd_result itd_train_epoch(itd_trainer *t, const float *x, size_t n, dou
 {
     size_t i, batch = t->desc.batch, d = t->model->dim;
     uint64_t epoch, end, first = t->step;
-    double sum = 0;
-    itd_result result;
+    double sum = 0, step_loss;
     if (n == 0 || (t->desc.drop_incomplete && n < batch)) return ITD_ERROR_ARGUMENT;
     epoch = t->desc.drop_incomplete ? t->step / (n / batch) : t->step * batch / n;
     do end = itd_train_steps(&t->desc, n, ++epoch);
     while (end <= t->step);
-    result = itd__trainer_reserve(t);
-    while (result == ITD_OK && t->step < end) {
-        double step_loss = 0;
-        result = itd_train_indices(t, n, t->index);
-        for (i = 0; result == ITD_OK && i < batch; i++)
-            memcpy(t->work + i * d, x + t->index[i] * d, d * sizeof *x);
-        if (result == ITD_OK) result = itd_train_step(t, t->work, &step_loss);
+    ITD__TRY(itd__trainer_reserve(t));
+    while (t->step < end) {
+        ITD__TRY(itd_train_indices(t, n, t->index));
+        for (i = 0; i < batch; i++) memcpy(t->work + i * d, x + t->index[i] * d, d * sizeof *x);
+        ITD__TRY(itd_train_step(t, t->work, &step_loss));
         sum += step_loss;
     }
-    if (result == ITD_OK && loss) *loss = sum / (double)(end - first);
-    return result;
+    if (loss) *loss = sum / (double)(end - first);
+    return ITD_OK;
 }
 
 /* >>sampling -----------------------------------------------------------------------------------------------
@@ -5116,11 +4899,8 @@ ITD_DEF itd_sample_desc itd_sample_desc_default(void)
 {
     itd_sample_desc desc = ITD__ZERO;
     desc.schedule = itd_schedule_default();
-    desc.steps = 100;
-    desc.sampler = ITD_DETERMINISTIC;
-    desc.grid = ITD_GRID_UNIFORM;
-    desc.seed = 1;
-    desc.batch = 1024;
+    desc.steps = 100, desc.sampler = ITD_DETERMINISTIC, desc.grid = ITD_GRID_UNIFORM;
+    desc.seed = 1, desc.batch = 1024;
     return desc;
 }
 
@@ -5164,13 +4944,11 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
 {
     size_t batch = itd__batch_rows(itd__min(desc->batch, n)), at, i, j, k, d = den->dim;
     float *eps_hat, *noise, *logsnr, *all;
-    itd_result result = ITD_ERROR_MEMORY;
+    itd_result result;
     if (desc->steps == 0 || d == 0 || !itd__schedule_valid(&desc->schedule)) return ITD_ERROR_ARGUMENT;
     all = itd__floats(n, d); /* the caller's array is written when nothing can fail any more */
-    eps_hat = itd__floats(batch, d);
-    noise = itd__floats(batch, d);
-    logsnr = itd__floats(batch, 1);
-    if (all && eps_hat && noise && logsnr) result = ITD_OK;
+    eps_hat = itd__floats(batch, d), noise = itd__floats(batch, d), logsnr = itd__floats(batch, 1);
+    result = all && eps_hat && noise && logsnr ? ITD_OK : ITD_ERROR_MEMORY;
     for (at = 0; result == ITD_OK && at < n; at += batch) {
         size_t rows = itd__min(batch, n - at);
         float *z = all + at * d;
