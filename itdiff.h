@@ -3750,7 +3750,7 @@ typedef struct itd__layer {
     char name[56];       /* of rows with parameters, in the checkpoint */
 } itd__layer;
 
-enum { ITD__MOST_LAYERS = 512, ITD__MOST_FREQUENCIES = 1 << 14, ITD__ROWS = 1024 };
+enum { ITD__MOST_LAYERS = 2048, ITD__MOST_FREQUENCIES = 1 << 14, ITD__ROWS = 1024 };
 
 struct itd_net {
     itd_mlp_desc desc;
@@ -4726,7 +4726,7 @@ static double itd__learning_rate(const itd_trainer_desc *d, uint64_t step)
 
 #define ITD__LARGEST_GRADIENT 1.8e19 /* its square is still a float, as the second moment has to be */
 
-enum { ITD__CHUNK = 1 << 30 }; /* parameters a thread takes at a time */
+enum { ITD__CHUNK = 1 << 14 }; /* parameters a thread takes at a time */
 
 /* Adam (Kingma & Ba 2015) with decoupled weight decay (Loshchilov & Hutter 2019) and the moving average of
    the weights, in one pass. The average starts fast, as (1 + t) / (10 + t), so that it forgets the start. */

@@ -17,9 +17,9 @@ static double part_mean[PARTS][2] = {{-2, 0}, {1.5, 1.5}, {1.5, -1.5}};
 static double round_spot[2] = {0.1, 0.1}, oblong_spot[2] = {0.2, 0.05};
 static double turned[4] = {0.8, 0.6, -0.6, 0.8};
 static const double weight[PARTS] = {0.5, 0.3, 0.2};
-static const itd_gaussian part[PARTS] = {{2, part_mean[0], oblong_spot, turned},
-                                         {2, part_mean[1], round_spot, NULL},
-                                         {2, part_mean[2], oblong_spot, NULL}};
+static const itd_gaussian part[PARTS] = {{2, part_mean[0], oblong_spot, turned, NULL},
+                                         {2, part_mean[1], round_spot, NULL, NULL},
+                                         {2, part_mean[2], oblong_spot, NULL, NULL}};
 static const mixture spots = {PARTS, weight, part};
 
 static itd_sample_desc wide(size_t steps, itd_sampler sampler, itd_grid grid)
@@ -153,7 +153,7 @@ static void gaussian_is_mapped_linearly(void)
 {
     static const double covariance[9] = {2, 0.6, -0.3, 0.6, 0.5, 0.1, -0.3, 0.1, 0.3}, mean[3] = {1, -2, 0.5};
     static double origin[3] = {0, 0, 0}, ones[3] = {1, 1, 1};
-    const itd_gaussian standard = {3, origin, ones, NULL};
+    const itd_gaussian standard = {3, origin, ones, NULL, NULL};
     itd_gaussian *g;
     CHECK_OK(itd_gaussian_create(mean, covariance, 3, &g));
     for (int grid = ITD_GRID_QUANTILE; grid <= ITD_GRID_UNIFORM; grid++) {
@@ -228,7 +228,7 @@ static void batches_do_not_matter(void)
 {
     static const size_t batches[] = {0, 1, 4, 5, 64, 1024, 1000000};
     static double origin[3] = {0.5, 0, -1}, ones[3] = {0.5, 1, 2};
-    const itd_gaussian space = {3, origin, ones, NULL};
+    const itd_gaussian space = {3, origin, ones, NULL, NULL};
     for (int sampler = ITD_DETERMINISTIC; sampler <= ITD_ANCESTRAL; sampler++)
         for (size_t d = 2; d <= 3; d++) {
             itd_denoiser den = d == 2 ? mixture_denoiser(&spots) : itd_gaussian_denoiser(&space);

@@ -46,6 +46,19 @@ static void the_published_network_has_its_parameters(void)
     ITD_FREE(net.layer), ITD_FREE(net.frequency);
 }
 
+/* Six levels of eight blocks with attention everywhere: the longest table there can be. */
+static void the_largest_description_has_room(void)
+{
+    itd_unet_desc d = small_desc();
+    itd_net net;
+    memset(&net, 0, sizeof net);
+    d.height = d.width = 32, d.levels = ITD_MOST_LEVELS, d.blocks = 8, d.attention = 127;
+    d.features[2] = d.features[3] = d.features[4] = d.features[5] = 12;
+    CHECK_OK(itd__plan(&net, NULL, &d));
+    CHECK(net.layers <= ITD__MOST_LAYERS && net.layers > 1500);
+    ITD_FREE(net.layer), ITD_FREE(net.frequency);
+}
+
 static void descriptions_are_checked(void)
 {
     itd_unet_desc d = small_desc();
@@ -570,6 +583,7 @@ int main(void)
 {
     RUN(the_published_network_has_its_parameters);
     RUN(the_published_network_computes_what_it_should);
+    RUN(the_largest_description_has_room);
     RUN(descriptions_are_checked);
     RUN(the_table_is_the_paper_s);
     RUN(the_exact_map_has_whole_steps);
