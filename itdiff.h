@@ -825,10 +825,11 @@ ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index)
 
 /* >>kernels ------------------------------------------------------------------------------------------------
 
-   Everything that costs time, as a handful of functions. They exist once as plain C, which is their
-   specification, and once in vectors of ITD__W floats. The vector text is compiled for every instruction
-   set the compiler knows, by letting this file include itself, and the best one the processor has is picked
-   at run time. */
+   Everything that costs time, as a handful of functions, written in vectors of ITD__W floats. The text is
+   compiled for every instruction set the compiler knows, by letting this file include itself, and the best
+   one the processor has is picked at run time. The first time a vector is one float and the functions are
+   libm's, which any compiler understands. Matrix products and convolutions, whose text for vectors is long,
+   are there also as plain loops, which are its specification. */
 
 /* The matrix of a 3x3 convolution, read from NHWC images without being built: row p is an output pixel,
    column (ky,kx,c) channel c of the input pixel its tap (ky,kx) falls on, zero outside the image. The
@@ -964,165 +965,6 @@ static void itd__conv_gradient_plain(const itd__conv_gradient *g)
         }
 }
 
-static void itd__exp_plain(const float *x, size_t n, float *y)
-{
-    size_t i;
-    for (i = 0; i < n; i++) y[i] = expf(x[i]);
-}
-
-static void itd__log_plain(const float *x, size_t n, float *y)
-{
-    size_t i;
-    for (i = 0; i < n; i++) y[i] = logf(x[i]);
-}
-
-static void itd__sin_cos_plain(const float *x, size_t n, float *sine, float *cosine)
-{
-    size_t i;
-    for (i = 0; i < n; i++) {
-        float angle = x[i]; /* x may be one of the outputs */
-        sine[i] = sinf(angle);
-        cosine[i] = cosf(angle);
-    }
-}
-
-static void itd__relu_plain(const float *x, size_t n, float *y)
-{
-    size_t i;
-    for (i = 0; i < n; i++) y[i] = x[i] > 0.0f ? x[i] : 0.0f;
-}
-
-static void itd__relu_backward_plain(const float *dy, const float *x, size_t n, float *dx)
-{
-    size_t i;
-    for (i = 0; i < n; i++) dx[i] += x[i] > 0.0f ? dy[i] : 0.0f;
-}
-
-/* 1 / (1 + exp(-x)) in single precision; exp overflows to infinity for x < -88, which gives the right 0. */
-static float itd__sigmoidf(float x) { return 1.0f / (1.0f + expf(-x)); }
-
-static void itd__silu_plain(const float *x, size_t n, float *y)
-{
-    size_t i;
-    for (i = 0; i < n; i++) y[i] = x[i] * itd__sigmoidf(x[i]);
-}
-
-static void itd__silu_backward_plain(const float *dy, const float *x, size_t n, float *dx)
-{
-    size_t i;
-    for (i = 0; i < n; i++) {
-        float s = itd__sigmoidf(x[i]);
-        dx[i] += dy[i] * s * (1.0f + x[i] * (1.0f - s));
-    }
-}
-
-static void itd__embed_plain(float x, const float *frequency, size_t half, float *y)
-{
-    size_t k;
-    for (k = 0; k < half; k++) {
-        y[k] = sinf(x * frequency[k]);
-        y[half + k] = cosf(x * frequency[k]);
-    }
-}
-
-/* Two independent N(0,1) from a uniform u in (0,1] and an angle uniform on the circle. */
-static void itd__polar_plain(const float *u, const float *angle, size_t n, float *a, float *b)
-{
-    size_t i;
-    for (i = 0; i < n; i++) {
-        float radius = sqrtf(-2.0f * logf(u[i]));
-        a[i] = radius * cosf(angle[i]);
-        b[i] = radius * sinf(angle[i]);
-    }
-}
-
-static double itd__sum_squares_plain(const float *x, size_t n)
-{
-    double sum = 0;
-    size_t i;
-    for (i = 0; i < n; i++) sum += (double)x[i] * x[i];
-    return sum;
-}
-
-static void itd__add_plain(const float *a, const float *b, size_t n, float *y)
-{
-    size_t i;
-    for (i = 0; i < n; i++) y[i] = a[i] + b[i];
-}
-
-static void itd__column_sums_plain(const float *x, size_t stride, size_t n, size_t columns, float *sum)
-{
-    size_t i, j;
-    for (i = 0; i < n; i++)
-        for (j = 0; j < columns; j++) sum[j] += x[i * stride + j];
-}
-
-static void itd__column_squares_plain(const float *x, const float *mean, size_t n, size_t columns, float *sum)
-{
-    size_t i, j;
-    for (i = 0; i < n; i++)
-        for (j = 0; j < columns; j++)
-            sum[j] += (x[i * columns + j] - mean[j]) * (x[i * columns + j] - mean[j]);
-}
-
-/* y = f(u), u = scale x + shift column by column; f is SiLU or nothing. */
-static void itd__affine_plain(const float *x, const float *scale, const float *shift, size_t n,
-                              size_t columns, bool silu, float *y, size_t stride)
-{
-    size_t i, j;
-    for (i = 0; i < n; i++, x += columns, y += stride)
-        for (j = 0; j < columns; j++) {
-            float u = scale[j] * x[j] + shift[j];
-            y[j] = silu ? u * itd__sigmoidf(u) : u;
-        }
-}
-
-/* dy becomes du = dy f'(u), u as above; sum += du and sum_x += du x, column by column. */
-static void itd__affine_backward_plain(float *dy, size_t stride, const float *x, const float *scale,
-                                       const float *shift, size_t n, size_t columns, bool silu, float *sum,
-                                       float *sum_x)
-{
-    size_t i, j;
-    for (i = 0; i < n; i++, x += columns, dy += stride)
-        for (j = 0; j < columns; j++) {
-            float u = scale[j] * x[j] + shift[j], t = itd__sigmoidf(u);
-            if (silu) dy[j] *= t * (1.0f + u * (1.0f - t));
-            sum[j] += dy[j], sum_x[j] += dy[j] * x[j];
-        }
-}
-
-/* sum += factor[0] x + factor[1] y + factor[2], column by column. */
-static void itd__combine_plain(const float *x, size_t stride, const float *y, const float *const factor[3],
-                               size_t n, size_t columns, float *sum)
-{
-    size_t i, j;
-    for (i = 0; i < n; i++, x += stride, y += columns, sum += columns)
-        for (j = 0; j < columns; j++) sum[j] += factor[0][j] * x[j] + factor[1][j] * y[j] + factor[2][j];
-}
-
-static void itd__adam_plain(const itd__adam_constants *c, size_t n, const float *g, float *m, float *v,
-                            float *w, float *ema)
-{
-    size_t i;
-    for (i = 0; i < n; i++) {
-        float d = g[i] * c->clip;
-        m[i] = c->beta1 * m[i] + c->rest1 * d;
-        v[i] = c->beta2 * v[i] + c->rest2 * d * d;
-        w[i] -= c->decay * w[i] + c->rate * m[i] / (sqrtf(c->correction * v[i]) + c->epsilon);
-        if (ema) ema[i] = c->keep * ema[i] + c->keep_rest * w[i];
-    }
-}
-
-/* clang-format off */
-static const itd__kernels itd__kernels_plain = {
-    "plain", itd__gemm_plain, itd__conv_gradient_plain, itd__exp_plain, itd__log_plain, itd__sin_cos_plain,
-    itd__relu_plain, itd__relu_backward_plain, itd__silu_plain, itd__silu_backward_plain,
-    itd__embed_plain, itd__polar_plain,
-    itd__sum_squares_plain, itd__add_plain, itd__column_sums_plain, itd__column_squares_plain,
-    itd__affine_plain, itd__affine_backward_plain, itd__combine_plain,
-    itd__adam_plain};
-/* clang-format on */
-
 /* ---- the instruction sets ---- */
 
 #if !defined(ITD_NO_SIMD) && (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 9)) &&                 \
@@ -1203,12 +1045,36 @@ typedef struct itd__strip {
 
 #ifdef ITD__W /* one pass: vectors of ITD__W floats, blocks of ITD__ROWS_AT_ONCE rows */
 
-typedef float ITD__K(itd__v) __attribute__((vector_size(4 * ITD__W)));
-typedef float ITD__K(itd__vu) __attribute__((vector_size(4 * ITD__W), aligned(4), may_alias));
-typedef int32_t ITD__K(itd__vi) __attribute__((vector_size(4 * ITD__W)));
 #define ITD__V ITD__K(itd__v)
 #define ITD__VU ITD__K(itd__vu)
 #define ITD__VI ITD__K(itd__vi)
+
+#if ITD__W == 1 /* plain C: a vector is a float, the outcome of a comparison an int */
+
+typedef float ITD__V;
+typedef int ITD__VI;
+#define ITD__INLINE static inline
+
+ITD__INLINE ITD__V ITD__K(itd__load)(const float *x, size_t left) { return (void)left, *x; }
+ITD__INLINE void ITD__K(itd__store)(ITD__V v, size_t left, float *y) { (void)left, *y = v; }
+ITD__INLINE ITD__V ITD__K(itd__select)(ITD__VI mask, ITD__V a, ITD__V b) { return mask ? a : b; }
+ITD__INLINE ITD__V ITD__K(itd__sqrt)(ITD__V x) { return sqrtf(x); }
+ITD__INLINE ITD__V ITD__K(itd__exp_v)(ITD__V x) { return expf(x); }
+ITD__INLINE ITD__V ITD__K(itd__log_v)(ITD__V x) { return logf(x); }
+ITD__INLINE void ITD__K(itd__sin_cos_v)(ITD__V x, ITD__V *sine, ITD__V *cosine)
+{
+    *sine = sinf(x), *cosine = cosf(x);
+}
+ITD__INLINE void ITD__K(itd__sin_cos_any)(ITD__V x, ITD__V *sine, ITD__V *cosine)
+{
+    ITD__K(itd__sin_cos_v)(x, sine, cosine);
+}
+
+#else
+
+typedef float ITD__V __attribute__((vector_size(4 * ITD__W)));
+typedef float ITD__VU __attribute__((vector_size(4 * ITD__W), aligned(4), may_alias));
+typedef int32_t ITD__VI __attribute__((vector_size(4 * ITD__W)));
 #define ITD__LINES __attribute__((aligned(64))) /* vectors that do not straddle lines of the cache */
 #define ITD__INLINE static inline __attribute__((always_inline))
 
@@ -1347,6 +1213,8 @@ ITD__INLINE void ITD__K(itd__sin_cos_any)(ITD__V x, ITD__V *sine, ITD__V *cosine
     }
 }
 
+#endif /* ITD__W == 1 */
+
 static void ITD__K(itd__exp)(const float *x, size_t n, float *y)
 {
     size_t i;
@@ -1436,17 +1304,17 @@ static void ITD__K(itd__polar)(const float *u, const float *angle, size_t n, flo
 static double ITD__K(itd__sum_squares)(const float *x, size_t n)
 {
     double sum = 0;
-    size_t i, k;
-    while (n > 0) {
-        size_t now = itd__min(n, 64 * ITD__W);
+    size_t i, k, from;
+    for (from = 0; from < n; from += 64 * ITD__W) {
+        size_t end = itd__min(n, from + 64 * ITD__W);
         ITD__V lanes = {0};
-        for (i = 0; i < now; i += ITD__W) {
-            ITD__V v = ITD__K(itd__load)(x + i, now - i);
+        float lane[ITD__W];
+        for (i = from; i < end; i += ITD__W) {
+            ITD__V v = ITD__K(itd__load)(x + i, end - i);
             lanes += v * v;
         }
-        for (k = 0; k < ITD__W; k++) sum += (double)lanes[k];
-        x += now;
-        n -= now;
+        ITD__K(itd__store)(lanes, ITD__W, lane);
+        for (k = 0; k < ITD__W; k++) sum += (double)lane[k];
     }
     return sum;
 }
@@ -1552,6 +1420,8 @@ static void ITD__K(itd__adam)(const itd__adam_constants *k, size_t n, const floa
         ITD__K(itd__store)(next, n - i, ema + i);
     }
 }
+
+#if ITD__W > 1
 
 /* The one inner loop of all matrix work: `rows` rows of C by `vectors` vectors stay in registers while k
    runs. A is read one float at a time. Of the rows `live` exist, of the columns `columns`. Sums go on from
@@ -1855,6 +1725,8 @@ static void ITD__K(itd__gemm)(const itd__product *p)
     }
 }
 
+#endif /* ITD__W > 1 */
+
 /* clang-format off */
 static const itd__kernels ITD__K(itd__kernels) = {
     ITD__ISA_NAME, ITD__K(itd__gemm), ITD__K(itd__conv_gradient),
@@ -1880,6 +1752,10 @@ static const itd__kernels ITD__K(itd__kernels) = {
 #ifdef ITD__AFTER_KERNELS
 #undef ITD__AFTER_KERNELS
 
+#define ITD__W 1
+#define ITD__ISA plain
+#define ITD__ISA_NAME "plain"
+#include ITDIFF_FILE
 #ifdef ITD__VECTORS
 #ifdef __clang__
 #pragma float_control(push)
@@ -2033,6 +1909,19 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
    output, called dy, and ADDS to the gradients of inputs and parameters, so that a value used twice
    collects both. */
 
+/* C (m,n) = A B, or added to C if add; numbers lie ra, rb, rc from row to row and ca, cb from column to column
+   (itd__product). */
+static void itd__matmul(size_t m, size_t n, size_t k, bool add, const float *a, size_t ra, size_t ca,
+                        const float *b, size_t rb, size_t cb, float *c, size_t rc)
+{
+    itd__product p = ITD__ZERO;
+    p.m = m, p.n = n, p.k = k, p.accumulate = add;
+    p.a = a, p.ra = ra, p.ca = ca;
+    p.b = b, p.rb = rb, p.cb = cb;
+    p.c = c, p.rc = rc;
+    itd__gemm(&p);
+}
+
 /* y = x W + b. Weights are stored (in,out): the output runs along the vector. Without b, y += x W. */
 static void itd__linear_forward(const float *x /* (n,in) */, const float *w /* (in,out) */,
                                 const float *b /* (out) */, size_t n, size_t in, size_t out,
@@ -2065,13 +1954,7 @@ static void itd__linear_pair_forward(const float *x /* (n,in) */, const float *s
 static void itd__linear_backward_input(const float *dy /* (n,out) */, const float *w /* (in,out) */, size_t n,
                                        size_t in, size_t out, bool add, float *dx /* (n,in) */)
 {
-    itd__product p = ITD__ZERO;
-    p.accumulate = add;
-    p.m = n, p.n = in, p.k = out;
-    p.a = dy, p.ra = out, p.ca = 1;
-    p.b = w, p.rb = 1, p.cb = out;
-    p.c = dx, p.rc = in;
-    itd__gemm(&p);
+    itd__matmul(n, in, out, add, dy, out, 1, w, 1, out, dx, in);
 }
 
 /* dW = x^T dy,  db = column sums of dy, or added to them if add, for `some` of the `in` features of x. db may
@@ -2081,13 +1964,7 @@ static void itd__linear_backward_weight(const float *dy /* (n,out) */,
                                         size_t some, size_t out, bool add, float *dw /* (some,out) */,
                                         float *db /* (out) */)
 {
-    itd__product p = ITD__ZERO;
-    p.accumulate = add;
-    p.m = some, p.n = out, p.k = n;
-    p.a = x, p.ra = 1, p.ca = in;
-    p.b = dy, p.rb = out, p.cb = 1;
-    p.c = dw, p.rc = out;
-    itd__gemm(&p);
+    itd__matmul(some, out, n, add, x, 1, in, dy, out, 1, dw, out);
     if (db && !add) memset(db, 0, out * sizeof *db);
     if (db) itd__fast()->column_sums(dy, out, n, out, db);
 }
@@ -2189,12 +2066,12 @@ static void itd__norm_forward(const itd__grouping *o, const float *x /* (pixels,
         size_t some = itd__min(o->pixels - from, 32);
         memset(part, 0, channels * sizeof *part);
         itd__fast()->column_sums(x + from * o->in, o->in, some, o->in, part);
-        if (o->side) itd__fast()->column_sums(s + from * o->side, o->side, some, o->side, part + o->in);
+        itd__fast()->column_sums(s + from * o->side, o->side, some, o->side, part + o->in);
         itd__fast()->add(mean, part, channels, mean);
     }
     itd__group_averages(o, mean);
     itd__fast()->column_squares(x, mean, o->pixels, o->in, rest);
-    if (o->side) itd__fast()->column_squares(s, mean + o->in, o->pixels, o->side, rest + o->in);
+    itd__fast()->column_squares(s, mean + o->in, o->pixels, o->side, rest + o->in);
     itd__group_averages(o, rest);
     for (c = 0; c < channels; c++) {
         rest[c] = (float)(1 / sqrt((double)rest[c] + o->epsilon));
@@ -2202,9 +2079,7 @@ static void itd__norm_forward(const itd__grouping *o, const float *x /* (pixels,
         shift[c] = beta[c] - mean[c] * scale[c];
     }
     itd__fast()->affine(x, scale, shift, o->pixels, o->in, o->silu, y, channels);
-    if (o->side)
-        itd__fast()->affine(s, scale + o->in, shift + o->in, o->pixels, o->side, o->silu, y + o->in,
-                            channels);
+    itd__fast()->affine(s, scale + o->in, shift + o->in, o->pixels, o->side, o->silu, y + o->in, channels);
 }
 
 /* With h = (x - mean) / sqrt(var + epsilon), per image
@@ -2220,7 +2095,7 @@ static void itd__norm_backward(const itd__grouping *o, float *dy /* (pixels,chan
     size_t channels = o->in + o->side, c;
     float *mean = extra, *root = mean + channels, *scale = root + channels, *shift = scale + channels;
     float *dgamma = shift + channels, *dbeta = dgamma + channels, *a = scratch, *b = scratch + channels;
-    const float *factor[3], *side[3];
+    const float *factor[3] = {scale, a, b}, *side[3] = {scale + o->in, a + o->in, b + o->in};
     memset(dgamma, 0, 2 * channels * sizeof *dgamma);
     itd__fast()->affine_backward(dy, channels, x, scale, shift, o->pixels, o->in, o->silu, dbeta, dgamma);
     itd__fast()->affine_backward(dy + o->in, channels, s, scale + o->in, shift + o->in, o->pixels, o->side,
@@ -2234,10 +2109,6 @@ static void itd__norm_backward(const itd__grouping *o, float *dy /* (pixels,chan
     for (c = 0; c < channels; c++) { /* -1/std (avg + h avg_h) as a function of x */
         a[c] = -a[c] * root[c] * root[c];
         b[c] = -b[c] * root[c] - mean[c] * a[c];
-    }
-    for (c = 0; c < 3; c++) {
-        factor[c] = c == 0 ? scale : c == 1 ? a : b;
-        side[c] = factor[c] + o->in;
     }
     if (dx) itd__fast()->combine(dy, channels, x, factor, o->pixels, o->in, dx);
     if (ds && o->side) itd__fast()->combine(dy + o->in, channels, s, side, o->pixels, o->side, ds);
@@ -2278,14 +2149,9 @@ static void itd__scores_forward(const float *q /* (tokens,channels) */, const fl
 {
     size_t d = channels / heads, h, i, j;
     float scale = (float)(1 / sqrt((double)d));
-    for (h = 0; h < heads; h++) {
-        itd__product o = ITD__ZERO;
-        o.m = o.n = tokens, o.k = d;
-        o.a = q + h * d, o.ra = channels, o.ca = 1;
-        o.b = k + h * d, o.rb = 1, o.cb = channels;
-        o.c = p + h * tokens * tokens, o.rc = tokens;
-        itd__gemm(&o);
-    }
+    for (h = 0; h < heads; h++)
+        itd__matmul(tokens, tokens, d, false, q + h * d, channels, 1, k + h * d, 1, channels,
+                    p + h * tokens * tokens, tokens);
     for (i = 0; i < heads * tokens; i++, p += tokens) {
         float most = p[0], sum = 0;
         for (j = 1; j < tokens; j++) most = p[j] > most ? p[j] : most;
@@ -2309,18 +2175,9 @@ static void itd__scores_backward(float *dp /* (heads,tokens,tokens) */, const fl
         for (j = 0; j < tokens; j++) sum += row[j] * drow[j];
         for (j = 0; j < tokens; j++) drow[j] = scale * row[j] * (drow[j] - sum);
     }
-    for (h = 0; h < heads; h++) {
-        itd__product o = ITD__ZERO;
-        o.accumulate = true;
-        o.m = o.k = tokens, o.n = d;
-        o.a = dp + h * tokens * tokens, o.ra = tokens, o.ca = 1;
-        o.b = k + h * d, o.rb = channels, o.cb = 1;
-        o.c = dq + h * d, o.rc = channels;
-        itd__gemm(&o);
-        o.ra = 1, o.ca = tokens;
-        o.b = q + h * d;
-        o.c = dk + h * d;
-        itd__gemm(&o);
+    for (h = 0; h < heads; h++, dp += tokens * tokens) {
+        itd__matmul(tokens, d, tokens, true, dp, tokens, 1, k + h * d, channels, 1, dq + h * d, channels);
+        itd__matmul(tokens, d, tokens, true, dp, 1, tokens, q + h * d, channels, 1, dk + h * d, channels);
     }
 }
 
@@ -2329,33 +2186,17 @@ static void itd__attend_forward(const float *p /* (heads,tokens,tokens) */, cons
                                 size_t channels, size_t heads, float *y /* (tokens,channels) */)
 {
     size_t d = channels / heads, h;
-    for (h = 0; h < heads; h++) {
-        itd__product o = ITD__ZERO;
-        o.m = o.k = tokens, o.n = d;
-        o.a = p + h * tokens * tokens, o.ra = tokens, o.ca = 1;
-        o.b = v + h * d, o.rb = channels, o.cb = 1;
-        o.c = y + h * d, o.rc = channels;
-        itd__gemm(&o);
-    }
+    for (h = 0; h < heads; h++, p += tokens * tokens)
+        itd__matmul(tokens, d, tokens, false, p, tokens, 1, v + h * d, channels, 1, y + h * d, channels);
 }
 
 static void itd__attend_backward(const float *dy, const float *p, const float *v, size_t tokens,
                                  size_t channels, size_t heads, float *dp, float *dv)
 {
     size_t d = channels / heads, h;
-    for (h = 0; h < heads; h++) {
-        itd__product o = ITD__ZERO;
-        o.accumulate = true;
-        o.m = o.n = tokens, o.k = d;
-        o.a = dy + h * d, o.ra = channels, o.ca = 1;
-        o.b = v + h * d, o.rb = 1, o.cb = channels;
-        o.c = dp + h * tokens * tokens, o.rc = tokens;
-        itd__gemm(&o);
-        o.m = o.k = tokens, o.n = d;
-        o.a = p + h * tokens * tokens, o.ra = 1, o.ca = tokens;
-        o.b = dy + h * d, o.rb = channels, o.cb = 1;
-        o.c = dv + h * d, o.rc = channels;
-        itd__gemm(&o);
+    for (h = 0; h < heads; h++, p += tokens * tokens, dp += tokens * tokens, dy += d) {
+        itd__matmul(tokens, tokens, d, true, dy, channels, 1, v + h * d, 1, channels, dp, tokens);
+        itd__matmul(tokens, d, tokens, true, p, 1, tokens, dy, channels, 1, dv + h * d, channels);
     }
 }
 
@@ -2808,19 +2649,16 @@ static itd_result itd__add_products(const float *x, const double *mean, size_t n
     enum { ROWS = 256 };
     bool few = dim <= ITD__FULL_GAUSSIAN;
     float *centred = few ? NULL : itd__floats(ROWS, dim), *block = few ? NULL : itd__floats(dim, dim);
-    itd__product p = ITD__ZERO;
-    size_t at, i, j, k;
+    size_t at, rows, i, j, k;
     for (i = 0; few && i < n; i++)
         for (j = 0; j < dim; j++)
             for (k = 0; k < dim; k++)
                 sum[j * dim + k] += (x[i * dim + j] - mean[j]) * (x[i * dim + k] - mean[k]);
-    p.m = p.n = dim, p.a = centred, p.ra = 1, p.ca = dim, p.b = centred, p.rb = dim, p.cb = 1;
-    p.c = block, p.rc = dim;
     for (at = 0; centred && block && at < n; at += ROWS) {
-        p.k = itd__min(ROWS, n - at);
-        for (i = 0; i < p.k; i++)
+        rows = itd__min(ROWS, n - at);
+        for (i = 0; i < rows; i++)
             for (j = 0; j < dim; j++) centred[i * dim + j] = (float)(x[(at + i) * dim + j] - mean[j]);
-        itd__gemm(&p);
+        itd__matmul(dim, dim, rows, false, centred, 1, dim, centred, dim, 1, block, dim);
         for (i = 0; i < dim * dim; i++) sum[i] += block[i];
     }
     ITD_FREE(centred), ITD_FREE(block);
@@ -2892,12 +2730,8 @@ static double itd__gaussian_project(const itd_gaussian *g, size_t i, const float
 /* y = U x for each of n rows. */
 static void itd__gaussian_rotate(const itd_gaussian *g, const float *x, size_t n, float *y)
 {
-    itd__product p = ITD__ZERO;
-    p.m = n, p.n = p.k = g->dim;
-    p.a = x, p.ra = g->dim, p.ca = 1;
-    p.b = g->basis, p.rb = 1, p.cb = g->dim;
-    p.c = y, p.rc = g->dim;
-    itd__gemm(&p);
+    size_t d = g->dim;
+    itd__matmul(n, d, d, false, x, d, 1, g->basis, 1, d, y, d);
 }
 
 ITD_DEF double itd_gaussian_nll(const itd_gaussian *g, const float *x)

@@ -65,6 +65,7 @@ ema 0
 clip_norm 0.01
 stratified off
 logsnr_loc 2
+schedule auto
 logsnr_scale 2
 logsnr_clip 3
 parameterization plain

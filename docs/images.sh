@@ -1,0 +1,38 @@
+#!/bin/sh
+# Tables of docs/likelihood.md, of the checkpoint data/cifar10-small.safetensors and the images of CIFAR-10.
+#   sh data/get_cifar10.sh && make && sh docs/images.sh        a quarter of an hour
+# What is measured is kept in docs/likelihood.tsv and docs/ood.tsv; with `--tables` only the tables are made.
+cd "$(dirname "$0")/.." || exit 1
+page=docs/likelihood.md
+
+fail() {
+    echo "images.sh: $1" >&2
+    exit 1
+}
+
+temporary=$(mktemp) || fail "no temporary file"
+trap 'rm -f "$temporary"' EXIT
+trap 'exit 1' HUP INT TERM
+
+replace() { # name: what lies between <!-- name:begin --> and <!-- name:end -->, by standard input
+    cat > "$temporary"
+    awk -v name="$1" -v new="$temporary" '
+        $0 == "<!-- " name ":begin -->" { print; while ((getline line < new) > 0) print line; inside = 1 }
+        $0 == "<!-- " name ":end -->" { inside = 0 }
+        !inside' "$page" > "$temporary.page" && cat "$temporary.page" > "$page"
+    rm -f "$temporary.page"
+}
+
+if [ "$1" != --tables ]; then
+    [ -x build/train_cifar10 ] && [ -x build/ood ] || fail "build/train_cifar10 or build/ood is missing; run make first"
+    build/train_cifar10 --eval --experiment_name shipped || exit 1
+    cp runs/shipped/likelihood.tsv docs/likelihood.tsv
+    build/ood --out docs/ood.tsv || exit 1
+fi
+awk -F '\t' '
+    NR == 1 { print "| −log likelihood | nats | bits/dim, 0 … 255 | ± | data |"; print "|---|--:|--:|--:|--:|"; next }
+    { printf "| %s | %.1f | %.3f | %.4f | %.4f |\n", $1, $2, $5, $6, $7 }' docs/likelihood.tsv | replace likelihood
+awk -F '\t' '
+    NR == 1 { print "| images | bits/dim | ROC area by −log p | by its distance from the usual |"
+              print "|---|--:|--:|--:|"; next }
+    { printf "| %s | %.2f | %.3f | %.3f |\n", $1, $2, $3, $4 }' docs/ood.tsv | replace ood
