@@ -23,6 +23,42 @@ check_that "quickstart.c has fewer than 60 lines" sh -c '[ "$(wc -l < examples/q
 check_that "quickstart is right" sh -c "build/quickstart | awk '{ exit !(\$4 > 0.93 && \$4 < 1.02) }'"
 check_that "exact agrees with the truth" sh -c "build/exact | tail -n 1 | awk '{ exit !(\$3 > 0 && \$3 < 4) }'"
 
+# ---- other ways to a likelihood: programs that end with 1 unless all that is known agrees ----
+
+few="--points 30 --draws 200"
+within() { # program, awk program that fails on a wrong line: both have to end well
+    build/$1 > "$out/numbers" && awk "$2" "$out/numbers"
+}
+check_that "ode agrees with the truth" within "ode $few" '
+    function off(x, y) { return x > y ? x - y : y - x }
+    NR > 1 { lines++; if (off($(NF - 9), $(NF - 5)) > ($(NF - 10) == "full" ? 0.003 : 4 * $(NF - 3))) bad = 1
+             if (off($(NF - 9), $(NF - 8)) > 4 * $(NF - 6) + 0.002) bad = 1 }
+    END { exit bad || lines != 5 }'
+check_that "bounds fall to the truth" within "bounds $few" '
+    /in truth/ { cases++; truth = $(NF - 8); last = 1e9 }
+    $3 == "+-" && $1 != "T" { if ($2 > last + 4 * $4 || $2 < truth - 4 * $4) bad = 1
+                 if ($1 == "limit" && $2 > truth + 4 * $4 + 0.005) bad = 1
+                 last = $1 == "limit" ? 1e9 : $2 }
+    END { exit bad || cases != 4 }'
+check_that "bounds of a Gaussian are those of the formula" within "bounds --points 200 --draws 20" '
+    # T steps from log SNR 16 to -14 of the law with variances v: errors v e^a / (1 + v e^a); both ends of the chain
+    function mse(v, a) { return v * exp(a) / (1 + v * exp(a)) }
+    function bound(T,   t, a, sum) {
+        for (t = 1; t <= T; t++) { a = 16 - 30 * t / T; sum += mse(2.346584, a) + mse(0.153416, a) }
+        return sum * (exp(30 / T) - 1) / 2 + log(2 * 3.14159265 * exp(1)) - 16
+    }
+    function off(x, y) { return x > y ? x - y : y - x }
+    /in truth/ { if (++cases == 2) exit }
+    $3 == "+-" && $1 != "T" && $1 != "limit" { lines++; if (off($2, bound($1)) > 4 * $4 + 0.3 + bound($1) / 20) bad = 1 }
+    END { exit bad || lines != 5 }'
+check_that "information agrees with the truth" within "information --pairs 500 --draws 200" '
+    function off(x, y) { return x > y ? x - y : y - x }
+    /I\(x;y\) =/ { cases++; truth = $(NF - 1) }
+    $1 == "estimate" { estimate = $2; if (off($2, truth) > 4 * $4 + 0.001) bad = 1 }
+    /of these pairs/ { if (off($4 + 0, estimate) > 4 * $8 + 0.001) bad = 1 }
+    /root mean square/ { if (!($NF < 1.4)) bad = 1 }
+    END { exit bad || cases != 3 }'
+
 # ---- every set ends in a result line of the documented form ----
 
 number='-\{0,1\}[0-9][0-9]*\.[0-9]*'
@@ -119,6 +155,14 @@ check_that "--load evaluates a checkpoint" sh -c "
     b=\$(build/train_2d $(echo $tiny) --experiment_name again --load $out/whole/model.safetensors |
          grep -o 'val_nll=[^ ]*') && [ \"\$a\" = \"\$b\" ]"
 
+# ---- the other ways, for checkpoints ----
+
+number='-\{0,1\}[0-9][0-9]*\.[0-9]*'
+check_that "ode reads a checkpoint" sh -c "build/ode --load $out/dino/model.safetensors --points 3 --draws 20 \
+    --tolerance 0.01 | grep -q '^dino  *full  *$number  *$number +- $number  *$number +- $number'"
+check_that "bounds read a checkpoint" sh -c "build/bounds --load $out/dino/model.safetensors --points 3 --draws 20 |
+    grep -q '^ *limit  *$number +- $number'"
+
 # ---- a user's own data, and what is refused ----
 
 awk 'BEGIN { srand(3); print "a,b,c"; for (i = 0; i < 200; i++) { x = rand(); y = rand(); print x "," 100 * y "," x + y } }' \
@@ -132,6 +176,21 @@ refuses() { # pattern options...: exit 1 and one line that matches
     [ $? -eq 1 ] && [ "$(printf '%s\n' "$text" | wc -l)" -eq 1 ] && printf '%s\n' "$text" | grep -q -- "$pattern"
 }
 printf '1,2\n3,x\n' > "$out/bad.csv"
+refuses_by() { # program pattern options...: the same of another program
+    program=$1 pattern=$2
+    shift 2
+    text=$(build/$program "$@" 2>&1 > /dev/null)
+    [ $? -eq 1 ] && [ "$(printf '%s\n' "$text" | wc -l)" -eq 1 ] && printf '%s\n' "$text" | grep -q -- "$pattern"
+}
+for program in ode bounds information; do
+    check_that "$program refuses an unknown option" refuses_by $program 'did you mean --draws' --draw 3
+    check_that "$program refuses a number out of range" refuses_by $program '--draws: expected' --draws 1
+done
+for program in ode bounds; do
+    check_that "$program refuses a checkpoint that is none" refuses_by $program 'bad.csv' --load "$out/bad.csv"
+    check_that "$program refuses points of other dimensions" refuses_by $program 'rows of 2 numbers expected, 3' \
+        --load "$out/dino/model.safetensors" --data "$out/three.csv"
+done
 check_that "a bad row is refused with line and column" refuses 'line 2, column 2' --data "$out/bad.csv"
 check_that "a missing file is refused" refuses 'nowhere.csv' --data nowhere.csv
 check_that "an unknown option is refused" refuses 'num_epochs' --num_epoch 3

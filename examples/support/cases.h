@@ -1,0 +1,221 @@
+/* cases.h: what the examples hold their estimates against. A case is a denoiser with points of the law that
+ * it belongs to, and the mean of -log p over these points where the law is known.
+ *
+ *     cases_case c;
+ *     cases_exact(CASES_SPOTS, 100, 1, &c);              the best denoiser of a known law
+ *     itd_nll(&c.den, c.x, c.n, ...);                     to be compared with c.exact
+ *     cases_free(&c);
+ *
+ *     cases_source s = {.load = "runs/moons/model.safetensors", .dataset = "moons", .n = 100};
+ *     cases_checkpoint(&s, &c);                           a trained network, on new points
+ *
+ * Include the implementation of itdiff.h before this file. */
+#ifndef CASES_H
+#define CASES_H
+
+#include "../../itdiff.h"
+#include "cifar10.h"
+#include "datasets.h"
+#include "mixture.h"
+#include "must.h"
+
+enum { CASES_PARTS = dino_count, CASES_WIDE = 16 };
+
+typedef enum cases_law { CASES_GAUSSIAN, CASES_SPOTS, CASES_CLOUDS, CASES_DOTS, CASES_LAWS } cases_law;
+
+/* Borrows from itself: leave it where it was made. */
+typedef struct cases_case {
+    const char *name;
+    itd_denoiser den;
+    itd_schedule schedule;         /* whose ends bound the log SNRs to integrate over */
+    const itd_gaussian *reference; /* of the points, in the denoiser's coordinates; NULL: N(0, I) will do */
+    size_t n;
+    float *x;     /* (n, den.dim) */
+    double exact; /* mean of -log p over the points, nats; NaN where it is not known */
+    mixture law;
+    itd_gaussian part[CASES_PARTS], *gaussian;
+    double weight[CASES_PARTS], mean[CASES_PARTS][CASES_WIDE], variance[CASES_PARTS][CASES_WIDE];
+    itd_model *model;
+} cases_case;
+
+/* ---- known laws ---- */
+
+static inline void cases_add_part(cases_case *c, size_t dim, double weight)
+{
+    size_t k = c->law.components++;
+    c->weight[k] = weight;
+    c->part[k] = (itd_gaussian){dim, c->mean[k], c->variance[k], NULL, NULL};
+}
+
+/* One Gaussian whose coordinates have variances 2 and 0.5 and correlation 0.8. */
+static inline void cases_gaussian(cases_case *c)
+{
+    static const double mean[] = {1, -1}, covariance[] = {2, 0.8, 0.8, 0.5};
+    c->name = "Gaussian, 2 dimensions";
+    must(itd_gaussian_create(mean, covariance, 2, &c->gaussian), "making a Gaussian");
+    c->weight[0] = 1, c->part[0] = *c->gaussian, c->law.components = 1;
+}
+
+/* Three separate spots, one of them oblong. */
+static inline void cases_spots(cases_case *c)
+{
+    static const double mean[3][2] = {{-1.5, 0}, {1, 1}, {1, -1}}, weight[] = {0.5, 0.3, 0.2};
+    c->name = "3 spots, 2 dimensions";
+    for (size_t k = 0; k < 3; k++) {
+        cases_add_part(c, 2, weight[k]);
+        c->mean[k][0] = mean[k][0], c->mean[k][1] = mean[k][1];
+        c->variance[k][0] = 0.05, c->variance[k][1] = k ? 0.05 : 0.5;
+    }
+}
+
+/* Four round clouds at random places. */
+static inline void cases_clouds(cases_case *c)
+{
+    static const double weight[] = {0.4, 0.3, 0.2, 0.1};
+    itd_rng rng = itd_rng_make(1, 0);
+    c->name = "4 clouds, 16 dimensions";
+    for (size_t k = 0; k < 4; k++) {
+        cases_add_part(c, CASES_WIDE, weight[k]);
+        for (int j = 0; j < CASES_WIDE; j++) {
+            c->mean[k][j] = 0.5 * itd_rng_normal(&rng);
+            c->variance[k][j] = 0.25;
+        }
+    }
+}
+
+/* The dots of the dino, in the unit in which train_2d learns them: 142 of a width of a hundredth, so that all
+ * happens at high log SNR. */
+static inline void cases_dots(cases_case *c)
+{
+    static const double raw_unit[] = {54.0 / 4, 48.0 / 4};
+    char error[256];
+    dataset set;
+    if (dataset_open("dino", 0, &set, error, sizeof error)) fail("%s", error);
+    c->name = "142 dots of the dino";
+    c->schedule = (itd_schedule){.loc = 6.5, .scale = 1.5, .clip = 6.8}; /* log SNR from -3.7 to 16.7 */
+    for (size_t k = 0; k < dino_count; k++) {
+        cases_add_part(c, 2, 1.0 / dino_count);
+        for (int j = 0; j < 2; j++) {
+            double unit = raw_unit[j] * set.std[j];
+            c->mean[k][j] = (dino_point(k)[j] / raw_unit[j] - 4 - set.mean[j]) / set.std[j];
+            c->variance[k][j] = dino_sigma * dino_sigma / (unit * unit);
+        }
+    }
+}
+
+/* The best denoiser of the law and n points drawn from it. */
+static inline void cases_exact(cases_law law, size_t n, uint64_t seed, cases_case *c)
+{
+    static void (*const make[CASES_LAWS])(cases_case * c) = {cases_gaussian, cases_spots, cases_clouds,
+                                                             cases_dots};
+    itd_rng rng = itd_rng_make(seed, 0x63617365); /* "case" */
+    memset(c, 0, sizeof *c);
+    c->schedule = (itd_schedule){.loc = 1, .scale = 2.5, .clip = 6}; /* log SNR from -14 to 16 */
+    make[law](c);
+    c->law.weight = c->weight, c->law.part = c->part;
+    c->den = mixture_denoiser(&c->law);
+    c->n = n, c->x = (float *)must_alloc(n, c->den.dim * sizeof *c->x);
+    mixture_sample(&c->law, &rng, n, c->x);
+    for (size_t i = 0; i < n; i++) c->exact += mixture_nll(&c->law, c->x + i * c->den.dim) / (double)n;
+}
+
+/* ---- checkpoints ---- */
+
+typedef struct cases_source {
+    const char *load;    /* a checkpoint of train_2d or train_cifar10 */
+    const char *data;    /* a CSV file, or the folder of CIFAR-10; NULL: the data set */
+    const char *dataset; /* new points of this law, for a model in 2 dimensions */
+    size_t n;            /* at most so many points */
+    uint64_t seed;       /* the one the model was trained with: it enters the unit of the points */
+} cases_source;
+
+static inline void cases_dataset(const cases_source *s, cases_case *c)
+{
+    enum { NEW_POINTS = 0x6e6577 }; /* "new": no training draws the points of this number */
+    char error[256];
+    dataset set;
+    if (c->den.dim != 2)
+        fail("%s: expects points of %lu numbers; give --data", s->load, (unsigned long)c->den.dim);
+    if (dataset_open(s->dataset, s->seed, &set, error, sizeof error)) fail("%s", error);
+    c->name = s->dataset, c->n = s->n, c->x = (float *)must_alloc(s->n, 2 * sizeof *c->x);
+    dataset_sample(&set, NEW_POINTS, s->n, c->x);
+    c->exact = dataset_mean_true_nll(&set, s->n, c->x, NULL);
+}
+
+static inline void cases_csv(const cases_source *s, cases_case *c)
+{
+    char error[256];
+    size_t dim;
+    if (dataset_read_csv(s->data, &c->x, &c->n, &dim, error, sizeof error)) fail("%s", error);
+    if (dim != c->den.dim)
+        fail("%s: rows of %lu numbers expected, %lu found", s->data, (unsigned long)c->den.dim,
+             (unsigned long)dim);
+    if (c->n > s->n) c->n = s->n;
+    c->name = s->data;
+}
+
+/* The first images of the test set. */
+static inline void cases_images(const cases_source *s, cases_case *c)
+{
+    char error[512];
+    cifar10 set;
+    if (cifar10_read(s->data ? s->data : "data/cifar-10-batches-bin", "test", &set, error, sizeof error))
+        fail("%s", error);
+    c->n = s->n < set.n ? s->n : set.n, c->x = (float *)must_alloc(c->n, cifar10_dim * sizeof *c->x);
+    for (size_t i = 0; i < c->n; i++) cifar10_floats(set.pixels + i * cifar10_dim, 0, c->x + i * cifar10_dim);
+    cifar10_free(&set);
+    c->name = "CIFAR-10, test images";
+}
+
+static inline void cases_checkpoint(const cases_source *s, cases_case *c)
+{
+    itd_error error;
+    memset(c, 0, sizeof *c);
+    if (itd_load(s->load, &c->model, NULL, &error) != ITD_OK) fail("%s", error.text);
+    c->den = itd_model_denoiser(c->model);
+    c->schedule = c->model->desc.schedule, c->reference = c->model->gaussian, c->exact = NAN;
+    if (c->den.dim == cifar10_dim)
+        cases_images(s, c);
+    else if (s->data)
+        cases_csv(s, c);
+    else
+        cases_dataset(s, c);
+}
+
+static inline void cases_free(cases_case *c)
+{
+    itd_gaussian_free(c->gaussian), itd_model_free(c->model), free(c->x);
+    memset(c, 0, sizeof *c);
+}
+
+/* The lowest log SNR of a case and the highest. */
+static inline double cases_lowest(const cases_case *c) { return itd_schedule_quantile(&c->schedule, 0); }
+static inline double cases_highest(const cases_case *c) { return itd_schedule_quantile(&c->schedule, 1); }
+
+/* The mean of -log p over the points by the integral, with its standard error. */
+static inline itd_nll_result cases_integral(const cases_case *c, size_t draws)
+{
+    itd_nll_desc desc = itd_nll_desc_default();
+    itd_nll_result result;
+    desc.schedule = c->schedule, desc.reference = c->reference, desc.draws = draws;
+    if (c->den.dim == cifar10_dim) desc.batch = 64; /* memory */
+    must(itd_nll(&c->den, c->x, c->n, &desc, &result, NULL, NULL), "estimating the integral");
+    return result;
+}
+
+/* x in the denoiser's coordinates, one point. */
+static inline void cases_normalize(const itd_denoiser *den, const float *x, float *out)
+{
+    for (size_t j = 0; j < den->dim; j++)
+        out[j] = (float)((x[j] - (den->mean ? den->mean[j] : 0)) / (den->scale ? den->scale[j] : 1));
+}
+
+/* What turns a -log p of normalized points into one of points as given: + Sum_j log scale_j. */
+static inline double cases_log_scale(const itd_denoiser *den)
+{
+    double sum = 0;
+    for (size_t j = 0; den->scale && j < den->dim; j++) sum += log(den->scale[j]);
+    return sum;
+}
+
+#endif
