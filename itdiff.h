@@ -3584,7 +3584,7 @@ typedef struct itd__layer {
     char name[56];       /* of rows with parameters, in the checkpoint */
 } itd__layer;
 
-enum { ITD__MOST_LAYERS = 2048, ITD__MOST_FREQUENCIES = 1 << 14, ITD__ROWS = 1024 };
+enum { ITD__MOST_FREQUENCIES = 1 << 14, ITD__ROWS = 1024 };
 
 struct itd_net {
     itd_mlp_desc desc;
@@ -3592,7 +3592,7 @@ struct itd_net {
     size_t dim;
     size_t slice; /* samples a thread takes at a time: their activations stay in the second-level cache */
     itd__layer *layer;
-    size_t layers;
+    size_t layers, most_layers;
     float *frequency; /* of all embeddings, scaled */
     size_t frequencies;
     size_t parameters;
@@ -3613,7 +3613,7 @@ static size_t itd__row(itd_net *net, itd__kind kind, size_t a, size_t b, size_t 
 {
     size_t i = net->layers++;
     itd__layer *row = &net->layer[i];
-    ITD_ASSERT(i < ITD__MOST_LAYERS);
+    ITD_ASSERT(i < net->most_layers);
     row->kind = kind;
     row->input[0] = a, row->input[1] = b;
     row->in = net->layer[a].c, row->side = a == b ? 0 : net->layer[b].c;
@@ -3871,10 +3871,12 @@ static void itd__initialize(itd_net *net, uint64_t seed)
 static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_unet_desc *unet)
 {
     size_t i;
-    net->layer = (itd__layer *)itd__alloc(ITD__MOST_LAYERS, 1, sizeof *net->layer);
+    bool images = unet && unet->levels;
+    net->most_layers = images ? 64 + 32 * unet->levels * (unet->blocks + 1) : 4 + 2 * mlp->layers;
+    net->layer = (itd__layer *)itd__alloc(net->most_layers, 1, sizeof *net->layer);
     net->frequency = itd__floats(ITD__MOST_FREQUENCIES, 1);
     if (!net->layer || !net->frequency) return ITD_ERROR_MEMORY;
-    if (unet && unet->levels) {
+    if (images) {
         net->unet = *unet;
         net->slice = 4;
         itd__plan_unet(net, unet);

@@ -437,6 +437,8 @@ static void train(run *r)
         if (saved > 60 * r->o.minutes) save_model(r, "model.safetensors"), record(r, NAN, NAN), saved = 0;
     }
     progress_end(&bar);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
     if (r->workers.index == 0) {
         save_model(r, "model.safetensors");
         estimate(r);

@@ -55,7 +55,7 @@ static void the_largest_description_has_room(void)
     d.height = d.width = 32, d.levels = ITD_MOST_LEVELS, d.blocks = 8, d.attention = 127;
     d.features[2] = d.features[3] = d.features[4] = d.features[5] = 12;
     CHECK_OK(itd__plan(&net, NULL, &d));
-    CHECK(net.layers <= ITD__MOST_LAYERS && net.layers > 1500);
+    CHECK(net.layers <= net.most_layers && net.layers > 1500);
     ITD_FREE(net.layer), ITD_FREE(net.frequency);
 }
 
