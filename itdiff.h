@@ -3901,13 +3901,13 @@ static bool itd__valid(const itd_model_desc *model, const itd_trainer_desc *trai
 
 /* clang-format off */
 typedef enum itd__kind {
-    ITD__INPUT, ITD__EMBED, ITD__LINEAR, ITD__RELU, ITD__SILU, ITD__TIMESTEP, ITD__CONV, ITD__NORM,
-    ITD__SHIFT, ITD__ADD, ITD__UPSAMPLE, ITD__SCORES, ITD__ATTEND
+    ITD__INPUT, ITD__EMBED, ITD__LINEAR, ITD__RELU, ITD__SILU, ITD__TIMESTEP, ITD__CONV, ITD__ADD,
+    ITD__UPSAMPLE, ITD__NORM, ITD__SHIFT, ITD__SCORES, ITD__ATTEND /* from NORM on: a sample at a time */
 } itd__kind;
 
 static const char *const itd__kind_name[] = {
-    "input", "embed", "linear", "relu", "silu", "timestep", "conv", "norm", "shift", "add", "upsample",
-    "scores", "attend"};
+    "input", "embed", "linear", "relu", "silu", "timestep", "conv", "add", "upsample",
+    "norm", "shift", "scores", "attend"};
 /* clang-format on */
 
 typedef struct itd__layer {
@@ -3919,11 +3919,11 @@ typedef struct itd__layer {
     size_t weight, bias; /* LINEAR, CONV, NORM: offsets into the parameter slabs */
     size_t weights;      /* how many, without the biases */
     size_t frequency;    /* EMBED: offset into the table of frequencies */
-    size_t stride;       /* CONV */
-    size_t heads;        /* SCORES, ATTEND */
+    itd__window window;  /* CONV */
+    itd__grouping norm;  /* NORM */
     size_t extra;        /* NORM: offset of its notes per sample */
+    size_t heads;        /* SCORES, ATTEND */
     size_t offset;       /* floats per sample of all rows before it */
-    bool silu;           /* NORM: followed by SiLU */
     bool zero;           /* parameters start at zero */
     bool trains;         /* parameters here or upstream: backward has to pass */
     size_t reader;       /* the last row that reads it, or itself */
@@ -4067,30 +4067,27 @@ static void itd__plan_mlp(itd_net *net, const itd_mlp_desc *desc)
 
 /* ---- the U-Net ---- */
 
-/* Rows and columns of zeros above and left of an image that a convolution reads. */
-static size_t itd__padding_before(const itd_net *net, size_t stride)
-{
-    return stride == 2 && net->unet.pad_after ? 0 : 1;
-}
-
 static size_t itd__conv(itd_net *net, size_t x, size_t c, size_t stride, const char *name)
 {
     const itd__layer *in = &net->layer[x];
-    size_t before = itd__padding_before(net, stride), i;
+    size_t before = stride == 2 && net->unet.pad_after ? 0 : 1;
     size_t h = (in->h + before - 2) / stride + 1, w = (in->w + before - 2) / stride + 1;
-    i = itd__row(net, ITD__CONV, x, x, h, w, c);
-    net->layer[i].stride = stride;
-    itd__parameterized(net, i, 9 * net->layer[i].in, c, name);
+    size_t i = itd__row(net, ITD__CONV, x, x, h, w, c);
+    itd__window window = {in->h, in->w, in->c, h, w, stride, before, false};
+    net->layer[i].window = window;
+    itd__parameterized(net, i, 9 * in->c, c, name);
     return i;
 }
 
 static size_t itd__norm(itd_net *net, size_t a, size_t b, bool silu, const char *name)
 {
-    size_t i = itd__like(net, ITD__NORM, a, b, net->layer[a].c + (a == b ? 0 : net->layer[b].c));
-    net->layer[i].silu = silu;
+    const itd__layer *x = &net->layer[a];
+    size_t side = a == b ? 0 : net->layer[b].c, i = itd__like(net, ITD__NORM, a, b, x->c + side);
+    itd__grouping norm = {x->h * x->w, x->c, side, net->unet.groups, (float)net->unet.epsilon, silu};
+    net->layer[i].norm = norm;
     net->layer[i].extra = net->extra_width;
-    net->extra_width += 8 * net->layer[i].c;
-    itd__parameterized(net, i, 1, net->layer[i].c, name);
+    net->extra_width += 8 * (x->c + side);
+    itd__parameterized(net, i, 1, x->c + side, name);
     return i;
 }
 
@@ -4282,6 +4279,9 @@ static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, si
     return ITD_OK;
 }
 
+/* The parameters in use. */
+static const float *itd__weights(const itd_net *net) { return net->use_ema ? net->ema : net->w; }
+
 static float *itd__value(const itd_net *net, size_t row, size_t from)
 {
     return net->value + net->layer[row].offset * net->capacity + from * net->layer[row].width;
@@ -4295,24 +4295,6 @@ static float *itd__gradient(const itd_net *net, size_t row, size_t from)
 static float *itd__extra(const itd_net *net, const itd__layer *row, size_t from)
 {
     return net->extra + row->extra * net->extra_capacity + from * 8 * row->c;
-}
-
-static itd__window itd__window_of(const itd_net *net, const itd__layer *row)
-{
-    const itd__layer *in = &net->layer[row->input[0]];
-    itd__window window = ITD__ZERO;
-    window.height = in->h, window.width = in->w, window.channels = in->c;
-    window.rows = row->h, window.columns = row->w;
-    window.stride = row->stride, window.before = itd__padding_before(net, row->stride);
-    return window;
-}
-
-static itd__grouping itd__grouping_of(const itd_net *net, const itd__layer *row)
-{
-    itd__grouping norm;
-    norm.pixels = row->h * row->w, norm.in = row->in, norm.side = row->side;
-    norm.groups = net->unet.groups, norm.epsilon = (float)net->unet.epsilon, norm.silu = row->silu;
-    return norm;
 }
 
 /* ---- the steps of DDPM ---- */
@@ -4356,13 +4338,14 @@ static void itd__forward_row(itd_net *net, size_t i, const float *z, const float
                              size_t n)
 {
     const itd__layer *row = &net->layer[i];
-    const float *w = (net->use_ema ? net->ema : net->w) + row->weight;
-    const float *b = (net->use_ema ? net->ema : net->w) + row->bias;
+    const float *w = itd__weights(net) + row->weight, *b = itd__weights(net) + row->bias;
     const float *x = itd__value(net, row->input[0], from), *s = itd__value(net, row->input[1], from);
     float *y = itd__value(net, i, from);
-    size_t pixels = row->h * row->w, k;
-    itd__window window;
-    itd__grouping norm;
+    size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w, k;
+    if (row->kind >= ITD__NORM && n > 1) {
+        for (k = 0; k < n; k++) itd__forward_row(net, i, z, logsnr, from + k, 1);
+        return;
+    }
     switch (row->kind) {
     case ITD__INPUT: memcpy(y, (i == 0 ? z : logsnr) + from * row->width, n * row->width * sizeof *y); break;
     case ITD__EMBED:
@@ -4379,48 +4362,31 @@ static void itd__forward_row(itd_net *net, size_t i, const float *z, const float
     case ITD__TIMESTEP:
         for (k = 0; k < n; k++) y[k] = itd__timestep(net, x[k]);
         break;
-    case ITD__CONV:
-        window = itd__window_of(net, row);
-        itd__conv_forward(&window, x, w, b, n, row->c, y);
-        break;
-    case ITD__NORM:
-        norm = itd__grouping_of(net, row);
-        for (k = 0; k < n; k++)
-            itd__norm_forward(&norm, x + k * pixels * row->in, s + k * pixels * row->side, w, b,
-                              itd__extra(net, row, from + k), y + k * row->width);
-        break;
-    case ITD__SHIFT:
-        for (k = 0; k < n; k++)
-            itd__shift_forward(x + k * row->width, s + k * row->c, pixels, row->c, y + k * row->width);
-        break;
+    case ITD__CONV: itd__conv_forward(&row->window, x, w, b, n, row->c, y); break;
     case ITD__ADD: itd__fast()->add(x, s, n * row->width, y); break;
     case ITD__UPSAMPLE: itd__upsample_forward(x, n, row->h / 2, row->w / 2, row->c, y); break;
-    case ITD__SCORES:
-        pixels = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
-        for (k = 0; k < n; k++)
-            itd__scores_forward(x + k * pixels * row->in, s + k * pixels * row->in, pixels, row->in,
-                                row->heads, y + k * row->width);
-        break;
-    case ITD__ATTEND:
-        for (k = 0; k < n; k++)
-            itd__attend_forward(x + k * row->in, s + k * row->width, pixels, row->c, row->heads,
-                                y + k * row->width);
-        break;
+    case ITD__NORM: itd__norm_forward(&row->norm, x, s, w, b, itd__extra(net, row, from), y); break;
+    case ITD__SHIFT: itd__shift_forward(x, s, pixels, row->c, y); break;
+    case ITD__SCORES: itd__scores_forward(x, s, tokens, row->in, row->heads, y); break;
+    case ITD__ATTEND: itd__attend_forward(x, s, pixels, row->c, row->heads, y); break;
     }
 }
 
 static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
 {
     const itd__layer *row = &net->layer[i];
-    const float *w = (net->use_ema ? net->ema : net->w) + row->weight;
+    const float *w = itd__weights(net) + row->weight;
     const float *x = itd__value(net, row->input[0], from), *s = itd__value(net, row->input[1], from);
     const float *y = itd__value(net, i, from);
     float *dy = itd__gradient(net, i, from);
     float *dx = itd__gradient(net, row->input[0], from), *ds = itd__gradient(net, row->input[1], from);
-    size_t pixels = row->h * row->w, k;
+    float *extra = row->kind == ITD__NORM ? itd__extra(net, row, from) : NULL;
+    size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w, k;
     bool sets = row->kind == ITD__LINEAR || row->kind == ITD__CONV || row->kind == ITD__ADD;
-    itd__window window;
-    itd__grouping norm;
+    if (row->kind >= ITD__NORM && n > 1) {
+        for (k = 0; k < n; k++) itd__backward_row(net, i, from + k, 1);
+        return;
+    }
     for (k = 0; k < 2; k++) /* what the others add to */
         if (row->last[k] && !sets) memset(k ? ds : dx, 0, n * net->layer[row->input[k]].width * sizeof *dx);
     switch (row->kind) {
@@ -4438,22 +4404,8 @@ static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
     case ITD__RELU: itd__fast()->relu_backward(dy, x, n * row->width, dx); break;
     case ITD__SILU: itd__fast()->silu_backward(dy, x, n * row->width, dx); break;
     case ITD__CONV:
-        window = itd__window_of(net, row);
-        itd__conv_backward_input(&window, dy, net->transposed + row->weight, n, row->c, !row->last[0], dx);
-        break;
-    case ITD__NORM:
-        norm = itd__grouping_of(net, row);
-        for (k = 0; k < n; k++) {
-            float *extra = itd__extra(net, row, from + k);
-            itd__norm_backward(&norm, dy + k * row->width, x + k * pixels * row->in,
-                               s + k * pixels * row->side, w, extra, extra + 6 * row->c,
-                               dx + k * pixels * row->in, ds + k * pixels * row->side);
-        }
-        break;
-    case ITD__SHIFT:
-        itd__fast()->add(dx, dy, n * row->width, dx);
-        for (k = 0; k < n; k++)
-            itd__fast()->column_sums(dy + k * row->width, row->c, pixels, row->c, ds + k * row->c);
+        itd__conv_backward_input(&row->window, dy, net->transposed + row->weight, n, row->c, !row->last[0],
+                                 dx);
         break;
     case ITD__ADD:
         for (k = 0; k < 2; k++)
@@ -4463,19 +4415,13 @@ static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
                 itd__fast()->add(k ? ds : dx, dy, n * row->width, k ? ds : dx);
         break;
     case ITD__UPSAMPLE: itd__upsample_backward(dy, n, row->h / 2, row->w / 2, row->c, dx); break;
-    case ITD__SCORES:
-        pixels = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
-        for (k = 0; k < n; k++) {
-            size_t at = k * pixels * row->in;
-            itd__scores_backward(dy + k * row->width, y + k * row->width, x + at, s + at, pixels, row->in,
-                                 row->heads, dx + at, ds + at);
-        }
+    case ITD__NORM: itd__norm_backward(&row->norm, dy, x, s, w, extra, extra + 6 * row->c, dx, ds); break;
+    case ITD__SHIFT:
+        itd__fast()->add(dx, dy, row->width, dx);
+        itd__fast()->column_sums(dy, row->c, pixels, row->c, ds);
         break;
-    case ITD__ATTEND:
-        for (k = 0; k < n; k++)
-            itd__attend_backward(dy + k * row->width, x + k * row->in, s + k * row->width, pixels, row->c,
-                                 row->heads, dx + k * row->in, ds + k * row->width);
-        break;
+    case ITD__SCORES: itd__scores_backward(dy, y, x, s, tokens, row->in, row->heads, dx, ds); break;
+    case ITD__ATTEND: itd__attend_backward(dy, x, s, pixels, row->c, row->heads, dx, ds); break;
     }
 }
 
@@ -4501,8 +4447,7 @@ static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t som
     const float *x = itd__value(net, row->input[side], 0), *dy = itd__gradient(net, i, 0);
     float *dw = net->g + row->weight, *db = net->g + row->bias;
     if (row->kind == ITD__CONV) {
-        itd__window window = itd__window_of(net, row);
-        itd__conv_backward_weight(&window, dy, x, n, from, some, row->c, add, dw, db);
+        itd__conv_backward_weight(&row->window, dy, x, n, from, some, row->c, add, dw, db);
     } else if (row->kind == ITD__LINEAR) {
         itd__linear_backward_weight(dy, x + from - (side ? row->in : 0), pixels, side ? row->side : row->in,
                                     some, row->c, add, dw + from * row->c, from ? NULL : db);
@@ -4517,25 +4462,21 @@ static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t som
    to some of the inputs of some row, 48 at most. False past the last piece. */
 static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool compute, bool add)
 {
-    size_t i, part;
-    for (i = 0; i < net->layers; i++)
-        for (part = 0; part < 2; part++) { /* linear layers of two inputs */
-            const itd__layer *row = &net->layer[i];
-            bool pair = row->kind == ITD__LINEAR;
-            size_t inputs = !row->weights ? 0 : row->kind == ITD__NORM ? 1 : part ? row->side : row->in;
-            size_t pieces = (inputs + 47) / 48,
-                   share = pieces ? ((inputs + pieces - 1) / pieces + 3) / 4 * 4 : 1;
-            if (part && !pair) continue;
-            pieces = (inputs + share - 1) / share;
-            if (k >= pieces) {
-                k -= pieces;
-                continue;
-            }
+    size_t i;
+    for (i = 0; i < 2 * net->layers; i++) { /* linear layers have two inputs */
+        const itd__layer *row = &net->layer[i / 2];
+        bool second = i % 2, none = !row->weights || (second && row->kind != ITD__LINEAR);
+        size_t inputs = none ? 0 : row->kind == ITD__NORM ? 1 : second ? row->side : row->in;
+        size_t most = (inputs + 47) / 48, share = most ? ((inputs + most - 1) / most + 3) / 4 * 4 : 1;
+        size_t pieces = (inputs + share - 1) / share;
+        if (k < pieces) {
             if (compute)
-                itd__weight_gradient(net, i, k * share + (part ? row->in : 0),
+                itd__weight_gradient(net, i / 2, k * share + (second ? row->in : 0),
                                      itd__min(share, inputs - k * share), n, add);
             return true;
         }
+        k -= pieces;
+    }
     return false;
 }
 
@@ -4576,7 +4517,7 @@ static itd_result itd__transpose_convolutions(itd_net *net)
     for (i = 0; i < layers; i++) {
         const itd__layer *row = &net->layer[i];
         if (row->kind == ITD__CONV)
-            itd__transpose_taps((net->use_ema ? net->ema : net->w) + row->weight, 9, row->in, row->c,
+            itd__transpose_taps(itd__weights(net) + row->weight, 9, row->in, row->c,
                                 net->transposed + row->weight);
     }
     return ITD_OK;
@@ -4630,15 +4571,11 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
 
 ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out)
 {
-    itd_model *model;
-    itd_result result;
+    itd_model *model = (itd_model *)itd__alloc(1, 1, sizeof *model);
+    itd_result result = model ? itd__net_create(desc, seed, &model->net) : ITD_ERROR_MEMORY;
     size_t j;
-    model = (itd_model *)itd__alloc(1, 1, sizeof *model);
-    if (!model) return ITD_ERROR_MEMORY;
-    model->desc = *desc;
-    result = itd__net_create(desc, seed, &model->net);
     if (result == ITD_OK) {
-        model->dim = model->net->dim;
+        model->desc = *desc, model->dim = model->net->dim;
         model->mean = itd__doubles(model->dim, 1), model->scale = itd__doubles(model->dim, 1);
         if (!model->mean || !model->scale) result = ITD_ERROR_MEMORY;
     }
