@@ -46,6 +46,7 @@
        >>channel        the noisy channel, the schedule over log SNR, the loss
        >>gaussian       the Gaussian as the reference density
        >>likelihood     the estimator
+       >>descriptions   every field of a model and a trainer: its default, its range, its name in a file
        >>network        the layer table, the MLP, the U-Net
        >>model          normalization, parameterization, denoiser
        >>trainer        Adam, moving average, clipping, the training step
@@ -3547,6 +3548,186 @@ ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind,
     return ITD_OK;
 }
 
+/* >>descriptions -------------------------------------------------------------------------------------------
+
+   Every field of the descriptions stands once in a table, with its default and the least and the most it may
+   be. Defaults are taken from it, descriptions are checked against it, and checkpoints hold what it lists, in
+   its order. Only what concerns several fields at once is written out. */
+
+typedef struct itd__state { /* what a checkpoint says */
+    itd_model_desc model;
+    itd_trainer_desc trainer;
+    uint64_t step;
+    bool has_trainer, has_gaussian, has_unet;
+} itd__state;
+
+/* clang-format off */
+typedef enum itd__type { /* enumerations have no fixed size: each is a type of its own */
+    ITD__T_SIZE, ITD__T_U64, ITD__T_BOOL, ITD__T_ACTIVATION, ITD__T_TIME, ITD__T_PARAMETERIZATION,
+    ITD__T_REAL, ITD__T_POSITIVE /* real, and more than its least */
+} itd__type;
+
+typedef struct itd__field {
+    const char *name;
+    itd__type type;
+    size_t offset;
+    double preset, least, most; /* its default and its range; DBL_MAX: no limit */
+} itd__field;
+
+#define ITD__F(type, name, field, preset, least, most)                                                       \
+    {name, ITD__T_##type, offsetof(itd__state, field), preset, least, most}
+#define ITD__M(type, field, preset, least, most) ITD__F(type, #field, model.field, preset, least, most)
+#define ITD__T(type, field, preset, least, most)                                                             \
+    ITD__F(type, "trainer." #field, trainer.field, preset, least, most)
+
+static const itd__field itd__fields[] = { /* type, field, default, least, most */
+    ITD__F(BOOL, "unet", has_unet, 0, 0, 1),
+    ITD__M(SIZE, mlp.dim, 1, 1, 1 << 20),                 ITD__M(SIZE, mlp.layers, 3, 1, 100),
+    ITD__M(SIZE, mlp.hidden, 128, 1, 1 << 20),            ITD__M(SIZE, mlp.embedding, 128, 0, 8192),
+    ITD__M(REAL, mlp.coordinate_scale, 100, -FLT_MAX, FLT_MAX),
+    ITD__M(REAL, mlp.logsnr_scale, 50, -FLT_MAX, FLT_MAX),
+    ITD__M(ACTIVATION, mlp.activation, ITD_SILU, 0, ITD_SILU),
+    ITD__M(BOOL, mlp.zero_output, 1, 0, 1),
+    ITD__M(SIZE, unet.height, 32, 1, 4096),               ITD__M(SIZE, unet.width, 32, 1, 4096),
+    ITD__M(SIZE, unet.channels, 3, 1, 4096),              ITD__M(SIZE, unet.levels, 3, 1, ITD_MOST_LEVELS),
+    ITD__M(SIZE, unet.features[0], 64, 0, DBL_MAX),       ITD__M(SIZE, unet.features[1], 96, 0, DBL_MAX),
+    ITD__M(SIZE, unet.features[2], 96, 0, DBL_MAX),       ITD__M(SIZE, unet.features[3], 0, 0, DBL_MAX),
+    ITD__M(SIZE, unet.features[4], 0, 0, DBL_MAX),        ITD__M(SIZE, unet.features[5], 0, 0, DBL_MAX),
+    ITD__M(SIZE, unet.blocks, 1, 1, 8),                   ITD__M(SIZE, unet.attention, 0, 0, DBL_MAX),
+    ITD__M(SIZE, unet.head, 0, 0, DBL_MAX),               ITD__M(SIZE, unet.groups, 8, 1, DBL_MAX),
+    ITD__M(POSITIVE, unet.epsilon, 1e-5, 0, 1),           ITD__M(SIZE, unet.embedding, 64, 4, 8192),
+    ITD__M(SIZE, unet.hidden, 256, 1, 4096),
+    ITD__M(REAL, unet.logsnr_scale, 3, -FLT_MAX, FLT_MAX),
+    ITD__M(TIME, unet.time, ITD_TIME_LOGSNR, 0, ITD_TIME_EXACT),
+    ITD__M(BOOL, unet.pad_after, 0, 0, 1),                ITD__M(BOOL, unet.zero_output, 1, 0, 1),
+    ITD__M(PARAMETERIZATION, parameterization, ITD_GAUSSIAN, 0, ITD_GAUSSIAN),
+    ITD__M(POSITIVE, variance, 1, 0, FLT_MAX),
+    ITD__M(REAL, schedule.loc, 0, -DBL_MAX, DBL_MAX),     ITD__M(REAL, schedule.scale, 3, 0, DBL_MAX),
+    ITD__M(REAL, schedule.clip, 4, 0, DBL_MAX),
+    ITD__M(BOOL, normalize, 1, 0, 1),
+    ITD__F(BOOL, "gaussian", has_gaussian, 0, 0, 1),      ITD__F(BOOL, "trainer", has_trainer, 0, 0, 1),
+    ITD__T(SIZE, batch, 128, 1, DBL_MAX),                 ITD__T(SIZE, rows, 0, 0, DBL_MAX),
+    ITD__T(U64, seed, 1, 0, DBL_MAX),                     ITD__T(REAL, learning_rate, 1e-3, 0, 1e30),
+    ITD__T(U64, warmup, 0, 0, DBL_MAX),                   ITD__T(U64, steps, 0, 0, DBL_MAX),
+    ITD__T(REAL, final_fraction, 0, 0, 1),                ITD__T(REAL, beta1, 0.9, 0, 1 - DBL_EPSILON / 2),
+    ITD__T(REAL, beta2, 0.999, 0, 1 - DBL_EPSILON / 2),   ITD__T(REAL, epsilon, 1e-8, FLT_MIN, FLT_MAX),
+    ITD__T(REAL, weight_decay, 0, 0, FLT_MAX),            ITD__T(REAL, clip_norm, 0, 0, DBL_MAX),
+    ITD__T(REAL, weight_limit, 0, 0, DBL_MAX),            ITD__T(REAL, ema, 0.999, 0, 1 - DBL_EPSILON / 2),
+    ITD__T(BOOL, stratified, 1, 0, 1),                    ITD__T(BOOL, drop_incomplete, 0, 0, 1),
+    ITD__F(U64, "trainer.step", step, 0, 0, DBL_MAX)
+};
+/* clang-format on */
+
+enum { ITD__FIELDS = sizeof itd__fields / sizeof *itd__fields };
+
+/* One of the two networks is left out, and so is a trainer that is not there. */
+static bool itd__has_field(const itd__state *state, const itd__field *field)
+{
+    if (!strncmp(field->name, "mlp.", 4)) return !state->has_unet;
+    if (!strncmp(field->name, "unet.", 5)) return state->has_unet;
+    return state->has_trainer || strncmp(field->name, "trainer.", 8);
+}
+
+/* A field's value; a whole number also exactly, where that is asked for. */
+static double itd__get_field(const itd__state *state, const itd__field *field, uint64_t *whole)
+{
+    const void *at = (const char *)state + field->offset;
+    switch (field->type) {
+    case ITD__T_SIZE: *whole = *(const size_t *)at; break;
+    case ITD__T_U64: *whole = *(const uint64_t *)at; break;
+    case ITD__T_BOOL: *whole = *(const bool *)at; break;
+    case ITD__T_ACTIVATION: *whole = (uint64_t) * (const itd_activation *)at; break;
+    case ITD__T_TIME: *whole = (uint64_t) * (const itd_time *)at; break;
+    case ITD__T_PARAMETERIZATION: *whole = (uint64_t) * (const itd_parameterization *)at; break;
+    case ITD__T_REAL:
+    case ITD__T_POSITIVE: return *(const double *)at;
+    }
+    return (double)*whole;
+}
+
+static void itd__set_field(itd__state *state, const itd__field *field, double value, uint64_t whole)
+{
+    void *at = (char *)state + field->offset;
+    switch (field->type) {
+    case ITD__T_SIZE: *(size_t *)at = (size_t)whole; break;
+    case ITD__T_U64: *(uint64_t *)at = whole; break;
+    case ITD__T_BOOL: *(bool *)at = whole == 1; break;
+    case ITD__T_ACTIVATION: *(itd_activation *)at = (itd_activation)whole; break;
+    case ITD__T_TIME: *(itd_time *)at = (itd_time)whole; break;
+    case ITD__T_PARAMETERIZATION: *(itd_parameterization *)at = (itd_parameterization)whole; break;
+    case ITD__T_REAL:
+    case ITD__T_POSITIVE: *(double *)at = value; break;
+    }
+}
+
+static bool itd__in_range(const itd__field *field, double value)
+{
+    return value >= field->least && value <= field->most &&
+           (value > field->least || field->type != ITD__T_POSITIVE);
+}
+
+static itd__state itd__defaults(void)
+{
+    itd__state state = ITD__ZERO;
+    size_t i;
+    for (i = 0; i < ITD__FIELDS; i++)
+        itd__set_field(&state, &itd__fields[i], itd__fields[i].preset, (uint64_t)itd__fields[i].preset);
+    return state;
+}
+
+ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim) { return itd_model_desc_default(dim).mlp; }
+ITD_DEF itd_unet_desc itd_unet_desc_default(void) { return itd__defaults().model.unet; }
+ITD_DEF itd_trainer_desc itd_trainer_desc_default(void) { return itd__defaults().trainer; }
+
+ITD_DEF itd_model_desc itd_model_desc_default(size_t dim)
+{
+    const itd_unet_desc none = ITD__ZERO;
+    itd_model_desc desc = itd__defaults().model;
+    desc.mlp.dim = dim, desc.unet = none;
+    return desc;
+}
+
+ITD_DEF itd_unet_desc itd_unet_desc_ddpm_cifar10(void)
+{
+    itd_unet_desc d = itd_unet_desc_default();
+    d.levels = 4, d.blocks = 2;
+    d.features[0] = 128, d.features[1] = d.features[2] = d.features[3] = 256;
+    d.attention = 2 | 16; /* 16x16 and the middle */
+    d.groups = 32, d.epsilon = 1e-6;
+    d.embedding = 128, d.hidden = 512;
+    d.time = ITD_TIME_TABLE;
+    d.pad_after = true;
+    d.zero_output = false;
+    return d;
+}
+
+/* Is each field that counts in its range, and do they go together? trainer: or NULL. */
+static bool itd__valid(const itd_model_desc *model, const itd_trainer_desc *trainer)
+{
+    const itd_mlp_desc *mlp = &model->mlp;
+    const itd_unet_desc *unet = &model->unet;
+    itd__state state = ITD__ZERO;
+    uint64_t whole = 0;
+    size_t i, coarsest;
+    state.model = *model, state.has_unet = unet->levels > 0, state.has_trainer = trainer != NULL;
+    if (trainer) state.trainer = *trainer;
+    for (i = 0; i < ITD__FIELDS; i++)
+        if (itd__has_field(&state, &itd__fields[i]) &&
+            !itd__in_range(&itd__fields[i], itd__get_field(&state, &itd__fields[i], &whole)))
+            return false;
+    if (!itd__schedule_valid(&model->schedule)) return false;
+    if (!state.has_unet)
+        return mlp->embedding % 2 == 0 && mlp->embedding != 2 &&
+               (mlp->embedding == 0 || mlp->dim <= ((size_t)1 << 20) / mlp->embedding);
+    for (i = 0; i < unet->levels; i++)
+        if (unet->features[i] < 1 || unet->features[i] > 4096 || unet->features[i] % unet->groups ||
+            (unet->head && unet->features[i] % unet->head))
+            return false;
+    coarsest = (size_t)1 << (unet->levels - 1); /* pixels that become one */
+    return unet->height % coarsest == 0 && unet->width % coarsest == 0 && unet->embedding % 2 == 0 &&
+           !(unet->attention >> (unet->levels + 1));
+}
+
 /* >>network ------------------------------------------------------------------------------------------------
 
    A network is a table of rows, each an operation that reads earlier rows. One function writes it and reads
@@ -3554,13 +3735,13 @@ ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind,
 
 /* clang-format off */
 typedef enum itd__kind {
-    ITD__INPUT, ITD__EMBED, ITD__LINEAR, ITD__RELU, ITD__SILU, ITD__TIMESTEP, ITD__CONV, ITD__NORM,
-    ITD__SHIFT, ITD__ADD, ITD__UPSAMPLE, ITD__SCORES, ITD__ATTEND
+    ITD__INPUT, ITD__EMBED, ITD__LINEAR, ITD__RELU, ITD__SILU, ITD__TIMESTEP, ITD__CONV, ITD__ADD,
+    ITD__UPSAMPLE, ITD__NORM, ITD__SHIFT, ITD__SCORES, ITD__ATTEND /* from NORM on: a sample at a time */
 } itd__kind;
 
 static const char *const itd__kind_name[] = {
-    "input", "embed", "linear", "relu", "silu", "timestep", "conv", "norm", "shift", "add", "upsample",
-    "scores", "attend"};
+    "input", "embed", "linear", "relu", "silu", "timestep", "conv", "add", "upsample",
+    "norm", "shift", "scores", "attend"};
 /* clang-format on */
 
 typedef struct itd__layer {
@@ -3572,11 +3753,11 @@ typedef struct itd__layer {
     size_t weight, bias; /* LINEAR, CONV, NORM: offsets into the parameter slabs */
     size_t weights;      /* how many, without the biases */
     size_t frequency;    /* EMBED: offset into the table of frequencies */
-    size_t stride;       /* CONV */
-    size_t heads;        /* SCORES, ATTEND */
+    itd__window window;  /* CONV */
+    itd__grouping norm;  /* NORM */
     size_t extra;        /* NORM: offset of its notes per sample */
+    size_t heads;        /* SCORES, ATTEND */
     size_t offset;       /* floats per sample of all rows before it */
-    bool silu;           /* NORM: followed by SiLU */
     bool zero;           /* parameters start at zero */
     bool trains;         /* parameters here or upstream: backward has to pass */
     size_t reader;       /* the last row that reads it, or itself */
@@ -3720,30 +3901,27 @@ static void itd__plan_mlp(itd_net *net, const itd_mlp_desc *desc)
 
 /* ---- the U-Net ---- */
 
-/* Rows and columns of zeros above and left of an image that a convolution reads. */
-static size_t itd__padding_before(const itd_net *net, size_t stride)
-{
-    return stride == 2 && net->unet.pad_after ? 0 : 1;
-}
-
 static size_t itd__conv(itd_net *net, size_t x, size_t c, size_t stride, const char *name)
 {
     const itd__layer *in = &net->layer[x];
-    size_t before = itd__padding_before(net, stride), i;
+    size_t before = stride == 2 && net->unet.pad_after ? 0 : 1;
     size_t h = (in->h + before - 2) / stride + 1, w = (in->w + before - 2) / stride + 1;
-    i = itd__row(net, ITD__CONV, x, x, h, w, c);
-    net->layer[i].stride = stride;
-    itd__parameterized(net, i, 9 * net->layer[i].in, c, name);
+    size_t i = itd__row(net, ITD__CONV, x, x, h, w, c);
+    itd__window window = {in->h, in->w, in->c, h, w, stride, before, false};
+    net->layer[i].window = window;
+    itd__parameterized(net, i, 9 * in->c, c, name);
     return i;
 }
 
 static size_t itd__norm(itd_net *net, size_t a, size_t b, bool silu, const char *name)
 {
-    size_t i = itd__like(net, ITD__NORM, a, b, net->layer[a].c + (a == b ? 0 : net->layer[b].c));
-    net->layer[i].silu = silu;
+    const itd__layer *x = &net->layer[a];
+    size_t side = a == b ? 0 : net->layer[b].c, i = itd__like(net, ITD__NORM, a, b, x->c + side);
+    itd__grouping norm = {x->h * x->w, x->c, side, net->unet.groups, (float)net->unet.epsilon, silu};
+    net->layer[i].norm = norm;
     net->layer[i].extra = net->extra_width;
-    net->extra_width += 8 * net->layer[i].c;
-    itd__parameterized(net, i, 1, net->layer[i].c, name);
+    net->extra_width += 8 * (x->c + side);
+    itd__parameterized(net, i, 1, x->c + side, name);
     return i;
 }
 
@@ -3832,26 +4010,6 @@ static void itd__plan_unet(itd_net *net, const itd_unet_desc *d)
     net->layer[h].zero = d->zero_output;
 }
 
-static bool itd__mlp_desc_valid(const itd_mlp_desc *d)
-{
-    const size_t most = (size_t)1 << 20;
-    return d->dim >= 1 && d->dim <= most && d->layers >= 1 && d->layers <= 100 && d->hidden >= 1 &&
-           d->hidden <= most && d->embedding <= 8192 && d->embedding % 2 == 0 && d->embedding != 2 &&
-           (d->embedding == 0 || d->dim <= most / d->embedding) && fabs(d->coordinate_scale) <= FLT_MAX &&
-           fabs(d->logsnr_scale) <= FLT_MAX && (d->activation == ITD_RELU || d->activation == ITD_SILU);
-}
-
-ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim)
-{
-    itd_mlp_desc desc = ITD__ZERO;
-    desc.dim = dim, desc.layers = 3;
-    desc.hidden = desc.embedding = 128;
-    desc.coordinate_scale = 100, desc.logsnr_scale = 50;
-    desc.activation = ITD_SILU;
-    desc.zero_output = true;
-    return desc;
-}
-
 /* Uniform in +-1/sqrt(fan_in), weights and biases alike, or zero; normalizations start as such. */
 static void itd__initialize(itd_net *net, uint64_t seed)
 {
@@ -3895,11 +4053,12 @@ static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_une
     return net->too_large ? ITD_ERROR_MEMORY : ITD_OK;
 }
 
-static itd_result itd__net_create(const itd_mlp_desc *mlp, const itd_unet_desc *unet, uint64_t seed,
-                                  itd_net **out)
+static itd_result itd__net_create(const itd_model_desc *desc, uint64_t seed, itd_net **out)
 {
-    itd_net *net = (itd_net *)itd__alloc(1, 1, sizeof *net);
-    if (net && itd__plan(net, mlp, unet) == ITD_OK) net->w = itd__floats(net->parameters, 1);
+    itd_net *net;
+    if (!itd__valid(desc, NULL)) return ITD_ERROR_ARGUMENT;
+    net = (itd_net *)itd__alloc(1, 1, sizeof *net);
+    if (net && itd__plan(net, &desc->mlp, &desc->unet) == ITD_OK) net->w = itd__floats(net->parameters, 1);
     if (!net || !net->w) {
         itd_net_free(net);
         return ITD_ERROR_MEMORY;
@@ -3911,57 +4070,16 @@ static itd_result itd__net_create(const itd_mlp_desc *mlp, const itd_unet_desc *
 
 ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_net **out)
 {
-    return itd__mlp_desc_valid(desc) ? itd__net_create(desc, NULL, seed, out) : ITD_ERROR_ARGUMENT;
-}
-
-ITD_DEF itd_unet_desc itd_unet_desc_default(void)
-{
-    itd_unet_desc d = ITD__ZERO;
-    d.height = d.width = 32, d.channels = 3;
-    d.levels = 3, d.blocks = 1;
-    d.features[0] = 64, d.features[1] = d.features[2] = 96;
-    d.groups = 8, d.epsilon = 1e-5;
-    d.embedding = 64, d.hidden = 256;
-    d.logsnr_scale = 3;
-    d.zero_output = true;
-    return d;
-}
-
-ITD_DEF itd_unet_desc itd_unet_desc_ddpm_cifar10(void)
-{
-    itd_unet_desc d = itd_unet_desc_default();
-    d.levels = 4, d.blocks = 2;
-    d.features[0] = 128, d.features[1] = d.features[2] = d.features[3] = 256;
-    d.attention = 2 | 16; /* 16x16 and the middle */
-    d.groups = 32, d.epsilon = 1e-6;
-    d.embedding = 128, d.hidden = 512;
-    d.time = ITD_TIME_TABLE;
-    d.pad_after = true;
-    d.zero_output = false;
-    return d;
-}
-
-static bool itd__unet_desc_valid(const itd_unet_desc *d)
-{
-    size_t i, most = (size_t)1 << 12;
-    if (d->levels < 1 || d->levels > ITD_MOST_LEVELS || d->blocks < 1 || d->blocks > 8 || d->groups < 1 ||
-        d->height < 1 || d->width < 1 || d->height > most || d->width > most || d->channels < 1 ||
-        d->channels > most || d->height % ((size_t)1 << (d->levels - 1)) ||
-        d->width % ((size_t)1 << (d->levels - 1)) || d->attention >> (d->levels + 1) || d->embedding < 4 ||
-        d->embedding > 8192 || d->embedding % 2 || d->hidden < 1 || d->hidden > most ||
-        d->time > ITD_TIME_EXACT || !(d->epsilon > 0 && d->epsilon <= 1) ||
-        !(fabs(d->logsnr_scale) <= FLT_MAX))
-        return false;
-    for (i = 0; i < d->levels; i++)
-        if (d->features[i] < 1 || d->features[i] > most || d->features[i] % d->groups ||
-            (d->head && d->features[i] % d->head))
-            return false;
-    return true;
+    itd_model_desc model = itd_model_desc_default(0);
+    model.mlp = *desc;
+    return itd__net_create(&model, seed, out);
 }
 
 ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd_net **out)
 {
-    return itd__unet_desc_valid(desc) ? itd__net_create(NULL, desc, seed, out) : ITD_ERROR_ARGUMENT;
+    itd_model_desc model = itd_model_desc_default(0); /* not valid if no level of a U-Net joins it */
+    model.unet = *desc;
+    return itd__net_create(&model, seed, out);
 }
 
 ITD_DEF void itd_net_free(itd_net *net)
@@ -3997,6 +4115,9 @@ static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, si
     return ITD_OK;
 }
 
+/* The parameters in use. */
+static const float *itd__weights(const itd_net *net) { return net->use_ema ? net->ema : net->w; }
+
 static float *itd__value(const itd_net *net, size_t row, size_t from)
 {
     return net->value + net->layer[row].offset * net->capacity + from * net->layer[row].width;
@@ -4010,24 +4131,6 @@ static float *itd__gradient(const itd_net *net, size_t row, size_t from)
 static float *itd__extra(const itd_net *net, const itd__layer *row, size_t from)
 {
     return net->extra + row->extra * net->extra_capacity + from * 8 * row->c;
-}
-
-static itd__window itd__window_of(const itd_net *net, const itd__layer *row)
-{
-    const itd__layer *in = &net->layer[row->input[0]];
-    itd__window window = ITD__ZERO;
-    window.height = in->h, window.width = in->w, window.channels = in->c;
-    window.rows = row->h, window.columns = row->w;
-    window.stride = row->stride, window.before = itd__padding_before(net, row->stride);
-    return window;
-}
-
-static itd__grouping itd__grouping_of(const itd_net *net, const itd__layer *row)
-{
-    itd__grouping norm;
-    norm.pixels = row->h * row->w, norm.in = row->in, norm.side = row->side;
-    norm.groups = net->unet.groups, norm.epsilon = (float)net->unet.epsilon, norm.silu = row->silu;
-    return norm;
 }
 
 /* ---- the steps of DDPM ---- */
@@ -4071,13 +4174,14 @@ static void itd__forward_row(itd_net *net, size_t i, const float *z, const float
                              size_t n)
 {
     const itd__layer *row = &net->layer[i];
-    const float *w = (net->use_ema ? net->ema : net->w) + row->weight;
-    const float *b = (net->use_ema ? net->ema : net->w) + row->bias;
+    const float *w = itd__weights(net) + row->weight, *b = itd__weights(net) + row->bias;
     const float *x = itd__value(net, row->input[0], from), *s = itd__value(net, row->input[1], from);
     float *y = itd__value(net, i, from);
-    size_t pixels = row->h * row->w, k;
-    itd__window window;
-    itd__grouping norm;
+    size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w, k;
+    if (row->kind >= ITD__NORM && n > 1) {
+        for (k = 0; k < n; k++) itd__forward_row(net, i, z, logsnr, from + k, 1);
+        return;
+    }
     switch (row->kind) {
     case ITD__INPUT: memcpy(y, (i == 0 ? z : logsnr) + from * row->width, n * row->width * sizeof *y); break;
     case ITD__EMBED:
@@ -4094,48 +4198,31 @@ static void itd__forward_row(itd_net *net, size_t i, const float *z, const float
     case ITD__TIMESTEP:
         for (k = 0; k < n; k++) y[k] = itd__timestep(net, x[k]);
         break;
-    case ITD__CONV:
-        window = itd__window_of(net, row);
-        itd__conv_forward(&window, x, w, b, n, row->c, y);
-        break;
-    case ITD__NORM:
-        norm = itd__grouping_of(net, row);
-        for (k = 0; k < n; k++)
-            itd__norm_forward(&norm, x + k * pixels * row->in, s + k * pixels * row->side, w, b,
-                              itd__extra(net, row, from + k), y + k * row->width);
-        break;
-    case ITD__SHIFT:
-        for (k = 0; k < n; k++)
-            itd__shift_forward(x + k * row->width, s + k * row->c, pixels, row->c, y + k * row->width);
-        break;
+    case ITD__CONV: itd__conv_forward(&row->window, x, w, b, n, row->c, y); break;
     case ITD__ADD: itd__fast()->add(x, s, n * row->width, y); break;
     case ITD__UPSAMPLE: itd__upsample_forward(x, n, row->h / 2, row->w / 2, row->c, y); break;
-    case ITD__SCORES:
-        pixels = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
-        for (k = 0; k < n; k++)
-            itd__scores_forward(x + k * pixels * row->in, s + k * pixels * row->in, pixels, row->in,
-                                row->heads, y + k * row->width);
-        break;
-    case ITD__ATTEND:
-        for (k = 0; k < n; k++)
-            itd__attend_forward(x + k * row->in, s + k * row->width, pixels, row->c, row->heads,
-                                y + k * row->width);
-        break;
+    case ITD__NORM: itd__norm_forward(&row->norm, x, s, w, b, itd__extra(net, row, from), y); break;
+    case ITD__SHIFT: itd__shift_forward(x, s, pixels, row->c, y); break;
+    case ITD__SCORES: itd__scores_forward(x, s, tokens, row->in, row->heads, y); break;
+    case ITD__ATTEND: itd__attend_forward(x, s, pixels, row->c, row->heads, y); break;
     }
 }
 
 static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
 {
     const itd__layer *row = &net->layer[i];
-    const float *w = (net->use_ema ? net->ema : net->w) + row->weight;
+    const float *w = itd__weights(net) + row->weight;
     const float *x = itd__value(net, row->input[0], from), *s = itd__value(net, row->input[1], from);
     const float *y = itd__value(net, i, from);
     float *dy = itd__gradient(net, i, from);
     float *dx = itd__gradient(net, row->input[0], from), *ds = itd__gradient(net, row->input[1], from);
-    size_t pixels = row->h * row->w, k;
+    float *extra = row->kind == ITD__NORM ? itd__extra(net, row, from) : NULL;
+    size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w, k;
     bool sets = row->kind == ITD__LINEAR || row->kind == ITD__CONV || row->kind == ITD__ADD;
-    itd__window window;
-    itd__grouping norm;
+    if (row->kind >= ITD__NORM && n > 1) {
+        for (k = 0; k < n; k++) itd__backward_row(net, i, from + k, 1);
+        return;
+    }
     for (k = 0; k < 2; k++) /* what the others add to */
         if (row->last[k] && !sets) memset(k ? ds : dx, 0, n * net->layer[row->input[k]].width * sizeof *dx);
     switch (row->kind) {
@@ -4153,22 +4240,8 @@ static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
     case ITD__RELU: itd__fast()->relu_backward(dy, x, n * row->width, dx); break;
     case ITD__SILU: itd__fast()->silu_backward(dy, x, n * row->width, dx); break;
     case ITD__CONV:
-        window = itd__window_of(net, row);
-        itd__conv_backward_input(&window, dy, net->transposed + row->weight, n, row->c, !row->last[0], dx);
-        break;
-    case ITD__NORM:
-        norm = itd__grouping_of(net, row);
-        for (k = 0; k < n; k++) {
-            float *extra = itd__extra(net, row, from + k);
-            itd__norm_backward(&norm, dy + k * row->width, x + k * pixels * row->in,
-                               s + k * pixels * row->side, w, extra, extra + 6 * row->c,
-                               dx + k * pixels * row->in, ds + k * pixels * row->side);
-        }
-        break;
-    case ITD__SHIFT:
-        itd__fast()->add(dx, dy, n * row->width, dx);
-        for (k = 0; k < n; k++)
-            itd__fast()->column_sums(dy + k * row->width, row->c, pixels, row->c, ds + k * row->c);
+        itd__conv_backward_input(&row->window, dy, net->transposed + row->weight, n, row->c, !row->last[0],
+                                 dx);
         break;
     case ITD__ADD:
         for (k = 0; k < 2; k++)
@@ -4178,19 +4251,13 @@ static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
                 itd__fast()->add(k ? ds : dx, dy, n * row->width, k ? ds : dx);
         break;
     case ITD__UPSAMPLE: itd__upsample_backward(dy, n, row->h / 2, row->w / 2, row->c, dx); break;
-    case ITD__SCORES:
-        pixels = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
-        for (k = 0; k < n; k++) {
-            size_t at = k * pixels * row->in;
-            itd__scores_backward(dy + k * row->width, y + k * row->width, x + at, s + at, pixels, row->in,
-                                 row->heads, dx + at, ds + at);
-        }
+    case ITD__NORM: itd__norm_backward(&row->norm, dy, x, s, w, extra, extra + 6 * row->c, dx, ds); break;
+    case ITD__SHIFT:
+        itd__fast()->add(dx, dy, row->width, dx);
+        itd__fast()->column_sums(dy, row->c, pixels, row->c, ds);
         break;
-    case ITD__ATTEND:
-        for (k = 0; k < n; k++)
-            itd__attend_backward(dy + k * row->width, x + k * row->in, s + k * row->width, pixels, row->c,
-                                 row->heads, dx + k * row->in, ds + k * row->width);
-        break;
+    case ITD__SCORES: itd__scores_backward(dy, y, x, s, tokens, row->in, row->heads, dx, ds); break;
+    case ITD__ATTEND: itd__attend_backward(dy, x, s, pixels, row->c, row->heads, dx, ds); break;
     }
 }
 
@@ -4216,8 +4283,7 @@ static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t som
     const float *x = itd__value(net, row->input[side], 0), *dy = itd__gradient(net, i, 0);
     float *dw = net->g + row->weight, *db = net->g + row->bias;
     if (row->kind == ITD__CONV) {
-        itd__window window = itd__window_of(net, row);
-        itd__conv_backward_weight(&window, dy, x, n, from, some, row->c, add, dw, db);
+        itd__conv_backward_weight(&row->window, dy, x, n, from, some, row->c, add, dw, db);
     } else if (row->kind == ITD__LINEAR) {
         itd__linear_backward_weight(dy, x + from - (side ? row->in : 0), pixels, side ? row->side : row->in,
                                     some, row->c, add, dw + from * row->c, from ? NULL : db);
@@ -4232,25 +4298,21 @@ static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t som
    to some of the inputs of some row, 48 at most. False past the last piece. */
 static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool compute, bool add)
 {
-    size_t i, part;
-    for (i = 0; i < net->layers; i++)
-        for (part = 0; part < 2; part++) { /* linear layers of two inputs */
-            const itd__layer *row = &net->layer[i];
-            bool pair = row->kind == ITD__LINEAR;
-            size_t inputs = !row->weights ? 0 : row->kind == ITD__NORM ? 1 : part ? row->side : row->in;
-            size_t pieces = (inputs + 47) / 48,
-                   share = pieces ? ((inputs + pieces - 1) / pieces + 3) / 4 * 4 : 1;
-            if (part && !pair) continue;
-            pieces = (inputs + share - 1) / share;
-            if (k >= pieces) {
-                k -= pieces;
-                continue;
-            }
+    size_t i;
+    for (i = 0; i < 2 * net->layers; i++) { /* linear layers have two inputs */
+        const itd__layer *row = &net->layer[i / 2];
+        bool second = i % 2, none = !row->weights || (second && row->kind != ITD__LINEAR);
+        size_t inputs = none ? 0 : row->kind == ITD__NORM ? 1 : second ? row->side : row->in;
+        size_t most = (inputs + 47) / 48, share = most ? ((inputs + most - 1) / most + 3) / 4 * 4 : 1;
+        size_t pieces = (inputs + share - 1) / share;
+        if (k < pieces) {
             if (compute)
-                itd__weight_gradient(net, i, k * share + (part ? row->in : 0),
+                itd__weight_gradient(net, i / 2, k * share + (second ? row->in : 0),
                                      itd__min(share, inputs - k * share), n, add);
             return true;
         }
+        k -= pieces;
+    }
     return false;
 }
 
@@ -4291,7 +4353,7 @@ static itd_result itd__transpose_convolutions(itd_net *net)
     for (i = 0; i < layers; i++) {
         const itd__layer *row = &net->layer[i];
         if (row->kind == ITD__CONV)
-            itd__transpose_taps((net->use_ema ? net->ema : net->w) + row->weight, 9, row->in, row->c,
+            itd__transpose_taps(itd__weights(net) + row->weight, 9, row->in, row->c,
                                 net->transposed + row->weight);
     }
     return ITD_OK;
@@ -4343,32 +4405,13 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
 
 /* >>model ----------------------------------------------------------------------------------------------- */
 
-ITD_DEF itd_model_desc itd_model_desc_default(size_t dim)
-{
-    itd_model_desc desc = ITD__ZERO;
-    desc.mlp = itd_mlp_desc_default(dim);
-    desc.parameterization = ITD_GAUSSIAN;
-    desc.variance = 1;
-    desc.schedule = itd_schedule_default();
-    desc.normalize = true;
-    return desc;
-}
-
 ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out)
 {
-    itd_model *model;
-    itd_result result;
+    itd_model *model = (itd_model *)itd__alloc(1, 1, sizeof *model);
+    itd_result result = model ? itd__net_create(desc, seed, &model->net) : ITD_ERROR_MEMORY;
     size_t j;
-    if (!(desc->variance > 0 && desc->variance <= FLT_MAX) || !itd__schedule_valid(&desc->schedule) ||
-        (desc->parameterization != ITD_PLAIN && desc->parameterization != ITD_GAUSSIAN))
-        return ITD_ERROR_ARGUMENT;
-    model = (itd_model *)itd__alloc(1, 1, sizeof *model);
-    if (!model) return ITD_ERROR_MEMORY;
-    model->desc = *desc;
-    result = desc->unet.levels ? itd_unet_create(&desc->unet, seed, &model->net)
-                               : itd_mlp_create(&desc->mlp, seed, &model->net);
     if (result == ITD_OK) {
-        model->dim = model->net->dim;
+        model->desc = *desc, model->dim = model->net->dim;
         model->mean = itd__doubles(model->dim, 1), model->scale = itd__doubles(model->dim, 1);
         if (!model->mean || !model->scale) result = ITD_ERROR_MEMORY;
     }
@@ -4460,7 +4503,7 @@ static itd_result itd__model_forward(itd_model *model, const float *z, const flo
     return ITD_OK;
 }
 
-/* In pieces, so that the activations of very many rows take 256 MB, or one slice for each of a few threads. */
+/* In pieces, so that activations of very many rows take 256 MB, or one slice for each of a few threads. */
 static itd_result itd__model_predict(void *ctx, const float *z, const float *logsnr, size_t n, float *eps_hat)
 {
     itd_model *model = (itd_model *)ctx;
@@ -4491,31 +4534,12 @@ ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model)
 
 /* >>trainer --------------------------------------------------------------------------------------------- */
 
-ITD_DEF itd_trainer_desc itd_trainer_desc_default(void)
-{
-    itd_trainer_desc desc = ITD__ZERO;
-    desc.batch = 128, desc.seed = 1;
-    desc.learning_rate = 1e-3, desc.beta1 = 0.9, desc.beta2 = 0.999, desc.epsilon = 1e-8;
-    desc.ema = 0.999;
-    desc.stratified = true;
-    return desc;
-}
-
-static bool itd__trainer_desc_valid(const itd_trainer_desc *d)
-{
-    return d->batch >= 1 && d->learning_rate >= 0 && d->learning_rate <= 1e30 && d->final_fraction >= 0 &&
-           d->final_fraction <= 1 && d->beta1 >= 0 && d->beta1 < 1 && d->beta2 >= 0 && d->beta2 < 1 &&
-           d->epsilon >= FLT_MIN && d->weight_decay >= 0 && d->weight_decay <= FLT_MAX && d->clip_norm >= 0 &&
-           d->clip_norm <= DBL_MAX && d->weight_limit >= 0 && d->weight_limit <= DBL_MAX && d->ema >= 0 &&
-           d->ema < 1;
-}
-
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out)
 {
     itd_net *net = model->net;
     itd_trainer *trainer;
     bool average = desc->ema > 0, fresh = !net->ema;
-    if (!itd__trainer_desc_valid(desc)) return ITD_ERROR_ARGUMENT;
+    if (!itd__valid(&model->desc, desc)) return ITD_ERROR_ARGUMENT;
     trainer = (itd_trainer *)itd__alloc(1, 1, sizeof *trainer);
     if (!trainer || !itd__slab(net, &net->g) || !itd__slab(net, &net->m) || !itd__slab(net, &net->v) ||
         (average && !itd__slab(net, &net->ema))) {
@@ -4893,79 +4917,16 @@ static uint32_t itd__crc32c(uint32_t crc, const unsigned char *bytes, size_t n)
     return crc;
 }
 
-/* ---- what a checkpoint says: every field of the descriptions, written and read by the same table ---- */
-
-typedef struct itd__state {
-    itd_model_desc model;
-    itd_trainer_desc trainer;
-    uint64_t step;
-    bool has_trainer, has_gaussian, has_unet;
-    int activation, parameterization, time; /* of the model: enumerations have no fixed size */
-} itd__state;
-
-typedef enum itd__type { ITD__T_SIZE, ITD__T_U64, ITD__T_DOUBLE, ITD__T_BOOL, ITD__T_ENUM } itd__type;
-
-typedef struct itd__field {
-    const char *name;
-    itd__type type;
-    size_t offset;
-} itd__field;
-
-/* clang-format off */
-#define ITD__M(type, field) {#field, ITD__T_##type, offsetof(itd__state, model.field)}
-#define ITD__T(type, field) {"trainer." #field, ITD__T_##type, offsetof(itd__state, trainer.field)}
-static const itd__field itd__fields[] = {
-    {"unet", ITD__T_BOOL, offsetof(itd__state, has_unet)},
-    ITD__M(SIZE, mlp.dim), ITD__M(SIZE, mlp.layers), ITD__M(SIZE, mlp.hidden), ITD__M(SIZE, mlp.embedding),
-    ITD__M(DOUBLE, mlp.coordinate_scale), ITD__M(DOUBLE, mlp.logsnr_scale),
-    {"mlp.activation", ITD__T_ENUM, offsetof(itd__state, activation)}, ITD__M(BOOL, mlp.zero_output),
-    ITD__M(SIZE, unet.height), ITD__M(SIZE, unet.width), ITD__M(SIZE, unet.channels),
-    ITD__M(SIZE, unet.levels), ITD__M(SIZE, unet.features[0]), ITD__M(SIZE, unet.features[1]),
-    ITD__M(SIZE, unet.features[2]), ITD__M(SIZE, unet.features[3]), ITD__M(SIZE, unet.features[4]),
-    ITD__M(SIZE, unet.features[5]), ITD__M(SIZE, unet.blocks), ITD__M(SIZE, unet.attention),
-    ITD__M(SIZE, unet.head), ITD__M(SIZE, unet.groups), ITD__M(DOUBLE, unet.epsilon),
-    ITD__M(SIZE, unet.embedding), ITD__M(SIZE, unet.hidden), ITD__M(DOUBLE, unet.logsnr_scale),
-    {"unet.time", ITD__T_ENUM, offsetof(itd__state, time)}, ITD__M(BOOL, unet.pad_after),
-    ITD__M(BOOL, unet.zero_output),
-    {"parameterization", ITD__T_ENUM, offsetof(itd__state, parameterization)}, ITD__M(DOUBLE, variance),
-    ITD__M(DOUBLE, schedule.loc), ITD__M(DOUBLE, schedule.scale), ITD__M(DOUBLE, schedule.clip),
-    ITD__M(BOOL, normalize), {"gaussian", ITD__T_BOOL, offsetof(itd__state, has_gaussian)},
-    {"trainer", ITD__T_BOOL, offsetof(itd__state, has_trainer)},
-    ITD__T(SIZE, batch), ITD__T(SIZE, rows), ITD__T(U64, seed), ITD__T(DOUBLE, learning_rate),
-    ITD__T(U64, warmup), ITD__T(U64, steps), ITD__T(DOUBLE, final_fraction), ITD__T(DOUBLE, beta1),
-    ITD__T(DOUBLE, beta2), ITD__T(DOUBLE, epsilon), ITD__T(DOUBLE, weight_decay), ITD__T(DOUBLE, clip_norm),
-    ITD__T(DOUBLE, weight_limit), ITD__T(DOUBLE, ema), ITD__T(BOOL, stratified),
-    ITD__T(BOOL, drop_incomplete), {"trainer.step", ITD__T_U64, offsetof(itd__state, step)}};
-/* clang-format on */
-#undef ITD__M
-#undef ITD__T
-
-enum { ITD__FIELDS = sizeof itd__fields / sizeof *itd__fields };
-
-/* One of the two networks is left out, and so is a trainer that is not there. */
-static bool itd__has_field(const itd__state *state, const itd__field *field)
-{
-    if (!strncmp(field->name, "mlp.", 4)) return !state->has_unet;
-    if (!strncmp(field->name, "unet.", 5)) return state->has_unet;
-    return state->has_trainer || strncmp(field->name, "trainer.", 8);
-}
-
 /* 17 digits bring a double back exactly; the decimal point is '.' whatever the program's locale says. */
 static void itd__print_field(const itd__state *state, const itd__field *field, FILE *file)
 {
-    const void *at = (const char *)state + field->offset;
     char text[64], *point;
-    uint64_t value = 0;
-    if (field->type == ITD__T_SIZE) value = *(const size_t *)at;
-    if (field->type == ITD__T_U64) value = *(const uint64_t *)at;
-    if (field->type == ITD__T_BOOL) value = *(const bool *)at;
-    if (field->type == ITD__T_ENUM) value = (uint64_t) * (const int *)at;
-    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
-    if (field->type == ITD__T_DOUBLE) {
-        snprintf(text, sizeof text, "%.17g", *(const double *)at);
-        point = strchr(text, *localeconv()->decimal_point);
-        if (point) *point = '.';
-    }
+    uint64_t whole = 0;
+    double value = itd__get_field(state, field, &whole);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)whole);
+    if (field->type >= ITD__T_REAL) snprintf(text, sizeof text, "%.17g", value);
+    point = strchr(text, *localeconv()->decimal_point);
+    if (point) *point = '.';
     fprintf(file, ",\"%s\":\"%s\"", field->name, text);
 }
 
@@ -4983,24 +4944,24 @@ static size_t itd__digits(const char *text, uint64_t most, uint64_t *out)
 
 static bool itd__parse_field(const char *text, const itd__field *field, itd__state *state)
 {
-    static const uint64_t most[] = {SIZE_MAX, UINT64_MAX, 0, 1, 2}; /* no enumeration has more than three */
-    void *at = (char *)state + field->offset;
-    uint64_t value;
+    char copy[64], *point, *end;
+    uint64_t whole = 0;
+    double value;
     size_t n = strlen(text);
-    if (field->type == ITD__T_DOUBLE) {
-        char copy[64], *point, *end;
+    if (field->type < ITD__T_REAL) {
+        if (n == 0 || itd__digits(text, field->type == ITD__T_SIZE ? SIZE_MAX : UINT64_MAX, &whole) != n)
+            return false;
+        value = (double)whole;
+    } else {
         if (n == 0 || n >= sizeof copy || strspn(text, "0123456789+-.eE") != n) return false;
         memcpy(copy, text, n + 1);
         point = strchr(copy, '.');
         if (point) *point = *localeconv()->decimal_point;
-        *(double *)at = strtod(copy, &end);
-        return *end == 0 && fabs(*(double *)at) <= DBL_MAX;
+        value = strtod(copy, &end);
+        if (*end) return false;
     }
-    if (n == 0 || itd__digits(text, most[field->type], &value) != n) return false;
-    if (field->type == ITD__T_SIZE) *(size_t *)at = (size_t)value;
-    if (field->type == ITD__T_U64) *(uint64_t *)at = value;
-    if (field->type == ITD__T_BOOL) *(bool *)at = value == 1;
-    if (field->type == ITD__T_ENUM) *(int *)at = (int)value;
+    if (!itd__in_range(field, value)) return false;
+    itd__set_field(state, field, value, whole);
     return true;
 }
 
@@ -5224,8 +5185,6 @@ static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, 
     ITD_ASSERT(!trainer || trainer->model == model);
     f.path = path, f.error = error;
     state.model = model->desc;
-    state.activation = (int)model->desc.mlp.activation, state.time = (int)model->desc.unet.time;
-    state.parameterization = (int)model->desc.parameterization;
     state.has_unet = model->desc.unet.levels > 0;
     state.has_gaussian = model->gaussian != NULL;
     state.has_trainer = trainer != NULL;
@@ -5559,7 +5518,6 @@ static bool itd__verify_checksum(itd__file *f)
 
 static bool itd__read_state(itd__file *f, itd__state *state)
 {
-    const itd_trainer_desc *t = &state->trainer;
     size_t i;
     if (!itd__says(f, "format", "itdiff") || !itd__says(f, "version", "1")) return false;
     if (!itd__metadata(f, "crc32c")) return itd__fail(f, ITD_ERROR_MISMATCH, "metadata crc32c is missing");
@@ -5567,15 +5525,11 @@ static bool itd__read_state(itd__file *f, itd__state *state)
         const char *text = itd__metadata(f, itd__fields[i].name);
         if (itd__has_field(state, &itd__fields[i]) &&
             !(text && itd__parse_field(text, &itd__fields[i], state)))
-            return itd__fail(f, ITD_ERROR_MISMATCH, "metadata %s: a number expected, \"%.20s\" found",
+            return itd__fail(f, ITD_ERROR_MISMATCH, "metadata %s: \"%.20s\" is not a number it can be",
                              itd__fields[i].name, text ? text : "");
     }
-    state->model.mlp.activation = (itd_activation)state->activation;
-    state->model.unet.time = (itd_time)state->time;
-    state->model.parameterization = (itd_parameterization)state->parameterization;
-    if ((state->has_unet ? !itd__unet_desc_valid(&state->model.unet)
-                         : !itd__mlp_desc_valid(&state->model.mlp)) ||
-        (state->has_trainer && (!itd__trainer_desc_valid(t) || state->step > (UINT64_MAX >> 12) / t->batch)))
+    if (!itd__valid(&state->model, state->has_trainer ? &state->trainer : NULL) ||
+        (state->has_trainer && state->step > (UINT64_MAX >> 12) / state->trainer.batch))
         return itd__fail(f, ITD_ERROR_MISMATCH, "its description is outside the documented ranges");
     return true;
 }

@@ -101,6 +101,7 @@ static void trainer_descriptions_out_of_range_are_refused(void)
     REFUSED_TRAINER(beta2, NAN);
     REFUSED_TRAINER(epsilon, 0);
     REFUSED_TRAINER(epsilon, -1);
+    REFUSED_TRAINER(epsilon, 2.0 * FLT_MAX);
     REFUSED_TRAINER(epsilon, NAN);
     REFUSED_TRAINER(weight_decay, -1);
     REFUSED_TRAINER(weight_decay, NAN);
