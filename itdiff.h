@@ -237,20 +237,10 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const d
                                          const double *mmse_gaussian /* (m) */, size_t m, size_t d,
                                          itd_curve_rule rule, itd_schedule *out);
 
-/* Log SNRs where there is something to learn beyond the Gaussian: the gap mmse_gaussian - mse, as far as it
-   exceeds d/50, is taken for a density over log SNR, and its mean and standard deviation are loc and scale,
-   which is a logistic twice as wide. It is cut at the lower end of the curve and 3 above the last such gap,
-   or further out on one side, as cuts are symmetric. logsnr ascending, at least 3, with noise in mse well
-   below d/50. ITD_ERROR_DATA: no such gap. */
-ITD_DEF itd_result itd_schedule_from_gap(const double *logsnr /* (m) */, const double *mse /* (m) */,
-                                         const double *mmse_gaussian /* (m) */, size_t m, size_t d,
-                                         itd_schedule *out);
-
 /* ---- the one interface the estimator and the sampler need ---- */
 
 /* predict: rows z[i] at log SNR logsnr[i] -> eps_hat[i]. It is called from one thread, many rows at a time.
-   mean, scale: the denoiser lives on (x - mean) / scale; estimator and sampler take and return x. NULL:
-   no change. */
+   mean, scale, if not NULL: it lives on (x - mean) / scale; estimator and sampler take and return x. */
 typedef struct itd_denoiser {
     void *ctx;
     size_t dim;
@@ -259,8 +249,7 @@ typedef struct itd_denoiser {
     const double *mean, *scale; /* (dim) or NULL */
 } itd_denoiser;
 
-/* The score grad_z log p(z) = -eps_hat / sqrt(s(-logsnr)) of the noisy data, in the denoiser's
-   coordinates; on failure, score holds nothing of use. */
+/* The score grad_z log p(z) = -eps_hat / sqrt(s(-logsnr)), in the denoiser's coordinates; void on failure. */
 ITD_DEF itd_result itd_score(const itd_denoiser *den, const float *z /* (n,dim) */,
                              const float *logsnr /* (n) */, size_t n, float *score /* (n,dim) */);
 
@@ -275,8 +264,7 @@ typedef struct itd_gaussian {
 } itd_gaussian;
 
 /* Mean and (biased) covariance of n >= 2 rows, or as given; then the eigenvectors. ITD_ERROR_DATA: not
-   finite, or no variance at all. Above 64 dimensions the products of 256 rows at a time are summed in single
-   precision. */
+   finite, or no variance at all. Above 64 dimensions products are summed over 256 rows as floats. */
 ITD_DEF itd_result itd_gaussian_fit(const float *x /* (n,dim) */, size_t n, size_t dim, itd_gaussian **out);
 ITD_DEF itd_result itd_gaussian_create(const double *mean /* (dim) */,
                                        const double *covariance /* (dim,dim) */, size_t dim,
@@ -491,8 +479,7 @@ typedef struct itd_model { /* to read; itd_model_fit and itd_load write it */
 ITD_DEF itd_model_desc itd_model_desc_default(size_t dim);
 ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out);
 ITD_DEF void itd_model_free(itd_model *model);
-/* Mean and standard deviation of each coordinate (ITD_ERROR_DATA if one is constant) and the Gaussian
-   baseline. */
+/* Mean and standard deviation of each coordinate (ITD_ERROR_DATA if one is constant), and the Gaussian. */
 ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x /* (n,dim) */, size_t n);
 /* Uses the moving average of the weights where there is one. Borrows the model. */
 ITD_DEF itd_denoiser itd_model_denoiser(itd_model *model);
@@ -552,8 +539,7 @@ ITD_DEF itd_result itd_train_indices(itd_trainer *trainer, size_t n, size_t *ind
 /* Steps until the next multiple of a pass over the n rows; loss is their mean. */
 ITD_DEF itd_result itd_train_epoch(itd_trainer *trainer, const float *x /* (n,dim) */, size_t n,
                                    double *loss);
-/* Steps in the first `epochs` passes over n rows: what desc.steps wants to be for a cosine over all of
-   training. */
+/* Steps in the first `epochs` passes over n rows: desc.steps, for a cosine over all of training. */
 ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_t epochs);
 
 /* ---- sampling ---- */
@@ -582,11 +568,9 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
    under its name only when complete. error may be NULL. */
 ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *trainer, const char *path,
                             itd_error *error);
-/* The model alone, its weights rounded to half precision (F16): half the size, for passing on.
-   ITD_ERROR_NUMERIC if one is too large for it. */
+/* The model alone, its weights as F16: half the size. ITD_ERROR_NUMERIC if one is too large for that. */
 ITD_DEF itd_result itd_save_half(const itd_model *model, const char *path, itd_error *error);
-/* Rebuilds the model from the file alone and, if trainer is not NULL, the trainer (ITD_ERROR_MISMATCH when
-   the file has none). */
+/* Rebuilds the model from the file and, unless NULL, the trainer (ITD_ERROR_MISMATCH if it has none). */
 ITD_DEF itd_result itd_load(const char *path, itd_model **model, itd_trainer **trainer, itd_error *error);
 /* The weights of a network that another program saved as safetensors, into a model made for them: names and
    shapes of diffusers after `prefix` (""), F32, F16 or BF16, attention as to_q or as query, 1x1 convolutions
@@ -677,9 +661,7 @@ static double *itd__doubles(size_t rows, size_t columns)
     return (double *)itd__alloc(rows, columns, sizeof(double));
 }
 
-enum {
-    ITD__SLICE = 64
-}; /* rows a thread takes at a time: their activations stay in the second-level cache */
+enum { ITD__SLICE = 64 }; /* rows a thread takes at a time: they stay in the second-level cache */
 
 /* A loop over independent pieces of work whose number does not depend on the number of threads. */
 #if defined(_OPENMP)
@@ -702,8 +684,7 @@ static size_t itd__threads(void)
 static size_t itd__min(size_t a, size_t b) { return a < b ? a : b; }
 static size_t itd__max(size_t a, size_t b) { return a > b ? a : b; }
 
-/* A float is finite when its exponent is not all ones; said in bits, because -ffast-math may fold isfinite
-   away. */
+/* A float is finite when its exponent is not all ones; -ffast-math may fold isfinite away. */
 static bool itd__finite(float x)
 {
     uint32_t bits;
@@ -722,8 +703,7 @@ static bool itd__all_finite(const float *x, size_t n)
 /* >>rng ----------------------------------------------------------------------------------------------------
 
    Philox4x32-10 turns (key, counter) into 128 random bits by ten rounds of multiply and mix. There is no
-   state to carry along, so the k-th number of a stream can be made by any thread, in any order, at any
-   time. */
+   state to carry along, so any thread can make the k-th number of a stream, in any order. */
 
 ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
 {
@@ -834,8 +814,7 @@ ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index)
 
 /* The matrix of a 3x3 convolution, read from NHWC images without being built: row p is an output pixel,
    column (ky,kx,c) channel c of the input pixel its tap (ky,kx) falls on, zero outside the image. The
-   adjoint window goes the other way, from input pixels to the output pixels they contribute to, its taps in
-   the opposite order. */
+   adjoint window goes from input pixels to the output pixels they contribute to, its taps in reverse. */
 typedef struct itd__window {
     size_t height, width, channels; /* of the images that are read */
     size_t rows, columns;           /* of the pixels that are computed */
@@ -855,12 +834,11 @@ typedef struct itd__product {
     size_t rb, cb;
     const float *bias; /* (n) or NULL */
     bool accumulate;
-    float *c;    /* (m,n) */
-    size_t rc;   /* floats from row to row of C */
-    float *room; /* NULL, or for a large B, ITD__ROOM floats a thread to pack it in */
+    float *c;  /* (m,n) */
+    size_t rc; /* floats from row to row of C */
 } itd__product;
 
-enum { ITD__DEPTH = 288 /* 9 taps of 32 channels */, ITD__ROOM = ITD__DEPTH * 512, ITD__SLIDE = 4096 };
+enum { ITD__DEPTH = 288 /* 9 taps of 32 channels */, ITD__ACROSS = 512, ITD__SLIDE = 4096 };
 enum { ITD__PIXELS = 128 }; /* whose part of a weight gradient is found at a time */
 
 /* The gradient of a 3x3 convolution's weights, for `some` of the channels it reads, from `first` on:
@@ -977,23 +955,7 @@ static void itd__conv_gradient_plain(const itd__conv_gradient *g)
 #endif
 
 #ifdef ITD__VECTORS
-/* The part of a tile that exists, from C and into it. */
-static void itd__get_tile(const float *c, size_t rc, size_t rows, size_t columns, size_t width, float *tile)
-{
-    size_t r, j;
-    for (r = 0; r < rows; r++)
-        for (j = 0; j < width; j++) tile[r * width + j] = j < columns ? c[r * rc + j] : 0.0f;
-}
-
-static void itd__put_tile(const float *tile, size_t rows, size_t width, float *c, size_t rc, size_t columns)
-{
-    size_t r, j;
-    for (r = 0; r < rows; r++)
-        for (j = 0; j < columns; j++) c[r * rc + j] = tile[r * width + j];
-}
-
-/* count columns of A from `from` on, in one row: runs of channels of taps that are neighbours in the
-   image. */
+/* count columns of A from `from` on, in one row: runs of channels of taps that are neighbours. */
 static void itd__window_row(const itd__product *p, size_t row, size_t from, size_t count, float *to)
 {
     const itd__window *w = p->window;
@@ -1007,16 +969,13 @@ static void itd__window_row(const itd__product *p, size_t row, size_t from, size
              aside = !itd__tap(w, px, tap % 3, w->width, &x);
         if (!above && (aside || !neighbours || x + more >= w->width)) more = 0;
         run = itd__min((more + 1) * w->channels - c, count);
-        if (above || aside)
-            memset(to, 0, run * sizeof *to);
-        else
-            memcpy(to, a + (y * w->width + x) * w->channels + c, run * sizeof *to);
+        if (above || aside) memset(to, 0, run * sizeof *to);
+        else memcpy(to, a + (y * w->width + x) * w->channels + c, run * sizeof *to);
         from += run, count -= run, to += run;
     }
 }
 
-/* Some columns of C and a range of k: column j of B starts at b[j / w * panel + j % w], w being the width of
-   two vectors. */
+/* Some columns of C and a range of k: column j of B starts at b[j / w * panel + j % w], w = 2 ITD__W. */
 typedef struct itd__strip {
     size_t rc, columns, k, ra;
     size_t parts, jump; /* k runs in so many parts; what lies between them in A */
@@ -1079,8 +1038,7 @@ typedef int32_t ITD__VI __attribute__((vector_size(4 * ITD__W)));
 #define ITD__LINES __attribute__((aligned(64))) /* vectors that do not straddle lines of the cache */
 #define ITD__INLINE static inline __attribute__((always_inline))
 
-/* The next vector of an array of which `left` floats remain; what is missing reads as zero and is not
-   written. */
+/* The next vector of an array of which `left` floats remain; what is missing reads as zero. */
 ITD__INLINE ITD__V ITD__K(itd__load)(const float *x, size_t left)
 {
     ITD__V v = {0};
@@ -1091,10 +1049,8 @@ ITD__INLINE ITD__V ITD__K(itd__load)(const float *x, size_t left)
 
 ITD__INLINE void ITD__K(itd__store)(ITD__V v, size_t left, float *y)
 {
-    if (left >= ITD__W)
-        *(ITD__VU *)y = v;
-    else
-        memcpy(y, &v, left * sizeof *y);
+    if (left >= ITD__W) *(ITD__VU *)y = v;
+    else memcpy(y, &v, left * sizeof *y);
 }
 
 ITD__INLINE ITD__V ITD__K(itd__splat)(float x)
@@ -1436,7 +1392,8 @@ ITD__INLINE void ITD__K(itd__block)(const size_t rows, const size_t vectors, con
     ITD__V sum[ITD__ROWS_AT_ONCE][2];
     size_t r, v, k, part;
     bool whole = columns == width;
-    if (!whole && s->accumulate) itd__get_tile(c, s->rc, live, columns, width, tile);
+    memset(tile, 0, whole ? 0 : sizeof tile); /* a part of C is a part of the tile */
+    for (r = 0; r < live && !whole; r++) memcpy(tile + r * width, c + r * s->rc, columns * sizeof *c);
     ITD__UNROLL for (r = 0; r < rows; r++)
     {
         const float *from = start;
@@ -1460,38 +1417,31 @@ ITD__INLINE void ITD__K(itd__block)(const size_t rows, const size_t vectors, con
         float *to = whole && r < live ? c + r * s->rc : tile + r * width;
         ITD__UNROLL for (v = 0; v < vectors; v++) * (ITD__VU *)(to + v * ITD__W) = sum[r][v];
     }
-    if (!whole) itd__put_tile(tile, live, width, c, s->rc, columns);
+    for (r = 0; r < live && !whole; r++) memcpy(c + r * s->rc, tile + r * width, columns * sizeof *c);
 }
 
 /* A row of blocks. */
 ITD__INLINE void ITD__K(itd__blocks)(const size_t rows, const itd__strip *s, const float *a, const size_t ra,
-                                     const size_t ca, float *c, size_t live, const float *next)
+                                     const size_t ca, float *c, size_t live)
 {
     const size_t width = 2 * ITD__W;
-    size_t j, r, k;
+    size_t j;
     for (j = 0; j < s->columns; j += width) {
         size_t columns = itd__min(s->columns - j, width);
         const float *b = s->b + j / width * s->panel, *start = s->start + j;
-        for (r = rows * j / s->columns; next && r < rows * (j + columns) / s->columns; r++)
-            for (k = 0; k < s->k; k += 16) __builtin_prefetch(next + r * s->ra + k, 0, 2);
-        if (columns > ITD__W)
-            ITD__K(itd__block)(rows, 2, s, a, ra, ca, b, start, c + j, live, columns);
-        else
-            ITD__K(itd__block)(rows, 1, s, a, ra, ca, b, start, c + j, live, columns);
+        if (columns > ITD__W) ITD__K(itd__block)(rows, 2, s, a, ra, ca, b, start, c + j, live, columns);
+        else ITD__K(itd__block)(rows, 1, s, a, ra, ca, b, start, c + j, live, columns);
     }
 }
 
 /* Blocks as high as the `live` rows need. */
 ITD__INLINE void ITD__K(itd__rows)(const itd__strip *s, const float *a, const size_t ra, const size_t ca,
-                                   float *c, size_t live, const float *next)
+                                   float *c, size_t live)
 {
     const size_t whole = ITD__ROWS_AT_ONCE;
-    if (live > whole / 3 * 2)
-        ITD__K(itd__blocks)(whole, s, a, ra, ca, c, live, next);
-    else if (live > whole / 3)
-        ITD__K(itd__blocks)(whole / 3 * 2, s, a, ra, ca, c, live, next);
-    else
-        ITD__K(itd__blocks)(whole / 3, s, a, ra, ca, c, live, next);
+    if (live > whole / 3 * 2) ITD__K(itd__blocks)(whole, s, a, ra, ca, c, live);
+    else if (live > whole / 3) ITD__K(itd__blocks)(whole / 3 * 2, s, a, ra, ca, c, live);
+    else ITD__K(itd__blocks)(whole / 3, s, a, ra, ca, c, live);
 }
 
 /* n floats, in a loop that no compiler takes for a slow memcpy. */
@@ -1507,8 +1457,7 @@ ITD__INLINE void ITD__K(itd__copy)(const float *x, size_t n, float *y)
 }
 
 /* All rows of C, for some columns and the range of k that begins at `from`. The rows of A that a block needs
-   are copied to where they do not displace one another in the cache: along k if A is contiguous that way,
-   else across. */
+   are copied to where they do not displace one another in the cache, along k or across as A is laid out. */
 static void ITD__K(itd__sweep)(const itd__product *p, const itd__strip *s, size_t from, float *c)
 {
     enum { ROWS = ITD__ROWS_AT_ONCE, ALONG = ITD__DEPTH + 16 };
@@ -1519,7 +1468,6 @@ static void ITD__K(itd__sweep)(const itd__product *p, const itd__strip *s, size_
     for (i = 0; i < p->m; i += ROWS, c += ROWS * p->rc) {
         size_t live = itd__min(p->m - i, ROWS);
         const float *a = p->window ? NULL : p->a + i * p->ra + from * p->ca;
-        const float *next = p->room && a && along && p->m - i >= 2 * ROWS ? a + ROWS * p->ra : NULL;
         if (p->window)
             for (r = 0; r < live; r++) itd__window_row(p, i + r, from, s->k, copy + r * ALONG);
         else if (along)
@@ -1529,10 +1477,8 @@ static void ITD__K(itd__sweep)(const itd__product *p, const itd__strip *s, size_
         else
             for (k = 0; k < s->k; k++)
                 for (r = 0; r < live; r++) copy[k * ROWS + r] = a[k * p->ca + r * p->ra];
-        if (along)
-            ITD__K(itd__rows)(s, copy, ALONG, 1, c, live, next);
-        else
-            ITD__K(itd__rows)(s, copy, 1, ROWS, c, live, next);
+        if (along) ITD__K(itd__rows)(s, copy, ALONG, 1, c, live);
+        else ITD__K(itd__rows)(s, copy, 1, ROWS, c, live);
     }
 }
 
@@ -1560,13 +1506,6 @@ static bool ITD__K(itd__slides)(const itd__product *p)
     return w && w->stride == 1 && w->columns >= 8 && (ITD__ROWS_AT_ONCE + 2) * w->channels <= ITD__SLIDE;
 }
 
-/* Two vectors of columns of B at a time stay in the first-level cache, at the price of copying A for each:
-   it pays where A is narrow. */
-static bool ITD__K(itd__strips)(const itd__window *w)
-{
-    return w->channels < 256 && w->channels * w->columns < 4096;
-}
-
 /* itd__sweep for such a window: blocks end where a row of the image does. */
 static void ITD__K(itd__slide)(const itd__product *p, const itd__strip *s, size_t from, float *c)
 {
@@ -1581,12 +1520,11 @@ static void ITD__K(itd__slide)(const itd__product *p, const itd__strip *s, size_
         if (run > ROWS) run = run <= ROWS + ROWS / 3 ? ROWS / 3 * 2 : ROWS; /* 16 = 8 + 8, not 12 + 4 */
         for (part = 0; part < s->parts; part++)
             ITD__K(itd__window_strip)(p, pixel, run, ky + part, copy + part * along);
-        ITD__K(itd__rows)(s, copy + across, channels, 1, c, run, NULL);
+        ITD__K(itd__rows)(s, copy + across, channels, 1, c, run);
     }
 }
 
-/* What the taps see of h rows of v output pixels, from (y,x) on: pixels of one image, `live` channels of
-   each, ITD__ROWS_AT_ONCE floats apart. */
+/* What the taps see of h rows of v output pixels from (y,x) on: `live` channels of the pixels of an image. */
 static void ITD__K(itd__look)(const itd__window *w, const float *image, size_t live, size_t y, size_t x,
                               size_t h, size_t v, float *to)
 {
@@ -1610,7 +1548,7 @@ static void ITD__K(itd__look)(const itd__window *w, const float *image, size_t l
 }
 
 /* dw for some pixels of one image and `live` channels, of which `seen` has what the taps see; `width` pixels
-   make a row of it. For two vectors of outputs at a time, dy lies in the first-level cache for all nine taps. */
+   make a row of it. For two vectors of outputs at a time, dy stays in the first-level cache for nine taps. */
 static void ITD__K(itd__nine_taps)(const itd__conv_gradient *g, itd__strip s, const float *seen, size_t width,
                                    const float *dy, float *dw, size_t live)
 {
@@ -1628,7 +1566,7 @@ static void ITD__K(itd__nine_taps)(const itd__conv_gradient *g, itd__strip s, co
         for (tap = 0; tap < 9; tap++) {
             const float *a = seen + (tap / 3 * width + tap % 3) * ROWS;
             float *c = dw + tap * g->window->channels * g->out + j;
-            ITD__K(itd__rows)(&s, a, 1, along, c, live, NULL);
+            ITD__K(itd__rows)(&s, a, 1, along, c, live);
         }
     }
 }
@@ -1687,10 +1625,13 @@ static void ITD__K(itd__gemm)(const itd__product *p)
 {
     enum { ACROSS = 64 };
     ITD__LINES float packed[ITD__DEPTH * ACROSS];
-    float start[ITD__ROOM / ITD__DEPTH];
+    float start[ITD__ACROSS];
     bool in_place = p->cb == 1 && (p->k * p->n <= 1 << 17 || p->n <= 512);
-    size_t width = 2 * ITD__W, j, from, k, q, most = p->room ? ITD__ROOM / ITD__DEPTH : ACROSS;
-    bool slides = ITD__K(itd__slides)(p), strips = slides && ITD__K(itd__strips)(p->window);
+    size_t width = 2 * ITD__W, j, from, k, q;
+    /* Two vectors of columns of B at a time stay in the first-level cache, while A is copied for each: */
+    bool slides = ITD__K(itd__slides)(p),
+         /* it pays where A is narrow */ strips = slides && p->window->channels < 256 &&
+                                                  p->window->channels * p->window->columns < 4096;
     size_t even = slides && p->k > ITD__DEPTH ? p->k / 3 : p->k; /* a row of taps at a time */
     size_t parts = itd__max(1, (even + ITD__DEPTH - 1) / ITD__DEPTH),
            depth = itd__max(1, (even + parts - 1) / parts);
@@ -1698,7 +1639,7 @@ static void ITD__K(itd__gemm)(const itd__product *p)
         itd__strip s;
         bool stays = in_place && !strips && (p->n - j >= width || p->n - j == ITD__W);
         s.rc = p->rc, s.ra = p->ra;
-        s.columns = itd__min(p->n - j, strips ? width : stays ? ITD__ROOM / ITD__DEPTH : most);
+        s.columns = itd__min(p->n - j, strips ? width : stays ? ITD__ACROSS : ACROSS);
         if (stays && s.columns > width) s.columns -= s.columns % width;
         s.start = start;
         for (from = 0; from < p->k || from == 0; from += k) {
@@ -1713,13 +1654,11 @@ static void ITD__K(itd__gemm)(const itd__product *p)
             if (stays) {
                 s.b = p->b + from * p->rb + j, s.rb = p->rb, s.panel = width;
             } else {
-                s.b = p->room ? p->room : packed, s.rb = width, s.panel = k * width;
-                ITD__K(itd__pack)(p, from, k, j, s.columns, p->room ? p->room : packed);
+                s.b = packed, s.rb = width, s.panel = k * width;
+                ITD__K(itd__pack)(p, from, k, j, s.columns, packed);
             }
-            if (slides)
-                ITD__K(itd__slide)(p, &s, from, p->c + j);
-            else
-                ITD__K(itd__sweep)(p, &s, from, p->c + j);
+            if (slides) ITD__K(itd__slide)(p, &s, from, p->c + j);
+            else ITD__K(itd__sweep)(p, &s, from, p->c + j);
             if (k == 0) break;
         }
         j += s.columns;
@@ -1857,8 +1796,7 @@ static const itd__kernels *itd__fast(void)
 
 ITD_DEF const char *itd_simd_name(void) { return itd__fast()->name; }
 
-/* A large product is divided among the threads, by columns or by rows. Each number of C is computed as it
-   would be otherwise. */
+/* A large product is divided among the threads, by columns or by rows, which changes no number of C. */
 static void itd__gemm(const itd__product *p)
 {
     const double large = 1 << 22; /* multiplications: below, threads cost more than they save */
@@ -1877,7 +1815,6 @@ static void itd__gemm(const itd__product *p)
         q.b += by_columns ? from * p->cb : 0;
         q.c += from * (by_columns ? 1 : p->rc);
         if (p->bias && by_columns) q.bias += from;
-        if (p->room) q.room += (size_t)i * ITD__ROOM;
         itd__fast()->gemm(&q);
     }
 }
@@ -1907,11 +1844,9 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
 /* >>ops ----------------------------------------------------------------------------------------------------
 
    An operation maps rows to rows. forward sets its output; backward takes the gradient of the loss by that
-   output, called dy, and ADDS to the gradients of inputs and parameters, so that a value used twice
-   collects both. */
+   output, called dy, and ADDS to those of inputs and parameters: a value used twice collects both. */
 
-/* C (m,n) = A B, or added to C if add; numbers lie ra, rb, rc from row to row and ca, cb from column to column
-   (itd__product). */
+/* C (m,n) = A B, or added to C if add; the distances from row to row and column to column: itd__product. */
 static void itd__matmul(size_t m, size_t n, size_t k, bool add, const float *a, size_t ra, size_t ca,
                         const float *b, size_t rb, size_t cb, float *c, size_t rc)
 {
@@ -1958,8 +1893,7 @@ static void itd__linear_backward_input(const float *dy /* (n,out) */, const floa
     itd__matmul(n, in, out, add, dy, out, 1, w, 1, out, dx, in);
 }
 
-/* dW = x^T dy,  db = column sums of dy, or added to them if add, for `some` of the `in` features of x. db may
-   be NULL. */
+/* dW = x^T dy,  db = column sums of dy unless NULL, or added if add, for `some` of the features of x. */
 static void itd__linear_backward_weight(const float *dy /* (n,out) */,
                                         const float *x /* (n,some) of (n,in) */, size_t n, size_t in,
                                         size_t some, size_t out, bool add, float *dw /* (some,out) */,
@@ -1985,8 +1919,7 @@ static void itd__conv_forward(const itd__window *window, const float *x /* (n,H,
     itd__gemm(&p);
 }
 
-/* dx = what comes back through the adjoint window, or added to it if add; the weights are those of each tap,
-   transposed. */
+/* dx = what comes back through the adjoint window, or added if add; each tap's weights are transposed. */
 static void itd__conv_backward_input(const itd__window *window, const float *dy /* (n,rows,columns,out) */,
                                      const float *transposed /* (3,3,out,in) */, size_t n, size_t out,
                                      bool add, float *dx /* (n,H,W,in) */)
@@ -2035,8 +1968,7 @@ static void itd__transpose_taps(const float *w, size_t taps, size_t in, size_t o
        y = f(u),  u = scale_c x + shift_c,  scale_c = gamma_c / sqrt(var_g + epsilon),
        shift_c = beta_c - mean_g scale_c,   var_g biased, as is usual.
 
-   `extra` keeps, each for all channels: mean, 1/sqrt(var + epsilon), scale, shift, and after the backward
-   pass dgamma and dbeta of this image. */
+   `extra` keeps for all channels mean, 1/sqrt(var + epsilon), scale, shift; after backward dgamma, dbeta. */
 typedef struct itd__grouping {
     size_t pixels, in, side, groups;
     float epsilon;
@@ -2083,10 +2015,9 @@ static void itd__norm_forward(const itd__grouping *o, const float *x /* (pixels,
     itd__fast()->affine(s, scale + o->in, shift + o->in, o->pixels, o->side, o->silu, y + o->in, channels);
 }
 
-/* With h = (x - mean) / sqrt(var + epsilon), per image
+/* dy becomes du. With h = (x - mean) / sqrt(var + epsilon), per image
        dgamma = sum du h,  dbeta = sum du,
-       dx += gamma / sqrt(var + epsilon) (du - avg_g(gamma du)/gamma - h avg_g(gamma du h)/gamma).
-   dy becomes du. */
+       dx += gamma / sqrt(var + epsilon) (du - avg_g(gamma du)/gamma - h avg_g(gamma du h)/gamma). */
 static void itd__norm_backward(const itd__grouping *o, float *dy /* (pixels,channels) */,
                                const float *x /* (pixels,in) */, const float *s /* (pixels,side) */,
                                const float *gamma, float *extra /* (6,channels) */,
@@ -2143,8 +2074,7 @@ static void itd__upsample_backward(const float *dy, size_t n, size_t h, size_t w
         }
 }
 
-/* The weights of attention (Vaswani et al. 2017) for one image, head by head: the rows of
-   softmax(q k^T / sqrt(d)), d = channels / heads. */
+/* Attention (Vaswani et al. 2017) of an image, for each head: rows of softmax(q k^T / sqrt(channels/heads)). */
 static void itd__scores_forward(const float *q /* (tokens,channels) */, const float *k, size_t tokens,
                                 size_t channels, size_t heads, float *p /* (heads,tokens,tokens) */)
 {
@@ -2211,8 +2141,7 @@ static void itd__embed_forward(const float *x /* (n) */, const float *frequency 
         float *row = y + 2 * i * half;
         if (i > 0 && x[i] == x[i - 1]) /* a log SNR shared by many rows */
             memcpy(row, row - 2 * half, 2 * half * sizeof *row);
-        else
-            itd__fast()->embed(x[i], frequency, half, row);
+        else itd__fast()->embed(x[i], frequency, half, row);
     }
 }
 
@@ -2355,30 +2284,9 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse
         scale = quartile - loc;
     else if (itd__last_crossing(logsnr, mse, m, 0.25 * (double)d, &quartile) && quartile < loc)
         scale = loc - quartile;
-    else
-        return ITD_ERROR_DATA;
+    else return ITD_ERROR_DATA;
     if (rule == ITD_CURVE_LOGISTIC) scale /= 1.09861228866810969140;
     out->loc = loc, out->scale = scale, out->clip = 4;
-    return ITD_OK;
-}
-
-ITD_DEF itd_result itd_schedule_from_gap(const double *logsnr, const double *mse, const double *mmse_gaussian,
-                                         size_t m, size_t d, itd_schedule *out)
-{
-    double total = 0, mean = 0, square = 0, end = 0;
-    size_t i;
-    if (m < 3 || d == 0) return ITD_ERROR_ARGUMENT;
-    for (i = 1; i + 1 < m; i++) { /* moments by the trapezoidal rule */
-        double gap = mmse_gaussian[i] - itd__smoothed(mse, m, i) - 0.02 * (double)d;
-        double part = fmax(gap, 0) * (logsnr[i + 1] - logsnr[i - 1]) / 2;
-        if (gap > 0) end = fmin(logsnr[i] + 3, logsnr[m - 1]);
-        total += part, mean += part * logsnr[i], square += part * logsnr[i] * logsnr[i];
-    }
-    if (!(total > 0)) return ITD_ERROR_DATA;
-    mean /= total;
-    out->loc = mean;
-    out->scale = sqrt(fmax(square / total - mean * mean, 1));
-    out->clip = fmax(end - mean, mean - logsnr[0]) / out->scale;
     return ITD_OK;
 }
 
@@ -3039,7 +2947,7 @@ static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, doubl
         ITD__TRY(itd__pilot_run(t, bins, pilot_draws / bins));
         draws = (n * draws - pilot_draws) / n;
     }
-    /* At least 20 replicates, as Student's t has fat tails below that; more, of 16 draws, if there are many. */
+    /* At least 20 replicates, as Student's t has fat tails below; more, of 16 draws, if there are many. */
     per_point = itd__max(1, draws / itd__max(20, draws / 16));
     replicates = draws / per_point;
     t->noise = itd__rng_for(t->desc.seed, ITD__FOR_TEST_NOISE, 0);
@@ -3418,10 +3326,8 @@ ITD_DEF itd_result itd_errors_measure(const itd_denoiser *den, size_t denoisers,
     }
     itd__estimate_end(&t);
     ITD_FREE(points);
-    if (result == ITD_OK)
-        *out = errors;
-    else
-        itd_errors_free(errors);
+    if (result == ITD_OK) *out = errors;
+    else itd_errors_free(errors);
     return result;
 }
 
@@ -4158,10 +4064,8 @@ static float itd__timestep(const itd_net *net, double logsnr)
     logsnr = fmin(fmax(logsnr, t[high]), t[low]);
     while (high - low > 1) {
         size_t middle = (low + high) / 2;
-        if (t[middle] >= logsnr)
-            low = middle;
-        else
-            high = middle;
+        if (t[middle] >= logsnr) low = middle;
+        else high = middle;
     }
     if (!table) return (float)((double)low + (t[low] - logsnr) / (t[low] - t[high]));
     if (itd_sigmoid(t[low]) - itd_sigmoid(logsnr) <= itd_sigmoid(logsnr) - itd_sigmoid(t[high])) high = low;
@@ -4188,10 +4092,8 @@ static void itd__forward_row(itd_net *net, size_t i, const float *z, const float
         itd__embed_forward(x, net->frequency + row->frequency, n * row->in, row->c / row->in / 2, y);
         break;
     case ITD__LINEAR:
-        if (row->side)
-            itd__linear_pair_forward(x, s, w, b, n * pixels, row->in, row->side, row->c, y);
-        else
-            itd__linear_forward(x, w, b, n * pixels, row->in, row->c, y);
+        if (row->side) itd__linear_pair_forward(x, s, w, b, n * pixels, row->in, row->side, row->c, y);
+        else itd__linear_forward(x, w, b, n * pixels, row->in, row->c, y);
         break;
     case ITD__RELU: itd__fast()->relu(x, n * row->width, y); break;
     case ITD__SILU: itd__fast()->silu(x, n * row->width, y); break;
@@ -4245,10 +4147,8 @@ static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
         break;
     case ITD__ADD:
         for (k = 0; k < 2; k++)
-            if (row->last[k])
-                memcpy(k ? ds : dx, dy, n * row->width * sizeof *dy);
-            else
-                itd__fast()->add(k ? ds : dx, dy, n * row->width, k ? ds : dx);
+            if (row->last[k]) memcpy(k ? ds : dx, dy, n * row->width * sizeof *dy);
+            else itd__fast()->add(k ? ds : dx, dy, n * row->width, k ? ds : dx);
         break;
     case ITD__UPSAMPLE: itd__upsample_backward(dy, n, row->h / 2, row->w / 2, row->c, dx); break;
     case ITD__NORM: itd__norm_backward(&row->norm, dy, x, s, w, extra, extra + 6 * row->c, dx, ds); break;
@@ -4274,8 +4174,7 @@ static void itd__backward_slice(itd_net *net, const float *dout, size_t from, si
     if (dz) memcpy(dz + from * net->dim, itd__gradient(net, 0, from), size);
 }
 
-/* The gradient of a row's weights, summed over all samples, as far as they belong to `some` of its inputs
-   from `from` on; the biases come with the first of them. */
+/* The gradient by the weights of `some` of a row's inputs, from `from` on; with the first, by the biases. */
 static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t some, size_t n, bool add)
 {
     const itd__layer *row = &net->layer[i];
@@ -4416,10 +4315,8 @@ ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, i
         if (!model->mean || !model->scale) result = ITD_ERROR_MEMORY;
     }
     for (j = 0; result == ITD_OK && j < model->dim; j++) model->scale[j] = 1;
-    if (result == ITD_OK)
-        *out = model;
-    else
-        itd_model_free(model);
+    if (result == ITD_OK) *out = model;
+    else itd_model_free(model);
     return result;
 }
 
@@ -4613,8 +4510,7 @@ static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, do
     }
 }
 
-/* Adds what `rows` rows contribute to 1/2 mean w (e - d s) over the batch. The gradient by the network's
-   output, with w limited, overwrites eps_hat. */
+/* Adds what some rows contribute to 1/2 mean w (e - d s); the gradient, w limited, overwrites eps_hat. */
 static void itd__loss(const itd_trainer *t, const float *eps, const float *logsnr, const float *weight,
                       size_t rows, float *eps_hat, double *sum)
 {
@@ -4790,12 +4686,9 @@ static void itd__sampling_step(const itd_sample_desc *desc, size_t step, const f
     size_t i;
     for (i = 0; i < n; i++) {
         double x_hat = (z[i] - sigma * eps_hat[i]) / root, next;
-        if (last)
-            next = x_hat;
-        else if (desc->sampler == ITD_DETERMINISTIC)
-            next = next_root * x_hat + next_sigma * eps_hat[i];
-        else
-            next = next_root * ((1 - c) * z[i] / root + c * x_hat) + next_sigma * sqrt(c) * noise[i];
+        if (last) next = x_hat;
+        else if (desc->sampler == ITD_DETERMINISTIC) next = next_root * x_hat + next_sigma * eps_hat[i];
+        else next = next_root * ((1 - c) * z[i] / root + c * x_hat) + next_sigma * sqrt(c) * noise[i];
         z[i] = (float)next;
     }
 }
@@ -4844,8 +4737,7 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
 
    Ours: "layers.K.weight" (out,in) and "layers.K.bias" are what the denoiser uses (the moving average where
    there is one); "raw.", "adam_m." and "adam_v." before these names are the state of training. "norm.*" and
-   "gaussian.*" are F64. The metadata hold the format, its version, a CRC-32C of the data and every field of
-   the descriptions. */
+   "gaussian.*" are F64. Metadata: format, version, CRC-32C of the data, all fields of the descriptions. */
 
 #ifndef ITDIFF_NO_STDIO
 
@@ -5067,8 +4959,7 @@ static uint64_t itd__get(const unsigned char *bytes, size_t width)
     return bits;
 }
 
-/* The upper half of a float, or IEEE half precision: (1024 + fraction) 2^(exponent - 25), the least exponent
-   without the 1024. */
+/* The upper half of a float, or IEEE half precision: ([1024 +] fraction) 2^(exponent - 25). */
 static float itd__widen(uint32_t bits, bool brain)
 {
     uint32_t exponent = bits >> 10 & 31, fraction = bits & 1023, wide = bits << 16;
@@ -5111,10 +5002,8 @@ static uint32_t itd__write_data(itd__file *f, const itd__tensors *all)
                 itd__fail(f, ITD_ERROR_NUMERIC, "tensor %s: %g is too large for half precision", t->name,
                           (double)t->f32[at]);
             itd__put(bits, t->width, bytes);
-            if (f->file)
-                fwrite(bytes, 1, t->width, f->file);
-            else
-                crc = itd__crc32c(crc, bytes, t->width);
+            if (f->file) fwrite(bytes, 1, t->width, f->file);
+            else crc = itd__crc32c(crc, bytes, t->width);
         }
     return ~crc;
 }
@@ -5334,8 +5223,7 @@ static size_t itd__parse_integers(itd__file *f, uint64_t *list, size_t most)
         digits = i < most ? itd__digits(f->p, UINT64_MAX, &list[i]) : 0;
         if (digits == 0 || (digits > 1 && *f->p == '0'))
             itd__complain(f, "an integer was expected, or fewer of them");
-        else
-            f->p += digits;
+        else f->p += digits;
     }
     return i;
 }
@@ -5360,14 +5248,10 @@ static void itd__parse_tensor(itd__file *f, itd__entry *e)
     for (i = 0; itd__item(f, "{}", i); i++) {
         const char *key = itd__parse_string(f);
         itd__expect(f, ':');
-        if (!strcmp(key, "dtype"))
-            e->dtype = itd__parse_string(f);
-        else if (!strcmp(key, "shape"))
-            e->rank = itd__parse_integers(f, e->shape, 8);
-        else if (!strcmp(key, "data_offsets"))
-            offsets = itd__parse_integers(f, e->offset, 2);
-        else
-            itd__complain(f, "a tensor has an unknown key");
+        if (!strcmp(key, "dtype")) e->dtype = itd__parse_string(f);
+        else if (!strcmp(key, "shape")) e->rank = itd__parse_integers(f, e->shape, 8);
+        else if (!strcmp(key, "data_offsets")) offsets = itd__parse_integers(f, e->offset, 2);
+        else itd__complain(f, "a tensor has an unknown key");
     }
     if (i != 3 || !e->dtype || e->rank > 8 || offsets != 2) {
         itd__complain(f, "a tensor needs dtype, shape and two data_offsets, each once");
@@ -5709,21 +5593,7 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
 
    >>licence ----------------------------------------------------------------------------------------------
 
-   Choose either of the two.
-
-   1. MIT License. Copyright (c) 2026 the itdiff.h authors. Permission is hereby granted, free of charge, to
-   any person obtaining a copy of this software and associated documentation files (the "Software"), to deal
-   in the Software without restriction, including without limitation the rights to use, copy, modify, merge,
-   publish, distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the
-   Software is furnished to do so, subject to the following conditions: the above copyright notice and this
-   permission notice shall be included in all copies or substantial portions of the Software. THE SOFTWARE
-   IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
-   WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL
-   THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN
-   ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE
-   OR OTHER DEALINGS IN THE SOFTWARE.
-
-   2. Public domain (Unlicense). This is free and unencumbered software released into the public domain.
-   Anyone is free to copy, modify, publish, use, compile, sell, or distribute it, in source form or as a
-   binary, for any purpose, commercial or not, and by any means. THE SOFTWARE IS PROVIDED "AS IS", WITHOUT
-   WARRANTY OF ANY KIND. */
+   Choose: 1. MIT: the file LICENSE, or https://opensource.org/license/mit. 2. Public domain: this is free
+   and unencumbered software released into the public domain. Anyone is free to copy, modify, publish, use,
+   compile, sell, or distribute it, in source form or as a binary, for any purpose, commercial or not, and by
+   any means. THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND. */

@@ -389,10 +389,8 @@ int main(int argc, char **argv)
     int good = 1;
     must_program = "ode";
     o = read_options(argc, argv);
-    if (o.source.load)
-        checkpoint(&o);
-    else
-        good = known_laws(&o);
+    if (o.source.load) checkpoint(&o);
+    else good = known_laws(&o);
     if (!good)
         fprintf(stderr, "ode: an estimate is more than 4 bars and %g nats from the truth\n", allowance);
     return !good;

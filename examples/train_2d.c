@@ -248,10 +248,8 @@ static void prepare_data(run *r)
     dataset_gather(r->all, r->dim, r->n_train, index, r->train);
     if (r->o.fresh) r->n_val = FRESH_VALIDATION;
     r->val = (float *)must_alloc(r->n_val, r->dim * sizeof(float));
-    if (r->o.fresh)
-        dataset_sample(&r->set, UINT32_MAX, r->n_val, r->val);
-    else
-        dataset_gather(r->all, r->dim, r->n_val, index + r->n_train, r->val);
+    if (r->o.fresh) dataset_sample(&r->set, UINT32_MAX, r->n_val, r->val);
+    else dataset_gather(r->all, r->dim, r->n_val, index + r->n_train, r->val);
     free(index);
 }
 
@@ -305,6 +303,29 @@ static itd_schedule wide_schedule(const run *r)
     return s;
 }
 
+/* Where there is something to learn beyond the Gaussian: the gap mmse - mse, as far as it exceeds d/50, is
+   taken for a density over log SNR, and its mean and standard deviation are loc and scale, which is a logistic
+   twice as wide. It is cut at the lower end of the curve and 3 above the last such gap, or further out on one
+   side, as cuts are symmetric. False: no such gap. */
+static int schedule_from_gap(const double *logsnr, const double *mse, const double *mmse, size_t m, size_t d,
+                             itd_schedule *out)
+{
+    double total = 0, mean = 0, square = 0, end = 0;
+    size_t i;
+    for (i = 1; i + 1 < m; i++) { /* moments by the trapezoidal rule */
+        double gap = mmse[i] - (mse[i - 1] + mse[i] + mse[i + 1]) / 3 - 0.02 * (double)d;
+        double part = fmax(gap, 0) * (logsnr[i + 1] - logsnr[i - 1]) / 2;
+        if (gap > 0) end = fmin(logsnr[i] + 3, logsnr[m - 1]);
+        total += part, mean += part * logsnr[i], square += part * logsnr[i] * logsnr[i];
+    }
+    if (!(total > 0)) return 0;
+    mean /= total;
+    out->loc = mean;
+    out->scale = sqrt(fmax(square / total - mean * mean, 1));
+    out->clip = fmax(end - mean, mean - logsnr[0]) / out->scale;
+    return 1;
+}
+
 /* After 1/16, 1/8 and 1/4 of the epochs: where the model has come to beat the Gaussian, log SNRs are worth
    drawing; where it never does, the Gaussian's own are left. */
 static void adapt_schedule(run *r, size_t epoch)
@@ -320,7 +341,7 @@ static void adapt_schedule(run *r, size_t epoch)
     must(itd_mse_curve(&den, r->train, r->n_train < POINTS ? r->n_train : POINTS, alpha, SEARCH,
                        r->trainer->step, mse, NULL, mmse),
          "measuring the error curve");
-    if (itd_schedule_from_gap(alpha, mse, mmse, SEARCH, r->dim, &s) != ITD_OK) s.loc -= 3, s.clip = 3;
+    if (!schedule_from_gap(alpha, mse, mmse, SEARCH, r->dim, &s)) s.loc -= 3, s.clip = 3;
     r->model->desc.schedule = s;
 }
 
@@ -698,8 +719,7 @@ static void draw_samples(run *r, const float *samples)
             low[column], high[column], low[row], high[row]);
         a.x_numbers = row + 1 == d ? 2 : 0, a.y_numbers = column == 0 && row > 0 ? 2 : 0;
         if (k == 0) a.title = d == 1 ? "training data" : "data: diagonal and below; samples: above";
-        if (row == column)
-            plot_histogram(&a, r->train + row, r->n_train, r->dim, 32, plot_palette(0));
+        if (row == column) plot_histogram(&a, r->train + row, r->n_train, r->dim, 32, plot_palette(0));
         else
             plot_scatter(&a, (model ? samples : r->train) + column, (model ? samples : r->train) + row,
                          model ? drawn : shown, r->dim, 1.2, plot_alpha(plot_palette(model), 0.4));
@@ -812,10 +832,8 @@ static void print_result(const run *r, const itd_nll_result *v, const itd_schedu
         double true_nll = dataset_mean_true_nll(&r->set, r->n_val, r->val, NULL);
         printf(" true_nll=%.4f excess=%.4f", true_nll, v->nll - true_nll);
     }
-    if (suggested)
-        printf(" suggested_loc=%.1f suggested_scale=%.1f", suggested->loc, suggested->scale);
-    else
-        printf(" suggested_loc=na suggested_scale=na");
+    if (suggested) printf(" suggested_loc=%.1f suggested_scale=%.1f", suggested->loc, suggested->scale);
+    else printf(" suggested_loc=na suggested_scale=na");
     printf(" train_seconds=%.2f total_seconds=%.2f\n", r->train_seconds, seconds);
 }
 
@@ -873,12 +891,9 @@ int main(int argc, char **argv)
         fail("--out: the name of the folder is too long");
     if (system_make_directory(r.folder)) fail("%s: the folder cannot be made", r.folder);
     prepare_data(&r);
-    if (r.o.load)
-        load_model(&r, r.o.load, 0);
-    else if (r.o.resume)
-        load_model(&r, path_of(&r, "model.safetensors"), 1);
-    else
-        begin_model(&r);
+    if (r.o.load) load_model(&r, r.o.load, 0);
+    else if (r.o.resume) load_model(&r, path_of(&r, "model.safetensors"), 1);
+    else begin_model(&r);
     choose_range(&r);
     say_plan(&r);
     r.history = (double *)must_alloc(r.o.epochs + 1, 3 * sizeof(double));

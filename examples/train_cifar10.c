@@ -205,18 +205,14 @@ static void prepare_data(run *r)
     if (r->n_test > r->o.eval_images) r->n_test = r->o.eval_images;
     r->test = (float *)must_alloc(r->n_test, DIM * sizeof *r->test);
     for (i = 0; i < r->n_test; i++)
-        if (r->o.synthetic)
-            fields_sample(r->field, FIRST_TEST + i, r->test + i * DIM);
-        else
-            cifar10_floats(r->test_set.pixels + i * DIM, 0, r->test + i * DIM);
+        if (r->o.synthetic) fields_sample(r->field, FIRST_TEST + i, r->test + i * DIM);
+        else cifar10_floats(r->test_set.pixels + i * DIM, 0, r->test + i * DIM);
 }
 
 static void training_image(const run *r, size_t index, int flip, float *x)
 {
-    if (r->o.synthetic)
-        fields_sample(r->field, index % FIRST_TEST, x);
-    else
-        cifar10_floats(r->train_set.pixels + index * DIM, flip, x);
+    if (r->o.synthetic) fields_sample(r->field, index % FIRST_TEST, x);
+    else cifar10_floats(r->train_set.pixels + index * DIM, flip, x);
 }
 
 static itd_unet_desc unet_desc_of(const run *r)
@@ -268,7 +264,7 @@ static void begin_model(run *r)
     free(x);
 }
 
-/* What is used without training: as asked for, else what was trained here, else what came with the program. */
+/* What is used without training: as asked for, else what was trained here, else what came along. */
 static const char *model_to_load(const run *r)
 {
     FILE *file;
@@ -363,8 +359,7 @@ static void gather_batch(run *r)
     itd_rng rng = itd_rng_make(r->o.seed ^ 0x666c6970, r->trainer->step);
     if (r->o.synthetic) /* new ones in every step */
         for (i = 0; i < batch; i++) r->index[i] = (size_t)r->trainer->step * batch + i;
-    else
-        must(itd_train_indices(r->trainer, r->n_train, r->index), "ordering the data");
+    else must(itd_train_indices(r->trainer, r->n_train, r->index), "ordering the data");
     for (i = 0; i < batch; i++)
         training_image(r, r->index[i], r->o.flips && itd_rng_below(&rng, 2), r->batch + i * DIM);
 }
@@ -839,12 +834,9 @@ int main(int argc, char **argv)
     }
     only = r.o.eval || r.o.samples || r.o.denoise || r.o.load || *r.o.half;
     if (!only || r.o.eval || r.o.denoise || (!r.o.samples && !*r.o.half)) prepare_data(&r);
-    if (only)
-        load_model(&r, model_to_load(&r), 0);
-    else if (r.o.resume)
-        load_model(&r, path_of(&r, "model.safetensors"), 1);
-    else
-        begin_model(&r);
+    if (only) load_model(&r, model_to_load(&r), 0);
+    else if (r.o.resume) load_model(&r, path_of(&r, "model.safetensors"), 1);
+    else begin_model(&r);
     if (!only) {
         say_plan(&r);
         train(&r);

@@ -211,10 +211,8 @@ int main(int argc, char **argv)
     o = read_options(argc, argv);
     for (size_t k = 0; k < NETWORKS; k++) {
         if (o.only && !strstr(networks[k].name, o.only)) continue;
-        if (o.list)
-            list_network(&o, &networks[k]);
-        else
-            measure_network(&o, &networks[k], bench_threads(o.threads));
+        if (o.list) list_network(&o, &networks[k]);
+        else measure_network(&o, &networks[k], bench_threads(o.threads));
     }
     return 0;
 }

@@ -140,7 +140,7 @@ static const shape transposed_shapes[] = {
 typedef struct product {
     shape s;
     int threads;
-    float *a, *b, *ours, *theirs, *room;
+    float *a, *b, *ours, *theirs;
 } product;
 
 static product product_make(const shape *s, int threads)
@@ -151,16 +151,12 @@ static product product_make(const shape *s, int threads)
     p.b = (float *)bench_alloc(s->k * s->n, sizeof *p.b);
     p.ours = (float *)bench_alloc(s->m * s->n, sizeof *p.ours);
     p.theirs = (float *)bench_alloc(s->m * s->n, sizeof *p.theirs);
-    p.room = (float *)bench_alloc((size_t)threads * ITD__ROOM, sizeof *p.room);
     fill(p.a, s->m * s->k, -1, 1);
     fill(p.b, s->k * s->n, -1, 1);
     return p;
 }
 
-static void product_free(product *p)
-{
-    free(p->a), free(p->b), free(p->ours), free(p->theirs), free(p->room);
-}
+static void product_free(product *p) { free(p->a), free(p->b), free(p->ours), free(p->theirs); }
 
 static void run_ours(void *context, size_t repeats)
 {
@@ -171,7 +167,6 @@ static void run_ours(void *context, size_t repeats)
     q.a = p->a, q.ra = a_transposed ? 1 : q.k, q.ca = a_transposed ? q.m : 1;
     q.b = p->b, q.rb = b_transposed ? 1 : q.n, q.cb = b_transposed ? q.k : 1;
     q.c = p->ours, q.rc = q.n;
-    q.room = p->room;
     bench_use_threads(p->threads);
     for (; repeats > 0; repeats--) itd__gemm(&q);
 }

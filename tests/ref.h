@@ -277,8 +277,7 @@ static inline void ref_mlp_row(const ref_mlp *m, const double *w, const double *
         size_t in = ref_mlp_in(m, layer), width = ref_mlp_out(m, layer);
         double *y = before + layer * widest;
         ref_linear_forward(after + layer * widest, w, w + in * width, 1, in, width, y);
-        if (layer + 1 == m->layers)
-            memcpy(out, y, width * sizeof *out);
+        if (layer + 1 == m->layers) memcpy(out, y, width * sizeof *out);
         else
             for (j = 0; j < width; j++) after[(layer + 1) * widest + j] = ref_active(m, y[j]);
         w += (in + 1) * width;

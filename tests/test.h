@@ -15,8 +15,8 @@ static int test_passed, test_failed, test_skipped, test_faults;
 #define CHECK_CLOSE(value, expected, tolerance)                                                              \
     test_close((double)(value), (double)(expected), (double)(tolerance), #value, __FILE__, __LINE__)
 #define CHECK_OK(call) test_check((call) == ITD_OK, #call " == ITD_OK", __FILE__, __LINE__)
-#define RUN(function)  test_run(function, #function)
-#define SKIP(why)      (printf("  skipped: %s\n", (why)), test_skipped++)
+#define RUN(function) test_run(function, #function)
+#define SKIP(why) (printf("  skipped: %s\n", (why)), test_skipped++)
 
 static inline int test_check(int holds, const char *text, const char *file, int line)
 {

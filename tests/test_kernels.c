@@ -403,10 +403,8 @@ static peak silu_errors(kernel f, double (*expected)(double), double (*error)(fl
     size_t i, vanished = 0;
     f(l.x, l.n, y);
     for (i = 0; i < l.n; i++) {
-        if (l.x[i] < silu_lowest)
-            vanished += !(fabs(y[i] - expected(l.x[i])) <= silu_vanished);
-        else if (error(l.x[i], y[i]) > w.ulp)
-            w.ulp = error(l.x[i], y[i]), w.at = l.x[i];
+        if (l.x[i] < silu_lowest) vanished += !(fabs(y[i] - expected(l.x[i])) <= silu_vanished);
+        else if (error(l.x[i], y[i]) > w.ulp) w.ulp = error(l.x[i], y[i]), w.at = l.x[i];
     }
     CHECK(vanished == 0);
     free(l.x), free(y);
@@ -971,8 +969,7 @@ static bool spoils_from_the_start(product *p, float what)
     product_rows(p, 0, p->rows, c);
     if (p->accumulate)
         for (at = 0; at < cells; at++) ok = ok && itd__finite(c[at]) == (at != i * p->n + j);
-    else
-        ok = spoiled_exactly(c, p->rows, p->n, p->rows, p->bias ? j : p->n);
+    else ok = spoiled_exactly(c, p->rows, p->n, p->rows, p->bias ? j : p->n);
     free(c);
     return ok;
 }

@@ -269,9 +269,9 @@ static void one_red_pixel(void)
     CHECK(pixel && !memcmp(pixel, red, 3) && blocks[0] == 1);
     free(pixel);
     CHECK(plot_png_encode(red, 1, 1, 3, &png, &n) == 0);
-    CHECK(!memcmp(png, expected, 33));                     /* signature and IHDR */
-    CHECK(!memcmp(png + n - 12, expected + 60, 12));       /* IEND */
-    CHECK(!memcmp(png + n - 20, expected + 52, 4));        /* Adler-32 of the only row */
+    CHECK(!memcmp(png, expected, 33));               /* signature and IHDR */
+    CHECK(!memcmp(png + n - 12, expected + 60, 12)); /* IEND */
+    CHECK(!memcmp(png + n - 20, expected + 52, 4));  /* Adler-32 of the only row */
     free(png);
     unsigned char bytes[4] = {0, 255, 0, 0};
     plot_bytes chunk = {NULL, 0, 0, 0, 0, 0};
@@ -323,8 +323,8 @@ static void long_pictures_and_compression(void)
     CHECK(round_trip(p, 256, 256, 3) < 2048);
     CHECK(round_trip(p, w, h, 3) < 4096);
     for (size_t i = 0; i < n; i++) p[i] = noise();
-    CHECK(round_trip(p, w, h, 1) < n + n / 100 + 200);            /* noise hardly grows */
-    for (size_t i = 40000; i < n; i++) p[i] = p[i - 32768];       /* matches at the far end of the window */
+    CHECK(round_trip(p, w, h, 1) < n + n / 100 + 200);      /* noise hardly grows */
+    for (size_t i = 40000; i < n; i++) p[i] = p[i - 32768]; /* matches at the far end of the window */
     CHECK(round_trip(p, n, 1, 1) < 60000);
     for (size_t i = 0; i < n; i++) p[i] = (unsigned char)(i % 251 == 0 ? i / 251 : i % 7);
     round_trip(p, 699, 512, 1);
@@ -480,8 +480,8 @@ static void text_stays_in_its_box(void)
                 double over = base - 17.5 * u - 1.5, under = base + 6.0 * u + 1.5;
                 CHECK(plot_canvas_init(&c, 800, 800, plot_rgb(0xffffff)) == 0);
                 plot_text(&c, 400, 400, texts[k], size, aligns[j] | (up ? PLOT_UPWARDS : 0), plot_rgb(0));
-                plot_box b =
-                    box_of((int)(399 + left), (int)(400 + over), (int)(402 + left + w), (int)(401 + under));
+                plot_box b = box_of((int)(399 + left), (int)(400 + over), (int)(402 + left + w),
+                                    (int)(401 + under));
                 if (up)
                     b = box_of((int)(400 + over), (int)(399 - left - w), (int)(401 + under),
                                (int)(402 - left));
@@ -517,7 +517,7 @@ static void every_glyph_is_well_formed(void)
 
 static void ticks_are_nice(void)
 {
-    static const double ranges[][2] = {{0, 1},     {-3, 3},      {-5.2, 17.9}, {0.001, 0.0013}, {1e6, 3e7},
+    static const double ranges[][2] = {{0, 1},     {-3, 3},       {-5.2, 17.9}, {0.001, 0.0013}, {1e6, 3e7},
                                        {-1e-9, 0}, {99.5, 100.5}, {0.1, 0.3},   {-1, 160}};
     double at[PLOT_MAX_TICKS];
     for (size_t k = 0; k < sizeof ranges / sizeof *ranges; k++) {
@@ -542,11 +542,13 @@ static void numbers_are_short(void)
     plot_number(text, sizeof text, 0.30000000000000004, 0.1);
     CHECK(!strcmp(text, "0.3"));
     plot_number(text, sizeof text, -2, 1);
-    CHECK(!strcmp(text, "\xe2\x88\x92" "2"));
+    CHECK(!strcmp(text, "\xe2\x88\x92"
+                        "2"));
     plot_number(text, sizeof text, -0.0, 0.5);
     CHECK(!strcmp(text, "0.0"));
     plot_number(text, sizeof text, 2.5e7, 5e6);
-    CHECK(!strcmp(text, "2.5\xc3\x97" "10^{7}"));
+    CHECK(!strcmp(text, "2.5\xc3\x97"
+                        "10^{7}"));
     plot_number(text, sizeof text, 1500, 500);
     CHECK(!strcmp(text, "1500"));
 }
@@ -746,7 +748,8 @@ static void demo_curve(void)
     plot_line(&a, snr, gauss, N, plot_palette(1), 2.2, 8);
     plot_line(&a, snr, model, N, plot_palette(0), 2.2, 0);
     plot_axes_draw(&a);
-    plot_entry entries[3] = {{"Gaussian MMSE", plot_palette(1), 2.2, 8}, {"model", plot_palette(0), 2.2, 0},
+    plot_entry entries[3] = {{"Gaussian MMSE", plot_palette(1), 2.2, 8},
+                             {"model", plot_palette(0), 2.2, 0},
                              {"gap", plot_alpha(plot_palette(0), 0.18), 0, 0}};
     plot_legend(&a, PLOT_LEFT | PLOT_TOP, entries, 3);
     plot_note(&a, PLOT_RIGHT | PLOT_BOTTOM,

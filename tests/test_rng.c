@@ -314,10 +314,8 @@ static void below_is_uniform(void)
         bool inside = true;
         for (i = 0; i < n; i++) {
             uint64_t k = itd_rng_below(&rng, sides[c]);
-            if (k >= sides[c])
-                inside = false;
-            else
-                count[k]++;
+            if (k >= sides[c]) inside = false;
+            else count[k]++;
         }
         CHECK(inside);
         CHECK(chi_square(count, sides[c], n) < chi_square_bound((double)sides[c] - 1));

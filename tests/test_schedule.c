@@ -520,31 +520,6 @@ static void schedule_from_a_flat_curve_is_refused(void)
     CHECK(s.loc >= 7 && s.loc <= 7 && s.scale >= 8 && s.scale <= 8 && s.clip >= 9 && s.clip <= 9);
 }
 
-/* A gap just below d/50 and, between -1 and 7, a parabola on top of it, whose density has mean 3 and variance 16/5. */
-static double parabola_curve(double alpha)
-{
-    double u = (alpha - 3) / 4;
-    return ref_sigmoid(alpha) - 0.01999 - fmax(0.3 * (1 - u * u), 0);
-}
-
-static double no_gap_curve(double alpha) { return ref_sigmoid(alpha) - 0.019; }
-
-static void schedule_from_the_gap(void)
-{
-    itd_schedule s;
-    size_t k = 300; /* alpha = 0: where the curve is cut off below */
-    curve_make(parabola_curve, 3);
-    CHECK_OK(itd_schedule_from_gap(curve_logsnr, curve_mse, curve_gaussian, CURVE, 3, &s));
-    CHECK_CLOSE(s.loc, 3, 2e-3);
-    CHECK_CLOSE(s.scale, sqrt(3.2), 3e-3);
-    CHECK_CLOSE(s.loc - s.clip * s.scale, curve_logsnr[0], 1e-9);
-    CHECK_OK(itd_schedule_from_gap(curve_logsnr + k, curve_mse + k, curve_gaussian + k, CURVE - k, 3, &s));
-    CHECK_CLOSE(s.loc + s.clip * s.scale, 10, 0.11); /* 3 above the end of the gap */
-    curve_make(no_gap_curve, 3);
-    CHECK(itd_schedule_from_gap(curve_logsnr, curve_mse, curve_gaussian, CURVE, 3, &s) == ITD_ERROR_DATA);
-    CHECK(itd_schedule_from_gap(curve_logsnr, curve_mse, curve_gaussian, 2, 3, &s) == ITD_ERROR_ARGUMENT);
-}
-
 /* ---- parameterization ---- */
 
 static itd_model *model_make(size_t dim, double v, itd_parameterization kind, bool zero_output)
@@ -735,7 +710,6 @@ int main(void)
     RUN(default_schedule_is_the_documented_one);
     RUN(schedule_from_spectrum_by_hand);
     RUN(schedule_from_a_bad_spectrum_is_refused);
-    RUN(schedule_from_the_gap);
     RUN(schedule_from_a_logistic_curve);
     RUN(schedule_from_a_curve_that_stays_low);
     RUN(schedule_takes_the_last_upward_crossing);

@@ -208,10 +208,8 @@ static inline void args_append_choices(char *buffer, size_t size, const args_opt
 {
     args_append(buffer, size, "one of ");
     for (const char *at = option->choices; *at; at++)
-        if (*at == '|')
-            args_append(buffer, size, ", ");
-        else
-            args_append(buffer, size, "%c", *at);
+        if (*at == '|') args_append(buffer, size, ", ");
+        else args_append(buffer, size, "%c", *at);
 }
 
 static inline void args_append_expected(char *buffer, size_t size, const args_option *option)
@@ -233,18 +231,14 @@ static inline void args_append_expected(char *buffer, size_t size, const args_op
 
 static inline void args_append_default(char *buffer, size_t size, const args_option *option)
 {
-    if (option->default_text)
-        args_append(buffer, size, "%s", option->default_text);
-    else if (option->kind == ARGS_INT)
-        args_append(buffer, size, "%lld", (long long)option->initial.integer);
+    if (option->default_text) args_append(buffer, size, "%s", option->default_text);
+    else if (option->kind == ARGS_INT) args_append(buffer, size, "%lld", (long long)option->initial.integer);
     else if (option->kind == ARGS_FLAG)
         args_append(buffer, size, "%s", option->initial.integer ? "on" : "off");
     else if (option->kind == ARGS_SIZE || option->kind == ARGS_UINT64)
         args_append(buffer, size, "%llu", (unsigned long long)option->initial.whole);
-    else if (option->kind == ARGS_DOUBLE)
-        args_append(buffer, size, "%g", option->initial.number);
-    else
-        args_append(buffer, size, "%s", option->initial.text ? option->initial.text : "none");
+    else if (option->kind == ARGS_DOUBLE) args_append(buffer, size, "%g", option->initial.number);
+    else args_append(buffer, size, "%s", option->initial.text ? option->initial.text : "none");
 }
 
 /* ---- reading values ---- */
@@ -311,10 +305,8 @@ static inline int args_store(args_option *option, const char *text)
     case ARGS_SIZE:
     case ARGS_UINT64:
         if (args_read_whole(text, option->whole_max, &whole) || whole < option->whole_min) return -1;
-        if (option->kind == ARGS_SIZE)
-            *option->to.size = (size_t)whole;
-        else
-            *option->to.uint64 = whole;
+        if (option->kind == ARGS_SIZE) *option->to.size = (size_t)whole;
+        else *option->to.uint64 = whole;
         break;
     case ARGS_DOUBLE:
         if (args_read_number(text, &number)) return -1;
@@ -414,10 +406,8 @@ static inline args_status args_refuse(const args_option *option, const char *fou
 {
     char expected[400] = "";
     args_append_expected(expected, sizeof expected, option);
-    if (found)
-        snprintf(message, size, "--%s: expected %s, found \"%.60s\"", option->name, expected, found);
-    else
-        snprintf(message, size, "--%s: expected %s, found nothing", option->name, expected);
+    if (found) snprintf(message, size, "--%s: expected %s, found \"%.60s\"", option->name, expected, found);
+    else snprintf(message, size, "--%s: expected %s, found nothing", option->name, expected);
     return ARGS_BAD;
 }
 
@@ -426,10 +416,8 @@ static inline args_status args_refuse_name(const args_table *table, const char *
 {
     const char *nearest = args_nearest(table, typed, length);
     int shown = (int)(length < 60 ? length : 60);
-    if (nearest)
-        snprintf(message, size, "--%.*s: unknown option; did you mean --%s?", shown, typed, nearest);
-    else
-        snprintf(message, size, "--%.*s: unknown option", shown, typed);
+    if (nearest) snprintf(message, size, "--%.*s: unknown option; did you mean --%s?", shown, typed, nearest);
+    else snprintf(message, size, "--%.*s: unknown option", shown, typed);
     return ARGS_BAD;
 }
 
@@ -523,10 +511,8 @@ static inline void args_print_help(FILE *file, const args_table *table)
     args_print_wrapped(file, table->summary, 0, 0);
     for (size_t i = 0; i < table->count; i++) {
         const args_option *option = &table->options[i];
-        if (option->kind == ARGS_GROUP)
-            fprintf(file, "\n%s:\n", option->name);
-        else
-            args_print_option(file, option);
+        if (option->kind == ARGS_GROUP) fprintf(file, "\n%s:\n", option->name);
+        else args_print_option(file, option);
     }
     fprintf(file, "\nOther:\n  --help%*sPrint this and stop.\n", args_help_column - 8, "");
 }

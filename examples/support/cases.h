@@ -174,12 +174,9 @@ static inline void cases_checkpoint(const cases_source *s, cases_case *c)
     if (itd_load(s->load, &c->model, NULL, &error) != ITD_OK) fail("%s", error.text);
     c->den = itd_model_denoiser(c->model);
     c->schedule = c->model->desc.schedule, c->reference = c->model->gaussian, c->exact = NAN;
-    if (c->den.dim == cifar10_dim)
-        cases_images(s, c);
-    else if (s->data)
-        cases_csv(s, c);
-    else
-        cases_dataset(s, c);
+    if (c->den.dim == cifar10_dim) cases_images(s, c);
+    else if (s->data) cases_csv(s, c);
+    else cases_dataset(s, c);
 }
 
 static inline void cases_free(cases_case *c)

@@ -164,10 +164,8 @@ static inline int cifar10_read_records(const char *dir, const char *split, size_
         status = cifar10_read_path(path, records, &set, error, error_size);
     }
     free(path);
-    if (status)
-        cifar10_free(&set);
-    else
-        *out = set;
+    if (status) cifar10_free(&set);
+    else *out = set;
     return status;
 }
 

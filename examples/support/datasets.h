@@ -29,7 +29,7 @@
 #include <string.h>
 
 #define DATASET_NAMES "dino|moons|scg|line|circle"
-#define DATASET_PI    3.14159265358979323846
+#define DATASET_PI 3.14159265358979323846
 
 /* Points are stored as floats, whose rounding may carry one over the edge of a bounded support, by at most
  * 1e-7 in the raw units of line and circle. Within this distance the edge counts as inside. */
@@ -38,7 +38,7 @@
 /* Streams of random numbers are named so that no other part of a program with the same seed shares them: the
  * letters "data" and "part" above the number of the draw. */
 #define DATASET_STREAM_POINTS ((uint64_t)0x64617461 << 32)
-#define DATASET_STREAM_SPLIT  ((uint64_t)0x70617274 << 32)
+#define DATASET_STREAM_SPLIT ((uint64_t)0x70617274 << 32)
 
 enum { dataset_default_count = 8000, dino_count = 142, moons_arc_count = 4000, circle_side = 5 };
 

@@ -189,16 +189,10 @@ static inline void plot_paint(plot_canvas *c, plot_color color)
 
 /* ---- shapes ------------------------------------------------------------------------------------------ */
 
-static inline double plot_unit(double v)
-{
-    return v > 0.0 ? (v < 1.0 ? v : 1.0) : 0.0;
-}
+static inline double plot_unit(double v) { return v > 0.0 ? (v < 1.0 ? v : 1.0) : 0.0; }
 
 /* floor(v) held in [lo, hi]: how a real coordinate becomes a pixel index without overflow. */
-static inline int plot_floor(double v, int lo, int hi)
-{
-    return v > lo ? (v < hi ? (int)floor(v) : hi) : lo;
-}
+static inline int plot_floor(double v, int lo, int hi) { return v > lo ? (v < hi ? (int)floor(v) : hi) : lo; }
 
 static inline double plot_overlap(double a0, double a1, int pixel)
 {
@@ -359,38 +353,135 @@ static inline void plot_image(plot_canvas *c, int left, int top, const unsigned 
 static inline const char *plot_glyph(unsigned code)
 {
     static const char *const ascii[95] = {
-    "f", "ecsci ce", "hcsco fsfo", "ndefs ieks cnmn bjlj", "mkpKsgsCsCmglKkKegeCech gugc",
-    "rcpCsHsHmCmcp khKkPkPeKekh eens", "omefnDqEsgsJsJofmCkCegeKemk", "ecsco", "gfuCpCffa", "gbuEpEfba",
-    "iesel bqhn bnhq", "mckkk gggo", "ecebb", "icjgj", "ece", "ibcht", "mclCsKsKeCecl", "mdphshe",
-    "mcpCsKsKmgiceke", "mcpCsJsJmfmKmKeCech", "mieisbili", "mjsdsclEngnKnKeCech", "mjqIsgsCscjCeKeKnCncj",
-    "mcsksfe", "mgmDmDsJsJmgmCmCeKeKmgm", "mdgEegeKeknKsCsCjKjkn", "ece cn", "ecn cebb", "mkpckkf",
-    "mcmkm ciki", "mcpkkcf", "lcpCsJsJnFlfi fe", "todMbjbCbCrjrRrRgogMgmimn mjMnGnGgMgmj", "obehsne djlj",
-    "nclhlLlLehececsgsKsKlgl", "omoLshsCsCeheLemi", "ocecsgsMsMegece", "mkscsceke cljl", "lkscsce cljl",
-    "pmpLshsCsCeheNenkik", "ocecs mems clml", "ececs", "ljsjiJeCeci", "ncecs lscj fmme", "kcsceje",
-    "qcecsigosoe", "ocecsmems", "pclCsNsNeCecl", "mcecshsLsLkhkck", "pclCsNsNeCecl jind",
-    "ncecshsLsLlhlcl hlle", "mkpKsgsCsCmglKkKegeCech", "mbsls gsge", "ocscjCeMemjms", "mbsgels",
-    "sbsfejsners", "mbels bsle", "mbsglls glge", "mcsksceke", "gfucucafa", "ibthc", "gbueueaba",
-    "kcnfsin", "kabkb", "gcsep", "lcmCoJojkje jkfkBkBefeIejh", "mcsce cjCoKoKeCecj", "lkmJogoCoCegeJekg",
-    "mkske kjKoCoCeKekj", "mcjkjKoCoCegeJekg", "hhsgsDsdpde bogo", "mkjKoCoCeKekj kokeKagaDacc",
-    "lcsce ckCoJojkje", "ecoce cs", "fdoddDaaa ds", "kcsce joch ejje", "ecsce",
-    "qcoce ckCoIoikie ikIoOookoe", "lcoce ckCoJojkje", "mcjCoKoKeCecj", "mcoca cjCoKoKeCecj",
-    "mkoka kjKoCoCeKekj", "hcoce ckCogo", "kimIofoCoCkfjIiIefeCecg", "hdrdhDege bogo", "lcociCeJeji joje",
-    "kbofejo", "oboeehokeno", "kbejo boje", "kbofe jofeecDaba", "kcoioceie", "hguEuerenEkckEkehedEaga",
-    "ecuca", "hbuDudrdnDkfkDkdhddDaba", "mcjCmgkKikl",
+        "f",
+        "ecsci ce",
+        "hcsco fsfo",
+        "ndefs ieks cnmn bjlj",
+        "mkpKsgsCsCmglKkKegeCech gugc",
+        "rcpCsHsHmCmcp khKkPkPeKekh eens",
+        "omefnDqEsgsJsJofmCkCegeKemk",
+        "ecsco",
+        "gfuCpCffa",
+        "gbuEpEfba",
+        "iesel bqhn bnhq",
+        "mckkk gggo",
+        "ecebb",
+        "icjgj",
+        "ece",
+        "ibcht",
+        "mclCsKsKeCecl",
+        "mdphshe",
+        "mcpCsKsKmgiceke",
+        "mcpCsJsJmfmKmKeCech",
+        "mieisbili",
+        "mjsdsclEngnKnKeCech",
+        "mjqIsgsCscjCeKeKnCncj",
+        "mcsksfe",
+        "mgmDmDsJsJmgmCmCeKeKmgm",
+        "mdgEegeKeknKsCsCjKjkn",
+        "ece cn",
+        "ecn cebb",
+        "mkpckkf",
+        "mcmkm ciki",
+        "mcpkkcf",
+        "lcpCsJsJnFlfi fe",
+        "todMbjbCbCrjrRrRgogMgmimn mjMnGnGgMgmj",
+        "obehsne djlj",
+        "nclhlLlLehececsgsKsKlgl",
+        "omoLshsCsCeheLemi",
+        "ocecsgsMsMegece",
+        "mkscsceke cljl",
+        "lkscsce cljl",
+        "pmpLshsCsCeheNenkik",
+        "ocecs mems clml",
+        "ececs",
+        "ljsjiJeCeci",
+        "ncecs lscj fmme",
+        "kcsceje",
+        "qcecsigosoe",
+        "ocecsmems",
+        "pclCsNsNeCecl",
+        "mcecshsLsLkhkck",
+        "pclCsNsNeCecl jind",
+        "ncecshsLsLlhlcl hlle",
+        "mkpKsgsCsCmglKkKegeCech",
+        "mbsls gsge",
+        "ocscjCeMemjms",
+        "mbsgels",
+        "sbsfejsners",
+        "mbels bsle",
+        "mbsglls glge",
+        "mcsksceke",
+        "gfucucafa",
+        "ibthc",
+        "gbueueaba",
+        "kcnfsin",
+        "kabkb",
+        "gcsep",
+        "lcmCoJojkje jkfkBkBefeIejh",
+        "mcsce cjCoKoKeCecj",
+        "lkmJogoCoCegeJekg",
+        "mkske kjKoCoCeKekj",
+        "mcjkjKoCoCegeJekg",
+        "hhsgsDsdpde bogo",
+        "mkjKoCoCeKekj kokeKagaDacc",
+        "lcsce ckCoJojkje",
+        "ecoce cs",
+        "fdoddDaaa ds",
+        "kcsce joch ejje",
+        "ecsce",
+        "qcoce ckCoIoikie ikIoOookoe",
+        "lcoce ckCoJojkje",
+        "mcjCoKoKeCecj",
+        "mcoca cjCoKoKeCecj",
+        "mkoka kjKoCoCeKekj",
+        "hcoce ckCogo",
+        "kimIofoCoCkfjIiIefeCecg",
+        "hdrdhDege bogo",
+        "lcociCeJeji joje",
+        "kbofejo",
+        "oboeehokeno",
+        "kbejo boje",
+        "kbofe jofeecDaba",
+        "kcoioceie",
+        "hguEuerenEkckEkehedEaga",
+        "ecuca",
+        "hbuDudrdnDkfkDkdhddDaba",
+        "mcjCmgkKikl",
     };
     static const struct {
         unsigned code;
         const char *strokes;
     } more[] = {
-    {0xb0, "hbqBsFsFoBobq"}, {0xb1, "mcmkm gigq ceke"}, {0xb7, "eck"}, {0xd7, "mdhjn dnjh"},
-    {0x394, "obehsnebe"}, {0x3a3, "mkscshlceke"}, {0x3b1, "mkoIefeCeCofoIoke"},
-    {0x3b2, "mcacoCsJsJmfmKmKeCeci"}, {0x3b3, "kboDofefa jofe"}, {0x3b5, "kimIofoCoCjgjCjCefeIeig"},
-    {0x3b7, "lcoce ckCoJojkja"}, {0x3b8, "lclCsJsJeCecl cljl"}, {0x3bb, "kbsDsepje fmbe"},
-    {0x3bc, "lcoca ciCeJeji joje"}, {0x3c0, "mbolo eode ioigIeke"}, {0x3c1, "mcacjCoKoKeCecj"},
-    {0x3c3, "mlogoCoCegeKeKogo"}, {0x3c6, "mcjCoKoKeCecj gsga"}, {0x2013, "mcjkj"},
-    {0x2192, "qckok kookkg"}, {0x2202, "mdqEsgsKskjKeCeCmKmkj"}, {0x2207, "obshensbs"}, {0x2212, "mckkk"},
-    {0x221a, "mbldlgelu"}, {0x221e, "qikGnCnChGhikKnOnOhKhik"}, {0x222b, "kjtGvgqeeEabb"},
-    {0x2248, "mclCogmKkkn cgCjghKfki"}, {0x2264, "mkqcmki ceke"}, {0x2265, "mcqkmci ceke"},
+        {0xb0, "hbqBsFsFoBobq"},
+        {0xb1, "mcmkm gigq ceke"},
+        {0xb7, "eck"},
+        {0xd7, "mdhjn dnjh"},
+        {0x394, "obehsnebe"},
+        {0x3a3, "mkscshlceke"},
+        {0x3b1, "mkoIefeCeCofoIoke"},
+        {0x3b2, "mcacoCsJsJmfmKmKeCeci"},
+        {0x3b3, "kboDofefa jofe"},
+        {0x3b5, "kimIofoCoCjgjCjCefeIeig"},
+        {0x3b7, "lcoce ckCoJojkja"},
+        {0x3b8, "lclCsJsJeCecl cljl"},
+        {0x3bb, "kbsDsepje fmbe"},
+        {0x3bc, "lcoca ciCeJeji joje"},
+        {0x3c0, "mbolo eode ioigIeke"},
+        {0x3c1, "mcacjCoKoKeCecj"},
+        {0x3c3, "mlogoCoCegeKeKogo"},
+        {0x3c6, "mcjCoKoKeCecj gsga"},
+        {0x2013, "mcjkj"},
+        {0x2192, "qckok kookkg"},
+        {0x2202, "mdqEsgsKskjKeCeCmKmkj"},
+        {0x2207, "obshensbs"},
+        {0x2212, "mckkk"},
+        {0x221a, "mbldlgelu"},
+        {0x221e, "qikGnCnChGhikKnOnOhKhik"},
+        {0x222b, "kjtGvgqeeEabb"},
+        {0x2248, "mclCogmKkkn cgCjghKfki"},
+        {0x2264, "mkqcmki ceke"},
+        {0x2265, "mcqkmci ceke"},
     };
     if (code >= 32 && code < 127) return ascii[code - 32];
     for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
@@ -401,8 +492,13 @@ static inline const char *plot_glyph(unsigned code)
 
 /* Alignment of a text, or a corner of the axes: one of each line. PLOT_UPWARDS: the text reads upwards. */
 enum {
-    PLOT_LEFT = 0, PLOT_CENTER = 1, PLOT_RIGHT = 2,
-    PLOT_BASELINE = 0, PLOT_BOTTOM = 4, PLOT_MIDDLE = 8, PLOT_TOP = 16,
+    PLOT_LEFT = 0,
+    PLOT_CENTER = 1,
+    PLOT_RIGHT = 2,
+    PLOT_BASELINE = 0,
+    PLOT_BOTTOM = 4,
+    PLOT_MIDDLE = 8,
+    PLOT_TOP = 16,
     PLOT_UPWARDS = 32
 };
 
@@ -421,10 +517,7 @@ static inline double plot_pen_height(const plot_pen *pen, double y)
     return y <= 10.0 ? y * small / 10.0 : small + (y - 10.0) * (capital - small) / 4.0;
 }
 
-static inline double plot_pen_width(const plot_pen *pen)
-{
-    return fmax(1.9 * pen->unit, 1.0);
-}
+static inline double plot_pen_width(const plot_pen *pen) { return fmax(1.9 * pen->unit, 1.0); }
 
 static inline void plot_pen_stroke(plot_canvas *c, const plot_pen *pen, const double *p, const double *q,
                                    double width)
@@ -571,10 +664,7 @@ static inline plot_axes plot_axes_make(plot_canvas *c, plot_box box, double x0, 
 }
 
 /* Far-off data stay finite: no picture is wider than this. */
-static inline double plot_bound(double pixel)
-{
-    return pixel > 1e6 ? 1e6 : pixel < -1e6 ? -1e6 : pixel;
-}
+static inline double plot_bound(double pixel) { return pixel > 1e6 ? 1e6 : pixel < -1e6 ? -1e6 : pixel; }
 
 static inline double plot_x(const plot_axes *a, double x)
 {
@@ -614,7 +704,11 @@ static inline void plot_number(char *text, size_t room, double value, double ste
     decimals = fmin(fmax(power - floor(log10(step) + 1e-9), 0.0), 12.0);
     snprintf(digits, sizeof digits, "%.*f", (int)decimals, size / pow(10.0, power));
     const char *sign = value < 0.0 && strspn(digits, "0.") < strlen(digits) ? "\xe2\x88\x92" : "";
-    if (power != 0.0) snprintf(text, room, "%s%s\xc3\x97" "10^{%.0f}", sign, digits, power);
+    if (power != 0.0)
+        snprintf(text, room,
+                 "%s%s\xc3\x97"
+                 "10^{%.0f}",
+                 sign, digits, power);
     else snprintf(text, room, "%s%s", sign, digits);
 }
 
@@ -691,17 +785,14 @@ static inline void plot_axes_fit(plot_axes *a)
     if (a->y_numbers) left += 0.5;
     if (a->x_label) bottom += 1.75;
     if (a->x_numbers) bottom += a->x_numbers > 1 ? 1.6 : 0.5;
-    a->box =
-        plot_inset(a->box, 0, (int)(size * (a->title ? 2.4 : 1.0)), (int)(1.4 * size), (int)(bottom * size));
+    a->box = plot_inset(a->box, 0, (int)(size * (a->title ? 2.4 : 1.0)), (int)(1.4 * size),
+                        (int)(bottom * size));
     plot_scale y = plot_scale_y(a);
     if (a->y_numbers > 1) left += 0.3 + plot_scale_width(&y, size) / size;
     a->box.left += (int)(left * size);
 }
 
-static inline double plot_hairline(const plot_axes *a)
-{
-    return fmax(1.0, floor(a->text_size / 13.0));
-}
+static inline double plot_hairline(const plot_axes *a) { return fmax(1.0, floor(a->text_size / 13.0)); }
 
 /* Faint lines at the ticks, to be drawn before the data. */
 static inline void plot_axes_grid(const plot_axes *a)
@@ -1116,8 +1207,8 @@ static inline uint32_t plot_adler32(const unsigned char *data, size_t n)
 
 typedef struct {
     unsigned count[288];
-    unsigned char length[288];  /* of the code in bits, 0 = unused */
-    unsigned short code[288];   /* first bit lowest */
+    unsigned char length[288]; /* of the code in bits, 0 = unused */
+    unsigned short code[288];  /* first bit lowest */
 } plot_huffman;
 
 /* Lengths of the Huffman code for the counts: join the two rarest trees until one is left. */

@@ -45,10 +45,8 @@ static inline void progress_format_time(double seconds, char *buffer, size_t siz
         return;
     }
     whole = (unsigned long)(seconds + 0.5);
-    if (whole < 3600)
-        snprintf(buffer, size, "%lu:%02lu", whole / 60, whole % 60);
-    else
-        snprintf(buffer, size, "%lu:%02lu:%02lu", whole / 3600, whole / 60 % 60, whole % 60);
+    if (whole < 3600) snprintf(buffer, size, "%lu:%02lu", whole / 60, whole % 60);
+    else snprintf(buffer, size, "%lu:%02lu:%02lu", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
 /* Starts the clock of a job of `count` labelled rounds and `work` units in all. */

@@ -137,7 +137,7 @@ static inline void system_patient_threads(char **argv)
 #if defined(SYSTEM_POSIX) && defined(_OPENMP)
     if (getenv("OMP_WAIT_POLICY") || setenv("OMP_WAIT_POLICY", "passive", 1)) return;
     setenv("GOMP_SPINCOUNT", "1000", 0); /* some 20 microseconds: the pauses inside a step are shorter */
-    execvp(argv[0], argv); /* returns only if it failed: then things stay as they were */
+    execvp(argv[0], argv);               /* returns only if it failed: then things stay as they were */
 #else
     (void)argv;
 #endif
