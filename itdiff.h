@@ -2074,7 +2074,7 @@ static void itd__upsample_backward(const float *dy, size_t n, size_t h, size_t w
         }
 }
 
-/* Attention (Vaswani et al. 2017) of an image, for each head: rows of softmax(q k^T / sqrt(channels/heads)). */
+/* Attention (Vaswani et al. 2017) of an image, for each head: the rows of softmax(q k^T / sqrt(d)). */
 static void itd__scores_forward(const float *q /* (tokens,channels) */, const float *k, size_t tokens,
                                 size_t channels, size_t heads, float *p /* (heads,tokens,tokens) */)
 {

@@ -304,7 +304,7 @@ static itd_schedule wide_schedule(const run *r)
 }
 
 /* Where there is something to learn beyond the Gaussian: the gap mmse - mse, as far as it exceeds d/50, is
-   taken for a density over log SNR, and its mean and standard deviation are loc and scale, which is a logistic
+   taken for a density over log SNR, and its mean and standard deviation are loc and scale: that logistic is
    twice as wide. It is cut at the lower end of the curve and 3 above the last such gap, or further out on one
    side, as cuts are symmetric. False: no such gap. */
 static int schedule_from_gap(const double *logsnr, const double *mse, const double *mmse, size_t m, size_t d,

@@ -774,7 +774,7 @@ static itd_nll_result evaluate(run *r)
 
 /* ---- result -------------------------------------------------------------------------------------------- */
 
-static void print_result(run *r, double seconds)
+static void print_result(run *r, double started)
 {
     itd_nll_result v = evaluate(r);
     uint64_t seen = r->trainer ? r->trainer->step * r->trainer->desc.batch : 0;
@@ -791,7 +791,7 @@ static void print_result(run *r, double seconds)
         for (i = 0; i < r->n_test; i++) exact += fields_nll(r->field, r->test + i * DIM) / (double)r->n_test;
         printf(" true_nll=%.2f excess_bits_per_dim=%.4f", exact, bits(v.nll - exact));
     }
-    printf(" seconds=%.0f\n", seconds);
+    printf(" seconds=%.0f\n", system_seconds() - started);
 }
 
 static void say_plan(const run *r)
@@ -849,7 +849,7 @@ int main(int argc, char **argv)
         if (*r.o.half && itd_save_half(r.model, r.o.half, &error) != ITD_OK) fail("%s", error.text);
         if (!only || r.o.eval || (!r.o.samples && !r.o.denoise && !*r.o.half)) {
             draw_curve(&r);
-            print_result(&r, system_seconds() - started);
+            print_result(&r, started);
         }
     }
     workers_end();
