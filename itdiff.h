@@ -1623,15 +1623,14 @@ static void ITD__K(itd__pack)(const itd__product *p, size_t from, size_t k, size
    packing for so few rows. Otherwise, and for the last columns, a block of it is packed. */
 static void ITD__K(itd__gemm)(const itd__product *p)
 {
-    enum { ACROSS = 64 };
-    ITD__LINES float packed[ITD__DEPTH * ACROSS];
+    enum { PACKED = 64 };
+    ITD__LINES float packed[ITD__DEPTH * PACKED];
     float start[ITD__ACROSS];
     bool in_place = p->cb == 1 && (p->k * p->n <= 1 << 17 || p->n <= 512);
     size_t width = 2 * ITD__W, j, from, k, q;
-    /* Two vectors of columns of B at a time stay in the first-level cache, while A is copied for each: */
-    bool slides = ITD__K(itd__slides)(p),
-         /* it pays where A is narrow */ strips = slides && p->window->channels < 256 &&
-                                                  p->window->channels * p->window->columns < 4096;
+    bool slides = ITD__K(itd__slides)(p);
+    /* Where A is narrow, two vectors of columns of B at a time stay in the first-level cache. */
+    bool strips = slides && p->window->channels < 256 && p->window->channels * p->window->columns < 4096;
     size_t even = slides && p->k > ITD__DEPTH ? p->k / 3 : p->k; /* a row of taps at a time */
     size_t parts = itd__max(1, (even + ITD__DEPTH - 1) / ITD__DEPTH),
            depth = itd__max(1, (even + parts - 1) / parts);
@@ -1639,7 +1638,8 @@ static void ITD__K(itd__gemm)(const itd__product *p)
         itd__strip s;
         bool stays = in_place && !strips && (p->n - j >= width || p->n - j == ITD__W);
         s.rc = p->rc, s.ra = p->ra;
-        s.columns = itd__min(p->n - j, strips ? width : stays ? ITD__ACROSS : ACROSS);
+        s.columns = strips ? width : stays ? (size_t)ITD__ACROSS : (size_t)PACKED;
+        s.columns = itd__min(s.columns, p->n - j);
         if (stays && s.columns > width) s.columns -= s.columns % width;
         s.start = start;
         for (from = 0; from < p->k || from == 0; from += k) {

@@ -61,7 +61,7 @@ check_that "--load estimates without training" sh -c "build/train_cifar10 $(echo
     --eval | sed 's/ seconds=.*//' | grep -q 'images_seen=16'"
 check_that "--sample draws" sh -c "rm -f $out/s/samples.png; build/train_cifar10 $(echo $tiny) --experiment_name s \
     --load $out/synthetic/model.safetensors --sample 3 && [ -s $out/s/samples.png ]"
-check_that "--pretrained names the tensor that does not fit" fails 'tensor conv_in.bias: .* expected' --out "$out" --synthetic --n 8 \
+check_that "--pretrained names the tensor that does not fit" fails 'tensor time_embedding.linear_1.weight: .* expected' --out "$out" --synthetic --n 8 \
     --pretrained "$out/synthetic/model.safetensors"
 check_that "missing data: where they come from" fails 'get_cifar10.sh' --out "$out" --data "$out/nowhere"
 check_that "--features are checked" fails '--features: .* expected' --out "$out" --synthetic --features 8,9
