@@ -31,7 +31,7 @@ static options read_options(int argc, char **argv)
 {
     static options o; /* the option table keeps pointers into it */
     o.data = "data/cifar-10-batches-bin", o.load = "data/cifar10-small.safetensors";
-    o.images = 200, o.draws = 8, o.batch = 64;
+    o.images = 500, o.draws = 8, o.batch = 64;
     args_option list[] = {
         args_string("data", &o.data,
                     "Folder of the binary version of CIFAR-10; sh data/get_cifar10.sh gets it."),
