@@ -108,7 +108,7 @@
    ITDIFF_STATIC           all functions static (the header private to one file)
    ITDIFF_NO_STDIO         no checkpoints, no <stdio.h>
    ITDIFF_FILE             the name this file is included by, if you renamed it (default "itdiff.h")
-   ITD_MALLOC(size) ITD_REALLOC(p, size) ITD_FREE(p)   your allocator; define all three or none
+   ITD_MALLOC(size) ITD_FREE(p)   your allocator; define both or neither
    ITD_ASSERT(condition)   catches misuse by the caller, never the state of data or files (default assert)
    ITD_FSYNC(file)         called before a finished checkpoint takes its name; evaluates to 0 on success.
                            Does nothing by default, since C99 has no fsync:
@@ -260,7 +260,7 @@ typedef struct itd_gaussian {
     double *mean;    /* (dim) */
     double *lambda;  /* (dim) eigenvalues of the covariance, descending; none below 1e-12 of the largest */
     double *vectors; /* (dim,dim) row i is the eigenvector of lambda[i]; NULL: the coordinate axes */
-    float *basis;    /* (dim,dim) the same in single precision, to rotate many rows at once; may be NULL */
+    float *basis;    /* (dim,dim) the same in single precision, to rotate many rows at once, if dim > 64 */
 } itd_gaussian;
 
 /* Mean and (biased) covariance of n >= 2 rows, or as given; then the eigenvectors. ITD_ERROR_DATA: not
@@ -349,6 +349,7 @@ typedef struct itd_errors_desc {
     size_t batch;      /* rows per call of a denoiser; does not change the result; 1024 */
     itd_levels levels; /* 0, 0, 0 */
     bool dequantize;   /* x gets noise uniform in +- half a level first, which makes it continuous; false */
+    bool allocate;     /* more draws where a pilot found the first denoiser's error to vary most; true */
     const itd_gaussian *reference; /* in the denoisers' coordinates; NULL: as in itd_nll_desc */
 } itd_errors_desc;
 
@@ -358,9 +359,9 @@ typedef struct itd_errors { /* to read */
     itd_errors_desc desc;
     size_t n, denoisers;
     size_t entries;          /* denoisers * ITD_ROUNDINGS + 2 */
-    size_t count;            /* draws of all points together */
+    size_t count, pilot;     /* draws of all points together; of the pilot */
     size_t *point, *bin;     /* (count) of each draw */
-    double *logsnr, *weight; /* (count) */
+    double *logsnr, *weight; /* (count) the latter over the density of draws */
     double *control;         /* (count) squared error of the reference */
     double *expected;        /* (count) its mean over eps, mse_G(x,a) */
     double *error;           /* (count,entries); NaN for roundings without levels */
@@ -600,13 +601,12 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
 #include <omp.h>
 #endif
 
-#if !defined(ITD_MALLOC) && !defined(ITD_REALLOC) && !defined(ITD_FREE)
+#if !defined(ITD_MALLOC) && !defined(ITD_FREE)
 #include <stdlib.h>
 #define ITD_MALLOC(size) malloc(size)
-#define ITD_REALLOC(p, size) realloc(p, size)
 #define ITD_FREE(p) free(p)
-#elif !defined(ITD_MALLOC) || !defined(ITD_REALLOC) || !defined(ITD_FREE)
-#error "define all of ITD_MALLOC, ITD_REALLOC and ITD_FREE, or none of them"
+#elif !defined(ITD_MALLOC) || !defined(ITD_FREE)
+#error "define both of ITD_MALLOC and ITD_FREE, or neither"
 #endif
 
 #ifndef ITD_ASSERT
@@ -863,13 +863,12 @@ typedef struct itd__adam_constants {
     float keep, keep_rest; /* of the moving average */
 } itd__adam_constants;
 
-typedef struct itd__kernels { /* exp, log and sin_cos show the tests what the others are made of */
+typedef struct itd__kernels { /* exp and log show the tests what the others are made of */
     const char *name;
     void (*gemm)(const itd__product *p);
     void (*conv_gradient)(const itd__conv_gradient *g);
     void (*exp)(const float *x, size_t n, float *y);
     void (*log)(const float *x, size_t n, float *y);
-    void (*sin_cos)(const float *x, size_t n, float *sine, float *cosine);
     void (*relu)(const float *x, size_t n, float *y);
     void (*relu_backward)(const float *dy, const float *x, size_t n, float *dx);
     void (*silu)(const float *x, size_t n, float *y);
@@ -1184,17 +1183,6 @@ static void ITD__K(itd__log)(const float *x, size_t n, float *y)
     size_t i;
     for (i = 0; i < n; i += ITD__W)
         ITD__K(itd__store)(ITD__K(itd__log_v)(ITD__K(itd__load)(x + i, n - i)), n - i, y + i);
-}
-
-static void ITD__K(itd__sin_cos)(const float *x, size_t n, float *sine, float *cosine)
-{
-    size_t i;
-    for (i = 0; i < n; i += ITD__W) {
-        ITD__V s = {0}, c = {0};
-        ITD__K(itd__sin_cos_any)(ITD__K(itd__load)(x + i, n - i), &s, &c);
-        ITD__K(itd__store)(s, n - i, sine + i);
-        ITD__K(itd__store)(c, n - i, cosine + i);
-    }
 }
 
 static void ITD__K(itd__relu)(const float *x, size_t n, float *y)
@@ -1645,9 +1633,8 @@ static void ITD__K(itd__gemm)(const itd__product *p)
         for (from = 0; from < p->k || from == 0; from += k) {
             k = slides ? itd__min(even - from % itd__max(even, 1), depth) : itd__min(p->k - from, depth);
             s.k = k, s.parts = 1, s.jump = 0;
-            if (slides && even == p->k) {
+            if (slides && even == p->k)
                 s.k = k / 3, s.parts = 3, s.jump = (ITD__ROWS_AT_ONCE + 2) * p->window->channels - s.k;
-            }
             s.accumulate = p->accumulate || from > 0;
             for (q = 0; q < s.columns; q++) start[q] = p->bias && !s.accumulate ? p->bias[j + q] : 0.0f;
             for (; q % width; q++) start[q] = 0.0f;
@@ -1670,7 +1657,7 @@ static void ITD__K(itd__gemm)(const itd__product *p)
 /* clang-format off */
 static const itd__kernels ITD__K(itd__kernels) = {
     ITD__ISA_NAME, ITD__K(itd__gemm), ITD__K(itd__conv_gradient),
-    ITD__K(itd__exp), ITD__K(itd__log), ITD__K(itd__sin_cos),
+    ITD__K(itd__exp), ITD__K(itd__log),
     ITD__K(itd__relu), ITD__K(itd__relu_backward), ITD__K(itd__silu), ITD__K(itd__silu_backward),
     ITD__K(itd__embed), ITD__K(itd__polar),
     ITD__K(itd__sum_squares), ITD__K(itd__add), ITD__K(itd__column_sums), ITD__K(itd__column_squares),
@@ -2511,8 +2498,8 @@ static itd_gaussian *itd__gaussian_alloc(size_t dim, bool axes)
     g->mean = itd__doubles(dim, 1);
     g->lambda = itd__doubles(dim, 1);
     g->vectors = axes ? NULL : itd__doubles(dim, dim);
-    g->basis = axes ? NULL : itd__floats(dim, dim);
-    if (g->mean && g->lambda && (axes || (g->vectors && g->basis))) return g;
+    g->basis = axes || dim <= ITD__FULL_GAUSSIAN ? NULL : itd__floats(dim, dim);
+    if (g->mean && g->lambda && (axes || (g->vectors && (g->basis || dim <= ITD__FULL_GAUSSIAN)))) return g;
     itd_gaussian_free(g);
     return NULL;
 }
@@ -2532,7 +2519,7 @@ static itd_result itd__gaussian_finish(itd_gaussian *g, double *covariance, itd_
     }
     for (i = 0; i < g->dim; i++) /* a flat direction gets a sliver of width: the density stays finite */
         g->lambda[i] = fmax(g->lambda[i], 1e-12 * g->lambda[0]);
-    for (i = 0; i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
+    for (i = 0; g->basis && i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
     *out = g;
     return ITD_OK;
 }
@@ -2826,11 +2813,19 @@ static double itd__pilot_fit(itd_control control, size_t members, const double *
     return sqrt(fmax(square - mean * mean, 0));
 }
 
-/* `bins` times `members` draws on random points, log SNRs stratified; then beta in each bin, and a density
-   of draws in proportion to the spread there, a fifth of it laid evenly so that no weight exceeds five. */
-static itd_result itd__pilot_run(itd__estimate *t, size_t bins, size_t members)
+/* How many of so many draws go to the pilot: an eighth, but no handful, and not more than it takes. */
+static size_t itd__pilot_draws(size_t count)
+{
+    size_t draws = itd__min(count / 8, ITD__PILOT_MOST);
+    return draws < 64 ? 0 : draws;
+}
+
+/* Draws on random points, log SNRs stratified; then beta in each of the bins, and a density of draws in
+   proportion to the spread there, a fifth of it laid evenly so that no weight exceeds five. */
+static itd_result itd__pilot_run(itd__estimate *t, size_t draws)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_PILOT, 0);
+    size_t bins = itd__max(1, itd__min(ITD__PILOT_BINS, draws / 24)), members = draws / bins;
     size_t count = bins * members, i, at, b;
     double *e = itd__doubles(count, 3), *g = e + count, *w = g + count;
     double spread[ITD__PILOT_BINS], mean_spread = 0, total = 0;
@@ -2940,12 +2935,10 @@ static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, doubl
     size_t n = t->n, i, r, draws = t->desc.draws, per_point, replicates;
     double *sum = t->point + n, *square = sum + n, total = 0, total_square = 0;
     double log_scale = itd__add_logs(0, t->den->scale, t->den->dim);
-    bool pilot = draws > 20 && (t->desc.allocate || t->desc.control == ITD_CONTROL_FITTED);
-    size_t pilot_draws = pilot ? itd__min(n * draws / 8, ITD__PILOT_MOST) : 0;
-    if (pilot_draws >= 64 && n * draws - pilot_draws >= n * 20) { /* its cost comes off the draws asked for */
-        size_t bins = itd__max(1, itd__min(ITD__PILOT_BINS, pilot_draws / 24));
-        ITD__TRY(itd__pilot_run(t, bins, pilot_draws / bins));
-        draws = (n * draws - pilot_draws) / n;
+    size_t pilot = itd__pilot_draws(n * draws);
+    if (pilot && (t->desc.allocate || t->desc.control == ITD_CONTROL_FITTED) && n * draws - pilot >= n * 20) {
+        ITD__TRY(itd__pilot_run(t, pilot)); /* its cost comes off the draws asked for */
+        draws = (n * draws - pilot) / n;
     }
     /* At least 20 replicates, as Student's t has fat tails below; more, of 16 draws, if there are many. */
     per_point = itd__max(1, draws / itd__max(20, draws / 16));
@@ -3029,7 +3022,7 @@ static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den,
         t->reference = t->fitted;
     }
     if (t->reference->dim != d) return ITD_ERROR_ARGUMENT;
-    wide = t->reference->basis && d > ITD__FULL_GAUSSIAN; /* rows are better rotated many at once */
+    wide = t->reference->basis != NULL; /* rows are better rotated many at once */
     t->y = itd__doubles(n, d);
     if (wide) t->along = itd__floats(t->batch, d);
     if (!t->y || (wide && !t->along)) return ITD_ERROR_MEMORY;
@@ -3232,6 +3225,7 @@ static itd_result itd__errors_batch(itd__estimate *t, itd_errors *errors, size_t
         errors->control[draw] = t->g[k], errors->expected[draw] = t->mse_g[k];
         errors->point[draw] = t->row[k], errors->logsnr[draw] = t->logsnr[k];
         errors->weight[draw] = itd_schedule_weight(&t->desc.schedule, t->logsnr[k]);
+        errors->weight[draw] /= t->density[itd__bin(t->u[k], t->bins)];
         errors->bin[draw] = itd__bin(t->u[k], errors->desc.bins);
     }
     return ITD_OK;
@@ -3241,7 +3235,7 @@ static itd_result itd__errors_run(itd__estimate *t, const itd_denoiser *den, con
                                   itd_errors *errors)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, 0);
-    size_t k, at, n = errors->n, count;
+    size_t k, at, n = errors->n, count, pilot;
     if (!itd__multiply(n, t->desc.draws, &count)) return ITD_ERROR_MEMORY;
     errors->count = count;
     errors->point = (size_t *)itd__alloc(count, 1, sizeof *errors->point);
@@ -3259,6 +3253,8 @@ static itd_result itd__errors_run(itd__estimate *t, const itd_denoiser *den, con
     errors->border = itd__errors_border(t, &errors->desc.levels);
     errors->above = itd__errors_above(t, &errors->desc.levels);
     itd__errors_of_reference(t, errors);
+    if (errors->desc.allocate && (pilot = itd__pilot_draws(count)) > 0) ITD__TRY(itd__pilot_run(t, pilot));
+    errors->pilot = t->evaluations, t->noise = itd__rng_for(t->desc.seed, ITD__FOR_TEST_NOISE, 0);
     for (at = 0; at < count; at += t->batch) {
         size_t rows = itd__min(t->batch, count - at);
         itd__draw(t, &rng, at, rows, t->desc.draws);
@@ -3274,7 +3270,7 @@ ITD_DEF itd_errors_desc itd_errors_desc_default(void)
 {
     itd_errors_desc desc = ITD__ZERO;
     desc.schedule = itd_schedule_default();
-    desc.bins = 32, desc.draws = 4, desc.seed = 1, desc.batch = 1024;
+    desc.bins = 32, desc.draws = 4, desc.seed = 1, desc.batch = 1024, desc.allocate = true;
     return desc;
 }
 
@@ -3312,7 +3308,7 @@ ITD_DEF itd_result itd_errors_measure(const itd_denoiser *den, size_t denoisers,
     t.desc = itd_nll_desc_default();
     t.desc.schedule = desc->schedule, t.desc.draws = desc->draws, t.desc.seed = desc->seed;
     t.desc.reference = desc->reference, t.desc.batch = desc->batch;
-    t.noise = itd__rng_for(desc->seed, ITD__FOR_TEST_NOISE, 0);
+    t.noise = itd__rng_for(desc->seed, ITD__FOR_PILOT_NOISE, 0);
     errors = (itd_errors *)itd__alloc(1, 1, sizeof *errors);
     points = itd__floats(n, den->dim);
     if (errors && points) {
@@ -3385,7 +3381,8 @@ static int itd__contribution_order(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The variance of the mean of f over draws stratified in log SNR: what tells neighbours apart is noise. */
+/* The variance of the mean of f over draws stratified in log SNR: what tells neighbours apart is noise, but
+   for what their points have by themselves, of which each has all its share whatever log SNRs it drew. */
 static double itd__stratified_variance(itd__contribution *list, size_t count)
 {
     double sum = 0;
@@ -3413,7 +3410,7 @@ static void itd__errors_choose(const itd__moments *all, size_t cells, size_t m, 
 ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind, const size_t *entry,
                                   size_t m, itd_nll_result *out, double *nll_x, size_t *chosen)
 {
-    size_t i, k, bins = errors->desc.bins, n = errors->n, *pick;
+    size_t i, k, bins = errors->desc.bins, n = errors->n, draws = errors->desc.draws, *pick;
     double *point;
     itd__contribution *list;
     itd__moments *moments;
@@ -3442,14 +3439,17 @@ ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind,
         list[i].f = itd__errors_gap(errors, kind, i, entry[choice]) - beta * itd__errors_noise(errors, i);
         point[errors->point[i]] += list[i].f;
     }
+    for (i = 0; draws > 1 && i < errors->count; i++) list[i].f -= point[errors->point[i]] / (double)draws;
     for (i = 0; i < n; i++) {
-        point[i] = 0.5 * point[i] / (double)errors->desc.draws;
+        point[i] = 0.5 * point[i] / (double)draws;
         point[i] += kind == ITD_CONTINUOUS ? errors->density[i] : errors->information[i] + errors->above;
         if (nll_x) nll_x[i] = point[i];
     }
     itd__summarize(point, n, out);
-    out->std_error = 0.5 * sqrt(itd__stratified_variance(list, errors->count));
-    out->evaluations = errors->count * errors->denoisers;
+    /* A mean of m draws has taken one m-th of their noise with it. */
+    out->std_error = 0.5 * sqrt(itd__stratified_variance(list, errors->count) *
+                                (draws > 1 ? (double)draws / (double)(draws - 1) : 1));
+    out->evaluations = errors->count * errors->denoisers + errors->pilot;
     ITD_FREE(moments), ITD_FREE(pick), ITD_FREE(list), ITD_FREE(point);
     return ITD_OK;
 }
@@ -5575,7 +5575,7 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
     }
     if (g) itd__add_gaussian(&all, g);
     if (g && itd__read_tensors(&f, "", &all)) {
-        for (i = 0; g->vectors && i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
+        for (i = 0; g->basis && i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
         *out = g, g = NULL;
     }
     itd_gaussian_free(g);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Tables of docs/likelihood.md, of the checkpoint data/cifar10-small.safetensors and the images of CIFAR-10.
-#   sh data/get_cifar10.sh && make && sh docs/images.sh        a quarter of an hour
-# What is measured is kept in docs/likelihood.tsv and docs/ood.tsv; with `--tables` only the tables are made.
+#   sh data/get_cifar10.sh && make && sh docs/images.sh        half an hour
+# What is measured is kept in docs/likelihood.tsv and docs/ood.tsv; with `--tables` only their tables are made.
 cd "$(dirname "$0")/.." || exit 1
 page=docs/likelihood.md
 
@@ -28,6 +28,8 @@ if [ "$1" != --tables ]; then
     build/train_cifar10 --eval --experiment_name shipped || exit 1
     cp runs/shipped/likelihood.tsv docs/likelihood.tsv
     build/ood --out docs/ood.tsv || exit 1
+    make build/bench_errors && build/bench_errors --markdown > runs/shipped/errors.md || exit 1
+    replace errors < runs/shipped/errors.md
 fi
 awk -F '\t' '
     NR == 1 { print "| −log likelihood | nats | bits/dim, 0 … 255 | ± | data |"; print "|---|--:|--:|--:|--:|"; next }

@@ -362,15 +362,16 @@ static void units_do_not_matter(void)
     itd_errors_free(e), itd_errors_free(f), free(moved);
 }
 
-/* In 19 of 20 cases the truth is within two standard errors. */
-static void standard_errors_cover(void)
+/* In 19 of 20 cases the truth is within two standard errors, which are the spread of repeated estimates;
+ * the strata make the formula cautious. */
+static void check_coverage(const law *l, bool allocate, double *spread)
 {
-    enum { ROUNDS = 300, FEW = 100 };
-    law l = law_make(1, 5);
-    itd_denoiser den = law_denoiser(&l);
-    itd_errors_desc d = desc_for(&l, 4);
-    double truth = law_sample(&l, FEW, points, exact);
+    enum { ROUNDS = 300, FEW = 200 };
+    itd_denoiser den = law_denoiser(l);
+    itd_errors_desc d = desc_for(l, 4);
+    double truth = law_sample(l, FEW, points, exact), mean = 0, square = 0, reported = 0;
     size_t round, inside = 0;
+    d.allocate = allocate;
     for (round = 0; round < ROUNDS; round++) {
         itd_errors *e;
         itd_nll_result r;
@@ -378,10 +379,27 @@ static void standard_errors_cover(void)
         if (!CHECK_OK(itd_errors_measure(&den, 1, points, FEW, &d, &e))) return;
         r = nll_of(e, ITD_DISCRETE, 0);
         inside += fabs(r.nll - truth) < 2 * r.std_error;
+        mean += r.nll / ROUNDS, square += (r.nll - truth) * (r.nll - truth) / ROUNDS;
+        reported += r.std_error * r.std_error / ROUNDS;
         itd_errors_free(e);
     }
-    CHECK((double)inside >= 0.90 * ROUNDS); /* the strata make the formula cautious */
+    *spread = sqrt(square - (mean - truth) * (mean - truth));
+    CHECK_CLOSE(mean, truth, 3.5 * *spread / sqrt(ROUNDS));
+    CHECK((double)inside >= 0.90 * ROUNDS);
     CHECK(inside < ROUNDS);
+    CHECK(sqrt(reported) > 0.9 * *spread && sqrt(reported) < 1.5 * *spread);
+}
+
+static void standard_errors_cover(void)
+{
+    law l = law_make(1, 5), plane = law_make(2, 4);
+    double even, allocated;
+    check_coverage(&l, false, &even);
+    check_coverage(&l, true, &allocated);
+    CHECK(allocated < even);
+    check_coverage(&plane, false, &even);
+    check_coverage(&plane, true, &allocated);
+    CHECK(allocated < even);
 }
 
 static void batches_change_nothing(void)

@@ -216,6 +216,15 @@ static void log_of_special_values(void)
 
 /* ---- sine and cosine ---- */
 
+/* What the embedding of the number 1 is made of. */
+static void sin_cos(const float *x, size_t n, float *sine, float *cosine)
+{
+    float *both = ref_floats(2 * n);
+    kernels->embed(1, x, n, both);
+    memcpy(sine, both, n * sizeof *sine), memcpy(cosine, both + n, n * sizeof *cosine);
+    free(both);
+}
+
 typedef struct sin_cos_peaks {
     peak sine, cosine;
 } sin_cos_peaks;
@@ -226,7 +235,7 @@ static sin_cos_peaks sin_cos_errors(const list *l, double absolute)
     sin_cos_peaks w = {{0, 0}, {0, 0}};
     float *s = ref_floats(l->n), *c = ref_floats(l->n);
     size_t i;
-    kernels->sin_cos(l->x, l->n, s, c);
+    sin_cos(l->x, l->n, s, c);
     for (i = 0; i < l->n; i++) {
         double x = l->x[i], sine = sin(x), cosine = cos(x);
         if (!(fabs(s[i] - sine) <= absolute)) worst_update(&w.sine, l->x[i], s[i], sine);
@@ -280,14 +289,14 @@ static void sin_cos_of_large_numbers(void)
 static void sine_alone(const float *x, size_t n, float *y)
 {
     float *other = ref_floats(n);
-    kernels->sin_cos(x, n, y, other);
+    sin_cos(x, n, y, other);
     free(other);
 }
 
 static void cosine_alone(const float *x, size_t n, float *y)
 {
     float *other = ref_floats(n);
-    kernels->sin_cos(x, n, other, y);
+    sin_cos(x, n, other, y);
     free(other);
 }
 
@@ -319,7 +328,7 @@ static void sin_cos_beside_large_numbers(void)
     for (k = 0; k < 256; k++) {
         for (i = 0; i < 64; i++) x[i] = (float)ref_uniform(-1e4, 1e4);
         x[k % 64] = rude[k / 64];
-        kernels->sin_cos(x, 64, s, c);
+        sin_cos(x, 64, s, c);
         for (i = 0; i < 64; i++) {
             if (i == k % 64) continue;
             worst_update(&w, x[i], s[i], sin(x[i]));
@@ -327,20 +336,6 @@ static void sin_cos_beside_large_numbers(void)
         }
     }
     worst_check("sine or cosine", w, 2);
-}
-
-static void sin_cos_in_place(void)
-{
-    float x[70], s[70], c[70], sine[70], cosine[70];
-    size_t i;
-    ref_seed(2);
-    for (i = 0; i < 70; i++) x[i] = (float)ref_uniform(-100, 100);
-    kernels->sin_cos(x, 70, sine, cosine);
-    memcpy(s, x, sizeof s), memcpy(c, x, sizeof c);
-    kernels->sin_cos(s, 70, s, cosine);
-    kernels->sin_cos(c, 70, sine, c);
-    CHECK(same_bits(s, sine, 70));
-    CHECK(same_bits(c, cosine, 70));
 }
 
 /* The same bits as sine and cosine of the product in single precision, and nothing beyond the row. */
@@ -355,7 +350,7 @@ static void embed_is_sin_cos_of_the_product(void)
             float *s = ref_floats(half), *c = ref_floats(half);
             for (i = 0; i < half; i++) f[i] = (float)ref_uniform(0, 100), x[i] = numbers[k] * f[i];
             memset(y, 0xff, (2 * half + 3) * sizeof *y);
-            kernels->sin_cos(x, half, s, c);
+            sin_cos(x, half, s, c);
             kernels->embed(numbers[k], f, half, y + 1);
             CHECK(same_bits(y + 1, s, half));
             CHECK(same_bits(y + 1 + half, c, half));
@@ -729,7 +724,6 @@ typedef struct call { /* an elementwise kernel: the arrays it reads, then those 
 
 static void apply_exp(float **x, size_t n) { kernels->exp(x[0], n, x[1]); }
 static void apply_log(float **x, size_t n) { kernels->log(x[0], n, x[1]); }
-static void apply_sin_cos(float **x, size_t n) { kernels->sin_cos(x[0], n, x[1], x[2]); }
 static void apply_silu(float **x, size_t n) { kernels->silu(x[0], n, x[1]); }
 static void apply_silu_backward(float **x, size_t n) { kernels->silu_backward(x[0], x[1], n, x[2]); }
 static void apply_polar(float **x, size_t n) { kernels->polar(x[0], x[1], n, x[2], x[3]); }
@@ -759,7 +753,6 @@ static void apply_adam(float **x, size_t n)
 
 static const call calls[] = {{"exp", apply_exp, 2, 1, 80},
                              {"log", apply_log, 2, 1, 80},
-                             {"sin_cos", apply_sin_cos, 3, 1, 80},
                              {"silu", apply_silu, 2, 1, 10},
                              {"silu_backward", apply_silu_backward, 3, 2, 10},
                              {"polar", apply_polar, 4, 2, 1},
@@ -1000,7 +993,6 @@ static void all_tests(void)
     RUN(sin_cos_of_large_numbers);
     RUN(sin_cos_of_special_values);
     RUN(sin_cos_beside_large_numbers);
-    RUN(sin_cos_in_place);
     RUN(embed_is_sin_cos_of_the_product);
     RUN(silu_within_three_ulp);
     RUN(silu_backward_within_four_roundings);

@@ -11,14 +11,7 @@ static void *count_malloc(size_t size)
     return malloc(size);
 }
 
-static inline void *count_realloc(void *p, size_t size)
-{
-    allocations++;
-    return realloc(p, size);
-}
-
 #define ITD_MALLOC(size) count_malloc(size)
-#define ITD_REALLOC(p, size) count_realloc(p, size)
 #define ITD_FREE(p) free(p)
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
@@ -825,7 +818,6 @@ static void steps_and_predictions_allocate_nothing_after_the_first(void)
     pair p;
     ref_seed(17);
     x = mixture(N), z = ref_normals(4000, 1), logsnr = ref_normals(2000, 2);
-    (void)count_realloc; /* which the library has no use for now */
     allocations = 0;
     p = pair_make(&md, 1, &td);
     CHECK(allocations > 0); /* it does count */
