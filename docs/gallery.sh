@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes what docs/gallery.md shows: pictures of the five sets, and the table from docs/results.tsv.
-#   make && sh docs/gallery.sh            a minute or two: trains each set once, into runs/gallery; of the dino
-#                                         come also the pictures of README.md
+#   make && sh docs/gallery.sh            a minute or two: trains each set once, into runs/gallery;
+#                                         makes also the pictures of the dino in README.md
 #   sh docs/gallery.sh --tables           the table alone
 cd "$(dirname "$0")/.." || exit 1
 sets="scg line moons circle dino"
@@ -28,7 +28,8 @@ if [ "$1" != --tables ]; then
         [ "$set" = dino ] && pictures=on
         build/train_2d --dataset "$set" --pictures $pictures --quiet --out runs/gallery || exit 1
     done
-    cp runs/gallery/dino/contours.png docs/dino.png && cp runs/gallery/dino/samples.png docs/dino-samples.png || exit 1
+    cp runs/gallery/dino/contours.png docs/dino.png || exit 1
+    cp runs/gallery/dino/samples.png docs/dino-samples.png || exit 1
     build/gallery runs/gallery docs $sets || exit 1
 fi
 awk -F '\t' '

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Tables of docs/likelihood.md, of the checkpoint data/cifar10-small.safetensors and the images of CIFAR-10.
 #   sh data/get_cifar10.sh && make && sh docs/images.sh        a quarter of an hour
-# What is measured is kept in docs/likelihood.tsv and docs/ood.tsv; with `--tables` only the tables are made, with
-# `--redraw` also the learning curve, docs/cifar10-learning.png from docs/cifar10-metrics.tsv.
+# What is measured is kept in docs/likelihood.tsv and docs/ood.tsv; with `--tables` only the tables are made,
+# with `--redraw` also the learning curve, docs/cifar10-learning.png from docs/cifar10-metrics.tsv.
 cd "$(dirname "$0")/.." || exit 1
 page=docs/likelihood.md
 
