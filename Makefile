@@ -37,7 +37,7 @@ demo: build/train_2d
 	build/train_2d --dataset dino
 
 # Each test program and shell test leaves its output in build/NAME.out; tests/sum.sh prints and adds them up.
-OUTPUTS  = $(TESTS:=.out) build/header.out build/examples.out build/images.out build/mpi.out
+OUTPUTS  = $(TESTS:=.out) build/header.out build/examples.out build/images.out build/mpi.out build/docs.out
 test: $(OUTPUTS)
 	@sh tests/sum.sh $(OUTPUTS)
 build/test_%.out: build/test_% FORCE
@@ -56,7 +56,7 @@ build/bench_kernels: tests/bench_kernels.c $(HEADERS) Makefile
 bench: build/bench_kernels build/bench_train build/bench_images build/train_2d
 	@sh tests/bench.sh
 
-# Tables and figures of the plane measured again; those of CIFAR-10 drawn from what docs/ holds of its trainings.
+# The tables and figures of the plane are measured again, those of CIFAR-10 made from the tables in docs/.
 build/gallery: docs/gallery.c $(HEADERS) Makefile
 	$(BUILD) -I. $< -o $@ -lm
 
