@@ -260,16 +260,16 @@ noticed() { # check, sed script, page: the check of a copy with one error says s
 changed() { # what, check, sed script, page
     check_that "a changed $1 is noticed" noticed "$2" "$3" "$4"
 }
-changed "digit in the text" number_errors 's/−3\.698 ±/−3.798 ±/' README.md
-changed "digit in a block of output" number_errors 's/^-log p = -1\.604/-log p = -1.614/' README.md
-changed "error bar" number_errors 's/ ± 0\.002 nats/ ± 0.0023 nats/' docs/faq.md
-changed "digit in a program's output" "printed exact" 's/1\.2848/1.2849/' docs/method.md
+changed "digit in the text" number_errors 's/\([0-9]\.[0-9]\)\([0-9]* ±\)/\19\2/' README.md
+changed "digit in a block of output" number_errors 's/^\(-log p = -*[0-9]\.\)/\19/' README.md
+changed "error bar" number_errors 's/ ± 0\.\([0-9]* nats\)/ ± 0.9\1/' docs/faq.md
+changed "digit in a program's output" "printed exact" 's/ +- 0\.0/ +- 0.9/' docs/method.md
 check_that "a broken link is noticed" noticed links 's/(method\.md)/(methods.md)/' docs/guide.md
 check_that "an unknown heading is noticed" noticed links 's/#images)/#image)/' docs/faq.md
 check_that "an unknown name is noticed" noticed names 's/`itd_score`/`itd_scores`/' docs/method.md
 check_that "an unknown option is noticed" noticed command_errors 's/--fresh #/--fresher #/' docs/gallery.md
 check_that "an unknown target is noticed" noticed command_errors 's/^make demo /make dem /' README.md
-sed 's/0\.0091/0.0991/' docs/results.tsv > "$copy/docs/results.tsv"
+awk -F '\t' -v OFS='\t' 'NR == 2 { $10 += 0.1 } 1' docs/results.tsv > "$copy/docs/results.tsv"
 sh "$copy/docs/results.sh" > /dev/null 2>&1
 check_that "a changed table is noticed" notices cmp -s README.md "$copy/README.md"
 {
