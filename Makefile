@@ -2,6 +2,7 @@
 # make demo       train on the dino and leave pictures in runs/dino
 # make test       everything the project promises, in a minute and a half
 # make bench      six minutes: how fast everything is, beside its limits and its rivals
+# make docs       measures and draws all of README.md and docs/ again, in a quarter of an hour
 # make mpi        train_cifar10 for several machines
 # make install    the header, into $(PREFIX)/include
 CC      ?= cc
@@ -36,7 +37,7 @@ demo: build/train_2d
 	build/train_2d --dataset dino
 
 # Each test program and shell test leaves its output in build/NAME.out; tests/sum.sh prints and adds them up.
-OUTPUTS  = $(TESTS:=.out) build/header.out build/examples.out build/images.out build/mpi.out
+OUTPUTS  = $(TESTS:=.out) build/header.out build/examples.out build/images.out build/mpi.out build/docs.out
 test: $(OUTPUTS)
 	@sh tests/sum.sh $(OUTPUTS)
 build/test_%.out: build/test_% FORCE
@@ -55,6 +56,16 @@ build/bench_kernels: tests/bench_kernels.c $(HEADERS) Makefile
 bench: build/bench_kernels build/bench_train build/bench_images build/train_2d
 	@sh tests/bench.sh
 
+# The tables and figures of the plane are measured again, those of CIFAR-10 made from the tables in docs/.
+build/gallery: docs/gallery.c $(HEADERS) Makefile
+	$(BUILD) -I. $< -o $@ -lm
+
+docs: all build/gallery build/bench_estimator
+	FORCE=1 sh docs/results.sh
+	sh docs/results.sh --estimator
+	sh docs/gallery.sh
+	sh docs/images.sh --redraw
+
 install:
 	mkdir -p $(DESTDIR)$(PREFIX)/include
 	cp itdiff.h $(DESTDIR)$(PREFIX)/include/itdiff.h
@@ -63,5 +74,5 @@ clean:
 	rm -rf build runs
 
 .SECONDARY:
-.PHONY: all mpi demo test bench install clean
+.PHONY: all mpi demo docs test bench install clean
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)

@@ -889,7 +889,7 @@ typedef struct itd__kernels { /* exp and log show the tests what the others are 
                  float *ema);
 } itd__kernels;
 
-/* Where tap k of pixel y falls along one axis; false outside. */
+/* Where tap k of pixel y falls along one axis, of an adjoint window tap 2 - k; false outside. */
 static bool itd__tap(const itd__window *w, size_t y, size_t k, size_t extent, size_t *at)
 {
     if (!w->adjoint) {
@@ -2714,8 +2714,8 @@ typedef struct itd__estimate { /* one call of itd_nll */
     itd_nll_desc desc;
     const itd_gaussian *reference;
     itd_gaussian *fitted; /* the reference, if it is our own */
-    size_t bins; /* equal parts of u = quantile of alpha in the schedule, in each of which are constant: */
-    double beta[ITD__PILOT_BINS], density[ITD__PILOT_BINS]; /* the latter of the draws in u; mean 1 */
+    size_t bins; /* equal parts of u, the quantile of alpha in the schedule; constant in each of them: */
+    double beta[ITD__PILOT_BINS], density[ITD__PILOT_BINS]; /* density: of the draws in u; its mean is 1 */
     size_t n, batch;
     float *x;      /* (n,dim) in the denoiser's coordinates */
     double *y;     /* (n,dim) x in the reference's eigenbasis; NULL without reference */
@@ -4735,9 +4735,9 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
    safetensors: an eight-byte little-endian length N, N bytes of JSON, then raw little-endian data. The JSON
    maps each tensor's name to its dtype, shape and [begin, end) in the data, and "__metadata__" to strings.
 
-   Ours: "layers.K.weight" (out,in) and "layers.K.bias" are what the denoiser uses (the moving average where
-   there is one); "raw.", "adam_m." and "adam_v." before these names are the state of training. "norm.*" and
-   "gaussian.*" are F64. Metadata: format, version, CRC-32C of the data, all fields of the descriptions. */
+   Ours: "layers.K.weight" (out,in) and "layers.K.bias", of a U-Net the names of diffusers, are what the
+   denoiser uses (the moving average where there is one); "raw.", "adam_m.", "adam_v." before these names are
+   the state of training. "norm.*", "gaussian.*" are F64. Metadata: format, version, crc32c, all fields. */
 
 #ifndef ITDIFF_NO_STDIO
 
@@ -5589,7 +5589,7 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
 
 /* >>history ------------------------------------------------------------------------------------------------
 
-   0.1.0   vectors: MLP denoiser, exact likelihood with error bars, sampling, checkpoints
+   0.1.0   vectors and images: MLP and U-Net, exact likelihoods with error bars, sampling, checkpoints
 
    >>licence ----------------------------------------------------------------------------------------------
 

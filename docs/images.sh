@@ -1,7 +1,8 @@
 #!/bin/sh
 # Tables of docs/likelihood.md, of the checkpoint data/cifar10-small.safetensors and the images of CIFAR-10.
 #   sh data/get_cifar10.sh && make && sh docs/images.sh        half an hour
-# What is measured is kept in docs/likelihood.tsv and docs/ood.tsv; with `--tables` only their tables are made.
+# What is measured is kept in docs/likelihood.tsv and docs/ood.tsv; with `--tables` only their tables are made,
+# with `--redraw` also the learning curve, docs/cifar10-learning.png from docs/cifar10-metrics.tsv.
 cd "$(dirname "$0")/.." || exit 1
 page=docs/likelihood.md
 
@@ -23,13 +24,21 @@ replace() { # name: what lies between <!-- name:begin --> and <!-- name:end -->,
     rm -f "$temporary.page"
 }
 
-if [ "$1" != --tables ]; then
+case $1 in
+'' | --tables | --redraw) ;;
+*) fail "--tables, --redraw or nothing expected, $1 found" ;;
+esac
+if [ -z "$1" ]; then
     [ -x build/train_cifar10 ] && [ -x build/ood ] || fail "build/train_cifar10 or build/ood is missing; run make first"
     build/train_cifar10 --eval --experiment_name shipped || exit 1
     cp runs/shipped/likelihood.tsv docs/likelihood.tsv
     build/ood --out docs/ood.tsv || exit 1
     make build/bench_errors && build/bench_errors --markdown > runs/shipped/errors.md || exit 1
     replace errors < runs/shipped/errors.md
+fi
+if [ "$1" != --tables ]; then
+    build/train_cifar10 --curves docs/cifar10-metrics.tsv --experiment_name curves &&
+        cp runs/curves/learning.png docs/cifar10-learning.png || exit 1
 fi
 awk -F '\t' '
     NR == 1 { print "| −log likelihood | nats | bits/dim, 0 … 255 | ± | data |"; print "|---|--:|--:|--:|--:|"; next }

@@ -1,0 +1,284 @@
+#!/bin/sh
+# What README.md and docs/ say: programs compile and run, commands and options exist, links lead somewhere,
+# names are in the code, numbers are in a table. Each check is shown to notice an error, in a copy with one.
+cd "$(dirname "$0")/.." || exit 1
+. tests/shell.sh
+CC=${CC:-cc}
+top=$PWD
+dir=$top/build/docs.$$
+mkdir -p "$dir"
+trap 'rm -rf "$dir"' EXIT
+OMP_NUM_THREADS=1
+export OMP_NUM_THREADS
+pages="README.md docs/*.md"
+
+notices() { # a command that fails, as it should
+    ! "$@" > /dev/null 2>&1
+}
+spoilt() { # sed script, file: a copy of the file with one error
+    sed "$1" "$2" > "$dir/spoilt.md"
+    ! cmp -s "$2" "$dir/spoilt.md"
+}
+
+# ---- programs: the C blocks of a chapter make one; a block that begins with a file's name is that file ----
+
+extract() { # page, folder
+    mkdir -p "$2"
+    awk -v page="$1" -v folder="$2" '
+        /^## / { chapter++ }
+        /^```c$/ {
+            first = NR + 1
+            while ((getline line) > 0 && line !~ /^```$/) {
+                if (NR == first) {
+                    file = sprintf("%s/chapter_%02d.c", folder, chapter)
+                    if (split(line, word, " ") == 3 && line ~ /^\/\* [a-z_]+\.[ch] \*\/$/)
+                        file = folder "/" word[2]
+                    printf "#line %d \"%s\"\n", first, page > file
+                }
+                print line > file
+            }
+        }' "$1"
+}
+program() { # source, perhaps an object: silent in compilation, then run in its folder
+    silent $CC -O1 -std=c99 -Wall -Wextra -Wpedantic -I. -I"$(dirname "$1")" "$@" -o "$1.out" -lm &&
+        (cd "$(dirname "$1")" && "$1.out")
+}
+for page in docs/*.md; do
+    grep -q '^```c$' "$page" || continue
+    code=$dir/$(basename "$page" .md)
+    extract "$page" "$code"
+    object=
+    if [ -f "$code/itdiff.c" ]; then
+        object=$code/itdiff.o
+        check "$page: itdiff.c" $CC -O1 -DITD_NO_SIMD -std=c99 -Wall -Wextra -I. -c "$code/itdiff.c" \
+            -o "$object"
+    fi
+    for source in "$code"/chapter_*.c; do
+        with=$object
+        grep -q ITDIFF_IMPLEMENTATION "$source" && with=
+        check_that "$page: $(basename "$source" .c) compiles and runs" program "$source" $with
+    done
+done
+
+# ---- text without programs: fences and what is between them taken out ----
+
+prose() { # page: also without formulas and generated regions
+    awk '
+        /^```/ { fenced = !fenced; next }
+        /^<!-- [-a-z]*:begin -->$/ { made = 1 }
+        /^<!-- [-a-z]*:end -->$/ { made = 0; next }
+        !fenced && !made' "$1"
+}
+
+# ---- links and names ----
+
+links() { # page: every relative link and picture leads to a file, and to a heading of it if it has a #
+    prose "$1" | grep -o '](\([^)]*\))' | sed 's/^](//; s/)$//' | grep -v '^http' | while read -r link; do
+        file=${link%%#*}
+        [ -n "$file" ] && target=$(dirname "${2:-$1}")/$file || target=${2:-$1}
+        [ -e "$target" ] || { echo "$1: $link: no such file"; continue; }
+        case $link in *'#'*) ;; *) continue ;; esac
+        grep '^#' "$target" | sed 's/^#* //' | tr 'A-Z ' 'a-z-' | tr -d ',.:?()!' |
+            grep -qx -e "${link#*#}" ||
+            echo "$1: $link: no such heading"
+    done
+}
+names() { # page: every name of the library, and every name behind an arrow, is in the code
+    prose "$1" | tr '\n' ' ' | grep -o '`[^`]*`' | tr -d '`' | sed 's/[(=].*//; s/\..*//' |
+        grep -E '^(itd_|ITD)[A-Za-z0-9_]*$' | sort -u | while read -r name; do
+        grep -qw "$name" itdiff.h || echo "$1: $name is not in itdiff.h"
+    done
+    prose "$1" | tr '\n' ' ' | grep -oE '→ (`[^`]*`(, )?)+' | grep -o '`[^`]*`' | tr -d '`' |
+        sed 's/\..*//' | sort -u | while read -r name; do
+        grep -qw -e "$name" itdiff.h examples/*.c examples/support/*.h || echo "$1: $name is not in the code"
+    done
+}
+
+# ---- commands: programs, targets, scripts and their options exist ----
+
+commands() { # page: the lines of its sh blocks and its inline code, without comments
+    awk '/^```sh$/ { on = 1; next } /^```/ { on = 0 } on' "$1" | sed 's/ *#.*//'
+    prose "$1" | tr '\n' ' ' | grep -o '`[^`]*`' | tr -d '`' | grep -E '^(build/|make( |$)|sh |--[a-z])'
+}
+known_options() { # program: what its --help or its source knows
+    case $1 in
+    *.sh) cat "$1" ;;
+    build/train_cifar10_mpi) build/train_cifar10 --help ;;
+    build/train_2d | build/train_cifar10 | build/ode | build/bounds | build/information | build/ood)
+        "$1" --help
+        ;;
+    *) cat "examples/${1#build/}.c" "tests/${1#build/}.c" "docs/${1#build/}.c" 2> /dev/null ;;
+    esac
+}
+command_errors() { # page
+    commands "$1" | tr '&|' '\n\n' | sed 's/^ *//; s/^\([A-Z_]*=[^ ]* \)*//' | while read -r line; do
+        set -f
+        # Words on purpose.
+        set -- "$1" $line
+        page=$1
+        shift
+        case $1 in
+        make)
+            shift
+            make -n "$@" > /dev/null 2>&1 || echo "$page: make $*: no such target"
+            continue
+            ;;
+        sh)
+            [ -f "$2" ] || { echo "$page: $2: no such script"; continue; }
+            shift
+            ;;
+        build/*)
+            ls "examples/${1#build/}.c" "tests/${1#build/}.c" "docs/${1#build/}.c" 2> /dev/null | grep -q . ||
+                [ "$1" = build/train_cifar10_mpi ] || { echo "$page: $1: no such program"; continue; }
+            ;;
+        --*) ;;
+        *) continue ;;
+        esac
+        of=$1
+        for word; do
+            case $word in
+            --help | ---*) ;;
+            --[a-z]*)
+                option=${word%%=*}
+                case $of in
+                --*) cat "$dir/every-option" ;;
+                *) known_options "$of" ;;
+                esac | grep -qw -e "$option" || echo "$page: $of: no option $option"
+                ;;
+            esac
+        done
+        set +f
+    done
+}
+{
+    for name in train_2d train_cifar10 ode bounds information ood; do known_options "build/$name"; done
+    cat docs/*.sh tests/bench.sh tests/bench_*.c
+} > "$dir/every-option"
+
+# ---- numbers: with +- or a unit of likelihood, they stand in one row of a table, after rounding ----
+
+# Not measured here, or not measured at all: page, number, why.
+cat > "$dir/exceptions" <<'END_OF_LIST'
+README.md 0.01 what one percent is
+END_OF_LIST
+
+# Everything measured, row by row: fields of tables, bits/dim also on [-1, 1]; lines of generated regions.
+truths() {
+    awk -F '\t' '
+        FNR == 1 { delete bits; for (i = 1; i <= NF; i++) if ($i == "bits_per_dim_255") bits[i] }
+        {
+            row = ""
+            for (i = 1; i <= NF; i++)
+                if ($i ~ /^-?[0-9]/) row = row " " $i ((i in bits) ? " " $i - 6.99435343686 : "")
+            print row
+        }' docs/*.tsv
+    for page in $pages; do
+        awk '/^<!-- [-a-z]*:begin -->$/ { on = 1 } /^<!-- [-a-z]*:end -->$/ { on = 0 } on' "$page"
+    done | sed 's/−/-/g; s/[^-0-9., ]/ /g; s/,\([0-9][0-9][0-9]\)/\1/g; s/,/ /g'
+}
+truths > "$dir/truths"
+
+quoted() { # page: text outside of regions, formulas and programs, where blocks of output count as text
+    awk '
+        /^```/ { fenced = !fenced; skip = fenced && $0 != "```"; next }
+        /^<!-- [-a-z]*:begin -->$/ { made = 1 }
+        /^<!-- [-a-z]*:end -->$/ { made = 0; next }
+        !skip && !made' "$1" | tr '\n' ' ' | sed 's/−/-/g; s/±/+-/g; s/\$[^$]*\$//g' |
+        grep -oE -e '-?[0-9][0-9,]*(\.[0-9]+)?( *\+- *[0-9.]*[0-9])*( (nats?|bits\/dim)\b)?' |
+        grep -E 'nat|bits|\+-' | sed 's/[a-z/]//g; s/+-/ /g; s/,//g'
+}
+number_errors() { # page, the name it goes by
+    quoted "$1" | awk -v page="${2:-$1}" '
+        function among(number,  i, digits) {
+            digits = index(number, ".") ? length(number) - index(number, ".") : 0
+            for (i = 1; i <= n; i++) if (sprintf("%.*f", digits, field[i]) == number) return 1
+            return 0
+        }
+        FILENAME ~ /exceptions$/ { if ($1 == page) excused[$2]; next }
+        FILENAME ~ /truths$/ { truth[++rows] = $0; next }
+        {
+            found = $1 in excused
+            for (k = 1; k <= rows && !found; k++) {
+                n = split(truth[k], field, " ")
+                found = among($1) && (NF < 2 || among($2))
+            }
+            if (!found) print page ": " $0 " is in no table"
+        }' "$dir/exceptions" "$dir/truths" -
+}
+
+for page in $pages; do
+    check "$page: links lead somewhere" links "$page"
+    check "$page: names are in the code" names "$page"
+    check "$page: commands and options exist" command_errors "$page"
+    check "$page: numbers are measured" number_errors "$page"
+done
+
+# ---- generated regions are what their scripts make of the committed tables ----
+
+copy=$dir/copy
+mkdir -p "$copy/build"
+cp -R README.md docs "$copy"
+printf '#!/bin/sh\nexit 1\n' > "$copy/build/train_2d"
+chmod +x "$copy/build/train_2d"
+check_that "results.sh makes its table" sh "$copy/docs/results.sh"
+check "gallery.sh makes its table" sh "$copy/docs/gallery.sh" --tables
+check "images.sh makes its tables" sh "$copy/docs/images.sh" --tables
+for page in $pages; do
+    check "$page: generated tables are current" cmp "$page" "$copy/$page"
+done
+region() { # name, page
+    awk -v name="$1" '$0 == "<!-- " name ":end -->" { on = 0 }
+        on && !/^```/
+        $0 == "<!-- " name ":begin -->" { on = 1 }' "$2"
+}
+printed() { # name, page: the output in a page is what the program's first comment says it prints
+    sed 's/^ \* \{0,1\}//' "examples/$1.c" | sed 's/^ *//; s/  *\*\/$//' > "$dir/comment"
+    region "$1" "$2" | sed 's/^ *//' | grep -v '^$' | while read -r line; do
+        grep -qxF -e "$line" "$dir/comment" || echo "$2: not in examples/$1.c: $line"
+    done
+}
+check "output of exact" printed exact docs/method.md
+check "output of ode" printed ode docs/likelihood.md
+check "output of information" printed information docs/likelihood.md
+# These regions are themselves the record of a measurement, and have nothing to be compared with:
+records="estimator bench ode-checkpoints bounds"
+regions() {
+    cat $pages | sed -n 's/^<!-- \([-a-z]*\):begin -->$/\1/p' | while read -r name; do
+        case " results gallery likelihood ood exact ode information $records " in
+        *" $name "*) ;;
+        *) echo "region $name: nobody makes it" ;;
+        esac
+    done
+}
+check "every region has its maker" regions
+
+# ---- the checks notice ----
+
+noticed() { # check, sed script, page: the check of a copy with one error says something
+    spoilt "$2" "$3" && said=$($1 "$dir/spoilt.md" "$3") && [ -n "$said" ]
+}
+changed() { # what, check, sed script, page
+    check_that "a changed $1 is noticed" noticed "$2" "$3" "$4"
+}
+changed "digit in the text" number_errors 's/\([0-9]\.[0-9]\)\([0-9]* ±\)/\19\2/' README.md
+changed "digit in a block of output" number_errors 's/^\(-log p = -*[0-9]\.\)/\19/' README.md
+changed "error bar" number_errors 's/ ± 0\.\([0-9]* nats\)/ ± 0.9\1/' docs/faq.md
+changed "digit in a program's output" "printed exact" 's/ +- 0\.0/ +- 0.9/' docs/method.md
+check_that "a broken link is noticed" noticed links 's/(method\.md)/(methods.md)/' docs/guide.md
+check_that "an unknown heading is noticed" noticed links 's/#images)/#image)/' docs/faq.md
+check_that "an unknown name is noticed" noticed names 's/`itd_score`/`itd_scores`/' docs/method.md
+check_that "an unknown option is noticed" noticed command_errors 's/--fresh #/--fresher #/' docs/gallery.md
+check_that "an unknown target is noticed" noticed command_errors 's/^make demo /make dem /' README.md
+awk -F '\t' -v OFS='\t' 'NR == 2 { $10 += 0.1 } 1' docs/results.tsv > "$copy/docs/results.tsv"
+sh "$copy/docs/results.sh" > /dev/null 2>&1
+check_that "a changed table is noticed" notices cmp -s README.md "$copy/README.md"
+{
+    printf '## Right\n\n```c\nint main(void) { return 0; }\n```\n'
+    printf '## Wrong\n\n```c\nint main(void) { return nothing; }\n```\n'
+    printf '## Failing\n\n```c\nint main(void) { return 1; }\n```\n'
+} > "$dir/three.md"
+extract "$dir/three.md" "$dir/three"
+check_that "a right program passes" program "$dir/three/chapter_01.c"
+check_that "a program that does not compile is noticed" notices program "$dir/three/chapter_02.c"
+check_that "a program that fails is noticed" notices program "$dir/three/chapter_03.c"
+report
