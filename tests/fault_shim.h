@@ -7,7 +7,7 @@
  * Memory: the library's allocator becomes one that counts, and from which allocation number `memory.fail_at`
  * gets nothing (or all from there on). Files, where the C library lets a program be the file behind a FILE
  * (fopencookie: glibc, musl): every read, write, seek, close, sync and rename is an event with a number, and
- * event `files.fail_at` fails as files.fault says. */
+ * event `disk.fail_at` fails as disk.fault says. */
 #ifndef FAULT_SHIM_H
 #define FAULT_SHIM_H
 
@@ -103,28 +103,28 @@ static struct {
     int for_good;        /* everything after it fails as well, as on a full or broken disk */
     int failed;          /* how many did */
     fault_event event;   /* what the first of them was */
-} files = {0, -1, 0, 0, 0, FAULT_OPEN};
+} disk = {0, -1, 0, 0, 0, FAULT_OPEN};
 
-static inline void files_begin(long fail_at, int fault, int for_good)
+static inline void disk_begin(long fail_at, int fault, int for_good)
 {
-    files.calls = 0, files.fail_at = fail_at, files.fault = fault, files.for_good = for_good,
-    files.failed = 0;
+    disk.calls = 0, disk.fail_at = fail_at, disk.fault = fault, disk.for_good = for_good, disk.failed = 0;
 }
 
 /* Whether this event fails. */
 static inline int fault_now(fault_event event)
 {
-    long call = files.calls++;
-    if (files.fail_at < 0 || call < files.fail_at || (call > files.fail_at && !files.for_good)) return 0;
-    if (!files.failed++) files.event = event;
-    errno = files.fault;
+    long call = disk.calls++;
+    if (disk.fault == 0 && event != FAULT_READ && event != FAULT_WRITE) return 0;
+    if (disk.fail_at < 0 || call < disk.fail_at || (call > disk.fail_at && !disk.for_good)) return 0;
+    if (!disk.failed++) disk.event = event;
+    errno = disk.fault;
     return 1;
 }
 
 static inline ssize_t fault_read(void *file, char *bytes, size_t n)
 {
     if (fault_now(FAULT_READ)) {
-        if (files.fault) return -1;
+        if (disk.fault) return -1;
         n = (n + 1) / 2;
     }
     return (ssize_t)fread(bytes, 1, n, (FILE *)file);
@@ -133,7 +133,7 @@ static inline ssize_t fault_read(void *file, char *bytes, size_t n)
 static inline ssize_t fault_write(void *file, const char *bytes, size_t n)
 {
     if (fault_now(FAULT_WRITE)) {
-        if (files.fault) return 0; /* how a writer of fopencookie says that it failed */
+        if (disk.fault) return 0; /* how a writer of fopencookie says that it failed */
         n = (n + 1) / 2;
     }
     return (ssize_t)fwrite(bytes, 1, n, (FILE *)file);
@@ -141,7 +141,7 @@ static inline ssize_t fault_write(void *file, const char *bytes, size_t n)
 
 static inline int fault_seek(void *file, off64_t *offset, int whence)
 {
-    if (fault_now(FAULT_SEEK) && files.fault) return -1;
+    if (fault_now(FAULT_SEEK)) return -1;
     if (fseek((FILE *)file, (long)*offset, whence)) return -1;
     *offset = ftell((FILE *)file);
     return 0;
@@ -150,7 +150,7 @@ static inline int fault_seek(void *file, off64_t *offset, int whence)
 /* The descriptor is gone whatever close says. */
 static inline int fault_close(void *file)
 {
-    int fails = fault_now(FAULT_CLOSE) && files.fault;
+    int fails = fault_now(FAULT_CLOSE);
     return fclose((FILE *)file) || fails ? -1 : 0;
 }
 
@@ -158,7 +158,7 @@ static inline FILE *fault_fopen(const char *path, const char *mode)
 {
     cookie_io_functions_t functions;
     FILE *file, *outer;
-    if (fault_now(FAULT_OPEN) && files.fault) return NULL;
+    if (fault_now(FAULT_OPEN)) return NULL;
     functions.read = fault_read, functions.write = fault_write;
     functions.seek = fault_seek, functions.close = fault_close;
     file = fopen(path, mode);
@@ -172,12 +172,12 @@ static inline FILE *fault_fopen(const char *path, const char *mode)
 static inline int fault_sync(FILE *file)
 {
     (void)file;
-    return fault_now(FAULT_SYNC) && files.fault ? -1 : 0;
+    return fault_now(FAULT_SYNC) ? -1 : 0;
 }
 
 static inline int fault_rename(const char *from, const char *to)
 {
-    if (fault_now(FAULT_RENAME) && files.fault) return -1;
+    if (fault_now(FAULT_RENAME)) return -1;
     return rename(from, to);
 }
 
