@@ -87,6 +87,10 @@ static inline void memory_begin(long fail_at, int for_good)
 
 #if defined(FAULT_FILES)
 
+#include <signal.h>
+
+enum { FAULT_KILL = -1 }; /* the process dies there and then */
+
 typedef enum fault_event {
     FAULT_OPEN,
     FAULT_READ,
@@ -117,6 +121,7 @@ static inline int fault_now(fault_event event)
     if (disk.fault == 0 && event != FAULT_READ && event != FAULT_WRITE) return 0;
     if (disk.fail_at < 0 || call < disk.fail_at || (call > disk.fail_at && !disk.for_good)) return 0;
     if (!disk.failed++) disk.event = event;
+    if (disk.fault == FAULT_KILL) raise(SIGKILL);
     errno = disk.fault;
     return 1;
 }
