@@ -76,7 +76,7 @@ MINUTES ?= 10
 fuzz:
 	@CC="$(CC)" sh tests/fuzz/run.sh $(MINUTES)
 
-# Half an hour: sanitizers, valgrind, static analysers, kills; `make trust ONLY="msan tsan"` for some of them
+# Sanitizers, valgrind, static analysers, 1,000 kills; `make trust ONLY="msan tsan"` for some of them
 trust:
 	@CC="$(CC)" ONLY="$(ONLY)" sh tests/trust.sh
 
@@ -87,3 +87,7 @@ soak:
 	sh tests/coverage.sh
 	python3 tests/mutate.py -n 200
 .PHONY: fuzz trust soak
+
+# Also of `make test`
+OUTPUTS += build/numbers.out
+test: build/numbers.out

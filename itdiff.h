@@ -5344,8 +5344,8 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
         return itd__fail(f, ITD_ERROR_READ, "its size cannot be found out");
     n = size < 8 || !itd__read(f, length, 8) ? UINT64_MAX : itd__get(length, 8);
     if (n > 100000000 || n > (uint64_t)size - 8)
-        return f->result == ITD_OK && itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too short for its header, %s",
-                                                size, "or not safetensors");
+        return f->result == ITD_OK &&
+               itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too few for its header, or not safetensors", size);
     f->size = (uint64_t)size, f->data = 8 + n;
     f->json = (char *)itd__alloc((size_t)n + 1, 1, 1);
     /* One block, tensors from its front, metadata from its end: of JSON they take 47 and five bytes at least,

@@ -1,6 +1,6 @@
 #!/bin/sh
-# coverage.sh [test...]: how much of itdiff.h the C tests execute, by gcov: lines, and ways out of branches, over all
-# tests together; then the lines that none executes. Without optimization the tests take half an hour.
+# coverage.sh [test...]: how much of itdiff.h the C tests execute, by gcov: lines, and ways out of branches,
+# over all tests together; then the lines that none executes. Without optimization the tests take long.
 # Aims: 97 % of the lines, 90 % of the branches.
 cd "$(dirname "$0")/.." || exit 1
 out=build/coverage
@@ -32,7 +32,12 @@ done
 # A line or a way out counts if any test takes it.
 awk '
     FNR == 1 { line = 0 }
-    /^branch / { if (line) { b = line ":" ways++; all[b] = 1; if ($3 == "taken" && $4 + 0 > 0) taken[b] = 1 } next }
+    /^branch / {
+        if (line < 1) next
+        b = line ":" ways++; all[b] = 1
+        if ($3 == "taken" && $4 + 0 > 0) taken[b] = 1
+        next
+    }
     /^(function|call|unconditional)/ { next }
     { split($0, part, ":"); line = part[2] + 0; ways = 0
       if (line < 1) next
@@ -44,7 +49,9 @@ awk '
         for (k in code) { lines++; if (k in run) covered++ }
         for (k in all) { branches++; if (k in taken) went++ }
         if (!lines) { print "coverage.sh: nothing was measured"; exit 1 }
-        printf "lines: %.1f %% of %d; branches: %.1f %% of %d\n", 100 * covered / lines, lines, 100 * went / (branches + !branches), branches
+        printf "lines: %.1f %% of %d; ", 100 * covered / lines, lines
+        printf "branches: %.1f %% of %d\n", 100 * went / (branches + !branches), branches
         for (k = 1; k < 100000; k++) if ((k in code) && !(k in run)) print k > "build/coverage/uncovered"
-    }' $(find $out -name 'itdiff.h.gcov' -o -name '*itdiff.h.gcov') || exit 1
-[ ! -s $out/uncovered ] || while read -r line; do printf '%5d %s\n' "$line" "$(sed -n "${line}p" itdiff.h)"; done < $out/uncovered
+    }' $(find $out -name '*itdiff.h.gcov') || exit 1
+[ ! -s $out/uncovered ] ||
+    awk 'NR == FNR { bare[$1] = 1; next } FNR in bare { printf "%5d %s\n", FNR, $0 }' $out/uncovered itdiff.h

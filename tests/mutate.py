@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """mutate.py [-n 60] [-s SEED] [--list]: how many single faults the tests notice.
 
-Plants one fault after the other into a copy of itdiff.h: a sign, an index, a constant, a missing term, a comparison
-off by one, a condition the wrong way round. Each is compiled and put to the tests of its section, until one fails.
-Results are kept in build/mutants/results.tsv; a second run goes on where the first has stopped. At the end: how many
-were caught, and those that survived. A survivor either changes nothing that matters or shows a test that is missing.
+Plants one fault after the other into a copy of itdiff.h: a sign, an index, a constant, a missing term, a
+comparison off by one, a condition the wrong way round. Each is compiled and put to the tests of its
+section, until one fails. Results are kept in build/mutants/results.tsv; a second run goes on where the
+first has stopped. At the end: how many were caught, and those that survived. A survivor either changes
+nothing that matters or shows a test that is missing.
 """
 import argparse
 import os
@@ -57,8 +58,8 @@ RULES = [
 
 def code_lines(text):
     """(number, section, line, its code): comments and strings blanked, from the implementation on."""
-    blank = re.sub(r'/\*.*?\*/|"(\\.|[^"\\])*"|\'(\\.|[^\'\\])\'', lambda m: re.sub(r"[^\n]", "\0", m.group()), text,
-                   flags=re.S)
+    hidden = r'/\*.*?\*/|"(\\.|[^"\\])*"|\'(\\.|[^\'\\])\''
+    blank = re.sub(hidden, lambda m: re.sub(r"[^\n]", "\0", m.group()), text, flags=re.S)
     section = None
     for number, (line, code) in enumerate(zip(text.split("\n"), blank.split("\n"))):
         banner = re.search(r"/\* >>(\w+) -", line)
@@ -111,7 +112,7 @@ def limit_memory():
 
 
 def verdict(text, section):
-    """Which test notices that the header is this; "invalid" if it does not compile, "survived" if none does."""
+    """Which test notices that the header is this; "invalid": it does not compile, "survived": none does."""
     with open(os.path.join(WORK, "itdiff.h"), "w") as file:
         file.write(text)
     tests, fast = TESTS[section]
@@ -122,7 +123,8 @@ def verdict(text, section):
         if subprocess.run(build, cwd=WORK, capture_output=True).returncode:
             return "invalid"
         try:
-            run = subprocess.run([program], cwd=WORK, capture_output=True, timeout=600, preexec_fn=limit_memory)
+            run = subprocess.run([program], cwd=WORK, capture_output=True, timeout=600,
+                                 preexec_fn=limit_memory)
         except subprocess.TimeoutExpired:
             return test + " (time)"
         if run.returncode:
@@ -131,7 +133,8 @@ def verdict(text, section):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", type=int, default=60, help="so many faults (60)")
     parser.add_argument("-s", type=int, default=1, help="another choice of them (1)")
     parser.add_argument("--list", action="store_true", help="only show them")

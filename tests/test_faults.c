@@ -635,7 +635,7 @@ static void writing_fails_everywhere(void)
           seen[FAULT_RENAME]);
 }
 
-/* Where reading fails the error says so; what succeeds (the C library may read ahead in vain) has read all. */
+/* Where reading fails the error says so; what succeeds has read all. (It may read ahead in vain.) */
 static bool load_failing(const function *f, long k, int fault, int for_good)
 {
     world *w = world_make();

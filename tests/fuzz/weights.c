@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     return 0;
 }
 
-/* Files with nothing but the network: an MLP and a U-Net, with and without prefix, the last in half precision. */
+/* Nothing but the network: an MLP and a U-Net, without and with prefix, the last in half precision. */
 size_t FuzzSeed(size_t k, uint8_t *out)
 {
     itd_model *model;
