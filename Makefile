@@ -68,7 +68,7 @@ MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 # ---- trust: what is promised of faults and strangers' files, tested for longer than `make test` takes ----
 
-build/test_malformed build/test_faults build/test_fuzz: CFLAGS += -DITD_NO_SIMD # kernels are tested elsewhere
+build/test_malformed build/test_faults build/test_fuzz: CFLAGS += -O1 -DITD_NO_SIMD # kernels: elsewhere
 build/test_fuzz: $(wildcard tests/fuzz/*.[ch])
 
 # What a fuzzer finds in MINUTES for each reader of files; tests/fuzz/run.sh says with which fuzzer
