@@ -1766,7 +1766,7 @@ static const itd__kernels *itd__kernels_of(itd_simd simd)
 }
 
 /* A cache of a constant, unless itd_simd_use is called; threads may fill it at the same time. */
-#ifdef ITD__VECTORS
+#if defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 5 && !defined(__TINYC__))
 #define ITD__ATOMIC_LOAD(p) __atomic_load_n(p, __ATOMIC_RELAXED)
 #define ITD__ATOMIC_STORE(p, value) __atomic_store_n(p, value, __ATOMIC_RELAXED)
 #else

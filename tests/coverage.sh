@@ -9,15 +9,14 @@ command -v "$GCOV" > /dev/null || { echo "coverage.sh: $GCOV is not installed"; 
 rm -rf $out
 mkdir -p $out
 
-measure() { # test, options...: its .gcov into a folder of its own
+measure() { # test, options...: its counts into a folder of its own
     name=$1
     shift
     folder=$out/$name$(echo "$@" | tr -dc A-Z)
     mkdir -p "$folder"
     $GCC -std=c99 -O0 -g -DNDEBUG --coverage "$@" "tests/$name.c" -o "$folder/program" -lm || exit 1
     "$folder/program" > "$folder/output" 2>&1 || echo "$name: $(tail -n 1 "$folder/output")"
-    notes=$(ls "$folder"/*.gcno)
-    (cd "$folder" && $GCOV -b -c -o . "$(basename "$notes")" > /dev/null 2>&1)
+    $GCOV -b -c -t -o "$folder" "$folder"/*.gcno > "$folder/counts.gcov" 2> /dev/null
 }
 
 tests=${*:-$(for file in tests/test_*.c; do basename "$file" .c; done)}
@@ -31,7 +30,8 @@ done
 
 # A line or a way out counts if any test takes it.
 awk '
-    FNR == 1 { line = 0 }
+    / 0:Source:/ { ours = /itdiff\.h$/; line = 0 }
+    !ours { next }
     /^branch / {
         if (line < 1) next
         b = line ":" ways++; all[b] = 1
@@ -52,6 +52,6 @@ awk '
         printf "lines: %.1f %% of %d; ", 100 * covered / lines, lines
         printf "branches: %.1f %% of %d\n", 100 * went / (branches + !branches), branches
         for (k = 1; k < 100000; k++) if ((k in code) && !(k in run)) print k > "build/coverage/uncovered"
-    }' $(find $out -name '*itdiff.h.gcov') || exit 1
+    }' $(find $out -name counts.gcov) || exit 1
 [ ! -s $out/uncovered ] ||
     awk 'NR == FNR { bare[$1] = 1; next } FNR in bare { printf "%5d %s\n", FNR, $0 }' $out/uncovered itdiff.h
