@@ -76,3 +76,29 @@ clean:
 .SECONDARY:
 .PHONY: all mpi demo docs test bench install clean
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+
+# ---- trust: what is promised of faults and strangers' files, tested for longer than `make test` takes ----
+
+build/test_malformed build/test_faults build/test_fuzz: CFLAGS += -O1 -DITD_NO_SIMD # kernels: elsewhere
+build/test_fuzz: $(wildcard tests/fuzz/*.[ch])
+
+# What a fuzzer finds in MINUTES for each reader of files; tests/fuzz/run.sh says with which fuzzer
+MINUTES ?= 10
+fuzz:
+	@CC="$(CC)" sh tests/fuzz/run.sh $(MINUTES)
+
+# Sanitizers, valgrind, static analysers, 1,000 kills; `make trust ONLY="msan tsan"` for some of them
+trust:
+	@CC="$(CC)" ONLY="$(ONLY)" sh tests/trust.sh
+
+# A night: everything that gets better with time
+soak:
+	$(MAKE) trust
+	$(MAKE) fuzz
+	sh tests/coverage.sh
+	python3 tests/mutate.py -n 200
+.PHONY: fuzz trust soak
+
+# Also of `make test`
+OUTPUTS += build/numbers.out
+test: build/numbers.out

@@ -1753,7 +1753,7 @@ static const itd__kernels *itd__kernels_of(itd_simd simd)
 }
 
 /* A cache of a constant, unless itd_simd_use is called; threads may fill it at the same time. */
-#ifdef ITD__VECTORS
+#if defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 5 && !defined(__TINYC__))
 #define ITD__ATOMIC_LOAD(p) __atomic_load_n(p, __ATOMIC_RELAXED)
 #define ITD__ATOMIC_STORE(p, value) __atomic_store_n(p, value, __ATOMIC_RELAXED)
 #else
@@ -5306,8 +5306,8 @@ static bool itd__parse_header(itd__file *f)
             continue;
         }
         if (twice++) itd__complain(f, "__metadata__ stands twice");
-        for (k = 0; itd__item(f, "{}", k); k++) {
-            itd__pair *pair = &f->metadata[f->pairs++];
+        for (k = 0; itd__item(f, "{}", k); k++, f->pairs++) {
+            itd__pair *pair = --f->metadata;
             pair->name = itd__parse_string(f);
             itd__expect(f, ':');
             pair->value = itd__parse_string(f);
@@ -5342,24 +5342,24 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
     if (fseek(f->file, 0, SEEK_END) == 0) size = ftell(f->file);
     if (size < 0 || fseek(f->file, 0, SEEK_SET) != 0)
         return itd__fail(f, ITD_ERROR_READ, "its size cannot be found out");
-    n = size < 8 || fread(length, 1, 8, f->file) != 8 ? UINT64_MAX : itd__get(length, 8);
+    n = size < 8 || !itd__read(f, length, 8) ? UINT64_MAX : itd__get(length, 8);
     if (n > 100000000 || n > (uint64_t)size - 8)
-        return itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too short for its header, or not safetensors",
-                         size);
+        return f->result == ITD_OK &&
+               itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too few for its header, or not safetensors", size);
     f->size = (uint64_t)size, f->data = 8 + n;
     f->json = (char *)itd__alloc((size_t)n + 1, 1, 1);
-    /* a tensor takes 47 bytes of JSON at least, metadata five; one more may have begun when parsing ends */
-    f->tensor = (itd__entry *)itd__alloc((size_t)n / 47 + 1, 1, sizeof *f->tensor);
-    f->metadata = (itd__pair *)itd__alloc((size_t)n / 5 + 1, 1, sizeof *f->metadata);
-    if (!f->json || !f->tensor || !f->metadata) return itd__succeeds(f, ITD_ERROR_MEMORY);
-    f->end = f->json + n;
+    /* One block, tensors from its front, metadata from its end: of JSON they take 47 and five bytes at least,
+       of the block 112 and 16 at most, also the one of each that has begun when parsing ends. */
+    f->tensor = (itd__entry *)itd__alloc((size_t)n / 5 + 9, 1, 16);
+    if (!f->json || !f->tensor) return itd__succeeds(f, ITD_ERROR_MEMORY);
+    f->metadata = (itd__pair *)(void *)((char *)f->tensor + ((size_t)n / 5 + 9) * 16), f->end = f->json + n;
     return itd__read(f, f->json, (size_t)n) && itd__parse_header(f);
 }
 
 static void itd__close(itd__file *f)
 {
     if (f->file) fclose(f->file);
-    ITD_FREE(f->json), ITD_FREE(f->tensor), ITD_FREE(f->metadata);
+    ITD_FREE(f->json), ITD_FREE(f->tensor);
 }
 
 /* ---- what the file says of itself ---- */
@@ -5500,8 +5500,8 @@ static bool itd__rebuild(itd__file *f, const itd__state *state, itd_model **mode
     itd_net net = ITD__ZERO;
     itd_result result = itd__plan(&net, &state->model.mlp, &state->model.unet);
     ITD_FREE(net.layer), ITD_FREE(net.frequency);
-    if (result == ITD_OK &&
-        (net.parameters > f->size / 2 /* bytes of F16 */ || net.dim > f->size / sizeof(double)))
+    if (result == ITD_OK && /* w, m and v, F16 at least; mean and scale, F64 */
+        (net.parameters > f->size / (state->has_trainer ? 6 : 2) || net.dim > f->size / 16))
         return itd__fail(f, ITD_ERROR_MISMATCH, "too short for the network it describes");
     if (result == ITD_OK) result = itd_model_create(&state->model, 0, model);
     if (result == ITD_OK && state->has_gaussian) {

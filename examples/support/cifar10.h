@@ -127,6 +127,8 @@ static inline int cifar10_read_file(FILE *file, const char *path, size_t records
     if (fgetc(file) != EOF)
         return cifar10_fail(error, error_size, "%s: expected %zu bytes, found more", path,
                             records * cifar10_record);
+    if (ferror(file))
+        return cifar10_fail(error, error_size, "%s: expected a readable file, found none", path);
     return 0;
 }
 

@@ -1,0 +1,32 @@
+/* The records of CIFAR-10: as many as there should be, none beyond, labels from 0 to 9. */
+#include "fuzz.h"
+
+#include "../../examples/support/cifar10.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    cifar10 set = {77, NULL, NULL};
+    char error[300] = "";
+    size_t records = size / cifar10_record + (size % cifar10_record > cifar10_record / 2);
+    fuzz_file_set(bytes, size);
+    if (cifar10_read_records("folder", "test", records, &set, error, sizeof error) == 0) {
+        REQUIRE(set.n == records && size == records * cifar10_record && !*error);
+        for (size_t i = 0; i < set.n; i++) {
+            REQUIRE(set.labels[i] == bytes[i * cifar10_record] && set.labels[i] < cifar10_classes);
+            REQUIRE(set.pixels[i * cifar10_dim + 3 * 7 + 2] == bytes[i * cifar10_record + 1 + 2048 + 7]);
+        }
+        cifar10_free(&set);
+    } else {
+        REQUIRE(set.n == 77 && !set.pixels && !set.labels);
+        fuzz_message(error, sizeof error);
+    }
+    return 0;
+}
+
+size_t FuzzSeed(size_t k, uint8_t *out)
+{
+    if (k > 2) return 0;
+    for (size_t i = 0; i < k * cifar10_record; i++)
+        out[i] = (uint8_t)(i % cifar10_record ? i * 7 & 255 : i / cifar10_record);
+    return k ? k * cifar10_record : 1;
+}

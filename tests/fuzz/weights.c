@@ -1,0 +1,68 @@
+/* itd_load_weights: the tensors of another program, into an MLP and into a U-Net with attention. */
+#include "fuzz.h"
+
+#define ITDIFF_IMPLEMENTATION
+#include "../../itdiff.h"
+
+static itd_model *weights_model(int images)
+{
+    itd_model_desc md = itd_model_desc_default(2);
+    itd_unet_desc ud = itd_unet_desc_default();
+    itd_model *model = NULL;
+    md.mlp.layers = 2, md.mlp.hidden = 3, md.mlp.embedding = 0;
+    ud.height = ud.width = 2, ud.channels = 1, ud.levels = 1, ud.features[0] = 2;
+    ud.features[1] = ud.features[2] = 0, ud.groups = 1, ud.attention = 1, ud.embedding = 4, ud.hidden = 2;
+    if (images) md.unet = ud;
+    if (itd_model_create(&md, 1, &model) != ITD_OK) abort();
+    return model;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    for (int way = 0; way < 4; way++) {
+        itd_model *model = weights_model(way % 2);
+        float *w = itd_net_weights(model->net), first = *w;
+        itd_error error = {""};
+        itd_result result;
+        size_t i, live = memory.live;
+        long blocks = memory.blocks;
+        fuzz_file_set(bytes, size);
+        memory_begin(-1, 0);
+        result = itd_load_weights(model, "file", way < 2 ? "" : "unet.", &error);
+        REQUIRE(memory.most - live <= 5 * size + 100000);
+        REQUIRE(memory.blocks == blocks);
+        if (result != ITD_OK) {
+            fuzz_message(error.text, sizeof error.text);
+            REQUIRE(*w <= first && *w >= first);
+        }
+        for (i = 0; i < itd_net_parameters(model->net); i++) REQUIRE(w[i] - w[i] <= 0); /* finite */
+        itd_model_free(model);
+    }
+    REQUIRE(memory.blocks == 0);
+    return 0;
+}
+
+/* Nothing but the network: an MLP and a U-Net, without and with prefix, the last in half precision. */
+size_t FuzzSeed(size_t k, uint8_t *out)
+{
+    itd_model *model;
+    itd__file f = ITD__ZERO;
+    itd__tensors all = ITD__ZERO;
+    itd__state state = ITD__ZERO;
+    size_t i;
+    if (k > 3) return 0;
+    model = weights_model(k % 2 == 1);
+    all.list = (itd__tensor *)itd__alloc(2 * model->net->layers, 1, sizeof *all.list);
+    if (!all.list) abort();
+    itd__add_slab(&all, model->net, k > 1 ? "unet." : "", model->net->w);
+    for (i = 0; k == 3 && i < all.count; i++) all.list[i].width = 2;
+    state.model = model->desc;
+    f.path = "file";
+    itd__write(&f, &state, &all);
+    ITD_FREE(all.list);
+    itd_model_free(model);
+    if (f.result != ITD_OK) return 0;
+    REQUIRE(fuzz_file.size <= fuzz_seed_room);
+    memcpy(out, fuzz_file.bytes, fuzz_file.size);
+    return fuzz_file.size;
+}

@@ -1,0 +1,55 @@
+#!/bin/sh
+# Numbers that are hard on a training, given to train_2d as a user would: each is handled, or refused in one
+# line that says why; no result has a NaN in it, and what was saved before an error stays.
+cd "$(dirname "$0")/.." || exit 1
+. tests/shell.sh
+out=build/number-runs
+rm -rf "$out"
+mkdir -p "$out"
+tiny="--quiet --out $out --num_epochs 2 --eval_draws 4 --hidden_size 8 --embedding_size 8 --grid 40
+      --samples 50 --steps 5 --pictures off"
+OMP_NUM_THREADS=1
+export OMP_NUM_THREADS
+
+rows() { # expressions of two columns, for awk: 40 rows of them
+    awk "BEGIN { srand(3); for (i = 0; i < 40; i++) printf \"%.9g,%.9g\n\", $1, $2 }" > "$out/data.csv"
+}
+finite() { # options...: a result line, every number of it finite
+    build/train_2d $tiny "$@" > "$out/text" 2>&1 || return 1
+    tail -n 1 "$out/text" | grep '^result .*val_nll=-\{0,1\}[0-9]' | grep -qvi '=-\{0,1\}\(nan\|inf\)'
+}
+refused() { # pattern options...: exit status 1 after one line that matches
+    pattern=$1
+    shift
+    build/train_2d $tiny "$@" > "$out/text" 2>&1
+    [ $? -eq 1 ] && [ "$(wc -l < "$out/text")" -eq 1 ] && grep -q -- "$pattern" "$out/text"
+}
+
+rows 'rand()' '3e38 * rand()'
+check_that "numbers near the largest are handled" finite --data "$out/data.csv"
+rows 'rand()' '1e-37 * rand()'
+check_that "numbers near the least are handled" finite --data "$out/data.csv"
+rows 'rand()' 'i % 20 ? rand() : 1e30'
+check_that "a few enormous outliers are handled" finite --data "$out/data.csv"
+rows 'rand()' '7'
+check_that "a constant column is refused" refused 'do not vary' --data "$out/data.csv"
+rows '7' '7'
+check_that "rows that are all the same are refused" refused 'do not vary' --data "$out/data.csv"
+rows '1e7 + rand()' 'rand()'
+check_that "a column whose spread is lost in its size is refused" refused 'do not vary' --data "$out/data.csv"
+for word in nan -inf 1e39; do
+    printf '1,2\n3,4\n5,%s\n' "$word" > "$out/data.csv"
+    check_that "$word is refused with its line" refused "line 3, column 2: .*$word" --data "$out/data.csv"
+done
+echo 1,2 > "$out/data.csv"
+check_that "one row is refused" refused 'at least 20 rows expected, 1 found' --data "$out/data.csv"
+
+wild="--n 200 --num_epochs 20 --lr_schedule constant --learning_rate 1"
+check_that "a learning rate of 1 gives numbers" finite $wild
+deep="$wild --activation relu --parameterization plain --embedding off --hidden_layers 60 --hidden_size 64"
+check_that "a training is saved" finite --n 200
+cp "$out/dino/model.safetensors" "$out/before"
+check_that "a training that diverges ends in an error" refused 'training: a loss.* is not finite' $deep
+check_that "and leaves what was saved before" cmp "$out/before" "$out/dino/model.safetensors"
+check_that "which still can be read" finite --load "$out/dino/model.safetensors"
+report
