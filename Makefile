@@ -1,6 +1,7 @@
 # make            the example programs, into build/
 # make demo       train on the dino and leave pictures in runs/dino
 # make test       everything the project promises, in a minute and a half
+# make matrix     other compilers, languages and machines, where installed; ONLY="tcc musl": some of them
 # make bench      six minutes: how fast everything is, beside its limits and its rivals
 # make mpi        train_cifar10 for several machines
 # make install    the header, into $(PREFIX)/include
@@ -45,6 +46,9 @@ build/%.out: tests/%.sh $(EXAMPLES) FORCE
 	@CC="$(CC)" OMP_WAIT_POLICY=passive sh $< > $@ 2>&1; echo "exit $$?" >> $@
 FORCE:
 
+matrix:
+	@sh tests/matrix.sh
+
 # A rival in the benchmark, where it can be linked; `make OPENBLAS= bench` goes without
 OPENBLAS = $(shell echo 'char *openblas_get_config(void); int main(void){return !openblas_get_config();}' \
              > build/blas.c && $(CC) build/blas.c -o build/blas -lopenblas 2>/dev/null && \
@@ -63,5 +67,5 @@ clean:
 	rm -rf build runs
 
 .SECONDARY:
-.PHONY: all mpi demo test bench install clean
+.PHONY: all mpi demo test matrix bench install clean
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
