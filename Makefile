@@ -4,7 +4,8 @@
 # make matrix     other compilers, languages and machines, where installed; ONLY="tcc musl": some of them
 # make bench      six minutes: how fast everything is, beside its limits and its rivals
 # make mpi        train_cifar10 for several machines
-# make install    the header, into $(PREFIX)/include
+# make install    header, pkg-config file and manual pages, into $(PREFIX); `make uninstall` takes them away
+# make dist       build/itdiff-VERSION.tar.gz of the last commit, always with the same bytes
 CC      ?= cc
 CFLAGS  ?= -O2
 PREFIX  ?= /usr/local
@@ -37,7 +38,8 @@ demo: build/train_2d
 	build/train_2d --dataset dino
 
 # Each test program and shell test leaves its output in build/NAME.out; tests/sum.sh prints and adds them up.
-OUTPUTS  = $(TESTS:=.out) build/header.out build/examples.out build/images.out build/mpi.out build/python.out
+OUTPUTS  = $(TESTS:=.out) build/header.out build/examples.out build/images.out build/mpi.out build/python.out \
+           build/package.out
 test: $(OUTPUTS)
 	@sh tests/sum.sh $(OUTPUTS)
 build/test_%.out: build/test_% FORCE
@@ -59,13 +61,31 @@ build/bench_kernels: tests/bench_kernels.c $(HEADERS) Makefile
 bench: build/bench_kernels build/bench_train build/bench_images build/train_2d
 	@sh tests/bench.sh
 
+VERSION := $(shell sed -n 's/^.define ITDIFF_VERSION "\(.*\)"/\1/p' itdiff.h)
+INTO     = $(DESTDIR)$(PREFIX)
+MANUAL   = $(notdir $(wildcard man/*.1))
+
 install:
-	mkdir -p $(DESTDIR)$(PREFIX)/include
-	cp itdiff.h $(DESTDIR)$(PREFIX)/include/itdiff.h
+	mkdir -p "$(INTO)/include" "$(INTO)/share/pkgconfig" "$(INTO)/share/man/man1"
+	cp itdiff.h "$(INTO)/include/itdiff.h"
+	cp $(MANUAL:%=man/%) "$(INTO)/share/man/man1"
+	printf '%s\n' 'prefix=$(PREFIX)' 'Name: itdiff' 'Version: $(VERSION)' \
+	  'Description: information-theoretic diffusion in one C header' 'URL: https://arxiv.org/abs/2302.03792' \
+	  'Cflags: -I$${prefix}/include' 'Libs: -lm' > "$(INTO)/share/pkgconfig/itdiff.pc"
+
+uninstall:
+	rm -f "$(INTO)/include/itdiff.h" "$(INTO)/share/pkgconfig/itdiff.pc" \
+	  $(MANUAL:%="$(INTO)/share/man/man1/%")
+
+# git dates all files by the commit, and gzip -n adds no date of its own
+dist:
+	mkdir -p build
+	git archive --format=tar --prefix=itdiff-$(VERSION)/ HEAD > build/itdiff-$(VERSION).tar
+	gzip -9nf build/itdiff-$(VERSION).tar
 
 clean:
 	rm -rf build runs
 
 .SECONDARY:
-.PHONY: all mpi demo test matrix bench install clean
+.PHONY: all mpi demo test matrix bench install uninstall dist clean
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
