@@ -12,6 +12,7 @@ out=$top/build/matrix
 mode=${1:-run}
 failures=0 names=''
 mkdir -p "$out"
+export WINEPREFIX="$out/wine" WINEDEBUG=-all WINEDLLOVERRIDES=mscoree,mshtml=
 
 warn="-pedantic -Wall -Wextra -Wconversion -Wshadow"
 # What runs in each row; carry.c, which takes checkpoints from one row to another, always does.
