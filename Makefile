@@ -1,10 +1,14 @@
 # make            the example programs, into build/
 # make demo       train on the dino and leave pictures in runs/dino
 # make test       everything the project promises, in a minute and a half
+# make matrix     other compilers, languages and machines, where installed; ONLY="tcc musl": some of them
+# make trust      half an hour: sanitizers, valgrind, analysers, 1,000 kills; ONLY="msan tsan": some of them
+# make fuzz       MINUTES=10 of fuzzing for each reader of files; make soak: a night of all that
 # make bench      six minutes: how fast everything is, beside its limits and its rivals
 # make docs       measures and draws all of README.md and docs/ again, in a quarter of an hour
 # make mpi        train_cifar10 for several machines
-# make install    the header, into $(PREFIX)/include
+# make install    header, pkg-config file and manual pages, into $(PREFIX); `make uninstall` takes them away
+# make dist       build/itdiff-VERSION.tar.gz of the last commit, always with the same bytes
 CC      ?= cc
 CFLAGS  ?= -O2
 PREFIX  ?= /usr/local
@@ -26,6 +30,8 @@ build/%: examples/%.c $(HEADERS) Makefile
 build/%: tests/%.c $(HEADERS) Makefile
 	$(BUILD) $< -o $@ -lm
 build/test_support build/test_datasets: CFLAGS += -DITD_NO_SIMD # what they test is elsewhere
+build/test_malformed build/test_faults build/test_fuzz: CFLAGS += -O1 -DITD_NO_SIMD
+build/test_fuzz: $(wildcard tests/fuzz/*.[ch])
 
 # One training on many machines: mpirun -n 4 build/train_cifar10_mpi --threads N ...
 mpi: build/train_cifar10_mpi
@@ -37,7 +43,8 @@ demo: build/train_2d
 	build/train_2d --dataset dino
 
 # Each test program and shell test leaves its output in build/NAME.out; tests/sum.sh prints and adds them up.
-OUTPUTS  = $(TESTS:=.out) build/header.out build/examples.out build/images.out build/mpi.out build/docs.out
+OUTPUTS  = $(TESTS:=.out) build/header.out build/examples.out build/images.out build/numbers.out build/docs.out \
+           build/mpi.out build/python.out build/package.out
 test: $(OUTPUTS)
 	@sh tests/sum.sh $(OUTPUTS)
 build/test_%.out: build/test_% FORCE
@@ -45,6 +52,25 @@ build/test_%.out: build/test_% FORCE
 build/%.out: tests/%.sh $(EXAMPLES) FORCE
 	@CC="$(CC)" OMP_WAIT_POLICY=passive sh $< > $@ 2>&1; echo "exit $$?" >> $@
 FORCE:
+
+matrix:
+	@sh tests/matrix.sh
+
+# What a fuzzer finds in MINUTES for each reader of files; tests/fuzz/run.sh says with which fuzzer
+MINUTES ?= 10
+fuzz:
+	@CC="$(CC)" sh tests/fuzz/run.sh $(MINUTES)
+
+# Sanitizers, valgrind, static analysers, 1,000 kills; `make trust ONLY="msan tsan"` for some of them
+trust:
+	@CC="$(CC)" ONLY="$(ONLY)" sh tests/trust.sh
+
+# A night: everything that gets better with time
+soak:
+	$(MAKE) trust
+	$(MAKE) fuzz
+	sh tests/coverage.sh
+	python3 tests/mutate.py -n 200
 
 # A rival in the benchmark, where it can be linked; `make OPENBLAS= bench` goes without
 OPENBLAS = $(shell echo 'char *openblas_get_config(void); int main(void){return !openblas_get_config();}' \
@@ -66,39 +92,31 @@ docs: all build/gallery build/bench_estimator
 	sh docs/gallery.sh
 	sh docs/images.sh --redraw
 
+VERSION := $(shell sed -n 's/^.define ITDIFF_VERSION "\(.*\)"/\1/p' itdiff.h)
+INTO     = $(DESTDIR)$(PREFIX)
+MANUAL   = $(notdir $(wildcard man/*.1))
+
 install:
-	mkdir -p $(DESTDIR)$(PREFIX)/include
-	cp itdiff.h $(DESTDIR)$(PREFIX)/include/itdiff.h
+	mkdir -p "$(INTO)/include" "$(INTO)/share/pkgconfig" "$(INTO)/share/man/man1"
+	cp itdiff.h "$(INTO)/include/itdiff.h"
+	cp $(MANUAL:%=man/%) "$(INTO)/share/man/man1"
+	printf '%s\n' 'prefix=$(PREFIX)' 'Name: itdiff' 'Version: $(VERSION)' \
+	  'Description: information-theoretic diffusion in one C header' 'URL: https://arxiv.org/abs/2302.03792' \
+	  'Cflags: -I$${prefix}/include' 'Libs: -lm' > "$(INTO)/share/pkgconfig/itdiff.pc"
+
+uninstall:
+	rm -f "$(INTO)/include/itdiff.h" "$(INTO)/share/pkgconfig/itdiff.pc" \
+	  $(MANUAL:%="$(INTO)/share/man/man1/%")
+
+# git dates all files by the commit, and gzip -n adds no date of its own
+dist:
+	mkdir -p build
+	git archive --format=tar --prefix=itdiff-$(VERSION)/ HEAD > build/itdiff-$(VERSION).tar
+	gzip -9nf build/itdiff-$(VERSION).tar
 
 clean:
 	rm -rf build runs
 
 .SECONDARY:
-.PHONY: all mpi demo docs test bench install clean
+.PHONY: all mpi demo test matrix trust fuzz soak bench docs install uninstall dist clean
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-
-# ---- trust: what is promised of faults and strangers' files, tested for longer than `make test` takes ----
-
-build/test_malformed build/test_faults build/test_fuzz: CFLAGS += -O1 -DITD_NO_SIMD # kernels: elsewhere
-build/test_fuzz: $(wildcard tests/fuzz/*.[ch])
-
-# What a fuzzer finds in MINUTES for each reader of files; tests/fuzz/run.sh says with which fuzzer
-MINUTES ?= 10
-fuzz:
-	@CC="$(CC)" sh tests/fuzz/run.sh $(MINUTES)
-
-# Sanitizers, valgrind, static analysers, 1,000 kills; `make trust ONLY="msan tsan"` for some of them
-trust:
-	@CC="$(CC)" ONLY="$(ONLY)" sh tests/trust.sh
-
-# A night: everything that gets better with time
-soak:
-	$(MAKE) trust
-	$(MAKE) fuzz
-	sh tests/coverage.sh
-	python3 tests/mutate.py -n 200
-.PHONY: fuzz trust soak
-
-# Also of `make test`
-OUTPUTS += build/numbers.out
-test: build/numbers.out

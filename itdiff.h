@@ -946,7 +946,7 @@ static void itd__conv_gradient_plain(const itd__conv_gradient *g)
 /* ---- the instruction sets ---- */
 
 #if !defined(ITD_NO_SIMD) && (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 9)) &&                 \
-    !defined(__TINYC__)
+    !defined(__TINYC__) && FLT_EVAL_METHOD < 1 /* floats are not computed as doubles */
 #define ITD__VECTORS 1
 #endif
 #if defined(ITD__VECTORS) && (defined(__x86_64__) || (defined(__i386__) && defined(__SSE2__)))
@@ -3120,20 +3120,20 @@ static double itd__level_step(const itd_levels *v) { return (v->high - v->low) /
    one to the one before itself falls by the same factor at each step. */
 static double itd__round_softly(const itd_levels *v, double x, double precision)
 {
-    double step = itd__level_step(v), near, sum = 1, first = 0, reach = 9 / sqrt(precision);
+    double step = itd__level_step(v), at, sum = 1, first = 0, reach = 9 / sqrt(precision);
     int side;
     if (reach > 13 * step && x - reach > v->low && x + reach < v->high) return x; /* to 16 digits */
-    near = fmin(fmax(floor((x - v->low) / step + 0.5), 0), (double)(v->count - 1));
+    at = fmin(fmax(floor((x - v->low) / step + 0.5), 0), (double)(v->count - 1));
     for (side = -1; side <= 1; side += 2) {
-        double away = (double)side * (x - v->low - near * step), k;
+        double away = (double)side * (x - v->low - at * step), k;
         double ratio = exp(precision * step * (away - 0.5 * step)), weight = 1;
-        double last = side < 0 ? near : (double)(v->count - 1) - near, fall = exp(-precision * step * step);
+        double last = side < 0 ? at : (double)(v->count - 1) - at, fall = exp(-precision * step * step);
         for (k = 1; k <= last && weight * ratio > 1e-17; k++, ratio *= fall) {
             weight *= ratio;
             sum += weight, first += (double)side * k * weight;
         }
     }
-    return v->low + step * (near + first / sum);
+    return v->low + step * (at + first / sum);
 }
 
 static double itd__round(const itd_levels *v, itd_rounding how, double x, double precision)

@@ -27,6 +27,9 @@ static inline uint64_t ref_bits(void)
     return x ^ (x >> 31);
 }
 
+/* 0 .. n-1, for n far below 2^64 */
+static inline size_t ref_below(size_t n) { return (size_t)(ref_bits() % n); }
+
 static inline double ref_uniform(double low, double high)
 {
     return low + (high - low) * ((double)(ref_bits() >> 11) + 0.5) / 9007199254740992.0;

@@ -302,7 +302,7 @@ static void cosine_alone(const float *x, size_t n, float *y)
 
 static void sin_cos_of_special_values(void)
 {
-    static const float not_numbers[] = {NAN, -NAN, INFINITY, -INFINITY};
+    const float not_numbers[] = {NAN, -NAN, INFINITY, -INFINITY};
     size_t i;
     for (i = 0; i < 4; i++) {
         CHECK(kernel_gives(sine_alone, not_numbers[i], NAN));
@@ -938,7 +938,7 @@ static bool spoiled_exactly(const float *c, size_t m, size_t n, size_t i, size_t
 /* One number of A spoils its row, one of B its column, and neither anything else. */
 static bool spoils(product *p, float what)
 {
-    size_t i = ref_bits() % p->rows, j = ref_bits() % p->n, k = ref_bits() % p->k;
+    size_t i = ref_below(p->rows), j = ref_below(p->n), k = ref_below(p->k);
     float *c = ref_floats(p->rows * p->n), *a = product_a(p, i, k), *b = product_b(p, k, j), saved = *a;
     bool ok;
     *a = what;
@@ -955,7 +955,7 @@ static bool spoils(product *p, float what)
 /* The same for the bias and for what was there. */
 static bool spoils_from_the_start(product *p, float what)
 {
-    size_t i = ref_bits() % p->rows, j = ref_bits() % p->n, cells = p->rows * p->n, at;
+    size_t i = ref_below(p->rows), j = ref_below(p->n), cells = p->rows * p->n, at;
     float *c = ref_floats(cells);
     bool ok = true;
     p->row[j] = p->before[i * p->n + j] = what;
@@ -969,13 +969,13 @@ static bool spoils_from_the_start(product *p, float what)
 
 static void products_show_what_is_not_finite(void)
 {
-    static const float what[] = {NAN, INFINITY, -INFINITY};
+    const float what[] = {NAN, INFINITY, -INFINITY};
     unsigned mode, i;
     size_t trial;
     ref_seed(13);
     for (mode = 0; mode < 12; mode++)
         for (trial = 0; trial < 60; trial++) {
-            product p = product_make(1 + ref_bits() % 29, 1 + ref_bits() % 50, 1 + ref_bits() % 20, mode);
+            product p = product_make(1 + ref_below(29), 1 + ref_below(50), 1 + ref_below(20), mode);
             for (i = 0; i < 3; i++) CHECK(spoils(&p, what[i]));
             CHECK(spoils_from_the_start(&p, what[trial % 3]));
             product_free(&p);

@@ -309,7 +309,7 @@ static void below_is_uniform(void)
     static const uint64_t sides[5] = {2, 3, 6, 10, 1000};
     size_t c, i;
     for (c = 0; c < 5; c++) {
-        size_t *count = (size_t *)ref_alloc(sides[c] * sizeof *count), n = 200000;
+        size_t *count = (size_t *)ref_alloc((size_t)sides[c] * sizeof *count), n = 200000;
         itd_rng rng = itd_rng_make(21, c);
         bool inside = true;
         for (i = 0; i < n; i++) {
@@ -318,7 +318,7 @@ static void below_is_uniform(void)
             else count[k]++;
         }
         CHECK(inside);
-        CHECK(chi_square(count, sides[c], n) < chi_square_bound((double)sides[c] - 1));
+        CHECK(chi_square(count, (size_t)sides[c], n) < chi_square_bound((double)sides[c] - 1));
         free(count);
     }
 }

@@ -1,0 +1,109 @@
+# Bash completion for train_2d and train_cifar10: `source completions/itdiff.bash`.
+# One option a line, with the words it takes if there are only a few;
+# where there are none, names of files are offered.
+itdiff_train_2d='
+dataset dino moons scg line circle
+data
+n
+fresh on off
+seed
+num_epochs
+train_batch_size
+learning_rate
+lr_schedule constant cosine
+warmup
+ema
+weight_decay
+clip_norm
+stratified on off
+schedule recipe auto
+logsnr_loc
+logsnr_scale
+logsnr_clip
+weight_limit
+scale_rule logistic original
+parameterization plain gaussian
+embedding on off
+embedding_size
+coordinate_scale
+logsnr_embedding_scale
+hidden_size
+hidden_layers
+activation relu silu
+original on off
+eval_draws
+eval_batch_size
+grid
+samples
+steps
+sampler deterministic ancestral
+experiment_name
+out
+resume on off
+pictures on off
+view on off
+load
+threads
+quiet on off
+help
+version
+'
+itdiff_train_cifar10='
+data
+synthetic on off
+n
+flips on off
+seed
+hours
+num_epochs
+train_batch_size
+rows
+learning_rate
+warmup
+ema
+clip_norm
+weight_limit
+logistic_params
+logsnr_clip
+checkpoint_minutes
+eval_minutes
+resume on off
+pretrained
+prefix
+step table exact
+features
+blocks
+attention
+load
+eval on off
+eval_images
+eval_draws
+stderr
+reference full axes
+with
+per_sample
+eval_batch_size
+sample
+steps
+sampler deterministic ancestral
+denoise on off
+curves
+half
+experiment_name
+out
+threads
+quiet on off
+help
+version
+'
+
+_itdiff() { # program, word so far, word before
+    local list=itdiff_${1##*/} words
+    case $2 in
+    -*) words=$(printf '%s\n' "${!list}" | sed -n 's/^\([a-z_0-9]\{1,\}\).*/--\1/p') ;;
+    *) words=$(printf '%s\n' "${!list}" | sed -n "s/^${3#--} //p") ;;
+    esac
+    if [ -n "$words" ]; then mapfile -t COMPREPLY < <(compgen -W "$words" -- "$2")
+    else mapfile -t COMPREPLY < <(compgen -f -- "$2"); fi
+}
+complete -o filenames -F _itdiff train_2d train_cifar10

@@ -1,0 +1,95 @@
+#!/bin/sh
+# What is installed and passed on: files in their places, one version everywhere, manual and completion that
+# know the options the programs have.
+cd "$(dirname "$0")/.." || exit 1
+. tests/shell.sh
+CC=${CC:-cc}
+out=$PWD/build/package.$$
+mkdir -p "$out"
+trap 'rm -rf "$out"' EXIT
+unset MAKEFLAGS MAKELEVEL MFLAGS
+version=$(sed -n 's/^#define ITDIFF_VERSION "\(.*\)"/\1/p' itdiff.h)
+
+# ---- one version ----
+
+check_that "a version of three numbers" sh -c "echo '$version' | grep -qx '[0-9]*\.[0-9]*\.[0-9]*'"
+check_that "the first line of the header says it" sh -c "head -n 1 itdiff.h | grep -q 'version $version '"
+check_that "CITATION.cff says it" grep -qx "version: $version" CITATION.cff
+check_that "CHANGELOG.md has it" grep -q "^## \[$version\]" CHANGELOG.md
+for page in man/*.1; do check_that "$page says it" grep -q "^\.TH .*\"itdiff.h $version\"" "$page"; done
+
+# ---- make install ----
+
+files() { (cd "$out/stage" && find . -type f | sort); }
+install_to() { make -s install DESTDIR="$out/stage" PREFIX=/opt/there; }
+check "make install" install_to
+check_that "every file is in its place" [ "$(files)" = "./opt/there/include/itdiff.h
+./opt/there/share/man/man1/train_2d.1
+./opt/there/share/man/man1/train_cifar10.1
+./opt/there/share/pkgconfig/itdiff.pc" ]
+check "the header is the header" cmp itdiff.h "$out/stage/opt/there/include/itdiff.h"
+config() { # options...: of pkg-config, as if the stage were the root
+    PKG_CONFIG_PATH=$out/stage/opt/there/share/pkgconfig PKG_CONFIG_SYSROOT_DIR=$out/stage pkg-config "$@" itdiff
+}
+if command -v pkg-config > /dev/null; then
+    printf '#include <itdiff.h>\nint main(void) { return ITDIFF_VERSION[0] == 0; }\n' > "$out/main.c"
+    check_that "pkg-config knows the version" [ "$(config --modversion)" = "$version" ]
+    # shellcheck disable=SC2046 # flags are words
+    check "a program finds the header by pkg-config" $CC $(config --cflags) "$out/main.c" -o "$out/main" \
+        $(config --libs)
+else
+    skip "no pkg-config"
+fi
+check "make uninstall" make -s uninstall DESTDIR="$out/stage" PREFIX=/opt/there
+check_that "nothing is left" [ -z "$(files)" ]
+
+# ---- make dist ----
+
+if git rev-parse --git-dir > /dev/null 2>&1; then
+    tarball=build/itdiff-$version.tar.gz
+    check_that "make dist" make -s dist
+    cp "$tarball" "$out/first.tar.gz"
+    sleep 1 # a date in the file would differ now
+    check_that "make dist again" make -s dist
+    check "both have the same bytes" cmp "$tarball" "$out/first.tar.gz"
+    check_that "everything committed is in it" [ "$(gzip -dc "$tarball" | tar -tf - | grep -vc '/$')" -eq \
+        "$(git ls-tree -r --name-only HEAD | wc -l)" ]
+else
+    skip "not a clone: make dist needs git"
+fi
+
+# ---- manual and completion ----
+
+helped() { build/"$1" --help all | sed -n 's/^  --\([a-z0-9_]*\).*/\1/p' | sort; }
+in_manual() { sed -n 's/^\\fB\\-\\-\([a-z0-9_]*\)\\fR.*/\1/p' "man/$1.1" | sort; }
+in_completion() { sed -n "/^itdiff_$1='/,/^'/p" completions/itdiff.bash | sed '1d; $d; s/ .*//' | sort; }
+same_lists() { # two lists; says where they differ
+    printf '%s\n' "$1" > "$out/one"
+    printf '%s\n' "$2" > "$out/other"
+    diff "$out/one" "$out/other"
+}
+# "one of a, b; ..." in the help, its lines joined: option and words as the completion has them
+choices() {
+    build/"$1" --help all | sed 's/^  --/@/' | tr '\n' ' ' | tr '@' '\n' | tr -s ' ' |
+        sed -n 's/^\([a-z0-9_]*\) NAME .*(one of \([^;]*\);.*/\1 \2/p' | tr -d ',' | sort
+}
+completed() {
+    sed -n "/^itdiff_$1='/,/^'/p" completions/itdiff.bash | sed '1d; $d' | grep ' ' | grep -v ' on off$' | sort
+}
+for program in train_2d train_cifar10; do
+    check "the manual has the options of $program" same_lists "$(helped $program)" "$(in_manual $program)"
+    check "completion has the options of $program" same_lists "$(helped $program)" "$(in_completion $program)"
+    check "completion has the words they take" same_lists "$(choices $program)" "$(completed $program)"
+    if command -v groff > /dev/null; then
+        check_that "man/$program.1 is plain roff" sh -c "[ -z \"\$(groff -man -ww -z man/$program.1 2>&1)\" ]"
+    fi
+done
+if command -v bash > /dev/null; then
+    check_that "bash completes" bash -c '. completions/itdiff.bash
+        _itdiff train_2d --lr_ x; [ "${COMPREPLY[*]}" = --lr_schedule ] || exit 1
+        _itdiff build/train_2d c --lr_schedule; [ "${COMPREPLY[*]}" = "constant cosine" ] || exit 1
+        _itdiff train_2d READ --data; [ "${COMPREPLY[*]}" = README.md ]'
+else
+    skip "no bash"
+fi
+report
