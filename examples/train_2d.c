@@ -1,6 +1,7 @@
 /* train_2d.c: learns the density of points in the plane (or of any CSV file), and shows how well.
  *   cc -O2 -fopenmp examples/train_2d.c -o build/train_2d -lm && build/train_2d --dataset moons
- * --help explains the options. Pictures, metrics and the model go to runs/NAME/. The last line of output is
+ * --help explains the options. Pictures, metrics (also for TensorBoard) and the model go to runs/NAME/. The
+ * last line of output is
  *   result dataset=moons epochs=... params=... val_nll=... stderr=... true_nll=... excess=... */
 #include "support/progress.h" /* first: it asks the system headers for POSIX */
 
@@ -13,6 +14,7 @@
 #include "support/datasets.h"
 #include "support/must.h"
 #include "support/plot.h"
+#include "support/tfevents.h"
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -211,6 +213,8 @@ typedef struct run {
     itd_trainer *trainer;
     char folder[1024];
     FILE *metrics;
+    tfevents events; /* the same for TensorBoard */
+    progress bar;
     size_t panel_epoch[PANELS], panels;
     double *panel[PANELS]; /* (grid,grid) log densities */
     double *history;       /* (3, epochs+1) epoch, training loss, validation NLL (NaN where not measured) */
@@ -520,9 +524,29 @@ static void recall_panels(run *r, size_t epoch)
     if (file) fclose(file);
 }
 
-static void record(run *r, size_t epoch, double loss, double nll, double error)
+/* Watching must not end what is watched. */
+static void check_events(run *r)
+{
+    if (!tfevents_lost(&r->events)) return;
+    progress_clear(&r->bar);
+    warn("%s: cannot be written; the run goes on without it", r->events.path);
+}
+
+static void record_events(run *r, double loss, double nll, double seconds)
+{
+    uint64_t step = r->trainer->step;
+    tfevents_scalar(&r->events, step, "train_loss", loss);
+    if (nll <= DBL_MAX) tfevents_scalar(&r->events, step, "val_loss", nll);
+    tfevents_scalar(&r->events, step, "learning_rate", r->trainer->learning_rate);
+    if (seconds > 0) tfevents_scalar(&r->events, step, "points_per_second", (double)r->n_train / seconds);
+    check_events(r);
+}
+
+static void record(run *r, size_t epoch, double loss, double nll, double error, double seconds)
 {
     double *h = r->history + 3 * r->points++;
+    r->train_seconds += seconds;
+    record_events(r, loss, nll, seconds);
     h[0] = (double)epoch, h[1] = loss, h[2] = nll;
     fprintf(r->metrics, "%lu\t%lu\t%.6f\t%.6f\t%.6f\t%.6g\t%.3f\n", (unsigned long)epoch,
             (unsigned long)r->trainer->step, loss, nll, error, r->trainer->learning_rate, r->train_seconds);
@@ -554,12 +578,14 @@ static void open_metrics(run *r, size_t epochs)
     if (r->o.resume) recall_metrics(r, epochs, rows, room);
     r->metrics = fopen(path_of(r, "metrics.tsv"), "w");
     if (!r->metrics) fail("%s/metrics.tsv: cannot be written", r->folder);
+    tfevents_open(&r->events, r->folder, r->o.resume ? r->trainer->step + 1 : 0);
+    check_events(r);
     fprintf(r->metrics, "epoch\tstep\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n%s", rows);
     fflush(r->metrics);
     free(rows);
 }
 
-static void train(run *r, progress *bar)
+static void train(run *r)
 {
     size_t e, first = 0, every = r->o.epochs / 40 + 1;
     uint64_t total = itd_train_steps(&r->trainer->desc, r->n_train, r->o.epochs);
@@ -569,10 +595,10 @@ static void train(run *r, progress *bar)
         first++;
     open_metrics(r, first);
     if (r->o.resume) recall_panels(r, first);
-    progress_begin(bar, "epoch", r->o.epochs, "steps", (size_t)total, r->o.quiet);
-    progress_skip(bar, (size_t)r->trainer->step);
+    progress_begin(&r->bar, "epoch", r->o.epochs, "steps", (size_t)total, r->o.quiet);
+    progress_skip(&r->bar, (size_t)r->trainer->step);
     for (e = first;; e++) {
-        double loss, started;
+        double loss, started, seconds;
         char fields[80];
         while (r->o.pictures && r->dim == 2 && r->panels < PANELS && panel_time(r->o.epochs, r->panels) <= e)
             add_panel(r, e);
@@ -580,24 +606,24 @@ static void train(run *r, progress *bar)
         if (r->o.fresh) dataset_sample(&r->set, e + 1, r->n_train, r->train);
         started = system_seconds();
         must(itd_train_epoch(r->trainer, r->train, r->n_train, &loss), "training");
-        r->train_seconds += system_seconds() - started;
+        seconds = system_seconds() - started;
         adapt_schedule(r, e + 1);
         if ((e + 1) % every == 0 || e + 1 == r->o.epochs) {
             itd_nll_result v = validate(r, r->o.fresh ? 2 : 20);
             nll = v.nll;
-            record(r, e + 1, loss, v.nll, v.std_error);
+            record(r, e + 1, loss, v.nll, v.std_error, seconds);
         } else {
-            record(r, e + 1, loss, NAN, NAN);
+            record(r, e + 1, loss, NAN, NAN, seconds);
         }
         snprintf(fields, sizeof fields, "loss %.3f  nats %.3f", loss, nll);
-        progress_update(bar, e + 1, (size_t)r->trainer->step, fields);
+        progress_update(&r->bar, e + 1, (size_t)r->trainer->step, fields);
         if (system_seconds() - saved > 20) {
             save_model(r);
             keep_panels(r);
             saved = system_seconds();
         }
     }
-    progress_end(bar);
+    progress_end(&r->bar);
     save_model(r);
     keep_panels(r);
 }
@@ -607,9 +633,17 @@ static void train(run *r, progress *bar)
 static const double levels[] = {-5, -4.5, -4, -3.5, -3, -2.5, -2, -1.5, -1};
 enum { LEVELS = sizeof levels / sizeof *levels };
 
-static void finish(const run *r, plot_canvas *c, const char *file)
+/* Into the folder and, under its tag unless that is NULL, into the events. */
+static void finish(run *r, plot_canvas *c, const char *file, const char *tag)
 {
-    if (plot_canvas_write(c, path_of(r, file))) fail("%s: cannot be written", path_of(r, file));
+    unsigned char *png;
+    size_t n;
+    if (plot_canvas_encode(c, &png, &n)) fail("out of memory for a picture");
+    if (plot_save(path_of(r, file), png, n)) fail("%s: cannot be written", path_of(r, file));
+    if (tag && r->trainer)
+        tfevents_png(&r->events, r->trainer->step, tag, png, n, (size_t)c->width, (size_t)c->height);
+    check_events(r);
+    free(png);
     plot_canvas_free(c);
 }
 
@@ -643,7 +677,7 @@ static void draw_contours(run *r)
                           r->o.data ? "log density (standardized, blurred by 0.4 cells), nats"
                                     : "log density (blurred by 0.4 cells), nats");
     }
-    finish(r, &c, "contours.png");
+    finish(r, &c, "contours.png", "contours");
 }
 
 static void draw_density(run *r)
@@ -670,7 +704,7 @@ static void draw_density(run *r)
     plot_colorbar(&a, bar, levels, LEVELS, PLOT_BELOW_PAPER,
                   r->o.data ? "log density (standardized, blurred by 0.4 cells), nats"
                             : "log density (blurred by 0.4 cells), nats");
-    finish(r, &c, "density.png");
+    finish(r, &c, "density.png", "density");
     free(values);
 }
 
@@ -704,7 +738,7 @@ static void draw_samples(run *r, const float *samples)
                          plot_alpha(plot_palette((int)k), 0.5));
             plot_axes_draw(&a);
         }
-        finish(r, &c, "samples.png");
+        finish(r, &c, "samples.png", "samples");
         return;
     }
     begin_canvas(&c, (int)(160 * d + 100), (int)(160 * d + 100));
@@ -725,7 +759,7 @@ static void draw_samples(run *r, const float *samples)
                          model ? drawn : shown, r->dim, 1.2, plot_alpha(plot_palette(model), 0.4));
         plot_axes_draw(&a);
     }
-    finish(r, &c, "samples.png");
+    finish(r, &c, "samples.png", "samples");
 }
 
 static void draw_loss(run *r)
@@ -756,7 +790,7 @@ static void draw_loss(run *r)
     plot_line(&a, vx, v, n, plot_palette(1), 2, 0);
     plot_axes_draw(&a);
     plot_legend(&a, PLOT_RIGHT | PLOT_TOP, entries, 2);
-    finish(r, &c, "loss.png");
+    finish(r, &c, "loss.png", NULL); /* its numbers are there */
     free(x);
 }
 
@@ -804,7 +838,7 @@ static int draw_mse(run *r, const itd_nll_result *v, itd_schedule *suggested)
     plot_axes_draw(&a);
     plot_legend(&a, PLOT_LEFT | PLOT_TOP, entries, 3);
     plot_note(&a, PLOT_RIGHT | PLOT_BOTTOM, note);
-    finish(r, &c, "mse.png");
+    finish(r, &c, "mse.png", "mses");
     return found;
 }
 
@@ -864,8 +898,10 @@ static void say_plan(const run *r)
 
 static void say_outcome(const run *r, const itd_nll_result *v)
 {
-    printf("%s%s in %s/\n", r->o.pictures ? "pictures" : "",
-           r->o.load ? "" : ", metrics.tsv and model.safetensors", r->folder);
+    const char *pictures = r->o.pictures ? "pictures" : "", *rest = "metrics.tsv and model.safetensors";
+    if (r->o.load) rest = "";
+    if (*pictures || *rest)
+        printf("%s%s%s in %s/\n", pictures, *pictures && *rest ? ", " : "", rest, r->folder);
     printf("-log p = %.3f +- %.3f nats, on average over the validation points", v->nll, v->std_error);
     if (!r->o.data)
         printf("; the true density gives %.3f", dataset_mean_true_nll(&r->set, r->n_val, r->val, NULL));
@@ -876,7 +912,6 @@ int main(int argc, char **argv)
 {
     static run r;
     double started = system_seconds();
-    progress bar;
     itd_schedule suggested;
     itd_nll_result v;
     size_t k;
@@ -898,7 +933,7 @@ int main(int argc, char **argv)
     say_plan(&r);
     r.history = (double *)must_alloc(r.o.epochs + 1, 3 * sizeof(double));
     if (!r.o.load) {
-        train(&r, &bar);
+        train(&r);
         fclose(r.metrics);
         if (r.points && r.o.pictures) draw_loss(&r);
         if (r.panels && r.o.pictures) draw_contours(&r);
@@ -908,6 +943,8 @@ int main(int argc, char **argv)
     if (r.o.pictures) draw_all_samples(&r);
     found = draw_mse(&r, &v, &suggested);
     if (!r.o.quiet) say_outcome(&r, &v);
+    tfevents_close(&r.events);
+    check_events(&r);
     print_result(&r, &v, found ? &suggested : NULL, system_seconds() - started);
     for (k = 0; k < r.panels; k++) free(r.panel[k]);
     free(r.all), free(r.train), free(r.val), free(r.history);

@@ -155,6 +155,33 @@ check_that "--load evaluates a checkpoint" sh -c "
     b=\$(build/train_2d $(echo $tiny) --experiment_name again --load $out/whole/model.safetensors |
          grep -o 'val_nll=[^ ]*') && [ \"\$a\" = \"\$b\" ]"
 
+# ---- TensorBoard: what is left after a resumed run is what an undisturbed one leaves ----
+
+events() { # experiment, columns
+    python3 tests/read_tfevents.py "$out/$1" > "$out/$1.events" && grep "$2" "$out/$1.events"
+}
+if command -v python3 > /dev/null; then
+    build/train_2d $tiny --experiment_name once --num_epochs 4 --lr_schedule constant > /dev/null
+    build/train_2d $tiny --experiment_name twice --num_epochs 2 --lr_schedule constant > /dev/null
+    cp "$out/twice/model.safetensors" "$out/early.safetensors"
+    sleep 1 # files are read in the order of the seconds in their names
+    build/train_2d $tiny --experiment_name twice --num_epochs 3 --lr_schedule constant --resume > /dev/null
+    mv "$out/early.safetensors" "$out/twice/model.safetensors" # as if that run had not come to save
+    sleep 1
+    build/train_2d $tiny --experiment_name twice --num_epochs 4 --lr_schedule constant --resume > /dev/null
+    check_that "events are framed, checked and hold each tag" sh -c "python3 tests/read_tfevents.py $out/once |
+        cut -d ' ' -f 1 | sort -u | tr '\n' ' ' |
+        grep -qx 'contours density learning_rate mses points_per_second samples train_loss val_loss '"
+    check_that "losses are those of metrics.tsv" sh -c "python3 tests/read_tfevents.py $out/once | awk '
+        NR == FNR && /^train_loss/ { n++; a[\$2] = \$3 } NR != FNR && FNR > 1 { d = a[\$2] - \$3; m++; if (d * d > 1e-9) exit 1 }
+        END { exit n != 4 || m != 4 }' - $out/once/metrics.tsv"
+    check_that "a resumed run leaves the same losses" [ "$(events once _loss)" = "$(events twice _loss)" ]
+    build/train_2d $tiny --experiment_name once --num_epochs 1 > /dev/null
+    check_that "a run begun anew hides the old one" [ "$(events once train_loss | wc -l)" -eq 1 ]
+else
+    skip "python3 is not installed: nobody to read the events"
+fi
+
 # ---- the other ways, for checkpoints ----
 
 number='-\{0,1\}[0-9][0-9]*\.[0-9]*'

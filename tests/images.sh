@@ -55,8 +55,16 @@ eval_draws 3
 eval_images 3
 END
 before=$(result --experiment_name again)
+sleep 1 # the event files of the two runs are read in the order of the seconds in their names
 check_that "a run can be resumed" sh -c "build/train_cifar10 $(echo $tiny) --experiment_name again --num_epochs 3 --resume |
     grep -q images_seen=24"
+if command -v python3 > /dev/null; then
+    check_that "events are framed, checked and hold each tag" sh -c "python3 tests/read_tfevents.py $out/again |
+        cut -d ' ' -f 1 | sort | uniq -c | tr -s ' \\n' ' ' | grep -qx \
+        ' 2 denoised 2 images_per_second 2 learning_rate 2 mses 2 samples 2 train_loss 2 val_loss '"
+else
+    skip "python3 is not installed: nobody to read the events"
+fi
 check_that "--load estimates without training" sh -c "build/train_cifar10 $(echo $tiny) --load $out/synthetic/model.safetensors \
     --eval | sed 's/ seconds=.*//' | grep -q 'images_seen=16'"
 check_that "--sample draws" sh -c "rm -f $out/s/samples.png; build/train_cifar10 $(echo $tiny) --experiment_name s \

@@ -1551,11 +1551,21 @@ static inline unsigned char *plot_canvas_pixels(const plot_canvas *c)
     return pixels;
 }
 
-static inline int plot_canvas_write(const plot_canvas *c, const char *path)
+/* The canvas as the bytes of a PNG file, which the caller frees. */
+static inline int plot_canvas_encode(const plot_canvas *c, unsigned char **out, size_t *n)
 {
     unsigned char *pixels = plot_canvas_pixels(c);
-    int failed = !pixels || plot_png_write(path, pixels, (size_t)c->width, (size_t)c->height, 3);
+    int failed = plot_png_encode(pixels, (size_t)c->width, (size_t)c->height, 3, out, n);
     free(pixels);
+    return failed;
+}
+
+static inline int plot_canvas_write(const plot_canvas *c, const char *path)
+{
+    unsigned char *png;
+    size_t n;
+    int failed = plot_canvas_encode(c, &png, &n) || plot_save(path, png, n);
+    free(png);
     return failed;
 }
 
