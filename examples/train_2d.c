@@ -15,12 +15,16 @@
 #include "support/must.h"
 #include "support/plot.h"
 #include "support/tfevents.h"
+#include "support/watch.h"
 
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
-enum { PANELS = 8, FRESH_VALIDATION = 20000, SHOWN = 1500, CURVE = 100 };
+enum { PANELS = 8, FRAMES = 22, EVERY = (FRAMES - 1) / (PANELS - 1) }; /* panels are every third frame */
+enum { FLIGHT = 24, FLYING = 800 }; /* frames and points of the animated sampling */
+enum { FRAME_WIDTH = 540, FRAME_HEIGHT = 470 };
+enum { FRESH_VALIDATION = 20000, SHOWN = 1500, CURVE = 100 };
 
 /* ---- options ------------------------------------------------------------------------------------------- */
 
@@ -215,8 +219,9 @@ typedef struct run {
     FILE *metrics;
     tfevents events; /* the same for TensorBoard */
     progress bar;
-    size_t panel_epoch[PANELS], panels;
-    double *panel[PANELS]; /* (grid,grid) log densities */
+    size_t panel_epoch[FRAMES], panels;
+    double *panel[FRAMES]; /* (grid,grid) log densities */
+    plot_animation film;   /* of them, then of the sampling */
     double *history;       /* (3, epochs+1) epoch, training loss, validation NLL (NaN where not measured) */
     size_t points;         /* of the history */
     double train_seconds;
@@ -480,17 +485,97 @@ static void density(run *r, size_t side, size_t draws, double *log_density)
     free(x), free(b.z), free(b.logsnr);
 }
 
-static void add_panel(run *r, size_t epoch)
+/* ---- one picture of the density ----------------------------------------------------------------------- */
+
+static const double levels[] = {-5, -4.5, -4, -3.5, -3, -2.5, -2, -1.5, -1};
+enum { LEVELS = sizeof levels / sizeof *levels };
+
+/* Watching must not end what is watched. */
+static void check_events(run *r)
 {
-    r->panel[r->panels] = (double *)must_alloc(r->o.grid, r->o.grid * sizeof(double));
-    density(r, r->o.grid, 64, r->panel[r->panels]);
-    r->panel_epoch[r->panels++] = epoch;
+    if (!tfevents_lost(&r->events)) return;
+    progress_clear(&r->bar);
+    warn("%s: cannot be written; the run goes on without it", r->events.path);
 }
 
-/* Epochs after which panel k = 0 .. 7 is drawn: dense at first, where most happens. */
+/* Into the folder and, under a tag, into the events; NULL: not there. */
+static void finish(run *r, plot_canvas *c, const char *file, const char *tag)
+{
+    unsigned char *png;
+    size_t n;
+    if (plot_canvas_encode(c, &png, &n)) fail("out of memory for a picture");
+    if (file && plot_save(path_of(r, file), png, n)) fail("%s: cannot be written", path_of(r, file));
+    if (tag && r->trainer)
+        tfevents_png(&r->events, r->trainer->step, tag, png, n, (size_t)c->width, (size_t)c->height);
+    check_events(r);
+    free(png);
+    plot_canvas_free(c);
+}
+
+static void begin_canvas(plot_canvas *c, int width, int height)
+{
+    if (plot_canvas_init(c, width, height, plot_rgb(0xffffff))) fail("out of memory for a picture");
+}
+
+static const char *density_label(const run *r)
+{
+    return r->o.data ? "log density (standardized, blurred by 0.4 cells), nats"
+                     : "log density (blurred by 0.4 cells), nats";
+}
+
+/* As it is shown in the film and, while training, in TensorBoard: log densities (grid,grid), if there are
+   any, and n points. */
+static void draw_frame(const run *r, plot_canvas *c, const double *panel, const float *points, size_t n,
+                       const char *title)
+{
+    plot_field f = {panel, (int)r->o.grid, (int)r->o.grid, r->low[0], r->high[0], r->low[1], r->high[1]};
+    plot_box box, bar;
+    plot_axes a;
+    begin_canvas(c, FRAME_WIDTH, FRAME_HEIGHT);
+    box = plot_inset(plot_canvas_box(c), 45, 40, 95, 30);
+    bar.left = box.right + 16, bar.right = box.right + 30, bar.top = box.top, bar.bottom = box.bottom;
+    a = plot_axes_make(c, box, r->low[0], r->high[0], r->low[1], r->high[1]);
+    a.title = title;
+    if (panel) plot_contourf(&a, &f, levels, LEVELS, PLOT_BELOW_PAPER);
+    if (n) plot_scatter(&a, points, points + 1, n, 2, 1.3, plot_alpha(plot_rgb(0), 0.6));
+    plot_axes_draw(&a);
+    if (panel) plot_colorbar(&a, bar, levels, LEVELS, PLOT_BELOW_PAPER, density_label(r));
+}
+
+static void draw_panel(const run *r, plot_canvas *c, size_t k)
+{
+    char title[60];
+    snprintf(title, sizeof title, "density after %lu of %lu epochs", (unsigned long)r->panel_epoch[k],
+             (unsigned long)r->o.epochs);
+    draw_frame(r, c, r->panel[k], NULL, 0, title);
+}
+
+/* ---- training ------------------------------------------------------------------------------------------ */
+
+/* Those between the ones of contours.png are only seen in passing. */
+static void add_panel(run *r, size_t epoch)
+{
+    size_t k = r->panels++, cells = r->o.grid * r->o.grid;
+    int between = k % EVERY != 0;
+    r->panel[k] = (double *)must_alloc(cells, sizeof(double));
+    r->panel_epoch[k] = epoch;
+    if (between && r->panel_epoch[k - 1] == epoch)
+        memcpy(r->panel[k], r->panel[k - 1], cells * sizeof(double));
+    else density(r, r->o.grid, between ? 24 : 64, r->panel[k]);
+}
+
+static void show_panel(run *r)
+{
+    plot_canvas c;
+    if (!r->events.file) return;
+    draw_panel(r, &c, r->panels - 1);
+    finish(r, &c, NULL, "density");
+}
+
+/* Epochs after which panel k = 0, 1, ... is drawn: dense at first, where most happens. */
 static size_t panel_time(size_t epochs, size_t k)
 {
-    double t = (double)k / (PANELS - 1);
+    double t = (double)k / (FRAMES - 1);
     return (size_t)((double)epochs * t * t + 0.5);
 }
 
@@ -513,7 +598,7 @@ static void recall_panels(run *r, size_t epoch)
 {
     size_t cells = r->o.grid * r->o.grid, side, at;
     FILE *file = fopen(path_of(r, "panels.bin"), "rb");
-    while (file && r->panels < PANELS && fread(&side, sizeof side, 1, file) == 1 && side == r->o.grid &&
+    while (file && r->panels < FRAMES && fread(&side, sizeof side, 1, file) == 1 && side == r->o.grid &&
            fread(&at, sizeof at, 1, file) == 1 && at <= epoch &&
            panel_time(r->o.epochs, r->panels) <= epoch) {
         r->panel[r->panels] = (double *)must_alloc(cells, sizeof(double));
@@ -522,14 +607,6 @@ static void recall_panels(run *r, size_t epoch)
         r->panels++;
     }
     if (file) fclose(file);
-}
-
-/* Watching must not end what is watched. */
-static void check_events(run *r)
-{
-    if (!tfevents_lost(&r->events)) return;
-    progress_clear(&r->bar);
-    warn("%s: cannot be written; the run goes on without it", r->events.path);
 }
 
 static void record_events(run *r, double loss, double nll, double seconds)
@@ -600,8 +677,8 @@ static void train(run *r)
     for (e = first;; e++) {
         double loss, started, seconds;
         char fields[80];
-        while (r->o.pictures && r->dim == 2 && r->panels < PANELS && panel_time(r->o.epochs, r->panels) <= e)
-            add_panel(r, e);
+        while (r->o.pictures && r->dim == 2 && r->panels < FRAMES && panel_time(r->o.epochs, r->panels) <= e)
+            add_panel(r, e), show_panel(r);
         if (e >= r->o.epochs) break;
         if (r->o.fresh) dataset_sample(&r->set, e + 1, r->n_train, r->train);
         started = system_seconds();
@@ -630,52 +707,27 @@ static void train(run *r)
 
 /* ---- pictures ------------------------------------------------------------------------------------------ */
 
-static const double levels[] = {-5, -4.5, -4, -3.5, -3, -2.5, -2, -1.5, -1};
-enum { LEVELS = sizeof levels / sizeof *levels };
-
-/* Into the folder and, under its tag unless that is NULL, into the events. */
-static void finish(run *r, plot_canvas *c, const char *file, const char *tag)
-{
-    unsigned char *png;
-    size_t n;
-    if (plot_canvas_encode(c, &png, &n)) fail("out of memory for a picture");
-    if (plot_save(path_of(r, file), png, n)) fail("%s: cannot be written", path_of(r, file));
-    if (tag && r->trainer)
-        tfevents_png(&r->events, r->trainer->step, tag, png, n, (size_t)c->width, (size_t)c->height);
-    check_events(r);
-    free(png);
-    plot_canvas_free(c);
-}
-
-static void begin_canvas(plot_canvas *c, int width, int height)
-{
-    if (plot_canvas_init(c, width, height, plot_rgb(0xffffff))) fail("out of memory for a picture");
-}
-
 static void draw_contours(run *r)
 {
     plot_canvas c;
     plot_box area;
-    size_t k, shown = r->n_val < 800 ? r->n_val : 800;
+    size_t k, panels = (r->panels + EVERY - 1) / EVERY, shown = r->n_val < 800 ? r->n_val : 800;
     begin_canvas(&c, 1400, 730);
     area = plot_inset(plot_canvas_box(&c), 45, 40, 100, 40);
-    for (k = 0; k < r->panels; k++) {
-        plot_field f = {r->panel[k], (int)r->o.grid, (int)r->o.grid, r->low[0],
-                        r->high[0],  r->low[1],      r->high[1]};
+    for (k = 0; k < panels; k++) {
+        plot_field f = {r->panel[EVERY * k], (int)r->o.grid, (int)r->o.grid, r->low[0],
+                        r->high[0],          r->low[1],      r->high[1]};
         plot_axes a = plot_axes_make(&c, plot_cell(area, 2, 4, (int)k, 18, 42), r->low[0], r->high[0],
                                      r->low[1], r->high[1]);
         plot_box bar = {area.right + 16, area.top, area.right + 30, area.bottom};
         char title[40];
-        snprintf(title, sizeof title, "epoch %lu", (unsigned long)r->panel_epoch[k]);
+        snprintf(title, sizeof title, "epoch %lu", (unsigned long)r->panel_epoch[EVERY * k]);
         a.title = title;
         a.x_numbers = k < 4 ? 1 : 2, a.y_numbers = k % 4 ? 1 : 2;
         plot_contourf(&a, &f, levels, LEVELS, PLOT_BELOW_PAPER);
         plot_scatter(&a, r->val, r->val + 1, shown, 2, 1.2, plot_alpha(plot_rgb(0), 0.35));
         plot_axes_draw(&a);
-        if (k + 1 == r->panels)
-            plot_colorbar(&a, bar, levels, LEVELS, PLOT_BELOW_PAPER,
-                          r->o.data ? "log density (standardized, blurred by 0.4 cells), nats"
-                                    : "log density (blurred by 0.4 cells), nats");
+        if (k + 1 == panels) plot_colorbar(&a, bar, levels, LEVELS, PLOT_BELOW_PAPER, density_label(r));
     }
     finish(r, &c, "contours.png", "contours");
 }
@@ -701,10 +753,8 @@ static void draw_density(run *r)
     plot_contourf(&a, &f, levels, LEVELS, PLOT_BELOW_PAPER);
     plot_scatter(&a, r->val, r->val + 1, shown, 2, 1.4, plot_alpha(plot_rgb(0), 0.3));
     plot_axes_draw(&a);
-    plot_colorbar(&a, bar, levels, LEVELS, PLOT_BELOW_PAPER,
-                  r->o.data ? "log density (standardized, blurred by 0.4 cells), nats"
-                            : "log density (blurred by 0.4 cells), nats");
-    finish(r, &c, "density.png", "density");
+    plot_colorbar(&a, bar, levels, LEVELS, PLOT_BELOW_PAPER, density_label(r));
+    finish(r, &c, "density.png", NULL);
     free(values);
 }
 
@@ -842,16 +892,55 @@ static int draw_mse(run *r, const itd_nll_result *v, itd_schedule *suggested)
     return found;
 }
 
+/* The density over the epochs. */
+static void film_panels(run *r)
+{
+    size_t k;
+    for (k = 0; k < r->panels; k++) {
+        plot_canvas c;
+        if (k && r->panel_epoch[k] == r->panel_epoch[k - 1]) continue;
+        draw_panel(r, &c, k);
+        plot_animation_add_canvas(&r->film, &c, k + 1 < r->panels ? 150 : 1500);
+        plot_canvas_free(&c);
+    }
+}
+
+/* The sampling, over the density it leads to. */
+static void film_flight(run *r, const watched *w, const float *samples)
+{
+    const double *panel = r->panels ? r->panel[r->panels - 1] : NULL;
+    char title[60];
+    size_t k;
+    for (k = 0; k <= w->frames; k++) {
+        int last = k == w->frames;
+        plot_canvas c;
+        if (!last) snprintf(title, sizeof title, "sampling, log SNR %.1f", (double)w->logsnr[k]);
+        draw_frame(r, &c, panel, last ? samples : w->z + 2 * k * w->rows, w->rows, last ? "samples" : title);
+        plot_animation_add_canvas(&r->film, &c, last ? 2500 : k ? 100 : 700);
+        plot_canvas_free(&c);
+    }
+}
+
 static void draw_all_samples(run *r)
 {
-    itd_denoiser den = itd_model_denoiser(r->model);
     itd_sample_desc d = itd_model_sample_desc(r->model);
     float *samples = (float *)must_alloc(r->o.samples, r->dim * sizeof *samples);
+    itd_denoiser den;
+    watched w;
     d.steps = r->o.steps;
     d.sampler = strcmp(r->o.sampler, "ancestral") ? ITD_DETERMINISTIC : ITD_ANCESTRAL;
     d.seed = r->o.seed;
+    den = watched_denoiser(&w, itd_model_denoiser(r->model), r->o.samples < FLYING ? r->o.samples : FLYING,
+                           d.batch, d.steps, FLIGHT);
     must(itd_sample(&den, &d, r->o.samples, samples), "sampling");
     draw_samples(r, samples);
+    if (r->dim == 2) {
+        film_panels(r);
+        film_flight(r, &w, samples);
+        if (plot_animation_write(&r->film, path_of(r, "anim.png")))
+            fail("%s: cannot be written", path_of(r, "anim.png"));
+    }
+    watched_free(&w);
     free(samples);
 }
 
@@ -929,6 +1018,7 @@ int main(int argc, char **argv)
     if (r.o.load) load_model(&r, r.o.load, 0);
     else if (r.o.resume) load_model(&r, path_of(&r, "model.safetensors"), 1);
     else begin_model(&r);
+    plot_animation_init(&r.film, FRAME_WIDTH, FRAME_HEIGHT, 3);
     choose_range(&r);
     say_plan(&r);
     r.history = (double *)must_alloc(r.o.epochs + 1, 3 * sizeof(double));
@@ -946,6 +1036,7 @@ int main(int argc, char **argv)
     tfevents_close(&r.events);
     check_events(&r);
     print_result(&r, &v, found ? &suggested : NULL, system_seconds() - started);
+    plot_animation_free(&r.film);
     for (k = 0; k < r.panels; k++) free(r.panel[k]);
     free(r.all), free(r.train), free(r.val), free(r.history);
     itd_trainer_free(r.trainer);

@@ -16,6 +16,7 @@
 #include "support/must.h"
 #include "support/plot.h"
 #include "support/tfevents.h"
+#include "support/watch.h"
 #include "support/workers.h"
 
 #include <signal.h>
@@ -490,37 +491,72 @@ static void finish(run *r, plot_canvas *c, const char *file, const char *tag)
 }
 
 /* n images side by side, `columns` in a row, each twice its size. */
-static void draw_images(run *r, const float *x, size_t n, size_t columns, const char *file, const char *tag)
+static void lay_out_images(plot_canvas *c, const float *x, size_t n, size_t columns)
 {
     enum { SCALE = 2, STEP = SIDE * SCALE + 2 };
     unsigned char pixels[DIM];
     size_t k, rows = (n + columns - 1) / columns;
-    plot_canvas c;
-    if (plot_canvas_init(&c, (int)(columns * STEP + 2), (int)(rows * STEP + 2), plot_rgb(0xffffff)))
+    if (plot_canvas_init(c, (int)(columns * STEP + 2), (int)(rows * STEP + 2), plot_rgb(0xffffff)))
         fail("out of memory for a picture");
     for (k = 0; k < n; k++) {
         cifar10_bytes(x + k * DIM, DIM, pixels);
-        plot_image(&c, (int)(2 + k % columns * STEP), (int)(2 + k / columns * STEP), pixels, SIDE, SIDE, 3,
+        plot_image(c, (int)(2 + k % columns * STEP), (int)(2 + k / columns * STEP), pixels, SIDE, SIDE, 3,
                    SCALE);
     }
+}
+
+static void draw_images(run *r, const float *x, size_t n, size_t columns, const char *file, const char *tag)
+{
+    plot_canvas c;
+    lay_out_images(&c, x, n, columns);
     finish(r, &c, file, tag);
+}
+
+static size_t square_columns(size_t n)
+{
+    size_t columns = 1;
+    while (columns * columns < n) columns++;
+    return columns;
+}
+
+/* The first images on their way from noise. */
+static void film_flight(const run *r, const watched *w, const float *x)
+{
+    size_t k, columns = square_columns(w->rows);
+    plot_animation film;
+    for (k = 0; k <= w->frames; k++) {
+        plot_canvas c;
+        lay_out_images(&c, k < w->frames ? w->z + k * w->rows * DIM : x, w->rows, columns);
+        if (k == 0) plot_animation_init(&film, (size_t)c.width, (size_t)c.height, 3);
+        plot_animation_add_canvas(&film, &c, k < w->frames ? 120 : 2500);
+        plot_canvas_free(&c);
+    }
+    if (plot_animation_write(&film, path_of(r, "anim.png")))
+        fail("%s: cannot be written", path_of(r, "anim.png"));
+    plot_animation_free(&film);
 }
 
 static void sample_images(run *r)
 {
-    itd_denoiser den = itd_model_denoiser(r->model);
+    enum { FLYING = 16, FLIGHT = 32 }; /* images and frames of the film: about 2 MB */
+    itd_denoiser den;
     itd_sample_desc d = itd_model_sample_desc(r->model);
-    size_t n = r->o.samples, columns = 1;
+    size_t n = r->o.samples;
     float *x = (float *)must_alloc(n, DIM * sizeof *x);
     double started = system_seconds();
-    while (columns * columns < n) columns++;
+    watched w;
     d.steps = r->o.steps, d.batch = r->o.eval_batch, d.seed = r->o.seed;
     d.sampler = strcmp(r->o.sampler, "ancestral") ? ITD_DETERMINISTIC : ITD_ANCESTRAL;
+    den = watched_denoiser(&w, itd_model_denoiser(r->model), n < FLYING ? n : FLYING, d.batch, d.steps,
+                           FLIGHT);
     must(itd_sample(&den, &d, n, x), "sampling");
-    draw_images(r, x, n, columns, "samples.png", "samples");
+    draw_images(r, x, n, square_columns(n), "samples.png", "samples");
+    film_flight(r, &w, x);
     if (!r->o.quiet)
-        printf("%lu samples of %lu steps in %s (%.1f s)\n", (unsigned long)n, (unsigned long)r->o.steps,
-               path_of(r, "samples.png"), system_seconds() - started);
+        printf("%lu samples of %lu steps in %s, the first of them on their way in anim.png (%.1f s)\n",
+               (unsigned long)n, (unsigned long)r->o.steps, path_of(r, "samples.png"),
+               system_seconds() - started);
+    watched_free(&w);
     free(x);
 }
 

@@ -67,7 +67,7 @@ for set in dino moons scg line circle; do
     check_that "$set runs" sh -c "build/train_2d $(echo $tiny) --dataset $set | tail -n 1 | grep -q '$form true_nll=$number \
 excess=$number suggested_loc=[-.0-9na]* suggested_scale=[-.0-9na]* train_seconds=$number total_seconds=$number\$'"
 done
-for file in contours density samples mse loss; do
+for file in contours density samples mse loss anim; do
     check_that "$file.png is left" sh -c "head -c 8 $out/dino/$file.png | od -An -tx1 | grep -q '89 50 4e 47 0d 0a 1a 0a'"
 done
 check_that "metrics.tsv has a row per epoch" sh -c "[ \$(wc -l < $out/dino/metrics.tsv) -eq 3 ]"
@@ -172,6 +172,8 @@ if command -v python3 > /dev/null; then
     check_that "events are framed, checked and hold each tag" sh -c "python3 tests/read_tfevents.py $out/once |
         cut -d ' ' -f 1 | sort -u | tr '\n' ' ' |
         grep -qx 'contours density learning_rate mses points_per_second samples train_loss val_loss '"
+    check_that "anim.png is whole and has the frames of panels and samples" sh -c "python3 tests/read_png.py \
+        $out/once/anim.png | grep -q ': 540 x 470, 11 frames, '"
     check_that "losses are those of metrics.tsv" sh -c "python3 tests/read_tfevents.py $out/once | awk '
         NR == FNR && /^train_loss/ { n++; a[\$2] = \$3 } NR != FNR && FNR > 1 { d = a[\$2] - \$3; m++; if (d * d > 1e-9) exit 1 }
         END { exit n != 4 || m != 4 }' - $out/once/metrics.tsv"

@@ -24,7 +24,7 @@ base=$(result)
 check_that "a run ends in a result line" sh -c "echo '$base' | grep -q '^result dataset=synthetic params=[0-9]* \
 images_seen=16 val_nll=$number stderr=$number stderr_data=$number bits_per_dim=$number bits_per_dim_255=$number \
 true_nll=$number excess_bits_per_dim=$number\$'"
-for file in samples denoised mse; do
+for file in samples denoised mse anim; do
     check_that "$file.png is left" sh -c "head -c 8 $out/synthetic/$file.png | od -An -tx1 | grep -q '89 50 4e 47 0d 0a 1a 0a'"
 done
 check_that "metrics.tsv has a row" sh -c "[ \$(wc -l < $out/synthetic/metrics.tsv) -ge 2 ]"
@@ -62,6 +62,7 @@ if command -v python3 > /dev/null; then
     check_that "events are framed, checked and hold each tag" sh -c "python3 tests/read_tfevents.py $out/again |
         cut -d ' ' -f 1 | sort | uniq -c | tr -s ' \\n' ' ' | grep -qx \
         ' 2 denoised 2 images_per_second 2 learning_rate 2 mses 2 samples 2 train_loss 2 val_loss '"
+    check_that "anim.png is whole" sh -c "python3 tests/read_png.py $out/again/anim.png | grep -q ': 266 x 266, 3 frames, '"
 else
     skip "python3 is not installed: nobody to read the events"
 fi
