@@ -15,6 +15,7 @@
 #include "support/must.h"
 #include "support/plot.h"
 #include "support/tfevents.h"
+#include "support/view.h"
 #include "support/watch.h"
 
 #ifdef _OPENMP
@@ -36,7 +37,7 @@ typedef struct options {
     double learning_rate, loc, scale, clip, coordinate_scale, logsnr_embedding_scale, ema;
     double weight_decay, clip_norm, weight_limit;
     uint64_t seed;
-    int embedding, stratified, fresh, resume, quiet, original, pictures;
+    int embedding, stratified, fresh, resume, quiet, original, pictures, view;
 } options;
 
 /* What suits each set best, found by trial; "data" is for a user's own, "original" the recipe of the
@@ -193,6 +194,9 @@ static options read_options(int argc, char **argv)
         args_flag("resume", &o.resume,
                   "Go on from the checkpoint in the folder of the results; give the same options."),
         args_flag("pictures", &o.pictures, "Leave pictures beside model and metrics."),
+        args_flag("view", &o.view,
+                  "Draw the density in the terminal at the end; in colours, and also while training, where "
+                  "stdout is a terminal and NO_COLOR is not set."),
         args_string("load", &o.load, "Evaluate this checkpoint instead of training."),
         args_size("threads", &o.threads, 0, 1024, "At most so many; 0: one per processor."),
         args_flag("quiet", &o.quiet, "Only the result line."),
@@ -222,6 +226,7 @@ typedef struct run {
     size_t panel_epoch[FRAMES], panels;
     double *panel[FRAMES]; /* (grid,grid) log densities */
     plot_animation film;   /* of them, then of the sampling */
+    int colors, viewed;    /* of the terminal; whether a view stands above the line of progress */
     double *history;       /* (3, epochs+1) epoch, training loss, validation NLL (NaN where not measured) */
     size_t points;         /* of the history */
     double train_seconds;
@@ -564,10 +569,27 @@ static void add_panel(run *r, size_t epoch)
     else density(r, r->o.grid, between ? 24 : 64, r->panel[k]);
 }
 
+/* The newest panel in the terminal, in the place of the one before. */
+static void view_panel(run *r)
+{
+    size_t k = r->panels - 1;
+    plot_field f = {r->panel[k], (int)r->o.grid, (int)r->o.grid, r->low[0],
+                    r->high[0],  r->low[1],      r->high[1]};
+    progress_clear(&r->bar);
+    if (r->viewed) printf("\033[%dA", VIEW_LINES + 1);
+    printf("density after %lu epochs, its logarithm from below %g (%s) to above %g (%s)\n",
+           (unsigned long)r->panel_epoch[k], levels[0], r->colors ? "dark" : "blank", levels[LEVELS - 1],
+           r->colors ? "bright" : "@");
+    view_draw(stdout, &f, levels, LEVELS, r->colors);
+    fflush(stdout);
+    r->viewed = r->colors;
+}
+
 static void show_panel(run *r)
 {
     plot_canvas c;
-    if (!r->events.file) return;
+    if (r->o.view && r->colors) view_panel(r);
+    if (!r->events.file || !r->o.pictures) return;
     draw_panel(r, &c, r->panels - 1);
     finish(r, &c, NULL, "density");
 }
@@ -677,7 +699,8 @@ static void train(run *r)
     for (e = first;; e++) {
         double loss, started, seconds;
         char fields[80];
-        while (r->o.pictures && r->dim == 2 && r->panels < FRAMES && panel_time(r->o.epochs, r->panels) <= e)
+        while ((r->o.pictures || r->o.view) && r->dim == 2 && r->panels < FRAMES &&
+               panel_time(r->o.epochs, r->panels) <= e)
             add_panel(r, e), show_panel(r);
         if (e >= r->o.epochs) break;
         if (r->o.fresh) dataset_sample(&r->set, e + 1, r->n_train, r->train);
@@ -1018,6 +1041,7 @@ int main(int argc, char **argv)
     if (r.o.load) load_model(&r, r.o.load, 0);
     else if (r.o.resume) load_model(&r, path_of(&r, "model.safetensors"), 1);
     else begin_model(&r);
+    r.colors = system_has_colors(stdout);
     plot_animation_init(&r.film, FRAME_WIDTH, FRAME_HEIGHT, 3);
     choose_range(&r);
     say_plan(&r);
@@ -1027,6 +1051,10 @@ int main(int argc, char **argv)
         fclose(r.metrics);
         if (r.points && r.o.pictures) draw_loss(&r);
         if (r.panels && r.o.pictures) draw_contours(&r);
+    }
+    if (r.dim == 2 && r.o.view && !r.viewed) {
+        if (!r.panels) add_panel(&r, r.o.epochs);
+        view_panel(&r);
     }
     v = validate(&r, r.o.draws);
     if (r.dim == 2 && r.o.pictures) draw_density(&r);

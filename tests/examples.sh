@@ -139,6 +139,12 @@ check_that "--experiment_name and --out choose the folder" sh -c \
     "build/train_2d $(echo $tiny) --out $out/deep/er --experiment_name other > /dev/null && [ -f $out/deep/er/other/mse.png ]"
 check_that "--pictures off leaves none" sh -c \
     "build/train_2d $(echo $tiny) --experiment_name bare --pictures off > /dev/null && ! ls $out/bare/*.png 2> /dev/null"
+viewed() { # options...: plain characters, 22 lines of 44 under one of text, and the result
+    build/train_2d $tiny --pictures off --view "$@" > "$out/view" && [ "$(wc -l < "$out/view")" -eq 24 ] &&
+        [ "$(grep -c '^[-.:=+*#%@ ]\{44\}$' "$out/view")" -eq 22 ] && ! grep -q "$(printf '\033')" "$out/view"
+}
+check_that "--view draws the density in plain characters" viewed
+check_that "--view draws that of a checkpoint" viewed --load "$out/dino/model.safetensors"
 check_that "--quiet says one line" sh -c "[ \$(build/train_2d $(echo $tiny) 2>&1 | wc -l) -eq 1 ]"
 check_that "--help names every option" sh -c "build/train_2d --help | grep -c '^ *--' | awk '{ exit !(\$1 >= 35) }'"
 

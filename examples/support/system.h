@@ -100,6 +100,23 @@ static inline int system_is_terminal(FILE *file)
 #endif
 }
 
+/* Whether the stream is a terminal that understands the escape codes of 256 colours and UTF-8, and NO_COLOR
+ * (no-color.org) is not set. The console of Windows has to be asked for both. */
+static inline int system_has_colors(FILE *file)
+{
+    const char *refused = getenv("NO_COLOR"), *kind = getenv("TERM");
+    if (!system_is_terminal(file) || (refused && *refused)) return 0;
+#if defined(SYSTEM_WINDOWS)
+    HANDLE console = (HANDLE)_get_osfhandle(_fileno(file));
+    DWORD mode, escapes = 4; /* ENABLE_VIRTUAL_TERMINAL_PROCESSING */
+    (void)kind;
+    return GetConsoleMode(console, &mode) && SetConsoleMode(console, mode | escapes) &&
+           SetConsoleOutputCP(CP_UTF8);
+#else
+    return kind && *kind && strcmp(kind, "dumb") != 0;
+#endif
+}
+
 /* Flushes the stream and, on POSIX, waits until its bytes are on the disk. Returns 0, or -1 on failure. A
  * pipe or a device has no disk to wait for (EINVAL), which is no failure. */
 static inline int system_sync(FILE *file)
