@@ -1,4 +1,4 @@
-/* train_2d.c: learns the density of points in the plane (or of any CSV file), and shows how well.
+/* train_2d.c: learns the density of points in the plane (or of any CSV or .npy file), and shows how well.
  *   cc -O2 -fopenmp examples/train_2d.c -o build/train_2d -lm && build/train_2d --dataset moons
  * --help explains the options. Pictures, metrics (also for TensorBoard) and the model go to runs/NAME/. The
  * last line of output is
@@ -13,6 +13,7 @@
 #include "support/blur.h"
 #include "support/datasets.h"
 #include "support/must.h"
+#include "support/npy.h"
 #include "support/plot.h"
 #include "support/tfevents.h"
 #include "support/view.h"
@@ -124,7 +125,9 @@ static options read_options(int argc, char **argv)
     args_option list[] = {
         args_group("Data"),
         args_choice("dataset", &o.dataset, DATASET_NAMES, "Which of the five sets to learn."),
-        args_string("data", &o.data, "Your own data instead: a CSV file, one point per row."),
+        args_string("data", &o.data,
+                    "Your own data instead: a CSV file, one point per row, or a .npy file of NumPy, of shape "
+                    "(N, 2)."),
         args_size("n", &o.n, 20, 10000000, "Points drawn; 90 % train, 10 % validate."),
         args_flag(
             "fresh", &o.fresh,
@@ -247,7 +250,7 @@ static void prepare_data(run *r)
     size_t *index;
     r->dim = 2;
     if (r->o.data) {
-        if (dataset_read_csv(r->o.data, &r->all, &r->o.n, &r->dim, error, sizeof error)) fail("%s", error);
+        if (dataset_read(r->o.data, &r->all, &r->o.n, &r->dim, error, sizeof error)) fail("%s", error);
         if (r->o.n < 20) fail("%s: at least 20 rows expected, %lu found", r->o.data, (unsigned long)r->o.n);
         if (r->o.fresh) fail("--fresh needs a law to draw from; it cannot go with --data");
     } else {

@@ -210,6 +210,15 @@ refuses() { # pattern options...: exit 1 and one line that matches
     text=$(build/train_2d $tiny "$@" 2>&1 > /dev/null)
     [ $? -eq 1 ] && [ "$(printf '%s\n' "$text" | wc -l)" -eq 1 ] && printf '%s\n' "$text" | grep -q -- "$pattern"
 }
+one='\000\000\200\077' two='\000\000\000\300' half='\000\000\000\077' # 1, -2 and 0.5 as 4-byte floats
+{
+    printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (27, 2), }"
+    for a in $one $two $half; do for b in $one $two $half; do for c in 1 2 3; do printf "$a$b"; done; done; done
+} > "$out/points.npy"
+for a in 1 -2 0.5; do for b in 1 -2 0.5; do for c in 1 2 3; do echo "$a,$b"; done; done; done > "$out/points.csv"
+check_that "a .npy file is read as the CSV file of its numbers" sh -c '[ -n "$1" ] && [ "$1" = "$2" ]' sh \
+    "$(result --data "$out/points.npy")" "$(result --data "$out/points.csv")"
+head -c 300 "$out/points.npy" > "$out/short.npy"
 printf '1,2\n3,x\n' > "$out/bad.csv"
 refuses_by() { # program pattern options...: the same of another program
     program=$1 pattern=$2
@@ -227,6 +236,8 @@ for program in ode bounds; do
         --load "$out/dino/model.safetensors" --data "$out/three.csv"
 done
 check_that "a bad row is refused with line and column" refuses 'line 2, column 2' --data "$out/bad.csv"
+check_that "a truncated .npy file is refused" refuses 'short.npy: data: expected 27 rows of 8 bytes, found 172 bytes' \
+    --data "$out/short.npy"
 check_that "a missing file is refused" refuses 'nowhere.csv' --data nowhere.csv
 check_that "an unknown option is refused" refuses 'num_epochs' --num_epoch 3
 check_that "a number out of range is refused" refuses 'logsnr_scale' --logsnr_scale -1
