@@ -179,10 +179,6 @@ static options read_options(int argc, char **argv)
         args_default_text(args_size("hidden_layers", &o.hidden_layers, 1, 100, "Linear layers."),
                           WHOLE(hidden_layers)),
         args_choice("activation", &o.activation, "relu|silu", "Between the linear layers."),
-        args_flag("original", &o.original,
-                  "The recipe of the original code for all options not given: plain parameterization, ReLU, "
-                  "constant "
-                  "learning rate, no moving average, i.i.d. log SNRs, incomplete batches dropped."),
         args_group("Evaluation"),
         args_size("eval_draws", &o.draws, 2, 1000000, "Denoiser evaluations per validation point."),
         args_size("eval_batch_size", &o.eval_batch, 1, 1000000,
@@ -201,6 +197,9 @@ static options read_options(int argc, char **argv)
                   "Draw the density in the terminal at the end; in colours, and also while training, where "
                   "stdout is a terminal and NO_COLOR is not set."),
         args_string("load", &o.load, "Evaluate this checkpoint instead of training."),
+        args_flag("original", &o.original,
+                  "The recipe of the original code for all options not given: plain parameterization, ReLU, "
+                  "constant learning rate, no moving average, i.i.d. log SNRs, incomplete batches dropped."),
         args_size("threads", &o.threads, 0, 1024, "At most so many; 0: one per processor."),
         args_flag("quiet", &o.quiet, "Only the result line."),
     };

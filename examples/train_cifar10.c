@@ -83,13 +83,11 @@ static options read_options(int argc, char **argv)
         args_double(
             "weight_limit", &o.weight_limit, 0, 1e9,
             "The gradient sees the weights of log SNRs limited to so many times the least; 0: as they are."),
+        args_group("Log SNR"),
         args_default_text(
             args_string("logistic_params", &o.logistic, "LOC,SCALE of the distribution of log SNRs."),
             "6,3; of synthetic images: what suits their spectrum"),
         args_double("logsnr_clip", &o.clip, 1, 20, "The distribution is cut at so many scales."),
-        args_double("checkpoint_minutes", &o.minutes, 0.01, 10000, "Between checkpoints."),
-        args_double("eval_minutes", &o.eval_minutes, 0.01, 10000, "Between estimates on 1,000 test images."),
-        args_flag("resume", &o.resume, "Go on from the checkpoint in the folder of the results."),
         args_group("Network"),
         args_string(
             "pretrained", &o.pretrained,
@@ -103,9 +101,7 @@ static options read_options(int argc, char **argv)
         args_size("blocks", &o.blocks, 1, 8, "Residual blocks a level."),
         args_size("attention", &o.attention, 0, 127,
                   "Sum of 2^l for levels l with attention; 2^levels: middle."),
-        args_group("Evaluation"),
-        args_default_text(args_string("load", &o.load, "Use this checkpoint; no training."),
-                          "the one in the folder of the results, or else " SHIPPED),
+        args_group("Likelihood"),
         args_flag("eval", &o.eval, "Only estimate the likelihood of the test images."),
         args_size("eval_images", &o.eval_images, 2, 1000000, "At most so many test images."),
         args_size("eval_draws", &o.draws, 2, 1000000, "Denoiser evaluations per image."),
@@ -120,10 +116,21 @@ static options read_options(int argc, char **argv)
         args_default_text(args_string("per_sample", &o.per_sample, "Likelihood of each test image, as TSV."),
                           "none"),
         args_size("eval_batch_size", &o.eval_batch, 1, 65536, "Images per call: memory, not results."),
+        args_group("Samples"),
         args_size("sample", &o.samples, 0, 100000, "Only draw so many images from the model."),
         args_size("steps", &o.steps, 1, 100000, "Denoiser calls per sample."),
         args_choice("sampler", &o.sampler, "deterministic|ancestral", "DDIM or DDPM, in log SNR."),
         args_flag("denoise", &o.denoise, "Only show test images, noisy and denoised."),
+        args_group("Run"),
+        args_default_text(args_string("experiment_name", &o.name, "Folder of the results."), "the data set"),
+        args_string("out", &o.out, "Folder of the folders."),
+        args_default_text(args_string("load", &o.load, "Use this checkpoint; no training."),
+                          "the one in the folder of the results, or else " SHIPPED),
+        args_flag("resume", &o.resume,
+                  "Go on from the checkpoint in the folder of the results. A run that is interrupted leaves "
+                  "one, and ends with status 0."),
+        args_double("checkpoint_minutes", &o.minutes, 0.01, 10000, "Between checkpoints."),
+        args_double("eval_minutes", &o.eval_minutes, 0.01, 10000, "Between estimates on 1,000 test images."),
         args_default_text(
             args_string("curves", &o.curves,
                         "Only draw learning curves from these files metrics.tsv, commas between, "
@@ -133,9 +140,6 @@ static options read_options(int argc, char **argv)
             args_string("half", &o.half,
                         "Only write the model to this file, in half precision, for passing on."),
             "none"),
-        args_group("Run"),
-        args_default_text(args_string("experiment_name", &o.name, "Folder of the results."), "the data set"),
-        args_string("out", &o.out, "Folder of the folders."),
         args_size("threads", &o.threads, 0, 1024, "At most so many; 0: one per processor."),
         args_flag("quiet", &o.quiet, "Only the result line."),
     };

@@ -146,7 +146,17 @@ viewed() { # options...: plain characters, 22 lines of 44 under one of text, and
 check_that "--view draws the density in plain characters" viewed
 check_that "--view draws that of a checkpoint" viewed --load "$out/dino/model.safetensors"
 check_that "--quiet says one line" sh -c "[ \$(build/train_2d $(echo $tiny) 2>&1 | wc -l) -eq 1 ]"
-check_that "--help names every option" sh -c "build/train_2d --help | grep -c '^ *--' | awk '{ exit !(\$1 >= 35) }'"
+short() { # lines on standard input: at most 24, of at most 79 characters
+    awk '{ if (length($0) > 79) bad = 1 } END { exit bad || NR > 24 || NR < 2 }'
+}
+for topic in "" data training log_snr network evaluation run; do
+    check_that "train_2d --help $topic fits a screen" eval "build/train_2d --help $topic | short"
+done
+check_that "--help names every topic" [ "$(build/train_2d --help | grep -c '^  [a-z]')" -eq 6 ]
+check_that "--help tells the exit status" sh -c "build/train_2d --help | grep -q '^Exit status: 0 .* 1 '"
+check_that "--version is that of the header" [ "$(build/train_2d --version)" = \
+    "train_2d (itdiff.h) $(sed -n 's/^#define ITDIFF_VERSION "\(.*\)"/\1/p' itdiff.h)" ]
+check_that "--help all names every option" sh -c "build/train_2d --help all | grep -c '^ *--' | awk '{ exit !(\$1 >= 35) }'"
 
 # ---- resume and load ----
 

@@ -72,6 +72,11 @@ check_that "--sample draws" sh -c "rm -f $out/s/samples.png; build/train_cifar10
     --load $out/synthetic/model.safetensors --sample 3 && [ -s $out/s/samples.png ]"
 check_that "--pretrained names the tensor that does not fit" fails 'tensor time_embedding.linear_1.weight: .* expected' --out "$out" --synthetic --n 8 \
     --pretrained "$out/synthetic/model.safetensors"
+for topic in "" data training log_snr network likelihood samples run; do
+    check_that "--help $topic fits a screen" sh -c "build/train_cifar10 --help $topic |
+        awk '{ if (length(\$0) > 79) bad = 1 } END { exit bad || NR > 24 || NR < 2 }'"
+done
+check_that "--version tells a version" sh -c "build/train_cifar10 --version | grep -q '^train_cifar10 (itdiff.h) [0-9]'"
 check_that "missing data: where they come from" fails 'get_cifar10.sh' --out "$out" --data "$out/nowhere"
 check_that "--features are checked" fails '--features: .* expected' --out "$out" --synthetic --features 8,9
 check_that "--logistic_params are checked" fails '--logistic_params: .* expected' --out "$out" --logistic_params 6
