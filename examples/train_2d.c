@@ -590,6 +590,7 @@ static void view_panel(run *r)
 static void show_panel(run *r)
 {
     plot_canvas c;
+    if (r->panels > 1 && r->panel_epoch[r->panels - 2] == r->panel_epoch[r->panels - 1]) return;
     if (r->o.view && r->colors) view_panel(r);
     if (!r->events.file || !r->o.pictures) return;
     draw_panel(r, &c, r->panels - 1);

@@ -55,10 +55,7 @@ static void colored(void)
     for (int line = 0; line < VIEW_LINES; line++) {
         for (int column = 0; column < VIEW_COLUMNS; column++) {
             int upper = 0, lower = 0, length = 0;
-            if (sscanf(at, "\033[38;5;%d;48;5;%dm%n", &upper, &lower, &length) != 2 || !length) {
-                CHECK(!"a cell");
-                return;
-            }
+            if (!CHECK(sscanf(at, "\033[38;5;%d;48;5;%dm%n", &upper, &lower, &length) == 2 && length)) return;
             CHECK(upper == 53); /* #5f005f, the nearest to viridis' #440154 */
             CHECK(lower == (line == 0 && column == 0 ? 220 : 53)); /* #ffd700, the nearest to #fde725 */
             CHECK(strncmp(at + length, "\xe2\x96\x80", 3) == 0);
