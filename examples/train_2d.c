@@ -1,6 +1,7 @@
-/* train_2d.c: learns the density of points in the plane (or of any CSV file), and shows how well.
+/* train_2d.c: learns the density of points in the plane (or of any CSV or .npy file), and shows how well.
  *   cc -O2 -fopenmp examples/train_2d.c -o build/train_2d -lm && build/train_2d --dataset moons
- * --help explains the options. Pictures, metrics and the model go to runs/NAME/. The last line of output is
+ * --help explains the options. Pictures, metrics (also for TensorBoard) and the model go to runs/NAME/. The
+ * last line of output is
  *   result dataset=moons epochs=... params=... val_nll=... stderr=... true_nll=... excess=... */
 #include "support/progress.h" /* first: it asks the system headers for POSIX */
 
@@ -12,13 +13,20 @@
 #include "support/blur.h"
 #include "support/datasets.h"
 #include "support/must.h"
+#include "support/npy.h"
 #include "support/plot.h"
+#include "support/tfevents.h"
+#include "support/view.h"
+#include "support/watch.h"
 
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
-enum { PANELS = 8, FRESH_VALIDATION = 20000, SHOWN = 1500, CURVE = 100 };
+enum { PANELS = 8, FRAMES = 22, EVERY = (FRAMES - 1) / (PANELS - 1) }; /* panels are every third frame */
+enum { FLIGHT = 24, FLYING = 800 }; /* frames and points of the animated sampling */
+enum { FRAME_WIDTH = 540, FRAME_HEIGHT = 470 };
+enum { FRESH_VALIDATION = 20000, SHOWN = 1500, CURVE = 100 };
 
 /* ---- options ------------------------------------------------------------------------------------------- */
 
@@ -30,7 +38,7 @@ typedef struct options {
     double learning_rate, loc, scale, clip, coordinate_scale, logsnr_embedding_scale, ema;
     double weight_decay, clip_norm, weight_limit;
     uint64_t seed;
-    int embedding, stratified, fresh, resume, quiet, original, pictures;
+    int embedding, stratified, fresh, resume, quiet, original, pictures, view;
 } options;
 
 /* What suits each set best, found by trial; "data" is for a user's own, "original" the recipe of the
@@ -117,7 +125,9 @@ static options read_options(int argc, char **argv)
     args_option list[] = {
         args_group("Data"),
         args_choice("dataset", &o.dataset, DATASET_NAMES, "Which of the five sets to learn."),
-        args_string("data", &o.data, "Your own data instead: a CSV file, one point per row."),
+        args_string("data", &o.data,
+                    "Your own data instead: a CSV file, one point per row, or a .npy file of NumPy, of shape "
+                    "(N, 2)."),
         args_size("n", &o.n, 20, 10000000, "Points drawn; 90 % train, 10 % validate."),
         args_flag(
             "fresh", &o.fresh,
@@ -169,10 +179,6 @@ static options read_options(int argc, char **argv)
         args_default_text(args_size("hidden_layers", &o.hidden_layers, 1, 100, "Linear layers."),
                           WHOLE(hidden_layers)),
         args_choice("activation", &o.activation, "relu|silu", "Between the linear layers."),
-        args_flag("original", &o.original,
-                  "The recipe of the original code for all options not given: plain parameterization, ReLU, "
-                  "constant "
-                  "learning rate, no moving average, i.i.d. log SNRs, incomplete batches dropped."),
         args_group("Evaluation"),
         args_size("eval_draws", &o.draws, 2, 1000000, "Denoiser evaluations per validation point."),
         args_size("eval_batch_size", &o.eval_batch, 1, 1000000,
@@ -187,7 +193,13 @@ static options read_options(int argc, char **argv)
         args_flag("resume", &o.resume,
                   "Go on from the checkpoint in the folder of the results; give the same options."),
         args_flag("pictures", &o.pictures, "Leave pictures beside model and metrics."),
+        args_flag("view", &o.view,
+                  "Draw the density in the terminal at the end; in colours, and also while training, where "
+                  "stdout is a terminal and NO_COLOR is not set."),
         args_string("load", &o.load, "Evaluate this checkpoint instead of training."),
+        args_flag("original", &o.original,
+                  "The recipe of the original code for all options not given: plain parameterization, ReLU, "
+                  "constant learning rate, no moving average, i.i.d. log SNRs, incomplete batches dropped."),
         args_size("threads", &o.threads, 0, 1024, "At most so many; 0: one per processor."),
         args_flag("quiet", &o.quiet, "Only the result line."),
     };
@@ -211,8 +223,12 @@ typedef struct run {
     itd_trainer *trainer;
     char folder[1024];
     FILE *metrics;
-    size_t panel_epoch[PANELS], panels;
-    double *panel[PANELS]; /* (grid,grid) log densities */
+    tfevents events; /* the same for TensorBoard */
+    progress bar;
+    size_t panel_epoch[FRAMES], panels;
+    double *panel[FRAMES]; /* (grid,grid) log densities */
+    plot_animation film;   /* of them, then of the sampling */
+    int colors, viewed;    /* of the terminal; whether a view stands above the line of progress */
     double *history;       /* (3, epochs+1) epoch, training loss, validation NLL (NaN where not measured) */
     size_t points;         /* of the history */
     double train_seconds;
@@ -233,7 +249,7 @@ static void prepare_data(run *r)
     size_t *index;
     r->dim = 2;
     if (r->o.data) {
-        if (dataset_read_csv(r->o.data, &r->all, &r->o.n, &r->dim, error, sizeof error)) fail("%s", error);
+        if (dataset_read(r->o.data, &r->all, &r->o.n, &r->dim, error, sizeof error)) fail("%s", error);
         if (r->o.n < 20) fail("%s: at least 20 rows expected, %lu found", r->o.data, (unsigned long)r->o.n);
         if (r->o.fresh) fail("--fresh needs a law to draw from; it cannot go with --data");
     } else {
@@ -476,17 +492,115 @@ static void density(run *r, size_t side, size_t draws, double *log_density)
     free(x), free(b.z), free(b.logsnr);
 }
 
-static void add_panel(run *r, size_t epoch)
+/* ---- one picture of the density ----------------------------------------------------------------------- */
+
+static const double levels[] = {-5, -4.5, -4, -3.5, -3, -2.5, -2, -1.5, -1};
+enum { LEVELS = sizeof levels / sizeof *levels };
+
+/* Watching must not end what is watched. */
+static void check_events(run *r)
 {
-    r->panel[r->panels] = (double *)must_alloc(r->o.grid, r->o.grid * sizeof(double));
-    density(r, r->o.grid, 64, r->panel[r->panels]);
-    r->panel_epoch[r->panels++] = epoch;
+    if (!tfevents_lost(&r->events)) return;
+    progress_clear(&r->bar);
+    warn("%s: cannot be written; the run goes on without it", r->events.path);
 }
 
-/* Epochs after which panel k = 0 .. 7 is drawn: dense at first, where most happens. */
+/* Into the folder and, under a tag, into the events; NULL: not there. */
+static void finish(run *r, plot_canvas *c, const char *file, const char *tag)
+{
+    unsigned char *png;
+    size_t n;
+    if (plot_canvas_encode(c, &png, &n)) fail("out of memory for a picture");
+    if (file && plot_save(path_of(r, file), png, n)) fail("%s: cannot be written", path_of(r, file));
+    if (tag && r->trainer)
+        tfevents_png(&r->events, r->trainer->step, tag, png, n, (size_t)c->width, (size_t)c->height);
+    check_events(r);
+    free(png);
+    plot_canvas_free(c);
+}
+
+static void begin_canvas(plot_canvas *c, int width, int height)
+{
+    if (plot_canvas_init(c, width, height, plot_rgb(0xffffff))) fail("out of memory for a picture");
+}
+
+static const char *density_label(const run *r)
+{
+    return r->o.data ? "log density (standardized, blurred by 0.4 cells), nats"
+                     : "log density (blurred by 0.4 cells), nats";
+}
+
+/* As it is shown in the film and, while training, in TensorBoard: log densities (grid,grid), if there are
+   any, and n points. */
+static void draw_frame(const run *r, plot_canvas *c, const double *panel, const float *points, size_t n,
+                       const char *title)
+{
+    plot_field f = {panel, (int)r->o.grid, (int)r->o.grid, r->low[0], r->high[0], r->low[1], r->high[1]};
+    plot_box box, bar;
+    plot_axes a;
+    begin_canvas(c, FRAME_WIDTH, FRAME_HEIGHT);
+    box = plot_inset(plot_canvas_box(c), 45, 40, 95, 30);
+    bar.left = box.right + 16, bar.right = box.right + 30, bar.top = box.top, bar.bottom = box.bottom;
+    a = plot_axes_make(c, box, r->low[0], r->high[0], r->low[1], r->high[1]);
+    a.title = title;
+    if (panel) plot_contourf(&a, &f, levels, LEVELS, PLOT_BELOW_PAPER);
+    if (n) plot_scatter(&a, points, points + 1, n, 2, 1.3, plot_alpha(plot_rgb(0), 0.6));
+    plot_axes_draw(&a);
+    if (panel) plot_colorbar(&a, bar, levels, LEVELS, PLOT_BELOW_PAPER, density_label(r));
+}
+
+static void draw_panel(const run *r, plot_canvas *c, size_t k)
+{
+    char title[60];
+    snprintf(title, sizeof title, "density after %lu of %lu epochs", (unsigned long)r->panel_epoch[k],
+             (unsigned long)r->o.epochs);
+    draw_frame(r, c, r->panel[k], NULL, 0, title);
+}
+
+/* ---- training ------------------------------------------------------------------------------------------ */
+
+/* Those between the ones of contours.png are only seen in passing. */
+static void add_panel(run *r, size_t epoch)
+{
+    size_t k = r->panels++, cells = r->o.grid * r->o.grid;
+    int between = k % EVERY != 0;
+    r->panel[k] = (double *)must_alloc(cells, sizeof(double));
+    r->panel_epoch[k] = epoch;
+    if (between && r->panel_epoch[k - 1] == epoch)
+        memcpy(r->panel[k], r->panel[k - 1], cells * sizeof(double));
+    else density(r, r->o.grid, between ? 24 : 64, r->panel[k]);
+}
+
+/* The newest panel in the terminal, in the place of the one before. */
+static void view_panel(run *r)
+{
+    size_t k = r->panels - 1;
+    plot_field f = {r->panel[k], (int)r->o.grid, (int)r->o.grid, r->low[0],
+                    r->high[0],  r->low[1],      r->high[1]};
+    progress_clear(&r->bar);
+    if (r->viewed) printf("\033[%dA", VIEW_LINES + 1);
+    printf("density after %lu epochs, its logarithm from below %g (%s) to above %g (%s)\n",
+           (unsigned long)r->panel_epoch[k], levels[0], r->colors ? "dark" : "blank", levels[LEVELS - 1],
+           r->colors ? "bright" : "@");
+    view_draw(stdout, &f, levels, LEVELS, r->colors);
+    fflush(stdout);
+    r->viewed = r->colors;
+}
+
+static void show_panel(run *r)
+{
+    plot_canvas c;
+    if (r->panels > 1 && r->panel_epoch[r->panels - 2] == r->panel_epoch[r->panels - 1]) return;
+    if (r->o.view && r->colors) view_panel(r);
+    if (!r->events.file || !r->o.pictures) return;
+    draw_panel(r, &c, r->panels - 1);
+    finish(r, &c, NULL, "density");
+}
+
+/* Epochs after which panel k = 0, 1, ... is drawn: dense at first, where most happens. */
 static size_t panel_time(size_t epochs, size_t k)
 {
-    double t = (double)k / (PANELS - 1);
+    double t = (double)k / (FRAMES - 1);
     return (size_t)((double)epochs * t * t + 0.5);
 }
 
@@ -509,7 +623,7 @@ static void recall_panels(run *r, size_t epoch)
 {
     size_t cells = r->o.grid * r->o.grid, side, at;
     FILE *file = fopen(path_of(r, "panels.bin"), "rb");
-    while (file && r->panels < PANELS && fread(&side, sizeof side, 1, file) == 1 && side == r->o.grid &&
+    while (file && r->panels < FRAMES && fread(&side, sizeof side, 1, file) == 1 && side == r->o.grid &&
            fread(&at, sizeof at, 1, file) == 1 && at <= epoch &&
            panel_time(r->o.epochs, r->panels) <= epoch) {
         r->panel[r->panels] = (double *)must_alloc(cells, sizeof(double));
@@ -520,9 +634,21 @@ static void recall_panels(run *r, size_t epoch)
     if (file) fclose(file);
 }
 
-static void record(run *r, size_t epoch, double loss, double nll, double error)
+static void record_events(run *r, double loss, double nll, double seconds)
+{
+    uint64_t step = r->trainer->step;
+    tfevents_scalar(&r->events, step, "train_loss", loss);
+    if (nll <= DBL_MAX) tfevents_scalar(&r->events, step, "val_loss", nll);
+    tfevents_scalar(&r->events, step, "learning_rate", r->trainer->learning_rate);
+    if (seconds > 0) tfevents_scalar(&r->events, step, "points_per_second", (double)r->n_train / seconds);
+    check_events(r);
+}
+
+static void record(run *r, size_t epoch, double loss, double nll, double error, double seconds)
 {
     double *h = r->history + 3 * r->points++;
+    r->train_seconds += seconds;
+    record_events(r, loss, nll, seconds);
     h[0] = (double)epoch, h[1] = loss, h[2] = nll;
     fprintf(r->metrics, "%lu\t%lu\t%.6f\t%.6f\t%.6f\t%.6g\t%.3f\n", (unsigned long)epoch,
             (unsigned long)r->trainer->step, loss, nll, error, r->trainer->learning_rate, r->train_seconds);
@@ -554,12 +680,14 @@ static void open_metrics(run *r, size_t epochs)
     if (r->o.resume) recall_metrics(r, epochs, rows, room);
     r->metrics = fopen(path_of(r, "metrics.tsv"), "w");
     if (!r->metrics) fail("%s/metrics.tsv: cannot be written", r->folder);
+    tfevents_open(&r->events, r->folder, r->o.resume ? r->trainer->step + 1 : 0);
+    check_events(r);
     fprintf(r->metrics, "epoch\tstep\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n%s", rows);
     fflush(r->metrics);
     free(rows);
 }
 
-static void train(run *r, progress *bar)
+static void train(run *r)
 {
     size_t e, first = 0, every = r->o.epochs / 40 + 1;
     uint64_t total = itd_train_steps(&r->trainer->desc, r->n_train, r->o.epochs);
@@ -569,81 +697,65 @@ static void train(run *r, progress *bar)
         first++;
     open_metrics(r, first);
     if (r->o.resume) recall_panels(r, first);
-    progress_begin(bar, "epoch", r->o.epochs, "steps", (size_t)total, r->o.quiet);
-    progress_skip(bar, (size_t)r->trainer->step);
+    progress_begin(&r->bar, "epoch", r->o.epochs, "steps", (size_t)total, r->o.quiet);
+    progress_skip(&r->bar, (size_t)r->trainer->step);
     for (e = first;; e++) {
-        double loss, started;
+        double loss, started, seconds;
         char fields[80];
-        while (r->o.pictures && r->dim == 2 && r->panels < PANELS && panel_time(r->o.epochs, r->panels) <= e)
-            add_panel(r, e);
+        while ((r->o.pictures || r->o.view) && r->dim == 2 && r->panels < FRAMES &&
+               panel_time(r->o.epochs, r->panels) <= e)
+            add_panel(r, e), show_panel(r);
         if (e >= r->o.epochs) break;
         if (r->o.fresh) dataset_sample(&r->set, e + 1, r->n_train, r->train);
         started = system_seconds();
         must(itd_train_epoch(r->trainer, r->train, r->n_train, &loss), "training");
-        r->train_seconds += system_seconds() - started;
+        seconds = system_seconds() - started;
         adapt_schedule(r, e + 1);
         if ((e + 1) % every == 0 || e + 1 == r->o.epochs) {
             itd_nll_result v = validate(r, r->o.fresh ? 2 : 20);
             nll = v.nll;
-            record(r, e + 1, loss, v.nll, v.std_error);
+            record(r, e + 1, loss, v.nll, v.std_error, seconds);
         } else {
-            record(r, e + 1, loss, NAN, NAN);
+            record(r, e + 1, loss, NAN, NAN, seconds);
         }
         snprintf(fields, sizeof fields, "loss %.3f  nats %.3f", loss, nll);
-        progress_update(bar, e + 1, (size_t)r->trainer->step, fields);
+        progress_update(&r->bar, e + 1, (size_t)r->trainer->step, fields);
         if (system_seconds() - saved > 20) {
             save_model(r);
             keep_panels(r);
             saved = system_seconds();
         }
     }
-    progress_end(bar);
+    progress_end(&r->bar);
     save_model(r);
     keep_panels(r);
 }
 
 /* ---- pictures ------------------------------------------------------------------------------------------ */
 
-static const double levels[] = {-5, -4.5, -4, -3.5, -3, -2.5, -2, -1.5, -1};
-enum { LEVELS = sizeof levels / sizeof *levels };
-
-static void finish(const run *r, plot_canvas *c, const char *file)
-{
-    if (plot_canvas_write(c, path_of(r, file))) fail("%s: cannot be written", path_of(r, file));
-    plot_canvas_free(c);
-}
-
-static void begin_canvas(plot_canvas *c, int width, int height)
-{
-    if (plot_canvas_init(c, width, height, plot_rgb(0xffffff))) fail("out of memory for a picture");
-}
-
 static void draw_contours(run *r)
 {
     plot_canvas c;
     plot_box area;
-    size_t k, shown = r->n_val < 800 ? r->n_val : 800;
+    size_t k, panels = (r->panels + EVERY - 1) / EVERY, shown = r->n_val < 800 ? r->n_val : 800;
     begin_canvas(&c, 1400, 730);
     area = plot_inset(plot_canvas_box(&c), 45, 40, 100, 40);
-    for (k = 0; k < r->panels; k++) {
-        plot_field f = {r->panel[k], (int)r->o.grid, (int)r->o.grid, r->low[0],
-                        r->high[0],  r->low[1],      r->high[1]};
+    for (k = 0; k < panels; k++) {
+        plot_field f = {r->panel[EVERY * k], (int)r->o.grid, (int)r->o.grid, r->low[0],
+                        r->high[0],          r->low[1],      r->high[1]};
         plot_axes a = plot_axes_make(&c, plot_cell(area, 2, 4, (int)k, 18, 42), r->low[0], r->high[0],
                                      r->low[1], r->high[1]);
         plot_box bar = {area.right + 16, area.top, area.right + 30, area.bottom};
         char title[40];
-        snprintf(title, sizeof title, "epoch %lu", (unsigned long)r->panel_epoch[k]);
+        snprintf(title, sizeof title, "epoch %lu", (unsigned long)r->panel_epoch[EVERY * k]);
         a.title = title;
         a.x_numbers = k < 4 ? 1 : 2, a.y_numbers = k % 4 ? 1 : 2;
         plot_contourf(&a, &f, levels, LEVELS, PLOT_BELOW_PAPER);
         plot_scatter(&a, r->val, r->val + 1, shown, 2, 1.2, plot_alpha(plot_rgb(0), 0.35));
         plot_axes_draw(&a);
-        if (k + 1 == r->panels)
-            plot_colorbar(&a, bar, levels, LEVELS, PLOT_BELOW_PAPER,
-                          r->o.data ? "log density (standardized, blurred by 0.4 cells), nats"
-                                    : "log density (blurred by 0.4 cells), nats");
+        if (k + 1 == panels) plot_colorbar(&a, bar, levels, LEVELS, PLOT_BELOW_PAPER, density_label(r));
     }
-    finish(r, &c, "contours.png");
+    finish(r, &c, "contours.png", "contours");
 }
 
 static void draw_density(run *r)
@@ -667,10 +779,8 @@ static void draw_density(run *r)
     plot_contourf(&a, &f, levels, LEVELS, PLOT_BELOW_PAPER);
     plot_scatter(&a, r->val, r->val + 1, shown, 2, 1.4, plot_alpha(plot_rgb(0), 0.3));
     plot_axes_draw(&a);
-    plot_colorbar(&a, bar, levels, LEVELS, PLOT_BELOW_PAPER,
-                  r->o.data ? "log density (standardized, blurred by 0.4 cells), nats"
-                            : "log density (blurred by 0.4 cells), nats");
-    finish(r, &c, "density.png");
+    plot_colorbar(&a, bar, levels, LEVELS, PLOT_BELOW_PAPER, density_label(r));
+    finish(r, &c, "density.png", NULL);
     free(values);
 }
 
@@ -704,7 +814,7 @@ static void draw_samples(run *r, const float *samples)
                          plot_alpha(plot_palette((int)k), 0.5));
             plot_axes_draw(&a);
         }
-        finish(r, &c, "samples.png");
+        finish(r, &c, "samples.png", "samples");
         return;
     }
     begin_canvas(&c, (int)(160 * d + 100), (int)(160 * d + 100));
@@ -725,7 +835,7 @@ static void draw_samples(run *r, const float *samples)
                          model ? drawn : shown, r->dim, 1.2, plot_alpha(plot_palette(model), 0.4));
         plot_axes_draw(&a);
     }
-    finish(r, &c, "samples.png");
+    finish(r, &c, "samples.png", "samples");
 }
 
 static void draw_loss(run *r)
@@ -756,7 +866,7 @@ static void draw_loss(run *r)
     plot_line(&a, vx, v, n, plot_palette(1), 2, 0);
     plot_axes_draw(&a);
     plot_legend(&a, PLOT_RIGHT | PLOT_TOP, entries, 2);
-    finish(r, &c, "loss.png");
+    finish(r, &c, "loss.png", NULL); /* its numbers are there */
     free(x);
 }
 
@@ -804,20 +914,59 @@ static int draw_mse(run *r, const itd_nll_result *v, itd_schedule *suggested)
     plot_axes_draw(&a);
     plot_legend(&a, PLOT_LEFT | PLOT_TOP, entries, 3);
     plot_note(&a, PLOT_RIGHT | PLOT_BOTTOM, note);
-    finish(r, &c, "mse.png");
+    finish(r, &c, "mse.png", "mses");
     return found;
+}
+
+/* The density over the epochs. */
+static void film_panels(run *r)
+{
+    size_t k;
+    for (k = 0; k < r->panels; k++) {
+        plot_canvas c;
+        if (k && r->panel_epoch[k] == r->panel_epoch[k - 1]) continue;
+        draw_panel(r, &c, k);
+        plot_animation_add_canvas(&r->film, &c, k + 1 < r->panels ? 150 : 1500);
+        plot_canvas_free(&c);
+    }
+}
+
+/* The sampling, over the density it leads to. */
+static void film_flight(run *r, const watched *w, const float *samples)
+{
+    const double *panel = r->panels ? r->panel[r->panels - 1] : NULL;
+    char title[60];
+    size_t k;
+    for (k = 0; k <= w->frames; k++) {
+        int last = k == w->frames;
+        plot_canvas c;
+        if (!last) snprintf(title, sizeof title, "sampling, log SNR %.1f", (double)w->logsnr[k]);
+        draw_frame(r, &c, panel, last ? samples : w->z + 2 * k * w->rows, w->rows, last ? "samples" : title);
+        plot_animation_add_canvas(&r->film, &c, last ? 2500 : k ? 100 : 700);
+        plot_canvas_free(&c);
+    }
 }
 
 static void draw_all_samples(run *r)
 {
-    itd_denoiser den = itd_model_denoiser(r->model);
     itd_sample_desc d = itd_model_sample_desc(r->model);
     float *samples = (float *)must_alloc(r->o.samples, r->dim * sizeof *samples);
+    itd_denoiser den;
+    watched w;
     d.steps = r->o.steps;
     d.sampler = strcmp(r->o.sampler, "ancestral") ? ITD_DETERMINISTIC : ITD_ANCESTRAL;
     d.seed = r->o.seed;
+    den = watched_denoiser(&w, itd_model_denoiser(r->model), r->o.samples < FLYING ? r->o.samples : FLYING,
+                           d.batch, d.steps, FLIGHT);
     must(itd_sample(&den, &d, r->o.samples, samples), "sampling");
     draw_samples(r, samples);
+    if (r->dim == 2) {
+        film_panels(r);
+        film_flight(r, &w, samples);
+        if (plot_animation_write(&r->film, path_of(r, "anim.png")))
+            fail("%s: cannot be written", path_of(r, "anim.png"));
+    }
+    watched_free(&w);
     free(samples);
 }
 
@@ -864,8 +1013,10 @@ static void say_plan(const run *r)
 
 static void say_outcome(const run *r, const itd_nll_result *v)
 {
-    printf("%s%s in %s/\n", r->o.pictures ? "pictures" : "",
-           r->o.load ? "" : ", metrics.tsv and model.safetensors", r->folder);
+    const char *pictures = r->o.pictures ? "pictures" : "", *rest = "metrics.tsv and model.safetensors";
+    if (r->o.load) rest = "";
+    if (*pictures || *rest)
+        printf("%s%s%s in %s/\n", pictures, *pictures && *rest ? ", " : "", rest, r->folder);
     printf("-log p = %.3f +- %.3f nats, on average over the validation points", v->nll, v->std_error);
     if (!r->o.data)
         printf("; the true density gives %.3f", dataset_mean_true_nll(&r->set, r->n_val, r->val, NULL));
@@ -876,7 +1027,6 @@ int main(int argc, char **argv)
 {
     static run r;
     double started = system_seconds();
-    progress bar;
     itd_schedule suggested;
     itd_nll_result v;
     size_t k;
@@ -894,21 +1044,30 @@ int main(int argc, char **argv)
     if (r.o.load) load_model(&r, r.o.load, 0);
     else if (r.o.resume) load_model(&r, path_of(&r, "model.safetensors"), 1);
     else begin_model(&r);
+    r.colors = system_has_colors(stdout);
+    plot_animation_init(&r.film, FRAME_WIDTH, FRAME_HEIGHT, 3);
     choose_range(&r);
     say_plan(&r);
     r.history = (double *)must_alloc(r.o.epochs + 1, 3 * sizeof(double));
     if (!r.o.load) {
-        train(&r, &bar);
+        train(&r);
         fclose(r.metrics);
         if (r.points && r.o.pictures) draw_loss(&r);
         if (r.panels && r.o.pictures) draw_contours(&r);
+    }
+    if (r.dim == 2 && r.o.view && !r.viewed) {
+        if (!r.panels) add_panel(&r, r.o.epochs);
+        view_panel(&r);
     }
     v = validate(&r, r.o.draws);
     if (r.dim == 2 && r.o.pictures) draw_density(&r);
     if (r.o.pictures) draw_all_samples(&r);
     found = draw_mse(&r, &v, &suggested);
     if (!r.o.quiet) say_outcome(&r, &v);
+    tfevents_close(&r.events);
+    check_events(&r);
     print_result(&r, &v, found ? &suggested : NULL, system_seconds() - started);
+    plot_animation_free(&r.film);
     for (k = 0; k < r.panels; k++) free(r.panel[k]);
     free(r.all), free(r.train), free(r.val), free(r.history);
     itd_trainer_free(r.trainer);

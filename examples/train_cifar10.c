@@ -1,7 +1,8 @@
 /* train_cifar10.c: learns the density of CIFAR-10's images (or of synthetic ones with a known law) with a
  * U-Net, estimates their likelihood, samples and denoises.
  *   sh data/get_cifar10.sh && make && build/train_cifar10 --hours 1
- * --help explains the options. Metrics, pictures and the model go to runs/NAME/. The last line of output is
+ * --help explains the options. Metrics (also for TensorBoard), pictures and the model go to runs/NAME/. The
+ * last line of output is
  *   result dataset=cifar10 params=... images_seen=... val_nll=... stderr=... bits_per_dim=... seconds=... */
 #include "support/progress.h" /* first: it asks the system headers for POSIX */
 
@@ -14,6 +15,8 @@
 #include "support/fields.h"
 #include "support/must.h"
 #include "support/plot.h"
+#include "support/tfevents.h"
+#include "support/watch.h"
 #include "support/workers.h"
 
 #include <signal.h>
@@ -80,13 +83,11 @@ static options read_options(int argc, char **argv)
         args_double(
             "weight_limit", &o.weight_limit, 0, 1e9,
             "The gradient sees the weights of log SNRs limited to so many times the least; 0: as they are."),
+        args_group("Log SNR"),
         args_default_text(
             args_string("logistic_params", &o.logistic, "LOC,SCALE of the distribution of log SNRs."),
             "6,3; of synthetic images: what suits their spectrum"),
         args_double("logsnr_clip", &o.clip, 1, 20, "The distribution is cut at so many scales."),
-        args_double("checkpoint_minutes", &o.minutes, 0.01, 10000, "Between checkpoints."),
-        args_double("eval_minutes", &o.eval_minutes, 0.01, 10000, "Between estimates on 1,000 test images."),
-        args_flag("resume", &o.resume, "Go on from the checkpoint in the folder of the results."),
         args_group("Network"),
         args_string(
             "pretrained", &o.pretrained,
@@ -100,9 +101,7 @@ static options read_options(int argc, char **argv)
         args_size("blocks", &o.blocks, 1, 8, "Residual blocks a level."),
         args_size("attention", &o.attention, 0, 127,
                   "Sum of 2^l for levels l with attention; 2^levels: middle."),
-        args_group("Evaluation"),
-        args_default_text(args_string("load", &o.load, "Use this checkpoint; no training."),
-                          "the one in the folder of the results, or else " SHIPPED),
+        args_group("Likelihood"),
         args_flag("eval", &o.eval, "Only estimate the likelihood of the test images."),
         args_size("eval_images", &o.eval_images, 2, 1000000, "At most so many test images."),
         args_size("eval_draws", &o.draws, 2, 1000000, "Denoiser evaluations per image."),
@@ -117,10 +116,21 @@ static options read_options(int argc, char **argv)
         args_default_text(args_string("per_sample", &o.per_sample, "Likelihood of each test image, as TSV."),
                           "none"),
         args_size("eval_batch_size", &o.eval_batch, 1, 65536, "Images per call: memory, not results."),
+        args_group("Samples"),
         args_size("sample", &o.samples, 0, 100000, "Only draw so many images from the model."),
         args_size("steps", &o.steps, 1, 100000, "Denoiser calls per sample."),
         args_choice("sampler", &o.sampler, "deterministic|ancestral", "DDIM or DDPM, in log SNR."),
         args_flag("denoise", &o.denoise, "Only show test images, noisy and denoised."),
+        args_group("Run"),
+        args_default_text(args_string("experiment_name", &o.name, "Folder of the results."), "the data set"),
+        args_string("out", &o.out, "Folder of the folders."),
+        args_default_text(args_string("load", &o.load, "Use this checkpoint; no training."),
+                          "the one in the folder of the results, or else " SHIPPED),
+        args_flag("resume", &o.resume,
+                  "Go on from the checkpoint in the folder of the results. A run that is interrupted leaves "
+                  "one, and ends with status 0."),
+        args_double("checkpoint_minutes", &o.minutes, 0.01, 10000, "Between checkpoints."),
+        args_double("eval_minutes", &o.eval_minutes, 0.01, 10000, "Between estimates on 1,000 test images."),
         args_default_text(
             args_string("curves", &o.curves,
                         "Only draw learning curves from these files metrics.tsv, commas between, "
@@ -130,9 +140,6 @@ static options read_options(int argc, char **argv)
             args_string("half", &o.half,
                         "Only write the model to this file, in half precision, for passing on."),
             "none"),
-        args_group("Run"),
-        args_default_text(args_string("experiment_name", &o.name, "Folder of the results."), "the data set"),
-        args_string("out", &o.out, "Folder of the folders."),
         args_size("threads", &o.threads, 0, 1024, "At most so many; 0: one per processor."),
         args_flag("quiet", &o.quiet, "Only the result line."),
     };
@@ -168,10 +175,14 @@ typedef struct run {
     itd_workers workers; /* the first saves, estimates and speaks */
     char folder[1024];
     FILE *metrics;
-    char command[1024]; /* as it was typed */
-    double seconds;     /* of training, in all runs */
-    double best;        /* estimate on some test images, nats */
-    double recent;      /* moving average of the loss */
+    tfevents events; /* the same for TensorBoard */
+    progress bar;
+    char command[1024];     /* as it was typed */
+    double seconds;         /* of training, in all runs */
+    double recorded;        /* of them at the last record */
+    uint64_t recorded_step; /* there */
+    double best;            /* estimate on some test images, nats */
+    double recent;          /* moving average of the loss */
 } run;
 
 static const char *path_of(const run *r, const char *file)
@@ -317,6 +328,14 @@ static int parse_metrics(const char *line, double row[METRICS])
                   &row[M_NLL], &row[M_ERROR], &row[M_RATE], &row[M_SECONDS]) == METRICS;
 }
 
+/* Watching must not end what is watched. */
+static void check_events(run *r)
+{
+    if (!tfevents_lost(&r->events)) return;
+    progress_clear(&r->bar);
+    warn("%s: cannot be written; the run goes on without it", r->events.path);
+}
+
 /* The rows of an earlier run up to the step of the checkpoint stay, and the commands that made them. */
 static void open_metrics(run *r)
 {
@@ -336,16 +355,34 @@ static void open_metrics(run *r)
         if (!(row[M_NLL] >= r->best)) r->best = row[M_NLL];
     }
     if (file) fclose(file);
+    r->recorded = r->seconds, r->recorded_step = r->trainer->step;
     if (r->workers.index > 0) return;
     r->metrics = fopen(path_of(r, "metrics.tsv"), "w");
     if (!r->metrics) fail("%s/metrics.tsv: cannot be written", r->folder);
     fprintf(r->metrics, "step\timages\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n%s# %s\n",
             rows, r->command);
     fflush(r->metrics);
+    tfevents_open(&r->events, r->folder, r->o.resume ? r->trainer->step + 1 : 0);
+    check_events(r);
+}
+
+static void record_events(run *r, double nll)
+{
+    uint64_t step = r->trainer->step, images = (step - r->recorded_step) * r->trainer->desc.batch;
+    double seconds = r->seconds - r->recorded;
+    if (nll <= DBL_MAX) tfevents_scalar(&r->events, step, "val_loss", nll);
+    if (images > 0) { /* else they are there already */
+        tfevents_scalar(&r->events, step, "train_loss", r->recent);
+        tfevents_scalar(&r->events, step, "learning_rate", r->trainer->learning_rate);
+        if (seconds > 0) tfevents_scalar(&r->events, step, "images_per_second", (double)images / seconds);
+    }
+    r->recorded = r->seconds, r->recorded_step = step;
+    check_events(r);
 }
 
 static void record(run *r, double nll, double error)
 {
+    record_events(r, nll);
     fprintf(r->metrics, "%lu\t%lu\t%.3f\t%.3f\t%.3f\t%.6g\t%.1f\n", (unsigned long)r->trainer->step,
             (unsigned long)(r->trainer->step * r->trainer->desc.batch), r->recent, nll, error,
             r->trainer->learning_rate, r->seconds);
@@ -398,7 +435,6 @@ static void estimate(run *r)
 
 static void train(run *r)
 {
-    progress bar;
     double saved = 0, estimated = 0, started;
     size_t total = r->o.hours > 0 ? (size_t)(3600 * r->o.hours) : (size_t)r->trainer->desc.steps;
     r->batch = (float *)must_alloc(r->trainer->desc.batch, DIM * sizeof *r->batch);
@@ -408,9 +444,9 @@ static void train(run *r)
     open_metrics(r);
     signal(SIGINT, ask_to_stop);
     signal(SIGTERM, ask_to_stop);
-    progress_begin(&bar, r->o.hours > 0 ? "second" : "step", total, r->o.hours > 0 ? "s" : "steps", total,
+    progress_begin(&r->bar, r->o.hours > 0 ? "second" : "step", total, r->o.hours > 0 ? "s" : "steps", total,
                    r->o.quiet);
-    progress_skip(&bar, r->o.hours > 0 ? (size_t)r->seconds : (size_t)r->trainer->step);
+    progress_skip(&r->bar, r->o.hours > 0 ? (size_t)r->seconds : (size_t)r->trainer->step);
     while (go_on(r)) {
         double loss;
         char text[100];
@@ -427,11 +463,11 @@ static void train(run *r)
                  (double)r->trainer->desc.batch / (system_seconds() - started), r->recent, bits(r->recent));
         done = r->o.hours > 0 ? (size_t)r->seconds : (size_t)r->trainer->step;
         if (r->workers.index > 0) continue;
-        progress_update(&bar, done < total ? done : total, done < total ? done : total, text);
+        progress_update(&r->bar, done < total ? done : total, done < total ? done : total, text);
         if (estimated > 60 * r->o.eval_minutes) estimate(r), estimated = 0;
         if (saved > 60 * r->o.minutes) save_model(r, "model.safetensors"), record(r, NAN, NAN), saved = 0;
     }
-    progress_end(&bar);
+    progress_end(&r->bar);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     if (r->workers.index == 0) {
@@ -444,44 +480,87 @@ static void train(run *r)
 
 /* ---- pictures ------------------------------------------------------------------------------------------ */
 
-static void finish(const run *r, plot_canvas *c, const char *file)
+/* Into the folder and, under its tag unless that is NULL, into the events of a training. */
+static void finish(run *r, plot_canvas *c, const char *file, const char *tag)
 {
-    if (plot_canvas_write(c, path_of(r, file))) fail("%s: cannot be written", path_of(r, file));
+    unsigned char *png;
+    size_t n;
+    if (plot_canvas_encode(c, &png, &n)) fail("out of memory for a picture");
+    if (plot_save(path_of(r, file), png, n)) fail("%s: cannot be written", path_of(r, file));
+    if (tag && r->trainer)
+        tfevents_png(&r->events, r->trainer->step, tag, png, n, (size_t)c->width, (size_t)c->height);
+    check_events(r);
+    free(png);
     plot_canvas_free(c);
 }
 
 /* n images side by side, `columns` in a row, each twice its size. */
-static void draw_images(const run *r, const float *x, size_t n, size_t columns, const char *file)
+static void lay_out_images(plot_canvas *c, const float *x, size_t n, size_t columns)
 {
     enum { SCALE = 2, STEP = SIDE * SCALE + 2 };
     unsigned char pixels[DIM];
     size_t k, rows = (n + columns - 1) / columns;
-    plot_canvas c;
-    if (plot_canvas_init(&c, (int)(columns * STEP + 2), (int)(rows * STEP + 2), plot_rgb(0xffffff)))
+    if (plot_canvas_init(c, (int)(columns * STEP + 2), (int)(rows * STEP + 2), plot_rgb(0xffffff)))
         fail("out of memory for a picture");
     for (k = 0; k < n; k++) {
         cifar10_bytes(x + k * DIM, DIM, pixels);
-        plot_image(&c, (int)(2 + k % columns * STEP), (int)(2 + k / columns * STEP), pixels, SIDE, SIDE, 3,
+        plot_image(c, (int)(2 + k % columns * STEP), (int)(2 + k / columns * STEP), pixels, SIDE, SIDE, 3,
                    SCALE);
     }
-    finish(r, &c, file);
+}
+
+static void draw_images(run *r, const float *x, size_t n, size_t columns, const char *file, const char *tag)
+{
+    plot_canvas c;
+    lay_out_images(&c, x, n, columns);
+    finish(r, &c, file, tag);
+}
+
+static size_t square_columns(size_t n)
+{
+    size_t columns = 1;
+    while (columns * columns < n) columns++;
+    return columns;
+}
+
+/* The first images on their way from noise. */
+static void film_flight(const run *r, const watched *w, const float *x)
+{
+    size_t k, columns = square_columns(w->rows);
+    plot_animation film;
+    for (k = 0; k <= w->frames; k++) {
+        plot_canvas c;
+        lay_out_images(&c, k < w->frames ? w->z + k * w->rows * DIM : x, w->rows, columns);
+        if (k == 0) plot_animation_init(&film, (size_t)c.width, (size_t)c.height, 3);
+        plot_animation_add_canvas(&film, &c, k < w->frames ? 120 : 2500);
+        plot_canvas_free(&c);
+    }
+    if (plot_animation_write(&film, path_of(r, "anim.png")))
+        fail("%s: cannot be written", path_of(r, "anim.png"));
+    plot_animation_free(&film);
 }
 
 static void sample_images(run *r)
 {
-    itd_denoiser den = itd_model_denoiser(r->model);
+    enum { FLYING = 16, FLIGHT = 32 }; /* images and frames of the film: about 2 MB */
+    itd_denoiser den;
     itd_sample_desc d = itd_model_sample_desc(r->model);
-    size_t n = r->o.samples, columns = 1;
+    size_t n = r->o.samples;
     float *x = (float *)must_alloc(n, DIM * sizeof *x);
     double started = system_seconds();
-    while (columns * columns < n) columns++;
+    watched w;
     d.steps = r->o.steps, d.batch = r->o.eval_batch, d.seed = r->o.seed;
     d.sampler = strcmp(r->o.sampler, "ancestral") ? ITD_DETERMINISTIC : ITD_ANCESTRAL;
+    den = watched_denoiser(&w, itd_model_denoiser(r->model), n < FLYING ? n : FLYING, d.batch, d.steps,
+                           FLIGHT);
     must(itd_sample(&den, &d, n, x), "sampling");
-    draw_images(r, x, n, columns, "samples.png");
+    draw_images(r, x, n, square_columns(n), "samples.png", "samples");
+    film_flight(r, &w, x);
     if (!r->o.quiet)
-        printf("%lu samples of %lu steps in %s (%.1f s)\n", (unsigned long)n, (unsigned long)r->o.steps,
-               path_of(r, "samples.png"), system_seconds() - started);
+        printf("%lu samples of %lu steps in %s, the first of them on their way in anim.png (%.1f s)\n",
+               (unsigned long)n, (unsigned long)r->o.steps, path_of(r, "samples.png"),
+               system_seconds() - started);
+    watched_free(&w);
     free(x);
 }
 
@@ -511,7 +590,7 @@ static void draw_denoised(run *r)
                 row[2 * DIM + j] = (float)((z[i * DIM + j] - noise * eps_hat[i * DIM + j]) / signal);
         }
     }
-    draw_images(r, all, ALPHAS * COLUMNS, COLUMNS, "denoised.png");
+    draw_images(r, all, ALPHAS * COLUMNS, COLUMNS, "denoised.png", "denoised");
     if (!r->o.quiet)
         printf("image, noisy image, estimate at log SNR -2, 0, 2, 4, 6, 8 in %s\n",
                path_of(r, "denoised.png"));
@@ -562,7 +641,7 @@ static void draw_learning(run *r, const char *files)
     }
     plot_axes_draw(&a);
     if (curves > 1) plot_legend(&a, PLOT_RIGHT | PLOT_TOP, entries, (int)curves);
-    finish(r, &c, "learning.png");
+    finish(r, &c, "learning.png", NULL); /* its numbers are there */
 }
 
 static void draw_curve(run *r)
@@ -589,7 +668,7 @@ static void draw_curve(run *r)
     plot_line(&a, alpha, mse, CURVE, plot_palette(0), 2.2, 0);
     plot_axes_draw(&a);
     plot_legend(&a, PLOT_LEFT | PLOT_TOP, entries, 2);
-    finish(r, &c, "mse.png");
+    finish(r, &c, "mse.png", "mses");
 }
 
 /* ---- likelihood ---------------------------------------------------------------------------------------- */
@@ -852,6 +931,8 @@ int main(int argc, char **argv)
             print_result(&r, started);
         }
     }
+    tfevents_close(&r.events);
+    check_events(&r);
     workers_end();
     cifar10_free(&r.train_set), cifar10_free(&r.test_set), fields_free(r.field);
     free(r.test), free(r.batch), free(r.index);

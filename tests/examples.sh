@@ -67,7 +67,7 @@ for set in dino moons scg line circle; do
     check_that "$set runs" sh -c "build/train_2d $(echo $tiny) --dataset $set | tail -n 1 | grep -q '$form true_nll=$number \
 excess=$number suggested_loc=[-.0-9na]* suggested_scale=[-.0-9na]* train_seconds=$number total_seconds=$number\$'"
 done
-for file in contours density samples mse loss; do
+for file in contours density samples mse loss anim; do
     check_that "$file.png is left" sh -c "head -c 8 $out/dino/$file.png | od -An -tx1 | grep -q '89 50 4e 47 0d 0a 1a 0a'"
 done
 check_that "metrics.tsv has a row per epoch" sh -c "[ \$(wc -l < $out/dino/metrics.tsv) -eq 3 ]"
@@ -139,8 +139,24 @@ check_that "--experiment_name and --out choose the folder" sh -c \
     "build/train_2d $(echo $tiny) --out $out/deep/er --experiment_name other > /dev/null && [ -f $out/deep/er/other/mse.png ]"
 check_that "--pictures off leaves none" sh -c \
     "build/train_2d $(echo $tiny) --experiment_name bare --pictures off > /dev/null && ! ls $out/bare/*.png 2> /dev/null"
+viewed() { # options...: plain characters, 22 lines of 44 under one of text, and the result
+    build/train_2d $tiny --pictures off --view "$@" > "$out/view" && [ "$(wc -l < "$out/view")" -eq 24 ] &&
+        [ "$(grep -c '^[-.:=+*#%@ ]\{44\}$' "$out/view")" -eq 22 ] && ! grep -q "$(printf '\033')" "$out/view"
+}
+check_that "--view draws the density in plain characters" viewed
+check_that "--view draws that of a checkpoint" viewed --load "$out/dino/model.safetensors"
 check_that "--quiet says one line" sh -c "[ \$(build/train_2d $(echo $tiny) 2>&1 | wc -l) -eq 1 ]"
-check_that "--help names every option" sh -c "build/train_2d --help | grep -c '^ *--' | awk '{ exit !(\$1 >= 35) }'"
+short() { # lines on standard input: at most 24, of at most 79 characters
+    awk '{ if (length($0) > 79) bad = 1 } END { exit bad || NR > 24 || NR < 2 }'
+}
+for topic in "" data training log_snr network evaluation run; do
+    check_that "train_2d --help $topic fits a screen" eval "build/train_2d --help $topic | short"
+done
+check_that "--help names every topic" [ "$(build/train_2d --help | grep -c '^  [a-z]')" -eq 6 ]
+check_that "--help tells the exit status" sh -c "build/train_2d --help | grep -q '^Exit status: 0 .* 1 '"
+check_that "--version is that of the header" [ "$(build/train_2d --version)" = \
+    "train_2d (itdiff.h) $(sed -n 's/^#define ITDIFF_VERSION "\(.*\)"/\1/p' itdiff.h)" ]
+check_that "--help all names every option" sh -c "build/train_2d --help all | grep -c '^ *--' | awk '{ exit !(\$1 >= 35) }'"
 
 # ---- resume and load ----
 
@@ -154,6 +170,35 @@ check_that "--load evaluates a checkpoint" sh -c "
     a=\$(build/train_2d $(echo $tiny) --experiment_name whole --num_epochs 4 | grep -o 'val_nll=[^ ]*') &&
     b=\$(build/train_2d $(echo $tiny) --experiment_name again --load $out/whole/model.safetensors |
          grep -o 'val_nll=[^ ]*') && [ \"\$a\" = \"\$b\" ]"
+
+# ---- TensorBoard: what is left after a resumed run is what an undisturbed one leaves ----
+
+events() { # experiment, columns
+    python3 tests/read_tfevents.py "$out/$1" > "$out/$1.events" && grep "$2" "$out/$1.events"
+}
+if command -v python3 > /dev/null; then
+    build/train_2d $tiny --experiment_name once --num_epochs 4 --lr_schedule constant > /dev/null
+    build/train_2d $tiny --experiment_name twice --num_epochs 2 --lr_schedule constant > /dev/null
+    cp "$out/twice/model.safetensors" "$out/early.safetensors"
+    sleep 1 # files are read in the order of the seconds in their names
+    build/train_2d $tiny --experiment_name twice --num_epochs 3 --lr_schedule constant --resume > /dev/null
+    mv "$out/early.safetensors" "$out/twice/model.safetensors" # as if that run had not come to save
+    sleep 1
+    build/train_2d $tiny --experiment_name twice --num_epochs 4 --lr_schedule constant --resume > /dev/null
+    check_that "events are framed, checked and hold each tag" sh -c "python3 tests/read_tfevents.py $out/once |
+        cut -d ' ' -f 1 | sort -u | tr '\n' ' ' |
+        grep -qx 'contours density learning_rate mses points_per_second samples train_loss val_loss '"
+    check_that "anim.png is whole and has the frames of panels and samples" sh -c "python3 tests/read_png.py \
+        $out/once/anim.png | grep -q ': 540 x 470, 11 frames, '"
+    check_that "losses are those of metrics.tsv" sh -c "python3 tests/read_tfevents.py $out/once | awk '
+        NR == FNR && /^train_loss/ { n++; a[\$2] = \$3 } NR != FNR && FNR > 1 { d = a[\$2] - \$3; m++; if (d * d > 1e-9) exit 1 }
+        END { exit n != 4 || m != 4 }' - $out/once/metrics.tsv"
+    check_that "a resumed run leaves the same losses" [ "$(events once _loss)" = "$(events twice _loss)" ]
+    build/train_2d $tiny --experiment_name once --num_epochs 1 > /dev/null
+    check_that "a run begun anew hides the old one" [ "$(events once train_loss | wc -l)" -eq 1 ]
+else
+    skip "python3 is not installed: nobody to read the events"
+fi
 
 # ---- the other ways, for checkpoints ----
 
@@ -175,6 +220,15 @@ refuses() { # pattern options...: exit 1 and one line that matches
     text=$(build/train_2d $tiny "$@" 2>&1 > /dev/null)
     [ $? -eq 1 ] && [ "$(printf '%s\n' "$text" | wc -l)" -eq 1 ] && printf '%s\n' "$text" | grep -q -- "$pattern"
 }
+one='\000\000\200\077' two='\000\000\000\300' half='\000\000\000\077' # 1, -2 and 0.5 as 4-byte floats
+{
+    printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (27, 2), }"
+    for a in $one $two $half; do for b in $one $two $half; do for c in 1 2 3; do printf "$a$b"; done; done; done
+} > "$out/points.npy"
+for a in 1 -2 0.5; do for b in 1 -2 0.5; do for c in 1 2 3; do echo "$a,$b"; done; done; done > "$out/points.csv"
+check_that "a .npy file is read as the CSV file of its numbers" sh -c '[ -n "$1" ] && [ "$1" = "$2" ]' sh \
+    "$(result --data "$out/points.npy")" "$(result --data "$out/points.csv")"
+head -c 300 "$out/points.npy" > "$out/short.npy"
 printf '1,2\n3,x\n' > "$out/bad.csv"
 refuses_by() { # program pattern options...: the same of another program
     program=$1 pattern=$2
@@ -192,6 +246,8 @@ for program in ode bounds; do
         --load "$out/dino/model.safetensors" --data "$out/three.csv"
 done
 check_that "a bad row is refused with line and column" refuses 'line 2, column 2' --data "$out/bad.csv"
+check_that "a truncated .npy file is refused" refuses 'short.npy: data: expected 27 rows of 8 bytes, found 172 bytes' \
+    --data "$out/short.npy"
 check_that "a missing file is refused" refuses 'nowhere.csv' --data nowhere.csv
 check_that "an unknown option is refused" refuses 'num_epochs' --num_epoch 3
 check_that "a number out of range is refused" refuses 'logsnr_scale' --logsnr_scale -1

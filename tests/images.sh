@@ -24,7 +24,7 @@ base=$(result)
 check_that "a run ends in a result line" sh -c "echo '$base' | grep -q '^result dataset=synthetic params=[0-9]* \
 images_seen=16 val_nll=$number stderr=$number stderr_data=$number bits_per_dim=$number bits_per_dim_255=$number \
 true_nll=$number excess_bits_per_dim=$number\$'"
-for file in samples denoised mse; do
+for file in samples denoised mse anim; do
     check_that "$file.png is left" sh -c "head -c 8 $out/synthetic/$file.png | od -An -tx1 | grep -q '89 50 4e 47 0d 0a 1a 0a'"
 done
 check_that "metrics.tsv has a row" sh -c "[ \$(wc -l < $out/synthetic/metrics.tsv) -ge 2 ]"
@@ -55,14 +55,28 @@ eval_draws 3
 eval_images 3
 END
 before=$(result --experiment_name again)
+sleep 1 # the event files of the two runs are read in the order of the seconds in their names
 check_that "a run can be resumed" sh -c "build/train_cifar10 $(echo $tiny) --experiment_name again --num_epochs 3 --resume |
     grep -q images_seen=24"
+if command -v python3 > /dev/null; then
+    check_that "events are framed, checked and hold each tag" sh -c "python3 tests/read_tfevents.py $out/again |
+        cut -d ' ' -f 1 | sort | uniq -c | tr -s ' \\n' ' ' | grep -qx \
+        ' 2 denoised 2 images_per_second 2 learning_rate 2 mses 2 samples 2 train_loss 2 val_loss '"
+    check_that "anim.png is whole" sh -c "python3 tests/read_png.py $out/again/anim.png | grep -q ': 266 x 266, 3 frames, '"
+else
+    skip "python3 is not installed: nobody to read the events"
+fi
 check_that "--load estimates without training" sh -c "build/train_cifar10 $(echo $tiny) --load $out/synthetic/model.safetensors \
     --eval | sed 's/ seconds=.*//' | grep -q 'images_seen=16'"
 check_that "--sample draws" sh -c "rm -f $out/s/samples.png; build/train_cifar10 $(echo $tiny) --experiment_name s \
     --load $out/synthetic/model.safetensors --sample 3 && [ -s $out/s/samples.png ]"
 check_that "--pretrained names the tensor that does not fit" fails 'tensor time_embedding.linear_1.weight: .* expected' --out "$out" --synthetic --n 8 \
     --pretrained "$out/synthetic/model.safetensors"
+for topic in "" data training log_snr network likelihood samples run; do
+    check_that "--help $topic fits a screen" sh -c "build/train_cifar10 --help $topic |
+        awk '{ if (length(\$0) > 79) bad = 1 } END { exit bad || NR > 24 || NR < 2 }'"
+done
+check_that "--version tells a version" sh -c "build/train_cifar10 --version | grep -q '^train_cifar10 (itdiff.h) [0-9]'"
 check_that "missing data: where they come from" fails 'get_cifar10.sh' --out "$out" --data "$out/nowhere"
 check_that "--features are checked" fails '--features: .* expected' --out "$out" --synthetic --features 8,9
 check_that "--logistic_params are checked" fails '--logistic_params: .* expected' --out "$out" --logistic_params 6

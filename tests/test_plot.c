@@ -186,25 +186,12 @@ static void unfilter(unsigned char *row, const unsigned char *above, size_t n, s
     }
 }
 
-/* The pixels of a PNG made of IHDR, one IDAT and IEND, or NULL when anything about it is wrong. */
-static unsigned char *decode(const unsigned char *png, size_t n, size_t w, size_t h, size_t channels,
-                             int blocks[3])
+/* The pixels of a zlib stream of filtered rows, or NULL. */
+static unsigned char *decode_rows(const unsigned char *in, size_t n, size_t w, size_t h, size_t channels,
+                                  int blocks[3])
 {
-    static const unsigned char signature[8] = {137, 80, 78, 71, 13, 10, 26, 10};
-    static const char *const types[3] = {"IHDR", "IDAT", "IEND"};
-    size_t at = 8, row = w * channels, start[3], size[3];
-    if (n < 57 || memcmp(png, signature, 8)) return NULL;
-    for (int k = 0; k < 3; k++) {
-        if (n - at < 12) return NULL;
-        size[k] = big_endian(png + at), start[k] = at + 8;
-        if (size[k] > n - at - 12 || memcmp(png + at + 4, types[k], 4)) return NULL;
-        if (big_endian(png + start[k] + size[k]) != slow_crc(png + at + 4, size[k] + 4)) return NULL;
-        at = start[k] + size[k] + 4;
-    }
-    unsigned char tail[5] = {8, (unsigned char)(channels == 1 ? 0 : channels == 3 ? 2 : 6), 0, 0, 0};
-    if (at != n || size[0] != 13 || size[2] || memcmp(png + start[0] + 8, tail, 5)) return NULL;
-    if (big_endian(png + start[0]) != w || big_endian(png + start[0] + 4) != h) return NULL;
-    reader r = {png + start[1], size[1], 0, malloc(h * (row + 1)), 0, h * (row + 1), 0, {0}};
+    size_t row = w * channels;
+    reader r = {in, n, 0, malloc(h * (row + 1)), 0, h * (row + 1), 0, {0}};
     unsigned char *pixels = malloc(h * row);
     int ok = r.out && pixels && inflate_zlib(&r) && r.size == r.room;
     for (size_t y = 0; ok && y < h; y++) {
@@ -217,6 +204,27 @@ static unsigned char *decode(const unsigned char *png, size_t n, size_t w, size_
     free(r.out);
     if (!ok) free(pixels);
     return ok ? pixels : NULL;
+}
+
+/* The pixels of a PNG made of IHDR, one IDAT and IEND, or NULL when anything about it is wrong. */
+static unsigned char *decode(const unsigned char *png, size_t n, size_t w, size_t h, size_t channels,
+                             int blocks[3])
+{
+    static const unsigned char signature[8] = {137, 80, 78, 71, 13, 10, 26, 10};
+    static const char *const types[3] = {"IHDR", "IDAT", "IEND"};
+    size_t at = 8, start[3], size[3];
+    if (n < 57 || memcmp(png, signature, 8)) return NULL;
+    for (int k = 0; k < 3; k++) {
+        if (n - at < 12) return NULL;
+        size[k] = big_endian(png + at), start[k] = at + 8;
+        if (size[k] > n - at - 12 || memcmp(png + at + 4, types[k], 4)) return NULL;
+        if (big_endian(png + start[k] + size[k]) != slow_crc(png + at + 4, size[k] + 4)) return NULL;
+        at = start[k] + size[k] + 4;
+    }
+    unsigned char tail[5] = {8, (unsigned char)(channels == 1 ? 0 : channels == 3 ? 2 : 6), 0, 0, 0};
+    if (at != n || size[0] != 13 || size[2] || memcmp(png + start[0] + 8, tail, 5)) return NULL;
+    if (big_endian(png + start[0]) != w || big_endian(png + start[0] + 4) != h) return NULL;
+    return decode_rows(png + start[1], size[1], w, h, channels, blocks);
 }
 
 static size_t round_trip(const unsigned char *pixels, size_t w, size_t h, int channels)
@@ -313,6 +321,77 @@ static void round_trips(void)
         }
     }
     free(p);
+}
+
+/* Chunk k of a file that is whole up to there: its type has to be `type`; NULL when it is not. */
+static const unsigned char *chunk(const unsigned char *png, size_t n, int k, const char *type, size_t *size)
+{
+    size_t at = 8;
+    for (;; k--) {
+        if (n - at < 12 || (*size = big_endian(png + at)) > n - at - 12) return NULL;
+        if (big_endian(png + at + 8 + *size) != slow_crc(png + at + 4, *size + 4)) return NULL;
+        if (k == 0) break;
+        at += 12 + *size;
+    }
+    if (!strcmp(type, "IEND") && at + 12 != n) return NULL;
+    return memcmp(png + at + 4, type, 4) ? NULL : png + at + 8;
+}
+
+/* Frames: noise; the same with another rectangle; the same again; noise. Each comes back from the boxes. */
+static void animations_play(void)
+{
+    enum { W = 17, H = 13, FRAMES = 4 };
+    static const size_t boxes[FRAMES][4] = {{W, H, 0, 0}, {5, 3, 4, 6}, {1, 1, 0, 0}, {W, H, 0, 0}};
+    static const char *const order[] = {"IHDR", "acTL", "fcTL", "IDAT", "fcTL", "fdAT",
+                                        "fcTL", "fdAT", "fcTL", "fdAT", "IEND"};
+    unsigned char frame[FRAMES][W * H * 3], screen[W * H * 3], *png = NULL;
+    plot_animation a;
+    size_t n = 0, size = 0, sequence = 0;
+    plot_animation_init(&a, W, H, 3);
+    CHECK(plot_animation_encode(&a, &png, &n) == 1 && !png); /* no frames yet */
+    for (int k = 0; k < FRAMES; k++) {
+        if (k == 1 || k == 2) memcpy(frame[k], frame[k - 1], sizeof *frame);
+        for (size_t i = 0; i < sizeof *frame && (k == 0 || k == 3); i++) frame[k][i] = noise();
+        for (size_t y = 6; y < 9 && k == 1; y++)
+            for (size_t x = 4; x < 9; x++) frame[k][(y * W + x) * 3 + 1] ^= 77;
+        plot_animation_add(&a, frame[k], k == 3 ? 70000 : 40);
+    }
+    CHECK(plot_animation_encode(&a, &png, &n) == 0);
+    for (int k = 0; k < 11; k++) CHECK(chunk(png, n, k, order[k], &size));
+    const unsigned char *count = chunk(png, n, 1, "acTL", &size);
+    CHECK(count && size == 8 && big_endian(count) == FRAMES && big_endian(count + 4) == 0);
+    for (int k = 0; k < FRAMES; k++) {
+        const unsigned char *control = chunk(png, n, 2 + 2 * k, "fcTL", &size), *data;
+        if (!CHECK(control && size == 26)) break;
+        CHECK(big_endian(control) == sequence++);
+        for (int i = 0; i < 4; i++) CHECK(big_endian(control + 4 + 4 * i) == boxes[k][i]);
+        CHECK(big_endian(control + 20) == (k == 3 ? 65535u : 40u) * 65536u + 1000u);
+        CHECK(control[24] == 0 && control[25] == 0);
+        data = chunk(png, n, 3 + 2 * k, k ? "fdAT" : "IDAT", &size);
+        if (!CHECK(data && size > 4)) break;
+        if (k) {
+            CHECK(big_endian(data) == sequence++);
+            data += 4, size -= 4;
+        }
+        unsigned char *part = decode_rows(data, size, boxes[k][0], boxes[k][1], 3, NULL);
+        if (!CHECK(part != NULL)) break;
+        for (size_t y = 0; y < boxes[k][1]; y++)
+            memcpy(screen + ((boxes[k][3] + y) * W + boxes[k][2]) * 3, part + y * boxes[k][0] * 3,
+                   boxes[k][0] * 3);
+        CHECK(!memcmp(screen, frame[k], sizeof screen));
+        free(part);
+    }
+    free(png);
+    plot_animation_free(&a);
+    plot_animation_init(&a, 0, 3, 3); /* no such picture */
+    plot_animation_add(&a, screen, 40);
+    CHECK(plot_animation_encode(&a, &png, &n) == 1 && !png);
+    plot_animation_free(&a);
+    plot_animation_init(&a, 1, 1, 1);
+    plot_animation_add(&a, screen, 40);
+    plot_animation_add(&a, NULL, 40); /* a canvas without memory */
+    CHECK(plot_animation_encode(&a, &png, &n) == 1 && !png);
+    plot_animation_free(&a);
 }
 
 static void long_pictures_and_compression(void)
@@ -838,6 +917,7 @@ int main(void)
     RUN(one_red_pixel);
     RUN(decoder_reads_fixed_blocks);
     RUN(round_trips);
+    RUN(animations_play);
     RUN(long_pictures_and_compression);
     RUN(huffman_lengths_are_limited);
     RUN(bad_sizes_are_refused);

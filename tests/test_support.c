@@ -92,6 +92,7 @@ static void settings_open(settings *s)
         args_uint64("seed", &s->seed, 0, UINT64_MAX, "Where random numbers start."),
         args_int("level", &s->level, -5, 5, "Level."),
         args_double("learning_rate", &s->rate, 0, 1, "Step size."),
+        args_group("Log SNR"),
         args_double("logsnr_loc", &s->loc, -HUGE_VAL, HUGE_VAL, "Where the log SNR is centred."),
         args_string("out", &s->out, "Directory of the results."),
         args_string("an_option_with_a_long_name", &s->none, "Nothing."),
@@ -297,6 +298,51 @@ static void test_args_exit(void)
                  "found \"x\" (see --help)\n") == 0);
     CHECK(run_self("--num_epochs 12") == 0);
     CHECK(strcmp(read_file(scratch_path("out")), "num_epochs 12 given 1\n") == 0);
+}
+
+/* What --help and the rest of the words print, of at most `most` lines that fit a screen. */
+static const char *help_of(const char *words, size_t most)
+{
+    const char *shown;
+    CHECK(run_self(words) == 0);
+    shown = read_file(scratch_path("out"));
+    CHECK(count_of(shown, "\n") <= most);
+    for (const char *at = shown; *at; at += strcspn(at, "\n") + 1) CHECK(strcspn(at, "\n") <= 79);
+    return shown;
+}
+
+static void test_args_topics(void)
+{
+    const char *shown = help_of("--help", 24);
+    check_contains(shown, "usage: settings");
+    check_contains(shown, "\n  data        dataset fresh bright\n");
+    check_contains(shown, "\n  log_snr     logsnr_loc out an_option_with_a_long_name\n");
+    check_contains(shown, "\nExit status: 0 ");
+    shown = help_of("--help training", 24);
+    check_contains(shown, "--num_epochs N");
+    check_contains(shown, "--learning_rate X");
+    CHECK(strstr(shown, "--dataset") == NULL && strstr(shown, "--logsnr_loc") == NULL);
+    check_contains(help_of("--seed 3 --help log-snr", 24), "--logsnr_loc X");
+    check_contains(help_of("--help=log_snr --seed 3", 24), "--logsnr_loc X");
+    shown = help_of("--help learning-rate", 2);
+    CHECK(strstr(shown, "  --learning_rate X") == shown);
+    shown = help_of("--help all", 60);
+    check_contains(shown, "--dataset NAME");
+    check_contains(shown, "--an_option_with_a_long_name TEXT");
+    check_contains(shown, "--version");
+    check_contains(help_of("-h --seed 3", 24), "usage: settings");
+    CHECK(run_self("--help nothing") != 0);
+    CHECK(strcmp(read_file(scratch_path("err")), "settings: --help: expected a topic, an option or all, "
+                                                 "found \"nothing\" (see --help)\n") == 0);
+}
+
+static void test_args_version(void)
+{
+    CHECK(run_self("--version") == 0);
+    CHECK(strcmp(read_file(scratch_path("out")), "settings (itdiff.h) " ITDIFF_VERSION "\n") == 0);
+    CHECK(run_self("--num_epochs 3 --version") == 0);
+    check_contains(read_file(scratch_path("out")), ITDIFF_VERSION);
+    CHECK(run_self("--versio") != 0);
 }
 
 /* ---- CSV ---- */
@@ -672,6 +718,8 @@ int main(int argc, char **argv)
     RUN(test_args_long_words);
     RUN(test_args_help);
     RUN(test_args_exit);
+    RUN(test_args_topics);
+    RUN(test_args_version);
     RUN(test_csv_accepts);
     RUN(test_csv_numbers);
     RUN(test_csv_refusals);

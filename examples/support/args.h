@@ -19,10 +19,14 @@
  *     if (!args_given(&table, &epochs)) epochs = ...;
  *
  * Understood: --name value, --name=value, hyphens and underscores alike, --flag, --flag on, --flag off,
- * --help. An option given twice keeps the last value. The only exits of a program are in args_parse:
- * status 0 after --help, status 1 after one line on stderr. */
+ * --version, --help. Where a table has three groups or more, each is a topic: --help is an overview, --help
+ * TOPIC explains a group, --help NAME an option, --help all everything. An option given twice keeps the last
+ * value. The only exits of a program are in args_parse: status 0 after --help and --version, status 1 after
+ * one line on stderr. */
 #ifndef ARGS_H
 #define ARGS_H
+
+#include "../../itdiff.h" /* for its version */
 
 #include <math.h>
 #include <stdarg.h>
@@ -33,7 +37,7 @@
 
 #define ARGS_COUNT(options) (sizeof(options) / sizeof *(options))
 
-enum { args_width = 79, args_help_column = 28, args_name_limit = 63 };
+enum { args_width = 79, args_help_column = 28, args_topic_column = 14, args_name_limit = 63 };
 
 typedef enum args_kind {
     ARGS_GROUP,
@@ -46,7 +50,7 @@ typedef enum args_kind {
     ARGS_CHOICE
 } args_kind;
 
-typedef enum args_status { ARGS_OK, ARGS_HELP, ARGS_BAD } args_status;
+typedef enum args_status { ARGS_OK, ARGS_HELP, ARGS_VERSION, ARGS_BAD } args_status;
 
 /* One option; made by the functions below, which check the type of the destination. `initial` is what the
  * destination held then: the default that --help shows, whatever else is on the command line. */
@@ -425,16 +429,18 @@ static inline int args_is_option(const char *text) { return strncmp(text, "--", 
 
 static inline int args_is_help(const char *text)
 {
-    return strcmp(text, "--help") == 0 || strcmp(text, "-h") == 0;
+    return strcmp(text, "--help") == 0 || strcmp(text, "-h") == 0 || strncmp(text, "--help=", 7) == 0;
 }
 
 /* Reads the command line into the destinations. Does not exit or print: a refusal is one line in `message`. A
- * request for help anywhere comes first. */
+ * request for help or the version anywhere comes first. */
 static inline args_status args_read(const args_table *table, int argc, char *const *argv, char *message,
                                     size_t size)
 {
     for (int i = 1; i < argc; i++)
         if (args_is_help(argv[i])) return ARGS_HELP;
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--version") == 0) return ARGS_VERSION;
     for (int i = 1; i < argc; i++) {
         const char *typed = argv[i] + 2, *value;
         size_t length;
@@ -505,28 +511,125 @@ static inline void args_print_option(FILE *file, const args_option *option)
     args_print_wrapped(file, text, args_help_column, args_help_column);
 }
 
-static inline void args_print_help(FILE *file, const args_table *table)
+static inline void args_print_usage(FILE *file, const args_table *table)
 {
     fprintf(file, "usage: %s [--option value]...\n\n", table->program);
     args_print_wrapped(file, table->summary, 0, 0);
+}
+
+static inline void args_print_exits(FILE *file)
+{
+    fprintf(file, "\nExit status: 0 when all went well, 1 after an error (one line on stderr).\n");
+}
+
+/* Everything. */
+static inline void args_print_help(FILE *file, const args_table *table)
+{
+    args_print_usage(file, table);
     for (size_t i = 0; i < table->count; i++) {
         const args_option *option = &table->options[i];
         if (option->kind == ARGS_GROUP) fprintf(file, "\n%s:\n", option->name);
         else args_print_option(file, option);
     }
     fprintf(file, "\nOther:\n  --help%*sPrint this and stop.\n", args_help_column - 8, "");
+    fprintf(file, "  --version%*sPrint the version and stop.\n", args_help_column - 11, "");
+    args_print_exits(file);
 }
 
-/* Reads the command line, or ends the program: with status 0 after --help, with status 1 after an error. */
+/* ---- help by topics ---- */
+
+/* A group as one types it: "Log SNR" is log_snr. */
+static inline void args_topic_name(const args_option *group, char *name, size_t size)
+{
+    size_t i;
+    for (i = 0; i + 1 < size && group->name[i]; i++) {
+        char c = group->name[i];
+        name[i] = (char)(c == ' ' ? '_' : c >= 'A' && c <= 'Z' ? c + 32 : c);
+    }
+    name[i] = '\0';
+}
+
+static inline size_t args_groups(const args_table *table)
+{
+    size_t groups = 0;
+    for (size_t i = 0; i < table->count; i++) groups += table->options[i].kind == ARGS_GROUP;
+    return groups;
+}
+
+/* The names of the options from number `first` to the next group. */
+static inline void args_print_names(FILE *file, const args_table *table, size_t first)
+{
+    char text[1200] = "", topic[64];
+    args_topic_name(&table->options[first - 1], topic, sizeof topic);
+    for (size_t i = first; i < table->count && table->options[i].kind != ARGS_GROUP; i++)
+        args_append(text, sizeof text, "%s ", table->options[i].name);
+    fprintf(file, "  %-*s", args_topic_column - 2, topic);
+    args_print_wrapped(file, text, args_topic_column, args_topic_column);
+}
+
+static inline void args_print_overview(FILE *file, const args_table *table)
+{
+    args_print_usage(file, table);
+    fprintf(file, "\n--help TOPIC explains a line below, --help NAME an option, --help all all.\n\n");
+    for (size_t i = 0; i < table->count; i++)
+        if (table->options[i].kind == ARGS_GROUP) args_print_names(file, table, i + 1);
+    fprintf(file, "\n--version prints the version.\n");
+    args_print_exits(file);
+}
+
+/* Prints a topic, an option or all. Returns 0, or -1 if the word is none of them. */
+static inline int args_print_topic(FILE *file, const args_table *table, const char *word)
+{
+    const args_option *option = args_find(table, word, strlen(word));
+    if (strcmp(word, "all") == 0) {
+        args_print_help(file, table);
+        return 0;
+    }
+    for (size_t i = 0; i < table->count; i++) {
+        char topic[64];
+        args_topic_name(&table->options[i], topic, sizeof topic);
+        if (table->options[i].kind != ARGS_GROUP || !args_same_name(topic, word, strlen(word))) continue;
+        fprintf(file, "%s:\n", table->options[i].name);
+        for (i++; i < table->count && table->options[i].kind != ARGS_GROUP; i++)
+            args_print_option(file, &table->options[i]);
+        return 0;
+    }
+    if (!option) return -1;
+    args_print_option(file, option);
+    return 0;
+}
+
+/* The word after --help, or NULL. */
+static inline const char *args_help_word(int argc, char *const *argv)
+{
+    int i = 1;
+    while (i < argc && !args_is_help(argv[i])) i++;
+    if (i < argc && strncmp(argv[i], "--help=", 7) == 0) return argv[i] + 7;
+    return i + 1 < argc && *argv[i + 1] != '-' ? argv[i + 1] : NULL;
+}
+
+static inline void args_help(const args_table *table, int argc, char *const *argv)
+{
+    const char *word = args_help_word(argc, argv);
+    if (!word && args_groups(table) >= 3) args_print_overview(stdout, table);
+    else if (!word) args_print_help(stdout, table);
+    else if (args_print_topic(stdout, table, word)) {
+        fprintf(stderr, "%s: --help: expected a topic, an option or all, found \"%.60s\" (see --help)\n",
+                table->program, word);
+        exit(1);
+    }
+}
+
+/* Reads the command line, or ends the program: with status 0 after --help or --version, with status 1 after
+ * an error. */
 static inline void args_parse(const args_table *table, int argc, char *const *argv)
 {
     char message[600];
     args_status status = args_read(table, argc, argv, message, sizeof message);
     if (status == ARGS_OK) return;
-    if (status == ARGS_HELP) {
-        args_print_help(stdout, table);
-        exit(0);
-    }
+    if (status == ARGS_HELP) args_help(table, argc, argv);
+    if (status == ARGS_VERSION) printf("%s (itdiff.h) %s\n", table->program, ITDIFF_VERSION);
+    if (status != ARGS_BAD) exit(0);
     fprintf(stderr, "%s: %s (see --help)\n", table->program, message);
     exit(1);
 }

@@ -1,5 +1,5 @@
-/* must.h: how the programs end when something is wrong: one line on stderr, "PROGRAM: what", exit 1. Set
- * must_program first. Include the implementation of itdiff.h before this file. */
+/* must.h: how the programs end when something is wrong: one line on stderr, "PROGRAM: what", exit 1 (or go
+ * on, after a warning). Set must_program first. Include the implementation of itdiff.h before this file. */
 #ifndef MUST_H
 #define MUST_H
 
@@ -9,13 +9,26 @@
 
 static const char *must_program = "program";
 
+static inline void must_say(const char *format, va_list arguments)
+{
+    fprintf(stderr, "%s: ", must_program);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+}
+
+static inline void warn(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    must_say(format, arguments);
+    va_end(arguments);
+}
+
 static inline void fail(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    fprintf(stderr, "%s: ", must_program);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    must_say(format, arguments);
     va_end(arguments);
     exit(1);
 }

@@ -1,7 +1,7 @@
 /* system.h: the few things standard C cannot say, and the only file of the examples that asks the
- * operating system for them: a steady clock, whether a stream is a terminal, making directories, flushing
- * a file to disk, patience in threads. Each has a POSIX spelling, a Windows spelling where there is one,
- * and a plain C fallback that degrades gently (define SYSTEM_PLAIN_C to try it).
+ * operating system for them: clocks, the name of the process, whether a stream is a terminal, making
+ * directories, flushing a file to disk, patience in threads. Each has a POSIX spelling, a Windows spelling
+ * where there is one, and a plain C fallback that degrades gently (define SYSTEM_PLAIN_C to try it).
  *
  * Include this file before any other header: under -std=c99 the C library shows its POSIX declarations
  * only to programs that ask for them, with the macro below, before the first system header is read. */
@@ -56,6 +56,37 @@ static inline double system_seconds(void)
     return difftime(time(NULL), (time_t)0);
 }
 
+/* Seconds since 1970 by the calendar, for time stamps; plain C has only whole ones. */
+static inline double system_date(void)
+{
+#if defined(SYSTEM_POSIX)
+    struct timespec now;
+    if (clock_gettime(CLOCK_REALTIME, &now) == 0) return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+#elif defined(SYSTEM_WINDOWS)
+    FILETIME now; /* in units of 100 ns since 1601 */
+    GetSystemTimeAsFileTime(&now);
+    return 1e-7 * (4294967296.0 * (double)now.dwHighDateTime + (double)now.dwLowDateTime) - 11644473600.0;
+#endif
+    return (double)time(NULL);
+}
+
+/* HOST.NUMBER of this process, unique among those that run now; plain C knows neither. */
+static inline void system_process_name(char *name, size_t size)
+{
+    char host[64] = "localhost";
+    unsigned long number = 0;
+#if defined(SYSTEM_POSIX)
+    if (gethostname(host, sizeof host) != 0 || !*host) strcpy(host, "localhost");
+    number = (unsigned long)getpid();
+#elif defined(SYSTEM_WINDOWS)
+    DWORD room = sizeof host;
+    if (!GetComputerNameA(host, &room)) strcpy(host, "localhost");
+    number = (unsigned long)GetCurrentProcessId();
+#endif
+    host[sizeof host - 1] = '\0';
+    snprintf(name, size, "%s.%lu", host, number);
+}
+
 /* Whether someone is watching the stream; plain C cannot know and says no. */
 static inline int system_is_terminal(FILE *file)
 {
@@ -66,6 +97,23 @@ static inline int system_is_terminal(FILE *file)
 #else
     (void)file;
     return 0;
+#endif
+}
+
+/* Whether the stream is a terminal that understands the escape codes of 256 colours and UTF-8, and NO_COLOR
+ * (no-color.org) is not set. The console of Windows has to be asked for both. */
+static inline int system_has_colors(FILE *file)
+{
+    const char *refused = getenv("NO_COLOR"), *kind = getenv("TERM");
+    if (!system_is_terminal(file) || (refused && *refused)) return 0;
+#if defined(SYSTEM_WINDOWS)
+    HANDLE console = (HANDLE)_get_osfhandle(_fileno(file));
+    DWORD mode, escapes = 4; /* ENABLE_VIRTUAL_TERMINAL_PROCESSING */
+    (void)kind;
+    return GetConsoleMode(console, &mode) && SetConsoleMode(console, mode | escapes) &&
+           SetConsoleOutputCP(CP_UTF8);
+#else
+    return kind && *kind && strcmp(kind, "dumb") != 0;
 #endif
 }
 
