@@ -103,15 +103,15 @@ commands() { # page: the lines of its sh blocks and its inline code, without com
 known_options() { # program: what its --help or its source knows
     case $1 in
     *.sh) cat "$1" ;;
-    build/train_cifar10_mpi) build/train_cifar10 --help ;;
+    build/train_cifar10_mpi) build/train_cifar10 --help all ;;
     build/train_2d | build/train_cifar10 | build/ode | build/bounds | build/information | build/ood)
-        "$1" --help
+        "$1" --help all
         ;;
     *) cat "examples/${1#build/}.c" "tests/${1#build/}.c" "docs/${1#build/}.c" 2> /dev/null ;;
     esac
 }
 command_errors() { # page
-    commands "$1" | tr '&|' '\n\n' | sed 's/^ *//; s/^\([A-Z_]*=[^ ]* \)*//' | while read -r line; do
+    commands "$1" | tr '&|' '\n\n' | sed 's/"[^"]*"/quoted/g; s/^ *//; s/^\([A-Z_]*=[^ ]* \)*//' | while read -r line; do
         set -f
         # Words on purpose.
         set -- "$1" $line
@@ -241,7 +241,7 @@ check "output of exact" printed exact docs/method.md
 check "output of ode" printed ode docs/likelihood.md
 check "output of information" printed information docs/likelihood.md
 # These regions are themselves the record of a measurement, and have nothing to be compared with:
-records="estimator bench ode-checkpoints bounds"
+records="estimator errors bench ode-checkpoints bounds matrix fuzz"
 regions() {
     cat $pages | sed -n 's/^<!-- \([-a-z]*\):begin -->$/\1/p' | while read -r name; do
         case " results gallery likelihood ood exact ode information $records " in
