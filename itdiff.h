@@ -114,6 +114,7 @@
                            Does nothing by default, since C99 has no fsync:
                            #define ITD_FSYNC(file) fsync(fileno(file))
    ITD_NO_SIMD             plain C99 loops only
+   ITD_DEF                 what stands before public functions (default extern)
 
    Objects are made by itd_..._create and released by itd_..._free (NULL is fine). Training and denoiser
    calls allocate nothing once the largest batch has been seen. One object belongs to one thread at a time;
@@ -501,7 +502,7 @@ typedef struct itd_trainer_desc {
     double weight_decay;          /* decoupled; 0 */
     double clip_norm;             /* largest norm of the gradient; 0: no limit; 0 */
     double weight_limit;  /* the gradient (the loss does not) sees w limited to so many times its least:
-                                     where w is large there is much noise, little to learn; 0: no limit; 0 */
+                             where w is large there is much noise, little to learn; 0: no limit; 0 */
     double ema;           /* decay of the weights' moving average; 0: none; 0.999 */
     bool stratified;      /* log SNRs stratified over the batch; true */
     bool drop_incomplete; /* an epoch ends when fewer than `batch` rows are left; false: epochs run on */
@@ -980,7 +981,7 @@ typedef struct itd__strip {
     size_t parts, jump; /* k runs in so many parts; what lies between them in A */
     const float *b;
     size_t rb, panel;
-    const float *start; /* (columns) what the sums begin with */
+    const float *start; /* (columns) what the sums begin with: the bias, zero without */
     bool accumulate;
 } itd__strip;
 #endif
@@ -1979,7 +1980,7 @@ static void itd__norm_forward(const itd__grouping *o, const float *x /* (pixels,
                               float *y /* (pixels,channels) */)
 {
     size_t channels = o->in + o->side, c, from;
-    float *mean = extra, *rest = mean + channels, *scale = rest + channels, *shift = scale + channels;
+    float *mean = extra, *root = mean + channels, *scale = root + channels, *shift = scale + channels;
     float *part = shift + channels; /* where the backward pass puts dgamma */
     memset(mean, 0, 2 * channels * sizeof *mean);
     for (from = 0; from < o->pixels; from += 32) { /* long sums of like numbers lose digits */
@@ -1990,12 +1991,12 @@ static void itd__norm_forward(const itd__grouping *o, const float *x /* (pixels,
         itd__fast()->add(mean, part, channels, mean);
     }
     itd__group_averages(o, mean);
-    itd__fast()->column_squares(x, mean, o->pixels, o->in, rest);
-    itd__fast()->column_squares(s, mean + o->in, o->pixels, o->side, rest + o->in);
-    itd__group_averages(o, rest);
+    itd__fast()->column_squares(x, mean, o->pixels, o->in, root);
+    itd__fast()->column_squares(s, mean + o->in, o->pixels, o->side, root + o->in);
+    itd__group_averages(o, root);
     for (c = 0; c < channels; c++) {
-        rest[c] = (float)(1 / sqrt((double)rest[c] + o->epsilon));
-        scale[c] = gamma[c] * rest[c];
+        root[c] = (float)(1 / sqrt((double)root[c] + o->epsilon));
+        scale[c] = gamma[c] * root[c];
         shift[c] = beta[c] - mean[c] * scale[c];
     }
     itd__fast()->affine(x, scale, shift, o->pixels, o->in, o->silu, y, channels);
@@ -3058,7 +3059,7 @@ ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x, size_t n, co
     t.batch = itd__batch_rows(itd__min(desc->batch, rows));
     t.noise = itd__rng_for(desc->seed, ITD__FOR_PILOT_NOISE, 0);
     result = itd__estimate_begin(&t, den, x, n, desc->control != ITD_CONTROL_NONE);
-    /* Narrower than the schedule's upper end resolves, the reference would have its own error cut off. */
+    /* Narrower than 100 deviations of the least noise, the reference would have its own error cut off. */
     finest = fmin(1, 1e4 * exp(-(desc->schedule.loc + desc->schedule.scale * desc->schedule.clip)));
     for (j = 0; result == ITD_OK && t.fitted && j < den->dim; j++)
         t.fitted->lambda[j] = fmax(t.fitted->lambda[j], finest);
@@ -3667,7 +3668,7 @@ typedef struct itd__layer {
     bool zero;           /* parameters start at zero */
     bool trains;         /* parameters here or upstream: backward has to pass */
     size_t reader;       /* the last row that reads it, or itself */
-    bool last[2];        /* no later row reads this input: the first to write its gradient, on the way back */
+    bool last[2];        /* the last reader of this input, so the first to write its gradient */
     char name[56];       /* of rows with parameters, in the checkpoint */
 } itd__layer;
 

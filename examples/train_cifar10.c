@@ -813,13 +813,49 @@ static void write_per_sample(const run *r, const itd_errors *plain)
     free(nll);
 }
 
+/* The mean over log SNRs of one part of the schedule; `value` is that of the first draw. */
+static double mean_in(const itd_errors *errors, size_t bin, const double *value, size_t stride)
+{
+    double sum = 0, total = 0;
+    size_t i;
+    for (i = 0; i < errors->count; i++)
+        if (errors->bin[i] == bin) sum += errors->weight[i] * value[i * stride], total += errors->weight[i];
+    return sum / total;
+}
+
+/* What the likelihoods are made of: the errors of the first model by log SNR, in mses.tsv. */
+static void write_mses(const run *r, itd_errors *const errors[2])
+{
+    static const char *const names[] = {"mse", "mse_clamped", "mse_rounded", "mse_rounded_softly"};
+    const itd_errors *e = errors[0], *dequantized = errors[1];
+    const itd_schedule *s = &e->desc.schedule;
+    FILE *file = fopen(path_of(r, "mses.tsv"), "w");
+    size_t bin, k, roundings = dequantized ? ITD_ROUNDINGS : 1;
+    if (!file) fail("%s: cannot be written", path_of(r, "mses.tsv"));
+    fprintf(file, "logsnr_from\tlogsnr_to");
+    for (k = 0; k < roundings; k++) fprintf(file, "\t%s", names[k]);
+    fprintf(file, "\tmse_gaussian%s\n", dequantized ? "\tmse_dequantized\tmse_gaussian_dequantized" : "");
+    for (bin = 0; bin < e->desc.bins; bin++) {
+        fprintf(file, "%.4f\t%.4f", itd_schedule_quantile(s, (double)bin / (double)e->desc.bins),
+                itd_schedule_quantile(s, (double)(bin + 1) / (double)e->desc.bins));
+        for (k = 0; k < roundings; k++) fprintf(file, "\t%.3f", mean_in(e, bin, e->error + k, e->entries));
+        fprintf(file, "\t%.3f", mean_in(e, bin, e->expected, 1));
+        if (dequantized)
+            fprintf(file, "\t%.3f\t%.3f", mean_in(dequantized, bin, dequantized->error, dequantized->entries),
+                    mean_in(dequantized, bin, dequantized->expected, 1));
+        fprintf(file, "\n");
+    }
+    if (fclose(file)) fail("%s: cannot be written", path_of(r, "mses.tsv"));
+}
+
 static void measure_both(const run *r, size_t draws, itd_errors *errors[2])
 {
     errors[0] = measure(r, draws, 0);
     errors[1] = r->o.synthetic ? NULL : measure(r, draws, 1);
 }
 
-/* All the likelihoods of photographs, on the screen and in likelihood.tsv; the first is returned. */
+/* All the likelihoods of photographs, on the screen and in likelihood.tsv, and what they are made of in mses.tsv;
+   the first is returned. */
 static itd_nll_result evaluate(run *r)
 {
     itd_errors *errors[2];
@@ -846,6 +882,7 @@ static itd_nll_result evaluate(run *r)
         if (k == 0) first = v;
     }
     if (fclose(file)) fail("%s: cannot be written", path_of(r, "likelihood.tsv"));
+    write_mses(r, errors);
     if (*r->o.per_sample) write_per_sample(r, errors[0]);
     itd_errors_free(errors[0]), itd_errors_free(errors[1]);
     return first;

@@ -27,6 +27,8 @@ true_nll=$number excess_bits_per_dim=$number\$'"
 for file in samples denoised mse anim; do
     check_that "$file.png is left" sh -c "head -c 8 $out/synthetic/$file.png | od -An -tx1 | grep -q '89 50 4e 47 0d 0a 1a 0a'"
 done
+check_that "mses.tsv goes through the schedule without a gap" awk -F '\t' 'NR == 1 { next } NF != 4 || $1 >= $2 { bad = 1 }
+    NR > 2 && $1 != last { bad = 1 } { last = $2 } END { exit bad || NR != 33 }' "$out/synthetic/mses.tsv"
 check_that "metrics.tsv has a row" sh -c "[ \$(wc -l < $out/synthetic/metrics.tsv) -ge 2 ]"
 same() { [ "$(result "$@")" = "$base" ]; }
 differs() { ! same "$@"; }
