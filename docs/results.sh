@@ -1,13 +1,13 @@
 #!/bin/sh
 # Measures what README.md and docs/estimator.md report, and writes it there.
-#   make && sh docs/results.sh [variant ...]    default, original, fresh (none named: all); table of README.md
+#   make && sh docs/results.sh [variant ...]    default, original, fresh, auto (none named: all); table of README.md
 #   make && sh docs/results.sh --estimator      table of docs/estimator.md
 # Result lines are kept in docs/results.tsv. What is there is not run again, so that an interrupted measurement
 # goes on where it stopped; FORCE=1 runs the named variants again. SETS="moons dino" runs these sets only.
 # TRAIN_OPTIONS go to every training as they are: with "--num_epochs 3" this script can be tried out.
 cd "$(dirname "$0")/.." || exit 1
 all_sets="scg line moons circle dino"
-all_variants="default original fresh"
+all_variants="default original fresh auto"
 seeds="0 1 2"
 tab=$(printf '\t')
 columns="set variant seed epochs params val_nll stderr stderr_data true_nll excess train_seconds"
@@ -47,6 +47,7 @@ keep() { # row
 train() { # set variant seed
     case $2 in
     default) option= ;;
+    auto) option="--schedule auto" ;;
     *) option=--$2 ;;
     esac
     # The options are words, split on purpose.
@@ -103,20 +104,21 @@ results_table() {
             if ($2 == "default" && $3 == 0) truth[$1] = $9
         }
         END {
-            print "| set | true −log p | excess, 7,200 points | excess, fresh data | excess, original | training, s |"
-            print "|---|--:|--:|--:|--:|--:|"
+            print "| set | true −log p | excess, 7,200 points | its schedule found | excess, fresh data | excess, original | training, s |"
+            print "|---|--:|--:|--:|--:|--:|--:|"
             n = split(sets, set, " ")
             for (s = 1; s <= n; s++) {
                 name = set[s]
                 key = name "-default"
-                printf "| %s | %s | %s | %s | %s | %s |\n", name, (name in truth) ? sprintf("%.3f", truth[name]) : "–",
-                    excess(key), excess(name "-fresh"), excess(name "-original"),
+                printf "| %s | %s | %s | %s | %s | %s | %s |\n", name, (name in truth) ? sprintf("%.3f", truth[name]) : "–",
+                    excess(key), excess(name "-auto"), excess(name "-fresh"), excess(name "-original"),
                     count[key] ? sprintf("%.0f", seconds[key] / count[key]) : "–"
             }
             print ""
             print "In nats. ±: standard error of the estimates (not the spread between seeds), at least 0.001."
-            print "True −log p: on the validation points of seed 0. Fresh data: new training points every epoch,"
-            print "and 20,000 new points to validate on. Training: on the 7,200 points, mean over the seeds."
+            print "True −log p: on the validation points of seed 0. Schedule found: loc and scale of the log SNR chosen"
+            print "while training, not by hand for the set. Fresh data: new training points every epoch, and 20,000 new"
+            print "points to validate on. Training: on the 7,200 points, mean over the seeds."
         }' "$table" > "$temporary/new"
 }
 
