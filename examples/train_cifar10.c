@@ -854,8 +854,8 @@ static void measure_both(const run *r, size_t draws, itd_errors *errors[2])
     errors[1] = r->o.synthetic ? NULL : measure(r, draws, 1);
 }
 
-/* All the likelihoods of photographs, on the screen and in likelihood.tsv, and what they are made of in mses.tsv;
-   the first is returned. */
+/* All the likelihoods of photographs, on the screen and in likelihood.tsv; what they are made of in mses.tsv.
+   The first is returned. */
 static itd_nll_result evaluate(run *r)
 {
     itd_errors *errors[2];
