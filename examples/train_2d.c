@@ -23,7 +23,7 @@
 #include <omp.h>
 #endif
 
-enum { PANELS = 8, FRAMES = 22, EVERY = (FRAMES - 1) / (PANELS - 1) }; /* panels are every third frame */
+enum { PANELS = 8, FRAMES = 15, EVERY = (FRAMES - 1) / (PANELS - 1) }; /* panels are every other frame */
 enum { FLIGHT = 24, FLYING = 800 }; /* frames and points of the animated sampling */
 enum { FRAME_WIDTH = 540, FRAME_HEIGHT = 470 };
 enum { FRESH_VALIDATION = 20000, SHOWN = 1500, CURVE = 100 };
