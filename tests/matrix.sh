@@ -118,7 +118,7 @@ carry() {
 version() {
     case $1 in
     tcc) tcc -v | sed 's/ (.*//; s/version //' ;;
-    *) $1 --version | sed -n '1s/ ([^)]*)//; 1s/version //; 1s/\([0-9.]*\)-[^ ]*.*/\1/p' ;;
+    *) $1 --version | sed 's/ ([^)]*)//; s/version //; s/ \([0-9][0-9.]*\)-[^ ]*$/ \1/; q' ;;
     esac
 }
 
