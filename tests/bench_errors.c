@@ -54,37 +54,24 @@ typedef struct estimate {
     size_t evaluations;
 } estimate;
 
-typedef struct draw {
-    double logsnr, f;
-} draw;
-
-static int by_logsnr(const void *a, const void *b)
-{
-    double x = ((const draw *)a)->logsnr, y = ((const draw *)b)->logsnr;
-    return (x > y) - (x < y);
-}
-
-/* Mean of the draws; its standard error as if they were independent, or, stratified, from what tells
-   neighbours apart. */
-static estimate mean_of(draw *list, size_t n, int stratified)
+/* Mean of the draws; its standard error as if they were independent, or, stratified, as the library has it. */
+static estimate mean_of(itd__contribution *list, size_t n, int stratified)
 {
     estimate e = {0, 0, 0};
-    double square = 0;
+    double variance = 0;
     size_t i;
-    qsort(list, n, sizeof *list, by_logsnr);
     for (i = 0; i < n; i++) e.value += list[i].f / (double)n;
-    for (i = stratified ? 1 : 0; i < n; i++) {
-        double away = list[i].f - (stratified ? list[i - 1].f : e.value);
-        square += (stratified ? 0.5 : 1) * away * away / (double)(n - 1);
-    }
-    e.error = sqrt(square / (double)n);
+    for (i = 0; i < n; i++)
+        variance += (list[i].f - e.value) * (list[i].f - e.value) / (double)(n - 1) / (double)n;
+    e.error = sqrt(stratified ? itd__stratified_variance(list, n) : variance);
     e.evaluations = n;
     return e;
 }
 
 /* Half the weighted error less what is subtracted from it: mmse_G of the law, mse_G of the image, or the
    Gaussian's own error on the same noise. */
-static estimate estimate_by(int kind, const itd_errors *errors, const itd_gaussian *g, draw *list)
+static estimate estimate_by(int kind, const itd_errors *errors, const itd_gaussian *g,
+                            itd__contribution *list)
 {
     size_t i;
     if (kind >= FITTED) {
@@ -129,7 +116,7 @@ static void measure(const options *o, const itd_denoiser *den, const itd_gaussia
                     noise result[ESTIMATORS])
 {
     estimate *e = (estimate *)must_alloc(ESTIMATORS * o->repetitions, sizeof *e);
-    draw *list = (draw *)must_alloc(o->images * o->draws, sizeof *list);
+    itd__contribution *list = (itd__contribution *)must_alloc(o->images * o->draws, sizeof *list);
     itd_errors_desc d = itd_errors_desc_default();
     size_t r;
     int k, allocate;
