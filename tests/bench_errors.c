@@ -54,7 +54,7 @@ typedef struct estimate {
     size_t evaluations;
 } estimate;
 
-/* Mean of the draws; its standard error as if they were independent, or, stratified, as the library has it. */
+/* Mean of the draws; its standard error as if they were independent or, stratified, by the library. */
 static estimate mean_of(itd__contribution *list, size_t n, int stratified)
 {
     estimate e = {0, 0, 0};
