@@ -345,7 +345,7 @@ typedef struct itd_levels {
 typedef struct itd_errors_desc {
     itd_schedule schedule;
     size_t bins;       /* equally probable parts of the schedule, in each of which a choice is made; 32 */
-    size_t draws;      /* evaluations of each denoiser per point, >= 1; 4 */
+    size_t draws;      /* evaluations of each denoiser per point, >= 1; as many again for one in seven; 4 */
     uint64_t seed;     /* 1 */
     size_t batch;      /* rows per call of a denoiser; does not change the result; 1024 */
     itd_levels levels; /* 0, 0, 0 */
@@ -361,6 +361,7 @@ typedef struct itd_errors { /* to read */
     size_t n, denoisers;
     size_t entries;          /* denoisers * ITD_ROUNDINGS + 2 */
     size_t count, pilot;     /* draws of all points together; of the pilot */
+    size_t twice;            /* points with a second set of draws: what it differs by tells the noise */
     size_t *point, *bin;     /* (count) of each draw */
     double *logsnr, *weight; /* (count) the latter over the density of draws */
     double *control;         /* (count) squared error of the reference */
@@ -2708,7 +2709,7 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
    Draws come in `replicates`, independent repetitions of the whole estimate on all points; their spread gives
    standard errors that need no assumption about how the draws inside one are stratified. */
 
-enum { ITD__PILOT_BINS = 32, ITD__PILOT_MOST = 8192 };
+enum { ITD__PILOT_BINS = 32, ITD__PILOT_STEPS = 256, ITD__PILOT_MOST = 8192 };
 
 typedef struct itd__estimate { /* one call of itd_nll */
     const itd_denoiser *den;
@@ -2716,12 +2717,13 @@ typedef struct itd__estimate { /* one call of itd_nll */
     const itd_gaussian *reference;
     itd_gaussian *fitted; /* the reference, if it is our own */
     size_t bins; /* equal parts of u, the quantile of alpha in the schedule; constant in each of them: */
-    double beta[ITD__PILOT_BINS], density[ITD__PILOT_BINS]; /* density: of the draws in u; its mean is 1 */
+    double beta[ITD__PILOT_STEPS], density[ITD__PILOT_STEPS]; /* density: of the draws in u; its mean is 1 */
     size_t n, batch;
-    float *x;      /* (n,dim) in the denoiser's coordinates */
-    double *y;     /* (n,dim) x in the reference's eigenbasis; NULL without reference */
-    double *point; /* (3,n) this replicate's mean, sum and sum of squares over replicates */
-    size_t *order; /* (n) which point gets which stratum */
+    float *x;       /* (n,dim) in the denoiser's coordinates */
+    double *y;      /* (n,dim) x in the reference's eigenbasis; NULL without reference */
+    double *point;  /* (3,n) this replicate's mean, sum and sum of squares over replicates */
+    size_t members; /* how many of the points are drawn for, evenly chosen; n but for itd_errors_measure */
+    size_t *order;  /* (members) which of them gets which offset */
     float *eps, *z, *eps_hat, *logsnr; /* one batch */
     float *along;                      /* (batch,dim) eps in a wide reference's eigenbasis; else NULL */
     double *u, *e, *g, *mse_g; /* (batch) quantile of the log SNR; errors of denoiser and reference; E g */
@@ -2821,15 +2823,48 @@ static size_t itd__pilot_draws(size_t count)
     return draws < 64 ? 0 : draws;
 }
 
-/* Draws on random points, log SNRs stratified; then beta in each of the bins, and a density of draws in
-   proportion to the spread there, a fifth of it laid evenly so that no weight exceeds five. */
+/* Of values in the middles of equal parts of [0, 1], joined by straight lines: that at u. */
+static double itd__pilot_between(const double *value, size_t bins, double u)
+{
+    double at = fmin(fmax(u * (double)bins - 0.5, 0), (double)(bins - 1));
+    size_t b = (size_t)at, next = itd__min(b + 1, bins - 1);
+    return value[b] + (at - (double)b) * (value[next] - value[b]);
+}
+
+/* beta, and a density of draws in proportion to the spread, a fifth of it laid evenly so that no weight
+   exceeds five. Both without jumps: a point's draws are few, and miss what happens at one. For the same
+   reason the spread, which a few points out of the ordinary decide, is first smoothed twice. */
+static void itd__pilot_table(itd__estimate *t, const double *beta, double *spread, size_t bins)
+{
+    size_t b, pass;
+    double mean = 0, total = 0;
+    for (pass = 0; pass < 2; pass++) {
+        double before = spread[0], own;
+        for (b = 0; b < bins; b++, before = own) {
+            own = spread[b];
+            spread[b] = 0.25 * before + 0.5 * own + 0.25 * spread[itd__min(b + 1, bins - 1)];
+        }
+    }
+    for (b = 0; b < bins; b++) mean += spread[b] / (double)bins;
+    t->bins = ITD__PILOT_STEPS;
+    for (b = 0; b < t->bins; b++) {
+        double u = ((double)b + 0.5) / (double)t->bins;
+        t->beta[b] = itd__pilot_between(beta, bins, u), t->density[b] = 1;
+        if (t->desc.allocate && mean > 0)
+            t->density[b] = 0.2 + 0.8 * itd__pilot_between(spread, bins, u) / mean;
+        total += t->density[b] / (double)t->bins;
+    }
+    for (b = 0; b < t->bins; b++) t->density[b] /= total;
+}
+
+/* Draws on random points, log SNRs stratified; from them beta and the spread of the integrand by bins. */
 static itd_result itd__pilot_run(itd__estimate *t, size_t draws)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_PILOT, 0);
     size_t bins = itd__max(1, itd__min(ITD__PILOT_BINS, draws / 24)), members = draws / bins;
     size_t count = bins * members, i, at, b;
     double *e = itd__doubles(count, 3), *g = e + count, *w = g + count;
-    double spread[ITD__PILOT_BINS], mean_spread = 0, total = 0;
+    double beta[ITD__PILOT_BINS], spread[ITD__PILOT_BINS];
     itd_result result = e ? ITD_OK : ITD_ERROR_MEMORY;
     for (at = 0; result == ITD_OK && at < count; at += t->batch) {
         size_t rows = itd__min(t->batch, count - at);
@@ -2845,40 +2880,34 @@ static itd_result itd__pilot_run(itd__estimate *t, size_t draws)
     }
     for (b = 0; result == ITD_OK && b < bins; b++) {
         at = b * members;
-        spread[b] = itd__pilot_fit(t->desc.control, members, e + at, g + at, w + at, &t->beta[b]);
-        mean_spread += spread[b] / (double)bins;
+        spread[b] = itd__pilot_fit(t->desc.control, members, e + at, g + at, w + at, &beta[b]);
     }
-    for (b = 0; result == ITD_OK && b < bins; b++) {
-        t->density[b] = t->desc.allocate && mean_spread > 0 ? 0.2 + 0.8 * spread[b] / mean_spread : 1;
-        total += t->density[b];
-    }
-    for (b = 0; result == ITD_OK && b < bins; b++) t->density[b] *= (double)bins / total;
-    t->bins = bins;
+    if (result == ITD_OK) itd__pilot_table(t, beta, spread, bins);
     ITD_FREE(e);
     return result;
 }
 
-/* A batch of draws, from number `at` on: `per_point` for each point, or the same ones for all. Stratified,
-   point i takes the quantiles (k + o_i) / per_point for k = 0 .. per_point - 1, with offsets o_i themselves
-   stratified over the points: even for each point and for all of them together. */
+/* A batch of draws, from number `at` on: `per_point` for each member, or the same ones for all. Stratified,
+   member i takes the quantiles (k + o_i) / per_point for k = 0 .. per_point - 1, with offsets o_i themselves
+   stratified over the members: even for each of them and for all together. */
 static void itd__draw(itd__estimate *t, itd_rng *rng, size_t at, size_t rows, size_t per_point)
 {
-    size_t i, d = t->den->dim;
-    for (i = 0; at == 0 && i < t->n; i++) t->order[i] = i;
+    size_t i, d = t->den->dim, members = t->members;
+    bool offsets = t->desc.stratified && !t->desc.common;
+    for (i = 0; at == 0 && i < members; i++) t->order[i] = i;
+    if (at == 0 && offsets) itd_rng_shuffle(rng, members, t->order);
     for (i = 0; i < rows; i++) {
-        size_t draw = (at + i) / t->n, point = t->row[i] = (at + i) % t->n;
+        size_t draw = (at + i) / members, member = (at + i) % members;
         size_t before = i ? i - 1 : t->batch - 1; /* that of the batch before */
         double v;
-        if (t->desc.common && point > 0) {
+        t->row[i] = member * (t->n / members);
+        if (t->desc.common && member > 0) {
             t->u[i] = t->u[before], t->logsnr[i] = t->logsnr[before];
             memcpy(t->eps + i * d, t->eps + before * d, d * sizeof *t->eps);
             continue;
         }
         v = itd_rng_uniform(rng);
-        if (t->desc.stratified && !t->desc.common) {
-            if (point == 0) itd_rng_shuffle(rng, t->n, t->order);
-            v = ((double)t->order[point] + v) / (double)t->n;
-        }
+        if (offsets) v = ((double)t->order[member] + v) / (double)members;
         if (t->desc.stratified) v = ((double)draw + v) / (double)per_point;
         t->u[i] = itd__pilot_draw(t, v);
         t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, t->u[i]);
@@ -2998,7 +3027,7 @@ static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den,
 {
     size_t i, d = den->dim;
     bool wide;
-    t->den = den, t->n = n;
+    t->den = den, t->n = t->members = n;
     t->bins = 1, t->beta[0] = t->density[0] = 1;
     t->x = itd__floats(n, d);
     t->point = itd__doubles(n, 3);
@@ -3232,12 +3261,30 @@ static itd_result itd__errors_batch(itd__estimate *t, itd_errors *errors, size_t
     return ITD_OK;
 }
 
+/* All draws of so many members, kept from number `first` on. */
+static itd_result itd__errors_draws(itd__estimate *t, const itd_denoiser *den, size_t members, size_t first,
+                                    itd_rng *rng, itd_errors *errors)
+{
+    size_t at, k, count = members * t->desc.draws;
+    t->members = members;
+    for (at = 0; at < count; at += t->batch) {
+        size_t rows = itd__min(t->batch, count - at);
+        itd__draw(t, rng, at, rows, t->desc.draws);
+        for (k = 0; k < errors->denoisers; k++) {
+            t->den = &den[k];
+            ITD__TRY(itd__errors_batch(t, errors, k, first + at, rows));
+        }
+    }
+    return ITD_OK;
+}
+
 static itd_result itd__errors_run(itd__estimate *t, const itd_denoiser *den, const float *points,
                                   itd_errors *errors)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, 0);
-    size_t k, at, n = errors->n, count, pilot;
-    if (!itd__multiply(n, t->desc.draws, &count)) return ITD_ERROR_MEMORY;
+    size_t n = errors->n, draws = t->desc.draws, count, pilot;
+    errors->twice = itd__max(n / 7, itd__min(n, 256));
+    if (!itd__multiply(n + errors->twice, draws, &count)) return ITD_ERROR_MEMORY;
     errors->count = count;
     errors->point = (size_t *)itd__alloc(count, 1, sizeof *errors->point);
     errors->bin = (size_t *)itd__alloc(count, 1, sizeof *errors->bin);
@@ -3254,17 +3301,11 @@ static itd_result itd__errors_run(itd__estimate *t, const itd_denoiser *den, con
     errors->border = itd__errors_border(t, &errors->desc.levels);
     errors->above = itd__errors_above(t, &errors->desc.levels);
     itd__errors_of_reference(t, errors);
-    if (errors->desc.allocate && (pilot = itd__pilot_draws(count)) > 0) ITD__TRY(itd__pilot_run(t, pilot));
+    if (errors->desc.allocate && (pilot = itd__pilot_draws(n * draws)) > 0)
+        ITD__TRY(itd__pilot_run(t, pilot));
     errors->pilot = t->evaluations, t->noise = itd__rng_for(t->desc.seed, ITD__FOR_TEST_NOISE, 0);
-    for (at = 0; at < count; at += t->batch) {
-        size_t rows = itd__min(t->batch, count - at);
-        itd__draw(t, &rng, at, rows, t->desc.draws);
-        for (k = 0; k < errors->denoisers; k++) {
-            t->den = &den[k];
-            ITD__TRY(itd__errors_batch(t, errors, k, at, rows));
-        }
-    }
-    return ITD_OK;
+    ITD__TRY(itd__errors_draws(t, den, n, 0, &rng, errors));
+    return itd__errors_draws(t, den, errors->twice, n * draws, &rng, errors);
 }
 
 ITD_DEF itd_errors_desc itd_errors_desc_default(void)
@@ -3372,26 +3413,22 @@ static itd__moments *itd__errors_moments(const itd_errors *errors, itd_likelihoo
     return all;
 }
 
-typedef struct itd__contribution {
-    double logsnr, f;
-} itd__contribution;
-
-static int itd__contribution_order(const void *a, const void *b)
+/* Each point's mean of f, and the variance of the mean of those. A point's draws are spread evenly over the
+   log SNRs, so that only a second set of draws with another offset tells how far they are off. */
+static double itd__errors_means(const itd_errors *errors, const double *f /* (count) */,
+                                double *point /* (n) */, double *again /* (twice) */)
 {
-    double x = ((const itd__contribution *)a)->logsnr, y = ((const itd__contribution *)b)->logsnr;
-    return (x > y) - (x < y);
-}
-
-/* The variance of the mean of f over draws stratified in log SNR: what tells neighbours apart is noise, but
-   for what their points have by themselves, of which each has all its share whatever log SNRs it drew. */
-static double itd__stratified_variance(itd__contribution *list, size_t count)
-{
-    double sum = 0;
-    size_t i;
-    if (count < 2) return NAN;
-    qsort(list, count, sizeof *list, itd__contribution_order);
-    for (i = 1; i < count; i++) sum += (list[i].f - list[i - 1].f) * (list[i].f - list[i - 1].f);
-    return 0.5 * sum / (double)(count - 1) / (double)count;
+    size_t i, n = errors->n, twice = errors->twice, first = n * errors->desc.draws;
+    double variance = 0, draws = (double)errors->desc.draws;
+    memset(point, 0, n * sizeof *point), memset(again, 0, twice * sizeof *again);
+    for (i = 0; i < first; i++) point[errors->point[i]] += f[i] / draws;
+    for (; i < errors->count; i++) again[(i - first) % twice] += f[i] / draws;
+    for (i = 0; i < twice; i++) {
+        double *mean = &point[errors->point[first + i]], difference = *mean - again[i];
+        variance += 0.5 * difference * difference / (double)twice;
+        *mean = 0.5 * (*mean + again[i]);
+    }
+    return variance * ((double)n - 0.5 * (double)twice) / ((double)n * (double)n);
 }
 
 /* In each half of the points and bin, the entry that is best by its own draws with the other half's beta. */
@@ -3411,9 +3448,8 @@ static void itd__errors_choose(const itd__moments *all, size_t cells, size_t m, 
 ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind, const size_t *entry,
                                   size_t m, itd_nll_result *out, double *nll_x, size_t *chosen)
 {
-    size_t i, k, bins = errors->desc.bins, n = errors->n, draws = errors->desc.draws, *pick;
-    double *point;
-    itd__contribution *list;
+    size_t i, k, bins = errors->desc.bins, n = errors->n, *pick;
+    double *f, *point, variance;
     itd__moments *moments;
     for (k = 0; k < m; k++) {
         size_t how = entry[k] % ITD_ROUNDINGS;
@@ -3425,10 +3461,10 @@ ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind,
     if (m == 0 || (kind == ITD_DISCRETE && !errors->desc.levels.count)) return ITD_ERROR_ARGUMENT;
     moments = itd__errors_moments(errors, kind, entry, m);
     pick = (size_t *)itd__alloc(2, bins, sizeof *pick);
-    list = (itd__contribution *)itd__alloc(errors->count, 1, sizeof *list);
-    point = itd__doubles(n, 1);
-    if (!moments || !pick || !list || !point) {
-        ITD_FREE(moments), ITD_FREE(pick), ITD_FREE(list), ITD_FREE(point);
+    f = itd__doubles(errors->count, 1);
+    point = itd__doubles(n + errors->twice, 1);
+    if (!moments || !pick || !f || !point) {
+        ITD_FREE(moments), ITD_FREE(pick), ITD_FREE(f), ITD_FREE(point);
         return ITD_ERROR_MEMORY;
     }
     itd__errors_choose(moments, 2 * bins, m, pick);
@@ -3436,22 +3472,17 @@ ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind,
     for (i = 0; i < errors->count; i++) { /* each half takes what the other has chosen, with its beta */
         size_t half = (1 - errors->point[i] % 2) * bins + errors->bin[i], choice = pick[half];
         double beta = itd__moments_beta(&moments[half * m + choice]);
-        list[i].logsnr = errors->logsnr[i];
-        list[i].f = itd__errors_gap(errors, kind, i, entry[choice]) - beta * itd__errors_noise(errors, i);
-        point[errors->point[i]] += list[i].f;
+        f[i] = 0.5 * (itd__errors_gap(errors, kind, i, entry[choice]) - beta * itd__errors_noise(errors, i));
     }
-    for (i = 0; draws > 1 && i < errors->count; i++) list[i].f -= point[errors->point[i]] / (double)draws;
+    variance = itd__errors_means(errors, f, point, point + n);
     for (i = 0; i < n; i++) {
-        point[i] = 0.5 * point[i] / (double)draws;
         point[i] += kind == ITD_CONTINUOUS ? errors->density[i] : errors->information[i] + errors->above;
         if (nll_x) nll_x[i] = point[i];
     }
     itd__summarize(point, n, out);
-    /* A mean of m draws has taken one m-th of their noise with it. */
-    out->std_error = 0.5 * sqrt(itd__stratified_variance(list, errors->count) *
-                                (draws > 1 ? (double)draws / (double)(draws - 1) : 1));
+    out->std_error = sqrt(variance);
     out->evaluations = errors->count * errors->denoisers + errors->pilot;
-    ITD_FREE(moments), ITD_FREE(pick), ITD_FREE(list), ITD_FREE(point);
+    ITD_FREE(moments), ITD_FREE(pick), ITD_FREE(f), ITD_FREE(point);
     return ITD_OK;
 }
 

@@ -54,24 +54,28 @@ typedef struct estimate {
     size_t evaluations;
 } estimate;
 
-/* Mean of the draws; its standard error as if they were independent or, stratified, by the library. */
-static estimate mean_of(itd__contribution *list, size_t n, int stratified)
+/* Mean of the draws; its standard error by the library or, as if the draws were independent, by what is left
+   of their variance without that between images. */
+static estimate mean_of(const itd_errors *errors, const double *f, int stratified)
 {
     estimate e = {0, 0, 0};
-    double variance = 0;
+    double n = (double)errors->n, count = (double)errors->count, variance = 0, between = 0, mean = 0;
+    double *point = (double *)must_alloc(errors->n + errors->twice, sizeof *point);
+    double noise = itd__errors_means(errors, f, point, point + errors->n);
     size_t i;
-    for (i = 0; i < n; i++) e.value += list[i].f / (double)n;
-    for (i = 0; i < n; i++)
-        variance += (list[i].f - e.value) * (list[i].f - e.value) / (double)(n - 1) / (double)n;
-    e.error = sqrt(stratified ? itd__stratified_variance(list, n) : variance);
-    e.evaluations = n;
+    for (i = 0; i < errors->count; i++) mean += f[i] / count;
+    for (i = 0; i < errors->count; i++) variance += (f[i] - mean) * (f[i] - mean) / (count - 1);
+    for (i = 0; i < errors->n; i++) e.value += point[i] / n;
+    for (i = 0; i < errors->n; i++) between += (point[i] - e.value) * (point[i] - e.value) / (n - 1);
+    e.error = sqrt(stratified ? noise : (variance - between + n * noise) / count);
+    e.evaluations = errors->count;
+    free(point);
     return e;
 }
 
 /* Half the weighted error less what is subtracted from it: mmse_G of the law, mse_G of the image, or the
    Gaussian's own error on the same noise. */
-static estimate estimate_by(int kind, const itd_errors *errors, const itd_gaussian *g,
-                            itd__contribution *list)
+static estimate estimate_by(int kind, const itd_errors *errors, const itd_gaussian *g, double *f)
 {
     size_t i;
     if (kind >= FITTED) {
@@ -86,10 +90,9 @@ static estimate estimate_by(int kind, const itd_errors *errors, const itd_gaussi
         double less = kind == ORIGINAL    ? itd_gaussian_mmse(g, errors->logsnr[i])
                       : kind == UNIT_BETA ? errors->control[i]
                                           : errors->expected[i];
-        list[i].logsnr = errors->logsnr[i];
-        list[i].f = 0.5 * errors->weight[i] * (errors->error[i * errors->entries] - less);
+        f[i] = 0.5 * errors->weight[i] * (errors->error[i * errors->entries] - less);
     }
-    return mean_of(list, errors->count, kind >= STRATIFIED);
+    return mean_of(errors, f, kind >= STRATIFIED);
 }
 
 /* ---- repetitions ---- */
@@ -116,7 +119,7 @@ static void measure(const options *o, const itd_denoiser *den, const itd_gaussia
                     noise result[ESTIMATORS])
 {
     estimate *e = (estimate *)must_alloc(ESTIMATORS * o->repetitions, sizeof *e);
-    itd__contribution *list = (itd__contribution *)must_alloc(o->images * o->draws, sizeof *list);
+    double *f = (double *)must_alloc(2 * o->images * o->draws, sizeof *f);
     itd_errors_desc d = itd_errors_desc_default();
     size_t r;
     int k, allocate;
@@ -128,11 +131,11 @@ static void measure(const options *o, const itd_denoiser *den, const itd_gaussia
             d.seed = 1 + 2 * r + (size_t)allocate, d.allocate = allocate != 0;
             must(itd_errors_measure(den, 1, x, o->images, &d, &errors), "measuring errors");
             for (k = allocate ? ALLOCATED : 0; k < (allocate ? ESTIMATORS : ALLOCATED); k++)
-                e[(size_t)k * o->repetitions + r] = estimate_by(k, errors, g, list);
+                e[(size_t)k * o->repetitions + r] = estimate_by(k, errors, g, f);
             itd_errors_free(errors);
         }
     for (k = 0; k < ESTIMATORS; k++) result[k] = summarize(e + (size_t)k * o->repetitions, o->repetitions);
-    free(e), free(list);
+    free(e), free(f);
 }
 
 static void print_table(const options *o, const noise result[ESTIMATORS])
