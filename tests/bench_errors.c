@@ -30,7 +30,7 @@ static options read_options(int argc, char **argv)
     static options o; /* the option table keeps pointers into it */
     o.data = "data/cifar-10-batches-bin", o.load = "data/cifar10-small.safetensors";
     o.gaussian = "runs/shipped/gaussian.safetensors";
-    o.images = 500, o.draws = 4, o.repetitions = 8, o.batch = 64;
+    o.images = 1000, o.draws = 8, o.repetitions = 3, o.batch = 64;
     args_option list[] = {
         args_string("data", &o.data, "Folder of the binary version of CIFAR-10."),
         args_string("load", &o.load, "The model, a checkpoint of train_cifar10."),
