@@ -321,16 +321,18 @@ static itd_schedule wide_schedule(const run *r)
 
 /* Where there is something to learn beyond the Gaussian: the gap mmse - mse, as far as it exceeds d/50, is
    taken for a density over log SNR, and its mean and standard deviation are loc and scale: that logistic is
-   twice as wide. It is cut at the lower end of the curve and 3 above the last such gap, or further out on one
-   side, as cuts are symmetric. False: no such gap. */
+   twice as wide. It is cut 3 outside the first and the last such gap, further out on one side, as cuts are
+   symmetric: beyond, the gap falls at least like e^-3, and what is integrated is the network's error alone.
+   False: no such gap. */
 static int schedule_from_gap(const double *logsnr, const double *mse, const double *mmse, size_t m, size_t d,
                              itd_schedule *out)
 {
-    double total = 0, mean = 0, square = 0, end = 0;
+    double total = 0, mean = 0, square = 0, start = 0, end = 0;
     size_t i;
     for (i = 1; i + 1 < m; i++) { /* moments by the trapezoidal rule */
         double gap = mmse[i] - (mse[i - 1] + mse[i] + mse[i + 1]) / 3 - 0.02 * (double)d;
         double part = fmax(gap, 0) * (logsnr[i + 1] - logsnr[i - 1]) / 2;
+        if (gap > 0 && !(total > 0)) start = fmax(logsnr[i] - 3, logsnr[0]);
         if (gap > 0) end = fmin(logsnr[i] + 3, logsnr[m - 1]);
         total += part, mean += part * logsnr[i], square += part * logsnr[i] * logsnr[i];
     }
@@ -338,7 +340,7 @@ static int schedule_from_gap(const double *logsnr, const double *mse, const doub
     mean /= total;
     out->loc = mean;
     out->scale = sqrt(fmax(square / total - mean * mean, 1));
-    out->clip = fmax(end - mean, mean - logsnr[0]) / out->scale;
+    out->clip = fmax(end - mean, mean - start) / out->scale;
     return 1;
 }
 
