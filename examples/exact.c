@@ -13,11 +13,11 @@
  *
  *   A correlated Gaussian in 2 dimensions
  *     point    -log p(x)    estimate +- std error    difference / std error
- *         1       2.1681      2.1830 +- 0.0169                       0.9
- *         2       2.1249      2.1393 +- 0.0166                       0.9
- *         3       2.5430      2.5434 +- 0.0118                       0.0
- *         4       1.6004      1.5965 +- 0.0113                      -0.3
- *         5       4.9641      4.9608 +- 0.0210                      -0.2
+ *         1       2.1681      2.1830 +- 0.0164                       0.9
+ *         2       2.1249      2.1378 +- 0.0163                       0.8
+ *         3       2.5430      2.5367 +- 0.0114                      -0.6
+ *         4       1.6004      1.5990 +- 0.0117                      -0.1
+ *         5       4.9641      4.9419 +- 0.0194                      -1.1
  *
  *   A mixture of 3 Gaussians in 2 dimensions
  *     point    -log p(x)    estimate +- std error    difference / std error
