@@ -4,17 +4,8 @@
 #                                         makes also the pictures of the dino in README.md
 #   sh docs/gallery.sh --tables           the table alone
 cd "$(dirname "$0")/.." || exit 1
+. docs/shell.sh
 sets="scg line moons circle dino"
-page=docs/gallery.md
-
-fail() {
-    echo "gallery.sh: $1" >&2
-    exit 1
-}
-
-temporary=$(mktemp) || fail "no temporary file"
-trap 'rm -f "$temporary" "$temporary.page"' EXIT
-trap 'exit 1' HUP INT TERM
 
 case $1 in
 '' | --tables) ;;
@@ -22,7 +13,7 @@ case $1 in
 esac
 if [ "$1" != --tables ]; then
     [ -x build/train_2d ] || fail "build/train_2d is missing; run make first"
-    make build/gallery > "$temporary" 2>&1 || fail "$(cat "$temporary")"
+    make build/gallery > "$temporary/output" 2>&1 || fail "$(cat "$temporary/output")"
     for set in $sets; do
         pictures=off
         [ "$set" = dino ] && pictures=on
@@ -39,9 +30,4 @@ awk -F '\t' '
     }
     $2 == "default" && $3 == 0 {
         printf "| %s | %.3f | %.3f | %.3f | %.3f | %d | %d | %.0f |\n", $1, $9, $6, $7, $10, $5, $4, $11
-    }' docs/results.tsv > "$temporary"
-awk -v new="$temporary" '
-    $0 == "<!-- gallery:end -->" { inside = 0 }
-    !inside
-    $0 == "<!-- gallery:begin -->" { inside = 1; while ((getline line < new) > 0) print line }' "$page" \
-    > "$temporary.page" && cat "$temporary.page" > "$page" || fail "$page cannot be written"
+    }' docs/results.tsv | replace docs/gallery.md gallery

@@ -4,25 +4,8 @@
 # What is measured is kept in docs/likelihood.tsv and docs/ood.tsv; with `--tables` only their tables are made,
 # with `--redraw` also the learning curve, docs/cifar10-learning.png from docs/cifar10-metrics.tsv.
 cd "$(dirname "$0")/.." || exit 1
+. docs/shell.sh
 page=docs/likelihood.md
-
-fail() {
-    echo "images.sh: $1" >&2
-    exit 1
-}
-
-temporary=$(mktemp) || fail "no temporary file"
-trap 'rm -f "$temporary"' EXIT
-trap 'exit 1' HUP INT TERM
-
-replace() { # name: what lies between <!-- name:begin --> and <!-- name:end -->, by standard input
-    cat > "$temporary"
-    awk -v name="$1" -v new="$temporary" '
-        $0 == "<!-- " name ":begin -->" { print; while ((getline line < new) > 0) print line; inside = 1 }
-        $0 == "<!-- " name ":end -->" { inside = 0 }
-        !inside' "$page" > "$temporary.page" && cat "$temporary.page" > "$page"
-    rm -f "$temporary.page"
-}
 
 case $1 in
 '' | --tables | --redraw) ;;
@@ -34,7 +17,7 @@ if [ -z "$1" ]; then
     cp runs/shipped/likelihood.tsv docs/likelihood.tsv
     build/ood --out docs/ood.tsv || exit 1
     make build/bench_errors && build/bench_errors --markdown > runs/shipped/errors.md || exit 1
-    replace errors < runs/shipped/errors.md
+    replace $page errors < runs/shipped/errors.md
 fi
 if [ "$1" != --tables ]; then
     build/train_cifar10 --curves docs/cifar10-metrics.tsv --experiment_name curves &&
@@ -42,8 +25,10 @@ if [ "$1" != --tables ]; then
 fi
 awk -F '\t' '
     NR == 1 { print "| −log likelihood | nats | bits/dim, 0 … 255 | ± | data |"; print "|---|--:|--:|--:|--:|"; next }
-    { printf "| %s | %.1f | %.3f | %.4f | %.4f |\n", $1, $2, $5, $6, $7 }' docs/likelihood.tsv | replace likelihood
+    { printf "| %s | %.1f | %.3f | %.4f | %.4f |\n", $1, $2, $5, $6, $7 }' docs/likelihood.tsv |
+    replace $page likelihood || exit 1
 awk -F '\t' '
     NR == 1 { print "| images | bits/dim | ROC area by −log p | by its distance from the usual |"
               print "|---|--:|--:|--:|"; next }
-    { printf "| %s | %.2f | %.3f | %.3f |\n", $1, $2, $3, $4 }' docs/ood.tsv | replace ood
+    { printf "| %s | %.2f | %.3f | %.3f |\n", $1, $2, $3, $4 }' docs/ood.tsv |
+    replace $page ood

@@ -6,21 +6,13 @@
 # goes on where it stopped; FORCE=1 runs the named variants again. SETS="moons dino" runs these sets only.
 # TRAIN_OPTIONS go to every training as they are: with "--num_epochs 3" this script can be tried out.
 cd "$(dirname "$0")/.." || exit 1
+. docs/shell.sh
 all_sets="scg line moons circle dino"
 all_variants="default original fresh auto"
 seeds="0 1 2"
 tab=$(printf '\t')
 columns="set variant seed epochs params val_nll stderr stderr_data true_nll excess train_seconds"
 table=docs/results.tsv
-
-fail() {
-    echo "results.sh: $1" >&2
-    exit 1
-}
-
-temporary=$(mktemp -d) || fail "no temporary folder"
-trap 'rm -rf "$temporary"' EXIT
-trap 'exit 1' HUP INT TERM
 
 measured() { # set variant seed
     [ -f "$table" ] && grep -q "^$1$tab$2$tab$3$tab" "$table"
@@ -73,15 +65,6 @@ train() { # set variant seed
     printf '%s\n' "$row"
 }
 
-# Puts $temporary/new between the lines <!-- NAME:begin --> and <!-- NAME:end -->.
-replace() { # file name
-    awk -v begin="<!-- $2:begin -->" -v end="<!-- $2:end -->" -v new="$temporary/new" '
-        $0 == end { inside = 0 }
-        !inside { print }
-        $0 == begin { inside = 1; while ((getline line < new) > 0) print line }' "$1" > "$temporary/page"
-    cp "$temporary/page" "$1" || fail "$1 cannot be written"
-}
-
 require_markers() { # file name: looked for first, lest hours of measurement end nowhere
     awk -v begin="<!-- $2:begin -->" -v end="<!-- $2:end -->" '
         $0 == begin { if (!ended) begun++ }
@@ -119,7 +102,7 @@ results_table() {
             print "True −log p: on the validation points of seed 0. Schedule found: loc and scale of the log SNR chosen"
             print "while training, not by hand for the set. Fresh data: new training points every epoch, and 20,000 new"
             print "points to validate on. Training: on the 7,200 points, mean over the seeds."
-        }' "$table" > "$temporary/new"
+        }' "$table"
 }
 
 estimator_table() {
@@ -128,8 +111,8 @@ estimator_table() {
     for set in $all_sets; do
         [ -f "runs/results/$set-default-0/model.safetensors" ] || train "$set" default 0
     done
-    build/bench_estimator --markdown --runs runs/results --suffix=-default-0 > "$temporary/new" || exit 1
-    replace docs/estimator.md estimator
+    build/bench_estimator --markdown --runs runs/results --suffix=-default-0 > "$temporary/table" || exit 1
+    replace docs/estimator.md estimator < "$temporary/table"
 }
 
 [ -x build/train_2d ] || fail "build/train_2d is missing; run make first"
@@ -153,5 +136,4 @@ for variant; do
         done
     done
 done
-results_table
-replace README.md results
+results_table | replace README.md results

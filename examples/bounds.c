@@ -15,7 +15,8 @@
  * weighs too much: the bound is loose for few steps and falls to the integral like 1/T. "Limit" is what
  * T = 64, 256 and 1024 extrapolate to. The sum over t is estimated by a few random t for each point, with the
  * error of N(0, I), which is known, taken off. For the Gaussian, each bound is checked against its closed
- * form as well. Prints:
+ * form as well. In the code s is s(a) and r is s(-a), the parts of signal and noise in the variance of z.
+ * Prints:
  *
  *   Gaussian, 2 dimensions, mean of -log p: 2.1886 in truth, 2.1895 +- 0.0026 by the integral
  *             T        bound +- error     above the truth  above the integral
@@ -71,15 +72,7 @@ static options read_options(int argc, char **argv)
     static options o; /* the option table keeps pointers into it */
     o.source.dataset = "dino", o.source.n = 100, o.draws = 500;
     args_option list[] = {
-        args_group("A trained network instead of known laws"),
-        args_string("load", &o.source.load, "A checkpoint of train_2d or train_cifar10."),
-        args_choice("dataset", &o.source.dataset, DATASET_NAMES, "New points of the law it learned."),
-        args_default_text(args_string("data", &o.source.data,
-                                      "Its points instead: a CSV file; for images, the folder of CIFAR-10."),
-                          "the data set; data/cifar-10-batches-bin"),
-        args_uint64("seed", &o.source.seed, 0, UINT64_MAX, "The one it was trained with."),
-        args_group("Estimates"),
-        args_size("points", &o.source.n, 1, 1000000, "Of each case; the first images of the test set."),
+        CASES_OPTIONS(o.source),
         args_size("draws", &o.draws, 20, MOST_DRAWS,
                   "Denoiser evaluations per point for each bound, and for the integral."),
     };
@@ -187,7 +180,7 @@ static double gaussian_bound(const chain *h, const itd_gaussian *g, size_t steps
 
 /* By how much the bound of the denoiser is above that of the reference: one draw of a step t for each point,
  * evenly spread over the T steps and over the points, and both errors on the same noise. */
-static double excess(chain *h, size_t steps, uint64_t replicate)
+static double above_reference(chain *h, size_t steps, uint64_t replicate)
 {
     const itd_denoiser *den = &h->c->den;
     itd_denoiser reference = itd_gaussian_denoiser(h->g);
@@ -240,7 +233,7 @@ static void bounds(chain *h, size_t draws, estimate *out /* (LEVELS + 1) */)
     size_t k, r;
     for (k = 0; k < LEVELS; k++) {
         double known = gaussian_bound(h, h->g, steps_of[k]);
-        for (r = 0; r < draws; r++) value[k * draws + r] = known + excess(h, steps_of[k], r);
+        for (r = 0; r < draws; r++) value[k * draws + r] = known + above_reference(h, steps_of[k], r);
     }
     for (r = 0; r < draws; r++) {
         double last[3];

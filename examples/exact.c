@@ -1,19 +1,23 @@
 /* exact.c: the theorem without training.
  *   cc -O2 -I. examples/exact.c -o build/exact -lm && build/exact
  *
- * A denoiser's squared error, integrated over the signal-to-noise ratio, is a likelihood, if the denoiser is
- * the best possible one. For a mixture of Gaussians the best one is known in closed form (support/mixture.h),
- * and so is the density. So nothing has to be learned, and every number can be checked: give the denoiser to
- * itd_nll, which knows nothing else about the distribution, and compare what it finds with -log p(x), point
- * by point. Prints:
+ * A denoiser's squared error, integrated over the log signal-to-noise ratio a, is a likelihood, if the
+ * denoiser is the best possible one:
+ *
+ *   -log p(x) = d/2 log(2 pi e) + 1/2 Integral [ E||eps - eps_hat(z, a)||^2 - d s(a) ] da      s: the sigmoid
+ *
+ * For a mixture of Gaussians the best one is known in closed form (support/mixture.h), and so is the density.
+ * So nothing has to be learned, and every number can be checked: give the denoiser to itd_nll, which knows
+ * nothing else about the distribution, and compare what it finds with -log p(x), point by point. If the
+ * theorem holds, one difference in twenty is larger than two standard errors. Prints:
  *
  *   A correlated Gaussian in 2 dimensions
  *     point    -log p(x)    estimate +- std error    difference / std error
- *         1       2.1681      2.1830 +- 0.0169                       0.9
- *         2       2.1249      2.1393 +- 0.0166                       0.9
- *         3       2.5430      2.5434 +- 0.0118                       0.0
- *         4       1.6004      1.5965 +- 0.0113                      -0.3
- *         5       4.9641      4.9608 +- 0.0210                      -0.2
+ *         1       2.1681      2.1830 +- 0.0164                       0.9
+ *         2       2.1249      2.1378 +- 0.0163                       0.8
+ *         3       2.5430      2.5367 +- 0.0114                      -0.6
+ *         4       1.6004      1.5990 +- 0.0117                      -0.1
+ *         5       4.9641      4.9419 +- 0.0194                      -1.1
  *
  *   A mixture of 3 Gaussians in 2 dimensions
  *     point    -log p(x)    estimate +- std error    difference / std error
@@ -37,7 +41,9 @@
 #include "itdiff.h"
 #include "support/mixture.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { POINTS = 5, WIDE = 16 };
 
@@ -56,10 +62,10 @@ static double compare(const char *title, const mixture *m)
     float x[POINTS * WIDE];
     mixture_sample(m, &rng, POINTS, x);
 
-    itd_denoiser best = mixture_denoiser(m);
+    itd_denoiser best = mixture_denoiser(m); /* a function from (z, log SNR) to eps_hat */
     itd_nll_desc desc = itd_nll_desc_default();
     desc.schedule = (itd_schedule){.loc = 1, .scale = 2.5, .clip = 6}; /* log SNR from -14 to 16 */
-    desc.draws = 50000;
+    desc.draws = 50000; /* per point: its own estimate is wanted, not only the mean over many */
     itd_nll_result mean;
     double estimate[POINTS], error[POINTS], largest = 0;
     must(itd_nll(&best, x, POINTS, &desc, &mean, estimate, error));

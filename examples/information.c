@@ -10,7 +10,8 @@
  * No reference is needed, and with the same noise for both denoisers most of it cancels. The truths: for
  * normal x and y of correlation rho I = -log(1 - rho^2)/2, for a label k of a mixture I = H(k) - E[ H(k|x) ],
  * by quadrature. An estimate from some pairs is off by the noise of its draws, for these very pairs, and by
- * the choice of the pairs, for their law. Prints:
+ * the choice of the pairs, for their law. In the code s is s(a) and r is s(-a), the parts of signal and noise
+ * in the variance of z. Prints:
  *
  *   Two normal numbers, correlation 0.9: I(x;y) = 0.8304 nats
  *     estimate 0.8525 +- 0.0186 by the choice of pairs

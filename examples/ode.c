@@ -19,7 +19,8 @@
  * The trace is taken "full", by differences along every axis, or for many dimensions "probed" along random
  * directions, each of which gives it on average. "+-" of the integral is its standard error. Of the ODE it is
  * how far a second solution is away that is ten times as loose, and for probes their standard error too.
- * "Apart" is the difference of the two in such bars. Prints:
+ * "Apart" is the difference of the two in such bars. In the code s is s(a) and r is s(-a), the parts of
+ * signal and noise in the variance of z. Prints:
  *
  *   mean of -log p, nats    trace     exact     integral +- bar          ODE +- bar apart  evaluations
  *   Gaussian, 2 dimensions  full     2.1886    2.1904 +- 0.0017    2.1887 +- 0.0000  -1.0   99392   94000
@@ -46,15 +47,7 @@ static options read_options(int argc, char **argv)
     o.source.n = 100, o.draws = 1000, o.probes = 8, o.full_up_to = 16;
     o.tolerance = 1e-5, o.step = 0.003;
     args_option list[] = {
-        args_group("A trained network instead of known laws"),
-        args_string("load", &o.source.load, "A checkpoint of train_2d or train_cifar10."),
-        args_choice("dataset", &o.source.dataset, DATASET_NAMES, "New points of the law it learned."),
-        args_default_text(args_string("data", &o.source.data,
-                                      "Its points instead: a CSV file; for images, the folder of CIFAR-10."),
-                          "the data set; data/cifar-10-batches-bin"),
-        args_uint64("seed", &o.source.seed, 0, UINT64_MAX, "The one it was trained with."),
-        args_group("Estimates"),
-        args_size("points", &o.source.n, 1, 1000000, "Of each case; the first images of the test set."),
+        CASES_OPTIONS(o.source),
         args_size("draws", &o.draws, 20, 1000000, "Denoiser evaluations per point for the integral."),
         args_double("tolerance", &o.tolerance, 1e-8, 1, "Largest error of a step of the ODE, per dimension."),
         args_double("step", &o.step, 1e-5, 1,
@@ -71,8 +64,8 @@ static options read_options(int argc, char **argv)
 
 /* ---- the flow ---- */
 
-/* Many trajectories that share a log SNR and a step. The state of one is (z, l): where it is, and the
- * logarithm of how much its surroundings have been stretched. */
+/* Many trajectories that share a log SNR and a step. The state y of one is dim + 1 numbers, (z, l): where it
+ * is, and the logarithm of how much its surroundings have been stretched. */
 typedef struct flow {
     const itd_denoiser *den;
     size_t rows, calls;          /* trajectories; denoiser evaluations for the velocity of one */

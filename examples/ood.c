@@ -3,10 +3,10 @@
  *
  * Test images of CIFAR-10 against images of other kinds, told apart by their likelihood alone. Two scores:
  * -log p itself, which asks whether an image is less likely than those of the test set, and its distance from
- * the mean of training images, which asks whether it is typical. The second is needed: most of the
- * likelihood of a photograph pays for its texture, so a smooth picture that no camera has taken is likelier
- * than any photograph. For each kind the area under the ROC curve is printed, the probability that a strange
- * image scores higher than one of the test set: 1/2 is a guess, 1 is certain.
+ * the mean of training images, which asks whether it is typical. The second is needed: most of the likelihood
+ * of a photograph pays for its texture, so a smooth picture that no camera has taken is likelier than most
+ * photographs. For each kind the area under the ROC curve is printed, the probability that a strange image
+ * scores higher than one of the test set: 1/2 is a guess, 1 is certain.
  *
  * docs/likelihood.md shows and explains what it prints. */
 #include "support/progress.h" /* first: it asks the system headers for POSIX */
@@ -48,7 +48,7 @@ static options read_options(int argc, char **argv)
     return o;
 }
 
-/* ---- kinds of images ---- */
+/* ---- kinds of images: image i of each kind, values in [-1, 1] ---- */
 
 typedef struct source {
     cifar10 train_set, test_set;
@@ -56,10 +56,8 @@ typedef struct source {
     uint64_t seed;
 } source;
 
-static void value_as_byte(float *x)
-{
-    *x = (float)(floor(fmin(fmax(*x, -1), 1) * 127.5 + 128) / 127.5 - 1); /* on the grid of all images */
-}
+/* The nearest of the 256 values that images have. */
+static void value_as_byte(float *x) { *x = (float)(floor(fmin(fmax(*x, -1), 1) * 127.5 + 128) / 127.5 - 1); }
 
 static void test_image(const source *s, size_t i, float *x)
 {
@@ -93,17 +91,17 @@ static void negative(const source *s, size_t i, float *x)
 static void blurred(const source *s, size_t i, float *x)
 {
     float sharp[DIM];
-    int y, row, column, dy, dx, c;
+    int k, row, column, dy, dx, c;
     test_image(s, i, sharp);
-    for (y = 0; y < SIDE * SIDE * 3; y++) {
+    for (k = 0; k < DIM; k++) {
         double sum = 0, n = 0;
-        row = y / 3 / SIDE, column = y / 3 % SIDE, c = y % 3;
+        row = k / 3 / SIDE, column = k / 3 % SIDE, c = k % 3;
         for (dy = -1; dy <= 1; dy++)
             for (dx = -1; dx <= 1; dx++)
                 if (row + dy >= 0 && row + dy < SIDE && column + dx >= 0 && column + dx < SIDE)
                     sum += sharp[((row + dy) * SIDE + column + dx) * 3 + c], n++;
-        x[y] = (float)(sum / n);
-        value_as_byte(&x[y]);
+        x[k] = (float)(sum / n);
+        value_as_byte(&x[k]);
     }
 }
 
@@ -195,24 +193,31 @@ static double area(const double *x, const double *y, size_t n)
     return larger / (double)n / (double)n;
 }
 
+/* How far each score is from the usual one. */
+static void distances(const double *bits_per_dim, double usual, size_t n, double *out)
+{
+    size_t i;
+    for (i = 0; i < n; i++) out[i] = fabs(bits_per_dim[i] - usual);
+}
+
+/* The table, on the screen and in the file: every kind against the test images, by both scores. */
 static void compare(const options *o, double *const all[KINDS], FILE *file)
 {
-    double typical = mean_of(all[TRAINING], o->images), *far[2];
-    size_t k, i;
-    far[0] = (double *)must_alloc(o->images, sizeof **far),
-    far[1] = (double *)must_alloc(o->images, sizeof **far);
+    size_t k, n = o->images;
+    double usual = mean_of(all[TRAINING], n), *test = (double *)must_alloc(2 * n, sizeof *test),
+           *strange = test + n;
     printf("%lu of each kind        bits/dim     area under ROC by -log p   by its distance from the usual\n",
            (unsigned long)o->images);
     if (file) fprintf(file, "kind\tbits_per_dim\tauc_likelihood\tauc_typicality\n");
-    for (i = 0; i < o->images; i++) far[0][i] = fabs(all[TEST][i] - typical);
+    distances(all[TEST], usual, n, test);
     for (k = 0; k < KINDS; k++) {
-        double likelihood = area(all[k], all[TEST], o->images), mean = mean_of(all[k], o->images), typicality;
-        for (i = 0; i < o->images; i++) far[1][i] = fabs(all[k][i] - typical);
-        typicality = area(far[1], far[0], o->images);
+        double likelihood = area(all[k], all[TEST], n), mean = mean_of(all[k], n), typicality;
+        distances(all[k], usual, n, strange);
+        typicality = area(strange, test, n);
         printf("  %-26s %7.3f %18.3f %28.3f\n", kinds[k].name, mean, likelihood, typicality);
         if (file) fprintf(file, "%s\t%.4f\t%.4f\t%.4f\n", kinds[k].name, mean, likelihood, typicality);
     }
-    free(far[0]), free(far[1]);
+    free(test);
 }
 
 int main(int argc, char **argv)

@@ -12,6 +12,7 @@
 #include "support/args.h"
 #include "support/blur.h"
 #include "support/datasets.h"
+#include "support/folder.h"
 #include "support/must.h"
 #include "support/npy.h"
 #include "support/plot.h"
@@ -188,7 +189,7 @@ static options read_options(int argc, char **argv)
         args_size("steps", &o.steps, 1, 100000, "Denoiser calls per sample."),
         args_choice("sampler", &o.sampler, "deterministic|ancestral", "DDIM or DDPM, in log SNR."),
         args_group("Run"),
-        args_string("experiment_name", &o.name, "Folder of the results (default: the data set)."),
+        args_default_text(args_string("experiment_name", &o.name, "Folder of the results."), "the data set"),
         args_string("out", &o.out, "Folder of the folders."),
         args_flag("resume", &o.resume,
                   "Go on from the checkpoint in the folder of the results; give the same options."),
@@ -236,12 +237,7 @@ typedef struct run {
     double log_scale;       /* what turns densities into those of standardized data */
 } run;
 
-static const char *path_of(const run *r, const char *file)
-{
-    static char path[1200];
-    snprintf(path, sizeof path, "%s/%s", r->folder, file);
-    return path;
-}
+static const char *path_of(const run *r, const char *file) { return folder_path(r->folder, file); }
 
 static void prepare_data(run *r)
 {
@@ -1039,9 +1035,7 @@ int main(int argc, char **argv)
 #ifdef _OPENMP
     if (r.o.threads) omp_set_num_threads((int)r.o.threads);
 #endif
-    if (snprintf(r.folder, sizeof r.folder, "%s/%s", r.o.out, r.o.name) >= (int)sizeof r.folder)
-        fail("--out: the name of the folder is too long");
-    if (system_make_directory(r.folder)) fail("%s: the folder cannot be made", r.folder);
+    folder_make(r.o.out, r.o.name, r.folder, sizeof r.folder);
     prepare_data(&r);
     if (r.o.load) load_model(&r, r.o.load, 0);
     else if (r.o.resume) load_model(&r, path_of(&r, "model.safetensors"), 1);

@@ -13,6 +13,7 @@
 #include "support/args.h"
 #include "support/cifar10.h"
 #include "support/fields.h"
+#include "support/folder.h"
 #include "support/must.h"
 #include "support/plot.h"
 #include "support/tfevents.h"
@@ -93,7 +94,9 @@ static options read_options(int argc, char **argv)
             "pretrained", &o.pretrained,
             "Start from these weights of google/ddpm-cifar10-32 (diffusion_pytorch_model.safetensors), and "
             "with its network; learning rate 1e-4, 50 epochs unless given."),
-        args_string("prefix", &o.prefix, "What the names of the tensors in that file begin with."),
+        args_default_text(
+            args_string("prefix", &o.prefix, "What the names of the tensors in that file begin with."),
+            "none"),
         args_choice(
             "step", &o.step, "table|exact",
             "Which step of the pretrained network a log SNR is: by the paper's table, or interpolated."),
@@ -185,12 +188,7 @@ typedef struct run {
     double recent;          /* moving average of the loss */
 } run;
 
-static const char *path_of(const run *r, const char *file)
-{
-    static char path[1200];
-    snprintf(path, sizeof path, "%s/%s", r->folder, file);
-    return path;
-}
+static const char *path_of(const run *r, const char *file) { return folder_path(r->folder, file); }
 
 /* What a density on [-1,1] in nats is in bits per dimension there, and for values 0 .. 255. */
 static double bits(double nats) { return nats / (DIM * log(2.0)); }
@@ -910,6 +908,21 @@ static void print_result(run *r, double started)
     printf(" seconds=%.0f\n", system_seconds() - started);
 }
 
+/* After training: images denoised, drawn, and the learning curve; without it, what was asked for. */
+static void show(run *r, int training, int evaluating, double started)
+{
+    itd_error error;
+    if (training || r->o.denoise) draw_denoised(r);
+    if (training) draw_learning(r, path_of(r, "metrics.tsv"));
+    if (training) r->o.samples = 64;
+    if (r->o.samples) sample_images(r);
+    if (*r->o.half && itd_save_half(r->model, r->o.half, &error) != ITD_OK) fail("%s", error.text);
+    if (evaluating) {
+        draw_curve(r);
+        print_result(r, started);
+    }
+}
+
 static void say_plan(const run *r)
 {
     const itd_net *net = r->model->net;
@@ -927,10 +940,9 @@ static void say_plan(const run *r)
 int main(int argc, char **argv)
 {
     static run r;
-    itd_error error;
     double started = system_seconds();
     size_t k;
-    int only;
+    int training, evaluating;
     must_program = "train_cifar10";
     system_patient_threads(argv);
     r.workers = workers_begin(&argc, &argv);
@@ -941,33 +953,22 @@ int main(int argc, char **argv)
 #ifdef _OPENMP
     if (r.o.threads) omp_set_num_threads((int)r.o.threads);
 #endif
-    if (snprintf(r.folder, sizeof r.folder, "%s/%s", r.o.out, r.o.name) >= (int)sizeof r.folder)
-        fail("--out: the name of the folder is too long");
-    if (system_make_directory(r.folder)) fail("%s: the folder cannot be made", r.folder);
+    folder_make(r.o.out, r.o.name, r.folder, sizeof r.folder);
     if (*r.o.curves) {
         draw_learning(&r, r.o.curves);
         return 0;
     }
-    only = r.o.eval || r.o.samples || r.o.denoise || r.o.load || *r.o.half;
-    if (!only || r.o.eval || r.o.denoise || (!r.o.samples && !*r.o.half)) prepare_data(&r);
-    if (only) load_model(&r, model_to_load(&r), 0);
+    training = !(r.o.eval || r.o.samples || r.o.denoise || r.o.load || *r.o.half);
+    evaluating = training || r.o.eval || !(r.o.samples || r.o.denoise || *r.o.half); /* --load alone, too */
+    if (evaluating || r.o.denoise) prepare_data(&r);
+    if (!training) load_model(&r, model_to_load(&r), 0);
     else if (r.o.resume) load_model(&r, path_of(&r, "model.safetensors"), 1);
     else begin_model(&r);
-    if (!only) {
+    if (training) {
         say_plan(&r);
         train(&r);
     }
-    if (r.workers.index == 0 && !stop_asked) {
-        if (!only || r.o.denoise) draw_denoised(&r);
-        if (!only) draw_learning(&r, path_of(&r, "metrics.tsv"));
-        if (!only) r.o.samples = 64;
-        if (r.o.samples) sample_images(&r);
-        if (*r.o.half && itd_save_half(r.model, r.o.half, &error) != ITD_OK) fail("%s", error.text);
-        if (!only || r.o.eval || (!r.o.samples && !r.o.denoise && !*r.o.half)) {
-            draw_curve(&r);
-            print_result(&r, started);
-        }
-    }
+    if (r.workers.index == 0 && !stop_asked) show(&r, training, evaluating, started);
     tfevents_close(&r.events);
     check_events(&r);
     workers_end();

@@ -76,7 +76,15 @@ choices() {
 completed() {
     sed -n "/^itdiff_$1='/,/^'/p" completions/itdiff.bash | sed '1d; $d' | grep ' ' | grep -v ' on off$' | sort
 }
+# The words that explain the options, a line each, in the order of the help.
+words() { tr 'A-Z' 'a-z' | tr -cs 'a-z0-9' '\n' | grep .; }
+explained() { build/"$1" --help all | sed -n '/^Data:/,/^Other:/p' | sed '/^Other:/d' | words; }
+in_manual_explained() {
+    sed -n '/^\.SH OPTIONS/,/^\.SS Other/p' "man/$1.1" | sed '1d; $d; s/^\.[A-Z]*//; s/\\f[A-Z]//g; s/\\-/-/g' | words
+}
 for program in train_2d train_cifar10; do
+    check "the manual says of options what $program says" same_lists "$(explained $program)" \
+        "$(in_manual_explained $program)"
     check "the manual has the options of $program" same_lists "$(helped $program)" "$(in_manual $program)"
     check "completion has the options of $program" same_lists "$(helped $program)" "$(in_completion $program)"
     check "completion has the words they take" same_lists "$(choices $program)" "$(completed $program)"

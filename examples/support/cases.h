@@ -9,7 +9,8 @@
  *     cases_source s = {.load = "runs/moons/model.safetensors", .dataset = "moons", .n = 100};
  *     cases_checkpoint(&s, &c);                           a trained network, on new points
  *
- * Include the implementation of itdiff.h before this file. */
+ * Include args.h, if the program takes the options of cases_source, and the implementation of itdiff.h before
+ * this file. */
 #ifndef CASES_H
 #define CASES_H
 
@@ -128,6 +129,19 @@ typedef struct cases_source {
     size_t n;            /* at most so many points */
     uint64_t seed;       /* the one the model was trained with: it enters the unit of the points */
 } cases_source;
+
+/* The options that fill it, in a table of args.h; after them, still under "Estimates", those of the program. */
+#define CASES_OPTIONS(source)                                                                                \
+    args_group("A trained network instead of known laws"),                                                   \
+        args_string("load", &(source).load, "A checkpoint of train_2d or train_cifar10."),                   \
+        args_choice("dataset", &(source).dataset, DATASET_NAMES, "New points of the law it learned."),       \
+        args_default_text(                                                                                   \
+            args_string("data", &(source).data,                                                              \
+                        "Its points instead: a CSV file; for images, the folder of CIFAR-10."),              \
+            "the data set; data/cifar-10-batches-bin"),                                                      \
+        args_uint64("seed", &(source).seed, 0, UINT64_MAX, "The one it was trained with."),                  \
+        args_group("Estimates"),                                                                             \
+        args_size("points", &(source).n, 1, 1000000, "Of each case; the first images of the test set.")
 
 static inline void cases_dataset(const cases_source *s, cases_case *c)
 {
