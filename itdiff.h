@@ -646,9 +646,8 @@ static bool itd__multiply(size_t a, size_t b, size_t *out)
 static void *itd__alloc(size_t rows, size_t columns, size_t size)
 {
     size_t count, bytes;
-    void *p;
     if (!itd__multiply(rows, columns, &count) || !itd__multiply(count, size, &bytes)) return NULL;
-    p = ITD_MALLOC(bytes ? bytes : 1);
+    void *p = ITD_MALLOC(bytes ? bytes : 1);
     if (p) memset(p, 0, bytes);
     return p;
 }
@@ -695,8 +694,7 @@ static bool itd__finite(float x)
 
 static bool itd__all_finite(const float *x, size_t n)
 {
-    size_t i;
-    for (i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++)
         if (!itd__finite(x[i])) return false;
     return true;
 }
@@ -709,8 +707,7 @@ static bool itd__all_finite(const float *x, size_t n)
 ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
 {
     uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3], k0 = key[0], k1 = key[1];
-    int round;
-    for (round = 0; round < 10; round++) {
+    for (int round = 0; round < 10; round++) {
         uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
         c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
         c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
@@ -783,9 +780,9 @@ ITD_DEF double itd_rng_normal(itd_rng *rng)
 /* Draws from the largest multiple of n below 2^64; a draw above it is thrown away. */
 ITD_DEF uint64_t itd_rng_below(itd_rng *rng, uint64_t n)
 {
-    uint64_t limit, draw;
+    uint64_t draw;
     ITD_ASSERT(n > 0);
-    limit = UINT64_MAX - (UINT64_MAX % n + 1) % n;
+    uint64_t limit = UINT64_MAX - (UINT64_MAX % n + 1) % n;
     do {
         uint32_t r[4];
         itd__rng_block(rng, rng->counter++, r);
@@ -797,8 +794,7 @@ ITD_DEF uint64_t itd_rng_below(itd_rng *rng, uint64_t n)
 /* Fisher-Yates. */
 ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index)
 {
-    size_t i;
-    for (i = n; i > 1; i--) {
+    for (size_t i = n; i > 1; i--) {
         size_t j = (size_t)itd_rng_below(rng, i), t = index[i - 1];
         index[i - 1] = index[j];
         index[j] = t;
@@ -916,15 +912,14 @@ static float itd__seen(const itd__window *w, const float *images, size_t pixel, 
 
 static void itd__gemm_plain(const itd__product *p)
 {
-    size_t i, j, k;
-    for (i = 0; i < p->m; i++) {
+    for (size_t i = 0; i < p->m; i++) {
         float *c = p->c + i * p->rc;
         if (!p->accumulate)
-            for (j = 0; j < p->n; j++) c[j] = p->bias ? p->bias[j] : 0.0f;
-        for (k = 0; k < p->k; k++) {
+            for (size_t j = 0; j < p->n; j++) c[j] = p->bias ? p->bias[j] : 0.0f;
+        for (size_t k = 0; k < p->k; k++) {
             float a = p->window ? itd__seen(p->window, p->a, i + p->first, k) : p->a[i * p->ra + k * p->ca];
             const float *b = p->b + k * p->rb;
-            for (j = 0; j < p->n; j++) c[j] += a * b[j * p->cb];
+            for (size_t j = 0; j < p->n; j++) c[j] += a * b[j * p->cb];
         }
     }
 }
@@ -932,14 +927,13 @@ static void itd__gemm_plain(const itd__product *p)
 static void itd__conv_gradient_plain(const itd__conv_gradient *g)
 {
     const itd__window *w = g->window;
-    size_t tap, c, pixel, j;
-    for (tap = 0; tap < 9; tap++)
-        for (c = g->first; c < g->first + g->some; c++) {
+    for (size_t tap = 0; tap < 9; tap++)
+        for (size_t c = g->first; c < g->first + g->some; c++) {
             float *dw = g->dw + (tap * w->channels + c) * g->out;
             if (!g->accumulate) memset(dw, 0, g->out * sizeof *dw);
-            for (pixel = 0; pixel < g->n * w->rows * w->columns; pixel++) {
+            for (size_t pixel = 0; pixel < g->n * w->rows * w->columns; pixel++) {
                 float x = itd__seen(w, g->x, pixel, tap * w->channels + c);
-                for (j = 0; j < g->out; j++) dw[j] += x * g->dy[pixel * g->out + j];
+                for (size_t j = 0; j < g->out; j++) dw[j] += x * g->dy[pixel * g->out + j];
             }
         }
 }
@@ -964,11 +958,11 @@ static void itd__window_row(const itd__product *p, size_t row, size_t from, size
     const float *a = p->a + image * w->height * w->width * w->channels;
     bool neighbours = !w->adjoint || w->stride == 1;
     while (count > 0) {
-        size_t tap = from / w->channels, c = from % w->channels, more = 2 - tap % 3, run;
+        size_t tap = from / w->channels, c = from % w->channels, more = 2 - tap % 3;
         bool above = !itd__tap(w, py, tap / 3, w->height, &y),
              aside = !itd__tap(w, px, tap % 3, w->width, &x);
         if (!above && (aside || !neighbours || x + more >= w->width)) more = 0;
-        run = itd__min((more + 1) * w->channels - c, count);
+        size_t run = itd__min((more + 1) * w->channels - c, count);
         if (above || aside) memset(to, 0, run * sizeof *to);
         else memcpy(to, a + (y * w->width + x) * w->channels + c, run * sizeof *to);
         from += run, count -= run, to += run;
@@ -1075,8 +1069,7 @@ ITD__INLINE ITD__V ITD__K(itd__sqrt)(ITD__V x)
 #elif defined(__aarch64__)
     __asm__("fsqrt %0.4s, %1.4s" : "=w"(x) : "w"(x));
 #else
-    size_t i;
-    for (i = 0; i < ITD__W; i++) x[i] = sqrtf(x[i]);
+    for (size_t i = 0; i < ITD__W; i++) x[i] = sqrtf(x[i]);
 #endif
     return x;
 }
@@ -1158,13 +1151,12 @@ ITD__INLINE void ITD__K(itd__sin_cos_any)(ITD__V x, ITD__V *sine, ITD__V *cosine
 {
     ITD__VI outside = ~(x * x <= 1e8f);
     int32_t any = 0;
-    size_t i;
-    ITD__UNROLL for (i = 0; i < ITD__W; i++) any |= outside[i];
+    ITD__UNROLL for (size_t i = 0; i < ITD__W; i++) any |= outside[i];
     if (!any) {
         ITD__K(itd__sin_cos_v)(x, sine, cosine);
         return;
     }
-    for (i = 0; i < ITD__W; i++) {
+    for (size_t i = 0; i < ITD__W; i++) {
         (*sine)[i] = sinf(x[i]);
         (*cosine)[i] = cosf(x[i]);
     }
@@ -1174,22 +1166,19 @@ ITD__INLINE void ITD__K(itd__sin_cos_any)(ITD__V x, ITD__V *sine, ITD__V *cosine
 
 static void ITD__K(itd__exp)(const float *x, size_t n, float *y)
 {
-    size_t i;
-    for (i = 0; i < n; i += ITD__W)
+    for (size_t i = 0; i < n; i += ITD__W)
         ITD__K(itd__store)(ITD__K(itd__exp_v)(ITD__K(itd__load)(x + i, n - i)), n - i, y + i);
 }
 
 static void ITD__K(itd__log)(const float *x, size_t n, float *y)
 {
-    size_t i;
-    for (i = 0; i < n; i += ITD__W)
+    for (size_t i = 0; i < n; i += ITD__W)
         ITD__K(itd__store)(ITD__K(itd__log_v)(ITD__K(itd__load)(x + i, n - i)), n - i, y + i);
 }
 
 static void ITD__K(itd__relu)(const float *x, size_t n, float *y)
 {
-    size_t i;
-    for (i = 0; i < n; i += ITD__W) {
+    for (size_t i = 0; i < n; i += ITD__W) {
         ITD__V v = ITD__K(itd__load)(x + i, n - i), zero = {0};
         ITD__K(itd__store)(ITD__K(itd__select)(v > zero, v, zero), n - i, y + i);
     }
@@ -1197,8 +1186,7 @@ static void ITD__K(itd__relu)(const float *x, size_t n, float *y)
 
 static void ITD__K(itd__relu_backward)(const float *dy, const float *x, size_t n, float *dx)
 {
-    size_t i;
-    for (i = 0; i < n; i += ITD__W) {
+    for (size_t i = 0; i < n; i += ITD__W) {
         ITD__V d = ITD__K(itd__load)(dy + i, n - i), zero = {0};
         d = ITD__K(itd__select)(ITD__K(itd__load)(x + i, n - i) > zero, d, zero);
         ITD__K(itd__store)(ITD__K(itd__load)(dx + i, n - i) + d, n - i, dx + i);
@@ -1207,8 +1195,7 @@ static void ITD__K(itd__relu_backward)(const float *dy, const float *x, size_t n
 
 static void ITD__K(itd__silu)(const float *x, size_t n, float *y)
 {
-    size_t i;
-    for (i = 0; i < n; i += ITD__W) {
+    for (size_t i = 0; i < n; i += ITD__W) {
         ITD__V v = ITD__K(itd__load)(x + i, n - i);
         ITD__K(itd__store)(v / (1.0f + ITD__K(itd__exp_v)(-v)), n - i, y + i);
     }
@@ -1216,8 +1203,7 @@ static void ITD__K(itd__silu)(const float *x, size_t n, float *y)
 
 static void ITD__K(itd__silu_backward)(const float *dy, const float *x, size_t n, float *dx)
 {
-    size_t i;
-    for (i = 0; i < n; i += ITD__W) {
+    for (size_t i = 0; i < n; i += ITD__W) {
         ITD__V v = ITD__K(itd__load)(x + i, n - i), s = 1.0f / (1.0f + ITD__K(itd__exp_v)(-v));
         ITD__V d = ITD__K(itd__load)(dy + i, n - i) * s * (1.0f + v * (1.0f - s));
         ITD__K(itd__store)(ITD__K(itd__load)(dx + i, n - i) + d, n - i, dx + i);
@@ -1226,8 +1212,7 @@ static void ITD__K(itd__silu_backward)(const float *dy, const float *x, size_t n
 
 static void ITD__K(itd__embed)(float x, const float *frequency, size_t half, float *y)
 {
-    size_t k;
-    for (k = 0; k < half; k += ITD__W) {
+    for (size_t k = 0; k < half; k += ITD__W) {
         ITD__V s = {0}, c = {0};
         ITD__K(itd__sin_cos_any)(x * ITD__K(itd__load)(frequency + k, half - k), &s, &c);
         ITD__K(itd__store)(s, half - k, y + k);
@@ -1237,8 +1222,7 @@ static void ITD__K(itd__embed)(float x, const float *frequency, size_t half, flo
 
 static void ITD__K(itd__polar)(const float *u, const float *angle, size_t n, float *a, float *b)
 {
-    size_t i;
-    for (i = 0; i < n; i += ITD__W) {
+    for (size_t i = 0; i < n; i += ITD__W) {
         ITD__V radius = ITD__K(itd__sqrt)(-2.0f * ITD__K(itd__log_v)(ITD__K(itd__load)(u + i, n - i))), s, c;
         ITD__K(itd__sin_cos_v)(ITD__K(itd__load)(angle + i, n - i), &s, &c);
         ITD__K(itd__store)(radius * c, n - i, a + i);
@@ -1250,34 +1234,31 @@ static void ITD__K(itd__polar)(const float *u, const float *angle, size_t n, flo
 static double ITD__K(itd__sum_squares)(const float *x, size_t n)
 {
     double sum = 0;
-    size_t i, k, from;
-    for (from = 0; from < n; from += 64 * ITD__W) {
+    for (size_t from = 0; from < n; from += 64 * ITD__W) {
         size_t end = itd__min(n, from + 64 * ITD__W);
         ITD__V lanes = {0};
         float lane[ITD__W];
-        for (i = from; i < end; i += ITD__W) {
+        for (size_t i = from; i < end; i += ITD__W) {
             ITD__V v = ITD__K(itd__load)(x + i, end - i);
             lanes += v * v;
         }
         ITD__K(itd__store)(lanes, ITD__W, lane);
-        for (k = 0; k < ITD__W; k++) sum += (double)lane[k];
+        for (size_t k = 0; k < ITD__W; k++) sum += (double)lane[k];
     }
     return sum;
 }
 
 static void ITD__K(itd__add)(const float *a, const float *b, size_t n, float *y)
 {
-    size_t i;
-    for (i = 0; i < n; i += ITD__W)
+    for (size_t i = 0; i < n; i += ITD__W)
         ITD__K(itd__store)(ITD__K(itd__load)(a + i, n - i) + ITD__K(itd__load)(b + i, n - i), n - i, y + i);
 }
 
 static void ITD__K(itd__column_sums)(const float *x, size_t stride, size_t n, size_t columns, float *sum)
 {
-    size_t i, j;
-    for (j = 0; j < columns; j += ITD__W) {
+    for (size_t j = 0; j < columns; j += ITD__W) {
         ITD__V total = ITD__K(itd__load)(sum + j, columns - j);
-        for (i = 0; i < n; i++) total += ITD__K(itd__load)(x + i * stride + j, columns - j);
+        for (size_t i = 0; i < n; i++) total += ITD__K(itd__load)(x + i * stride + j, columns - j);
         ITD__K(itd__store)(total, columns - j, sum + j);
     }
 }
@@ -1285,10 +1266,9 @@ static void ITD__K(itd__column_sums)(const float *x, size_t stride, size_t n, si
 static void ITD__K(itd__column_squares)(const float *x, const float *mean, size_t n, size_t columns,
                                         float *sum)
 {
-    size_t i, j;
-    for (j = 0; j < columns; j += ITD__W) {
+    for (size_t j = 0; j < columns; j += ITD__W) {
         ITD__V total = ITD__K(itd__load)(sum + j, columns - j), m = ITD__K(itd__load)(mean + j, columns - j);
-        for (i = 0; i < n; i++) {
+        for (size_t i = 0; i < n; i++) {
             ITD__V d = ITD__K(itd__load)(x + i * columns + j, columns - j) - m;
             total += d * d;
         }
@@ -1304,9 +1284,8 @@ ITD__INLINE ITD__V ITD__K(itd__affine_v)(const float *x, const float *scale, con
 static void ITD__K(itd__affine)(const float *x, const float *scale, const float *shift, size_t n,
                                 size_t columns, bool silu, float *y, size_t stride)
 {
-    size_t i, j;
-    for (i = 0; i < n; i++, x += columns, y += stride)
-        for (j = 0; j < columns; j += ITD__W) {
+    for (size_t i = 0; i < n; i++, x += columns, y += stride)
+        for (size_t j = 0; j < columns; j += ITD__W) {
             size_t left = columns - j;
             ITD__V u = ITD__K(itd__affine_v)(x + j, scale + j, shift + j, left);
             if (silu) u = u / (1.0f + ITD__K(itd__exp_v)(-u));
@@ -1318,9 +1297,8 @@ static void ITD__K(itd__affine_backward)(float *dy, size_t stride, const float *
                                          const float *shift, size_t n, size_t columns, bool silu, float *sum,
                                          float *sum_x)
 {
-    size_t i, j;
-    for (i = 0; i < n; i++, x += columns, dy += stride)
-        for (j = 0; j < columns; j += ITD__W) {
+    for (size_t i = 0; i < n; i++, x += columns, dy += stride)
+        for (size_t j = 0; j < columns; j += ITD__W) {
             size_t left = columns - j;
             ITD__V d = ITD__K(itd__load)(dy + j, left), in = ITD__K(itd__load)(x + j, left);
             if (silu) {
@@ -1337,9 +1315,8 @@ static void ITD__K(itd__affine_backward)(float *dy, size_t stride, const float *
 static void ITD__K(itd__combine)(const float *x, size_t stride, const float *y, const float *const factor[3],
                                  size_t n, size_t columns, float *sum)
 {
-    size_t i, j;
-    for (i = 0; i < n; i++, x += stride, y += columns, sum += columns)
-        for (j = 0; j < columns; j += ITD__W) {
+    for (size_t i = 0; i < n; i++, x += stride, y += columns, sum += columns)
+        for (size_t j = 0; j < columns; j += ITD__W) {
             size_t left = columns - j;
             ITD__V v = ITD__K(itd__load)(factor[0] + j, left) * ITD__K(itd__load)(x + j, left) +
                        ITD__K(itd__load)(factor[1] + j, left) * ITD__K(itd__load)(y + j, left) +
@@ -1351,8 +1328,7 @@ static void ITD__K(itd__combine)(const float *x, size_t stride, const float *y, 
 static void ITD__K(itd__adam)(const itd__adam_constants *k, size_t n, const float *g, float *m, float *v,
                               float *w, float *ema)
 {
-    size_t i;
-    for (i = 0; i < n; i += ITD__W) {
+    for (size_t i = 0; i < n; i += ITD__W) {
         ITD__V d = ITD__K(itd__load)(g + i, n - i) * k->clip, first, second, next;
         first = k->beta1 * ITD__K(itd__load)(m + i, n - i) + k->rest1 * d;
         second = k->beta2 * ITD__K(itd__load)(v + i, n - i) + k->rest2 * d * d;
@@ -1379,34 +1355,33 @@ ITD__INLINE void ITD__K(itd__block)(const size_t rows, const size_t vectors, con
     const size_t width = vectors * ITD__W;
     float tile[ITD__ROWS_AT_ONCE * 2 * ITD__W];
     ITD__V sum[ITD__ROWS_AT_ONCE][2];
-    size_t r, v, k, part;
     bool whole = columns == width;
     memset(tile, 0, whole ? 0 : sizeof tile); /* a part of C is a part of the tile */
-    for (r = 0; r < live && !whole; r++) memcpy(tile + r * width, c + r * s->rc, columns * sizeof *c);
-    ITD__UNROLL for (r = 0; r < rows; r++)
+    for (size_t r = 0; r < live && !whole; r++) memcpy(tile + r * width, c + r * s->rc, columns * sizeof *c);
+    ITD__UNROLL for (size_t r = 0; r < rows; r++)
     {
         const float *from = start;
         if (s->accumulate && r < live) from = whole ? c + r * s->rc : tile + r * width;
-        ITD__UNROLL for (v = 0; v < vectors; v++) sum[r][v] = *(const ITD__VU *)(from + v * ITD__W);
+        ITD__UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] = *(const ITD__VU *)(from + v * ITD__W);
         if (r < live) __builtin_prefetch(c + r * s->rc + columns, 1); /* the next block's C */
         if (r < live) __builtin_prefetch(c + r * s->rc + columns + ITD__W, 1);
     }
-    for (part = s->parts; part > 0; part--, a += s->jump)
-        for (k = s->k; k > 0; k--, a += ca, b += s->rb) {
+    for (size_t part = s->parts; part > 0; part--, a += s->jump)
+        for (size_t k = s->k; k > 0; k--, a += ca, b += s->rb) {
             ITD__V row[2];
-            ITD__UNROLL for (v = 0; v < vectors; v++) row[v] = *(const ITD__VU *)(b + v * ITD__W);
-            ITD__UNROLL for (r = 0; r < rows; r++)
+            ITD__UNROLL for (size_t v = 0; v < vectors; v++) row[v] = *(const ITD__VU *)(b + v * ITD__W);
+            ITD__UNROLL for (size_t r = 0; r < rows; r++)
             {
                 float x = a[r * ra];
-                ITD__UNROLL for (v = 0; v < vectors; v++) sum[r][v] += x * row[v];
+                ITD__UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] += x * row[v];
             }
         }
-    ITD__UNROLL for (r = 0; r < rows; r++)
+    ITD__UNROLL for (size_t r = 0; r < rows; r++)
     {
         float *to = whole && r < live ? c + r * s->rc : tile + r * width;
-        ITD__UNROLL for (v = 0; v < vectors; v++) * (ITD__VU *)(to + v * ITD__W) = sum[r][v];
+        ITD__UNROLL for (size_t v = 0; v < vectors; v++) * (ITD__VU *)(to + v * ITD__W) = sum[r][v];
     }
-    for (r = 0; r < live && !whole; r++) memcpy(c + r * s->rc, tile + r * width, columns * sizeof *c);
+    for (size_t r = 0; r < live && !whole; r++) memcpy(c + r * s->rc, tile + r * width, columns * sizeof *c);
 }
 
 /* A row of blocks. */
@@ -1414,8 +1389,7 @@ ITD__INLINE void ITD__K(itd__blocks)(const size_t rows, const itd__strip *s, con
                                      const size_t ca, float *c, size_t live)
 {
     const size_t width = 2 * ITD__W;
-    size_t j;
-    for (j = 0; j < s->columns; j += width) {
+    for (size_t j = 0; j < s->columns; j += width) {
         size_t columns = itd__min(s->columns - j, width);
         const float *b = s->b + j / width * s->panel, *start = s->start + j;
         if (columns > ITD__W) ITD__K(itd__block)(rows, 2, s, a, ra, ca, b, start, c + j, live, columns);
@@ -1452,20 +1426,19 @@ static void ITD__K(itd__sweep)(const itd__product *p, const itd__strip *s, size_
     enum { ROWS = ITD__ROWS_AT_ONCE, ALONG = ITD__DEPTH + 16 };
     bool along = p->window || p->ca == 1;
     float copy[ROWS * ALONG];
-    size_t i, k, r;
     memset(copy, 0, sizeof copy);
-    for (i = 0; i < p->m; i += ROWS, c += ROWS * p->rc) {
+    for (size_t i = 0; i < p->m; i += ROWS, c += ROWS * p->rc) {
         size_t live = itd__min(p->m - i, ROWS);
         const float *a = p->window ? NULL : p->a + i * p->ra + from * p->ca;
         if (p->window)
-            for (r = 0; r < live; r++) itd__window_row(p, i + r, from, s->k, copy + r * ALONG);
+            for (size_t r = 0; r < live; r++) itd__window_row(p, i + r, from, s->k, copy + r * ALONG);
         else if (along)
-            for (r = 0; r < live; r++) ITD__K(itd__copy)(a + r * p->ra, s->k, copy + r * ALONG);
+            for (size_t r = 0; r < live; r++) ITD__K(itd__copy)(a + r * p->ra, s->k, copy + r * ALONG);
         else if (p->ra == 1 && live == ROWS)
-            for (k = 0; k < s->k; k++) memcpy(copy + k * ROWS, a + k * p->ca, ROWS * sizeof *copy);
+            for (size_t k = 0; k < s->k; k++) memcpy(copy + k * ROWS, a + k * p->ca, ROWS * sizeof *copy);
         else
-            for (k = 0; k < s->k; k++)
-                for (r = 0; r < live; r++) copy[k * ROWS + r] = a[k * p->ca + r * p->ra];
+            for (size_t k = 0; k < s->k; k++)
+                for (size_t r = 0; r < live; r++) copy[k * ROWS + r] = a[k * p->ca + r * p->ra];
         if (along) ITD__K(itd__rows)(s, copy, ALONG, 1, c, live);
         else ITD__K(itd__rows)(s, copy, 1, ROWS, c, live);
     }
@@ -1476,13 +1449,13 @@ static void ITD__K(itd__window_strip)(const itd__product *p, size_t pixel, size_
 {
     const itd__window *w = p->window;
     size_t px = pixel % w->columns, lead = w->adjoint ? 2 - w->before : w->before, c = w->channels, y;
-    size_t skip = px < lead ? lead - px : 0, x = px + skip - lead, inside;
+    size_t skip = px < lead ? lead - px : 0, x = px + skip - lead;
     const float *a = p->a + pixel / (w->rows * w->columns) * w->height * w->width * c;
     if (!itd__tap(w, pixel / w->columns % w->rows, ky, w->height, &y)) {
         memset(to, 0, (run + 2) * c * sizeof *to);
         return;
     }
-    inside = x < w->width ? itd__min(w->width - x, run + 2 - skip) : 0;
+    size_t inside = x < w->width ? itd__min(w->width - x, run + 2 - skip) : 0;
     memset(to, 0, skip * c * sizeof *to);
     ITD__K(itd__copy)(a + (y * w->width + x) * c, inside * c, to + skip * c);
     memset(to + (skip + inside) * c, 0, (run + 2 - skip - inside) * c * sizeof *to);
@@ -1501,13 +1474,13 @@ static void ITD__K(itd__slide)(const itd__product *p, const itd__strip *s, size_
     enum { ROWS = ITD__ROWS_AT_ONCE };
     const size_t channels = p->window->channels, ky = from / (3 * channels), across = from % (3 * channels);
     float copy[ITD__SLIDE];
-    size_t i, run, part, along = s->k + s->jump;
+    size_t run, along = s->k + s->jump;
     memset(copy, 0, sizeof copy);
-    for (i = 0; i < p->m; i += run, c += run * p->rc) {
+    for (size_t i = 0; i < p->m; i += run, c += run * p->rc) {
         size_t pixel = p->first + i;
         run = itd__min(p->m - i, p->window->columns - pixel % p->window->columns);
         if (run > ROWS) run = run <= ROWS + ROWS / 3 ? ROWS / 3 * 2 : ROWS; /* 16 = 8 + 8, not 12 + 4 */
-        for (part = 0; part < s->parts; part++)
+        for (size_t part = 0; part < s->parts; part++)
             ITD__K(itd__window_strip)(p, pixel, run, ky + part, copy + part * along);
         ITD__K(itd__rows)(s, copy + across, channels, 1, c, run);
     }
@@ -1518,19 +1491,19 @@ static void ITD__K(itd__look)(const itd__window *w, const float *image, size_t l
                               size_t h, size_t v, float *to)
 {
     enum { ROWS = ITD__ROWS_AT_ONCE };
-    size_t height = (h - 1) * w->stride + 3, width = (v - 1) * w->stride + 3, left = x * w->stride, r, q;
+    size_t height = (h - 1) * w->stride + 3, width = (v - 1) * w->stride + 3, left = x * w->stride;
     size_t first = left < w->before ? w->before - left : 0; /* what is inside, of a row that is */
     size_t last = itd__min(width, w->width + w->before - left);
-    for (r = y * w->stride; r < y * w->stride + height; r++, to += width * ROWS) {
+    for (size_t r = y * w->stride; r < y * w->stride + height; r++, to += width * ROWS) {
         bool inside = r >= w->before && r - w->before < w->height && first < last;
         size_t from = inside ? first : width, end = inside ? last : width;
         const float *pixel = image + ((r - w->before) * w->width + left + from - w->before) * w->channels;
         memset(to, 0, from * ROWS * sizeof *to);
         if (live == ROWS)
-            for (q = from; q < end; q++, pixel += w->channels)
+            for (size_t q = from; q < end; q++, pixel += w->channels)
                 memcpy(to + q * ROWS, pixel, ROWS * sizeof *to);
         else
-            for (q = from; q < end; q++, pixel += w->channels)
+            for (size_t q = from; q < end; q++, pixel += w->channels)
                 memcpy(to + q * ROWS, pixel, live * sizeof *to);
         memset(to + end * ROWS, 0, (width - end) * ROWS * sizeof *to);
     }
@@ -1543,16 +1516,16 @@ static void ITD__K(itd__nine_taps)(const itd__conv_gradient *g, itd__strip s, co
 {
     enum { ROWS = ITD__ROWS_AT_ONCE, WIDTH = 2 * ITD__W };
     ITD__LINES float packed[ITD__PIXELS * WIDTH];
-    size_t across = g->window->columns, along = g->window->stride * ROWS, tap, j, r, k;
-    for (j = 0; j < g->out; j += WIDTH, dy += WIDTH) {
+    size_t across = g->window->columns, along = g->window->stride * ROWS;
+    for (size_t j = 0; j < g->out; j += WIDTH, dy += WIDTH) {
         s.columns = itd__min(g->out - j, WIDTH);
         s.b = g->out == WIDTH && s.k == across ? dy : packed;
-        for (r = 0; r < s.parts && s.b == packed; r++)
-            for (k = 0; k < s.k; k++) {
+        for (size_t r = 0; r < s.parts && s.b == packed; r++)
+            for (size_t k = 0; k < s.k; k++) {
                 float *to = packed + (r * s.k + k) * WIDTH;
                 ITD__K(itd__copy)(dy + (r * across + k) * g->out, s.columns, to);
             }
-        for (tap = 0; tap < 9; tap++) {
+        for (size_t tap = 0; tap < 9; tap++) {
             const float *a = seen + (tap / 3 * width + tap % 3) * ROWS;
             float *c = dw + tap * g->window->channels * g->out + j;
             ITD__K(itd__rows)(&s, a, 1, along, c, live);
@@ -1567,20 +1540,20 @@ static void ITD__K(itd__conv_gradient)(const itd__conv_gradient *g)
     float seen[SEEN * ROWS] = {0}, zeros[2 * ITD__W] = {0};
     const itd__window *w = g->window;
     size_t columns = itd__min(w->columns, ITD__PIXELS), rows = itd__min(w->rows, ITD__PIXELS / columns);
-    size_t image, y, x, c, live, width;
+    size_t live, width;
     itd__strip s;
     ITD_ASSERT(w->stride <= 2 && !w->adjoint);
     s.rc = g->out, s.rb = 2 * ITD__W, s.panel = 0, s.ra = 0, s.start = zeros;
-    for (image = 0; image < g->n; image++)
-        for (y = 0; y < w->rows; y += rows)
-            for (x = 0; x < w->columns; x += columns) {
+    for (size_t image = 0; image < g->n; image++)
+        for (size_t y = 0; y < w->rows; y += rows)
+            for (size_t x = 0; x < w->columns; x += columns) {
                 const float *from = g->x + image * w->height * w->width * w->channels;
                 const float *dy = g->dy + ((image * w->rows + y) * w->columns + x) * g->out;
                 s.parts = itd__min(rows, w->rows - y), s.k = itd__min(columns, w->columns - x);
                 width = (s.k - 1) * w->stride + 3;
                 s.jump = w->stride * ROWS * (width - s.k);
                 s.accumulate = g->accumulate || image + y + x > 0;
-                for (c = g->first; c < g->first + g->some; c += live) {
+                for (size_t c = g->first; c < g->first + g->some; c += live) {
                     live = itd__min(g->first + g->some - c, ROWS);
                     ITD__K(itd__look)(w, from + c, live, y, x, s.parts, s.k, seen);
                     ITD__K(itd__nine_taps)(g, s, seen, width, dy, g->dw + c * g->out, live);
@@ -1594,17 +1567,17 @@ static void ITD__K(itd__pack)(const itd__product *p, size_t from, size_t k, size
 {
     const size_t width = 2 * ITD__W;
     const float *b = p->b + from * p->rb + j * p->cb;
-    size_t whole = p->cb == 1 ? columns / width * width : 0, i, q, r;
-    for (q = 0; q < whole; q += 4 * width) /* more streams would displace one another */
-        for (i = 0; i < k; i++)
-            for (r = q; r < q + 4 * width && r < whole; r += width)
+    size_t whole = p->cb == 1 ? columns / width * width : 0;
+    for (size_t q = 0; q < whole; q += 4 * width) /* more streams would displace one another */
+        for (size_t i = 0; i < k; i++)
+            for (size_t r = q; r < q + 4 * width && r < whole; r += width)
                 ITD__K(itd__copy)(b + i * p->rb + r, width, packed + r * k + i * width);
-    for (q = whole; q < columns; q += width) {
+    for (size_t q = whole; q < columns; q += width) {
         size_t some = itd__min(columns - q, width);
         float *panel = packed + q * k;
         if (some < width) memset(panel, 0, k * width * sizeof *panel);
-        for (r = 0; r < some; r++)
-            for (i = 0; i < k; i++) panel[i * width + r] = b[i * p->rb + (q + r) * p->cb];
+        for (size_t r = 0; r < some; r++)
+            for (size_t i = 0; i < k; i++) panel[i * width + r] = b[i * p->rb + (q + r) * p->cb];
     }
 }
 
@@ -1616,14 +1589,14 @@ static void ITD__K(itd__gemm)(const itd__product *p)
     ITD__LINES float packed[ITD__DEPTH * PACKED];
     float start[ITD__ACROSS];
     bool in_place = p->cb == 1 && (p->k * p->n <= 1 << 17 || p->n <= 512);
-    size_t width = 2 * ITD__W, j, from, k, q;
+    size_t width = 2 * ITD__W, k, q;
     bool slides = ITD__K(itd__slides)(p);
     /* Where A is narrow, two vectors of columns of B at a time stay in the first-level cache. */
     bool strips = slides && p->window->channels < 256 && p->window->channels * p->window->columns < 4096;
     size_t even = slides && p->k > ITD__DEPTH ? p->k / 3 : p->k; /* a row of taps at a time */
     size_t parts = itd__max(1, (even + ITD__DEPTH - 1) / ITD__DEPTH),
            depth = itd__max(1, (even + parts - 1) / parts);
-    for (j = 0; j < p->n;) {
+    for (size_t j = 0; j < p->n;) {
         itd__strip s;
         bool stays = in_place && !strips && (p->n - j >= width || p->n - j == ITD__W);
         s.rc = p->rc, s.ra = p->ra;
@@ -1631,7 +1604,7 @@ static void ITD__K(itd__gemm)(const itd__product *p)
         s.columns = itd__min(s.columns, p->n - j);
         if (stays && s.columns > width) s.columns -= s.columns % width;
         s.start = start;
-        for (from = 0; from < p->k || from == 0; from += k) {
+        for (size_t from = 0; from < p->k || from == 0; from += k) {
             k = slides ? itd__min(even - from % itd__max(even, 1), depth) : itd__min(p->k - from, depth);
             s.k = k, s.parts = 1, s.jump = 0;
             if (slides && even == p->k)
@@ -1766,9 +1739,8 @@ static const itd__kernels *itd__chosen;
 ITD_DEF bool itd_simd_use(itd_simd simd)
 {
     const itd__kernels *kernels = NULL;
-    int best;
     if (simd != ITD_SIMD_BEST) kernels = itd__kernels_of(simd);
-    for (best = ITD_SIMD_AVX512; simd == ITD_SIMD_BEST && !kernels; best--)
+    for (int best = ITD_SIMD_AVX512; simd == ITD_SIMD_BEST && !kernels; best--)
         kernels = itd__kernels_of((itd_simd)best);
     if (kernels) ITD__ATOMIC_STORE(&itd__chosen, kernels);
     return kernels != NULL;
@@ -1811,19 +1783,18 @@ static void itd__gemm(const itd__product *p)
 ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
 {
     float u[64], angle[64], a[64], b[64];
-    size_t i, k;
     while (n > 0) {
         size_t now = itd__min(n, 128), pairs = (now + 3) / 4 * 2;
-        for (i = 0; i < pairs; i += 2) {
+        for (size_t i = 0; i < pairs; i += 2) {
             uint32_t r[4];
             itd__rng_block(rng, rng->counter++, r);
-            for (k = 0; k < 2; k++) {
+            for (size_t k = 0; k < 2; k++) {
                 u[i + k] = ((float)r[2 * k] + 0.5f) * 2.32830644e-10f;        /* 2^-32 */
                 angle[i + k] = (float)(int32_t)r[2 * k + 1] * 1.46291808e-9f; /* 2^-31 pi */
             }
         }
         itd__fast()->polar(u, angle, pairs, a, b);
-        for (i = 0; i < now; i++) out[i] = i % 2 ? b[i / 2] : a[i / 2];
+        for (size_t i = 0; i < now; i++) out[i] = i % 2 ? b[i / 2] : a[i / 2];
         out += now;
         n -= now;
     }
@@ -1944,10 +1915,9 @@ static void itd__conv_backward_weight(const itd__window *window, const float *dy
 /* (taps,in,out) -> (taps,out,in), the taps in the opposite order */
 static void itd__transpose_taps(const float *w, size_t taps, size_t in, size_t out, float *transposed)
 {
-    size_t t, i, j;
-    for (t = taps; t-- > 0; w += in * out)
-        for (i = 0; i < in; i++)
-            for (j = 0; j < out; j++) transposed[(t * out + j) * in + i] = w[i * out + j];
+    for (size_t t = taps; t-- > 0; w += in * out)
+        for (size_t i = 0; i < in; i++)
+            for (size_t j = 0; j < out; j++) transposed[(t * out + j) * in + i] = w[i * out + j];
 }
 
 /* Group normalization (Wu & He 2018) of one image, its channels in one array or side by side in two,
@@ -1966,11 +1936,11 @@ typedef struct itd__grouping {
 /* Each group's channels get their average. */
 static void itd__group_averages(const itd__grouping *o, float *x /* (channels) */)
 {
-    size_t channels = o->in + o->side, size = channels / o->groups, g, c;
-    for (g = 0; g < o->groups; g++, x += size) {
+    size_t channels = o->in + o->side, size = channels / o->groups;
+    for (size_t g = 0; g < o->groups; g++, x += size) {
         double sum = 0;
-        for (c = 0; c < size; c++) sum += x[c];
-        for (c = 0; c < size; c++) x[c] = (float)(sum / (double)(size * o->pixels));
+        for (size_t c = 0; c < size; c++) sum += x[c];
+        for (size_t c = 0; c < size; c++) x[c] = (float)(sum / (double)(size * o->pixels));
     }
 }
 
@@ -1979,11 +1949,11 @@ static void itd__norm_forward(const itd__grouping *o, const float *x /* (pixels,
                               const float *beta, float *extra /* (6,channels) */,
                               float *y /* (pixels,channels) */)
 {
-    size_t channels = o->in + o->side, c, from;
+    size_t channels = o->in + o->side;
     float *mean = extra, *root = mean + channels, *scale = root + channels, *shift = scale + channels;
     float *part = shift + channels; /* where the backward pass puts dgamma */
     memset(mean, 0, 2 * channels * sizeof *mean);
-    for (from = 0; from < o->pixels; from += 32) { /* long sums of like numbers lose digits */
+    for (size_t from = 0; from < o->pixels; from += 32) { /* long sums of like numbers lose digits */
         size_t some = itd__min(o->pixels - from, 32);
         memset(part, 0, channels * sizeof *part);
         itd__fast()->column_sums(x + from * o->in, o->in, some, o->in, part);
@@ -1994,7 +1964,7 @@ static void itd__norm_forward(const itd__grouping *o, const float *x /* (pixels,
     itd__fast()->column_squares(x, mean, o->pixels, o->in, root);
     itd__fast()->column_squares(s, mean + o->in, o->pixels, o->side, root + o->in);
     itd__group_averages(o, root);
-    for (c = 0; c < channels; c++) {
+    for (size_t c = 0; c < channels; c++) {
         root[c] = (float)(1 / sqrt((double)root[c] + o->epsilon));
         scale[c] = gamma[c] * root[c];
         shift[c] = beta[c] - mean[c] * scale[c];
@@ -2012,7 +1982,7 @@ static void itd__norm_backward(const itd__grouping *o, float *dy /* (pixels,chan
                                float *scratch /* (2,channels) */, float *dx /* (pixels,in) */,
                                float *ds /* (pixels,side) */)
 {
-    size_t channels = o->in + o->side, c;
+    size_t channels = o->in + o->side;
     float *mean = extra, *root = mean + channels, *scale = root + channels, *shift = scale + channels;
     float *dgamma = shift + channels, *dbeta = dgamma + channels, *a = scratch, *b = scratch + channels;
     const float *factor[3] = {scale, a, b}, *side[3] = {scale + o->in, a + o->in, b + o->in};
@@ -2020,13 +1990,13 @@ static void itd__norm_backward(const itd__grouping *o, float *dy /* (pixels,chan
     itd__fast()->affine_backward(dy, channels, x, scale, shift, o->pixels, o->in, o->silu, dbeta, dgamma);
     itd__fast()->affine_backward(dy + o->in, channels, s, scale + o->in, shift + o->in, o->pixels, o->side,
                                  o->silu, dbeta + o->in, dgamma + o->in);
-    for (c = 0; c < channels; c++) {
+    for (size_t c = 0; c < channels; c++) {
         dgamma[c] = (dgamma[c] - mean[c] * dbeta[c]) * root[c];
         a[c] = gamma[c] * dgamma[c], b[c] = gamma[c] * dbeta[c];
     }
     itd__group_averages(o, a);
     itd__group_averages(o, b);
-    for (c = 0; c < channels; c++) { /* -1/std (avg + h avg_h) as a function of x */
+    for (size_t c = 0; c < channels; c++) { /* -1/std (avg + h avg_h) as a function of x */
         a[c] = -a[c] * root[c] * root[c];
         b[c] = -b[c] * root[c] - mean[c] * a[c];
     }
@@ -2037,26 +2007,24 @@ static void itd__norm_backward(const itd__grouping *o, float *dy /* (pixels,chan
 /* y = x + t, the same t for all pixels of an image. */
 static void itd__shift_forward(const float *x, const float *t, size_t pixels, size_t channels, float *y)
 {
-    size_t i;
-    for (i = 0; i < pixels; i++) itd__fast()->add(x + i * channels, t, channels, y + i * channels);
+    for (size_t i = 0; i < pixels; i++) itd__fast()->add(x + i * channels, t, channels, y + i * channels);
 }
 
 /* Every pixel becomes four. */
 static void itd__upsample_forward(const float *x /* (n,h,w,c) */, size_t n, size_t h, size_t w, size_t c,
                                   float *y /* (n,2h,2w,c) */)
 {
-    size_t i, j, row = 2 * w * c;
-    for (i = 0; i < n * h; i++, y += 2 * row) {
-        for (j = 0; j < 2 * w; j++) memcpy(y + j * c, x + (i * w + j / 2) * c, c * sizeof *y);
+    size_t row = 2 * w * c;
+    for (size_t i = 0; i < n * h; i++, y += 2 * row) {
+        for (size_t j = 0; j < 2 * w; j++) memcpy(y + j * c, x + (i * w + j / 2) * c, c * sizeof *y);
         memcpy(y + row, y, row * sizeof *y);
     }
 }
 
 static void itd__upsample_backward(const float *dy, size_t n, size_t h, size_t w, size_t c, float *dx)
 {
-    size_t i, j;
-    for (i = 0; i < 2 * n * h; i++)
-        for (j = 0; j < 2 * w; j++) {
+    for (size_t i = 0; i < 2 * n * h; i++)
+        for (size_t j = 0; j < 2 * w; j++) {
             float *to = dx + (i / 2 * w + j / 2) * c;
             itd__fast()->add(to, dy + (i * 2 * w + j) * c, c, to);
         }
@@ -2066,18 +2034,18 @@ static void itd__upsample_backward(const float *dy, size_t n, size_t h, size_t w
 static void itd__scores_forward(const float *q /* (tokens,channels) */, const float *k, size_t tokens,
                                 size_t channels, size_t heads, float *p /* (heads,tokens,tokens) */)
 {
-    size_t d = channels / heads, h, i, j;
+    size_t d = channels / heads;
     float scale = (float)(1 / sqrt((double)d));
-    for (h = 0; h < heads; h++)
+    for (size_t h = 0; h < heads; h++)
         itd__matmul(tokens, tokens, d, false, q + h * d, channels, 1, k + h * d, 1, channels,
                     p + h * tokens * tokens, tokens);
-    for (i = 0; i < heads * tokens; i++, p += tokens) {
+    for (size_t i = 0; i < heads * tokens; i++, p += tokens) {
         float most = p[0], sum = 0;
-        for (j = 1; j < tokens; j++) most = p[j] > most ? p[j] : most;
-        for (j = 0; j < tokens; j++) p[j] = scale * (p[j] - most);
+        for (size_t j = 1; j < tokens; j++) most = p[j] > most ? p[j] : most;
+        for (size_t j = 0; j < tokens; j++) p[j] = scale * (p[j] - most);
         itd__fast()->exp(p, tokens, p);
-        for (j = 0; j < tokens; j++) sum += p[j];
-        for (j = 0; j < tokens; j++) p[j] /= sum;
+        for (size_t j = 0; j < tokens; j++) sum += p[j];
+        for (size_t j = 0; j < tokens; j++) p[j] /= sum;
     }
 }
 
@@ -2086,15 +2054,15 @@ static void itd__scores_backward(float *dp /* (heads,tokens,tokens) */, const fl
                                  const float *k, size_t tokens, size_t channels, size_t heads, float *dq,
                                  float *dk)
 {
-    size_t d = channels / heads, h, i, j;
+    size_t d = channels / heads;
     float scale = (float)(1 / sqrt((double)d));
-    for (i = 0; i < heads * tokens; i++) {
+    for (size_t i = 0; i < heads * tokens; i++) {
         const float *row = p + i * tokens;
         float *drow = dp + i * tokens, sum = 0;
-        for (j = 0; j < tokens; j++) sum += row[j] * drow[j];
-        for (j = 0; j < tokens; j++) drow[j] = scale * row[j] * (drow[j] - sum);
+        for (size_t j = 0; j < tokens; j++) sum += row[j] * drow[j];
+        for (size_t j = 0; j < tokens; j++) drow[j] = scale * row[j] * (drow[j] - sum);
     }
-    for (h = 0; h < heads; h++, dp += tokens * tokens) {
+    for (size_t h = 0; h < heads; h++, dp += tokens * tokens) {
         itd__matmul(tokens, d, tokens, true, dp, tokens, 1, k + h * d, channels, 1, dq + h * d, channels);
         itd__matmul(tokens, d, tokens, true, dp, 1, tokens, q + h * d, channels, 1, dk + h * d, channels);
     }
@@ -2104,16 +2072,16 @@ static void itd__scores_backward(float *dp /* (heads,tokens,tokens) */, const fl
 static void itd__attend_forward(const float *p /* (heads,tokens,tokens) */, const float *v, size_t tokens,
                                 size_t channels, size_t heads, float *y /* (tokens,channels) */)
 {
-    size_t d = channels / heads, h;
-    for (h = 0; h < heads; h++, p += tokens * tokens)
+    size_t d = channels / heads;
+    for (size_t h = 0; h < heads; h++, p += tokens * tokens)
         itd__matmul(tokens, d, tokens, false, p, tokens, 1, v + h * d, channels, 1, y + h * d, channels);
 }
 
 static void itd__attend_backward(const float *dy, const float *p, const float *v, size_t tokens,
                                  size_t channels, size_t heads, float *dp, float *dv)
 {
-    size_t d = channels / heads, h;
-    for (h = 0; h < heads; h++, p += tokens * tokens, dp += tokens * tokens, dy += d) {
+    size_t d = channels / heads;
+    for (size_t h = 0; h < heads; h++, p += tokens * tokens, dp += tokens * tokens, dy += d) {
         itd__matmul(tokens, tokens, d, true, dy, channels, 1, v + h * d, 1, channels, dp, tokens);
         itd__matmul(tokens, d, tokens, true, p, 1, tokens, dy, channels, 1, dv + h * d, channels);
     }
@@ -2124,8 +2092,7 @@ static void itd__attend_backward(const float *dy, const float *p, const float *v
 static void itd__embed_forward(const float *x /* (n) */, const float *frequency /* (half) */, size_t n,
                                size_t half, float *y /* (n,2*half) */)
 {
-    size_t i;
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         float *row = y + 2 * i * half;
         if (i > 0 && x[i] == x[i - 1]) /* a log SNR shared by many rows */
             memcpy(row, row - 2 * half, 2 * half * sizeof *row);
@@ -2138,12 +2105,11 @@ static void itd__embed_backward(const float *dy /* (n,2*half) */, const float *y
                                 const float *frequency /* (half) */, size_t n, size_t half,
                                 float *dx /* (n) */)
 {
-    size_t i, k;
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         const float *sine = y + 2 * i * half, *cosine = sine + half;
         const float *dsine = dy + 2 * i * half, *dcosine = dsine + half;
         float sum = 0;
-        for (k = 0; k < half; k++) sum += frequency[k] * (dsine[k] * cosine[k] - dcosine[k] * sine[k]);
+        for (size_t k = 0; k < half; k++) sum += frequency[k] * (dsine[k] * cosine[k] - dcosine[k] * sine[k]);
         dx[i] += sum;
     }
 }
@@ -2166,10 +2132,9 @@ ITD_DEF double itd_sigmoid(double x)
 
 ITD_DEF void itd_channel(const float *x, const float *eps, const float *logsnr, size_t n, size_t d, float *z)
 {
-    size_t i, j;
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         float signal = (float)sqrt(itd_sigmoid(logsnr[i])), noise = (float)sqrt(itd_sigmoid(-logsnr[i]));
-        for (j = 0; j < d; j++) z[i * d + j] = signal * x[i * d + j] + noise * eps[i * d + j];
+        for (size_t j = 0; j < d; j++) z[i * d + j] = signal * x[i * d + j] + noise * eps[i * d + j];
     }
 }
 
@@ -2200,19 +2165,19 @@ ITD_DEF double itd_schedule_weight(const itd_schedule *s, double logsnr)
 ITD_DEF itd_result itd_schedule_sample(const itd_schedule *s, itd_rng *rng, bool stratified, size_t n,
                                        float *logsnr, float *weight)
 {
-    size_t i, j;
+    size_t j;
     if (!itd__schedule_valid(s)) return ITD_ERROR_ARGUMENT;
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         double u = itd_rng_uniform(rng);
         logsnr[i] = (float)itd_schedule_quantile(s, stratified ? ((double)i + u) / (double)n : u);
     }
-    for (i = n; stratified && i > 1; i--) { /* Fisher-Yates, so that stratum and row are independent */
+    for (size_t i = n; stratified && i > 1; i--) { /* Fisher-Yates, so that stratum and row are independent */
         float t = logsnr[i - 1];
         j = (size_t)itd_rng_below(rng, i);
         logsnr[i - 1] = logsnr[j];
         logsnr[j] = t;
     }
-    for (i = 0; i < n; i++) weight[i] = (float)itd_schedule_weight(s, logsnr[i]);
+    for (size_t i = 0; i < n; i++) weight[i] = (float)itd_schedule_weight(s, logsnr[i]);
     return ITD_OK;
 }
 
@@ -2220,13 +2185,12 @@ ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda, size_t d, it
                                               itd_schedule *out)
 {
     double mean = 0, square = 0, factor = 3 / 3.14159265358979323846;
-    size_t i;
     if (d == 0) return ITD_ERROR_ARGUMENT;
-    for (i = 0; i < d; i++) {
+    for (size_t i = 0; i < d; i++) {
         if (!(lambda[i] > 0 && lambda[i] <= DBL_MAX)) return ITD_ERROR_DATA;
         mean += log(lambda[i]) / (double)d;
     }
-    for (i = 0; i < d; i++) square += (log(lambda[i]) - mean) * (log(lambda[i]) - mean) / (double)d;
+    for (size_t i = 0; i < d; i++) square += (log(lambda[i]) - mean) * (log(lambda[i]) - mean) / (double)d;
     if (rule == ITD_SPECTRUM_VARIANCE) factor /= 3.14159265358979323846;
     out->loc = -mean, out->scale = sqrt(1 + factor * square), out->clip = 4;
     return ITD_OK;
@@ -2235,17 +2199,16 @@ ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda, size_t d, it
 /* The curve averaged over each point and its neighbours: one noisy point must not make a crossing. */
 static double itd__smoothed(const double *y, size_t m, size_t i)
 {
-    size_t from = i > 0 ? i - 1 : 0, to = itd__min(i + 1, m - 1), k;
+    size_t from = i > 0 ? i - 1 : 0, to = itd__min(i + 1, m - 1);
     double sum = 0;
-    for (k = from; k <= to; k++) sum += y[k];
+    for (size_t k = from; k <= to; k++) sum += y[k];
     return sum / (double)(to - from + 1);
 }
 
 /* Where the smoothed curve last crosses `level` upward, by linear interpolation; false if it never does. */
 static bool itd__last_crossing(const double *x, const double *y, size_t m, double level, double *at)
 {
-    size_t i;
-    for (i = m - 1; i > 0; i--) {
+    for (size_t i = m - 1; i > 0; i--) {
         double low = itd__smoothed(y, m, i - 1), high = itd__smoothed(y, m, i);
         if (low < level && high >= level) {
             *at = x[i - 1] + (x[i] - x[i - 1]) * (level - low) / (high - low);
@@ -2259,10 +2222,9 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse
                                          size_t m, size_t d, itd_curve_rule rule, itd_schedule *out)
 {
     double loc, quartile, scale, widest = 0;
-    size_t i;
     if (m < 3 || d == 0) return ITD_ERROR_ARGUMENT;
     if (!itd__last_crossing(logsnr, mse, m, 0.5 * (double)d, &loc)) {
-        for (i = 0; i < m; i++) {
+        for (size_t i = 0; i < m; i++) {
             double gap = (mmse_gaussian[i] - itd__smoothed(mse, m, i)) / (double)d;
             if (gap > widest) widest = gap, loc = logsnr[i];
         }
@@ -2281,11 +2243,10 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse
 ITD_DEF itd_result itd_score(const itd_denoiser *den, const float *z, const float *logsnr, size_t n,
                              float *score)
 {
-    size_t i, j;
     ITD__TRY(den->predict(den->ctx, z, logsnr, n, score));
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         float factor = (float)(-1 / sqrt(itd_sigmoid(-logsnr[i])));
-        for (j = 0; j < den->dim; j++) score[i * den->dim + j] *= factor;
+        for (size_t j = 0; j < den->dim; j++) score[i * den->dim + j] *= factor;
     }
     return ITD_OK;
 }
@@ -2308,14 +2269,13 @@ typedef struct itd__rotation { /* of rows `row` and row + 1 */
 /* The reflection I - v v^T that turns x (n) into (out, 0, ..., 0); v takes the place of x. */
 static double itd__reflector(double *x, size_t n)
 {
-    double squares = 0, out, scale;
-    size_t i;
-    for (i = 0; i < n; i++) squares += x[i] * x[i];
+    double squares = 0;
+    for (size_t i = 0; i < n; i++) squares += x[i] * x[i];
     if (!(squares > 0)) return 0;
-    out = x[0] > 0 ? -sqrt(squares) : sqrt(squares);
-    scale = 1 / sqrt(squares - x[0] * out); /* v^T v = 2 */
+    double out = x[0] > 0 ? -sqrt(squares) : sqrt(squares);
+    double scale = 1 / sqrt(squares - x[0] * out); /* v^T v = 2 */
     x[0] -= out;
-    for (i = 0; i < n; i++) x[i] *= scale;
+    for (size_t i = 0; i < n; i++) x[i] *= scale;
     return out;
 }
 
@@ -2323,17 +2283,16 @@ static double itd__reflector(double *x, size_t n)
 static double itd__dot(const double *x, const double *y, size_t n)
 {
     double sum[4] = {0, 0, 0, 0};
-    size_t i, k;
+    size_t i;
     for (i = 0; i + 4 <= n; i += 4)
-        for (k = 0; k < 4; k++) sum[k] += x[i + k] * y[i + k];
+        for (size_t k = 0; k < 4; k++) sum[k] += x[i + k] * y[i + k];
     for (; i < n; i++) sum[0] += x[i] * y[i];
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
 static void itd__rank_two(double *row, double vi, double wi, const double *v, const double *w, size_t n)
 {
-    size_t j;
-    for (j = 0; j < n; j++) row[j] -= vi * w[j] + wi * v[j];
+    for (size_t j = 0; j < n; j++) row[j] -= vi * w[j] + wi * v[j];
 }
 
 /* A = Q T Q^T: T has `diagonal` and, beside it, `beside`; row k of a keeps the k-th reflector of Q behind the
@@ -2341,9 +2300,8 @@ static void itd__rank_two(double *row, double vi, double wi, const double *v, co
    pass over the matrix that multiplies it by the v after it. */
 static void itd__tridiagonalize(size_t n, double *a, double *diagonal, double *beside, double *p, double *w)
 {
-    size_t i, k;
-    for (k = 0; k < n; k++) {
-        double *v = a + k * n + k + 1, half;
+    for (size_t k = 0; k < n; k++) {
+        double *v = a + k * n + k + 1;
         const double *before = k ? a + (k - 1) * n : NULL;
         ptrdiff_t r, rows = (ptrdiff_t)(n - k - 1);
         if (k) itd__rank_two(a + k * n + k, before[k], w[k], before + k, w + k, n - k);
@@ -2357,8 +2315,8 @@ static void itd__tridiagonalize(size_t n, double *a, double *diagonal, double *b
             if (k) itd__rank_two(row, before[at], w[at], before + k + 1, w + k + 1, (size_t)rows);
             p[at] = itd__dot(row, v, (size_t)rows);
         }
-        half = 0.5 * itd__dot(p + k + 1, v, (size_t)rows);
-        for (i = k + 1; i < n; i++) w[i] = p[i] - half * a[k * n + i];
+        double half = 0.5 * itd__dot(p + k + 1, v, (size_t)rows);
+        for (size_t i = k + 1; i < n; i++) w[i] = p[i] - half * a[k * n + i];
     }
 }
 
@@ -2368,15 +2326,15 @@ static void itd__reflect(size_t n, const double *a, double *vectors)
     ptrdiff_t slice, slices = (ptrdiff_t)((n + ITD__COLUMNS - 1) / ITD__COLUMNS);
     ITD__PARALLEL(slices > 1)
     for (slice = 0; slice < slices; slice++) {
-        size_t first = (size_t)slice * ITD__COLUMNS, width = itd__min(ITD__COLUMNS, n - first), i, j, k;
-        for (i = 0; i < n; i++)
-            for (j = first; j < first + width; j++) vectors[i * n + j] = i == j;
-        for (k = 0; k + 1 < n; k++) {
+        size_t first = (size_t)slice * ITD__COLUMNS, width = itd__min(ITD__COLUMNS, n - first);
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = first; j < first + width; j++) vectors[i * n + j] = i == j;
+        for (size_t k = 0; k + 1 < n; k++) {
             double dot[ITD__COLUMNS] = {0};
-            for (i = k + 1; i < n; i++)
-                for (j = 0; j < width; j++) dot[j] += a[k * n + i] * vectors[i * n + first + j];
-            for (i = k + 1; i < n; i++)
-                for (j = 0; j < width; j++) vectors[i * n + first + j] -= a[k * n + i] * dot[j];
+            for (size_t i = k + 1; i < n; i++)
+                for (size_t j = 0; j < width; j++) dot[j] += a[k * n + i] * vectors[i * n + first + j];
+            for (size_t i = k + 1; i < n; i++)
+                for (size_t j = 0; j < width; j++) vectors[i * n + first + j] -= a[k * n + i] * dot[j];
         }
     }
 }
@@ -2386,10 +2344,10 @@ static void itd__rotate(size_t n, const itd__rotation *list, size_t count, doubl
     ptrdiff_t slice, slices = (ptrdiff_t)((n + ITD__COLUMNS - 1) / ITD__COLUMNS);
     ITD__PARALLEL(slices > 1)
     for (slice = 0; slice < slices; slice++) {
-        size_t first = (size_t)slice * ITD__COLUMNS, width = itd__min(ITD__COLUMNS, n - first), j, k;
-        for (k = 0; k < count; k++) {
+        size_t first = (size_t)slice * ITD__COLUMNS, width = itd__min(ITD__COLUMNS, n - first);
+        for (size_t k = 0; k < count; k++) {
             double *x = vectors + list[k].row * n + first, *y = x + n, c = list[k].c, s = list[k].s;
-            for (j = 0; j < width; j++) {
+            for (size_t j = 0; j < width; j++) {
                 double t = y[j];
                 y[j] = s * x[j] + c * t;
                 x[j] = c * x[j] - s * t;
@@ -2427,10 +2385,10 @@ static size_t itd__sweep(double *diagonal, double *beside, size_t first, size_t 
 /* T -> its eigenvalues, in `diagonal`, each after two sweeps or so; the rotations go into rows of vectors. */
 static bool itd__diagonalize(size_t n, double *diagonal, double *beside, itd__rotation *list, double *vectors)
 {
-    size_t first, last, count = 0, sweeps;
+    size_t last, count = 0;
     beside[n - 1] = 0;
-    for (first = 0; first < n; first++)
-        for (sweeps = 0;; sweeps++) {
+    for (size_t first = 0; first < n; first++)
+        for (size_t sweeps = 0;; sweeps++) {
             for (last = first; last + 1 < n; last++)
                 if (fabs(beside[last]) <=
                     1e-20 + DBL_EPSILON * (fabs(diagonal[last]) + fabs(diagonal[last + 1])))
@@ -2447,16 +2405,14 @@ static bool itd__diagonalize(size_t n, double *diagonal, double *beside, itd__ro
 /* Descending, by selection. */
 static void itd__sort_eigen(size_t n, double *lambda, double *vectors)
 {
-    size_t i, j, k;
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         size_t top = i;
-        double value;
-        for (j = i + 1; j < n; j++)
+        for (size_t j = i + 1; j < n; j++)
             if (lambda[j] > lambda[top]) top = j;
-        value = lambda[top];
+        double value = lambda[top];
         lambda[top] = lambda[i];
         lambda[i] = value;
-        for (k = 0; k < n && top != i; k++) {
+        for (size_t k = 0; k < n && top != i; k++) {
             double v = vectors[i * n + k];
             vectors[i * n + k] = vectors[top * n + k];
             vectors[top * n + k] = v;
@@ -2469,15 +2425,15 @@ ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a, double *lambda, doub
     double largest = 0, *work = itd__doubles(n, 3);
     itd__rotation *list = (itd__rotation *)itd__alloc(n, ITD__SWEEPS, sizeof *list);
     itd_result result = work && list ? ITD_OK : ITD_ERROR_MEMORY;
-    size_t i;
-    for (i = 0; i < n * n; i++) largest = a[i] <= DBL_MAX ? fmax(largest, fabs(a[i])) : HUGE_VAL;
+    for (size_t i = 0; i < n * n; i++) largest = a[i] <= DBL_MAX ? fmax(largest, fabs(a[i])) : HUGE_VAL;
     if (result == ITD_OK && !(largest <= DBL_MAX)) result = ITD_ERROR_DATA;
     if (result == ITD_OK && n > 0) {
-        for (i = 0; i < n * n && largest > 0; i++) a[i] /= largest; /* squares neither overflow nor vanish */
+        for (size_t i = 0; i < n * n && largest > 0; i++)
+            a[i] /= largest; /* squares neither overflow nor vanish */
         itd__tridiagonalize(n, a, lambda, work, work + n, work + 2 * n);
         itd__reflect(n, a, vectors);
         if (!itd__diagonalize(n, lambda, work, list, vectors)) result = ITD_ERROR_NUMERIC;
-        for (i = 0; i < n; i++) lambda[i] *= largest;
+        for (size_t i = 0; i < n; i++) lambda[i] *= largest;
         itd__sort_eigen(n, lambda, vectors);
     }
     ITD_FREE(work), ITD_FREE(list);
@@ -2509,7 +2465,6 @@ static itd_gaussian *itd__gaussian_alloc(size_t dim, bool axes)
 static itd_result itd__gaussian_finish(itd_gaussian *g, double *covariance, itd_result result,
                                        itd_gaussian **out)
 {
-    size_t i;
     if (result == ITD_OK) result = itd_eigen_symmetric(g->dim, covariance, g->lambda, g->vectors);
     if (result == ITD_OK && (!(g->lambda[0] > 0) || g->lambda[g->dim - 1] < -1e-8 * g->lambda[0]))
         result = ITD_ERROR_DATA;
@@ -2518,9 +2473,10 @@ static itd_result itd__gaussian_finish(itd_gaussian *g, double *covariance, itd_
         itd_gaussian_free(g);
         return result;
     }
-    for (i = 0; i < g->dim; i++) /* a flat direction gets a sliver of width: the density stays finite */
+    for (size_t i = 0; i < g->dim;
+         i++) /* a flat direction gets a sliver of width: the density stays finite */
         g->lambda[i] = fmax(g->lambda[i], 1e-12 * g->lambda[0]);
-    for (i = 0; g->basis && i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
+    for (size_t i = 0; g->basis && i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
     *out = g;
     return ITD_OK;
 }
@@ -2528,14 +2484,11 @@ static itd_result itd__gaussian_finish(itd_gaussian *g, double *covariance, itd_
 ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covariance, size_t dim,
                                        itd_gaussian **out)
 {
-    itd_gaussian *g;
-    double *a;
-    size_t i;
     if (dim == 0) return ITD_ERROR_ARGUMENT;
-    for (i = 0; i < dim; i++)
+    for (size_t i = 0; i < dim; i++)
         if (!(fabs(mean[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
-    g = itd__gaussian_alloc(dim, false);
-    a = itd__doubles(dim, dim);
+    itd_gaussian *g = itd__gaussian_alloc(dim, false);
+    double *a = itd__doubles(dim, dim);
     if (g && a) memcpy(g->mean, mean, dim * sizeof *mean), memcpy(a, covariance, dim * dim * sizeof *a);
     return itd__gaussian_finish(g, a, g && a ? ITD_OK : ITD_ERROR_MEMORY, out);
 }
@@ -2546,17 +2499,17 @@ static itd_result itd__add_products(const float *x, const double *mean, size_t n
     enum { ROWS = 256 };
     bool few = dim <= ITD__FULL_GAUSSIAN;
     float *centred = few ? NULL : itd__floats(ROWS, dim), *block = few ? NULL : itd__floats(dim, dim);
-    size_t at, rows, i, j, k;
-    for (i = 0; few && i < n; i++)
-        for (j = 0; j < dim; j++)
-            for (k = 0; k < dim; k++)
+    size_t rows;
+    for (size_t i = 0; few && i < n; i++)
+        for (size_t j = 0; j < dim; j++)
+            for (size_t k = 0; k < dim; k++)
                 sum[j * dim + k] += (x[i * dim + j] - mean[j]) * (x[i * dim + k] - mean[k]);
-    for (at = 0; centred && block && at < n; at += ROWS) {
+    for (size_t at = 0; centred && block && at < n; at += ROWS) {
         rows = itd__min(ROWS, n - at);
-        for (i = 0; i < rows; i++)
-            for (j = 0; j < dim; j++) centred[i * dim + j] = (float)(x[(at + i) * dim + j] - mean[j]);
+        for (size_t i = 0; i < rows; i++)
+            for (size_t j = 0; j < dim; j++) centred[i * dim + j] = (float)(x[(at + i) * dim + j] - mean[j]);
         itd__matmul(dim, dim, rows, false, centred, 1, dim, centred, dim, 1, block, dim);
-        for (i = 0; i < dim * dim; i++) sum[i] += block[i];
+        for (size_t i = 0; i < dim * dim; i++) sum[i] += block[i];
     }
     ITD_FREE(centred), ITD_FREE(block);
     return few || (centred && block) ? ITD_OK : ITD_ERROR_MEMORY;
@@ -2564,21 +2517,19 @@ static itd_result itd__add_products(const float *x, const double *mean, size_t n
 
 ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_gaussian **out)
 {
-    itd_gaussian *g;
-    double *covariance;
     itd_result result = ITD_ERROR_MEMORY;
-    size_t i, j;
     if (n < 2 || dim == 0) return ITD_ERROR_ARGUMENT;
     if (!itd__all_finite(x, n * dim)) return ITD_ERROR_DATA;
-    g = itd__gaussian_alloc(dim, false);
-    covariance = itd__doubles(dim, dim);
+    itd_gaussian *g = itd__gaussian_alloc(dim, false);
+    double *covariance = itd__doubles(dim, dim);
     if (g && covariance) {
-        for (i = 0; i < n; i++) /* sums of differences: the mean of a constant column is exactly that */
-            for (j = 0; j < dim; j++) g->mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
-        for (j = 0; j < dim; j++) g->mean[j] += x[j];
+        for (size_t i = 0; i < n;
+             i++) /* sums of differences: the mean of a constant column is exactly that */
+            for (size_t j = 0; j < dim; j++) g->mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
+        for (size_t j = 0; j < dim; j++) g->mean[j] += x[j];
         result = itd__add_products(x, g->mean, n, dim, covariance);
-        for (i = 0; i < dim; i++) /* symmetric to the last bit */
-            for (j = 0; j <= i; j++) covariance[j * dim + i] = covariance[i * dim + j] /= (double)n;
+        for (size_t i = 0; i < dim; i++) /* symmetric to the last bit */
+            for (size_t j = 0; j <= i; j++) covariance[j * dim + i] = covariance[i * dim + j] /= (double)n;
     }
     return itd__gaussian_finish(g, covariance, result, out);
 }
@@ -2587,12 +2538,11 @@ ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_ga
 static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, itd_gaussian **out)
 {
     itd_gaussian *g = itd__gaussian_alloc(dim, true);
-    size_t i, j;
     if (!g) return ITD_ERROR_MEMORY;
-    for (j = 0; j < dim; j++) {
+    for (size_t j = 0; j < dim; j++) {
         double square = 0;
-        for (i = 0; i < n && n > 1; i++) g->mean[j] += x[i * dim + j] / (double)n;
-        for (i = 0; i < n && n > 1; i++)
+        for (size_t i = 0; i < n && n > 1; i++) g->mean[j] += x[i * dim + j] / (double)n;
+        for (size_t i = 0; i < n && n > 1; i++)
             square += (x[i * dim + j] - g->mean[j]) * (x[i * dim + j] - g->mean[j]);
         g->lambda[j] = n > 1 ? fmax(square / (double)n, 1e-12) : 1;
     }
@@ -2603,8 +2553,7 @@ static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, i
 /* start + Sum_i log x_i; without x, start. */
 static double itd__add_logs(double start, const double *x, size_t n)
 {
-    size_t i;
-    for (i = 0; x && i < n; i++) start += log(x[i]);
+    for (size_t i = 0; x && i < n; i++) start += log(x[i]);
     return start;
 }
 
@@ -2618,9 +2567,8 @@ ITD_DEF double itd_gaussian_entropy(const itd_gaussian *g)
 static double itd__gaussian_project(const itd_gaussian *g, size_t i, const float *x)
 {
     double y = 0;
-    size_t j;
     if (!g->vectors) return x[i] - g->mean[i];
-    for (j = 0; j < g->dim; j++) y += g->vectors[i * g->dim + j] * (x[j] - g->mean[j]);
+    for (size_t j = 0; j < g->dim; j++) y += g->vectors[i * g->dim + j] * (x[j] - g->mean[j]);
     return y;
 }
 
@@ -2634,8 +2582,7 @@ static void itd__gaussian_rotate(const itd_gaussian *g, const float *x, size_t n
 ITD_DEF double itd_gaussian_nll(const itd_gaussian *g, const float *x)
 {
     double nll = itd_gaussian_entropy(g);
-    size_t i;
-    for (i = 0; i < g->dim; i++) {
+    for (size_t i = 0; i < g->dim; i++) {
         double y = itd__gaussian_project(g, i, x);
         nll += 0.5 * (y * y / g->lambda[i] - 1);
     }
@@ -2646,8 +2593,7 @@ ITD_DEF double itd_gaussian_nll(const itd_gaussian *g, const float *x)
 ITD_DEF double itd_gaussian_mse(const itd_gaussian *g, const float *x, double logsnr)
 {
     double mse = 0;
-    size_t i;
-    for (i = 0; i < g->dim; i++) {
+    for (size_t i = 0; i < g->dim; i++) {
         double a = logsnr + log(g->lambda[i]), gain = itd_sigmoid(a), y = itd__gaussian_project(g, i, x);
         mse += gain * gain + gain * itd_sigmoid(-a) * y * y / g->lambda[i];
     }
@@ -2657,8 +2603,7 @@ ITD_DEF double itd_gaussian_mse(const itd_gaussian *g, const float *x, double lo
 ITD_DEF double itd_gaussian_mmse(const itd_gaussian *g, double logsnr)
 {
     double mmse = 0;
-    size_t i;
-    for (i = 0; i < g->dim; i++) mmse += itd_sigmoid(logsnr + log(g->lambda[i]));
+    for (size_t i = 0; i < g->dim; i++) mmse += itd_sigmoid(logsnr + log(g->lambda[i]));
     return mmse;
 }
 
@@ -2670,17 +2615,17 @@ static itd_result itd__gaussian_predict(void *ctx, const float *z, const float *
     ptrdiff_t row;
     ITD__PARALLEL(n * g->dim > 4096)
     for (row = 0; row < (ptrdiff_t)n; row++) {
-        size_t i, j, d = g->dim;
+        size_t d = g->dim;
         const float *in = z + (size_t)row * d;
         float *out = eps_hat + (size_t)row * d;
         double s = itd_sigmoid(logsnr[row]), r = itd_sigmoid(-logsnr[row]), root = sqrt(s);
         memset(out, 0, d * sizeof *out);
-        for (i = 0; i < d; i++) {
+        for (size_t i = 0; i < d; i++) {
             const double *u = g->vectors ? g->vectors + i * d : NULL;
             double y = 0, gain = sqrt(r) / (s * g->lambda[i] + r);
             if (!u) out[i] = (float)(gain * (in[i] - root * g->mean[i]));
-            for (j = 0; u && j < d; j++) y += u[j] * (in[j] - root * g->mean[j]);
-            for (j = 0; u && j < d; j++) out[j] += (float)(u[j] * gain * y);
+            for (size_t j = 0; u && j < d; j++) y += u[j] * (in[j] - root * g->mean[j]);
+            for (size_t j = 0; u && j < d; j++) out[j] += (float)(u[j] * gain * y);
         }
     }
     return ITD_OK;
@@ -2745,17 +2690,17 @@ static double itd__pilot_draw(const itd__estimate *t, double v)
 /* One draw's errors: e of the denoiser; g and its mean mse_G of the reference, zero without one. */
 static void itd__squared_error(const itd__estimate *t, size_t i)
 {
-    size_t j, k, d = t->den->dim;
+    size_t d = t->den->dim;
     const float *eps = t->eps + i * d, *eps_hat = t->eps_hat + i * d;
     const double *vectors = t->y ? t->reference->vectors : NULL;
     double s = itd_sigmoid(t->logsnr[i]), r = itd_sigmoid(-t->logsnr[i]), e = 0, g = 0, mse_g = 0;
-    for (j = 0; j < d; j++) e += ((double)eps[j] - eps_hat[j]) * ((double)eps[j] - eps_hat[j]);
-    for (j = 0; t->y && j < d; j++) { /* in the eigenbasis the reference's denoiser is diagonal */
+    for (size_t j = 0; j < d; j++) e += ((double)eps[j] - eps_hat[j]) * ((double)eps[j] - eps_hat[j]);
+    for (size_t j = 0; t->y && j < d; j++) { /* in the eigenbasis the reference's denoiser is diagonal */
         double lambda = t->reference->lambda[j], y = t->y[t->row[i] * d + j];
         double along = t->along ? t->along[i * d + j] : vectors ? 0 : eps[j];
-        double gain = s * lambda / (s * lambda + r), rest = r / (s * lambda + r), left;
-        for (k = 0; vectors && !t->along && k < d; k++) along += vectors[j * d + k] * eps[k];
-        left = gain * along - sqrt(s * r) / (s * lambda + r) * y;
+        double gain = s * lambda / (s * lambda + r), rest = r / (s * lambda + r);
+        for (size_t k = 0; vectors && !t->along && k < d; k++) along += vectors[j * d + k] * eps[k];
+        double left = gain * along - sqrt(s * r) / (s * lambda + r) * y;
         g += left * left;
         mse_g += gain * gain + gain * rest * y * y / lambda;
     }
@@ -2765,7 +2710,7 @@ static void itd__squared_error(const itd__estimate *t, size_t i)
 /* The errors for the m draws (row, logsnr, eps) of a batch. */
 static itd_result itd__squared_errors(itd__estimate *t, size_t m)
 {
-    size_t i, d = t->den->dim;
+    size_t d = t->den->dim;
     ptrdiff_t slice, slices = (ptrdiff_t)((m + ITD__SLICE - 1) / ITD__SLICE);
     ITD__PARALLEL(slices > 4)
     for (slice = 0; slice < slices; slice++) {
@@ -2781,7 +2726,7 @@ static itd_result itd__squared_errors(itd__estimate *t, size_t m)
         size_t row = (size_t)slice * ITD__SLICE, end = itd__min(m, row + ITD__SLICE);
         for (; row < end; row++) itd__squared_error(t, row);
     }
-    for (i = 0; i < m; i++)
+    for (size_t i = 0; i < m; i++)
         if (!(t->e[i] <= DBL_MAX)) return ITD_ERROR_NUMERIC;
     return ITD_OK;
 }
@@ -2800,14 +2745,13 @@ static double itd__pilot_fit(itd_control control, size_t members, const double *
                              const double *w, double *beta)
 {
     double mean_e = 0, mean_g = 0, cov = 0, var = 0, mean = 0, square = 0, n = (double)members;
-    size_t i;
-    for (i = 0; i < members; i++) mean_e += e[i] / n, mean_g += g[i] / n;
-    for (i = 0; i < members; i++) {
+    for (size_t i = 0; i < members; i++) mean_e += e[i] / n, mean_g += g[i] / n;
+    for (size_t i = 0; i < members; i++) {
         cov += (e[i] - mean_e) * (g[i] - mean_g);
         var += (g[i] - mean_g) * (g[i] - mean_g);
     }
     *beta = control == ITD_CONTROL_FITTED && var > 0 ? cov / var : 1;
-    for (i = 0; i < members; i++) {
+    for (size_t i = 0; i < members; i++) {
         double f = w[i] * (e[i] - *beta * g[i]);
         mean += f / n, square += f * f / n;
     }
@@ -2827,13 +2771,13 @@ static itd_result itd__pilot_run(itd__estimate *t, size_t draws)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_PILOT, 0);
     size_t bins = itd__max(1, itd__min(ITD__PILOT_BINS, draws / 24)), members = draws / bins;
-    size_t count = bins * members, i, at, b;
+    size_t count = bins * members, at;
     double *e = itd__doubles(count, 3), *g = e + count, *w = g + count;
     double spread[ITD__PILOT_BINS], mean_spread = 0, total = 0;
     itd_result result = e ? ITD_OK : ITD_ERROR_MEMORY;
     for (at = 0; result == ITD_OK && at < count; at += t->batch) {
         size_t rows = itd__min(t->batch, count - at);
-        for (i = 0; i < rows; i++) {
+        for (size_t i = 0; i < rows; i++) {
             double u = ((double)(at + i) + itd_rng_uniform(&rng)) / (double)count;
             t->row[i] = (size_t)itd_rng_below(&rng, t->n);
             t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, u);
@@ -2841,18 +2785,19 @@ static itd_result itd__pilot_run(itd__estimate *t, size_t draws)
         }
         itd_rng_normal_fill(&t->noise, rows * t->den->dim, t->eps);
         result = itd__squared_errors(t, rows);
-        for (i = 0; i < rows; i++) e[at + i] = t->e[i] - t->mse_g[i], g[at + i] = t->g[i] - t->mse_g[i];
+        for (size_t i = 0; i < rows; i++)
+            e[at + i] = t->e[i] - t->mse_g[i], g[at + i] = t->g[i] - t->mse_g[i];
     }
-    for (b = 0; result == ITD_OK && b < bins; b++) {
+    for (size_t b = 0; result == ITD_OK && b < bins; b++) {
         at = b * members;
         spread[b] = itd__pilot_fit(t->desc.control, members, e + at, g + at, w + at, &t->beta[b]);
         mean_spread += spread[b] / (double)bins;
     }
-    for (b = 0; result == ITD_OK && b < bins; b++) {
+    for (size_t b = 0; result == ITD_OK && b < bins; b++) {
         t->density[b] = t->desc.allocate && mean_spread > 0 ? 0.2 + 0.8 * spread[b] / mean_spread : 1;
         total += t->density[b];
     }
-    for (b = 0; result == ITD_OK && b < bins; b++) t->density[b] *= (double)bins / total;
+    for (size_t b = 0; result == ITD_OK && b < bins; b++) t->density[b] *= (double)bins / total;
     t->bins = bins;
     ITD_FREE(e);
     return result;
@@ -2863,18 +2808,17 @@ static itd_result itd__pilot_run(itd__estimate *t, size_t draws)
    stratified over the points: even for each point and for all of them together. */
 static void itd__draw(itd__estimate *t, itd_rng *rng, size_t at, size_t rows, size_t per_point)
 {
-    size_t i, d = t->den->dim;
-    for (i = 0; at == 0 && i < t->n; i++) t->order[i] = i;
-    for (i = 0; i < rows; i++) {
+    size_t d = t->den->dim;
+    for (size_t i = 0; at == 0 && i < t->n; i++) t->order[i] = i;
+    for (size_t i = 0; i < rows; i++) {
         size_t draw = (at + i) / t->n, point = t->row[i] = (at + i) % t->n;
         size_t before = i ? i - 1 : t->batch - 1; /* that of the batch before */
-        double v;
         if (t->desc.common && point > 0) {
             t->u[i] = t->u[before], t->logsnr[i] = t->logsnr[before];
             memcpy(t->eps + i * d, t->eps + before * d, d * sizeof *t->eps);
             continue;
         }
-        v = itd_rng_uniform(rng);
+        double v = itd_rng_uniform(rng);
         if (t->desc.stratified && !t->desc.common) {
             if (point == 0) itd_rng_shuffle(rng, t->n, t->order);
             v = ((double)t->order[point] + v) / (double)t->n;
@@ -2891,13 +2835,13 @@ static void itd__draw(itd__estimate *t, itd_rng *rng, size_t at, size_t rows, si
 static itd_result itd__replicate(itd__estimate *t, size_t replicate, size_t per_point)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, replicate);
-    size_t i, at, total = t->n * per_point;
+    size_t total = t->n * per_point;
     memset(t->point, 0, t->n * sizeof *t->point);
-    for (at = 0; at < total; at += t->batch) {
+    for (size_t at = 0; at < total; at += t->batch) {
         size_t rows = itd__min(t->batch, total - at);
         itd__draw(t, &rng, at, rows, per_point);
         ITD__TRY(itd__squared_errors(t, rows));
-        for (i = 0; i < rows; i++) t->point[t->row[i]] += itd__integrand(t, i) / (double)per_point;
+        for (size_t i = 0; i < rows; i++) t->point[t->row[i]] += itd__integrand(t, i) / (double)per_point;
     }
     return ITD_OK;
 }
@@ -2905,9 +2849,9 @@ static itd_result itd__replicate(itd__estimate *t, size_t replicate, size_t per_
 /* -log of the reference density for point i, in the denoiser's coordinates. */
 static double itd__reference_nll(const itd__estimate *t, size_t i)
 {
-    size_t j, d = t->den->dim;
+    size_t d = t->den->dim;
     double nll = 0.5 * (double)d * ITD__LOG_2PI_E;
-    for (j = 0; t->y && j < d; j++) {
+    for (size_t j = 0; t->y && j < d; j++) {
         double y = t->y[i * d + j], lambda = t->reference->lambda[j];
         nll += 0.5 * (log(lambda) + y * y / lambda - 1);
     }
@@ -2924,8 +2868,7 @@ static double itd__standard_error(double sum, double square, double count)
 static void itd__summarize(const double *nll, size_t n, itd_nll_result *out)
 {
     double sum = 0, square = 0;
-    size_t i;
-    for (i = 0; i < n; i++) sum += nll[i] - nll[0], square += (nll[i] - nll[0]) * (nll[i] - nll[0]);
+    for (size_t i = 0; i < n; i++) sum += nll[i] - nll[0], square += (nll[i] - nll[0]) * (nll[i] - nll[0]);
     out->nll = nll[0] + sum / (double)n;
     out->std_error_data = itd__standard_error(sum, square, (double)n);
 }
@@ -2933,7 +2876,7 @@ static void itd__summarize(const double *nll, size_t n, itd_nll_result *out)
 /* All draws, then the averages. */
 static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, double *nll_x, double *std_error_x)
 {
-    size_t n = t->n, i, r, draws = t->desc.draws, per_point, replicates;
+    size_t n = t->n, draws = t->desc.draws;
     double *sum = t->point + n, *square = sum + n, total = 0, total_square = 0;
     double log_scale = itd__add_logs(0, t->den->scale, t->den->dim);
     size_t pilot = itd__pilot_draws(n * draws);
@@ -2942,13 +2885,13 @@ static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, doubl
         draws = (n * draws - pilot) / n;
     }
     /* At least 20 replicates, as Student's t has fat tails below; more, of 16 draws, if there are many. */
-    per_point = itd__max(1, draws / itd__max(20, draws / 16));
-    replicates = draws / per_point;
+    size_t per_point = itd__max(1, draws / itd__max(20, draws / 16));
+    size_t replicates = draws / per_point;
     t->noise = itd__rng_for(t->desc.seed, ITD__FOR_TEST_NOISE, 0);
-    for (r = 0; r < replicates; r++) {
+    for (size_t r = 0; r < replicates; r++) {
         double mean = 0;
         ITD__TRY(itd__replicate(t, r, per_point));
-        for (i = 0; i < n; i++) {
+        for (size_t i = 0; i < n; i++) {
             mean += t->point[i] / (double)n;
             sum[i] += t->point[i];
             square[i] += t->point[i] * t->point[i];
@@ -2956,7 +2899,7 @@ static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, doubl
         total += mean;
         total_square += mean * mean;
     }
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         t->point[i] = itd__reference_nll(t, i) + 0.5 * sum[i] / (double)replicates + log_scale;
         if (nll_x) nll_x[i] = t->point[i];
         if (std_error_x) std_error_x[i] = 0.5 * itd__standard_error(sum[i], square[i], (double)replicates);
@@ -2980,9 +2923,9 @@ ITD_DEF itd_nll_desc itd_nll_desc_default(void)
 /* x in the denoiser's coordinates. */
 static void itd__normalize(const itd_denoiser *den, const float *x, size_t n, float *out)
 {
-    size_t i, j, d = den->dim;
-    for (i = 0; i < n; i++)
-        for (j = 0; j < d; j++) {
+    size_t d = den->dim;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < d; j++) {
             double v = x[i * d + j];
             if (den->mean) v -= den->mean[j];
             if (den->scale) v /= den->scale[j];
@@ -2996,8 +2939,7 @@ static size_t itd__batch_rows(size_t wanted) { return (itd__max(wanted, 1) + 3) 
 static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den, const float *x, size_t n,
                                       bool with_reference)
 {
-    size_t i, d = den->dim;
-    bool wide;
+    size_t d = den->dim;
     t->den = den, t->n = n;
     t->bins = 1, t->beta[0] = t->density[0] = 1;
     t->x = itd__floats(n, d);
@@ -3023,17 +2965,17 @@ static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den,
         t->reference = t->fitted;
     }
     if (t->reference->dim != d) return ITD_ERROR_ARGUMENT;
-    wide = t->reference->basis != NULL; /* rows are better rotated many at once */
+    bool wide = t->reference->basis != NULL; /* rows are better rotated many at once */
     t->y = itd__doubles(n, d);
     if (wide) t->along = itd__floats(t->batch, d);
     if (!t->y || (wide && !t->along)) return ITD_ERROR_MEMORY;
-    for (i = 0; !wide && i < n * d; i++)
+    for (size_t i = 0; !wide && i < n * d; i++)
         t->y[i] = itd__gaussian_project(t->reference, i % d, t->x + i / d * d);
-    for (i = 0; wide && i < n; i += t->batch) {
-        size_t rows = itd__min(t->batch, n - i), k;
-        for (k = 0; k < rows * d; k++) t->z[k] = (float)(t->x[i * d + k] - t->reference->mean[k % d]);
+    for (size_t i = 0; wide && i < n; i += t->batch) {
+        size_t rows = itd__min(t->batch, n - i);
+        for (size_t k = 0; k < rows * d; k++) t->z[k] = (float)(t->x[i * d + k] - t->reference->mean[k % d]);
         itd__gaussian_rotate(t->reference, t->z, rows, t->along);
-        for (k = 0; k < rows * d; k++) t->y[i * d + k] = t->along[k];
+        for (size_t k = 0; k < rows * d; k++) t->y[i * d + k] = t->along[k];
     }
     return ITD_OK;
 }
@@ -3049,19 +2991,17 @@ ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x, size_t n, co
                            itd_nll_result *out, double *nll_x, double *std_error_x)
 {
     itd__estimate t = ITD__ZERO;
-    itd_result result;
-    size_t rows, j;
-    double finest;
+    size_t rows;
     if (n == 0 || den->dim == 0 || desc->draws == 0 || !itd__schedule_valid(&desc->schedule))
         return ITD_ERROR_ARGUMENT;
     if (!itd__multiply(n, desc->draws, &rows)) return ITD_ERROR_MEMORY;
     t.desc = *desc;
     t.batch = itd__batch_rows(itd__min(desc->batch, rows));
     t.noise = itd__rng_for(desc->seed, ITD__FOR_PILOT_NOISE, 0);
-    result = itd__estimate_begin(&t, den, x, n, desc->control != ITD_CONTROL_NONE);
+    itd_result result = itd__estimate_begin(&t, den, x, n, desc->control != ITD_CONTROL_NONE);
     /* Narrower than 100 deviations of the least noise, the reference would have its own error cut off. */
-    finest = fmin(1, 1e4 * exp(-(desc->schedule.loc + desc->schedule.scale * desc->schedule.clip)));
-    for (j = 0; result == ITD_OK && t.fitted && j < den->dim; j++)
+    double finest = fmin(1, 1e4 * exp(-(desc->schedule.loc + desc->schedule.scale * desc->schedule.clip)));
+    for (size_t j = 0; result == ITD_OK && t.fitted && j < den->dim; j++)
         t.fitted->lambda[j] = fmax(t.fitted->lambda[j], finest);
     if (result == ITD_OK) result = itd__estimate_run(&t, out, nll_x, std_error_x);
     itd__estimate_end(&t);
@@ -3072,27 +3012,24 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
                                  size_t m, uint64_t seed, double *mse, double *mse_error, double *mmse)
 {
     itd__estimate t = ITD__ZERO;
-    itd_result result;
-    size_t i, k, at;
-    double *curve;
     if (n == 0 || den->dim == 0) return ITD_ERROR_ARGUMENT;
     t.batch = itd__batch_rows(1024);
-    curve = itd__doubles(m, 2); /* the caller's arrays are written when nothing can fail any more */
-    result = curve ? itd__estimate_begin(&t, den, x, n, true) : ITD_ERROR_MEMORY;
-    for (k = 0; result == ITD_OK && k < m; k++) {
+    double *curve = itd__doubles(m, 2); /* the caller's arrays are written when nothing can fail any more */
+    itd_result result = curve ? itd__estimate_begin(&t, den, x, n, true) : ITD_ERROR_MEMORY;
+    for (size_t k = 0; result == ITD_OK && k < m; k++) {
         double sum = 0, square = 0;
         t.noise = itd__rng_for(seed, ITD__FOR_CURVE, 0); /* the same eps at every log SNR: a smooth curve */
-        for (at = 0; result == ITD_OK && at < n; at += t.batch) {
+        for (size_t at = 0; result == ITD_OK && at < n; at += t.batch) {
             size_t rows = itd__min(t.batch, n - at);
-            for (i = 0; i < rows; i++) t.row[i] = at + i, t.logsnr[i] = (float)logsnr[k];
+            for (size_t i = 0; i < rows; i++) t.row[i] = at + i, t.logsnr[i] = (float)logsnr[k];
             itd_rng_normal_fill(&t.noise, rows * den->dim, t.eps);
             result = itd__squared_errors(&t, rows);
-            for (i = 0; result == ITD_OK && i < rows; i++) sum += t.e[i], square += t.e[i] * t.e[i];
+            for (size_t i = 0; result == ITD_OK && i < rows; i++) sum += t.e[i], square += t.e[i] * t.e[i];
         }
         curve[k] = sum / (double)n;
         curve[m + k] = itd__standard_error(sum, square, (double)n);
     }
-    for (k = 0; result == ITD_OK && k < m; k++) {
+    for (size_t k = 0; result == ITD_OK && k < m; k++) {
         mse[k] = curve[k];
         if (mse_error) mse_error[k] = curve[m + k];
         if (mmse) mmse[k] = itd_gaussian_mmse(t.reference, logsnr[k]);
@@ -3121,15 +3058,14 @@ static double itd__level_step(const itd_levels *v) { return (v->high - v->low) /
    one to the one before itself falls by the same factor at each step. */
 static double itd__round_softly(const itd_levels *v, double x, double precision)
 {
-    double step = itd__level_step(v), at, sum = 1, first = 0, reach = 9 / sqrt(precision);
-    int side;
+    double step = itd__level_step(v), sum = 1, first = 0, reach = 9 / sqrt(precision);
     if (reach > 13 * step && x - reach > v->low && x + reach < v->high) return x; /* to 16 digits */
-    at = fmin(fmax(floor((x - v->low) / step + 0.5), 0), (double)(v->count - 1));
-    for (side = -1; side <= 1; side += 2) {
-        double away = (double)side * (x - v->low - at * step), k;
+    double at = fmin(fmax(floor((x - v->low) / step + 0.5), 0), (double)(v->count - 1));
+    for (int side = -1; side <= 1; side += 2) {
+        double away = (double)side * (x - v->low - at * step);
         double ratio = exp(precision * step * (away - 0.5 * step)), weight = 1;
         double last = side < 0 ? at : (double)(v->count - 1) - at, fall = exp(-precision * step * step);
-        for (k = 1; k <= last && weight * ratio > 1e-17; k++, ratio *= fall) {
+        for (double k = 1; k <= last && weight * ratio > 1e-17; k++, ratio *= fall) {
             weight *= ratio;
             sum += weight, first += (double)side * k * weight;
         }
@@ -3149,11 +3085,11 @@ static double itd__round(const itd_levels *v, itd_rounding how, double x, double
 static double itd__rounded_error(const itd__estimate *t, const itd_levels *v, size_t i, itd_rounding how,
                                  const float *eps_hat)
 {
-    size_t j, d = t->den->dim;
+    size_t d = t->den->dim;
     const float *x = t->x + t->row[i] * d, *z = t->z + i * d;
     double a = t->logsnr[i], root = sqrt(itd_sigmoid(a)), noise = sqrt(itd_sigmoid(-a)), sum = 0;
     if (!v->count) return NAN;
-    for (j = 0; j < d; j++) {
+    for (size_t j = 0; j < d; j++) {
         double scale = t->den->scale ? t->den->scale[j] : 1, mean = t->den->mean ? t->den->mean[j] : 0;
         double x_hat = mean + scale * (z[j] - (eps_hat ? noise * eps_hat[j] : 0)) / root;
         double difference = (itd__round(v, how, x_hat, (1 + exp(a)) / (scale * scale)) - mean) / scale - x[j];
@@ -3167,9 +3103,9 @@ static double itd__errors_border(const itd__estimate *t, const itd_levels *v)
 {
     const itd_schedule *s = &t->desc.schedule;
     double log_scale = 0, half = s->clip * s->scale;
-    size_t j, d = t->den->dim;
+    size_t d = t->den->dim;
     if (!v->count) return s->loc + half;
-    for (j = 0; t->den->scale && j < d; j++) log_scale += log(t->den->scale[j]) / (double)d;
+    for (size_t j = 0; t->den->scale && j < d; j++) log_scale += log(t->den->scale[j]) / (double)d;
     return fmin(fmax(2 * (log(3 / itd__level_step(v)) + log_scale), s->loc - half), s->loc + half);
 }
 
@@ -3576,8 +3512,7 @@ static bool itd__in_range(const itd__field *field, double value)
 static itd__state itd__defaults(void)
 {
     itd__state state = ITD__ZERO;
-    size_t i;
-    for (i = 0; i < ITD__FIELDS; i++)
+    for (size_t i = 0; i < ITD__FIELDS; i++)
         itd__set_field(&state, &itd__fields[i], itd__fields[i].preset, (uint64_t)itd__fields[i].preset);
     return state;
 }
@@ -3615,10 +3550,9 @@ static bool itd__valid(const itd_model_desc *model, const itd_trainer_desc *trai
     const itd_unet_desc *unet = &model->unet;
     itd__state state = ITD__ZERO;
     uint64_t whole = 0;
-    size_t i, coarsest;
     state.model = *model, state.has_unet = unet->levels > 0, state.has_trainer = trainer != NULL;
     if (trainer) state.trainer = *trainer;
-    for (i = 0; i < ITD__FIELDS; i++)
+    for (size_t i = 0; i < ITD__FIELDS; i++)
         if (itd__has_field(&state, &itd__fields[i]) &&
             !itd__in_range(&itd__fields[i], itd__get_field(&state, &itd__fields[i], &whole)))
             return false;
@@ -3626,11 +3560,11 @@ static bool itd__valid(const itd_model_desc *model, const itd_trainer_desc *trai
     if (!state.has_unet)
         return mlp->embedding % 2 == 0 && mlp->embedding != 2 &&
                (mlp->embedding == 0 || mlp->dim <= ((size_t)1 << 20) / mlp->embedding);
-    for (i = 0; i < unet->levels; i++)
+    for (size_t i = 0; i < unet->levels; i++)
         if (unet->features[i] < 1 || unet->features[i] > 4096 || unet->features[i] % unet->groups ||
             (unet->head && unet->features[i] % unet->head))
             return false;
-    coarsest = (size_t)1 << (unet->levels - 1); /* pixels that become one */
+    size_t coarsest = (size_t)1 << (unet->levels - 1); /* pixels that become one */
     return unet->height % coarsest == 0 && unet->width % coarsest == 0 && unet->embedding % 2 == 0 &&
            !(unet->attention >> (unet->levels + 1));
 }
@@ -3769,9 +3703,9 @@ static void itd__parameterized(itd_net *net, size_t i, size_t rows, size_t colum
 
 static size_t itd__embed(itd_net *net, size_t x, size_t size, double scale)
 {
-    size_t i = itd__like(net, ITD__EMBED, x, x, net->layer[x].c * size), k, half = size / 2;
+    size_t i = itd__like(net, ITD__EMBED, x, x, net->layer[x].c * size), half = size / 2;
     net->layer[i].frequency = net->frequencies;
-    for (k = 0; k < half; k++) {
+    for (size_t k = 0; k < half; k++) {
         double frequency = exp(-(double)k * log(10000.0) / (double)(half - 1));
         net->frequency[net->frequencies++] = (float)(scale * frequency);
     }
@@ -3793,12 +3727,12 @@ static size_t itd__activation(itd_net *net, size_t x, itd_activation kind)
 /* The MLP denoiser: sinusoids of every coordinate and of the log SNR, then linear layers. */
 static void itd__plan_mlp(itd_net *net, const itd_mlp_desc *desc)
 {
-    size_t z = itd__input(net, 1, 1, desc->dim), logsnr = itd__input(net, 1, 1, 1), h = z, side = logsnr, k;
+    size_t z = itd__input(net, 1, 1, desc->dim), logsnr = itd__input(net, 1, 1, 1), h = z, side = logsnr;
     if (desc->embedding) {
         h = itd__embed(net, z, desc->embedding, desc->coordinate_scale);
         side = itd__embed(net, logsnr, desc->embedding, desc->logsnr_scale);
     }
-    for (k = 0; k < desc->layers; k++) {
+    for (size_t k = 0; k < desc->layers; k++) {
         itd__path(net, "layers.#", k, 0);
         h = itd__linear(net, h, side, k + 1 < desc->layers ? desc->hidden : desc->dim, "");
         if (k + 1 < desc->layers) h = side = itd__activation(net, h, desc->activation);
@@ -3835,9 +3769,9 @@ static size_t itd__norm(itd_net *net, size_t a, size_t b, bool silu, const char 
 /* a and the skip b side by side, or a alone if b is a. */
 static size_t itd__residual_block(itd_net *net, size_t a, size_t b, size_t time, size_t c)
 {
-    size_t h = itd__norm(net, a, b, true, "norm1"), t;
+    size_t h = itd__norm(net, a, b, true, "norm1");
     h = itd__conv(net, h, c, 1, "conv1");
-    t = itd__linear(net, time, time, c, "time_emb_proj");
+    size_t t = itd__linear(net, time, time, c, "time_emb_proj");
     h = itd__like(net, ITD__SHIFT, h, t, c);
     h = itd__norm(net, h, h, true, "norm2");
     h = itd__conv(net, h, c, 1, "conv2");
@@ -3848,13 +3782,13 @@ static size_t itd__residual_block(itd_net *net, size_t a, size_t b, size_t time,
 
 static size_t itd__attention(itd_net *net, size_t x)
 {
-    size_t c = net->layer[x].c, tokens = net->layer[x].h * net->layer[x].w, q, k, v, p, h;
+    size_t c = net->layer[x].c, tokens = net->layer[x].h * net->layer[x].w, h;
     size_t heads = net->unet.head ? c / net->unet.head : 1;
     h = itd__norm(net, x, x, false, "group_norm");
-    q = itd__linear(net, h, h, c, "to_q");
-    k = itd__linear(net, h, h, c, "to_k");
-    v = itd__linear(net, h, h, c, "to_v");
-    p = itd__row(net, ITD__SCORES, q, k, 1, 1, heads * tokens * tokens);
+    size_t q = itd__linear(net, h, h, c, "to_q");
+    size_t k = itd__linear(net, h, h, c, "to_k");
+    size_t v = itd__linear(net, h, h, c, "to_v");
+    size_t p = itd__row(net, ITD__SCORES, q, k, 1, 1, heads * tokens * tokens);
     net->layer[p].heads = heads;
     h = itd__row(net, ITD__ATTEND, p, v, net->layer[x].h, net->layer[x].w, c);
     net->layer[h].heads = heads;
@@ -3876,12 +3810,12 @@ static size_t itd__plan_time(itd_net *net, const itd_unet_desc *d)
 
 static void itd__plan_unet(itd_net *net, const itd_unet_desc *d)
 {
-    size_t skip[ITD_MOST_LEVELS * 9], skips = 0, z, t, h, i, j, level;
-    z = itd__input(net, d->height, d->width, d->channels);
-    t = itd__plan_time(net, d);
+    size_t skip[ITD_MOST_LEVELS * 9], skips = 0, h, level;
+    size_t z = itd__input(net, d->height, d->width, d->channels);
+    size_t t = itd__plan_time(net, d);
     h = skip[skips++] = itd__conv(net, z, d->features[0], 1, "conv_in");
-    for (i = 0; i < d->levels; i++) {
-        for (j = 0; j < d->blocks; j++) {
+    for (size_t i = 0; i < d->levels; i++) {
+        for (size_t j = 0; j < d->blocks; j++) {
             itd__path(net, "down_blocks.#.resnets.#.", i, j);
             h = itd__residual_block(net, h, h, t, d->features[i]);
             itd__path(net, "down_blocks.#.attentions.#.", i, j);
@@ -3898,9 +3832,9 @@ static void itd__plan_unet(itd_net *net, const itd_unet_desc *d)
     if (d->attention >> d->levels & 1) h = itd__attention(net, h);
     itd__path(net, "mid_block.resnets.1.", 0, 0);
     h = itd__residual_block(net, h, h, t, d->features[d->levels - 1]);
-    for (i = 0; i < d->levels; i++) {
+    for (size_t i = 0; i < d->levels; i++) {
         level = d->levels - 1 - i;
-        for (j = 0; j <= d->blocks; j++) {
+        for (size_t j = 0; j <= d->blocks; j++) {
             itd__path(net, "up_blocks.#.resnets.#.", i, j);
             h = itd__residual_block(net, h, skip[--skips], t, d->features[level]);
             itd__path(net, "up_blocks.#.attentions.#.", i, j);
@@ -3921,13 +3855,12 @@ static void itd__plan_unet(itd_net *net, const itd_unet_desc *d)
 static void itd__initialize(itd_net *net, uint64_t seed)
 {
     itd_rng rng = itd__rng_for(seed, ITD__FOR_WEIGHTS, 0);
-    size_t i, k;
-    for (i = 0; i < net->layers; i++) {
+    for (size_t i = 0; i < net->layers; i++) {
         const itd__layer *row = &net->layer[i];
         double bound = 1 / sqrt((double)(row->weights / row->c));
-        for (k = 0; row->kind == ITD__NORM && k < row->c; k++) net->w[row->weight + k] = 1;
+        for (size_t k = 0; row->kind == ITD__NORM && k < row->c; k++) net->w[row->weight + k] = 1;
         if (row->kind == ITD__NORM || row->zero || !row->weights) continue;
-        for (k = 0; k < row->weights + row->c; k++)
+        for (size_t k = 0; k < row->weights + row->c; k++)
             net->w[row->weight + k] = (float)(bound * (2 * itd_rng_uniform(&rng) - 1));
     }
 }
@@ -3935,7 +3868,6 @@ static void itd__initialize(itd_net *net, uint64_t seed)
 /* The table alone: sizes known, no parameters allocated. */
 static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_unet_desc *unet)
 {
-    size_t i;
     bool images = unet && unet->levels;
     net->most_layers = images ? 64 + 32 * unet->levels * (unet->blocks + 1) : 4 + 2 * mlp->layers;
     net->layer = (itd__layer *)itd__alloc(net->most_layers, 1, sizeof *net->layer);
@@ -3951,7 +3883,7 @@ static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_une
         itd__plan_mlp(net, mlp);
     }
     net->dim = net->layer[0].width;
-    for (i = 0; i < net->layers; i++) {
+    for (size_t i = 0; i < net->layers; i++) {
         itd__layer *row = &net->layer[i];
         const size_t *input = row->input;
         row->last[0] = input[0] != i && net->layer[input[0]].reader == i;
@@ -3962,9 +3894,8 @@ static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_une
 
 static itd_result itd__net_create(const itd_model_desc *desc, uint64_t seed, itd_net **out)
 {
-    itd_net *net;
     if (!itd__valid(desc, NULL)) return ITD_ERROR_ARGUMENT;
-    net = (itd_net *)itd__alloc(1, 1, sizeof *net);
+    itd_net *net = (itd_net *)itd__alloc(1, 1, sizeof *net);
     if (net && itd__plan(net, &desc->mlp, &desc->unet) == ITD_OK) net->w = itd__floats(net->parameters, 1);
     if (!net || !net->w) {
         itd_net_free(net);
@@ -4012,9 +3943,8 @@ static bool itd__slab(const itd_net *net, float **slab)
 /* Grows a buffer of rows; what it held is of no use afterwards. */
 static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, size_t width)
 {
-    float *grown;
     if (rows <= *capacity) return ITD_OK;
-    grown = itd__floats(rows, width);
+    float *grown = itd__floats(rows, width);
     if (!grown) return ITD_ERROR_MEMORY;
     ITD_FREE(*buffer);
     *buffer = grown;
@@ -4048,8 +3978,7 @@ enum { ITD__STEPS = 1000, ITD__TABLE = 10000 };
 static void itd__fill_timesteps(double first, double last, size_t steps, double *logsnr)
 {
     double kept = 0; /* log of the product of 1 - beta */
-    size_t i;
-    for (i = 0; i < steps; i++) {
+    for (size_t i = 0; i < steps; i++) {
         kept += log1p(-(first + (last - first) * (double)i / (double)(steps - 1)));
         logsnr[i] = kept - log(-expm1(kept));
     }
@@ -4082,9 +4011,9 @@ static void itd__forward_row(itd_net *net, size_t i, const float *z, const float
     const float *w = itd__weights(net) + row->weight, *b = itd__weights(net) + row->bias;
     const float *x = itd__value(net, row->input[0], from), *s = itd__value(net, row->input[1], from);
     float *y = itd__value(net, i, from);
-    size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w, k;
+    size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
     if (row->kind >= ITD__NORM && n > 1) {
-        for (k = 0; k < n; k++) itd__forward_row(net, i, z, logsnr, from + k, 1);
+        for (size_t k = 0; k < n; k++) itd__forward_row(net, i, z, logsnr, from + k, 1);
         return;
     }
     switch (row->kind) {
@@ -4099,7 +4028,7 @@ static void itd__forward_row(itd_net *net, size_t i, const float *z, const float
     case ITD__RELU: itd__fast()->relu(x, n * row->width, y); break;
     case ITD__SILU: itd__fast()->silu(x, n * row->width, y); break;
     case ITD__TIMESTEP:
-        for (k = 0; k < n; k++) y[k] = itd__timestep(net, x[k]);
+        for (size_t k = 0; k < n; k++) y[k] = itd__timestep(net, x[k]);
         break;
     case ITD__CONV: itd__conv_forward(&row->window, x, w, b, n, row->c, y); break;
     case ITD__ADD: itd__fast()->add(x, s, n * row->width, y); break;
@@ -4120,13 +4049,13 @@ static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
     float *dy = itd__gradient(net, i, from);
     float *dx = itd__gradient(net, row->input[0], from), *ds = itd__gradient(net, row->input[1], from);
     float *extra = row->kind == ITD__NORM ? itd__extra(net, row, from) : NULL;
-    size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w, k;
+    size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
     bool sets = row->kind == ITD__LINEAR || row->kind == ITD__CONV || row->kind == ITD__ADD;
     if (row->kind >= ITD__NORM && n > 1) {
-        for (k = 0; k < n; k++) itd__backward_row(net, i, from + k, 1);
+        for (size_t k = 0; k < n; k++) itd__backward_row(net, i, from + k, 1);
         return;
     }
-    for (k = 0; k < 2; k++) /* what the others add to */
+    for (size_t k = 0; k < 2; k++) /* what the others add to */
         if (row->last[k] && !sets) memset(k ? ds : dx, 0, n * net->layer[row->input[k]].width * sizeof *dx);
     switch (row->kind) {
     case ITD__INPUT:
@@ -4147,7 +4076,7 @@ static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
                                  dx);
         break;
     case ITD__ADD:
-        for (k = 0; k < 2; k++)
+        for (size_t k = 0; k < 2; k++)
             if (row->last[k]) memcpy(k ? ds : dx, dy, n * row->width * sizeof *dy);
             else itd__fast()->add(k ? ds : dx, dy, n * row->width, k ? ds : dx);
         break;
@@ -4165,9 +4094,9 @@ static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
 /* The gradients of the rows of the table, down to the first parameters or, if dz is wanted, to the input. */
 static void itd__backward_slice(itd_net *net, const float *dout, size_t from, size_t n, float *dz)
 {
-    size_t i, size = n * net->dim * sizeof *dout;
+    size_t size = n * net->dim * sizeof *dout;
     memcpy(itd__gradient(net, net->layers - 1, from), dout + from * net->dim, size);
-    for (i = net->layers; i-- > 0;) {
+    for (size_t i = net->layers; i-- > 0;) {
         const size_t *input = net->layer[i].input;
         if (net->layer[input[0]].trains || net->layer[input[1]].trains || dz)
             itd__backward_row(net, i, from, n);
@@ -4198,8 +4127,7 @@ static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t som
    to some of the inputs of some row, 48 at most. False past the last piece. */
 static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool compute, bool add)
 {
-    size_t i;
-    for (i = 0; i < 2 * net->layers; i++) { /* linear layers have two inputs */
+    for (size_t i = 0; i < 2 * net->layers; i++) { /* linear layers have two inputs */
         const itd__layer *row = &net->layer[i / 2];
         bool second = i % 2, none = !row->weights || (second && row->kind != ITD__LINEAR);
         size_t inputs = none ? 0 : row->kind == ITD__NORM ? 1 : second ? row->side : row->in;
@@ -4236,8 +4164,8 @@ ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *lo
     ITD__TRY(itd__reserve_forward(net, n));
     ITD__PARALLEL(slices > 1)
     for (k = 0; k < slices; k++) {
-        size_t i, from = (size_t)k * net->slice, rows = itd__min(n - from, net->slice);
-        for (i = 0; i < net->layers; i++) itd__forward_row(net, i, z, logsnr, from, rows);
+        size_t from = (size_t)k * net->slice, rows = itd__min(n - from, net->slice);
+        for (size_t i = 0; i < net->layers; i++) itd__forward_row(net, i, z, logsnr, from, rows);
         memcpy(out + from * net->dim, itd__value(net, net->layers - 1, from), rows * net->dim * sizeof *out);
     }
     return ITD_OK;
@@ -4285,9 +4213,8 @@ ITD_DEF itd_result itd_net_backward(itd_net *net, const float *dout, size_t n, f
 
 ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, size_t size)
 {
-    const itd__layer *row;
     if (k >= net->layers || size == 0) return NULL;
-    row = &net->layer[k];
+    const itd__layer *row = &net->layer[k];
     text[0] = 0;
     itd__append(text, size, itd__kind_name[row->kind], 0, 0);
     itd__append(text, size,
@@ -4309,13 +4236,12 @@ ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, i
 {
     itd_model *model = (itd_model *)itd__alloc(1, 1, sizeof *model);
     itd_result result = model ? itd__net_create(desc, seed, &model->net) : ITD_ERROR_MEMORY;
-    size_t j;
     if (result == ITD_OK) {
         model->desc = *desc, model->dim = model->net->dim;
         model->mean = itd__doubles(model->dim, 1), model->scale = itd__doubles(model->dim, 1);
         if (!model->mean || !model->scale) result = ITD_ERROR_MEMORY;
     }
-    for (j = 0; result == ITD_OK && j < model->dim; j++) model->scale[j] = 1;
+    for (size_t j = 0; result == ITD_OK && j < model->dim; j++) model->scale[j] = 1;
     if (result == ITD_OK) *out = model;
     else itd_model_free(model);
     return result;
@@ -4332,21 +4258,19 @@ ITD_DEF void itd_model_free(itd_model *model)
 
 ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
 {
-    size_t i, j, d = model->dim;
+    size_t d = model->dim;
     itd_denoiser affine = itd_model_denoiser(model);
     itd_gaussian *gaussian = NULL;
-    float *normalized;
     double *mean, *scale;
-    itd_result result;
     if (n < 2) return ITD_ERROR_ARGUMENT;
-    normalized = itd__floats(n, d);
+    float *normalized = itd__floats(n, d);
     affine.mean = mean = itd__doubles(d, 1), affine.scale = scale = itd__doubles(d, 1);
-    result = normalized && mean && scale ? ITD_OK : ITD_ERROR_MEMORY;
+    itd_result result = normalized && mean && scale ? ITD_OK : ITD_ERROR_MEMORY;
     if (result == ITD_OK && !itd__all_finite(x, n * d)) result = ITD_ERROR_DATA;
-    for (j = 0; result == ITD_OK && j < d; j++) {
+    for (size_t j = 0; result == ITD_OK && j < d; j++) {
         double sum = 0, square = 0;
-        for (i = 0; i < n; i++) sum += x[i * d + j] / (double)n;
-        for (i = 0; i < n; i++) square += (x[i * d + j] - sum) * (x[i * d + j] - sum) / (double)n;
+        for (size_t i = 0; i < n; i++) sum += x[i * d + j] / (double)n;
+        for (size_t i = 0; i < n; i++) square += (x[i * d + j] - sum) * (x[i * d + j] - sum) / (double)n;
         mean[j] = model->desc.normalize ? sum : 0;
         scale[j] = model->desc.normalize ? sqrt(square) : 1;
         if (!(square > 1e-12 * sum * sum) || !(scale[j] > 0)) /* constant, as far as floats can tell */
@@ -4387,16 +4311,16 @@ static itd__coefficients itd__parameterize(const itd_model_desc *desc, double lo
 static itd_result itd__model_forward(itd_model *model, const float *z, const float *logsnr, size_t n,
                                      float *shrunk, float *eps_hat)
 {
-    size_t i, j, d = model->dim;
-    for (i = 0; i < n; i++) {
+    size_t d = model->dim;
+    for (size_t i = 0; i < n; i++) {
         float shrink = (float)itd__parameterize(&model->desc, logsnr[i]).shrink;
-        for (j = 0; j < d; j++) shrunk[i * d + j] = shrink * z[i * d + j];
+        for (size_t j = 0; j < d; j++) shrunk[i * d + j] = shrink * z[i * d + j];
     }
     ITD__TRY(itd_net_forward(model->net, shrunk, logsnr, n, eps_hat));
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         itd__coefficients c = itd__parameterize(&model->desc, logsnr[i]);
         float skip = (float)c.skip, gain = (float)c.gain;
-        for (j = 0; j < d; j++) eps_hat[i * d + j] = skip * z[i * d + j] + gain * eps_hat[i * d + j];
+        for (size_t j = 0; j < d; j++) eps_hat[i * d + j] = skip * z[i * d + j] + gain * eps_hat[i * d + j];
     }
     return ITD_OK;
 }
@@ -4405,11 +4329,11 @@ static itd_result itd__model_forward(itd_model *model, const float *z, const flo
 static itd_result itd__model_predict(void *ctx, const float *z, const float *logsnr, size_t n, float *eps_hat)
 {
     itd_model *model = (itd_model *)ctx;
-    size_t at, d = model->dim, turn = model->net->slice * itd__threads(); /* no thread waits for another */
+    size_t d = model->dim, turn = model->net->slice * itd__threads(); /* no thread waits for another */
     size_t rows = itd__max(turn, itd__min(ITD__ROWS, ((size_t)1 << 26) / model->net->width / turn * turn));
     itd_result result = itd__reserve(&model->work, &model->work_rows, itd__min(n, rows), d);
     model->net->use_ema = model->net->ema != NULL;
-    for (at = 0; result == ITD_OK && at < n; at += rows)
+    for (size_t at = 0; result == ITD_OK && at < n; at += rows)
         result = itd__model_forward(model, z + at * d, logsnr + at, itd__min(n - at, rows), model->work,
                                     eps_hat + at * d);
     model->net->use_ema = false;
@@ -4435,10 +4359,9 @@ ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model)
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out)
 {
     itd_net *net = model->net;
-    itd_trainer *trainer;
     bool average = desc->ema > 0, fresh = !net->ema;
     if (!itd__valid(&model->desc, desc)) return ITD_ERROR_ARGUMENT;
-    trainer = (itd_trainer *)itd__alloc(1, 1, sizeof *trainer);
+    itd_trainer *trainer = (itd_trainer *)itd__alloc(1, 1, sizeof *trainer);
     if (!trainer || !itd__slab(net, &net->g) || !itd__slab(net, &net->m) || !itd__slab(net, &net->v) ||
         (average && !itd__slab(net, &net->ema))) {
         ITD_FREE(trainer);
@@ -4475,10 +4398,10 @@ ITD_DEF void itd_trainer_free(itd_trainer *trainer)
 /* Linear rise over the warm-up, then constant or half a cosine. */
 static double itd__learning_rate(const itd_trainer_desc *d, uint64_t step)
 {
-    double lr = d->learning_rate, t;
+    double lr = d->learning_rate;
     if (step < d->warmup) return lr * (double)(step + 1) / (double)d->warmup;
     if (d->steps <= d->warmup) return lr;
-    t = fmin(1, (double)(step - d->warmup) / (double)(d->steps - d->warmup));
+    double t = fmin(1, (double)(step - d->warmup) / (double)(d->steps - d->warmup));
     return lr * (d->final_fraction + (1 - d->final_fraction) * 0.5 * (1 + cos(3.14159265358979323846 * t)));
 }
 
@@ -4493,7 +4416,7 @@ static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, do
 {
     double t = (double)(step + 1);
     itd__adam_constants c;
-    ptrdiff_t k, chunks;
+    ptrdiff_t k;
     c.beta1 = (float)d->beta1, c.beta2 = (float)d->beta2, c.epsilon = (float)d->epsilon;
     c.clip = (float)gradient_factor;
     c.rate = (float)(lr / (1 - pow(d->beta1, t)));
@@ -4502,7 +4425,7 @@ static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, do
     c.decay = (float)(lr * d->weight_decay);
     c.keep = (float)fmin(d->ema, (1 + t) / (10 + t));
     c.keep_rest = (float)fmax(1 - d->ema, 9 / (10 + t));
-    chunks = (ptrdiff_t)((net->parameters + ITD__CHUNK - 1) / ITD__CHUNK);
+    ptrdiff_t chunks = (ptrdiff_t)((net->parameters + ITD__CHUNK - 1) / ITD__CHUNK);
     ITD__PARALLEL(chunks > 1)
     for (k = 0; k < chunks; k++) {
         size_t at = (size_t)k * ITD__CHUNK, n = itd__min(net->parameters - at, ITD__CHUNK);
@@ -4516,14 +4439,14 @@ static void itd__loss(const itd_trainer *t, const float *eps, const float *logsn
                       size_t rows, float *eps_hat, double *sum)
 {
     const itd_model_desc *desc = &t->model->desc;
-    size_t n = t->desc.batch, d = t->model->dim, i, j;
+    size_t n = t->desc.batch, d = t->model->dim;
     double most = HUGE_VAL;
     if (t->desc.weight_limit > 0)
         most = t->desc.weight_limit * itd_schedule_weight(&desc->schedule, desc->schedule.loc);
-    for (i = 0; i < rows; i++) {
+    for (size_t i = 0; i < rows; i++) {
         double factor = fmin(weight[i], most) * itd__parameterize(desc, logsnr[i]).gain / (double)n;
         double error = 0;
-        for (j = 0; j < d; j++) {
+        for (size_t j = 0; j < d; j++) {
             double difference = (double)eps_hat[i * d + j] - eps[i * d + j];
             error += difference * difference;
             eps_hat[i * d + j] = (float)(factor * difference);
@@ -4548,24 +4471,23 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
 {
     itd_model *model = t->model;
     itd_net *net = model->net;
-    size_t n = t->desc.batch, rows = t->desc.rows ? itd__min(t->desc.rows, n) : n, d = model->dim, at;
+    size_t n = t->desc.batch, rows = t->desc.rows ? itd__min(t->desc.rows, n) : n, d = model->dim;
     size_t k = t->workers.index, begin = n * k / t->workers.count, end = n * (k + 1) / t->workers.count;
-    float *clean, *eps, *z, *shrunk, *eps_hat, *logsnr, *weight;
-    double sum = 0, norm;
+    double sum = 0;
     itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_NOISE, t->step);
     itd_rng alphas = itd__rng_for(t->desc.seed, ITD__FOR_LOGSNR, t->step);
     itd_denoiser affine = itd_model_denoiser(model);
     ITD__TRY(itd__trainer_reserve(t));
-    clean = t->work + n * d; /* after itd_train_epoch's rows */
-    eps = clean + n * d, z = eps + n * d, shrunk = z + n * d, eps_hat = shrunk + n * d;
-    logsnr = eps_hat + n * d, weight = logsnr + n;
+    float *clean = t->work + n * d; /* after itd_train_epoch's rows */
+    float *eps = clean + n * d, *z = eps + n * d, *shrunk = z + n * d, *eps_hat = shrunk + n * d;
+    float *logsnr = eps_hat + n * d, *weight = logsnr + n;
 
     itd__normalize(&affine, x + begin * d, end - begin, clean + begin * d);
     itd_rng_normal_fill(&noise, n * d, eps);
     ITD__TRY(itd_schedule_sample(&model->desc.schedule, &alphas, t->desc.stratified, n, logsnr, weight));
     itd_channel(clean + begin * d, eps + begin * d, logsnr + begin, end - begin, d, z + begin * d);
     if (begin == end) memset(net->g, 0, net->parameters * sizeof *net->g);
-    for (at = begin; at < end; at += rows) {
+    for (size_t at = begin; at < end; at += rows) {
         size_t now = itd__min(rows, end - at);
         float *out = eps_hat + at * d;
         ITD__TRY(itd__model_forward(model, z + at * d, logsnr + at, now, shrunk, out));
@@ -4573,7 +4495,7 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
         ITD__TRY(itd__net_backward(net, out, now, at > begin, NULL));
     }
     ITD__TRY(itd__join(t, &sum));
-    norm = sqrt(itd__fast()->sum_squares(net->g, net->parameters));
+    double norm = sqrt(itd__fast()->sum_squares(net->g, net->parameters));
     if (!(fabs(sum) <= DBL_MAX) || !(norm < ITD__LARGEST_GRADIENT)) return ITD_ERROR_NUMERIC;
 
     t->gradient_norm = norm, t->learning_rate = itd__learning_rate(&t->desc, t->step);
@@ -4595,7 +4517,6 @@ ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_
 static itd_result itd__shuffle(itd_trainer *t, size_t n, uint64_t epoch)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_ORDER, epoch);
-    size_t i;
     if (t->order_n == n && t->order_epoch == epoch) return ITD_OK;
     if (t->order_n != n) {
         size_t *order = (size_t *)itd__alloc(n, 1, sizeof *order);
@@ -4603,7 +4524,7 @@ static itd_result itd__shuffle(itd_trainer *t, size_t n, uint64_t epoch)
         ITD_FREE(t->order);
         t->order = order, t->order_n = n;
     }
-    for (i = 0; i < n; i++) t->order[i] = i;
+    for (size_t i = 0; i < n; i++) t->order[i] = i;
     itd_rng_shuffle(&rng, n, t->order);
     t->order_epoch = epoch;
     return ITD_OK;
@@ -4612,11 +4533,10 @@ static itd_result itd__shuffle(itd_trainer *t, size_t n, uint64_t epoch)
 /* Passes follow each other without end; without drop_incomplete, without a seam. */
 ITD_DEF itd_result itd_train_indices(itd_trainer *t, size_t n, size_t *index)
 {
-    size_t i, batch = t->desc.batch;
-    uint64_t per_epoch;
+    size_t batch = t->desc.batch;
     if (n == 0 || (t->desc.drop_incomplete && n < batch)) return ITD_ERROR_ARGUMENT;
-    per_epoch = t->desc.drop_incomplete ? n / batch * batch : n;
-    for (i = 0; i < batch; i++) {
+    uint64_t per_epoch = t->desc.drop_incomplete ? n / batch * batch : n;
+    for (size_t i = 0; i < batch; i++) {
         uint64_t at = t->step * batch + i;
         ITD__TRY(itd__shuffle(t, n, at / per_epoch));
         index[i] = t->order[at % per_epoch];
@@ -4626,17 +4546,17 @@ ITD_DEF itd_result itd_train_indices(itd_trainer *t, size_t n, size_t *index)
 
 ITD_DEF itd_result itd_train_epoch(itd_trainer *t, const float *x, size_t n, double *loss)
 {
-    size_t i, batch = t->desc.batch, d = t->model->dim;
-    uint64_t epoch, end, first = t->step;
+    size_t batch = t->desc.batch, d = t->model->dim;
+    uint64_t end, first = t->step;
     double sum = 0, step_loss;
     if (n == 0 || (t->desc.drop_incomplete && n < batch)) return ITD_ERROR_ARGUMENT;
-    epoch = t->desc.drop_incomplete ? t->step / (n / batch) : t->step * batch / n;
+    uint64_t epoch = t->desc.drop_incomplete ? t->step / (n / batch) : t->step * batch / n;
     do end = itd_train_steps(&t->desc, n, ++epoch);
     while (end <= t->step);
     ITD__TRY(itd__trainer_reserve(t));
     while (t->step < end) {
         ITD__TRY(itd_train_indices(t, n, t->index));
-        for (i = 0; i < batch; i++) memcpy(t->work + i * d, x + t->index[i] * d, d * sizeof *x);
+        for (size_t i = 0; i < batch; i++) memcpy(t->work + i * d, x + t->index[i] * d, d * sizeof *x);
         ITD__TRY(itd_train_step(t, t->work, &step_loss));
         sum += step_loss;
     }
@@ -4684,8 +4604,7 @@ static void itd__sampling_step(const itd_sample_desc *desc, size_t step, const f
     bool last = step + 1 == desc->steps;
     double b = last ? a : itd__sampling_logsnr(desc, step + 1), c = -expm1(a - b);
     double next_root = sqrt(itd_sigmoid(b)), next_sigma = sqrt(itd_sigmoid(-b));
-    size_t i;
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         double x_hat = (z[i] - sigma * eps_hat[i]) / root, next;
         if (last) next = x_hat;
         else if (desc->sampler == ITD_DETERMINISTIC) next = next_root * x_hat + next_sigma * eps_hat[i];
@@ -4696,30 +4615,28 @@ static void itd__sampling_step(const itd_sample_desc *desc, size_t step, const f
 
 ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *desc, size_t n, float *out)
 {
-    size_t batch = itd__batch_rows(itd__min(desc->batch, n)), at, i, j, k, d = den->dim;
-    float *eps_hat, *noise, *logsnr, *all;
-    itd_result result;
+    size_t batch = itd__batch_rows(itd__min(desc->batch, n)), d = den->dim;
     if (desc->steps == 0 || d == 0 || !itd__schedule_valid(&desc->schedule)) return ITD_ERROR_ARGUMENT;
-    all = itd__floats(n, d); /* the caller's array is written when nothing can fail any more */
-    eps_hat = itd__floats(batch, d), noise = itd__floats(batch, d), logsnr = itd__floats(batch, 1);
-    result = all && eps_hat && noise && logsnr ? ITD_OK : ITD_ERROR_MEMORY;
-    for (at = 0; result == ITD_OK && at < n; at += batch) {
+    float *all = itd__floats(n, d); /* the caller's array is written when nothing can fail any more */
+    float *eps_hat = itd__floats(batch, d), *noise = itd__floats(batch, d), *logsnr = itd__floats(batch, 1);
+    itd_result result = all && eps_hat && noise && logsnr ? ITD_OK : ITD_ERROR_MEMORY;
+    for (size_t at = 0; result == ITD_OK && at < n; at += batch) {
         size_t rows = itd__min(batch, n - at);
         float *z = all + at * d;
         itd_rng start = itd__rng_for(desc->seed, ITD__FOR_SAMPLES, 0);
         start.counter = at * d / 4; /* at is a multiple of four */
         itd_rng_normal_fill(&start, rows * d, z);
-        for (k = 0; result == ITD_OK && k < desc->steps; k++) {
+        for (size_t k = 0; result == ITD_OK && k < desc->steps; k++) {
             itd_rng fresh = itd__rng_for(desc->seed, ITD__FOR_SAMPLES, k + 1);
             fresh.counter = at * d / 4;
             if (desc->sampler == ITD_ANCESTRAL) itd_rng_normal_fill(&fresh, rows * d, noise);
-            for (i = 0; i < rows; i++) logsnr[i] = (float)itd__sampling_logsnr(desc, k);
+            for (size_t i = 0; i < rows; i++) logsnr[i] = (float)itd__sampling_logsnr(desc, k);
             result = den->predict(den->ctx, z, logsnr, rows, eps_hat);
             if (result == ITD_OK && !itd__all_finite(eps_hat, rows * d)) result = ITD_ERROR_NUMERIC;
             if (result == ITD_OK) itd__sampling_step(desc, k, eps_hat, noise, rows * d, z);
         }
-        for (i = 0; result == ITD_OK && i < rows; i++)
-            for (j = 0; j < d; j++) {
+        for (size_t i = 0; result == ITD_OK && i < rows; i++)
+            for (size_t j = 0; j < d; j++) {
                 double v = z[i * d + j];
                 if (den->scale) v *= den->scale[j];
                 if (den->mean) v += den->mean[j];
@@ -4781,10 +4698,9 @@ static bool itd__fail(itd__file *f, itd_result result, const char *format, ...)
     f->result = result;
     if (f->error) {
         char *p = f->error->text;
-        size_t used;
         va_list arguments;
         snprintf(p, sizeof f->error->text, "%s: ", f->path);
-        used = strlen(p);
+        size_t used = strlen(p);
         va_start(arguments, format);
         vsnprintf(p + used, sizeof f->error->text - used, format, arguments);
         va_end(arguments);
@@ -4801,11 +4717,9 @@ static bool itd__succeeds(itd__file *f, itd_result result)
 
 static uint32_t itd__crc32c(uint32_t crc, const unsigned char *bytes, size_t n)
 {
-    size_t i;
-    int bit;
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         crc ^= bytes[i];
-        for (bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (0x82F63B78u & (0u - (crc & 1)));
+        for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (0x82F63B78u & (0u - (crc & 1)));
     }
     return crc;
 }
@@ -4813,12 +4727,12 @@ static uint32_t itd__crc32c(uint32_t crc, const unsigned char *bytes, size_t n)
 /* 17 digits bring a double back exactly; the decimal point is '.' whatever the program's locale says. */
 static void itd__print_field(const itd__state *state, const itd__field *field, FILE *file)
 {
-    char text[64], *point;
+    char text[64];
     uint64_t whole = 0;
     double value = itd__get_field(state, field, &whole);
     snprintf(text, sizeof text, "%llu", (unsigned long long)whole);
     if (field->type >= ITD__T_REAL) snprintf(text, sizeof text, "%.17g", value);
-    point = strchr(text, *localeconv()->decimal_point);
+    char *point = strchr(text, *localeconv()->decimal_point);
     if (point) *point = '.';
     fprintf(file, ",\"%s\":\"%s\"", field->name, text);
 }
@@ -4903,8 +4817,7 @@ static void itd__add_gaussian(itd__tensors *all, const itd_gaussian *g)
 /* At most two tensors for each layer. */
 static void itd__add_slab(itd__tensors *all, const itd_net *net, const char *prefix, float *slab)
 {
-    size_t i;
-    for (i = 0; i < net->layers; i++) {
+    for (size_t i = 0; i < net->layers; i++) {
         const itd__layer *row = &net->layer[i];
         size_t rank = row->kind == ITD__CONV ? 4 : row->kind == ITD__LINEAR ? 2 : 1;
         if (!row->weights) continue;
@@ -4923,14 +4836,13 @@ static int itd__tensor_order(const void *a, const void *b)
 static itd_result itd__list_tensors(const itd_model *model, bool training, itd__tensors *all)
 {
     const itd_net *net = model->net;
-    size_t doubles;
     all->count = 0;
     all->list = (itd__tensor *)itd__alloc(8 * net->layers + 5, 1, sizeof *all->list);
     if (!all->list) return ITD_ERROR_MEMORY;
     if (model->gaussian) itd__add_gaussian(all, model->gaussian);
     itd__tensor_add(all, "norm.", "mean", "", 1, model->dim, 1, NULL, model->mean);
     itd__tensor_add(all, "norm.", "scale", "", 1, model->dim, 1, NULL, model->scale);
-    doubles = all->count;
+    size_t doubles = all->count;
     itd__add_slab(all, net, "", net->ema ? net->ema : net->w);
     if (training && net->ema) itd__add_slab(all, net, "raw.", net->w);
     if (training) itd__add_slab(all, net, "adam_m.", net->m);
@@ -4949,8 +4861,7 @@ static size_t itd__element(const itd__tensor *t, size_t k)
 
 static void itd__put(uint64_t bits, size_t width, unsigned char *bytes)
 {
-    size_t i;
-    for (i = 0; i < width; i++) bytes[i] = (unsigned char)(bits >> (8 * i));
+    for (size_t i = 0; i < width; i++) bytes[i] = (unsigned char)(bits >> (8 * i));
 }
 
 static uint64_t itd__get(const unsigned char *bytes, size_t width)
@@ -4990,9 +4901,8 @@ static uint32_t itd__write_data(itd__file *f, const itd__tensors *all)
 {
     unsigned char bytes[8];
     uint32_t crc = 0xFFFFFFFFu, single;
-    size_t i, k;
-    for (i = 0; i < all->count; i++)
-        for (k = 0; k < itd__tensor_count(&all->list[i]); k++) {
+    for (size_t i = 0; i < all->count; i++)
+        for (size_t k = 0; k < itd__tensor_count(&all->list[i]); k++) {
             const itd__tensor *t = &all->list[i];
             size_t at = itd__element(t, k);
             uint64_t bits = 0;
@@ -5015,19 +4925,18 @@ static bool itd__write_contents(itd__file *f, const itd__state *state, const itd
 {
     unsigned char length[8] = {0};
     uint64_t begin = 0, end;
-    size_t i, k;
     long at;
     fwrite(length, 1, 8, f->file);
     fprintf(f->file, "{\"__metadata__\":{\"format\":\"%s\",\"version\":\"1\",\"crc32c\":\"%lu\"",
             state ? "itdiff" : "itdiff-gaussian", (unsigned long)crc);
-    for (i = 0; state && i < ITD__FIELDS; i++)
+    for (size_t i = 0; state && i < ITD__FIELDS; i++)
         if (itd__has_field(state, &itd__fields[i])) itd__print_field(state, &itd__fields[i], f->file);
     fputs("}", f->file);
-    for (i = 0; i < all->count; i++, begin = end) {
+    for (size_t i = 0; i < all->count; i++, begin = end) {
         const itd__tensor *t = &all->list[i];
         end = begin + (uint64_t)itd__tensor_count(t) * t->width;
         fprintf(f->file, ",\"%s\":{\"dtype\":\"F%d\",\"shape\":[", t->name, (int)(8 * t->width));
-        for (k = 0; k < t->rank; k++)
+        for (size_t k = 0; k < t->rank; k++)
             fprintf(f->file, "%s%llu", k ? "," : "", (unsigned long long)t->shape[k]);
         fprintf(f->file, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)begin,
                 (unsigned long long)end);
@@ -5071,7 +4980,6 @@ static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, 
     itd__file f = ITD__ZERO;
     itd__state state = ITD__ZERO;
     itd__tensors all = ITD__ZERO;
-    size_t i;
     ITD_ASSERT(!trainer || trainer->model == model);
     f.path = path, f.error = error;
     state.model = model->desc;
@@ -5080,7 +4988,7 @@ static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, 
     state.has_trainer = trainer != NULL;
     if (trainer) state.trainer = trainer->desc, state.step = trainer->step;
     if (itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &all))) {
-        for (i = 0; half && i < all.count; i++)
+        for (size_t i = 0; half && i < all.count; i++)
             if (all.list[i].f32) all.list[i].width = 2;
         itd__write(&f, &state, &all);
     }
@@ -5151,9 +5059,9 @@ static size_t itd__utf8_length(const char *text)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     const unsigned char *p = (const unsigned char *)text;
-    size_t n = *p < 0x80 ? 1 : *p < 0xC0 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF8 ? 4 : 0, i;
+    size_t n = *p < 0x80 ? 1 : *p < 0xC0 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF8 ? 4 : 0;
     uint32_t code = *p & (0x7Fu >> n);
-    for (i = 1; i < n; i++) {
+    for (size_t i = 1; i < n; i++) {
         if (p[i] >> 6 != 2) return 0;
         code = code << 6 | (p[i] & 0x3F);
     }
@@ -5174,7 +5082,6 @@ static char *itd__unescape_unicode(itd__file *f, char *to)
 {
     static const uint32_t lead[] = {0, 0xC0, 0xE0, 0xF0};
     uint32_t code = itd__hex4(f->p), low = 0xDC00;
-    int shift;
     if (code >> 10 == 0xD800 >> 10) {
         low = strncmp(f->p + 4, "\\u", 2) ? 0 : itd__hex4(f->p + 6);
         code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
@@ -5183,7 +5090,7 @@ static char *itd__unescape_unicode(itd__file *f, char *to)
     if (code == 0 || code >> 10 == 0xDC00 >> 10 || low >> 10 != 0xDC00 >> 10)
         return itd__complain(f, "bad \\u escape"), to;
     f->p += 4;
-    shift = code < 0x80 ? 0 : code < 0x800 ? 6 : code < 0x10000 ? 12 : 18;
+    int shift = code < 0x80 ? 0 : code < 0x800 ? 6 : code < 0x10000 ? 12 : 18;
     *to++ = (char)(lead[shift / 6] | code >> shift);
     while (shift) shift -= 6, *to++ = (char)(0x80 | (code >> shift & 0x3F));
     return to;
@@ -5234,8 +5141,7 @@ static size_t itd__dtype_size(const char *dtype)
     static const char *const names[] = {"F64",  "I64", "U64", "F32", "I32", "U32", "F16",
                                         "BF16", "I16", "U16", "I8",  "U8",  "BOOL"};
     static const size_t sizes[] = {8, 8, 8, 4, 4, 4, 2, 2, 2, 2, 1, 1, 1};
-    size_t i;
-    for (i = 0; i < sizeof sizes / sizeof *sizes; i++)
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (!strcmp(dtype, names[i])) return sizes[i];
     return 0;
 }
@@ -5243,8 +5149,7 @@ static size_t itd__dtype_size(const char *dtype)
 /* Three keys, each once, in any order; the extent in the file has to be what dtype and shape say. */
 static void itd__parse_tensor(itd__file *f, itd__entry *e)
 {
-    size_t i, k, offsets = 0;
-    uint64_t bytes;
+    size_t i, offsets = 0;
     e->rank = 9; /* more than there may be */
     for (i = 0; itd__item(f, "{}", i); i++) {
         const char *key = itd__parse_string(f);
@@ -5258,9 +5163,9 @@ static void itd__parse_tensor(itd__file *f, itd__entry *e)
         itd__complain(f, "a tensor needs dtype, shape and two data_offsets, each once");
         return;
     }
-    bytes = itd__dtype_size(e->dtype);
+    uint64_t bytes = itd__dtype_size(e->dtype);
     if (bytes == 0) itd__complain(f, "a tensor has an unknown dtype");
-    for (k = 0; k < e->rank; k++) {
+    for (size_t k = 0; k < e->rank; k++) {
         if (e->shape[k] && bytes > UINT64_MAX / e->shape[k]) itd__complain(f, "a shape is too large");
         bytes *= e->shape[k];
     }
@@ -5284,21 +5189,20 @@ static int itd__by_offset(const void *a, const void *b)
 static void itd__sort_by_name(itd__file *f, void *list, size_t count, size_t size)
 {
     const char *at = (const char *)list;
-    size_t i;
     qsort(list, count, size, itd__by_name);
-    for (i = 1; i < count; i++)
+    for (size_t i = 1; i < count; i++)
         if (!itd__by_name(at + (i - 1) * size, at + i * size)) itd__complain(f, "a name stands twice");
 }
 
 /* Every name once; tensors without holes, overlaps and anything behind the last. */
 static bool itd__parse_header(itd__file *f)
 {
-    size_t i, k, n, twice = 0;
+    size_t n, twice = 0;
     uint64_t at = 0;
     for (f->p = f->json; f->p < f->end; f->p += n)
         if ((n = itd__utf8_length(f->p)) == 0) itd__complain(f, "not UTF-8");
     if (f->result == ITD_OK) f->p = f->json;
-    for (i = 0; itd__item(f, "{}", i); i++) {
+    for (size_t i = 0; itd__item(f, "{}", i); i++) {
         const char *name = itd__parse_string(f);
         itd__expect(f, ':');
         if (strcmp(name, "__metadata__")) {
@@ -5307,7 +5211,7 @@ static bool itd__parse_header(itd__file *f)
             continue;
         }
         if (twice++) itd__complain(f, "__metadata__ stands twice");
-        for (k = 0; itd__item(f, "{}", k); k++, f->pairs++) {
+        for (size_t k = 0; itd__item(f, "{}", k); k++, f->pairs++) {
             itd__pair *pair = --f->metadata;
             pair->name = itd__parse_string(f);
             itd__expect(f, ':');
@@ -5320,7 +5224,7 @@ static bool itd__parse_header(itd__file *f)
     itd__sort_by_name(f, f->metadata, f->pairs, sizeof *f->metadata);
     itd__sort_by_name(f, f->tensor, f->tensors, sizeof *f->tensor);
     qsort(f->tensor, f->tensors, sizeof *f->tensor, itd__by_offset);
-    for (i = 0; i < f->tensors; at = f->tensor[i++].offset[1])
+    for (size_t i = 0; i < f->tensors; at = f->tensor[i++].offset[1])
         if (f->tensor[i].offset[0] != at) itd__complain(f, "tensors do not follow each other without holes");
     if (at != f->size - f->data) itd__complain(f, "the data section is not as long as its tensors");
     return f->result == ITD_OK;
@@ -5335,7 +5239,6 @@ static bool itd__read(itd__file *f, void *bytes, size_t n)
 static bool itd__open(itd__file *f, const char *path, itd_error *error)
 {
     unsigned char length[8];
-    uint64_t n;
     long size = -1;
     f->path = path, f->error = error;
     f->file = fopen(path, "rb");
@@ -5343,7 +5246,7 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
     if (fseek(f->file, 0, SEEK_END) == 0) size = ftell(f->file);
     if (size < 0 || fseek(f->file, 0, SEEK_SET) != 0)
         return itd__fail(f, ITD_ERROR_READ, "its size cannot be found out");
-    n = size < 8 || !itd__read(f, length, 8) ? UINT64_MAX : itd__get(length, 8);
+    uint64_t n = size < 8 || !itd__read(f, length, 8) ? UINT64_MAX : itd__get(length, 8);
     if (n > 100000000 || n > (uint64_t)size - 8)
         return f->result == ITD_OK &&
                itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too few for its header, or not safetensors", size);
@@ -5385,9 +5288,8 @@ static bool itd__verify_checksum(itd__file *f)
     unsigned char buffer[4096];
     uint32_t crc = 0xFFFFFFFFu;
     uint64_t expected, left = f->size - f->data;
-    size_t n;
     if (!text) return true;
-    n = itd__digits(text, UINT32_MAX, &expected);
+    size_t n = itd__digits(text, UINT32_MAX, &expected);
     if (n == 0 || text[n])
         return itd__fail(f, ITD_ERROR_FORMAT, "crc32c is not a 32-bit number: \"%.20s\"", text);
     for (; left; left -= n) {
@@ -5403,10 +5305,9 @@ static bool itd__verify_checksum(itd__file *f)
 
 static bool itd__read_state(itd__file *f, itd__state *state)
 {
-    size_t i;
     if (!itd__says(f, "format", "itdiff") || !itd__says(f, "version", "1")) return false;
     if (!itd__metadata(f, "crc32c")) return itd__fail(f, ITD_ERROR_MISMATCH, "metadata crc32c is missing");
-    for (i = 0; i < ITD__FIELDS; i++) {
+    for (size_t i = 0; i < ITD__FIELDS; i++) {
         const char *text = itd__metadata(f, itd__fields[i].name);
         if (itd__has_field(state, &itd__fields[i]) &&
             !(text && itd__parse_field(text, &itd__fields[i], state)))
@@ -5431,12 +5332,12 @@ static itd__entry *itd__find_tensor(const itd__file *f, const char *prefix, cons
                                               {"to_out.0.", "proj_attn."},
                                               {"downsamplers.0.conv.", "downsamplers.0.Conv2d_0."}};
     char other[128];
-    size_t i, k, skip = strlen(prefix);
-    for (k = 0; k < sizeof spelling / sizeof *spelling; k++) {
+    size_t skip = strlen(prefix);
+    for (size_t k = 0; k < sizeof spelling / sizeof *spelling; k++) {
         const char *ours = spelling[k][0], *theirs = spelling[k][1], *at = strstr(name, ours);
         if (!at) continue;
         snprintf(other, sizeof other, "%.*s%s%s", (int)(at - name), name, theirs, at + strlen(ours));
-        for (i = 0; i < f->tensors; i++)
+        for (size_t i = 0; i < f->tensors; i++)
             if (!strncmp(f->tensor[i].name, prefix, skip) && !strcmp(f->tensor[i].name + skip, other))
                 return &f->tensor[i];
     }
@@ -5447,24 +5348,23 @@ static itd__entry *itd__find_tensor(const itd__file *f, const char *prefix, cons
 static bool itd__read_tensor(itd__file *f, const char *prefix, const itd__tensor *t)
 {
     unsigned char bytes[512 * 8];
-    size_t k, width;
     itd__entry *e = itd__find_tensor(f, prefix, t->name);
-    bool same;
     if (!e) return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s%s is missing", prefix, t->name);
     e->used = true;
     if (t->f64 ? strcmp(e->dtype, "F64") != 0
                : strcmp(e->dtype, "F32") && strcmp(e->dtype, "F16") && strcmp(e->dtype, "BF16"))
         return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: dtype %s expected, %s found", e->name,
                          t->f64 ? "F64" : "F32, F16 or BF16", e->dtype);
-    same = e->rank == t->rank || (e->rank == 4 && t->rank == 2); /* a matrix may be a convolution of 1x1 */
-    for (k = 0; same && k < e->rank; k++) same = e->shape[k] == t->shape[k];
+    bool same = e->rank == t->rank ||
+                (e->rank == 4 && t->rank == 2); /* a matrix may be a convolution of 1x1 */
+    for (size_t k = 0; same && k < e->rank; k++) same = e->shape[k] == t->shape[k];
     if (!same)
         return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: shape (%lu,%lu,..) expected, another found",
                          e->name, (unsigned long)t->shape[0], (unsigned long)t->shape[1]);
     if (fseek(f->file, (long)(f->data + e->offset[0]), SEEK_SET) != 0)
         return itd__fail(f, ITD_ERROR_READ, "reading failed");
-    width = itd__dtype_size(e->dtype);
-    for (k = 0; k < itd__tensor_count(t); k++) {
+    size_t width = itd__dtype_size(e->dtype);
+    for (size_t k = 0; k < itd__tensor_count(t); k++) {
         size_t at = itd__element(t, k);
         uint64_t bits;
         uint32_t single;
@@ -5486,10 +5386,9 @@ static bool itd__read_tensor(itd__file *f, const char *prefix, const itd__tensor
 static bool itd__read_tensors(itd__file *f, const char *prefix, const itd__tensors *all)
 {
     const itd__entry *e = f->tensor;
-    size_t i;
-    for (i = 0; i < all->count; i++)
+    for (size_t i = 0; i < all->count; i++)
         if (!itd__read_tensor(f, prefix, &all->list[i])) return false;
-    for (i = 0; i < f->tensors; i++)
+    for (size_t i = 0; i < f->tensors; i++)
         if (!e[i].used && !strncmp(e[i].name, prefix, strlen(prefix)) && !strstr(e[i].name, ".Conv2d_0."))
             return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s does not belong to this network", e[i].name);
     return true;
@@ -5563,7 +5462,6 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
     itd__tensor list[3];
     itd__tensors all = ITD__ZERO;
     itd_gaussian *g = NULL;
-    size_t i;
     all.list = list;
     if (itd__open(&f, path, error) && itd__verify_checksum(&f) &&
         itd__says(&f, "format", "itdiff-gaussian")) {
@@ -5576,7 +5474,7 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
     }
     if (g) itd__add_gaussian(&all, g);
     if (g && itd__read_tensors(&f, "", &all)) {
-        for (i = 0; g->basis && i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
+        for (size_t i = 0; g->basis && i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
         *out = g, g = NULL;
     }
     itd_gaussian_free(g);
