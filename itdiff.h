@@ -35,22 +35,23 @@
    TRUST     every operation is tested against a double-precision reference and finite differences, the
              estimator against closed-form densities; files are checked before they are believed.
 
-   CONTENTS  (search for the word after >>)
-       >>method         the theory on one page, paper symbol beside identifier
+   CONTENTS  (search for the word after >>; the method is in those marked *, which need none of the others)
+     * >>method         the theory on one page, paper symbol beside identifier
        >>configuration  macros, memory, threads, files
-       >>api            everything a program calls
-       >>portability    checked sizes, numbers, errors            (the implementation starts here)
+     * >>api            everything a program calls
+       >>portability    checked sizes, errors, memory, threads    (the implementation starts here)
        >>rng            counter-based random numbers
        >>kernels        matrix product and elementwise loops: the only place that knows the machine
        >>ops            each operation of a network, forward followed by backward
-       >>channel        the noisy channel, the schedule over log SNR, the loss
-       >>gaussian       the Gaussian as the reference density
-       >>likelihood     the estimator
+     * >>channel        the noisy channel, the schedule over log SNR
+       >>eigen          eigenvalues and eigenvectors of a covariance
+     * >>gaussian       the Gaussian as the reference density
+     * >>likelihood     the estimator
        >>descriptions   every field of a model and a trainer: its default, its range, its name in a file
        >>network        the layer table, the MLP, the U-Net
-       >>model          normalization, parameterization, denoiser
-       >>trainer        Adam, moving average, clipping, the training step
-       >>sampling       from noise to data
+     * >>model          normalization, parameterization, denoiser
+     * >>trainer        the loss, Adam, moving average, the training step
+     * >>sampling       from noise to data
        >>checkpoint     safetensors in and out
        >>history, >>licence */
 
@@ -70,9 +71,10 @@
 
        mse(x, alpha) = E_eps || eps - eps_hat(z, alpha) ||^2                                  itd_mse_curve
 
-   is about d when there is hardly any noise to see (alpha large) and tends to 0 when z is all noise. The
-   I-MMSE relation says how fast information about x arrives in z as alpha grows: its derivative is half the
-   minimum mean squared error. Integrated from all noise to none, for the best denoiser and each point x,
+   is about d when there is hardly any noise to see (alpha large) and tends to 0 when z is all noise. By the
+   I-MMSE relation (Guo, Shamai, Verdu 2005) the mutual information of x and z, in nats, grows with alpha by
+   half the least mean of this error, that of the best denoiser, eps_hat = E[eps | z]. The paper's pointwise
+   version, integrated from all noise to none, is for the best denoiser and each single x
 
        -log p(x) = (d/2) log(2 pi e) + 1/2 Integral [ mse(x, alpha) - d s(alpha) ] d alpha
 
@@ -98,9 +100,10 @@
 
        loss = (d/2) log(2 pi e) + 1/2 mean_b [ w_b ( ||eps_b - eps_hat_b||^2 - d s(alpha_b) ) ]
 
-   Paper symbol -> here:  alpha -> logsnr,  epsilon -> eps,  epsilon-hat -> eps_hat,  sigma(alpha) ->
-   itd_sigmoid(logsnr),  lambda -> lambda,  q(alpha) -> itd_schedule,  h_G -> itd_gaussian_entropy.
-   Natural logarithms throughout; likelihoods in nats. nats / (d log 2) are bits per dimension. */
+   Paper symbol -> here:  alpha -> logsnr, or a in short comments,  epsilon -> eps,  epsilon-hat -> eps_hat,
+   sigma(alpha) -> itd_sigmoid(logsnr),  lambda -> lambda,  q(alpha) -> itd_schedule,
+   h_G -> itd_gaussian_entropy. Natural logarithms throughout, so likelihoods are in nats; divided by d log 2
+   they are bits per dimension. */
 
 /* >>configuration ------------------------------------------------------------------------------------------
 
@@ -138,9 +141,14 @@
 extern "C" {
 #endif
 
-/* >>api ------------------------------------------------------------------------------------------------- */
+/* >>api ----------------------------------------------------------------------------------------------------
 
-/* Results. Every function that can fail returns one; its outputs come last and are untouched on failure. */
+   Data, noise and predictions are rows of dim numbers, one after the other; comments give the shape, the
+   slowest index first. Descriptions (..._desc) come from their ..._default, whose values end the comments on
+   the fields. */
+
+/* Every function that can fail returns a result; its outputs come last and are untouched on failure. All may
+   return ITD_ERROR_ARGUMENT and ITD_ERROR_MEMORY; their comments name what else. */
 #define ITD_RESULTS(X)                                                                                       \
     X(ITD_OK, "success")                                                                                     \
     X(ITD_ERROR_ARGUMENT, "an argument is outside its documented range")                                     \
@@ -241,7 +249,8 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const d
 /* ---- the one interface the estimator and the sampler need ---- */
 
 /* predict: rows z[i] at log SNR logsnr[i] -> eps_hat[i]. It is called from one thread, many rows at a time.
-   mean, scale, if not NULL: it lives on (x - mean) / scale; estimator and sampler take and return x. */
+   mean, scale, if not NULL: the channel works on (x - mean) / scale, the denoiser's coordinates, while
+   estimator and sampler take and return x. */
 typedef struct itd_denoiser {
     void *ctx;
     size_t dim;
@@ -373,6 +382,7 @@ typedef struct itd_errors { /* to read */
 } itd_errors;
 
 ITD_DEF itd_errors_desc itd_errors_desc_default(void);
+/* The denoisers have to agree in dim, mean and scale. ITD_ERROR_DATA and ITD_ERROR_NUMERIC as itd_nll. */
 ITD_DEF itd_result itd_errors_measure(const itd_denoiser *den /* (denoisers) */, size_t denoisers,
                                       const float *x /* (n,dim) */, size_t n, const itd_errors_desc *desc,
                                       itd_errors **out);
@@ -431,13 +441,13 @@ typedef struct itd_unet_desc {
 
 typedef struct itd_net itd_net;
 
+ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim);
 ITD_DEF itd_unet_desc itd_unet_desc_default(void); /* 2,638,339 parameters */
 /* The network of google/ddpm-cifar10-32: 35,746,307 parameters. Takes eps_hat = F (ITD_PLAIN). */
 ITD_DEF itd_unet_desc itd_unet_desc_ddpm_cifar10(void);
-ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd_net **out);
-ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim);
-/* Weights and biases start uniform in +-1/sqrt(fan_in), from the seed. */
+/* Weights and biases start uniform in +-1/sqrt(inputs of a feature), from the seed. */
 ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_net **out);
+ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd_net **out);
 ITD_DEF void itd_net_free(itd_net *net);
 ITD_DEF size_t itd_net_parameters(const itd_net *net);
 ITD_DEF float *itd_net_weights(itd_net *net);   /* (parameters) the slab that training moves */
@@ -479,6 +489,7 @@ typedef struct itd_model { /* to read; itd_model_fit and itd_load write it */
 } itd_model;
 
 ITD_DEF itd_model_desc itd_model_desc_default(size_t dim);
+/* With a new network; mean is 0 and scale 1 until itd_model_fit. */
 ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out);
 ITD_DEF void itd_model_free(itd_model *model);
 /* Mean and standard deviation of each coordinate (ITD_ERROR_DATA if one is constant), and the Gaussian. */
@@ -531,6 +542,7 @@ typedef struct itd_trainer { /* to read, but for workers */
 } itd_trainer;
 
 ITD_DEF itd_trainer_desc itd_trainer_desc_default(void);
+/* Borrows the model, whose moving average goes on if it has one. */
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out);
 ITD_DEF void itd_trainer_free(itd_trainer *trainer);
 /* One step of Adam on `batch` rows of raw data, of which each worker reads its share; loss in nats, in the
@@ -554,20 +566,24 @@ typedef struct itd_sample_desc {
     size_t steps;          /* denoiser calls per sample, >= 1; 100 */
     itd_sampler sampler;   /* ITD_DETERMINISTIC */
     itd_grid grid;         /* ITD_GRID_UNIFORM */
-    uint64_t seed;
-    size_t batch; /* rows per call of the denoiser; does not change the result; 1024 */
+    uint64_t seed;         /* 1 */
+    size_t batch;          /* rows per call of the denoiser; does not change the result; 1024 */
 } itd_sample_desc;
 
 ITD_DEF itd_sample_desc itd_sample_desc_default(void);
 ITD_DEF itd_sample_desc itd_model_sample_desc(const itd_model *model); /* with the model's schedule */
+/* n samples, in the units of x. ITD_ERROR_NUMERIC if the denoiser returns a value that is not finite. */
 ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *desc, size_t n,
                               float *out /* (n,dim) */);
 
 /* ---- checkpoints: safetensors ---- */
 
 #ifndef ITDIFF_NO_STDIO
+/* OPEN, READ and WRITE are failures of the system; FORMAT, CHECKSUM and MISMATCH are the file's. error, which
+   may be NULL, has the details. */
+
 /* Model and, unless NULL, everything the trainer needs to go on as if it had never stopped. The file appears
-   under its name only when complete. error may be NULL. */
+   under its name only when complete. */
 ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *trainer, const char *path,
                             itd_error *error);
 /* The model alone, its weights as F16: half the size. ITD_ERROR_NUMERIC if one is too large for that. */
@@ -576,8 +592,8 @@ ITD_DEF itd_result itd_save_half(const itd_model *model, const char *path, itd_e
 ITD_DEF itd_result itd_load(const char *path, itd_model **model, itd_trainer **trainer, itd_error *error);
 /* The weights of a network that another program saved as safetensors, into a model made for them: names and
    shapes of diffusers after `prefix` (""), F32, F16 or BF16, attention as to_q or as query, 1x1 convolutions
-   of rank 2 or 4. All tensors of the network have to be there, and no others after the prefix; error may be
-   NULL. The moving average, if there is one, begins at them. */
+   of rank 2 or 4. All tensors of the network have to be there, and no others after the prefix. The moving
+   average, if there is one, begins at them. */
 ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const char *prefix, itd_error *error);
 /* A Gaussian whose eigenvectors took long to find. */
 ITD_DEF itd_result itd_save_gaussian(const itd_gaussian *g, const char *path, itd_error *error);
@@ -593,7 +609,9 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
 #if defined(ITDIFF_IMPLEMENTATION) && !defined(ITDIFF_IMPLEMENTED)
 #define ITDIFF_IMPLEMENTED
 
-/* >>portability ----------------------------------------------------------------------------------------- */
+/* >>portability --------------------------------------------------------------------------------------------
+
+   Errors, memory, threads: what depends on compiler and system, and the helpers that all chapters share. */
 
 #include <float.h>
 #include <math.h>
@@ -623,7 +641,15 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
 #endif
 /* clang-format on */
 
+#define ITD__PI 3.14159265358979323846
 #define ITD__LOG_2PI_E 2.83787706640934548356
+
+/* Hands a failure on to the caller. */
+#define ITD__TRY(call)                                                                                       \
+    do {                                                                                                     \
+        itd_result itd__tried = (call);                                                                      \
+        if (itd__tried != ITD_OK) return itd__tried;                                                         \
+    } while (0)
 
 #define ITD_RESULT_TEXT(name, text) text,
 ITD_DEF const char *itd_result_string(itd_result result)
@@ -683,6 +709,7 @@ static size_t itd__threads(void)
 
 static size_t itd__min(size_t a, size_t b) { return a < b ? a : b; }
 static size_t itd__max(size_t a, size_t b) { return a > b ? a : b; }
+static size_t itd__ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
 
 /* A float is finite when its exponent is not all ones; -ffast-math may fold isfinite away. */
 static bool itd__finite(float x)
@@ -719,14 +746,20 @@ ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32
     out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
 
-/* Block `index` of a stream: the seed is the key, index and stream are the two halves of the counter. */
-static void itd__rng_block(const itd_rng *rng, uint64_t index, uint32_t out[4])
+/* The next block of a stream: the seed is the key, counter and stream are the two halves of the counter. */
+static void itd__rng_block(itd_rng *rng, uint32_t out[4])
 {
-    uint32_t counter[4], key[2];
-    counter[0] = (uint32_t)index, counter[1] = (uint32_t)(index >> 32);
-    counter[2] = (uint32_t)rng->stream, counter[3] = (uint32_t)(rng->stream >> 32);
-    key[0] = (uint32_t)rng->seed, key[1] = (uint32_t)(rng->seed >> 32);
+    const uint64_t n = rng->counter++, stream = rng->stream, seed = rng->seed;
+    const uint32_t counter[4] = {(uint32_t)n, (uint32_t)(n >> 32), (uint32_t)stream,
+                                 (uint32_t)(stream >> 32)};
+    const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
     itd_philox(counter, key, out);
+}
+
+ITD_DEF itd_rng itd_rng_make(uint64_t seed, uint64_t stream)
+{
+    const itd_rng rng = {seed, stream, 0};
+    return rng;
 }
 
 /* The library's own streams: what the numbers are for in the top byte, so that no two uses ever share one. */
@@ -749,13 +782,6 @@ static itd_rng itd__rng_for(uint64_t seed, itd__purpose purpose, uint64_t index)
     return itd_rng_make(seed, ((uint64_t)purpose << 56) ^ index);
 }
 
-ITD_DEF itd_rng itd_rng_make(uint64_t seed, uint64_t stream)
-{
-    itd_rng rng;
-    rng.seed = seed, rng.stream = stream, rng.counter = 0;
-    return rng;
-}
-
 /* 53 of the 64 bits, moved to the middle of their interval: never 0, never 1. */
 static double itd__unit(uint32_t high, uint32_t low)
 {
@@ -765,7 +791,7 @@ static double itd__unit(uint32_t high, uint32_t low)
 ITD_DEF double itd_rng_uniform(itd_rng *rng)
 {
     uint32_t r[4];
-    itd__rng_block(rng, rng->counter++, r);
+    itd__rng_block(rng, r);
     return itd__unit(r[0], r[1]);
 }
 
@@ -773,8 +799,8 @@ ITD_DEF double itd_rng_uniform(itd_rng *rng)
 ITD_DEF double itd_rng_normal(itd_rng *rng)
 {
     uint32_t r[4];
-    itd__rng_block(rng, rng->counter++, r);
-    return sqrt(-2 * log(itd__unit(r[0], r[1]))) * cos(6.28318530717958647693 * itd__unit(r[2], r[3]));
+    itd__rng_block(rng, r);
+    return sqrt(-2 * log(itd__unit(r[0], r[1]))) * cos(2 * ITD__PI * itd__unit(r[2], r[3]));
 }
 
 /* Draws from the largest multiple of n below 2^64; a draw above it is thrown away. */
@@ -785,7 +811,7 @@ ITD_DEF uint64_t itd_rng_below(itd_rng *rng, uint64_t n)
     uint64_t limit = UINT64_MAX - (UINT64_MAX % n + 1) % n;
     do {
         uint32_t r[4];
-        itd__rng_block(rng, rng->counter++, r);
+        itd__rng_block(rng, r);
         draw = ((uint64_t)r[0] << 32) | r[1];
     } while (draw > limit);
     return draw % n;
@@ -807,7 +833,11 @@ ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index)
    compiled for every instruction set the compiler knows, by letting this file include itself, and the best
    one the processor has is picked at run time. The first time a vector is one float and the functions are
    libm's, which any compiler understands. Matrix products and convolutions, whose text for vectors is long,
-   are there also as plain loops, which are its specification. */
+   are there also as plain loops, which are its specification.
+
+   The product is built as by Goto & van de Geijn (2008): a small block of C stays in registers while k runs
+   (itd__block); columns of B, a strip of them at a time, are packed into panels two vectors wide so that they
+   are read in order; and what is read again and again is kept so small that it stays in a cache. */
 
 /* The matrix of a 3x3 convolution, read from NHWC images without being built: row p is an output pixel,
    column (ky,kx,c) channel c of the input pixel its tap (ky,kx) falls on, zero outside the image. The
@@ -835,8 +865,12 @@ typedef struct itd__product {
     size_t rc; /* floats from row to row of C */
 } itd__product;
 
-enum { ITD__DEPTH = 288 /* 9 taps of 32 channels */, ITD__ACROSS = 512, ITD__SLIDE = 4096 };
-enum { ITD__PIXELS = 128 }; /* whose part of a weight gradient is found at a time */
+enum {
+    ITD__DEPTH = 288,  /* most of k between loading and storing a block: 9 taps of 32 channels */
+    ITD__ACROSS = 512, /* most columns of a strip of B that is read in place */
+    ITD__SLIDE = 4096, /* most floats of what a block of neighbouring pixels sees of an image */
+    ITD__PIXELS = 128  /* whose part of a weight gradient is found at a time */
+};
 
 /* The gradient of a 3x3 convolution's weights, for `some` of the channels it reads, from `first` on:
    dw(tap,c,j) = sum over pixels of x(where the tap falls, c) dy(pixel,j), on top of what dw holds if
@@ -860,6 +894,9 @@ typedef struct itd__adam_constants {
     float keep, keep_rest; /* of the moving average */
 } itd__adam_constants;
 
+/* What goes to `sum` is added to it, column by column. affine: y = scale x + shift, then SiLU if silu; its
+   backward turns dy into the gradient before SiLU, which goes to sum, and times x to sum_x. combine: sum +=
+   factor[0] x + factor[1] y + factor[2]. stride: from row to row, where rows are not next to each other. */
 typedef struct itd__kernels { /* exp and log show the tests what the others are made of */
     const char *name;
     void (*gemm)(const itd__product *p);
@@ -870,7 +907,7 @@ typedef struct itd__kernels { /* exp and log show the tests what the others are 
     void (*relu_backward)(const float *dy, const float *x, size_t n, float *dx);
     void (*silu)(const float *x, size_t n, float *y);
     void (*silu_backward)(const float *dy, const float *x, size_t n, float *dx);
-    void (*embed)(float x, const float *frequency, size_t half, float *y);
+    void (*embed)(float x, const float *frequency, size_t half, float *y);           /* sines, then cosines */
     void (*polar)(const float *u, const float *angle, size_t n, float *a, float *b); /* Box-Muller */
     double (*sum_squares)(const float *x, size_t n);
     void (*add)(const float *a, const float *b, size_t n, float *y);
@@ -959,11 +996,11 @@ static void itd__window_row(const itd__product *p, size_t row, size_t from, size
     bool neighbours = !w->adjoint || w->stride == 1;
     while (count > 0) {
         size_t tap = from / w->channels, c = from % w->channels, more = 2 - tap % 3;
-        bool above = !itd__tap(w, py, tap / 3, w->height, &y),
-             aside = !itd__tap(w, px, tap % 3, w->width, &x);
-        if (!above && (aside || !neighbours || x + more >= w->width)) more = 0;
+        bool row_inside = itd__tap(w, py, tap / 3, w->height, &y);
+        bool inside = itd__tap(w, px, tap % 3, w->width, &x) && row_inside;
+        if (row_inside && (!inside || !neighbours || x + more >= w->width)) more = 0;
         size_t run = itd__min((more + 1) * w->channels - c, count);
-        if (above || aside) memset(to, 0, run * sizeof *to);
+        if (!inside) memset(to, 0, run * sizeof *to);
         else memcpy(to, a + (y * w->width + x) * w->channels + c, run * sizeof *to);
         from += run, count -= run, to += run;
     }
@@ -971,7 +1008,7 @@ static void itd__window_row(const itd__product *p, size_t row, size_t from, size
 
 /* Some columns of C and a range of k: column j of B starts at b[j / w * panel + j % w], w = 2 ITD__W. */
 typedef struct itd__strip {
-    size_t rc, columns, k, ra;
+    size_t rc, columns, k;
     size_t parts, jump; /* k runs in so many parts; what lies between them in A */
     const float *b;
     size_t rb, panel;
@@ -980,6 +1017,8 @@ typedef struct itd__strip {
 } itd__strip;
 #endif
 
+#define ITD__QUOTE(name) #name
+#define ITD__QUOTE_EXPANDED(name) ITD__QUOTE(name)
 #define ITD__PASTE(name, suffix) name##_##suffix
 #define ITD__PASTE_EXPANDED(name, suffix) ITD__PASTE(name, suffix)
 /* A name of its own in each pass. */
@@ -997,8 +1036,9 @@ typedef struct itd__strip {
 #define ITD__AFTER_KERNELS 1
 #endif /* ITDIFF_IMPLEMENTATION, up to the kernels */
 
-#ifdef ITD__W /* one pass: vectors of ITD__W floats, blocks of ITD__ROWS_AT_ONCE rows */
+#ifdef ITD__W /* one pass, for the instruction set ITD__ISA: vectors of ITD__W floats */
 
+#define ITD__ROWS_AT_ONCE (ITD__W == 16 ? 12 : 6) /* of a block: what the registers hold beside two of B */
 #define ITD__V ITD__K(itd__v)
 #define ITD__VU ITD__K(itd__vu)
 #define ITD__VI ITD__K(itd__vi)
@@ -1543,7 +1583,7 @@ static void ITD__K(itd__conv_gradient)(const itd__conv_gradient *g)
     size_t live, width;
     itd__strip s;
     ITD_ASSERT(w->stride <= 2 && !w->adjoint);
-    s.rc = g->out, s.rb = 2 * ITD__W, s.panel = 0, s.ra = 0, s.start = zeros;
+    s.rc = g->out, s.rb = 2 * ITD__W, s.panel = 0, s.start = zeros;
     for (size_t image = 0; image < g->n; image++)
         for (size_t y = 0; y < w->rows; y += rows)
             for (size_t x = 0; x < w->columns; x += columns) {
@@ -1594,16 +1634,15 @@ static void ITD__K(itd__gemm)(const itd__product *p)
     /* Where A is narrow, two vectors of columns of B at a time stay in the first-level cache. */
     bool strips = slides && p->window->channels < 256 && p->window->channels * p->window->columns < 4096;
     size_t even = slides && p->k > ITD__DEPTH ? p->k / 3 : p->k; /* a row of taps at a time */
-    size_t parts = itd__max(1, (even + ITD__DEPTH - 1) / ITD__DEPTH),
-           depth = itd__max(1, (even + parts - 1) / parts);
+    size_t parts = itd__max(1, itd__ceil_div(even, ITD__DEPTH));
+    size_t depth = itd__max(1, itd__ceil_div(even, parts));
     for (size_t j = 0; j < p->n;) {
         itd__strip s;
         bool stays = in_place && !strips && (p->n - j >= width || p->n - j == ITD__W);
-        s.rc = p->rc, s.ra = p->ra;
+        s.rc = p->rc, s.start = start;
         s.columns = strips ? width : stays ? (size_t)ITD__ACROSS : (size_t)PACKED;
         s.columns = itd__min(s.columns, p->n - j);
         if (stays && s.columns > width) s.columns -= s.columns % width;
-        s.start = start;
         for (size_t from = 0; from < p->k || from == 0; from += k) {
             k = slides ? itd__min(even - from % itd__max(even, 1), depth) : itd__min(p->k - from, depth);
             s.k = k, s.parts = 1, s.jump = 0;
@@ -1630,7 +1669,7 @@ static void ITD__K(itd__gemm)(const itd__product *p)
 
 /* clang-format off */
 static const itd__kernels ITD__K(itd__kernels) = {
-    ITD__ISA_NAME, ITD__K(itd__gemm), ITD__K(itd__conv_gradient),
+    ITD__QUOTE_EXPANDED(ITD__ISA), ITD__K(itd__gemm), ITD__K(itd__conv_gradient),
     ITD__K(itd__exp), ITD__K(itd__log),
     ITD__K(itd__relu), ITD__K(itd__relu_backward), ITD__K(itd__silu), ITD__K(itd__silu_backward),
     ITD__K(itd__embed), ITD__K(itd__polar),
@@ -1646,7 +1685,6 @@ static const itd__kernels ITD__K(itd__kernels) = {
 #undef ITD__LINES
 #undef ITD__ROWS_AT_ONCE
 #undef ITD__ISA
-#undef ITD__ISA_NAME
 #undef ITD__W
 #endif /* ITD__W */
 
@@ -1655,7 +1693,6 @@ static const itd__kernels ITD__K(itd__kernels) = {
 
 #define ITD__W 1
 #define ITD__ISA plain
-#define ITD__ISA_NAME "plain"
 #include ITDIFF_FILE
 #ifdef ITD__VECTORS
 #ifdef __clang__
@@ -1667,9 +1704,7 @@ static const itd__kernels ITD__K(itd__kernels) = {
 #pragma GCC optimize("no-fast-math", "fp-contract=fast") /* the rounding trick, and fused multiply-add */
 #endif
 #define ITD__W 4
-#define ITD__ROWS_AT_ONCE 6
 #define ITD__ISA base
-#define ITD__ISA_NAME "base"
 #include ITDIFF_FILE
 #ifdef ITD__X86
 #ifdef __clang__
@@ -1678,9 +1713,7 @@ static const itd__kernels ITD__K(itd__kernels) = {
 #pragma GCC target("avx2,fma")
 #endif
 #define ITD__W 8
-#define ITD__ROWS_AT_ONCE 6
 #define ITD__ISA avx2
-#define ITD__ISA_NAME "avx2"
 #include ITDIFF_FILE
 #ifdef __clang__
 #pragma clang attribute pop
@@ -1690,9 +1723,7 @@ static const itd__kernels ITD__K(itd__kernels) = {
 #pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
 #endif
 #define ITD__W 16
-#define ITD__ROWS_AT_ONCE 12
 #define ITD__ISA avx512
-#define ITD__ISA_NAME "avx512"
 #include ITDIFF_FILE
 #ifdef __clang__
 #pragma clang attribute pop
@@ -1717,10 +1748,9 @@ static const itd__kernels *itd__kernels_of(itd_simd simd)
     case ITD_SIMD_AVX2:
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &itd__kernels_avx2 : NULL;
     case ITD_SIMD_AVX512:
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
-                   ? &itd__kernels_avx512
-                   : NULL;
+        if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq")) return NULL;
+        if (!__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl")) return NULL;
+        return &itd__kernels_avx512;
 #endif
     default: return NULL;
     }
@@ -1738,8 +1768,7 @@ static const itd__kernels *itd__chosen;
 
 ITD_DEF bool itd_simd_use(itd_simd simd)
 {
-    const itd__kernels *kernels = NULL;
-    if (simd != ITD_SIMD_BEST) kernels = itd__kernels_of(simd);
+    const itd__kernels *kernels = itd__kernels_of(simd); /* NULL of BEST */
     for (int best = ITD_SIMD_AVX512; simd == ITD_SIMD_BEST && !kernels; best--)
         kernels = itd__kernels_of((itd_simd)best);
     if (kernels) ITD__ATOMIC_STORE(&itd__chosen, kernels);
@@ -1748,9 +1777,7 @@ ITD_DEF bool itd_simd_use(itd_simd simd)
 
 static const itd__kernels *itd__fast(void)
 {
-    const itd__kernels *kernels = ITD__ATOMIC_LOAD(&itd__chosen);
-    if (kernels) return kernels;
-    itd_simd_use(ITD_SIMD_BEST);
+    if (!ITD__ATOMIC_LOAD(&itd__chosen)) itd_simd_use(ITD_SIMD_BEST);
     return ITD__ATOMIC_LOAD(&itd__chosen);
 }
 
@@ -1762,9 +1789,9 @@ static void itd__gemm(const itd__product *p)
     const double large = 1 << 22; /* multiplications: below, threads cost more than they save */
     size_t pieces = (double)p->m * (double)p->n * (double)p->k < large ? 1 : itd__threads();
     bool by_columns = p->n >= 256 * pieces || p->n % (32 * pieces) == 0; /* whole panels, even shares */
-    size_t step = ((by_columns ? p->n : p->m) + pieces - 1) / pieces, unit = by_columns ? 32 : 12;
+    size_t step = itd__ceil_div(by_columns ? p->n : p->m, pieces), unit = by_columns ? 32 : 12;
     ptrdiff_t i, end = (ptrdiff_t)pieces;
-    step = (step + unit - 1) / unit * unit; /* whole blocks */
+    step = itd__ceil_div(step, unit) * unit; /* whole blocks */
     ITD__PARALLEL(end > 1)
     for (i = 0; i < end; i++) {
         itd__product q = *p;
@@ -1784,10 +1811,10 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
 {
     float u[64], angle[64], a[64], b[64];
     while (n > 0) {
-        size_t now = itd__min(n, 128), pairs = (now + 3) / 4 * 2;
+        size_t now = itd__min(n, 128), pairs = itd__ceil_div(now, 4) * 2;
         for (size_t i = 0; i < pairs; i += 2) {
             uint32_t r[4];
-            itd__rng_block(rng, rng->counter++, r);
+            itd__rng_block(rng, r);
             for (size_t k = 0; k < 2; k++) {
                 u[i + k] = ((float)r[2 * k] + 0.5f) * 2.32830644e-10f;        /* 2^-32 */
                 angle[i + k] = (float)(int32_t)r[2 * k + 1] * 1.46291808e-9f; /* 2^-31 pi */
@@ -1795,8 +1822,7 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
         }
         itd__fast()->polar(u, angle, pairs, a, b);
         for (size_t i = 0; i < now; i++) out[i] = i % 2 ? b[i / 2] : a[i / 2];
-        out += now;
-        n -= now;
+        out += now, n -= now;
     }
 }
 
@@ -1926,12 +1952,15 @@ static void itd__transpose_taps(const float *w, size_t taps, size_t in, size_t o
        y = f(u),  u = scale_c x + shift_c,  scale_c = gamma_c / sqrt(var_g + epsilon),
        shift_c = beta_c - mean_g scale_c,   var_g biased, as is usual.
 
-   `extra` keeps for all channels mean, 1/sqrt(var + epsilon), scale, shift; after backward dgamma, dbeta. */
+   `extra` keeps for all channels mean, 1/sqrt(var + epsilon), scale, shift; after backward dgamma, dbeta; a
+   network has room for backward's scratch behind them, ITD__NOTES arrays in all. */
 typedef struct itd__grouping {
     size_t pixels, in, side, groups;
     float epsilon;
     bool silu;
 } itd__grouping;
+
+enum { ITD__NOTES = 8 };
 
 /* Each group's channels get their average. */
 static void itd__group_averages(const itd__grouping *o, float *x /* (channels) */)
@@ -2114,14 +2143,10 @@ static void itd__embed_backward(const float *dy /* (n,2*half) */, const float *y
     }
 }
 
-/* >>channel --------------------------------------------------------------------------------------------- */
+/* >>channel ------------------------------------------------------------------------------------------------
 
-/* Hands a failure on to the caller. */
-#define ITD__TRY(call)                                                                                       \
-    do {                                                                                                     \
-        itd_result itd__tried = (call);                                                                      \
-        if (itd__tried != ITD_OK) return itd__tried;                                                         \
-    } while (0)
+   How data are made noisy, and the schedule: from which distribution log SNRs are drawn, in training and for
+   the integral of >>method, and how it is found for given data. */
 
 /* Computed from the side where exp does not overflow; s(-x), never 1 - s(x), is what small values need. */
 ITD_DEF double itd_sigmoid(double x)
@@ -2140,7 +2165,7 @@ ITD_DEF void itd_channel(const float *x, const float *eps, const float *logsnr, 
 
 ITD_DEF itd_schedule itd_schedule_default(void)
 {
-    itd_schedule s = {0, 3, 4};
+    const itd_schedule s = {0, 3, 4};
     return s;
 }
 
@@ -2165,15 +2190,14 @@ ITD_DEF double itd_schedule_weight(const itd_schedule *s, double logsnr)
 ITD_DEF itd_result itd_schedule_sample(const itd_schedule *s, itd_rng *rng, bool stratified, size_t n,
                                        float *logsnr, float *weight)
 {
-    size_t j;
     if (!itd__schedule_valid(s)) return ITD_ERROR_ARGUMENT;
     for (size_t i = 0; i < n; i++) {
         double u = itd_rng_uniform(rng);
         logsnr[i] = (float)itd_schedule_quantile(s, stratified ? ((double)i + u) / (double)n : u);
     }
     for (size_t i = n; stratified && i > 1; i--) { /* Fisher-Yates, so that stratum and row are independent */
+        size_t j = (size_t)itd_rng_below(rng, i);
         float t = logsnr[i - 1];
-        j = (size_t)itd_rng_below(rng, i);
         logsnr[i - 1] = logsnr[j];
         logsnr[j] = t;
     }
@@ -2184,14 +2208,13 @@ ITD_DEF itd_result itd_schedule_sample(const itd_schedule *s, itd_rng *rng, bool
 ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda, size_t d, itd_spectrum_rule rule,
                                               itd_schedule *out)
 {
-    double mean = 0, square = 0, factor = 3 / 3.14159265358979323846;
+    double mean = 0, square = 0, factor = rule == ITD_SPECTRUM_VARIANCE ? 3 / ITD__PI / ITD__PI : 3 / ITD__PI;
     if (d == 0) return ITD_ERROR_ARGUMENT;
     for (size_t i = 0; i < d; i++) {
         if (!(lambda[i] > 0 && lambda[i] <= DBL_MAX)) return ITD_ERROR_DATA;
         mean += log(lambda[i]) / (double)d;
     }
     for (size_t i = 0; i < d; i++) square += (log(lambda[i]) - mean) * (log(lambda[i]) - mean) / (double)d;
-    if (rule == ITD_SPECTRUM_VARIANCE) factor /= 3.14159265358979323846;
     out->loc = -mean, out->scale = sqrt(1 + factor * square), out->clip = 4;
     return ITD_OK;
 }
@@ -2235,7 +2258,7 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse
     else if (itd__last_crossing(logsnr, mse, m, 0.25 * (double)d, &quartile) && quartile < loc)
         scale = loc - quartile;
     else return ITD_ERROR_DATA;
-    if (rule == ITD_CURVE_LOGISTIC) scale /= 1.09861228866810969140;
+    if (rule == ITD_CURVE_LOGISTIC) scale /= 1.09861228866810969140; /* log 3 */
     out->loc = loc, out->scale = scale, out->clip = 4;
     return ITD_OK;
 }
@@ -2251,13 +2274,13 @@ ITD_DEF itd_result itd_score(const itd_denoiser *den, const float *z, const floa
     return ITD_OK;
 }
 
-/* >>gaussian -------------------------------------------------------------------------------------------- */
+/* >>eigen --------------------------------------------------------------------------------------------------
 
-enum { ITD__FULL_GAUSSIAN = 64 }; /* dimensions up to which d^2 operations per row are cheap */
-
-/* A symmetric matrix is first made tridiagonal by reflections, then diagonal by rotations (Golub & Van Loan,
-   Matrix Computations, 8.3). The eigenvectors are what the same reflections and rotations make of the
-   identity, some columns at a time, which stay in the cache while all pass over them. */
+   The eigenvalues and eigenvectors of a covariance, which >>gaussian is made of. A symmetric matrix is first
+   made tridiagonal by reflections (Householder), then diagonal by rotations (Givens, in the QL method with
+   implicit shifts; Golub & Van Loan, Matrix Computations, 8.3). The eigenvectors are what the same
+   reflections and rotations make of the identity, some columns at a time, which stay in the cache while all
+   pass over them. */
 
 enum { ITD__COLUMNS = 32, ITD__SWEEPS = 64 }; /* columns at a time; rotations kept: so many sweeps of n */
 
@@ -2290,15 +2313,16 @@ static double itd__dot(const double *x, const double *y, size_t n)
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
+/* row -= vi w + wi v */
 static void itd__rank_two(double *row, double vi, double wi, const double *v, const double *w, size_t n)
 {
     for (size_t j = 0; j < n; j++) row[j] -= vi * w[j] + wi * v[j];
 }
 
-/* A = Q T Q^T: T has `diagonal` and, beside it, `beside`; row k of a keeps the k-th reflector of Q behind the
+/* A = Q T Q^T: T has `diagonal` and, beside it, `off`; row k of a keeps the k-th reflector of Q behind the
    diagonal. With p = A v, the next A is A - v w^T - w v^T where w = p - (p^T v) v / 2; it is made in the same
    pass over the matrix that multiplies it by the v after it. */
-static void itd__tridiagonalize(size_t n, double *a, double *diagonal, double *beside, double *p, double *w)
+static void itd__tridiagonalize(size_t n, double *a, double *diagonal, double *off, double *p, double *w)
 {
     for (size_t k = 0; k < n; k++) {
         double *v = a + k * n + k + 1;
@@ -2307,7 +2331,7 @@ static void itd__tridiagonalize(size_t n, double *a, double *diagonal, double *b
         if (k) itd__rank_two(a + k * n + k, before[k], w[k], before + k, w + k, n - k);
         diagonal[k] = a[k * n + k];
         if (!rows) break;
-        beside[k] = itd__reflector(v, (size_t)rows);
+        off[k] = itd__reflector(v, (size_t)rows);
         ITD__PARALLEL(rows > 128)
         for (r = 0; r < rows; r++) {
             size_t at = k + 1 + (size_t)r;
@@ -2323,7 +2347,7 @@ static void itd__tridiagonalize(size_t n, double *a, double *diagonal, double *b
 /* Q^T, a slice of columns at a time. */
 static void itd__reflect(size_t n, const double *a, double *vectors)
 {
-    ptrdiff_t slice, slices = (ptrdiff_t)((n + ITD__COLUMNS - 1) / ITD__COLUMNS);
+    ptrdiff_t slice, slices = (ptrdiff_t)itd__ceil_div(n, ITD__COLUMNS);
     ITD__PARALLEL(slices > 1)
     for (slice = 0; slice < slices; slice++) {
         size_t first = (size_t)slice * ITD__COLUMNS, width = itd__min(ITD__COLUMNS, n - first);
@@ -2341,7 +2365,7 @@ static void itd__reflect(size_t n, const double *a, double *vectors)
 
 static void itd__rotate(size_t n, const itd__rotation *list, size_t count, double *vectors)
 {
-    ptrdiff_t slice, slices = (ptrdiff_t)((n + ITD__COLUMNS - 1) / ITD__COLUMNS);
+    ptrdiff_t slice, slices = (ptrdiff_t)itd__ceil_div(n, ITD__COLUMNS);
     ITD__PARALLEL(slices > 1)
     for (slice = 0; slice < slices; slice++) {
         size_t first = (size_t)slice * ITD__COLUMNS, width = itd__min(ITD__COLUMNS, n - first);
@@ -2358,15 +2382,15 @@ static void itd__rotate(size_t n, const itd__rotation *list, size_t count, doubl
 
 /* One sweep of the QL method with Wilkinson's shift over rows first .. last of T: each rotation chases the
    element that the one before has left outside of the tridiagonal. Returns the number of rotations. */
-static size_t itd__sweep(double *diagonal, double *beside, size_t first, size_t last, itd__rotation *list)
+static size_t itd__sweep(double *diagonal, double *off, size_t first, size_t last, itd__rotation *list)
 {
-    double half = (diagonal[first + 1] - diagonal[first]) / (2 * beside[first]), c = 1, s = 1, moved = 0;
+    double half = (diagonal[first + 1] - diagonal[first]) / (2 * off[first]), c = 1, s = 1, moved = 0;
     double g = diagonal[last] - diagonal[first] +
-               beside[first] / (half + (half < 0 ? -1 : 1) * sqrt(half * half + 1));
+               off[first] / (half + (half < 0 ? -1 : 1) * sqrt(half * half + 1));
     size_t i, count = 0;
     for (i = last; i-- > first;) {
-        double f = s * beside[i], b = c * beside[i], r = sqrt(f * f + g * g);
-        beside[i + 1] = r;
+        double f = s * off[i], b = c * off[i], r = sqrt(f * f + g * g);
+        off[i + 1] = r;
         if (r == 0) break; /* T has fallen into two */
         s = f / r, c = g / r;
         g = diagonal[i + 1] - moved;
@@ -2377,26 +2401,26 @@ static size_t itd__sweep(double *diagonal, double *beside, size_t first, size_t 
         list[count].row = i, list[count].c = c, list[count++].s = s;
     }
     diagonal[i + 1] -= moved;
-    if (i + 1 == first) beside[first] = g;
-    beside[last] = 0;
+    if (i + 1 == first) off[first] = g;
+    off[last] = 0;
     return count;
 }
 
 /* T -> its eigenvalues, in `diagonal`, each after two sweeps or so; the rotations go into rows of vectors. */
-static bool itd__diagonalize(size_t n, double *diagonal, double *beside, itd__rotation *list, double *vectors)
+static bool itd__diagonalize(size_t n, double *diagonal, double *off, itd__rotation *list, double *vectors)
 {
     size_t last, count = 0;
-    beside[n - 1] = 0;
+    off[n - 1] = 0;
     for (size_t first = 0; first < n; first++)
         for (size_t sweeps = 0;; sweeps++) {
             for (last = first; last + 1 < n; last++)
-                if (fabs(beside[last]) <=
+                if (fabs(off[last]) <=
                     1e-20 + DBL_EPSILON * (fabs(diagonal[last]) + fabs(diagonal[last + 1])))
                     break;
             if (last == first) break;
             if (sweeps == 60) return false;
             if (count > (ITD__SWEEPS - 1) * n) itd__rotate(n, list, count, vectors), count = 0;
-            count += itd__sweep(diagonal, beside, first, last, list + count);
+            count += itd__sweep(diagonal, off, first, last, list + count);
         }
     itd__rotate(n, list, count, vectors);
     return true;
@@ -2440,6 +2464,13 @@ ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a, double *lambda, doub
     return result;
 }
 
+/* >>gaussian -----------------------------------------------------------------------------------------------
+
+   The reference density N(mu, Sigma) of >>method: fitted to data, it knows its own likelihood, its denoiser
+   and what that denoiser's error is, all as sums over the eigenpairs lambda_i, u_i of Sigma. */
+
+enum { ITD__FULL_GAUSSIAN = 64 }; /* dimensions up to which d^2 operations per row are cheap */
+
 ITD_DEF void itd_gaussian_free(itd_gaussian *g)
 {
     if (!g) return;
@@ -2447,16 +2478,17 @@ ITD_DEF void itd_gaussian_free(itd_gaussian *g)
     ITD_FREE(g);
 }
 
+/* axes: its eigenvectors are the coordinate axes, and not stored. */
 static itd_gaussian *itd__gaussian_alloc(size_t dim, bool axes)
 {
+    bool wide = !axes && dim > ITD__FULL_GAUSSIAN;
     itd_gaussian *g = (itd_gaussian *)itd__alloc(1, 1, sizeof *g);
     if (!g) return NULL;
     g->dim = dim;
-    g->mean = itd__doubles(dim, 1);
-    g->lambda = itd__doubles(dim, 1);
-    g->vectors = axes ? NULL : itd__doubles(dim, dim);
-    g->basis = axes || dim <= ITD__FULL_GAUSSIAN ? NULL : itd__floats(dim, dim);
-    if (g->mean && g->lambda && (axes || (g->vectors && (g->basis || dim <= ITD__FULL_GAUSSIAN)))) return g;
+    g->mean = itd__doubles(dim, 1), g->lambda = itd__doubles(dim, 1);
+    if (!axes) g->vectors = itd__doubles(dim, dim);
+    if (wide) g->basis = itd__floats(dim, dim);
+    if (g->mean && g->lambda && (g->vectors || axes) && (g->basis || !wide)) return g;
     itd_gaussian_free(g);
     return NULL;
 }
@@ -2473,9 +2505,8 @@ static itd_result itd__gaussian_finish(itd_gaussian *g, double *covariance, itd_
         itd_gaussian_free(g);
         return result;
     }
-    for (size_t i = 0; i < g->dim;
-         i++) /* a flat direction gets a sliver of width: the density stays finite */
-        g->lambda[i] = fmax(g->lambda[i], 1e-12 * g->lambda[0]);
+    /* A flat direction gets a sliver of width: the density stays finite. */
+    for (size_t i = 0; i < g->dim; i++) g->lambda[i] = fmax(g->lambda[i], 1e-12 * g->lambda[0]);
     for (size_t i = 0; g->basis && i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
     *out = g;
     return ITD_OK;
@@ -2499,13 +2530,12 @@ static itd_result itd__add_products(const float *x, const double *mean, size_t n
     enum { ROWS = 256 };
     bool few = dim <= ITD__FULL_GAUSSIAN;
     float *centred = few ? NULL : itd__floats(ROWS, dim), *block = few ? NULL : itd__floats(dim, dim);
-    size_t rows;
     for (size_t i = 0; few && i < n; i++)
         for (size_t j = 0; j < dim; j++)
             for (size_t k = 0; k < dim; k++)
                 sum[j * dim + k] += (x[i * dim + j] - mean[j]) * (x[i * dim + k] - mean[k]);
     for (size_t at = 0; centred && block && at < n; at += ROWS) {
-        rows = itd__min(ROWS, n - at);
+        size_t rows = itd__min(ROWS, n - at);
         for (size_t i = 0; i < rows; i++)
             for (size_t j = 0; j < dim; j++) centred[i * dim + j] = (float)(x[(at + i) * dim + j] - mean[j]);
         itd__matmul(dim, dim, rows, false, centred, 1, dim, centred, dim, 1, block, dim);
@@ -2523,8 +2553,7 @@ ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_ga
     itd_gaussian *g = itd__gaussian_alloc(dim, false);
     double *covariance = itd__doubles(dim, dim);
     if (g && covariance) {
-        for (size_t i = 0; i < n;
-             i++) /* sums of differences: the mean of a constant column is exactly that */
+        for (size_t i = 0; i < n; i++) /* differences, so that a constant column has exactly its mean */
             for (size_t j = 0; j < dim; j++) g->mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
         for (size_t j = 0; j < dim; j++) g->mean[j] += x[j];
         result = itd__add_products(x, g->mean, n, dim, covariance);
@@ -2575,8 +2604,7 @@ static double itd__gaussian_project(const itd_gaussian *g, size_t i, const float
 /* y = U x for each of n rows. */
 static void itd__gaussian_rotate(const itd_gaussian *g, const float *x, size_t n, float *y)
 {
-    size_t d = g->dim;
-    itd__matmul(n, d, d, false, x, d, 1, g->basis, 1, d, y, d);
+    itd__linear_backward_input(x, g->basis, n, g->dim, g->dim, false, y);
 }
 
 ITD_DEF double itd_gaussian_nll(const itd_gaussian *g, const float *x)
@@ -2653,7 +2681,7 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
    Draws come in `replicates`, independent repetitions of the whole estimate on all points; their spread gives
    standard errors that need no assumption about how the draws inside one are stratified. */
 
-enum { ITD__PILOT_BINS = 32, ITD__PILOT_MOST = 8192 };
+enum { ITD__PILOT_BINS = 32, ITD__PILOT_MOST = 8192 }; /* bins and draws of a pilot, at most */
 
 typedef struct itd__estimate { /* one call of itd_nll */
     const itd_denoiser *den;
@@ -2687,7 +2715,9 @@ static double itd__pilot_draw(const itd__estimate *t, double v)
     return ((double)b + fmin(fmax((v - low) / (high - low), 0), 1)) / bins;
 }
 
-/* One draw's errors: e of the denoiser; g and its mean mse_G of the reference, zero without one. */
+/* One draw's errors: e of the denoiser; g and its mean mse_G of the reference, zero without one. Along an
+   eigenvector the reference's denoiser is a factor, and eps - eps_hat_G is
+   left = (s lambda eps_i - sqrt(s r) y_i) / (s lambda + r) with s = s(alpha), r = s(-alpha). */
 static void itd__squared_error(const itd__estimate *t, size_t i)
 {
     size_t d = t->den->dim;
@@ -2695,7 +2725,7 @@ static void itd__squared_error(const itd__estimate *t, size_t i)
     const double *vectors = t->y ? t->reference->vectors : NULL;
     double s = itd_sigmoid(t->logsnr[i]), r = itd_sigmoid(-t->logsnr[i]), e = 0, g = 0, mse_g = 0;
     for (size_t j = 0; j < d; j++) e += ((double)eps[j] - eps_hat[j]) * ((double)eps[j] - eps_hat[j]);
-    for (size_t j = 0; t->y && j < d; j++) { /* in the eigenbasis the reference's denoiser is diagonal */
+    for (size_t j = 0; t->y && j < d; j++) {
         double lambda = t->reference->lambda[j], y = t->y[t->row[i] * d + j];
         double along = t->along ? t->along[i * d + j] : vectors ? 0 : eps[j];
         double gain = s * lambda / (s * lambda + r), rest = r / (s * lambda + r);
@@ -2711,7 +2741,7 @@ static void itd__squared_error(const itd__estimate *t, size_t i)
 static itd_result itd__squared_errors(itd__estimate *t, size_t m)
 {
     size_t d = t->den->dim;
-    ptrdiff_t slice, slices = (ptrdiff_t)((m + ITD__SLICE - 1) / ITD__SLICE);
+    ptrdiff_t slice, slices = (ptrdiff_t)itd__ceil_div(m, ITD__SLICE);
     ITD__PARALLEL(slices > 4)
     for (slice = 0; slice < slices; slice++) {
         size_t row = (size_t)slice * ITD__SLICE, end = itd__min(m, row + ITD__SLICE);
@@ -2740,7 +2770,8 @@ static double itd__integrand(const itd__estimate *t, size_t i)
     return w * (t->e[i] - t->mse_g[i] - t->beta[b] * (t->g[i] - t->mse_g[i]));
 }
 
-/* One bin: e and g less mse_G -> beta = cov(e, g) / var(g), and the deviation it leaves of the integrand. */
+/* From the draws of one bin, e - mse_G, g - mse_G and their weights: beta = cov(e, g) / var(g), which leaves
+   the least variance; returns the standard deviation that the integrand then has. */
 static double itd__pilot_fit(itd_control control, size_t members, const double *e, const double *g,
                              const double *w, double *beta)
 {
@@ -2758,7 +2789,7 @@ static double itd__pilot_fit(itd_control control, size_t members, const double *
     return sqrt(fmax(square - mean * mean, 0));
 }
 
-/* How many of so many draws go to the pilot: an eighth, but no handful, and not more than it takes. */
+/* How many of `count` draws go to the pilot: an eighth, but none rather than a handful. */
 static size_t itd__pilot_draws(size_t count)
 {
     size_t draws = itd__min(count / 8, ITD__PILOT_MOST);
@@ -2858,6 +2889,7 @@ static double itd__reference_nll(const itd__estimate *t, size_t i)
     return nll;
 }
 
+/* Of a mean of `count` independent numbers with this sum and sum of squares. */
 static double itd__standard_error(double sum, double square, double count)
 {
     if (count < 2) return NAN;
@@ -2914,8 +2946,7 @@ ITD_DEF itd_nll_desc itd_nll_desc_default(void)
 {
     itd_nll_desc desc = ITD__ZERO;
     desc.schedule = itd_schedule_default();
-    desc.draws = 100, desc.seed = 1, desc.batch = 1024;
-    desc.control = ITD_CONTROL_FITTED;
+    desc.draws = 100, desc.seed = 1, desc.batch = 1024, desc.control = ITD_CONTROL_FITTED;
     desc.stratified = desc.allocate = true;
     return desc;
 }
@@ -2934,27 +2965,12 @@ static void itd__normalize(const itd_denoiser *den, const float *x, size_t n, fl
 }
 
 /* Batches hold whole blocks of four variates, so that their size does not change which noise a draw gets. */
-static size_t itd__batch_rows(size_t wanted) { return (itd__max(wanted, 1) + 3) / 4 * 4; }
+static size_t itd__batch_rows(size_t wanted) { return itd__ceil_div(itd__max(wanted, 1), 4) * 4; }
 
-static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den, const float *x, size_t n,
-                                      bool with_reference)
+/* The reference, fitted to the points if none is given, and the points in its eigenbasis. */
+static itd_result itd__estimate_reference(itd__estimate *t)
 {
-    size_t d = den->dim;
-    t->den = den, t->n = n;
-    t->bins = 1, t->beta[0] = t->density[0] = 1;
-    t->x = itd__floats(n, d);
-    t->point = itd__doubles(n, 3);
-    t->order = (size_t *)itd__alloc(n, 1, sizeof *t->order);
-    t->eps = itd__floats(t->batch, d), t->z = itd__floats(t->batch, d), t->eps_hat = itd__floats(t->batch, d);
-    t->logsnr = itd__floats(t->batch, 1);
-    t->u = itd__doubles(t->batch, 4);
-    t->row = (size_t *)itd__alloc(t->batch, 1, sizeof *t->row);
-    if (!t->x || !t->point || !t->order || !t->eps || !t->z || !t->eps_hat || !t->logsnr || !t->u || !t->row)
-        return ITD_ERROR_MEMORY;
-    t->e = t->u + t->batch, t->g = t->e + t->batch, t->mse_g = t->g + t->batch;
-    itd__normalize(den, x, n, t->x);
-    if (!itd__all_finite(t->x, n * d)) return ITD_ERROR_DATA;
-    if (!with_reference) return ITD_OK;
+    size_t n = t->n, d = t->den->dim;
     t->reference = t->desc.reference;
     if (!t->reference) {
         bool full = d <= ITD__FULL_GAUSSIAN && n / 4 >= d;
@@ -2978,6 +2994,27 @@ static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den,
         for (size_t k = 0; k < rows * d; k++) t->y[i * d + k] = t->along[k];
     }
     return ITD_OK;
+}
+
+static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den, const float *x, size_t n,
+                                      bool with_reference)
+{
+    size_t d = den->dim;
+    t->den = den, t->n = n;
+    t->bins = 1, t->beta[0] = t->density[0] = 1;
+    t->x = itd__floats(n, d);
+    t->point = itd__doubles(n, 3);
+    t->order = (size_t *)itd__alloc(n, 1, sizeof *t->order);
+    t->eps = itd__floats(t->batch, d), t->z = itd__floats(t->batch, d), t->eps_hat = itd__floats(t->batch, d);
+    t->logsnr = itd__floats(t->batch, 1);
+    t->u = itd__doubles(t->batch, 4);
+    t->row = (size_t *)itd__alloc(t->batch, 1, sizeof *t->row);
+    if (!t->x || !t->point || !t->order || !t->eps || !t->z || !t->eps_hat || !t->logsnr || !t->u || !t->row)
+        return ITD_ERROR_MEMORY;
+    t->e = t->u + t->batch, t->g = t->e + t->batch, t->mse_g = t->g + t->batch;
+    itd__normalize(den, x, n, t->x);
+    if (!itd__all_finite(t->x, n * d)) return ITD_ERROR_DATA;
+    return with_reference ? itd__estimate_reference(t) : ITD_OK;
 }
 
 static void itd__estimate_end(itd__estimate *t)
@@ -3606,11 +3643,10 @@ typedef struct itd__layer {
     char name[56];       /* of rows with parameters, in the checkpoint */
 } itd__layer;
 
-enum { ITD__MOST_FREQUENCIES = 1 << 14, ITD__ROWS = 1024 };
+enum { ITD__MOST_FREQUENCIES = 1 << 14 }; /* of the embeddings of a network */
 
 struct itd_net {
-    itd_mlp_desc desc;
-    itd_unet_desc unet; /* instead, if it has levels */
+    itd_unet_desc unet; /* without levels: an MLP */
     size_t dim;
     size_t slice; /* samples a thread takes at a time: their activations stay in the second-level cache */
     itd__layer *layer;
@@ -3623,7 +3659,7 @@ struct itd_net {
     bool use_ema;               /* forward reads ema instead of w */
     float *value, *gradient;    /* rows of the table, each (capacity,width) */
     size_t capacity, gradient_capacity, width;
-    float *extra; /* notes of the normalizations, each (extra_capacity,8,channels) */
+    float *extra; /* notes of the normalizations, each (extra_capacity,ITD__NOTES,channels) */
     size_t extra_capacity, extra_width;
     float *transposed; /* the slab of weights with the taps of convolutions transposed, for backward */
     double *timestep;  /* (ITD__TABLE) log SNRs of the steps, descending */
@@ -3761,7 +3797,7 @@ static size_t itd__norm(itd_net *net, size_t a, size_t b, bool silu, const char 
     itd__grouping norm = {x->h * x->w, x->c, side, net->unet.groups, (float)net->unet.epsilon, silu};
     net->layer[i].norm = norm;
     net->layer[i].extra = net->extra_width;
-    net->extra_width += 8 * (x->c + side);
+    net->extra_width += ITD__NOTES * (x->c + side);
     itd__parameterized(net, i, 1, x->c + side, name);
     return i;
 }
@@ -3873,15 +3909,9 @@ static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_une
     net->layer = (itd__layer *)itd__alloc(net->most_layers, 1, sizeof *net->layer);
     net->frequency = itd__floats(ITD__MOST_FREQUENCIES, 1);
     if (!net->layer || !net->frequency) return ITD_ERROR_MEMORY;
-    if (images) {
-        net->unet = *unet;
-        net->slice = 4;
-        itd__plan_unet(net, unet);
-    } else {
-        net->desc = *mlp;
-        net->slice = ITD__SLICE;
-        itd__plan_mlp(net, mlp);
-    }
+    net->slice = images ? 4 : ITD__SLICE;
+    if (images) net->unet = *unet, itd__plan_unet(net, unet);
+    else itd__plan_mlp(net, mlp);
     net->dim = net->layer[0].width;
     for (size_t i = 0; i < net->layers; i++) {
         itd__layer *row = &net->layer[i];
@@ -3952,7 +3982,7 @@ static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, si
     return ITD_OK;
 }
 
-/* The parameters in use. */
+/* The parameters in use; then what row number `row` holds, and its gradient, from sample `from` on. */
 static const float *itd__weights(const itd_net *net) { return net->use_ema ? net->ema : net->w; }
 
 static float *itd__value(const itd_net *net, size_t row, size_t from)
@@ -3967,7 +3997,7 @@ static float *itd__gradient(const itd_net *net, size_t row, size_t from)
 
 static float *itd__extra(const itd_net *net, const itd__layer *row, size_t from)
 {
-    return net->extra + row->extra * net->extra_capacity + from * 8 * row->c;
+    return net->extra + row->extra * net->extra_capacity + from * ITD__NOTES * row->c;
 }
 
 /* ---- the steps of DDPM ---- */
@@ -4010,6 +4040,7 @@ static void itd__forward_row(itd_net *net, size_t i, const float *z, const float
     const itd__layer *row = &net->layer[i];
     const float *w = itd__weights(net) + row->weight, *b = itd__weights(net) + row->bias;
     const float *x = itd__value(net, row->input[0], from), *s = itd__value(net, row->input[1], from);
+    const float *frequency = net->frequency + row->frequency;
     float *y = itd__value(net, i, from);
     size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
     if (row->kind >= ITD__NORM && n > 1) {
@@ -4018,9 +4049,7 @@ static void itd__forward_row(itd_net *net, size_t i, const float *z, const float
     }
     switch (row->kind) {
     case ITD__INPUT: memcpy(y, (i == 0 ? z : logsnr) + from * row->width, n * row->width * sizeof *y); break;
-    case ITD__EMBED:
-        itd__embed_forward(x, net->frequency + row->frequency, n * row->in, row->c / row->in / 2, y);
-        break;
+    case ITD__EMBED: itd__embed_forward(x, frequency, n * row->in, row->c / row->in / 2, y); break;
     case ITD__LINEAR:
         if (row->side) itd__linear_pair_forward(x, s, w, b, n * pixels, row->in, row->side, row->c, y);
         else itd__linear_forward(x, w, b, n * pixels, row->in, row->c, y);
@@ -4045,40 +4074,37 @@ static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
     const itd__layer *row = &net->layer[i];
     const float *w = itd__weights(net) + row->weight;
     const float *x = itd__value(net, row->input[0], from), *s = itd__value(net, row->input[1], from);
-    const float *y = itd__value(net, i, from);
+    const float *y = itd__value(net, i, from), *frequency = net->frequency + row->frequency;
     float *dy = itd__gradient(net, i, from);
     float *dx = itd__gradient(net, row->input[0], from), *ds = itd__gradient(net, row->input[1], from);
     float *extra = row->kind == ITD__NORM ? itd__extra(net, row, from) : NULL;
     size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
-    bool sets = row->kind == ITD__LINEAR || row->kind == ITD__CONV || row->kind == ITD__ADD;
+    const bool sets = row->kind == ITD__LINEAR || row->kind == ITD__CONV || row->kind == ITD__ADD;
+    const bool add[2] = {!row->last[0], !row->last[1]}; /* to what later readers of an input have left */
     if (row->kind >= ITD__NORM && n > 1) {
         for (size_t k = 0; k < n; k++) itd__backward_row(net, i, from + k, 1);
         return;
     }
     for (size_t k = 0; k < 2; k++) /* what the others add to */
-        if (row->last[k] && !sets) memset(k ? ds : dx, 0, n * net->layer[row->input[k]].width * sizeof *dx);
+        if (!add[k] && !sets) memset(k ? ds : dx, 0, n * net->layer[row->input[k]].width * sizeof *dx);
     switch (row->kind) {
     case ITD__INPUT:
     case ITD__TIMESTEP: break;
-    case ITD__EMBED:
-        itd__embed_backward(dy, y, net->frequency + row->frequency, n * row->in, row->c / row->in / 2, dx);
-        break;
+    case ITD__EMBED: itd__embed_backward(dy, y, frequency, n * row->in, row->c / row->in / 2, dx); break;
     case ITD__LINEAR:
-        itd__linear_backward_input(dy, w, n * pixels, row->in, row->c, !row->last[0], dx);
-        if (row->side)
-            itd__linear_backward_input(dy, w + row->in * row->c, n * pixels, row->side, row->c, !row->last[1],
-                                       ds);
+        itd__linear_backward_input(dy, w, n * pixels, row->in, row->c, add[0], dx);
+        w += row->in * row->c;
+        if (row->side) itd__linear_backward_input(dy, w, n * pixels, row->side, row->c, add[1], ds);
         break;
     case ITD__RELU: itd__fast()->relu_backward(dy, x, n * row->width, dx); break;
     case ITD__SILU: itd__fast()->silu_backward(dy, x, n * row->width, dx); break;
     case ITD__CONV:
-        itd__conv_backward_input(&row->window, dy, net->transposed + row->weight, n, row->c, !row->last[0],
-                                 dx);
+        itd__conv_backward_input(&row->window, dy, net->transposed + row->weight, n, row->c, add[0], dx);
         break;
     case ITD__ADD:
         for (size_t k = 0; k < 2; k++)
-            if (row->last[k]) memcpy(k ? ds : dx, dy, n * row->width * sizeof *dy);
-            else itd__fast()->add(k ? ds : dx, dy, n * row->width, k ? ds : dx);
+            if (add[k]) itd__fast()->add(k ? ds : dx, dy, n * row->width, k ? ds : dx);
+            else memcpy(k ? ds : dx, dy, n * row->width * sizeof *dy);
         break;
     case ITD__UPSAMPLE: itd__upsample_backward(dy, n, row->h / 2, row->w / 2, row->c, dx); break;
     case ITD__NORM: itd__norm_backward(&row->norm, dy, x, s, w, extra, extra + 6 * row->c, dx, ds); break;
@@ -4119,7 +4145,7 @@ static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t som
     } else { /* NORM left them for each sample */
         const float *dgamma = itd__extra(net, row, 0) + 4 * row->c;
         if (!add) memset(dw, 0, 2 * row->c * sizeof *dw);
-        itd__fast()->column_sums(dgamma, 8 * row->c, n, 2 * row->c, dw);
+        itd__fast()->column_sums(dgamma, ITD__NOTES * row->c, n, 2 * row->c, dw);
     }
 }
 
@@ -4131,8 +4157,8 @@ static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool co
         const itd__layer *row = &net->layer[i / 2];
         bool second = i % 2, none = !row->weights || (second && row->kind != ITD__LINEAR);
         size_t inputs = none ? 0 : row->kind == ITD__NORM ? 1 : second ? row->side : row->in;
-        size_t most = (inputs + 47) / 48, share = most ? ((inputs + most - 1) / most + 3) / 4 * 4 : 1;
-        size_t pieces = (inputs + share - 1) / share;
+        size_t even = inputs ? itd__ceil_div(inputs, itd__ceil_div(inputs, 48)) : 1;
+        size_t share = itd__ceil_div(even, 4) * 4, pieces = itd__ceil_div(inputs, share);
         if (k < pieces) {
             if (compute)
                 itd__weight_gradient(net, i / 2, k * share + (second ? row->in : 0),
@@ -4147,20 +4173,19 @@ static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool co
 /* Space for n samples on the way forward. */
 static itd_result itd__reserve_forward(itd_net *net, size_t n)
 {
-    bool table = net->unet.time == ITD_TIME_TABLE;
     ITD__TRY(itd__reserve(&net->value, &net->capacity, n, net->width));
     ITD__TRY(itd__reserve(&net->extra, &net->extra_capacity, n, net->extra_width));
     if (net->unet.time == ITD_TIME_LOGSNR || net->timestep) return ITD_OK;
     net->timestep = itd__doubles(ITD__TABLE, 1);
     if (!net->timestep) return ITD_ERROR_MEMORY;
-    itd__fill_timesteps(table ? 1e-5 : 1e-4, table ? 2e-3 : 2e-2, table ? ITD__TABLE : ITD__STEPS,
-                        net->timestep);
+    if (net->unet.time == ITD_TIME_TABLE) itd__fill_timesteps(1e-5, 2e-3, ITD__TABLE, net->timestep);
+    else itd__fill_timesteps(1e-4, 2e-2, ITD__STEPS, net->timestep);
     return ITD_OK;
 }
 
 ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *logsnr, size_t n, float *out)
 {
-    ptrdiff_t k, slices = (ptrdiff_t)((n + net->slice - 1) / net->slice);
+    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice);
     ITD__TRY(itd__reserve_forward(net, n));
     ITD__PARALLEL(slices > 1)
     for (k = 0; k < slices; k++) {
@@ -4190,7 +4215,7 @@ static itd_result itd__transpose_convolutions(itd_net *net)
 /* Gradients of the parameters replace those of an earlier batch, or are added to them. */
 static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, bool add, float *dz)
 {
-    ptrdiff_t k, slices = (ptrdiff_t)((n + net->slice - 1) / net->slice), pieces = 0;
+    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice), pieces = 0;
     ITD_ASSERT(n <= net->capacity);
     if (!itd__slab(net, &net->g)) return ITD_ERROR_MEMORY;
     ITD__TRY(itd__reserve(&net->gradient, &net->gradient_capacity, n, net->width));
@@ -4217,11 +4242,8 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
     const itd__layer *row = &net->layer[k];
     text[0] = 0;
     itd__append(text, size, itd__kind_name[row->kind], 0, 0);
-    itd__append(text, size,
-                row->side                 ? "  # + # -> "
-                : row->kind != ITD__INPUT ? "  # -> "
-                                          : "  ",
-                row->in, row->side);
+    const char *from = row->side ? "  # + # -> " : row->kind != ITD__INPUT ? "  # -> " : "  ";
+    itd__append(text, size, from, row->in, row->side);
     itd__append(text, size, row->h * row->w > 1 ? "# of #x" : "#", row->c, row->h);
     if (row->h * row->w > 1) itd__append(text, size, "#", row->w, 0);
     itd__append(text, size, row->weights ? "  " : "", 0, 0);
@@ -4230,7 +4252,10 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
     return text;
 }
 
-/* >>model ----------------------------------------------------------------------------------------------- */
+/* >>model --------------------------------------------------------------------------------------------------
+
+   A network becomes a denoiser of raw data: they are normalized on the way in, and what the network puts out
+   is turned into eps_hat by the parameterization. */
 
 ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out)
 {
@@ -4325,6 +4350,8 @@ static itd_result itd__model_forward(itd_model *model, const float *z, const flo
     return ITD_OK;
 }
 
+enum { ITD__ROWS = 1024 }; /* of a prediction at a time, at most */
+
 /* In pieces, so that activations of very many rows take 256 MB, or one slice for each of a few threads. */
 static itd_result itd__model_predict(void *ctx, const float *z, const float *logsnr, size_t n, float *eps_hat)
 {
@@ -4354,7 +4381,11 @@ ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model)
     return desc;
 }
 
-/* >>trainer --------------------------------------------------------------------------------------------- */
+/* >>trainer ------------------------------------------------------------------------------------------------
+
+   One step: a batch gets noise and log SNRs, the loss of >>method and its gradient are found, Adam moves the
+   weights. Noise, log SNRs and the order of the data are functions of seed and step alone, so that a training
+   that was interrupted goes on with the same bits. */
 
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out)
 {
@@ -4402,7 +4433,7 @@ static double itd__learning_rate(const itd_trainer_desc *d, uint64_t step)
     if (step < d->warmup) return lr * (double)(step + 1) / (double)d->warmup;
     if (d->steps <= d->warmup) return lr;
     double t = fmin(1, (double)(step - d->warmup) / (double)(d->steps - d->warmup));
-    return lr * (d->final_fraction + (1 - d->final_fraction) * 0.5 * (1 + cos(3.14159265358979323846 * t)));
+    return lr * (d->final_fraction + (1 - d->final_fraction) * 0.5 * (1 + cos(ITD__PI * t)));
 }
 
 #define ITD__LARGEST_GRADIENT 1.8e19 /* its square is still a float, as the second moment has to be */
@@ -4411,21 +4442,18 @@ enum { ITD__CHUNK = 1 << 14 }; /* parameters a thread takes at a time */
 
 /* Adam (Kingma & Ba 2015) with decoupled weight decay (Loshchilov & Hutter 2019) and the moving average of
    the weights, in one pass. The average starts fast, as (1 + t) / (10 + t), so that it forgets the start. */
-static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, double lr,
-                      double gradient_factor)
+static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, double lr, double clip)
 {
     double t = (double)(step + 1);
     itd__adam_constants c;
-    ptrdiff_t k;
+    ptrdiff_t k, chunks = (ptrdiff_t)itd__ceil_div(net->parameters, ITD__CHUNK);
     c.beta1 = (float)d->beta1, c.beta2 = (float)d->beta2, c.epsilon = (float)d->epsilon;
-    c.clip = (float)gradient_factor;
+    c.rest1 = (float)(1 - d->beta1), c.rest2 = (float)(1 - d->beta2), c.clip = (float)clip;
     c.rate = (float)(lr / (1 - pow(d->beta1, t)));
     c.correction = (float)(1 / (1 - pow(d->beta2, t)));
-    c.rest1 = (float)(1 - d->beta1), c.rest2 = (float)(1 - d->beta2);
     c.decay = (float)(lr * d->weight_decay);
     c.keep = (float)fmin(d->ema, (1 + t) / (10 + t));
     c.keep_rest = (float)fmax(1 - d->ema, 9 / (10 + t));
-    ptrdiff_t chunks = (ptrdiff_t)((net->parameters + ITD__CHUNK - 1) / ITD__CHUNK);
     ITD__PARALLEL(chunks > 1)
     for (k = 0; k < chunks; k++) {
         size_t at = (size_t)k * ITD__CHUNK, n = itd__min(net->parameters - at, ITD__CHUNK);
@@ -4434,7 +4462,8 @@ static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, do
     }
 }
 
-/* Adds what some rows contribute to 1/2 mean w (e - d s); the gradient, w limited, overwrites eps_hat. */
+/* Adds what some rows contribute to 1/2 mean_b w (e - d s), with e = ||eps_hat - eps||^2, s = s(alpha). The
+   gradient by the network's output, gain w (eps_hat - eps) / batch with w limited, overwrites eps_hat. */
 static void itd__loss(const itd_trainer *t, const float *eps, const float *logsnr, const float *weight,
                       size_t rows, float *eps_hat, double *sum)
 {
@@ -4455,7 +4484,7 @@ static void itd__loss(const itd_trainer *t, const float *eps, const float *logsn
     }
 }
 
-/* Gradient and loss over all workers; the loss goes in two floats, lest it lose digits on the way. */
+/* Sums gradient and loss over all workers; the loss goes in two floats, lest it lose digits on the way. */
 static itd_result itd__join(const itd_trainer *t, double *loss)
 {
     float parts[2];
@@ -4513,7 +4542,7 @@ ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_
     return epochs * (n / desc->batch) + epochs * (n % desc->batch) / desc->batch;
 }
 
-/* Shuffles the rows for a pass, as a function of seed and its number. */
+/* The order of the n rows in a pass: shuffled, as a function of seed and its number. */
 static itd_result itd__shuffle(itd_trainer *t, size_t n, uint64_t epoch)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_ORDER, epoch);
@@ -4538,7 +4567,7 @@ ITD_DEF itd_result itd_train_indices(itd_trainer *t, size_t n, size_t *index)
     uint64_t per_epoch = t->desc.drop_incomplete ? n / batch * batch : n;
     for (size_t i = 0; i < batch; i++) {
         uint64_t at = t->step * batch + i;
-        ITD__TRY(itd__shuffle(t, n, at / per_epoch));
+        ITD__TRY(itd__shuffle(t, n, at / per_epoch)); /* only where a pass begins is there something to do */
         index[i] = t->order[at % per_epoch];
     }
     return ITD_OK;
@@ -4588,6 +4617,7 @@ ITD_DEF itd_sample_desc itd_model_sample_desc(const itd_model *model)
     return desc;
 }
 
+/* The grid: u = 0 at the lowest log SNR, 1 at the highest. */
 static double itd__sampling_logsnr(const itd_sample_desc *desc, size_t step)
 {
     const itd_schedule *s = &desc->schedule;
@@ -4692,7 +4722,7 @@ typedef struct itd__file {
     size_t tensors, pairs;
 } itd__file;
 
-/* Keeps the code and writes the one line of explanation. */
+/* Keeps the code and writes the one line of explanation, without control characters. Returns false. */
 static bool itd__fail(itd__file *f, itd_result result, const char *format, ...)
 {
     f->result = result;
@@ -4710,11 +4740,13 @@ static bool itd__fail(itd__file *f, itd_result result, const char *format, ...)
     return false;
 }
 
+/* A failure of other chapters, in the words of its code. */
 static bool itd__succeeds(itd__file *f, itd_result result)
 {
     return result == ITD_OK || itd__fail(f, result, "%s", itd_result_string(result));
 }
 
+/* CRC-32C (Castagnoli), bit by bit; begun with all ones and inverted at the end, by the caller. */
 static uint32_t itd__crc32c(uint32_t crc, const unsigned char *bytes, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -4859,6 +4891,7 @@ static size_t itd__element(const itd__tensor *t, size_t k)
     return (k % taps * t->shape[1] + row % t->shape[1]) * t->shape[0] + row / t->shape[1];
 }
 
+/* Little-endian integers of `width` bytes. */
 static void itd__put(uint64_t bits, size_t width, unsigned char *bytes)
 {
     for (size_t i = 0; i < width; i++) bytes[i] = (unsigned char)(bits >> (8 * i));
@@ -5344,13 +5377,9 @@ static itd__entry *itd__find_tensor(const itd__file *f, const char *prefix, cons
     return NULL;
 }
 
-/* Finds the tensor in the file, compares what it is with what it should be, and reads it. */
-static bool itd__read_tensor(itd__file *f, const char *prefix, const itd__tensor *t)
+/* Is a tensor of the file of the type and shape that it should be? */
+static bool itd__fits(itd__file *f, const itd__entry *e, const itd__tensor *t)
 {
-    unsigned char bytes[512 * 8];
-    itd__entry *e = itd__find_tensor(f, prefix, t->name);
-    if (!e) return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s%s is missing", prefix, t->name);
-    e->used = true;
     if (t->f64 ? strcmp(e->dtype, "F64") != 0
                : strcmp(e->dtype, "F32") && strcmp(e->dtype, "F16") && strcmp(e->dtype, "BF16"))
         return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: dtype %s expected, %s found", e->name,
@@ -5361,6 +5390,16 @@ static bool itd__read_tensor(itd__file *f, const char *prefix, const itd__tensor
     if (!same)
         return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: shape (%lu,%lu,..) expected, another found",
                          e->name, (unsigned long)t->shape[0], (unsigned long)t->shape[1]);
+    return true;
+}
+
+static bool itd__read_tensor(itd__file *f, const char *prefix, const itd__tensor *t)
+{
+    unsigned char bytes[512 * 8];
+    itd__entry *e = itd__find_tensor(f, prefix, t->name);
+    if (!e) return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s%s is missing", prefix, t->name);
+    e->used = true;
+    if (!itd__fits(f, e, t)) return false;
     if (fseek(f->file, (long)(f->data + e->offset[0]), SEEK_SET) != 0)
         return itd__fail(f, ITD_ERROR_READ, "reading failed");
     size_t width = itd__dtype_size(e->dtype);
