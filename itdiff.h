@@ -294,7 +294,7 @@ ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a /* (n,n) */, double *
 
 /* ---- likelihood ---- */
 
-/* How the noise of the squared error is cancelled by the Gaussian's squared error on the same eps. */
+/* The control variate: how the noise of the squared error is cancelled by the Gaussian's on the same eps. */
 typedef enum itd_control {
     ITD_CONTROL_NONE,  /* reference N(0, I), no cancelling: the original's estimator */
     ITD_CONTROL_UNIT,  /* beta = 1 */
@@ -308,7 +308,7 @@ typedef struct itd_nll_desc {
     itd_control control;   /* ITD_CONTROL_FITTED */
     bool stratified;       /* log SNRs spread evenly over each point's draws and over the points; true */
     bool common;           /* every point gets the same draws: smooth, for pictures; worse for means; false */
-    bool allocate;         /* more draws where the pilot found the integrand to vary most; true */
+    bool allocate;         /* more draws where a pilot run found the integrand to vary most; true */
     size_t batch;          /* rows per call of the denoiser; does not change the result; 1024 */
     /* In the denoiser's coordinates. NULL (the default): fitted to the points, N(0, I) if they are few. */
     const itd_gaussian *reference;
@@ -2675,11 +2675,13 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
        f = w ( e - beta(alpha) (g - mse_G(x, alpha)) - mse_G(x, alpha) )
 
    has the mean the theorem asks for whatever beta is, since E g = mse_G; most of what eps does to e it also
-   does to g, so the difference is quiet. beta(alpha) and the density alpha is drawn from are fitted on a
-   pilot run, whose draws are then thrown away: used again, they would bias the result.
+   does to g, a control variate, so the difference is quiet. beta(alpha) and the density that alpha is drawn
+   from (importance sampling) are fitted on a pilot run, whose draws are then thrown away: used again, they
+   would bias the result.
 
    Draws come in `replicates`, independent repetitions of the whole estimate on all points; their spread gives
-   standard errors that need no assumption about how the draws inside one are stratified. */
+   standard errors that need no assumption about how the draws inside one are stratified, which means spread
+   evenly over quantiles. */
 
 enum { ITD__PILOT_BINS = 32, ITD__PILOT_MOST = 8192 }; /* bins and draws of a pilot, at most */
 
