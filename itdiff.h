@@ -35,7 +35,7 @@
    TRUST     every operation is tested against a double-precision reference and finite differences, the
              estimator against closed-form densities; files are checked before they are believed.
 
-   CONTENTS  (search for the word after >>; the method is in those marked *, which need none of the others)
+   CONTENTS  (search for the word after >>; the method itself is in those marked *)
      * >>method         the theory on one page, paper symbol beside identifier
        >>configuration  macros, memory, threads, files
      * >>api            everything a program calls
@@ -897,7 +897,7 @@ typedef struct itd__adam_constants {
 /* What goes to `sum` is added to it, column by column. affine: y = scale x + shift, then SiLU if silu; its
    backward turns dy into the gradient before SiLU, which goes to sum, and times x to sum_x. combine: sum +=
    factor[0] x + factor[1] y + factor[2]. stride: from row to row, where rows are not next to each other. */
-typedef struct itd__kernels { /* exp and log show the tests what the others are made of */
+typedef struct itd__kernels { /* log is there for the tests: polar is made of it */
     const char *name;
     void (*gemm)(const itd__product *p);
     void (*conv_gradient)(const itd__conv_gradient *g);
