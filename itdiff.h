@@ -1033,8 +1033,8 @@ typedef struct itd__strip {
 #define ITDIFF_FILE "itdiff.h"
 #endif
 
-#define ITD__AFTER_KERNELS 1
-#endif /* ITDIFF_IMPLEMENTATION, up to the kernels */
+#define ITD__AFTER_KERNELS 1 /* what follows them is for this reading of the file, not for the passes */
+#endif                       /* ITDIFF_IMPLEMENTATION, up to the kernels */
 
 #ifdef ITD__W /* one pass, for the instruction set ITD__ISA: vectors of ITD__W floats */
 
@@ -2798,17 +2798,28 @@ static size_t itd__pilot_draws(size_t count)
     return draws < 64 ? 0 : draws;
 }
 
-/* Draws on random points, log SNRs stratified; then beta in each of the bins, and a density of draws in
-   proportion to the spread there, a fifth of it laid evenly so that no weight exceeds five. */
+/* The density of draws, in proportion to the spread of the integrand in each bin, but for a fifth of it that
+   is laid evenly so that no weight exceeds five. */
+static void itd__pilot_allocate(itd__estimate *t, const double *spread)
+{
+    double bins = (double)t->bins, mean = 0, total = 0;
+    for (size_t b = 0; b < t->bins; b++) mean += spread[b] / bins;
+    for (size_t b = 0; b < t->bins; b++) {
+        t->density[b] = t->desc.allocate && mean > 0 ? 0.2 + 0.8 * spread[b] / mean : 1;
+        total += t->density[b];
+    }
+    for (size_t b = 0; b < t->bins; b++) t->density[b] *= bins / total;
+}
+
+/* Draws on random points, log SNRs stratified; then beta and the density of draws in each of the bins. */
 static itd_result itd__pilot_run(itd__estimate *t, size_t draws)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_PILOT, 0);
     size_t bins = itd__max(1, itd__min(ITD__PILOT_BINS, draws / 24)), members = draws / bins;
-    size_t count = bins * members, at;
-    double *e = itd__doubles(count, 3), *g = e + count, *w = g + count;
-    double spread[ITD__PILOT_BINS], mean_spread = 0, total = 0;
+    size_t count = bins * members;
+    double *e = itd__doubles(count, 3), *g = e + count, *w = g + count, spread[ITD__PILOT_BINS];
     itd_result result = e ? ITD_OK : ITD_ERROR_MEMORY;
-    for (at = 0; result == ITD_OK && at < count; at += t->batch) {
+    for (size_t at = 0; result == ITD_OK && at < count; at += t->batch) {
         size_t rows = itd__min(t->batch, count - at);
         for (size_t i = 0; i < rows; i++) {
             double u = ((double)(at + i) + itd_rng_uniform(&rng)) / (double)count;
@@ -2821,17 +2832,10 @@ static itd_result itd__pilot_run(itd__estimate *t, size_t draws)
         for (size_t i = 0; i < rows; i++)
             e[at + i] = t->e[i] - t->mse_g[i], g[at + i] = t->g[i] - t->mse_g[i];
     }
-    for (size_t b = 0; result == ITD_OK && b < bins; b++) {
-        at = b * members;
+    for (size_t b = 0, at = 0; result == ITD_OK && b < bins; b++, at += members)
         spread[b] = itd__pilot_fit(t->desc.control, members, e + at, g + at, w + at, &t->beta[b]);
-        mean_spread += spread[b] / (double)bins;
-    }
-    for (size_t b = 0; result == ITD_OK && b < bins; b++) {
-        t->density[b] = t->desc.allocate && mean_spread > 0 ? 0.2 + 0.8 * spread[b] / mean_spread : 1;
-        total += t->density[b];
-    }
-    for (size_t b = 0; result == ITD_OK && b < bins; b++) t->density[b] *= (double)bins / total;
     t->bins = bins;
+    if (result == ITD_OK) itd__pilot_allocate(t, spread);
     ITD_FREE(e);
     return result;
 }
@@ -4906,7 +4910,7 @@ static uint64_t itd__get(const unsigned char *bytes, size_t width)
     return bits;
 }
 
-/* The upper half of a float, or IEEE half precision: ([1024 +] fraction) 2^(exponent - 25). */
+/* bfloat16, the upper half of a float, or IEEE half precision: ([1024 +] fraction) 2^(exponent - 25). */
 static float itd__widen(uint32_t bits, bool brain)
 {
     uint32_t exponent = bits >> 10 & 31, fraction = bits & 1023, wide = bits << 16;
@@ -5247,7 +5251,7 @@ static bool itd__parse_header(itd__file *f)
         }
         if (twice++) itd__complain(f, "__metadata__ stands twice");
         for (size_t k = 0; itd__item(f, "{}", k); k++, f->pairs++) {
-            itd__pair *pair = --f->metadata;
+            itd__pair *pair = &f->metadata[f->pairs];
             pair->name = itd__parse_string(f);
             itd__expect(f, ':');
             pair->value = itd__parse_string(f);
@@ -5287,18 +5291,18 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
                itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too few for its header, or not safetensors", size);
     f->size = (uint64_t)size, f->data = 8 + n;
     f->json = (char *)itd__alloc((size_t)n + 1, 1, 1);
-    /* One block, tensors from its front, metadata from its end: of JSON they take 47 and five bytes at least,
-       of the block 112 and 16 at most, also the one of each that has begun when parsing ends. */
-    f->tensor = (itd__entry *)itd__alloc((size_t)n / 5 + 9, 1, 16);
-    if (!f->json || !f->tensor) return itd__succeeds(f, ITD_ERROR_MEMORY);
-    f->metadata = (itd__pair *)(void *)((char *)f->tensor + ((size_t)n / 5 + 9) * 16), f->end = f->json + n;
+    /* A tensor takes 47 bytes of JSON at least, a pair five; one of each may have begun when parsing ends. */
+    f->tensor = (itd__entry *)itd__alloc((size_t)n / 47 + 1, 1, sizeof *f->tensor);
+    f->metadata = (itd__pair *)itd__alloc((size_t)n / 5 + 1, 1, sizeof *f->metadata);
+    if (!f->json || !f->tensor || !f->metadata) return itd__succeeds(f, ITD_ERROR_MEMORY);
+    f->end = f->json + n;
     return itd__read(f, f->json, (size_t)n) && itd__parse_header(f);
 }
 
 static void itd__close(itd__file *f)
 {
     if (f->file) fclose(f->file);
-    ITD_FREE(f->json), ITD_FREE(f->tensor);
+    ITD_FREE(f->json), ITD_FREE(f->tensor), ITD_FREE(f->metadata);
 }
 
 /* ---- what the file says of itself ---- */
