@@ -1033,8 +1033,9 @@ typedef struct itd__strip {
 #define ITDIFF_FILE "itdiff.h"
 #endif
 
-#define ITD__AFTER_KERNELS 1 /* what follows them is for this reading of the file, not for the passes */
-#endif                       /* ITDIFF_IMPLEMENTATION, up to the kernels */
+/* What follows the kernels is for this reading of the file, not for the passes. */
+#define ITD__AFTER_KERNELS 1
+#endif /* ITDIFF_IMPLEMENTATION, up to the kernels */
 
 #ifdef ITD__W /* one pass, for the instruction set ITD__ISA: vectors of ITD__W floats */
 
