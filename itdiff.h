@@ -35,22 +35,23 @@
    TRUST     every operation is tested against a double-precision reference and finite differences, the
              estimator against closed-form densities; files are checked before they are believed.
 
-   CONTENTS  (search for the word after >>)
-       >>method         the theory on one page, paper symbol beside identifier
+   CONTENTS  (search for the word after >>; the method itself is in those marked *)
+     * >>method         the theory on one page, paper symbol beside identifier
        >>configuration  macros, memory, threads, files
-       >>api            everything a program calls
-       >>portability    checked sizes, numbers, errors            (the implementation starts here)
+     * >>api            everything a program calls
+       >>portability    checked sizes, errors, memory, threads    (the implementation starts here)
        >>rng            counter-based random numbers
        >>kernels        matrix product and elementwise loops: the only place that knows the machine
        >>ops            each operation of a network, forward followed by backward
-       >>channel        the noisy channel, the schedule over log SNR, the loss
-       >>gaussian       the Gaussian as the reference density
-       >>likelihood     the estimator
+     * >>channel        the noisy channel, the schedule over log SNR
+       >>eigen          eigenvalues and eigenvectors of a covariance
+     * >>gaussian       the Gaussian as the reference density
+     * >>likelihood     the estimator
        >>descriptions   every field of a model and a trainer: its default, its range, its name in a file
        >>network        the layer table, the MLP, the U-Net
-       >>model          normalization, parameterization, denoiser
-       >>trainer        Adam, moving average, clipping, the training step
-       >>sampling       from noise to data
+     * >>model          normalization, parameterization, denoiser
+     * >>trainer        the loss, Adam, moving average, the training step
+     * >>sampling       from noise to data
        >>checkpoint     safetensors in and out
        >>history, >>licence */
 
@@ -70,9 +71,10 @@
 
        mse(x, alpha) = E_eps || eps - eps_hat(z, alpha) ||^2                                  itd_mse_curve
 
-   is about d when there is hardly any noise to see (alpha large) and tends to 0 when z is all noise. The
-   I-MMSE relation says how fast information about x arrives in z as alpha grows: its derivative is half the
-   minimum mean squared error. Integrated from all noise to none, for the best denoiser and each point x,
+   is about d when there is hardly any noise to see (alpha large) and tends to 0 when z is all noise. By the
+   I-MMSE relation (Guo, Shamai, Verdu 2005) the mutual information of x and z, in nats, grows with alpha by
+   half the least mean of this error, that of the best denoiser, eps_hat = E[eps | z]. The paper's pointwise
+   version, integrated from all noise to none, is for the best denoiser and each single x
 
        -log p(x) = (d/2) log(2 pi e) + 1/2 Integral [ mse(x, alpha) - d s(alpha) ] d alpha
 
@@ -98,9 +100,10 @@
 
        loss = (d/2) log(2 pi e) + 1/2 mean_b [ w_b ( ||eps_b - eps_hat_b||^2 - d s(alpha_b) ) ]
 
-   Paper symbol -> here:  alpha -> logsnr,  epsilon -> eps,  epsilon-hat -> eps_hat,  sigma(alpha) ->
-   itd_sigmoid(logsnr),  lambda -> lambda,  q(alpha) -> itd_schedule,  h_G -> itd_gaussian_entropy.
-   Natural logarithms throughout; likelihoods in nats. nats / (d log 2) are bits per dimension. */
+   Paper symbol -> here:  alpha -> logsnr, or a in short comments,  epsilon -> eps,  epsilon-hat -> eps_hat,
+   sigma(alpha) -> itd_sigmoid(logsnr),  lambda -> lambda,  q(alpha) -> itd_schedule,
+   h_G -> itd_gaussian_entropy. Natural logarithms throughout, so likelihoods are in nats; divided by d log 2
+   they are bits per dimension. */
 
 /* >>configuration ------------------------------------------------------------------------------------------
 
@@ -138,9 +141,14 @@
 extern "C" {
 #endif
 
-/* >>api ------------------------------------------------------------------------------------------------- */
+/* >>api ----------------------------------------------------------------------------------------------------
 
-/* Results. Every function that can fail returns one; its outputs come last and are untouched on failure. */
+   Data, noise and predictions are rows of dim numbers, one after the other; comments give the shape, the
+   slowest index first. Descriptions (..._desc) come from their ..._default, whose values end the comments on
+   the fields. */
+
+/* Every function that can fail returns a result; its outputs come last and are untouched on failure. All may
+   return ITD_ERROR_ARGUMENT and ITD_ERROR_MEMORY; their comments name what else. */
 #define ITD_RESULTS(X)                                                                                       \
     X(ITD_OK, "success")                                                                                     \
     X(ITD_ERROR_ARGUMENT, "an argument is outside its documented range")                                     \
@@ -241,7 +249,8 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const d
 /* ---- the one interface the estimator and the sampler need ---- */
 
 /* predict: rows z[i] at log SNR logsnr[i] -> eps_hat[i]. It is called from one thread, many rows at a time.
-   mean, scale, if not NULL: it lives on (x - mean) / scale; estimator and sampler take and return x. */
+   mean, scale, if not NULL: the channel works on (x - mean) / scale, the denoiser's coordinates, while
+   estimator and sampler take and return x. */
 typedef struct itd_denoiser {
     void *ctx;
     size_t dim;
@@ -285,7 +294,7 @@ ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a /* (n,n) */, double *
 
 /* ---- likelihood ---- */
 
-/* How the noise of the squared error is cancelled by the Gaussian's squared error on the same eps. */
+/* The control variate: how the noise of the squared error is cancelled by the Gaussian's on the same eps. */
 typedef enum itd_control {
     ITD_CONTROL_NONE,  /* reference N(0, I), no cancelling: the original's estimator */
     ITD_CONTROL_UNIT,  /* beta = 1 */
@@ -299,7 +308,7 @@ typedef struct itd_nll_desc {
     itd_control control;   /* ITD_CONTROL_FITTED */
     bool stratified;       /* log SNRs spread evenly over each point's draws and over the points; true */
     bool common;           /* every point gets the same draws: smooth, for pictures; worse for means; false */
-    bool allocate;         /* more draws where the pilot found the integrand to vary most; true */
+    bool allocate;         /* more draws where a pilot run found the integrand to vary most; true */
     size_t batch;          /* rows per call of the denoiser; does not change the result; 1024 */
     /* In the denoiser's coordinates. NULL (the default): fitted to the points, N(0, I) if they are few. */
     const itd_gaussian *reference;
@@ -374,6 +383,7 @@ typedef struct itd_errors { /* to read */
 } itd_errors;
 
 ITD_DEF itd_errors_desc itd_errors_desc_default(void);
+/* The denoisers have to agree in dim, mean and scale. ITD_ERROR_DATA and ITD_ERROR_NUMERIC as itd_nll. */
 ITD_DEF itd_result itd_errors_measure(const itd_denoiser *den /* (denoisers) */, size_t denoisers,
                                       const float *x /* (n,dim) */, size_t n, const itd_errors_desc *desc,
                                       itd_errors **out);
@@ -432,13 +442,13 @@ typedef struct itd_unet_desc {
 
 typedef struct itd_net itd_net;
 
+ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim);
 ITD_DEF itd_unet_desc itd_unet_desc_default(void); /* 2,638,339 parameters */
 /* The network of google/ddpm-cifar10-32: 35,746,307 parameters. Takes eps_hat = F (ITD_PLAIN). */
 ITD_DEF itd_unet_desc itd_unet_desc_ddpm_cifar10(void);
-ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd_net **out);
-ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim);
-/* Weights and biases start uniform in +-1/sqrt(fan_in), from the seed. */
+/* Weights and biases start uniform in +-1/sqrt(inputs of a feature), from the seed. */
 ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_net **out);
+ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd_net **out);
 ITD_DEF void itd_net_free(itd_net *net);
 ITD_DEF size_t itd_net_parameters(const itd_net *net);
 ITD_DEF float *itd_net_weights(itd_net *net);   /* (parameters) the slab that training moves */
@@ -480,6 +490,7 @@ typedef struct itd_model { /* to read; itd_model_fit and itd_load write it */
 } itd_model;
 
 ITD_DEF itd_model_desc itd_model_desc_default(size_t dim);
+/* With a new network; mean is 0 and scale 1 until itd_model_fit. */
 ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out);
 ITD_DEF void itd_model_free(itd_model *model);
 /* Mean and standard deviation of each coordinate (ITD_ERROR_DATA if one is constant), and the Gaussian. */
@@ -532,6 +543,7 @@ typedef struct itd_trainer { /* to read, but for workers */
 } itd_trainer;
 
 ITD_DEF itd_trainer_desc itd_trainer_desc_default(void);
+/* Borrows the model, whose moving average goes on if it has one. */
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out);
 ITD_DEF void itd_trainer_free(itd_trainer *trainer);
 /* One step of Adam on `batch` rows of raw data, of which each worker reads its share; loss in nats, in the
@@ -555,20 +567,24 @@ typedef struct itd_sample_desc {
     size_t steps;          /* denoiser calls per sample, >= 1; 100 */
     itd_sampler sampler;   /* ITD_DETERMINISTIC */
     itd_grid grid;         /* ITD_GRID_UNIFORM */
-    uint64_t seed;
-    size_t batch; /* rows per call of the denoiser; does not change the result; 1024 */
+    uint64_t seed;         /* 1 */
+    size_t batch;          /* rows per call of the denoiser; does not change the result; 1024 */
 } itd_sample_desc;
 
 ITD_DEF itd_sample_desc itd_sample_desc_default(void);
 ITD_DEF itd_sample_desc itd_model_sample_desc(const itd_model *model); /* with the model's schedule */
+/* n samples, in the units of x. ITD_ERROR_NUMERIC if the denoiser returns a value that is not finite. */
 ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *desc, size_t n,
                               float *out /* (n,dim) */);
 
 /* ---- checkpoints: safetensors ---- */
 
 #ifndef ITDIFF_NO_STDIO
+/* OPEN, READ and WRITE are failures of the system; FORMAT, CHECKSUM and MISMATCH are the file's. error, which
+   may be NULL, has the details. */
+
 /* Model and, unless NULL, everything the trainer needs to go on as if it had never stopped. The file appears
-   under its name only when complete. error may be NULL. */
+   under its name only when complete. */
 ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *trainer, const char *path,
                             itd_error *error);
 /* The model alone, its weights as F16: half the size. ITD_ERROR_NUMERIC if one is too large for that. */
@@ -577,8 +593,8 @@ ITD_DEF itd_result itd_save_half(const itd_model *model, const char *path, itd_e
 ITD_DEF itd_result itd_load(const char *path, itd_model **model, itd_trainer **trainer, itd_error *error);
 /* The weights of a network that another program saved as safetensors, into a model made for them: names and
    shapes of diffusers after `prefix` (""), F32, F16 or BF16, attention as to_q or as query, 1x1 convolutions
-   of rank 2 or 4. All tensors of the network have to be there, and no others after the prefix; error may be
-   NULL. The moving average, if there is one, begins at them. */
+   of rank 2 or 4. All tensors of the network have to be there, and no others after the prefix. The moving
+   average, if there is one, begins at them. */
 ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const char *prefix, itd_error *error);
 /* A Gaussian whose eigenvectors took long to find. */
 ITD_DEF itd_result itd_save_gaussian(const itd_gaussian *g, const char *path, itd_error *error);
@@ -594,7 +610,9 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
 #if defined(ITDIFF_IMPLEMENTATION) && !defined(ITDIFF_IMPLEMENTED)
 #define ITDIFF_IMPLEMENTED
 
-/* >>portability ----------------------------------------------------------------------------------------- */
+/* >>portability --------------------------------------------------------------------------------------------
+
+   Errors, memory, threads: what depends on compiler and system, and the helpers that all chapters share. */
 
 #include <float.h>
 #include <math.h>
@@ -624,7 +642,15 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
 #endif
 /* clang-format on */
 
+#define ITD__PI 3.14159265358979323846
 #define ITD__LOG_2PI_E 2.83787706640934548356
+
+/* Hands a failure on to the caller. */
+#define ITD__TRY(call)                                                                                       \
+    do {                                                                                                     \
+        itd_result itd__tried = (call);                                                                      \
+        if (itd__tried != ITD_OK) return itd__tried;                                                         \
+    } while (0)
 
 #define ITD_RESULT_TEXT(name, text) text,
 ITD_DEF const char *itd_result_string(itd_result result)
@@ -647,9 +673,8 @@ static bool itd__multiply(size_t a, size_t b, size_t *out)
 static void *itd__alloc(size_t rows, size_t columns, size_t size)
 {
     size_t count, bytes;
-    void *p;
     if (!itd__multiply(rows, columns, &count) || !itd__multiply(count, size, &bytes)) return NULL;
-    p = ITD_MALLOC(bytes ? bytes : 1);
+    void *p = ITD_MALLOC(bytes ? bytes : 1);
     if (p) memset(p, 0, bytes);
     return p;
 }
@@ -685,6 +710,7 @@ static size_t itd__threads(void)
 
 static size_t itd__min(size_t a, size_t b) { return a < b ? a : b; }
 static size_t itd__max(size_t a, size_t b) { return a > b ? a : b; }
+static size_t itd__ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
 
 /* A float is finite when its exponent is not all ones; -ffast-math may fold isfinite away. */
 static bool itd__finite(float x)
@@ -696,8 +722,7 @@ static bool itd__finite(float x)
 
 static bool itd__all_finite(const float *x, size_t n)
 {
-    size_t i;
-    for (i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++)
         if (!itd__finite(x[i])) return false;
     return true;
 }
@@ -710,8 +735,7 @@ static bool itd__all_finite(const float *x, size_t n)
 ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
 {
     uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3], k0 = key[0], k1 = key[1];
-    int round;
-    for (round = 0; round < 10; round++) {
+    for (int round = 0; round < 10; round++) {
         uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
         c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
         c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
@@ -723,14 +747,20 @@ ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32
     out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
 
-/* Block `index` of a stream: the seed is the key, index and stream are the two halves of the counter. */
-static void itd__rng_block(const itd_rng *rng, uint64_t index, uint32_t out[4])
+/* The next block of a stream: the seed is the key, counter and stream are the two halves of the counter. */
+static void itd__rng_block(itd_rng *rng, uint32_t out[4])
 {
-    uint32_t counter[4], key[2];
-    counter[0] = (uint32_t)index, counter[1] = (uint32_t)(index >> 32);
-    counter[2] = (uint32_t)rng->stream, counter[3] = (uint32_t)(rng->stream >> 32);
-    key[0] = (uint32_t)rng->seed, key[1] = (uint32_t)(rng->seed >> 32);
+    const uint64_t n = rng->counter++, stream = rng->stream, seed = rng->seed;
+    const uint32_t counter[4] = {(uint32_t)n, (uint32_t)(n >> 32), (uint32_t)stream,
+                                 (uint32_t)(stream >> 32)};
+    const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
     itd_philox(counter, key, out);
+}
+
+ITD_DEF itd_rng itd_rng_make(uint64_t seed, uint64_t stream)
+{
+    const itd_rng rng = {seed, stream, 0};
+    return rng;
 }
 
 /* The library's own streams: what the numbers are for in the top byte, so that no two uses ever share one. */
@@ -753,13 +783,6 @@ static itd_rng itd__rng_for(uint64_t seed, itd__purpose purpose, uint64_t index)
     return itd_rng_make(seed, ((uint64_t)purpose << 56) ^ index);
 }
 
-ITD_DEF itd_rng itd_rng_make(uint64_t seed, uint64_t stream)
-{
-    itd_rng rng;
-    rng.seed = seed, rng.stream = stream, rng.counter = 0;
-    return rng;
-}
-
 /* 53 of the 64 bits, moved to the middle of their interval: never 0, never 1. */
 static double itd__unit(uint32_t high, uint32_t low)
 {
@@ -769,7 +792,7 @@ static double itd__unit(uint32_t high, uint32_t low)
 ITD_DEF double itd_rng_uniform(itd_rng *rng)
 {
     uint32_t r[4];
-    itd__rng_block(rng, rng->counter++, r);
+    itd__rng_block(rng, r);
     return itd__unit(r[0], r[1]);
 }
 
@@ -777,19 +800,19 @@ ITD_DEF double itd_rng_uniform(itd_rng *rng)
 ITD_DEF double itd_rng_normal(itd_rng *rng)
 {
     uint32_t r[4];
-    itd__rng_block(rng, rng->counter++, r);
-    return sqrt(-2 * log(itd__unit(r[0], r[1]))) * cos(6.28318530717958647693 * itd__unit(r[2], r[3]));
+    itd__rng_block(rng, r);
+    return sqrt(-2 * log(itd__unit(r[0], r[1]))) * cos(2 * ITD__PI * itd__unit(r[2], r[3]));
 }
 
 /* Draws from the largest multiple of n below 2^64; a draw above it is thrown away. */
 ITD_DEF uint64_t itd_rng_below(itd_rng *rng, uint64_t n)
 {
-    uint64_t limit, draw;
+    uint64_t draw;
     ITD_ASSERT(n > 0);
-    limit = UINT64_MAX - (UINT64_MAX % n + 1) % n;
+    uint64_t limit = UINT64_MAX - (UINT64_MAX % n + 1) % n;
     do {
         uint32_t r[4];
-        itd__rng_block(rng, rng->counter++, r);
+        itd__rng_block(rng, r);
         draw = ((uint64_t)r[0] << 32) | r[1];
     } while (draw > limit);
     return draw % n;
@@ -798,8 +821,7 @@ ITD_DEF uint64_t itd_rng_below(itd_rng *rng, uint64_t n)
 /* Fisher-Yates. */
 ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index)
 {
-    size_t i;
-    for (i = n; i > 1; i--) {
+    for (size_t i = n; i > 1; i--) {
         size_t j = (size_t)itd_rng_below(rng, i), t = index[i - 1];
         index[i - 1] = index[j];
         index[j] = t;
@@ -812,7 +834,11 @@ ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index)
    compiled for every instruction set the compiler knows, by letting this file include itself, and the best
    one the processor has is picked at run time. The first time a vector is one float and the functions are
    libm's, which any compiler understands. Matrix products and convolutions, whose text for vectors is long,
-   are there also as plain loops, which are its specification. */
+   are there also as plain loops, which are its specification.
+
+   The product is built as by Goto & van de Geijn (2008): a small block of C stays in registers while k runs
+   (itd__block); columns of B, a strip of them at a time, are packed into panels two vectors wide so that they
+   are read in order; and what is read again and again is kept so small that it stays in a cache. */
 
 /* The matrix of a 3x3 convolution, read from NHWC images without being built: row p is an output pixel,
    column (ky,kx,c) channel c of the input pixel its tap (ky,kx) falls on, zero outside the image. The
@@ -840,8 +866,12 @@ typedef struct itd__product {
     size_t rc; /* floats from row to row of C */
 } itd__product;
 
-enum { ITD__DEPTH = 288 /* 9 taps of 32 channels */, ITD__ACROSS = 512, ITD__SLIDE = 4096 };
-enum { ITD__PIXELS = 128 }; /* whose part of a weight gradient is found at a time */
+enum {
+    ITD__DEPTH = 288,  /* most of k between loading and storing a block: 9 taps of 32 channels */
+    ITD__ACROSS = 512, /* most columns of a strip of B that is read in place */
+    ITD__SLIDE = 4096, /* most floats of what a block of neighbouring pixels sees of an image */
+    ITD__PIXELS = 128  /* whose part of a weight gradient is found at a time */
+};
 
 /* The gradient of a 3x3 convolution's weights, for `some` of the channels it reads, from `first` on:
    dw(tap,c,j) = sum over pixels of x(where the tap falls, c) dy(pixel,j), on top of what dw holds if
@@ -865,7 +895,10 @@ typedef struct itd__adam_constants {
     float keep, keep_rest; /* of the moving average */
 } itd__adam_constants;
 
-typedef struct itd__kernels { /* exp and log show the tests what the others are made of */
+/* What goes to `sum` is added to it, column by column. affine: y = scale x + shift, then SiLU if silu; its
+   backward turns dy into the gradient before SiLU, which goes to sum, and times x to sum_x. combine: sum +=
+   factor[0] x + factor[1] y + factor[2]. stride: from row to row, where rows are not next to each other. */
+typedef struct itd__kernels { /* log is there for the tests: polar is made of it */
     const char *name;
     void (*gemm)(const itd__product *p);
     void (*conv_gradient)(const itd__conv_gradient *g);
@@ -875,7 +908,7 @@ typedef struct itd__kernels { /* exp and log show the tests what the others are 
     void (*relu_backward)(const float *dy, const float *x, size_t n, float *dx);
     void (*silu)(const float *x, size_t n, float *y);
     void (*silu_backward)(const float *dy, const float *x, size_t n, float *dx);
-    void (*embed)(float x, const float *frequency, size_t half, float *y);
+    void (*embed)(float x, const float *frequency, size_t half, float *y);           /* sines, then cosines */
     void (*polar)(const float *u, const float *angle, size_t n, float *a, float *b); /* Box-Muller */
     double (*sum_squares)(const float *x, size_t n);
     void (*add)(const float *a, const float *b, size_t n, float *y);
@@ -917,15 +950,14 @@ static float itd__seen(const itd__window *w, const float *images, size_t pixel, 
 
 static void itd__gemm_plain(const itd__product *p)
 {
-    size_t i, j, k;
-    for (i = 0; i < p->m; i++) {
+    for (size_t i = 0; i < p->m; i++) {
         float *c = p->c + i * p->rc;
         if (!p->accumulate)
-            for (j = 0; j < p->n; j++) c[j] = p->bias ? p->bias[j] : 0.0f;
-        for (k = 0; k < p->k; k++) {
+            for (size_t j = 0; j < p->n; j++) c[j] = p->bias ? p->bias[j] : 0.0f;
+        for (size_t k = 0; k < p->k; k++) {
             float a = p->window ? itd__seen(p->window, p->a, i + p->first, k) : p->a[i * p->ra + k * p->ca];
             const float *b = p->b + k * p->rb;
-            for (j = 0; j < p->n; j++) c[j] += a * b[j * p->cb];
+            for (size_t j = 0; j < p->n; j++) c[j] += a * b[j * p->cb];
         }
     }
 }
@@ -933,14 +965,13 @@ static void itd__gemm_plain(const itd__product *p)
 static void itd__conv_gradient_plain(const itd__conv_gradient *g)
 {
     const itd__window *w = g->window;
-    size_t tap, c, pixel, j;
-    for (tap = 0; tap < 9; tap++)
-        for (c = g->first; c < g->first + g->some; c++) {
+    for (size_t tap = 0; tap < 9; tap++)
+        for (size_t c = g->first; c < g->first + g->some; c++) {
             float *dw = g->dw + (tap * w->channels + c) * g->out;
             if (!g->accumulate) memset(dw, 0, g->out * sizeof *dw);
-            for (pixel = 0; pixel < g->n * w->rows * w->columns; pixel++) {
+            for (size_t pixel = 0; pixel < g->n * w->rows * w->columns; pixel++) {
                 float x = itd__seen(w, g->x, pixel, tap * w->channels + c);
-                for (j = 0; j < g->out; j++) dw[j] += x * g->dy[pixel * g->out + j];
+                for (size_t j = 0; j < g->out; j++) dw[j] += x * g->dy[pixel * g->out + j];
             }
         }
 }
@@ -965,12 +996,12 @@ static void itd__window_row(const itd__product *p, size_t row, size_t from, size
     const float *a = p->a + image * w->height * w->width * w->channels;
     bool neighbours = !w->adjoint || w->stride == 1;
     while (count > 0) {
-        size_t tap = from / w->channels, c = from % w->channels, more = 2 - tap % 3, run;
-        bool above = !itd__tap(w, py, tap / 3, w->height, &y),
-             aside = !itd__tap(w, px, tap % 3, w->width, &x);
-        if (!above && (aside || !neighbours || x + more >= w->width)) more = 0;
-        run = itd__min((more + 1) * w->channels - c, count);
-        if (above || aside) memset(to, 0, run * sizeof *to);
+        size_t tap = from / w->channels, c = from % w->channels, more = 2 - tap % 3;
+        bool row_inside = itd__tap(w, py, tap / 3, w->height, &y);
+        bool inside = itd__tap(w, px, tap % 3, w->width, &x) && row_inside;
+        if (row_inside && (!inside || !neighbours || x + more >= w->width)) more = 0;
+        size_t run = itd__min((more + 1) * w->channels - c, count);
+        if (!inside) memset(to, 0, run * sizeof *to);
         else memcpy(to, a + (y * w->width + x) * w->channels + c, run * sizeof *to);
         from += run, count -= run, to += run;
     }
@@ -978,7 +1009,7 @@ static void itd__window_row(const itd__product *p, size_t row, size_t from, size
 
 /* Some columns of C and a range of k: column j of B starts at b[j / w * panel + j % w], w = 2 ITD__W. */
 typedef struct itd__strip {
-    size_t rc, columns, k, ra;
+    size_t rc, columns, k;
     size_t parts, jump; /* k runs in so many parts; what lies between them in A */
     const float *b;
     size_t rb, panel;
@@ -987,6 +1018,8 @@ typedef struct itd__strip {
 } itd__strip;
 #endif
 
+#define ITD__QUOTE(name) #name
+#define ITD__QUOTE_EXPANDED(name) ITD__QUOTE(name)
 #define ITD__PASTE(name, suffix) name##_##suffix
 #define ITD__PASTE_EXPANDED(name, suffix) ITD__PASTE(name, suffix)
 /* A name of its own in each pass. */
@@ -1001,11 +1034,13 @@ typedef struct itd__strip {
 #define ITDIFF_FILE "itdiff.h"
 #endif
 
+/* What follows the kernels is for this reading of the file, not for the passes. */
 #define ITD__AFTER_KERNELS 1
 #endif /* ITDIFF_IMPLEMENTATION, up to the kernels */
 
-#ifdef ITD__W /* one pass: vectors of ITD__W floats, blocks of ITD__ROWS_AT_ONCE rows */
+#ifdef ITD__W /* one pass, for the instruction set ITD__ISA: vectors of ITD__W floats */
 
+#define ITD__ROWS_AT_ONCE (ITD__W == 16 ? 12 : 6) /* of a block: what the registers hold beside two of B */
 #define ITD__V ITD__K(itd__v)
 #define ITD__VU ITD__K(itd__vu)
 #define ITD__VI ITD__K(itd__vi)
@@ -1076,8 +1111,7 @@ ITD__INLINE ITD__V ITD__K(itd__sqrt)(ITD__V x)
 #elif defined(__aarch64__)
     __asm__("fsqrt %0.4s, %1.4s" : "=w"(x) : "w"(x));
 #else
-    size_t i;
-    for (i = 0; i < ITD__W; i++) x[i] = sqrtf(x[i]);
+    for (size_t i = 0; i < ITD__W; i++) x[i] = sqrtf(x[i]);
 #endif
     return x;
 }
@@ -1159,13 +1193,12 @@ ITD__INLINE void ITD__K(itd__sin_cos_any)(ITD__V x, ITD__V *sine, ITD__V *cosine
 {
     ITD__VI outside = ~(x * x <= 1e8f);
     int32_t any = 0;
-    size_t i;
-    ITD__UNROLL for (i = 0; i < ITD__W; i++) any |= outside[i];
+    ITD__UNROLL for (size_t i = 0; i < ITD__W; i++) any |= outside[i];
     if (!any) {
         ITD__K(itd__sin_cos_v)(x, sine, cosine);
         return;
     }
-    for (i = 0; i < ITD__W; i++) {
+    for (size_t i = 0; i < ITD__W; i++) {
         (*sine)[i] = sinf(x[i]);
         (*cosine)[i] = cosf(x[i]);
     }
@@ -1175,22 +1208,19 @@ ITD__INLINE void ITD__K(itd__sin_cos_any)(ITD__V x, ITD__V *sine, ITD__V *cosine
 
 static void ITD__K(itd__exp)(const float *x, size_t n, float *y)
 {
-    size_t i;
-    for (i = 0; i < n; i += ITD__W)
+    for (size_t i = 0; i < n; i += ITD__W)
         ITD__K(itd__store)(ITD__K(itd__exp_v)(ITD__K(itd__load)(x + i, n - i)), n - i, y + i);
 }
 
 static void ITD__K(itd__log)(const float *x, size_t n, float *y)
 {
-    size_t i;
-    for (i = 0; i < n; i += ITD__W)
+    for (size_t i = 0; i < n; i += ITD__W)
         ITD__K(itd__store)(ITD__K(itd__log_v)(ITD__K(itd__load)(x + i, n - i)), n - i, y + i);
 }
 
 static void ITD__K(itd__relu)(const float *x, size_t n, float *y)
 {
-    size_t i;
-    for (i = 0; i < n; i += ITD__W) {
+    for (size_t i = 0; i < n; i += ITD__W) {
         ITD__V v = ITD__K(itd__load)(x + i, n - i), zero = {0};
         ITD__K(itd__store)(ITD__K(itd__select)(v > zero, v, zero), n - i, y + i);
     }
@@ -1198,8 +1228,7 @@ static void ITD__K(itd__relu)(const float *x, size_t n, float *y)
 
 static void ITD__K(itd__relu_backward)(const float *dy, const float *x, size_t n, float *dx)
 {
-    size_t i;
-    for (i = 0; i < n; i += ITD__W) {
+    for (size_t i = 0; i < n; i += ITD__W) {
         ITD__V d = ITD__K(itd__load)(dy + i, n - i), zero = {0};
         d = ITD__K(itd__select)(ITD__K(itd__load)(x + i, n - i) > zero, d, zero);
         ITD__K(itd__store)(ITD__K(itd__load)(dx + i, n - i) + d, n - i, dx + i);
@@ -1208,8 +1237,7 @@ static void ITD__K(itd__relu_backward)(const float *dy, const float *x, size_t n
 
 static void ITD__K(itd__silu)(const float *x, size_t n, float *y)
 {
-    size_t i;
-    for (i = 0; i < n; i += ITD__W) {
+    for (size_t i = 0; i < n; i += ITD__W) {
         ITD__V v = ITD__K(itd__load)(x + i, n - i);
         ITD__K(itd__store)(v / (1.0f + ITD__K(itd__exp_v)(-v)), n - i, y + i);
     }
@@ -1217,8 +1245,7 @@ static void ITD__K(itd__silu)(const float *x, size_t n, float *y)
 
 static void ITD__K(itd__silu_backward)(const float *dy, const float *x, size_t n, float *dx)
 {
-    size_t i;
-    for (i = 0; i < n; i += ITD__W) {
+    for (size_t i = 0; i < n; i += ITD__W) {
         ITD__V v = ITD__K(itd__load)(x + i, n - i), s = 1.0f / (1.0f + ITD__K(itd__exp_v)(-v));
         ITD__V d = ITD__K(itd__load)(dy + i, n - i) * s * (1.0f + v * (1.0f - s));
         ITD__K(itd__store)(ITD__K(itd__load)(dx + i, n - i) + d, n - i, dx + i);
@@ -1227,8 +1254,7 @@ static void ITD__K(itd__silu_backward)(const float *dy, const float *x, size_t n
 
 static void ITD__K(itd__embed)(float x, const float *frequency, size_t half, float *y)
 {
-    size_t k;
-    for (k = 0; k < half; k += ITD__W) {
+    for (size_t k = 0; k < half; k += ITD__W) {
         ITD__V s = {0}, c = {0};
         ITD__K(itd__sin_cos_any)(x * ITD__K(itd__load)(frequency + k, half - k), &s, &c);
         ITD__K(itd__store)(s, half - k, y + k);
@@ -1238,8 +1264,7 @@ static void ITD__K(itd__embed)(float x, const float *frequency, size_t half, flo
 
 static void ITD__K(itd__polar)(const float *u, const float *angle, size_t n, float *a, float *b)
 {
-    size_t i;
-    for (i = 0; i < n; i += ITD__W) {
+    for (size_t i = 0; i < n; i += ITD__W) {
         ITD__V radius = ITD__K(itd__sqrt)(-2.0f * ITD__K(itd__log_v)(ITD__K(itd__load)(u + i, n - i))), s, c;
         ITD__K(itd__sin_cos_v)(ITD__K(itd__load)(angle + i, n - i), &s, &c);
         ITD__K(itd__store)(radius * c, n - i, a + i);
@@ -1251,34 +1276,31 @@ static void ITD__K(itd__polar)(const float *u, const float *angle, size_t n, flo
 static double ITD__K(itd__sum_squares)(const float *x, size_t n)
 {
     double sum = 0;
-    size_t i, k, from;
-    for (from = 0; from < n; from += 64 * ITD__W) {
+    for (size_t from = 0; from < n; from += 64 * ITD__W) {
         size_t end = itd__min(n, from + 64 * ITD__W);
         ITD__V lanes = {0};
         float lane[ITD__W];
-        for (i = from; i < end; i += ITD__W) {
+        for (size_t i = from; i < end; i += ITD__W) {
             ITD__V v = ITD__K(itd__load)(x + i, end - i);
             lanes += v * v;
         }
         ITD__K(itd__store)(lanes, ITD__W, lane);
-        for (k = 0; k < ITD__W; k++) sum += (double)lane[k];
+        for (size_t k = 0; k < ITD__W; k++) sum += (double)lane[k];
     }
     return sum;
 }
 
 static void ITD__K(itd__add)(const float *a, const float *b, size_t n, float *y)
 {
-    size_t i;
-    for (i = 0; i < n; i += ITD__W)
+    for (size_t i = 0; i < n; i += ITD__W)
         ITD__K(itd__store)(ITD__K(itd__load)(a + i, n - i) + ITD__K(itd__load)(b + i, n - i), n - i, y + i);
 }
 
 static void ITD__K(itd__column_sums)(const float *x, size_t stride, size_t n, size_t columns, float *sum)
 {
-    size_t i, j;
-    for (j = 0; j < columns; j += ITD__W) {
+    for (size_t j = 0; j < columns; j += ITD__W) {
         ITD__V total = ITD__K(itd__load)(sum + j, columns - j);
-        for (i = 0; i < n; i++) total += ITD__K(itd__load)(x + i * stride + j, columns - j);
+        for (size_t i = 0; i < n; i++) total += ITD__K(itd__load)(x + i * stride + j, columns - j);
         ITD__K(itd__store)(total, columns - j, sum + j);
     }
 }
@@ -1286,10 +1308,9 @@ static void ITD__K(itd__column_sums)(const float *x, size_t stride, size_t n, si
 static void ITD__K(itd__column_squares)(const float *x, const float *mean, size_t n, size_t columns,
                                         float *sum)
 {
-    size_t i, j;
-    for (j = 0; j < columns; j += ITD__W) {
+    for (size_t j = 0; j < columns; j += ITD__W) {
         ITD__V total = ITD__K(itd__load)(sum + j, columns - j), m = ITD__K(itd__load)(mean + j, columns - j);
-        for (i = 0; i < n; i++) {
+        for (size_t i = 0; i < n; i++) {
             ITD__V d = ITD__K(itd__load)(x + i * columns + j, columns - j) - m;
             total += d * d;
         }
@@ -1305,9 +1326,8 @@ ITD__INLINE ITD__V ITD__K(itd__affine_v)(const float *x, const float *scale, con
 static void ITD__K(itd__affine)(const float *x, const float *scale, const float *shift, size_t n,
                                 size_t columns, bool silu, float *y, size_t stride)
 {
-    size_t i, j;
-    for (i = 0; i < n; i++, x += columns, y += stride)
-        for (j = 0; j < columns; j += ITD__W) {
+    for (size_t i = 0; i < n; i++, x += columns, y += stride)
+        for (size_t j = 0; j < columns; j += ITD__W) {
             size_t left = columns - j;
             ITD__V u = ITD__K(itd__affine_v)(x + j, scale + j, shift + j, left);
             if (silu) u = u / (1.0f + ITD__K(itd__exp_v)(-u));
@@ -1319,9 +1339,8 @@ static void ITD__K(itd__affine_backward)(float *dy, size_t stride, const float *
                                          const float *shift, size_t n, size_t columns, bool silu, float *sum,
                                          float *sum_x)
 {
-    size_t i, j;
-    for (i = 0; i < n; i++, x += columns, dy += stride)
-        for (j = 0; j < columns; j += ITD__W) {
+    for (size_t i = 0; i < n; i++, x += columns, dy += stride)
+        for (size_t j = 0; j < columns; j += ITD__W) {
             size_t left = columns - j;
             ITD__V d = ITD__K(itd__load)(dy + j, left), in = ITD__K(itd__load)(x + j, left);
             if (silu) {
@@ -1338,9 +1357,8 @@ static void ITD__K(itd__affine_backward)(float *dy, size_t stride, const float *
 static void ITD__K(itd__combine)(const float *x, size_t stride, const float *y, const float *const factor[3],
                                  size_t n, size_t columns, float *sum)
 {
-    size_t i, j;
-    for (i = 0; i < n; i++, x += stride, y += columns, sum += columns)
-        for (j = 0; j < columns; j += ITD__W) {
+    for (size_t i = 0; i < n; i++, x += stride, y += columns, sum += columns)
+        for (size_t j = 0; j < columns; j += ITD__W) {
             size_t left = columns - j;
             ITD__V v = ITD__K(itd__load)(factor[0] + j, left) * ITD__K(itd__load)(x + j, left) +
                        ITD__K(itd__load)(factor[1] + j, left) * ITD__K(itd__load)(y + j, left) +
@@ -1352,8 +1370,7 @@ static void ITD__K(itd__combine)(const float *x, size_t stride, const float *y, 
 static void ITD__K(itd__adam)(const itd__adam_constants *k, size_t n, const float *g, float *m, float *v,
                               float *w, float *ema)
 {
-    size_t i;
-    for (i = 0; i < n; i += ITD__W) {
+    for (size_t i = 0; i < n; i += ITD__W) {
         ITD__V d = ITD__K(itd__load)(g + i, n - i) * k->clip, first, second, next;
         first = k->beta1 * ITD__K(itd__load)(m + i, n - i) + k->rest1 * d;
         second = k->beta2 * ITD__K(itd__load)(v + i, n - i) + k->rest2 * d * d;
@@ -1380,34 +1397,33 @@ ITD__INLINE void ITD__K(itd__block)(const size_t rows, const size_t vectors, con
     const size_t width = vectors * ITD__W;
     float tile[ITD__ROWS_AT_ONCE * 2 * ITD__W];
     ITD__V sum[ITD__ROWS_AT_ONCE][2];
-    size_t r, v, k, part;
     bool whole = columns == width;
     memset(tile, 0, whole ? 0 : sizeof tile); /* a part of C is a part of the tile */
-    for (r = 0; r < live && !whole; r++) memcpy(tile + r * width, c + r * s->rc, columns * sizeof *c);
-    ITD__UNROLL for (r = 0; r < rows; r++)
+    for (size_t r = 0; r < live && !whole; r++) memcpy(tile + r * width, c + r * s->rc, columns * sizeof *c);
+    ITD__UNROLL for (size_t r = 0; r < rows; r++)
     {
         const float *from = start;
         if (s->accumulate && r < live) from = whole ? c + r * s->rc : tile + r * width;
-        ITD__UNROLL for (v = 0; v < vectors; v++) sum[r][v] = *(const ITD__VU *)(from + v * ITD__W);
+        ITD__UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] = *(const ITD__VU *)(from + v * ITD__W);
         if (r < live) __builtin_prefetch(c + r * s->rc + columns, 1); /* the next block's C */
         if (r < live) __builtin_prefetch(c + r * s->rc + columns + ITD__W, 1);
     }
-    for (part = s->parts; part > 0; part--, a += s->jump)
-        for (k = s->k; k > 0; k--, a += ca, b += s->rb) {
+    for (size_t part = s->parts; part > 0; part--, a += s->jump)
+        for (size_t k = s->k; k > 0; k--, a += ca, b += s->rb) {
             ITD__V row[2];
-            ITD__UNROLL for (v = 0; v < vectors; v++) row[v] = *(const ITD__VU *)(b + v * ITD__W);
-            ITD__UNROLL for (r = 0; r < rows; r++)
+            ITD__UNROLL for (size_t v = 0; v < vectors; v++) row[v] = *(const ITD__VU *)(b + v * ITD__W);
+            ITD__UNROLL for (size_t r = 0; r < rows; r++)
             {
                 float x = a[r * ra];
-                ITD__UNROLL for (v = 0; v < vectors; v++) sum[r][v] += x * row[v];
+                ITD__UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] += x * row[v];
             }
         }
-    ITD__UNROLL for (r = 0; r < rows; r++)
+    ITD__UNROLL for (size_t r = 0; r < rows; r++)
     {
         float *to = whole && r < live ? c + r * s->rc : tile + r * width;
-        ITD__UNROLL for (v = 0; v < vectors; v++) * (ITD__VU *)(to + v * ITD__W) = sum[r][v];
+        ITD__UNROLL for (size_t v = 0; v < vectors; v++) * (ITD__VU *)(to + v * ITD__W) = sum[r][v];
     }
-    for (r = 0; r < live && !whole; r++) memcpy(c + r * s->rc, tile + r * width, columns * sizeof *c);
+    for (size_t r = 0; r < live && !whole; r++) memcpy(c + r * s->rc, tile + r * width, columns * sizeof *c);
 }
 
 /* A row of blocks. */
@@ -1415,8 +1431,7 @@ ITD__INLINE void ITD__K(itd__blocks)(const size_t rows, const itd__strip *s, con
                                      const size_t ca, float *c, size_t live)
 {
     const size_t width = 2 * ITD__W;
-    size_t j;
-    for (j = 0; j < s->columns; j += width) {
+    for (size_t j = 0; j < s->columns; j += width) {
         size_t columns = itd__min(s->columns - j, width);
         const float *b = s->b + j / width * s->panel, *start = s->start + j;
         if (columns > ITD__W) ITD__K(itd__block)(rows, 2, s, a, ra, ca, b, start, c + j, live, columns);
@@ -1453,20 +1468,19 @@ static void ITD__K(itd__sweep)(const itd__product *p, const itd__strip *s, size_
     enum { ROWS = ITD__ROWS_AT_ONCE, ALONG = ITD__DEPTH + 16 };
     bool along = p->window || p->ca == 1;
     float copy[ROWS * ALONG];
-    size_t i, k, r;
     memset(copy, 0, sizeof copy);
-    for (i = 0; i < p->m; i += ROWS, c += ROWS * p->rc) {
+    for (size_t i = 0; i < p->m; i += ROWS, c += ROWS * p->rc) {
         size_t live = itd__min(p->m - i, ROWS);
         const float *a = p->window ? NULL : p->a + i * p->ra + from * p->ca;
         if (p->window)
-            for (r = 0; r < live; r++) itd__window_row(p, i + r, from, s->k, copy + r * ALONG);
+            for (size_t r = 0; r < live; r++) itd__window_row(p, i + r, from, s->k, copy + r * ALONG);
         else if (along)
-            for (r = 0; r < live; r++) ITD__K(itd__copy)(a + r * p->ra, s->k, copy + r * ALONG);
+            for (size_t r = 0; r < live; r++) ITD__K(itd__copy)(a + r * p->ra, s->k, copy + r * ALONG);
         else if (p->ra == 1 && live == ROWS)
-            for (k = 0; k < s->k; k++) memcpy(copy + k * ROWS, a + k * p->ca, ROWS * sizeof *copy);
+            for (size_t k = 0; k < s->k; k++) memcpy(copy + k * ROWS, a + k * p->ca, ROWS * sizeof *copy);
         else
-            for (k = 0; k < s->k; k++)
-                for (r = 0; r < live; r++) copy[k * ROWS + r] = a[k * p->ca + r * p->ra];
+            for (size_t k = 0; k < s->k; k++)
+                for (size_t r = 0; r < live; r++) copy[k * ROWS + r] = a[k * p->ca + r * p->ra];
         if (along) ITD__K(itd__rows)(s, copy, ALONG, 1, c, live);
         else ITD__K(itd__rows)(s, copy, 1, ROWS, c, live);
     }
@@ -1477,13 +1491,13 @@ static void ITD__K(itd__window_strip)(const itd__product *p, size_t pixel, size_
 {
     const itd__window *w = p->window;
     size_t px = pixel % w->columns, lead = w->adjoint ? 2 - w->before : w->before, c = w->channels, y;
-    size_t skip = px < lead ? lead - px : 0, x = px + skip - lead, inside;
+    size_t skip = px < lead ? lead - px : 0, x = px + skip - lead;
     const float *a = p->a + pixel / (w->rows * w->columns) * w->height * w->width * c;
     if (!itd__tap(w, pixel / w->columns % w->rows, ky, w->height, &y)) {
         memset(to, 0, (run + 2) * c * sizeof *to);
         return;
     }
-    inside = x < w->width ? itd__min(w->width - x, run + 2 - skip) : 0;
+    size_t inside = x < w->width ? itd__min(w->width - x, run + 2 - skip) : 0;
     memset(to, 0, skip * c * sizeof *to);
     ITD__K(itd__copy)(a + (y * w->width + x) * c, inside * c, to + skip * c);
     memset(to + (skip + inside) * c, 0, (run + 2 - skip - inside) * c * sizeof *to);
@@ -1502,13 +1516,13 @@ static void ITD__K(itd__slide)(const itd__product *p, const itd__strip *s, size_
     enum { ROWS = ITD__ROWS_AT_ONCE };
     const size_t channels = p->window->channels, ky = from / (3 * channels), across = from % (3 * channels);
     float copy[ITD__SLIDE];
-    size_t i, run, part, along = s->k + s->jump;
+    size_t run, along = s->k + s->jump;
     memset(copy, 0, sizeof copy);
-    for (i = 0; i < p->m; i += run, c += run * p->rc) {
+    for (size_t i = 0; i < p->m; i += run, c += run * p->rc) {
         size_t pixel = p->first + i;
         run = itd__min(p->m - i, p->window->columns - pixel % p->window->columns);
         if (run > ROWS) run = run <= ROWS + ROWS / 3 ? ROWS / 3 * 2 : ROWS; /* 16 = 8 + 8, not 12 + 4 */
-        for (part = 0; part < s->parts; part++)
+        for (size_t part = 0; part < s->parts; part++)
             ITD__K(itd__window_strip)(p, pixel, run, ky + part, copy + part * along);
         ITD__K(itd__rows)(s, copy + across, channels, 1, c, run);
     }
@@ -1519,19 +1533,19 @@ static void ITD__K(itd__look)(const itd__window *w, const float *image, size_t l
                               size_t h, size_t v, float *to)
 {
     enum { ROWS = ITD__ROWS_AT_ONCE };
-    size_t height = (h - 1) * w->stride + 3, width = (v - 1) * w->stride + 3, left = x * w->stride, r, q;
+    size_t height = (h - 1) * w->stride + 3, width = (v - 1) * w->stride + 3, left = x * w->stride;
     size_t first = left < w->before ? w->before - left : 0; /* what is inside, of a row that is */
     size_t last = itd__min(width, w->width + w->before - left);
-    for (r = y * w->stride; r < y * w->stride + height; r++, to += width * ROWS) {
+    for (size_t r = y * w->stride; r < y * w->stride + height; r++, to += width * ROWS) {
         bool inside = r >= w->before && r - w->before < w->height && first < last;
         size_t from = inside ? first : width, end = inside ? last : width;
         const float *pixel = image + ((r - w->before) * w->width + left + from - w->before) * w->channels;
         memset(to, 0, from * ROWS * sizeof *to);
         if (live == ROWS)
-            for (q = from; q < end; q++, pixel += w->channels)
+            for (size_t q = from; q < end; q++, pixel += w->channels)
                 memcpy(to + q * ROWS, pixel, ROWS * sizeof *to);
         else
-            for (q = from; q < end; q++, pixel += w->channels)
+            for (size_t q = from; q < end; q++, pixel += w->channels)
                 memcpy(to + q * ROWS, pixel, live * sizeof *to);
         memset(to + end * ROWS, 0, (width - end) * ROWS * sizeof *to);
     }
@@ -1544,16 +1558,16 @@ static void ITD__K(itd__nine_taps)(const itd__conv_gradient *g, itd__strip s, co
 {
     enum { ROWS = ITD__ROWS_AT_ONCE, WIDTH = 2 * ITD__W };
     ITD__LINES float packed[ITD__PIXELS * WIDTH];
-    size_t across = g->window->columns, along = g->window->stride * ROWS, tap, j, r, k;
-    for (j = 0; j < g->out; j += WIDTH, dy += WIDTH) {
+    size_t across = g->window->columns, along = g->window->stride * ROWS;
+    for (size_t j = 0; j < g->out; j += WIDTH, dy += WIDTH) {
         s.columns = itd__min(g->out - j, WIDTH);
         s.b = g->out == WIDTH && s.k == across ? dy : packed;
-        for (r = 0; r < s.parts && s.b == packed; r++)
-            for (k = 0; k < s.k; k++) {
+        for (size_t r = 0; r < s.parts && s.b == packed; r++)
+            for (size_t k = 0; k < s.k; k++) {
                 float *to = packed + (r * s.k + k) * WIDTH;
                 ITD__K(itd__copy)(dy + (r * across + k) * g->out, s.columns, to);
             }
-        for (tap = 0; tap < 9; tap++) {
+        for (size_t tap = 0; tap < 9; tap++) {
             const float *a = seen + (tap / 3 * width + tap % 3) * ROWS;
             float *c = dw + tap * g->window->channels * g->out + j;
             ITD__K(itd__rows)(&s, a, 1, along, c, live);
@@ -1568,20 +1582,20 @@ static void ITD__K(itd__conv_gradient)(const itd__conv_gradient *g)
     float seen[SEEN * ROWS] = {0}, zeros[2 * ITD__W] = {0};
     const itd__window *w = g->window;
     size_t columns = itd__min(w->columns, ITD__PIXELS), rows = itd__min(w->rows, ITD__PIXELS / columns);
-    size_t image, y, x, c, live, width;
+    size_t live, width;
     itd__strip s;
     ITD_ASSERT(w->stride <= 2 && !w->adjoint);
-    s.rc = g->out, s.rb = 2 * ITD__W, s.panel = 0, s.ra = 0, s.start = zeros;
-    for (image = 0; image < g->n; image++)
-        for (y = 0; y < w->rows; y += rows)
-            for (x = 0; x < w->columns; x += columns) {
+    s.rc = g->out, s.rb = 2 * ITD__W, s.panel = 0, s.start = zeros;
+    for (size_t image = 0; image < g->n; image++)
+        for (size_t y = 0; y < w->rows; y += rows)
+            for (size_t x = 0; x < w->columns; x += columns) {
                 const float *from = g->x + image * w->height * w->width * w->channels;
                 const float *dy = g->dy + ((image * w->rows + y) * w->columns + x) * g->out;
                 s.parts = itd__min(rows, w->rows - y), s.k = itd__min(columns, w->columns - x);
                 width = (s.k - 1) * w->stride + 3;
                 s.jump = w->stride * ROWS * (width - s.k);
                 s.accumulate = g->accumulate || image + y + x > 0;
-                for (c = g->first; c < g->first + g->some; c += live) {
+                for (size_t c = g->first; c < g->first + g->some; c += live) {
                     live = itd__min(g->first + g->some - c, ROWS);
                     ITD__K(itd__look)(w, from + c, live, y, x, s.parts, s.k, seen);
                     ITD__K(itd__nine_taps)(g, s, seen, width, dy, g->dw + c * g->out, live);
@@ -1595,17 +1609,17 @@ static void ITD__K(itd__pack)(const itd__product *p, size_t from, size_t k, size
 {
     const size_t width = 2 * ITD__W;
     const float *b = p->b + from * p->rb + j * p->cb;
-    size_t whole = p->cb == 1 ? columns / width * width : 0, i, q, r;
-    for (q = 0; q < whole; q += 4 * width) /* more streams would displace one another */
-        for (i = 0; i < k; i++)
-            for (r = q; r < q + 4 * width && r < whole; r += width)
+    size_t whole = p->cb == 1 ? columns / width * width : 0;
+    for (size_t q = 0; q < whole; q += 4 * width) /* more streams would displace one another */
+        for (size_t i = 0; i < k; i++)
+            for (size_t r = q; r < q + 4 * width && r < whole; r += width)
                 ITD__K(itd__copy)(b + i * p->rb + r, width, packed + r * k + i * width);
-    for (q = whole; q < columns; q += width) {
+    for (size_t q = whole; q < columns; q += width) {
         size_t some = itd__min(columns - q, width);
         float *panel = packed + q * k;
         if (some < width) memset(panel, 0, k * width * sizeof *panel);
-        for (r = 0; r < some; r++)
-            for (i = 0; i < k; i++) panel[i * width + r] = b[i * p->rb + (q + r) * p->cb];
+        for (size_t r = 0; r < some; r++)
+            for (size_t i = 0; i < k; i++) panel[i * width + r] = b[i * p->rb + (q + r) * p->cb];
     }
 }
 
@@ -1617,22 +1631,21 @@ static void ITD__K(itd__gemm)(const itd__product *p)
     ITD__LINES float packed[ITD__DEPTH * PACKED];
     float start[ITD__ACROSS];
     bool in_place = p->cb == 1 && (p->k * p->n <= 1 << 17 || p->n <= 512);
-    size_t width = 2 * ITD__W, j, from, k, q;
+    size_t width = 2 * ITD__W, k, q;
     bool slides = ITD__K(itd__slides)(p);
     /* Where A is narrow, two vectors of columns of B at a time stay in the first-level cache. */
     bool strips = slides && p->window->channels < 256 && p->window->channels * p->window->columns < 4096;
     size_t even = slides && p->k > ITD__DEPTH ? p->k / 3 : p->k; /* a row of taps at a time */
-    size_t parts = itd__max(1, (even + ITD__DEPTH - 1) / ITD__DEPTH),
-           depth = itd__max(1, (even + parts - 1) / parts);
-    for (j = 0; j < p->n;) {
+    size_t parts = itd__max(1, itd__ceil_div(even, ITD__DEPTH));
+    size_t depth = itd__max(1, itd__ceil_div(even, parts));
+    for (size_t j = 0; j < p->n;) {
         itd__strip s;
         bool stays = in_place && !strips && (p->n - j >= width || p->n - j == ITD__W);
-        s.rc = p->rc, s.ra = p->ra;
+        s.rc = p->rc, s.start = start;
         s.columns = strips ? width : stays ? (size_t)ITD__ACROSS : (size_t)PACKED;
         s.columns = itd__min(s.columns, p->n - j);
         if (stays && s.columns > width) s.columns -= s.columns % width;
-        s.start = start;
-        for (from = 0; from < p->k || from == 0; from += k) {
+        for (size_t from = 0; from < p->k || from == 0; from += k) {
             k = slides ? itd__min(even - from % itd__max(even, 1), depth) : itd__min(p->k - from, depth);
             s.k = k, s.parts = 1, s.jump = 0;
             if (slides && even == p->k)
@@ -1658,7 +1671,7 @@ static void ITD__K(itd__gemm)(const itd__product *p)
 
 /* clang-format off */
 static const itd__kernels ITD__K(itd__kernels) = {
-    ITD__ISA_NAME, ITD__K(itd__gemm), ITD__K(itd__conv_gradient),
+    ITD__QUOTE_EXPANDED(ITD__ISA), ITD__K(itd__gemm), ITD__K(itd__conv_gradient),
     ITD__K(itd__exp), ITD__K(itd__log),
     ITD__K(itd__relu), ITD__K(itd__relu_backward), ITD__K(itd__silu), ITD__K(itd__silu_backward),
     ITD__K(itd__embed), ITD__K(itd__polar),
@@ -1674,7 +1687,6 @@ static const itd__kernels ITD__K(itd__kernels) = {
 #undef ITD__LINES
 #undef ITD__ROWS_AT_ONCE
 #undef ITD__ISA
-#undef ITD__ISA_NAME
 #undef ITD__W
 #endif /* ITD__W */
 
@@ -1683,7 +1695,6 @@ static const itd__kernels ITD__K(itd__kernels) = {
 
 #define ITD__W 1
 #define ITD__ISA plain
-#define ITD__ISA_NAME "plain"
 #include ITDIFF_FILE
 #ifdef ITD__VECTORS
 #ifdef __clang__
@@ -1695,9 +1706,7 @@ static const itd__kernels ITD__K(itd__kernels) = {
 #pragma GCC optimize("no-fast-math", "fp-contract=fast") /* the rounding trick, and fused multiply-add */
 #endif
 #define ITD__W 4
-#define ITD__ROWS_AT_ONCE 6
 #define ITD__ISA base
-#define ITD__ISA_NAME "base"
 #include ITDIFF_FILE
 #ifdef ITD__X86
 #ifdef __clang__
@@ -1706,9 +1715,7 @@ static const itd__kernels ITD__K(itd__kernels) = {
 #pragma GCC target("avx2,fma")
 #endif
 #define ITD__W 8
-#define ITD__ROWS_AT_ONCE 6
 #define ITD__ISA avx2
-#define ITD__ISA_NAME "avx2"
 #include ITDIFF_FILE
 #ifdef __clang__
 #pragma clang attribute pop
@@ -1718,9 +1725,7 @@ static const itd__kernels ITD__K(itd__kernels) = {
 #pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
 #endif
 #define ITD__W 16
-#define ITD__ROWS_AT_ONCE 12
 #define ITD__ISA avx512
-#define ITD__ISA_NAME "avx512"
 #include ITDIFF_FILE
 #ifdef __clang__
 #pragma clang attribute pop
@@ -1745,10 +1750,9 @@ static const itd__kernels *itd__kernels_of(itd_simd simd)
     case ITD_SIMD_AVX2:
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &itd__kernels_avx2 : NULL;
     case ITD_SIMD_AVX512:
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
-                   ? &itd__kernels_avx512
-                   : NULL;
+        if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq")) return NULL;
+        if (!__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl")) return NULL;
+        return &itd__kernels_avx512;
 #endif
     default: return NULL;
     }
@@ -1766,10 +1770,8 @@ static const itd__kernels *itd__chosen;
 
 ITD_DEF bool itd_simd_use(itd_simd simd)
 {
-    const itd__kernels *kernels = NULL;
-    int best;
-    if (simd != ITD_SIMD_BEST) kernels = itd__kernels_of(simd);
-    for (best = ITD_SIMD_AVX512; simd == ITD_SIMD_BEST && !kernels; best--)
+    const itd__kernels *kernels = itd__kernels_of(simd); /* NULL of BEST */
+    for (int best = ITD_SIMD_AVX512; simd == ITD_SIMD_BEST && !kernels; best--)
         kernels = itd__kernels_of((itd_simd)best);
     if (kernels) ITD__ATOMIC_STORE(&itd__chosen, kernels);
     return kernels != NULL;
@@ -1777,9 +1779,7 @@ ITD_DEF bool itd_simd_use(itd_simd simd)
 
 static const itd__kernels *itd__fast(void)
 {
-    const itd__kernels *kernels = ITD__ATOMIC_LOAD(&itd__chosen);
-    if (kernels) return kernels;
-    itd_simd_use(ITD_SIMD_BEST);
+    if (!ITD__ATOMIC_LOAD(&itd__chosen)) itd_simd_use(ITD_SIMD_BEST);
     return ITD__ATOMIC_LOAD(&itd__chosen);
 }
 
@@ -1791,9 +1791,9 @@ static void itd__gemm(const itd__product *p)
     const double large = 1 << 22; /* multiplications: below, threads cost more than they save */
     size_t pieces = (double)p->m * (double)p->n * (double)p->k < large ? 1 : itd__threads();
     bool by_columns = p->n >= 256 * pieces || p->n % (32 * pieces) == 0; /* whole panels, even shares */
-    size_t step = ((by_columns ? p->n : p->m) + pieces - 1) / pieces, unit = by_columns ? 32 : 12;
+    size_t step = itd__ceil_div(by_columns ? p->n : p->m, pieces), unit = by_columns ? 32 : 12;
     ptrdiff_t i, end = (ptrdiff_t)pieces;
-    step = (step + unit - 1) / unit * unit; /* whole blocks */
+    step = itd__ceil_div(step, unit) * unit; /* whole blocks */
     ITD__PARALLEL(end > 1)
     for (i = 0; i < end; i++) {
         itd__product q = *p;
@@ -1812,21 +1812,19 @@ static void itd__gemm(const itd__product *p)
 ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
 {
     float u[64], angle[64], a[64], b[64];
-    size_t i, k;
     while (n > 0) {
-        size_t now = itd__min(n, 128), pairs = (now + 3) / 4 * 2;
-        for (i = 0; i < pairs; i += 2) {
+        size_t now = itd__min(n, 128), pairs = itd__ceil_div(now, 4) * 2;
+        for (size_t i = 0; i < pairs; i += 2) {
             uint32_t r[4];
-            itd__rng_block(rng, rng->counter++, r);
-            for (k = 0; k < 2; k++) {
+            itd__rng_block(rng, r);
+            for (size_t k = 0; k < 2; k++) {
                 u[i + k] = ((float)r[2 * k] + 0.5f) * 2.32830644e-10f;        /* 2^-32 */
                 angle[i + k] = (float)(int32_t)r[2 * k + 1] * 1.46291808e-9f; /* 2^-31 pi */
             }
         }
         itd__fast()->polar(u, angle, pairs, a, b);
-        for (i = 0; i < now; i++) out[i] = i % 2 ? b[i / 2] : a[i / 2];
-        out += now;
-        n -= now;
+        for (size_t i = 0; i < now; i++) out[i] = i % 2 ? b[i / 2] : a[i / 2];
+        out += now, n -= now;
     }
 }
 
@@ -1945,10 +1943,9 @@ static void itd__conv_backward_weight(const itd__window *window, const float *dy
 /* (taps,in,out) -> (taps,out,in), the taps in the opposite order */
 static void itd__transpose_taps(const float *w, size_t taps, size_t in, size_t out, float *transposed)
 {
-    size_t t, i, j;
-    for (t = taps; t-- > 0; w += in * out)
-        for (i = 0; i < in; i++)
-            for (j = 0; j < out; j++) transposed[(t * out + j) * in + i] = w[i * out + j];
+    for (size_t t = taps; t-- > 0; w += in * out)
+        for (size_t i = 0; i < in; i++)
+            for (size_t j = 0; j < out; j++) transposed[(t * out + j) * in + i] = w[i * out + j];
 }
 
 /* Group normalization (Wu & He 2018) of one image, its channels in one array or side by side in two,
@@ -1957,21 +1954,24 @@ static void itd__transpose_taps(const float *w, size_t taps, size_t in, size_t o
        y = f(u),  u = scale_c x + shift_c,  scale_c = gamma_c / sqrt(var_g + epsilon),
        shift_c = beta_c - mean_g scale_c,   var_g biased, as is usual.
 
-   `extra` keeps for all channels mean, 1/sqrt(var + epsilon), scale, shift; after backward dgamma, dbeta. */
+   `extra` keeps for all channels mean, 1/sqrt(var + epsilon), scale, shift; after backward dgamma, dbeta; a
+   network has room for backward's scratch behind them, ITD__NOTES arrays in all. */
 typedef struct itd__grouping {
     size_t pixels, in, side, groups;
     float epsilon;
     bool silu;
 } itd__grouping;
 
+enum { ITD__NOTES = 8 };
+
 /* Each group's channels get their average. */
 static void itd__group_averages(const itd__grouping *o, float *x /* (channels) */)
 {
-    size_t channels = o->in + o->side, size = channels / o->groups, g, c;
-    for (g = 0; g < o->groups; g++, x += size) {
+    size_t channels = o->in + o->side, size = channels / o->groups;
+    for (size_t g = 0; g < o->groups; g++, x += size) {
         double sum = 0;
-        for (c = 0; c < size; c++) sum += x[c];
-        for (c = 0; c < size; c++) x[c] = (float)(sum / (double)(size * o->pixels));
+        for (size_t c = 0; c < size; c++) sum += x[c];
+        for (size_t c = 0; c < size; c++) x[c] = (float)(sum / (double)(size * o->pixels));
     }
 }
 
@@ -1980,11 +1980,11 @@ static void itd__norm_forward(const itd__grouping *o, const float *x /* (pixels,
                               const float *beta, float *extra /* (6,channels) */,
                               float *y /* (pixels,channels) */)
 {
-    size_t channels = o->in + o->side, c, from;
+    size_t channels = o->in + o->side;
     float *mean = extra, *root = mean + channels, *scale = root + channels, *shift = scale + channels;
     float *part = shift + channels; /* where the backward pass puts dgamma */
     memset(mean, 0, 2 * channels * sizeof *mean);
-    for (from = 0; from < o->pixels; from += 32) { /* long sums of like numbers lose digits */
+    for (size_t from = 0; from < o->pixels; from += 32) { /* long sums of like numbers lose digits */
         size_t some = itd__min(o->pixels - from, 32);
         memset(part, 0, channels * sizeof *part);
         itd__fast()->column_sums(x + from * o->in, o->in, some, o->in, part);
@@ -1995,7 +1995,7 @@ static void itd__norm_forward(const itd__grouping *o, const float *x /* (pixels,
     itd__fast()->column_squares(x, mean, o->pixels, o->in, root);
     itd__fast()->column_squares(s, mean + o->in, o->pixels, o->side, root + o->in);
     itd__group_averages(o, root);
-    for (c = 0; c < channels; c++) {
+    for (size_t c = 0; c < channels; c++) {
         root[c] = (float)(1 / sqrt((double)root[c] + o->epsilon));
         scale[c] = gamma[c] * root[c];
         shift[c] = beta[c] - mean[c] * scale[c];
@@ -2013,7 +2013,7 @@ static void itd__norm_backward(const itd__grouping *o, float *dy /* (pixels,chan
                                float *scratch /* (2,channels) */, float *dx /* (pixels,in) */,
                                float *ds /* (pixels,side) */)
 {
-    size_t channels = o->in + o->side, c;
+    size_t channels = o->in + o->side;
     float *mean = extra, *root = mean + channels, *scale = root + channels, *shift = scale + channels;
     float *dgamma = shift + channels, *dbeta = dgamma + channels, *a = scratch, *b = scratch + channels;
     const float *factor[3] = {scale, a, b}, *side[3] = {scale + o->in, a + o->in, b + o->in};
@@ -2021,13 +2021,13 @@ static void itd__norm_backward(const itd__grouping *o, float *dy /* (pixels,chan
     itd__fast()->affine_backward(dy, channels, x, scale, shift, o->pixels, o->in, o->silu, dbeta, dgamma);
     itd__fast()->affine_backward(dy + o->in, channels, s, scale + o->in, shift + o->in, o->pixels, o->side,
                                  o->silu, dbeta + o->in, dgamma + o->in);
-    for (c = 0; c < channels; c++) {
+    for (size_t c = 0; c < channels; c++) {
         dgamma[c] = (dgamma[c] - mean[c] * dbeta[c]) * root[c];
         a[c] = gamma[c] * dgamma[c], b[c] = gamma[c] * dbeta[c];
     }
     itd__group_averages(o, a);
     itd__group_averages(o, b);
-    for (c = 0; c < channels; c++) { /* -1/std (avg + h avg_h) as a function of x */
+    for (size_t c = 0; c < channels; c++) { /* -1/std (avg + h avg_h) as a function of x */
         a[c] = -a[c] * root[c] * root[c];
         b[c] = -b[c] * root[c] - mean[c] * a[c];
     }
@@ -2038,26 +2038,24 @@ static void itd__norm_backward(const itd__grouping *o, float *dy /* (pixels,chan
 /* y = x + t, the same t for all pixels of an image. */
 static void itd__shift_forward(const float *x, const float *t, size_t pixels, size_t channels, float *y)
 {
-    size_t i;
-    for (i = 0; i < pixels; i++) itd__fast()->add(x + i * channels, t, channels, y + i * channels);
+    for (size_t i = 0; i < pixels; i++) itd__fast()->add(x + i * channels, t, channels, y + i * channels);
 }
 
 /* Every pixel becomes four. */
 static void itd__upsample_forward(const float *x /* (n,h,w,c) */, size_t n, size_t h, size_t w, size_t c,
                                   float *y /* (n,2h,2w,c) */)
 {
-    size_t i, j, row = 2 * w * c;
-    for (i = 0; i < n * h; i++, y += 2 * row) {
-        for (j = 0; j < 2 * w; j++) memcpy(y + j * c, x + (i * w + j / 2) * c, c * sizeof *y);
+    size_t row = 2 * w * c;
+    for (size_t i = 0; i < n * h; i++, y += 2 * row) {
+        for (size_t j = 0; j < 2 * w; j++) memcpy(y + j * c, x + (i * w + j / 2) * c, c * sizeof *y);
         memcpy(y + row, y, row * sizeof *y);
     }
 }
 
 static void itd__upsample_backward(const float *dy, size_t n, size_t h, size_t w, size_t c, float *dx)
 {
-    size_t i, j;
-    for (i = 0; i < 2 * n * h; i++)
-        for (j = 0; j < 2 * w; j++) {
+    for (size_t i = 0; i < 2 * n * h; i++)
+        for (size_t j = 0; j < 2 * w; j++) {
             float *to = dx + (i / 2 * w + j / 2) * c;
             itd__fast()->add(to, dy + (i * 2 * w + j) * c, c, to);
         }
@@ -2067,18 +2065,18 @@ static void itd__upsample_backward(const float *dy, size_t n, size_t h, size_t w
 static void itd__scores_forward(const float *q /* (tokens,channels) */, const float *k, size_t tokens,
                                 size_t channels, size_t heads, float *p /* (heads,tokens,tokens) */)
 {
-    size_t d = channels / heads, h, i, j;
+    size_t d = channels / heads;
     float scale = (float)(1 / sqrt((double)d));
-    for (h = 0; h < heads; h++)
+    for (size_t h = 0; h < heads; h++)
         itd__matmul(tokens, tokens, d, false, q + h * d, channels, 1, k + h * d, 1, channels,
                     p + h * tokens * tokens, tokens);
-    for (i = 0; i < heads * tokens; i++, p += tokens) {
+    for (size_t i = 0; i < heads * tokens; i++, p += tokens) {
         float most = p[0], sum = 0;
-        for (j = 1; j < tokens; j++) most = p[j] > most ? p[j] : most;
-        for (j = 0; j < tokens; j++) p[j] = scale * (p[j] - most);
+        for (size_t j = 1; j < tokens; j++) most = p[j] > most ? p[j] : most;
+        for (size_t j = 0; j < tokens; j++) p[j] = scale * (p[j] - most);
         itd__fast()->exp(p, tokens, p);
-        for (j = 0; j < tokens; j++) sum += p[j];
-        for (j = 0; j < tokens; j++) p[j] /= sum;
+        for (size_t j = 0; j < tokens; j++) sum += p[j];
+        for (size_t j = 0; j < tokens; j++) p[j] /= sum;
     }
 }
 
@@ -2087,15 +2085,15 @@ static void itd__scores_backward(float *dp /* (heads,tokens,tokens) */, const fl
                                  const float *k, size_t tokens, size_t channels, size_t heads, float *dq,
                                  float *dk)
 {
-    size_t d = channels / heads, h, i, j;
+    size_t d = channels / heads;
     float scale = (float)(1 / sqrt((double)d));
-    for (i = 0; i < heads * tokens; i++) {
+    for (size_t i = 0; i < heads * tokens; i++) {
         const float *row = p + i * tokens;
         float *drow = dp + i * tokens, sum = 0;
-        for (j = 0; j < tokens; j++) sum += row[j] * drow[j];
-        for (j = 0; j < tokens; j++) drow[j] = scale * row[j] * (drow[j] - sum);
+        for (size_t j = 0; j < tokens; j++) sum += row[j] * drow[j];
+        for (size_t j = 0; j < tokens; j++) drow[j] = scale * row[j] * (drow[j] - sum);
     }
-    for (h = 0; h < heads; h++, dp += tokens * tokens) {
+    for (size_t h = 0; h < heads; h++, dp += tokens * tokens) {
         itd__matmul(tokens, d, tokens, true, dp, tokens, 1, k + h * d, channels, 1, dq + h * d, channels);
         itd__matmul(tokens, d, tokens, true, dp, 1, tokens, q + h * d, channels, 1, dk + h * d, channels);
     }
@@ -2105,16 +2103,16 @@ static void itd__scores_backward(float *dp /* (heads,tokens,tokens) */, const fl
 static void itd__attend_forward(const float *p /* (heads,tokens,tokens) */, const float *v, size_t tokens,
                                 size_t channels, size_t heads, float *y /* (tokens,channels) */)
 {
-    size_t d = channels / heads, h;
-    for (h = 0; h < heads; h++, p += tokens * tokens)
+    size_t d = channels / heads;
+    for (size_t h = 0; h < heads; h++, p += tokens * tokens)
         itd__matmul(tokens, d, tokens, false, p, tokens, 1, v + h * d, channels, 1, y + h * d, channels);
 }
 
 static void itd__attend_backward(const float *dy, const float *p, const float *v, size_t tokens,
                                  size_t channels, size_t heads, float *dp, float *dv)
 {
-    size_t d = channels / heads, h;
-    for (h = 0; h < heads; h++, p += tokens * tokens, dp += tokens * tokens, dy += d) {
+    size_t d = channels / heads;
+    for (size_t h = 0; h < heads; h++, p += tokens * tokens, dp += tokens * tokens, dy += d) {
         itd__matmul(tokens, tokens, d, true, dy, channels, 1, v + h * d, 1, channels, dp, tokens);
         itd__matmul(tokens, d, tokens, true, p, 1, tokens, dy, channels, 1, dv + h * d, channels);
     }
@@ -2125,8 +2123,7 @@ static void itd__attend_backward(const float *dy, const float *p, const float *v
 static void itd__embed_forward(const float *x /* (n) */, const float *frequency /* (half) */, size_t n,
                                size_t half, float *y /* (n,2*half) */)
 {
-    size_t i;
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         float *row = y + 2 * i * half;
         if (i > 0 && x[i] == x[i - 1]) /* a log SNR shared by many rows */
             memcpy(row, row - 2 * half, 2 * half * sizeof *row);
@@ -2139,24 +2136,19 @@ static void itd__embed_backward(const float *dy /* (n,2*half) */, const float *y
                                 const float *frequency /* (half) */, size_t n, size_t half,
                                 float *dx /* (n) */)
 {
-    size_t i, k;
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         const float *sine = y + 2 * i * half, *cosine = sine + half;
         const float *dsine = dy + 2 * i * half, *dcosine = dsine + half;
         float sum = 0;
-        for (k = 0; k < half; k++) sum += frequency[k] * (dsine[k] * cosine[k] - dcosine[k] * sine[k]);
+        for (size_t k = 0; k < half; k++) sum += frequency[k] * (dsine[k] * cosine[k] - dcosine[k] * sine[k]);
         dx[i] += sum;
     }
 }
 
-/* >>channel --------------------------------------------------------------------------------------------- */
+/* >>channel ------------------------------------------------------------------------------------------------
 
-/* Hands a failure on to the caller. */
-#define ITD__TRY(call)                                                                                       \
-    do {                                                                                                     \
-        itd_result itd__tried = (call);                                                                      \
-        if (itd__tried != ITD_OK) return itd__tried;                                                         \
-    } while (0)
+   How data are made noisy, and the schedule: from which distribution log SNRs are drawn, in training and for
+   the integral of >>method, and how it is found for given data. */
 
 /* Computed from the side where exp does not overflow; s(-x), never 1 - s(x), is what small values need. */
 ITD_DEF double itd_sigmoid(double x)
@@ -2167,16 +2159,15 @@ ITD_DEF double itd_sigmoid(double x)
 
 ITD_DEF void itd_channel(const float *x, const float *eps, const float *logsnr, size_t n, size_t d, float *z)
 {
-    size_t i, j;
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         float signal = (float)sqrt(itd_sigmoid(logsnr[i])), noise = (float)sqrt(itd_sigmoid(-logsnr[i]));
-        for (j = 0; j < d; j++) z[i * d + j] = signal * x[i * d + j] + noise * eps[i * d + j];
+        for (size_t j = 0; j < d; j++) z[i * d + j] = signal * x[i * d + j] + noise * eps[i * d + j];
     }
 }
 
 ITD_DEF itd_schedule itd_schedule_default(void)
 {
-    itd_schedule s = {0, 3, 4};
+    const itd_schedule s = {0, 3, 4};
     return s;
 }
 
@@ -2201,34 +2192,31 @@ ITD_DEF double itd_schedule_weight(const itd_schedule *s, double logsnr)
 ITD_DEF itd_result itd_schedule_sample(const itd_schedule *s, itd_rng *rng, bool stratified, size_t n,
                                        float *logsnr, float *weight)
 {
-    size_t i, j;
     if (!itd__schedule_valid(s)) return ITD_ERROR_ARGUMENT;
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         double u = itd_rng_uniform(rng);
         logsnr[i] = (float)itd_schedule_quantile(s, stratified ? ((double)i + u) / (double)n : u);
     }
-    for (i = n; stratified && i > 1; i--) { /* Fisher-Yates, so that stratum and row are independent */
+    for (size_t i = n; stratified && i > 1; i--) { /* Fisher-Yates, so that stratum and row are independent */
+        size_t j = (size_t)itd_rng_below(rng, i);
         float t = logsnr[i - 1];
-        j = (size_t)itd_rng_below(rng, i);
         logsnr[i - 1] = logsnr[j];
         logsnr[j] = t;
     }
-    for (i = 0; i < n; i++) weight[i] = (float)itd_schedule_weight(s, logsnr[i]);
+    for (size_t i = 0; i < n; i++) weight[i] = (float)itd_schedule_weight(s, logsnr[i]);
     return ITD_OK;
 }
 
 ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda, size_t d, itd_spectrum_rule rule,
                                               itd_schedule *out)
 {
-    double mean = 0, square = 0, factor = 3 / 3.14159265358979323846;
-    size_t i;
+    double mean = 0, square = 0, factor = rule == ITD_SPECTRUM_VARIANCE ? 3 / ITD__PI / ITD__PI : 3 / ITD__PI;
     if (d == 0) return ITD_ERROR_ARGUMENT;
-    for (i = 0; i < d; i++) {
+    for (size_t i = 0; i < d; i++) {
         if (!(lambda[i] > 0 && lambda[i] <= DBL_MAX)) return ITD_ERROR_DATA;
         mean += log(lambda[i]) / (double)d;
     }
-    for (i = 0; i < d; i++) square += (log(lambda[i]) - mean) * (log(lambda[i]) - mean) / (double)d;
-    if (rule == ITD_SPECTRUM_VARIANCE) factor /= 3.14159265358979323846;
+    for (size_t i = 0; i < d; i++) square += (log(lambda[i]) - mean) * (log(lambda[i]) - mean) / (double)d;
     out->loc = -mean, out->scale = sqrt(1 + factor * square), out->clip = 4;
     return ITD_OK;
 }
@@ -2236,17 +2224,16 @@ ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda, size_t d, it
 /* The curve averaged over each point and its neighbours: one noisy point must not make a crossing. */
 static double itd__smoothed(const double *y, size_t m, size_t i)
 {
-    size_t from = i > 0 ? i - 1 : 0, to = itd__min(i + 1, m - 1), k;
+    size_t from = i > 0 ? i - 1 : 0, to = itd__min(i + 1, m - 1);
     double sum = 0;
-    for (k = from; k <= to; k++) sum += y[k];
+    for (size_t k = from; k <= to; k++) sum += y[k];
     return sum / (double)(to - from + 1);
 }
 
 /* Where the smoothed curve last crosses `level` upward, by linear interpolation; false if it never does. */
 static bool itd__last_crossing(const double *x, const double *y, size_t m, double level, double *at)
 {
-    size_t i;
-    for (i = m - 1; i > 0; i--) {
+    for (size_t i = m - 1; i > 0; i--) {
         double low = itd__smoothed(y, m, i - 1), high = itd__smoothed(y, m, i);
         if (low < level && high >= level) {
             *at = x[i - 1] + (x[i] - x[i - 1]) * (level - low) / (high - low);
@@ -2260,10 +2247,9 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse
                                          size_t m, size_t d, itd_curve_rule rule, itd_schedule *out)
 {
     double loc, quartile, scale, widest = 0;
-    size_t i;
     if (m < 3 || d == 0) return ITD_ERROR_ARGUMENT;
     if (!itd__last_crossing(logsnr, mse, m, 0.5 * (double)d, &loc)) {
-        for (i = 0; i < m; i++) {
+        for (size_t i = 0; i < m; i++) {
             double gap = (mmse_gaussian[i] - itd__smoothed(mse, m, i)) / (double)d;
             if (gap > widest) widest = gap, loc = logsnr[i];
         }
@@ -2274,7 +2260,7 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse
     else if (itd__last_crossing(logsnr, mse, m, 0.25 * (double)d, &quartile) && quartile < loc)
         scale = loc - quartile;
     else return ITD_ERROR_DATA;
-    if (rule == ITD_CURVE_LOGISTIC) scale /= 1.09861228866810969140;
+    if (rule == ITD_CURVE_LOGISTIC) scale /= 1.09861228866810969140; /* log 3 */
     out->loc = loc, out->scale = scale, out->clip = 4;
     return ITD_OK;
 }
@@ -2282,22 +2268,21 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse
 ITD_DEF itd_result itd_score(const itd_denoiser *den, const float *z, const float *logsnr, size_t n,
                              float *score)
 {
-    size_t i, j;
     ITD__TRY(den->predict(den->ctx, z, logsnr, n, score));
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         float factor = (float)(-1 / sqrt(itd_sigmoid(-logsnr[i])));
-        for (j = 0; j < den->dim; j++) score[i * den->dim + j] *= factor;
+        for (size_t j = 0; j < den->dim; j++) score[i * den->dim + j] *= factor;
     }
     return ITD_OK;
 }
 
-/* >>gaussian -------------------------------------------------------------------------------------------- */
+/* >>eigen --------------------------------------------------------------------------------------------------
 
-enum { ITD__FULL_GAUSSIAN = 64 }; /* dimensions up to which d^2 operations per row are cheap */
-
-/* A symmetric matrix is first made tridiagonal by reflections, then diagonal by rotations (Golub & Van Loan,
-   Matrix Computations, 8.3). The eigenvectors are what the same reflections and rotations make of the
-   identity, some columns at a time, which stay in the cache while all pass over them. */
+   The eigenvalues and eigenvectors of a covariance, which >>gaussian is made of. A symmetric matrix is first
+   made tridiagonal by reflections (Householder), then diagonal by rotations (Givens, in the QL method with
+   implicit shifts; Golub & Van Loan, Matrix Computations, 8.3). The eigenvectors are what the same
+   reflections and rotations make of the identity, some columns at a time, which stay in the cache while all
+   pass over them. */
 
 enum { ITD__COLUMNS = 32, ITD__SWEEPS = 64 }; /* columns at a time; rotations kept: so many sweeps of n */
 
@@ -2309,14 +2294,13 @@ typedef struct itd__rotation { /* of rows `row` and row + 1 */
 /* The reflection I - v v^T that turns x (n) into (out, 0, ..., 0); v takes the place of x. */
 static double itd__reflector(double *x, size_t n)
 {
-    double squares = 0, out, scale;
-    size_t i;
-    for (i = 0; i < n; i++) squares += x[i] * x[i];
+    double squares = 0;
+    for (size_t i = 0; i < n; i++) squares += x[i] * x[i];
     if (!(squares > 0)) return 0;
-    out = x[0] > 0 ? -sqrt(squares) : sqrt(squares);
-    scale = 1 / sqrt(squares - x[0] * out); /* v^T v = 2 */
+    double out = x[0] > 0 ? -sqrt(squares) : sqrt(squares);
+    double scale = 1 / sqrt(squares - x[0] * out); /* v^T v = 2 */
     x[0] -= out;
-    for (i = 0; i < n; i++) x[i] *= scale;
+    for (size_t i = 0; i < n; i++) x[i] *= scale;
     return out;
 }
 
@@ -2324,33 +2308,32 @@ static double itd__reflector(double *x, size_t n)
 static double itd__dot(const double *x, const double *y, size_t n)
 {
     double sum[4] = {0, 0, 0, 0};
-    size_t i, k;
+    size_t i;
     for (i = 0; i + 4 <= n; i += 4)
-        for (k = 0; k < 4; k++) sum[k] += x[i + k] * y[i + k];
+        for (size_t k = 0; k < 4; k++) sum[k] += x[i + k] * y[i + k];
     for (; i < n; i++) sum[0] += x[i] * y[i];
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
+/* row -= vi w + wi v */
 static void itd__rank_two(double *row, double vi, double wi, const double *v, const double *w, size_t n)
 {
-    size_t j;
-    for (j = 0; j < n; j++) row[j] -= vi * w[j] + wi * v[j];
+    for (size_t j = 0; j < n; j++) row[j] -= vi * w[j] + wi * v[j];
 }
 
-/* A = Q T Q^T: T has `diagonal` and, beside it, `beside`; row k of a keeps the k-th reflector of Q behind the
+/* A = Q T Q^T: T has `diagonal` and, beside it, `off`; row k of a keeps the k-th reflector of Q behind the
    diagonal. With p = A v, the next A is A - v w^T - w v^T where w = p - (p^T v) v / 2; it is made in the same
    pass over the matrix that multiplies it by the v after it. */
-static void itd__tridiagonalize(size_t n, double *a, double *diagonal, double *beside, double *p, double *w)
+static void itd__tridiagonalize(size_t n, double *a, double *diagonal, double *off, double *p, double *w)
 {
-    size_t i, k;
-    for (k = 0; k < n; k++) {
-        double *v = a + k * n + k + 1, half;
+    for (size_t k = 0; k < n; k++) {
+        double *v = a + k * n + k + 1;
         const double *before = k ? a + (k - 1) * n : NULL;
         ptrdiff_t r, rows = (ptrdiff_t)(n - k - 1);
         if (k) itd__rank_two(a + k * n + k, before[k], w[k], before + k, w + k, n - k);
         diagonal[k] = a[k * n + k];
         if (!rows) break;
-        beside[k] = itd__reflector(v, (size_t)rows);
+        off[k] = itd__reflector(v, (size_t)rows);
         ITD__PARALLEL(rows > 128)
         for (r = 0; r < rows; r++) {
             size_t at = k + 1 + (size_t)r;
@@ -2358,39 +2341,39 @@ static void itd__tridiagonalize(size_t n, double *a, double *diagonal, double *b
             if (k) itd__rank_two(row, before[at], w[at], before + k + 1, w + k + 1, (size_t)rows);
             p[at] = itd__dot(row, v, (size_t)rows);
         }
-        half = 0.5 * itd__dot(p + k + 1, v, (size_t)rows);
-        for (i = k + 1; i < n; i++) w[i] = p[i] - half * a[k * n + i];
+        double half = 0.5 * itd__dot(p + k + 1, v, (size_t)rows);
+        for (size_t i = k + 1; i < n; i++) w[i] = p[i] - half * a[k * n + i];
     }
 }
 
 /* Q^T, a slice of columns at a time. */
 static void itd__reflect(size_t n, const double *a, double *vectors)
 {
-    ptrdiff_t slice, slices = (ptrdiff_t)((n + ITD__COLUMNS - 1) / ITD__COLUMNS);
+    ptrdiff_t slice, slices = (ptrdiff_t)itd__ceil_div(n, ITD__COLUMNS);
     ITD__PARALLEL(slices > 1)
     for (slice = 0; slice < slices; slice++) {
-        size_t first = (size_t)slice * ITD__COLUMNS, width = itd__min(ITD__COLUMNS, n - first), i, j, k;
-        for (i = 0; i < n; i++)
-            for (j = first; j < first + width; j++) vectors[i * n + j] = i == j;
-        for (k = 0; k + 1 < n; k++) {
+        size_t first = (size_t)slice * ITD__COLUMNS, width = itd__min(ITD__COLUMNS, n - first);
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = first; j < first + width; j++) vectors[i * n + j] = i == j;
+        for (size_t k = 0; k + 1 < n; k++) {
             double dot[ITD__COLUMNS] = {0};
-            for (i = k + 1; i < n; i++)
-                for (j = 0; j < width; j++) dot[j] += a[k * n + i] * vectors[i * n + first + j];
-            for (i = k + 1; i < n; i++)
-                for (j = 0; j < width; j++) vectors[i * n + first + j] -= a[k * n + i] * dot[j];
+            for (size_t i = k + 1; i < n; i++)
+                for (size_t j = 0; j < width; j++) dot[j] += a[k * n + i] * vectors[i * n + first + j];
+            for (size_t i = k + 1; i < n; i++)
+                for (size_t j = 0; j < width; j++) vectors[i * n + first + j] -= a[k * n + i] * dot[j];
         }
     }
 }
 
 static void itd__rotate(size_t n, const itd__rotation *list, size_t count, double *vectors)
 {
-    ptrdiff_t slice, slices = (ptrdiff_t)((n + ITD__COLUMNS - 1) / ITD__COLUMNS);
+    ptrdiff_t slice, slices = (ptrdiff_t)itd__ceil_div(n, ITD__COLUMNS);
     ITD__PARALLEL(slices > 1)
     for (slice = 0; slice < slices; slice++) {
-        size_t first = (size_t)slice * ITD__COLUMNS, width = itd__min(ITD__COLUMNS, n - first), j, k;
-        for (k = 0; k < count; k++) {
+        size_t first = (size_t)slice * ITD__COLUMNS, width = itd__min(ITD__COLUMNS, n - first);
+        for (size_t k = 0; k < count; k++) {
             double *x = vectors + list[k].row * n + first, *y = x + n, c = list[k].c, s = list[k].s;
-            for (j = 0; j < width; j++) {
+            for (size_t j = 0; j < width; j++) {
                 double t = y[j];
                 y[j] = s * x[j] + c * t;
                 x[j] = c * x[j] - s * t;
@@ -2401,15 +2384,15 @@ static void itd__rotate(size_t n, const itd__rotation *list, size_t count, doubl
 
 /* One sweep of the QL method with Wilkinson's shift over rows first .. last of T: each rotation chases the
    element that the one before has left outside of the tridiagonal. Returns the number of rotations. */
-static size_t itd__sweep(double *diagonal, double *beside, size_t first, size_t last, itd__rotation *list)
+static size_t itd__sweep(double *diagonal, double *off, size_t first, size_t last, itd__rotation *list)
 {
-    double half = (diagonal[first + 1] - diagonal[first]) / (2 * beside[first]), c = 1, s = 1, moved = 0;
+    double half = (diagonal[first + 1] - diagonal[first]) / (2 * off[first]), c = 1, s = 1, moved = 0;
     double g = diagonal[last] - diagonal[first] +
-               beside[first] / (half + (half < 0 ? -1 : 1) * sqrt(half * half + 1));
+               off[first] / (half + (half < 0 ? -1 : 1) * sqrt(half * half + 1));
     size_t i, count = 0;
     for (i = last; i-- > first;) {
-        double f = s * beside[i], b = c * beside[i], r = sqrt(f * f + g * g);
-        beside[i + 1] = r;
+        double f = s * off[i], b = c * off[i], r = sqrt(f * f + g * g);
+        off[i + 1] = r;
         if (r == 0) break; /* T has fallen into two */
         s = f / r, c = g / r;
         g = diagonal[i + 1] - moved;
@@ -2420,26 +2403,26 @@ static size_t itd__sweep(double *diagonal, double *beside, size_t first, size_t 
         list[count].row = i, list[count].c = c, list[count++].s = s;
     }
     diagonal[i + 1] -= moved;
-    if (i + 1 == first) beside[first] = g;
-    beside[last] = 0;
+    if (i + 1 == first) off[first] = g;
+    off[last] = 0;
     return count;
 }
 
 /* T -> its eigenvalues, in `diagonal`, each after two sweeps or so; the rotations go into rows of vectors. */
-static bool itd__diagonalize(size_t n, double *diagonal, double *beside, itd__rotation *list, double *vectors)
+static bool itd__diagonalize(size_t n, double *diagonal, double *off, itd__rotation *list, double *vectors)
 {
-    size_t first, last, count = 0, sweeps;
-    beside[n - 1] = 0;
-    for (first = 0; first < n; first++)
-        for (sweeps = 0;; sweeps++) {
+    size_t last, count = 0;
+    off[n - 1] = 0;
+    for (size_t first = 0; first < n; first++)
+        for (size_t sweeps = 0;; sweeps++) {
             for (last = first; last + 1 < n; last++)
-                if (fabs(beside[last]) <=
+                if (fabs(off[last]) <=
                     1e-20 + DBL_EPSILON * (fabs(diagonal[last]) + fabs(diagonal[last + 1])))
                     break;
             if (last == first) break;
             if (sweeps == 60) return false;
             if (count > (ITD__SWEEPS - 1) * n) itd__rotate(n, list, count, vectors), count = 0;
-            count += itd__sweep(diagonal, beside, first, last, list + count);
+            count += itd__sweep(diagonal, off, first, last, list + count);
         }
     itd__rotate(n, list, count, vectors);
     return true;
@@ -2448,16 +2431,14 @@ static bool itd__diagonalize(size_t n, double *diagonal, double *beside, itd__ro
 /* Descending, by selection. */
 static void itd__sort_eigen(size_t n, double *lambda, double *vectors)
 {
-    size_t i, j, k;
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         size_t top = i;
-        double value;
-        for (j = i + 1; j < n; j++)
+        for (size_t j = i + 1; j < n; j++)
             if (lambda[j] > lambda[top]) top = j;
-        value = lambda[top];
+        double value = lambda[top];
         lambda[top] = lambda[i];
         lambda[i] = value;
-        for (k = 0; k < n && top != i; k++) {
+        for (size_t k = 0; k < n && top != i; k++) {
             double v = vectors[i * n + k];
             vectors[i * n + k] = vectors[top * n + k];
             vectors[top * n + k] = v;
@@ -2470,20 +2451,27 @@ ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a, double *lambda, doub
     double largest = 0, *work = itd__doubles(n, 3);
     itd__rotation *list = (itd__rotation *)itd__alloc(n, ITD__SWEEPS, sizeof *list);
     itd_result result = work && list ? ITD_OK : ITD_ERROR_MEMORY;
-    size_t i;
-    for (i = 0; i < n * n; i++) largest = a[i] <= DBL_MAX ? fmax(largest, fabs(a[i])) : HUGE_VAL;
+    for (size_t i = 0; i < n * n; i++) largest = a[i] <= DBL_MAX ? fmax(largest, fabs(a[i])) : HUGE_VAL;
     if (result == ITD_OK && !(largest <= DBL_MAX)) result = ITD_ERROR_DATA;
     if (result == ITD_OK && n > 0) {
-        for (i = 0; i < n * n && largest > 0; i++) a[i] /= largest; /* squares neither overflow nor vanish */
+        for (size_t i = 0; i < n * n && largest > 0; i++)
+            a[i] /= largest; /* squares neither overflow nor vanish */
         itd__tridiagonalize(n, a, lambda, work, work + n, work + 2 * n);
         itd__reflect(n, a, vectors);
         if (!itd__diagonalize(n, lambda, work, list, vectors)) result = ITD_ERROR_NUMERIC;
-        for (i = 0; i < n; i++) lambda[i] *= largest;
+        for (size_t i = 0; i < n; i++) lambda[i] *= largest;
         itd__sort_eigen(n, lambda, vectors);
     }
     ITD_FREE(work), ITD_FREE(list);
     return result;
 }
+
+/* >>gaussian -----------------------------------------------------------------------------------------------
+
+   The reference density N(mu, Sigma) of >>method: fitted to data, it knows its own likelihood, its denoiser
+   and what that denoiser's error is, all as sums over the eigenpairs lambda_i, u_i of Sigma. */
+
+enum { ITD__FULL_GAUSSIAN = 64 }; /* dimensions up to which d^2 operations per row are cheap */
 
 ITD_DEF void itd_gaussian_free(itd_gaussian *g)
 {
@@ -2492,16 +2480,17 @@ ITD_DEF void itd_gaussian_free(itd_gaussian *g)
     ITD_FREE(g);
 }
 
+/* axes: its eigenvectors are the coordinate axes, and not stored. */
 static itd_gaussian *itd__gaussian_alloc(size_t dim, bool axes)
 {
+    bool wide = !axes && dim > ITD__FULL_GAUSSIAN;
     itd_gaussian *g = (itd_gaussian *)itd__alloc(1, 1, sizeof *g);
     if (!g) return NULL;
     g->dim = dim;
-    g->mean = itd__doubles(dim, 1);
-    g->lambda = itd__doubles(dim, 1);
-    g->vectors = axes ? NULL : itd__doubles(dim, dim);
-    g->basis = axes || dim <= ITD__FULL_GAUSSIAN ? NULL : itd__floats(dim, dim);
-    if (g->mean && g->lambda && (axes || (g->vectors && (g->basis || dim <= ITD__FULL_GAUSSIAN)))) return g;
+    g->mean = itd__doubles(dim, 1), g->lambda = itd__doubles(dim, 1);
+    if (!axes) g->vectors = itd__doubles(dim, dim);
+    if (wide) g->basis = itd__floats(dim, dim);
+    if (g->mean && g->lambda && (g->vectors || axes) && (g->basis || !wide)) return g;
     itd_gaussian_free(g);
     return NULL;
 }
@@ -2510,7 +2499,6 @@ static itd_gaussian *itd__gaussian_alloc(size_t dim, bool axes)
 static itd_result itd__gaussian_finish(itd_gaussian *g, double *covariance, itd_result result,
                                        itd_gaussian **out)
 {
-    size_t i;
     if (result == ITD_OK) result = itd_eigen_symmetric(g->dim, covariance, g->lambda, g->vectors);
     if (result == ITD_OK && (!(g->lambda[0] > 0) || g->lambda[g->dim - 1] < -1e-8 * g->lambda[0]))
         result = ITD_ERROR_DATA;
@@ -2519,9 +2507,9 @@ static itd_result itd__gaussian_finish(itd_gaussian *g, double *covariance, itd_
         itd_gaussian_free(g);
         return result;
     }
-    for (i = 0; i < g->dim; i++) /* a flat direction gets a sliver of width: the density stays finite */
-        g->lambda[i] = fmax(g->lambda[i], 1e-12 * g->lambda[0]);
-    for (i = 0; g->basis && i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
+    /* A flat direction gets a sliver of width: the density stays finite. */
+    for (size_t i = 0; i < g->dim; i++) g->lambda[i] = fmax(g->lambda[i], 1e-12 * g->lambda[0]);
+    for (size_t i = 0; g->basis && i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
     *out = g;
     return ITD_OK;
 }
@@ -2529,14 +2517,11 @@ static itd_result itd__gaussian_finish(itd_gaussian *g, double *covariance, itd_
 ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covariance, size_t dim,
                                        itd_gaussian **out)
 {
-    itd_gaussian *g;
-    double *a;
-    size_t i;
     if (dim == 0) return ITD_ERROR_ARGUMENT;
-    for (i = 0; i < dim; i++)
+    for (size_t i = 0; i < dim; i++)
         if (!(fabs(mean[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
-    g = itd__gaussian_alloc(dim, false);
-    a = itd__doubles(dim, dim);
+    itd_gaussian *g = itd__gaussian_alloc(dim, false);
+    double *a = itd__doubles(dim, dim);
     if (g && a) memcpy(g->mean, mean, dim * sizeof *mean), memcpy(a, covariance, dim * dim * sizeof *a);
     return itd__gaussian_finish(g, a, g && a ? ITD_OK : ITD_ERROR_MEMORY, out);
 }
@@ -2547,17 +2532,16 @@ static itd_result itd__add_products(const float *x, const double *mean, size_t n
     enum { ROWS = 256 };
     bool few = dim <= ITD__FULL_GAUSSIAN;
     float *centred = few ? NULL : itd__floats(ROWS, dim), *block = few ? NULL : itd__floats(dim, dim);
-    size_t at, rows, i, j, k;
-    for (i = 0; few && i < n; i++)
-        for (j = 0; j < dim; j++)
-            for (k = 0; k < dim; k++)
+    for (size_t i = 0; few && i < n; i++)
+        for (size_t j = 0; j < dim; j++)
+            for (size_t k = 0; k < dim; k++)
                 sum[j * dim + k] += (x[i * dim + j] - mean[j]) * (x[i * dim + k] - mean[k]);
-    for (at = 0; centred && block && at < n; at += ROWS) {
-        rows = itd__min(ROWS, n - at);
-        for (i = 0; i < rows; i++)
-            for (j = 0; j < dim; j++) centred[i * dim + j] = (float)(x[(at + i) * dim + j] - mean[j]);
+    for (size_t at = 0; centred && block && at < n; at += ROWS) {
+        size_t rows = itd__min(ROWS, n - at);
+        for (size_t i = 0; i < rows; i++)
+            for (size_t j = 0; j < dim; j++) centred[i * dim + j] = (float)(x[(at + i) * dim + j] - mean[j]);
         itd__matmul(dim, dim, rows, false, centred, 1, dim, centred, dim, 1, block, dim);
-        for (i = 0; i < dim * dim; i++) sum[i] += block[i];
+        for (size_t i = 0; i < dim * dim; i++) sum[i] += block[i];
     }
     ITD_FREE(centred), ITD_FREE(block);
     return few || (centred && block) ? ITD_OK : ITD_ERROR_MEMORY;
@@ -2565,21 +2549,18 @@ static itd_result itd__add_products(const float *x, const double *mean, size_t n
 
 ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_gaussian **out)
 {
-    itd_gaussian *g;
-    double *covariance;
     itd_result result = ITD_ERROR_MEMORY;
-    size_t i, j;
     if (n < 2 || dim == 0) return ITD_ERROR_ARGUMENT;
     if (!itd__all_finite(x, n * dim)) return ITD_ERROR_DATA;
-    g = itd__gaussian_alloc(dim, false);
-    covariance = itd__doubles(dim, dim);
+    itd_gaussian *g = itd__gaussian_alloc(dim, false);
+    double *covariance = itd__doubles(dim, dim);
     if (g && covariance) {
-        for (i = 0; i < n; i++) /* sums of differences: the mean of a constant column is exactly that */
-            for (j = 0; j < dim; j++) g->mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
-        for (j = 0; j < dim; j++) g->mean[j] += x[j];
+        for (size_t i = 0; i < n; i++) /* differences, so that a constant column has exactly its mean */
+            for (size_t j = 0; j < dim; j++) g->mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
+        for (size_t j = 0; j < dim; j++) g->mean[j] += x[j];
         result = itd__add_products(x, g->mean, n, dim, covariance);
-        for (i = 0; i < dim; i++) /* symmetric to the last bit */
-            for (j = 0; j <= i; j++) covariance[j * dim + i] = covariance[i * dim + j] /= (double)n;
+        for (size_t i = 0; i < dim; i++) /* symmetric to the last bit */
+            for (size_t j = 0; j <= i; j++) covariance[j * dim + i] = covariance[i * dim + j] /= (double)n;
     }
     return itd__gaussian_finish(g, covariance, result, out);
 }
@@ -2588,12 +2569,11 @@ ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_ga
 static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, itd_gaussian **out)
 {
     itd_gaussian *g = itd__gaussian_alloc(dim, true);
-    size_t i, j;
     if (!g) return ITD_ERROR_MEMORY;
-    for (j = 0; j < dim; j++) {
+    for (size_t j = 0; j < dim; j++) {
         double square = 0;
-        for (i = 0; i < n && n > 1; i++) g->mean[j] += x[i * dim + j] / (double)n;
-        for (i = 0; i < n && n > 1; i++)
+        for (size_t i = 0; i < n && n > 1; i++) g->mean[j] += x[i * dim + j] / (double)n;
+        for (size_t i = 0; i < n && n > 1; i++)
             square += (x[i * dim + j] - g->mean[j]) * (x[i * dim + j] - g->mean[j]);
         g->lambda[j] = n > 1 ? fmax(square / (double)n, 1e-12) : 1;
     }
@@ -2604,8 +2584,7 @@ static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, i
 /* start + Sum_i log x_i; without x, start. */
 static double itd__add_logs(double start, const double *x, size_t n)
 {
-    size_t i;
-    for (i = 0; x && i < n; i++) start += log(x[i]);
+    for (size_t i = 0; x && i < n; i++) start += log(x[i]);
     return start;
 }
 
@@ -2619,24 +2598,21 @@ ITD_DEF double itd_gaussian_entropy(const itd_gaussian *g)
 static double itd__gaussian_project(const itd_gaussian *g, size_t i, const float *x)
 {
     double y = 0;
-    size_t j;
     if (!g->vectors) return x[i] - g->mean[i];
-    for (j = 0; j < g->dim; j++) y += g->vectors[i * g->dim + j] * (x[j] - g->mean[j]);
+    for (size_t j = 0; j < g->dim; j++) y += g->vectors[i * g->dim + j] * (x[j] - g->mean[j]);
     return y;
 }
 
 /* y = U x for each of n rows. */
 static void itd__gaussian_rotate(const itd_gaussian *g, const float *x, size_t n, float *y)
 {
-    size_t d = g->dim;
-    itd__matmul(n, d, d, false, x, d, 1, g->basis, 1, d, y, d);
+    itd__linear_backward_input(x, g->basis, n, g->dim, g->dim, false, y);
 }
 
 ITD_DEF double itd_gaussian_nll(const itd_gaussian *g, const float *x)
 {
     double nll = itd_gaussian_entropy(g);
-    size_t i;
-    for (i = 0; i < g->dim; i++) {
+    for (size_t i = 0; i < g->dim; i++) {
         double y = itd__gaussian_project(g, i, x);
         nll += 0.5 * (y * y / g->lambda[i] - 1);
     }
@@ -2647,8 +2623,7 @@ ITD_DEF double itd_gaussian_nll(const itd_gaussian *g, const float *x)
 ITD_DEF double itd_gaussian_mse(const itd_gaussian *g, const float *x, double logsnr)
 {
     double mse = 0;
-    size_t i;
-    for (i = 0; i < g->dim; i++) {
+    for (size_t i = 0; i < g->dim; i++) {
         double a = logsnr + log(g->lambda[i]), gain = itd_sigmoid(a), y = itd__gaussian_project(g, i, x);
         mse += gain * gain + gain * itd_sigmoid(-a) * y * y / g->lambda[i];
     }
@@ -2658,8 +2633,7 @@ ITD_DEF double itd_gaussian_mse(const itd_gaussian *g, const float *x, double lo
 ITD_DEF double itd_gaussian_mmse(const itd_gaussian *g, double logsnr)
 {
     double mmse = 0;
-    size_t i;
-    for (i = 0; i < g->dim; i++) mmse += itd_sigmoid(logsnr + log(g->lambda[i]));
+    for (size_t i = 0; i < g->dim; i++) mmse += itd_sigmoid(logsnr + log(g->lambda[i]));
     return mmse;
 }
 
@@ -2671,17 +2645,17 @@ static itd_result itd__gaussian_predict(void *ctx, const float *z, const float *
     ptrdiff_t row;
     ITD__PARALLEL(n * g->dim > 4096)
     for (row = 0; row < (ptrdiff_t)n; row++) {
-        size_t i, j, d = g->dim;
+        size_t d = g->dim;
         const float *in = z + (size_t)row * d;
         float *out = eps_hat + (size_t)row * d;
         double s = itd_sigmoid(logsnr[row]), r = itd_sigmoid(-logsnr[row]), root = sqrt(s);
         memset(out, 0, d * sizeof *out);
-        for (i = 0; i < d; i++) {
+        for (size_t i = 0; i < d; i++) {
             const double *u = g->vectors ? g->vectors + i * d : NULL;
             double y = 0, gain = sqrt(r) / (s * g->lambda[i] + r);
             if (!u) out[i] = (float)(gain * (in[i] - root * g->mean[i]));
-            for (j = 0; u && j < d; j++) y += u[j] * (in[j] - root * g->mean[j]);
-            for (j = 0; u && j < d; j++) out[j] += (float)(u[j] * gain * y);
+            for (size_t j = 0; u && j < d; j++) y += u[j] * (in[j] - root * g->mean[j]);
+            for (size_t j = 0; u && j < d; j++) out[j] += (float)(u[j] * gain * y);
         }
     }
     return ITD_OK;
@@ -2703,13 +2677,15 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
        f = w ( e - beta(alpha) (g - mse_G(x, alpha)) - mse_G(x, alpha) )
 
    has the mean the theorem asks for whatever beta is, since E g = mse_G; most of what eps does to e it also
-   does to g, so the difference is quiet. beta(alpha) and the density alpha is drawn from are fitted on a
-   pilot run, whose draws are then thrown away: used again, they would bias the result.
+   does to g, a control variate, so the difference is quiet. beta(alpha) and the density that alpha is drawn
+   from (importance sampling) are fitted on a pilot run, whose draws are then thrown away: used again, they
+   would bias the result.
 
    Draws come in `replicates`, independent repetitions of the whole estimate on all points; their spread gives
-   standard errors that need no assumption about how the draws inside one are stratified. */
+   standard errors that need no assumption about how the draws inside one are stratified, which means spread
+   evenly over quantiles. */
 
-enum { ITD__PILOT_BINS = 32, ITD__PILOT_STEPS = 256, ITD__PILOT_MOST = 8192 };
+enum { ITD__PILOT_BINS = 32, ITD__PILOT_STEPS = 256, ITD__PILOT_MOST = 8192 }; /* draws of a pilot, at most */
 
 typedef struct itd__estimate { /* one call of itd_nll */
     const itd_denoiser *den;
@@ -2744,20 +2720,22 @@ static double itd__pilot_draw(const itd__estimate *t, double v)
     return ((double)b + fmin(fmax((v - low) / (high - low), 0), 1)) / bins;
 }
 
-/* One draw's errors: e of the denoiser; g and its mean mse_G of the reference, zero without one. */
+/* One draw's errors: e of the denoiser; g and its mean mse_G of the reference, zero without one. Along an
+   eigenvector the reference's denoiser is a factor, and eps - eps_hat_G is
+   left = (s lambda eps_i - sqrt(s r) y_i) / (s lambda + r) with s = s(alpha), r = s(-alpha). */
 static void itd__squared_error(const itd__estimate *t, size_t i)
 {
-    size_t j, k, d = t->den->dim;
+    size_t d = t->den->dim;
     const float *eps = t->eps + i * d, *eps_hat = t->eps_hat + i * d;
     const double *vectors = t->y ? t->reference->vectors : NULL;
     double s = itd_sigmoid(t->logsnr[i]), r = itd_sigmoid(-t->logsnr[i]), e = 0, g = 0, mse_g = 0;
-    for (j = 0; j < d; j++) e += ((double)eps[j] - eps_hat[j]) * ((double)eps[j] - eps_hat[j]);
-    for (j = 0; t->y && j < d; j++) { /* in the eigenbasis the reference's denoiser is diagonal */
+    for (size_t j = 0; j < d; j++) e += ((double)eps[j] - eps_hat[j]) * ((double)eps[j] - eps_hat[j]);
+    for (size_t j = 0; t->y && j < d; j++) {
         double lambda = t->reference->lambda[j], y = t->y[t->row[i] * d + j];
         double along = t->along ? t->along[i * d + j] : vectors ? 0 : eps[j];
-        double gain = s * lambda / (s * lambda + r), rest = r / (s * lambda + r), left;
-        for (k = 0; vectors && !t->along && k < d; k++) along += vectors[j * d + k] * eps[k];
-        left = gain * along - sqrt(s * r) / (s * lambda + r) * y;
+        double gain = s * lambda / (s * lambda + r), rest = r / (s * lambda + r);
+        for (size_t k = 0; vectors && !t->along && k < d; k++) along += vectors[j * d + k] * eps[k];
+        double left = gain * along - sqrt(s * r) / (s * lambda + r) * y;
         g += left * left;
         mse_g += gain * gain + gain * rest * y * y / lambda;
     }
@@ -2767,8 +2745,8 @@ static void itd__squared_error(const itd__estimate *t, size_t i)
 /* The errors for the m draws (row, logsnr, eps) of a batch. */
 static itd_result itd__squared_errors(itd__estimate *t, size_t m)
 {
-    size_t i, d = t->den->dim;
-    ptrdiff_t slice, slices = (ptrdiff_t)((m + ITD__SLICE - 1) / ITD__SLICE);
+    size_t d = t->den->dim;
+    ptrdiff_t slice, slices = (ptrdiff_t)itd__ceil_div(m, ITD__SLICE);
     ITD__PARALLEL(slices > 4)
     for (slice = 0; slice < slices; slice++) {
         size_t row = (size_t)slice * ITD__SLICE, end = itd__min(m, row + ITD__SLICE);
@@ -2783,7 +2761,7 @@ static itd_result itd__squared_errors(itd__estimate *t, size_t m)
         size_t row = (size_t)slice * ITD__SLICE, end = itd__min(m, row + ITD__SLICE);
         for (; row < end; row++) itd__squared_error(t, row);
     }
-    for (i = 0; i < m; i++)
+    for (size_t i = 0; i < m; i++)
         if (!(t->e[i] <= DBL_MAX)) return ITD_ERROR_NUMERIC;
     return ITD_OK;
 }
@@ -2797,26 +2775,26 @@ static double itd__integrand(const itd__estimate *t, size_t i)
     return w * (t->e[i] - t->mse_g[i] - t->beta[b] * (t->g[i] - t->mse_g[i]));
 }
 
-/* One bin: e and g less mse_G -> beta = cov(e, g) / var(g), and the deviation it leaves of the integrand. */
+/* From the draws of one bin, e - mse_G, g - mse_G and their weights: beta = cov(e, g) / var(g), which leaves
+   the least variance; returns the standard deviation that the integrand then has. */
 static double itd__pilot_fit(itd_control control, size_t members, const double *e, const double *g,
                              const double *w, double *beta)
 {
     double mean_e = 0, mean_g = 0, cov = 0, var = 0, mean = 0, square = 0, n = (double)members;
-    size_t i;
-    for (i = 0; i < members; i++) mean_e += e[i] / n, mean_g += g[i] / n;
-    for (i = 0; i < members; i++) {
+    for (size_t i = 0; i < members; i++) mean_e += e[i] / n, mean_g += g[i] / n;
+    for (size_t i = 0; i < members; i++) {
         cov += (e[i] - mean_e) * (g[i] - mean_g);
         var += (g[i] - mean_g) * (g[i] - mean_g);
     }
     *beta = control == ITD_CONTROL_FITTED && var > 0 ? cov / var : 1;
-    for (i = 0; i < members; i++) {
+    for (size_t i = 0; i < members; i++) {
         double f = w[i] * (e[i] - *beta * g[i]);
         mean += f / n, square += f * f / n;
     }
     return sqrt(fmax(square - mean * mean, 0));
 }
 
-/* How many of so many draws go to the pilot: an eighth, but no handful, and not more than it takes. */
+/* How many of `count` draws go to the pilot: an eighth, but none rather than a handful. */
 static size_t itd__pilot_draws(size_t count)
 {
     size_t draws = itd__min(count / 8, ITD__PILOT_MOST);
@@ -2831,30 +2809,30 @@ static double itd__pilot_between(const double *value, size_t bins, double u)
     return value[b] + (at - (double)b) * (value[next] - value[b]);
 }
 
-/* beta, and a density of draws in proportion to the spread, a fifth of it laid evenly so that no weight
-   exceeds five. Both without jumps: a point's draws are few, and miss what happens at one. For the same
-   reason the spread, which a few points out of the ordinary decide, is first smoothed twice. */
+/* beta, and a density of draws in proportion to the spread of the integrand, a fifth of it laid evenly so
+   that no weight exceeds five. Both without jumps: a point's draws are few, and miss what happens at one. For
+   the same reason the spread, which a few points out of the ordinary decide, is first smoothed twice. */
 static void itd__pilot_table(itd__estimate *t, const double *beta, double *spread, size_t bins)
 {
-    size_t b, pass;
     double mean = 0, total = 0;
-    for (pass = 0; pass < 2; pass++) {
-        double before = spread[0], own;
-        for (b = 0; b < bins; b++, before = own) {
-            own = spread[b];
+    for (int pass = 0; pass < 2; pass++) {
+        double before = spread[0];
+        for (size_t b = 0; b < bins; b++) {
+            double own = spread[b];
             spread[b] = 0.25 * before + 0.5 * own + 0.25 * spread[itd__min(b + 1, bins - 1)];
+            before = own;
         }
     }
-    for (b = 0; b < bins; b++) mean += spread[b] / (double)bins;
+    for (size_t b = 0; b < bins; b++) mean += spread[b] / (double)bins;
     t->bins = ITD__PILOT_STEPS;
-    for (b = 0; b < t->bins; b++) {
+    for (size_t b = 0; b < t->bins; b++) {
         double u = ((double)b + 0.5) / (double)t->bins;
         t->beta[b] = itd__pilot_between(beta, bins, u), t->density[b] = 1;
         if (t->desc.allocate && mean > 0)
             t->density[b] = 0.2 + 0.8 * itd__pilot_between(spread, bins, u) / mean;
         total += t->density[b] / (double)t->bins;
     }
-    for (b = 0; b < t->bins; b++) t->density[b] /= total;
+    for (size_t b = 0; b < t->bins; b++) t->density[b] /= total;
 }
 
 /* Draws on random points, log SNRs stratified; from them beta and the spread of the integrand by bins. */
@@ -2862,13 +2840,13 @@ static itd_result itd__pilot_run(itd__estimate *t, size_t draws)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_PILOT, 0);
     size_t bins = itd__max(1, itd__min(ITD__PILOT_BINS, draws / 24)), members = draws / bins;
-    size_t count = bins * members, i, at, b;
+    size_t count = bins * members;
     double *e = itd__doubles(count, 3), *g = e + count, *w = g + count;
     double beta[ITD__PILOT_BINS], spread[ITD__PILOT_BINS];
     itd_result result = e ? ITD_OK : ITD_ERROR_MEMORY;
-    for (at = 0; result == ITD_OK && at < count; at += t->batch) {
+    for (size_t at = 0; result == ITD_OK && at < count; at += t->batch) {
         size_t rows = itd__min(t->batch, count - at);
-        for (i = 0; i < rows; i++) {
+        for (size_t i = 0; i < rows; i++) {
             double u = ((double)(at + i) + itd_rng_uniform(&rng)) / (double)count;
             t->row[i] = (size_t)itd_rng_below(&rng, t->n);
             t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, u);
@@ -2876,12 +2854,11 @@ static itd_result itd__pilot_run(itd__estimate *t, size_t draws)
         }
         itd_rng_normal_fill(&t->noise, rows * t->den->dim, t->eps);
         result = itd__squared_errors(t, rows);
-        for (i = 0; i < rows; i++) e[at + i] = t->e[i] - t->mse_g[i], g[at + i] = t->g[i] - t->mse_g[i];
+        for (size_t i = 0; i < rows; i++)
+            e[at + i] = t->e[i] - t->mse_g[i], g[at + i] = t->g[i] - t->mse_g[i];
     }
-    for (b = 0; result == ITD_OK && b < bins; b++) {
-        at = b * members;
+    for (size_t b = 0, at = 0; result == ITD_OK && b < bins; b++, at += members)
         spread[b] = itd__pilot_fit(t->desc.control, members, e + at, g + at, w + at, &beta[b]);
-    }
     if (result == ITD_OK) itd__pilot_table(t, beta, spread, bins);
     ITD_FREE(e);
     return result;
@@ -2892,21 +2869,20 @@ static itd_result itd__pilot_run(itd__estimate *t, size_t draws)
    stratified over the members: even for each of them and for all together. */
 static void itd__draw(itd__estimate *t, itd_rng *rng, size_t at, size_t rows, size_t per_point)
 {
-    size_t i, d = t->den->dim, members = t->members;
+    size_t d = t->den->dim, members = t->members;
     bool offsets = t->desc.stratified && !t->desc.common;
-    for (i = 0; at == 0 && i < members; i++) t->order[i] = i;
+    for (size_t i = 0; at == 0 && i < members; i++) t->order[i] = i;
     if (at == 0 && offsets) itd_rng_shuffle(rng, members, t->order);
-    for (i = 0; i < rows; i++) {
+    for (size_t i = 0; i < rows; i++) {
         size_t draw = (at + i) / members, member = (at + i) % members;
         size_t before = i ? i - 1 : t->batch - 1; /* that of the batch before */
-        double v;
         t->row[i] = member * (t->n / members);
         if (t->desc.common && member > 0) {
             t->u[i] = t->u[before], t->logsnr[i] = t->logsnr[before];
             memcpy(t->eps + i * d, t->eps + before * d, d * sizeof *t->eps);
             continue;
         }
-        v = itd_rng_uniform(rng);
+        double v = itd_rng_uniform(rng);
         if (offsets) v = ((double)t->order[member] + v) / (double)members;
         if (t->desc.stratified) v = ((double)draw + v) / (double)per_point;
         t->u[i] = itd__pilot_draw(t, v);
@@ -2920,13 +2896,13 @@ static void itd__draw(itd__estimate *t, itd_rng *rng, size_t at, size_t rows, si
 static itd_result itd__replicate(itd__estimate *t, size_t replicate, size_t per_point)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, replicate);
-    size_t i, at, total = t->n * per_point;
+    size_t total = t->n * per_point;
     memset(t->point, 0, t->n * sizeof *t->point);
-    for (at = 0; at < total; at += t->batch) {
+    for (size_t at = 0; at < total; at += t->batch) {
         size_t rows = itd__min(t->batch, total - at);
         itd__draw(t, &rng, at, rows, per_point);
         ITD__TRY(itd__squared_errors(t, rows));
-        for (i = 0; i < rows; i++) t->point[t->row[i]] += itd__integrand(t, i) / (double)per_point;
+        for (size_t i = 0; i < rows; i++) t->point[t->row[i]] += itd__integrand(t, i) / (double)per_point;
     }
     return ITD_OK;
 }
@@ -2934,15 +2910,16 @@ static itd_result itd__replicate(itd__estimate *t, size_t replicate, size_t per_
 /* -log of the reference density for point i, in the denoiser's coordinates. */
 static double itd__reference_nll(const itd__estimate *t, size_t i)
 {
-    size_t j, d = t->den->dim;
+    size_t d = t->den->dim;
     double nll = 0.5 * (double)d * ITD__LOG_2PI_E;
-    for (j = 0; t->y && j < d; j++) {
+    for (size_t j = 0; t->y && j < d; j++) {
         double y = t->y[i * d + j], lambda = t->reference->lambda[j];
         nll += 0.5 * (log(lambda) + y * y / lambda - 1);
     }
     return nll;
 }
 
+/* Of a mean of `count` independent numbers with this sum and sum of squares. */
 static double itd__standard_error(double sum, double square, double count)
 {
     if (count < 2) return NAN;
@@ -2953,8 +2930,7 @@ static double itd__standard_error(double sum, double square, double count)
 static void itd__summarize(const double *nll, size_t n, itd_nll_result *out)
 {
     double sum = 0, square = 0;
-    size_t i;
-    for (i = 0; i < n; i++) sum += nll[i] - nll[0], square += (nll[i] - nll[0]) * (nll[i] - nll[0]);
+    for (size_t i = 0; i < n; i++) sum += nll[i] - nll[0], square += (nll[i] - nll[0]) * (nll[i] - nll[0]);
     out->nll = nll[0] + sum / (double)n;
     out->std_error_data = itd__standard_error(sum, square, (double)n);
 }
@@ -2962,7 +2938,7 @@ static void itd__summarize(const double *nll, size_t n, itd_nll_result *out)
 /* All draws, then the averages. */
 static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, double *nll_x, double *std_error_x)
 {
-    size_t n = t->n, i, r, draws = t->desc.draws, per_point, replicates;
+    size_t n = t->n, draws = t->desc.draws;
     double *sum = t->point + n, *square = sum + n, total = 0, total_square = 0;
     double log_scale = itd__add_logs(0, t->den->scale, t->den->dim);
     size_t pilot = itd__pilot_draws(n * draws);
@@ -2971,13 +2947,13 @@ static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, doubl
         draws = (n * draws - pilot) / n;
     }
     /* At least 20 replicates, as Student's t has fat tails below; more, of 16 draws, if there are many. */
-    per_point = itd__max(1, draws / itd__max(20, draws / 16));
-    replicates = draws / per_point;
+    size_t per_point = itd__max(1, draws / itd__max(20, draws / 16));
+    size_t replicates = draws / per_point;
     t->noise = itd__rng_for(t->desc.seed, ITD__FOR_TEST_NOISE, 0);
-    for (r = 0; r < replicates; r++) {
+    for (size_t r = 0; r < replicates; r++) {
         double mean = 0;
         ITD__TRY(itd__replicate(t, r, per_point));
-        for (i = 0; i < n; i++) {
+        for (size_t i = 0; i < n; i++) {
             mean += t->point[i] / (double)n;
             sum[i] += t->point[i];
             square[i] += t->point[i] * t->point[i];
@@ -2985,7 +2961,7 @@ static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, doubl
         total += mean;
         total_square += mean * mean;
     }
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         t->point[i] = itd__reference_nll(t, i) + 0.5 * sum[i] / (double)replicates + log_scale;
         if (nll_x) nll_x[i] = t->point[i];
         if (std_error_x) std_error_x[i] = 0.5 * itd__standard_error(sum[i], square[i], (double)replicates);
@@ -3000,8 +2976,7 @@ ITD_DEF itd_nll_desc itd_nll_desc_default(void)
 {
     itd_nll_desc desc = ITD__ZERO;
     desc.schedule = itd_schedule_default();
-    desc.draws = 100, desc.seed = 1, desc.batch = 1024;
-    desc.control = ITD_CONTROL_FITTED;
+    desc.draws = 100, desc.seed = 1, desc.batch = 1024, desc.control = ITD_CONTROL_FITTED;
     desc.stratified = desc.allocate = true;
     return desc;
 }
@@ -3009,9 +2984,9 @@ ITD_DEF itd_nll_desc itd_nll_desc_default(void)
 /* x in the denoiser's coordinates. */
 static void itd__normalize(const itd_denoiser *den, const float *x, size_t n, float *out)
 {
-    size_t i, j, d = den->dim;
-    for (i = 0; i < n; i++)
-        for (j = 0; j < d; j++) {
+    size_t d = den->dim;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < d; j++) {
             double v = x[i * d + j];
             if (den->mean) v -= den->mean[j];
             if (den->scale) v /= den->scale[j];
@@ -3020,13 +2995,41 @@ static void itd__normalize(const itd_denoiser *den, const float *x, size_t n, fl
 }
 
 /* Batches hold whole blocks of four variates, so that their size does not change which noise a draw gets. */
-static size_t itd__batch_rows(size_t wanted) { return (itd__max(wanted, 1) + 3) / 4 * 4; }
+static size_t itd__batch_rows(size_t wanted) { return itd__ceil_div(itd__max(wanted, 1), 4) * 4; }
+
+/* The reference, fitted to the points if none is given, and the points in its eigenbasis. */
+static itd_result itd__estimate_reference(itd__estimate *t)
+{
+    size_t n = t->n, d = t->den->dim;
+    t->reference = t->desc.reference;
+    if (!t->reference) {
+        bool full = d <= ITD__FULL_GAUSSIAN && n / 4 >= d;
+        itd_result result = full ? itd_gaussian_fit(t->x, n, d, &t->fitted) : ITD_ERROR_DATA;
+        if (result == ITD_ERROR_DATA)
+            result = itd__gaussian_fit_axes(t->x, full || n < 8 ? 0 : n, d, &t->fitted);
+        ITD__TRY(result);
+        t->reference = t->fitted;
+    }
+    if (t->reference->dim != d) return ITD_ERROR_ARGUMENT;
+    bool wide = t->reference->basis != NULL; /* rows are better rotated many at once */
+    t->y = itd__doubles(n, d);
+    if (wide) t->along = itd__floats(t->batch, d);
+    if (!t->y || (wide && !t->along)) return ITD_ERROR_MEMORY;
+    for (size_t i = 0; !wide && i < n * d; i++)
+        t->y[i] = itd__gaussian_project(t->reference, i % d, t->x + i / d * d);
+    for (size_t i = 0; wide && i < n; i += t->batch) {
+        size_t rows = itd__min(t->batch, n - i);
+        for (size_t k = 0; k < rows * d; k++) t->z[k] = (float)(t->x[i * d + k] - t->reference->mean[k % d]);
+        itd__gaussian_rotate(t->reference, t->z, rows, t->along);
+        for (size_t k = 0; k < rows * d; k++) t->y[i * d + k] = t->along[k];
+    }
+    return ITD_OK;
+}
 
 static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den, const float *x, size_t n,
                                       bool with_reference)
 {
-    size_t i, d = den->dim;
-    bool wide;
+    size_t d = den->dim;
     t->den = den, t->n = t->members = n;
     t->bins = 1, t->beta[0] = t->density[0] = 1;
     t->x = itd__floats(n, d);
@@ -3041,30 +3044,7 @@ static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den,
     t->e = t->u + t->batch, t->g = t->e + t->batch, t->mse_g = t->g + t->batch;
     itd__normalize(den, x, n, t->x);
     if (!itd__all_finite(t->x, n * d)) return ITD_ERROR_DATA;
-    if (!with_reference) return ITD_OK;
-    t->reference = t->desc.reference;
-    if (!t->reference) {
-        bool full = d <= ITD__FULL_GAUSSIAN && n / 4 >= d;
-        itd_result result = full ? itd_gaussian_fit(t->x, n, d, &t->fitted) : ITD_ERROR_DATA;
-        if (result == ITD_ERROR_DATA)
-            result = itd__gaussian_fit_axes(t->x, full || n < 8 ? 0 : n, d, &t->fitted);
-        ITD__TRY(result);
-        t->reference = t->fitted;
-    }
-    if (t->reference->dim != d) return ITD_ERROR_ARGUMENT;
-    wide = t->reference->basis != NULL; /* rows are better rotated many at once */
-    t->y = itd__doubles(n, d);
-    if (wide) t->along = itd__floats(t->batch, d);
-    if (!t->y || (wide && !t->along)) return ITD_ERROR_MEMORY;
-    for (i = 0; !wide && i < n * d; i++)
-        t->y[i] = itd__gaussian_project(t->reference, i % d, t->x + i / d * d);
-    for (i = 0; wide && i < n; i += t->batch) {
-        size_t rows = itd__min(t->batch, n - i), k;
-        for (k = 0; k < rows * d; k++) t->z[k] = (float)(t->x[i * d + k] - t->reference->mean[k % d]);
-        itd__gaussian_rotate(t->reference, t->z, rows, t->along);
-        for (k = 0; k < rows * d; k++) t->y[i * d + k] = t->along[k];
-    }
-    return ITD_OK;
+    return with_reference ? itd__estimate_reference(t) : ITD_OK;
 }
 
 static void itd__estimate_end(itd__estimate *t)
@@ -3078,19 +3058,17 @@ ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x, size_t n, co
                            itd_nll_result *out, double *nll_x, double *std_error_x)
 {
     itd__estimate t = ITD__ZERO;
-    itd_result result;
-    size_t rows, j;
-    double finest;
+    size_t rows;
     if (n == 0 || den->dim == 0 || desc->draws == 0 || !itd__schedule_valid(&desc->schedule))
         return ITD_ERROR_ARGUMENT;
     if (!itd__multiply(n, desc->draws, &rows)) return ITD_ERROR_MEMORY;
     t.desc = *desc;
     t.batch = itd__batch_rows(itd__min(desc->batch, rows));
     t.noise = itd__rng_for(desc->seed, ITD__FOR_PILOT_NOISE, 0);
-    result = itd__estimate_begin(&t, den, x, n, desc->control != ITD_CONTROL_NONE);
+    itd_result result = itd__estimate_begin(&t, den, x, n, desc->control != ITD_CONTROL_NONE);
     /* Narrower than 100 deviations of the least noise, the reference would have its own error cut off. */
-    finest = fmin(1, 1e4 * exp(-(desc->schedule.loc + desc->schedule.scale * desc->schedule.clip)));
-    for (j = 0; result == ITD_OK && t.fitted && j < den->dim; j++)
+    double finest = fmin(1, 1e4 * exp(-(desc->schedule.loc + desc->schedule.scale * desc->schedule.clip)));
+    for (size_t j = 0; result == ITD_OK && t.fitted && j < den->dim; j++)
         t.fitted->lambda[j] = fmax(t.fitted->lambda[j], finest);
     if (result == ITD_OK) result = itd__estimate_run(&t, out, nll_x, std_error_x);
     itd__estimate_end(&t);
@@ -3101,27 +3079,24 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
                                  size_t m, uint64_t seed, double *mse, double *mse_error, double *mmse)
 {
     itd__estimate t = ITD__ZERO;
-    itd_result result;
-    size_t i, k, at;
-    double *curve;
     if (n == 0 || den->dim == 0) return ITD_ERROR_ARGUMENT;
     t.batch = itd__batch_rows(1024);
-    curve = itd__doubles(m, 2); /* the caller's arrays are written when nothing can fail any more */
-    result = curve ? itd__estimate_begin(&t, den, x, n, true) : ITD_ERROR_MEMORY;
-    for (k = 0; result == ITD_OK && k < m; k++) {
+    double *curve = itd__doubles(m, 2); /* the caller's arrays are written when nothing can fail any more */
+    itd_result result = curve ? itd__estimate_begin(&t, den, x, n, true) : ITD_ERROR_MEMORY;
+    for (size_t k = 0; result == ITD_OK && k < m; k++) {
         double sum = 0, square = 0;
         t.noise = itd__rng_for(seed, ITD__FOR_CURVE, 0); /* the same eps at every log SNR: a smooth curve */
-        for (at = 0; result == ITD_OK && at < n; at += t.batch) {
+        for (size_t at = 0; result == ITD_OK && at < n; at += t.batch) {
             size_t rows = itd__min(t.batch, n - at);
-            for (i = 0; i < rows; i++) t.row[i] = at + i, t.logsnr[i] = (float)logsnr[k];
+            for (size_t i = 0; i < rows; i++) t.row[i] = at + i, t.logsnr[i] = (float)logsnr[k];
             itd_rng_normal_fill(&t.noise, rows * den->dim, t.eps);
             result = itd__squared_errors(&t, rows);
-            for (i = 0; result == ITD_OK && i < rows; i++) sum += t.e[i], square += t.e[i] * t.e[i];
+            for (size_t i = 0; result == ITD_OK && i < rows; i++) sum += t.e[i], square += t.e[i] * t.e[i];
         }
         curve[k] = sum / (double)n;
         curve[m + k] = itd__standard_error(sum, square, (double)n);
     }
-    for (k = 0; result == ITD_OK && k < m; k++) {
+    for (size_t k = 0; result == ITD_OK && k < m; k++) {
         mse[k] = curve[k];
         if (mse_error) mse_error[k] = curve[m + k];
         if (mmse) mmse[k] = itd_gaussian_mmse(t.reference, logsnr[k]);
@@ -3150,15 +3125,14 @@ static double itd__level_step(const itd_levels *v) { return (v->high - v->low) /
    one to the one before itself falls by the same factor at each step. */
 static double itd__round_softly(const itd_levels *v, double x, double precision)
 {
-    double step = itd__level_step(v), at, sum = 1, first = 0, reach = 9 / sqrt(precision);
-    int side;
+    double step = itd__level_step(v), sum = 1, first = 0, reach = 9 / sqrt(precision);
     if (reach > 13 * step && x - reach > v->low && x + reach < v->high) return x; /* to 16 digits */
-    at = fmin(fmax(floor((x - v->low) / step + 0.5), 0), (double)(v->count - 1));
-    for (side = -1; side <= 1; side += 2) {
-        double away = (double)side * (x - v->low - at * step), k;
+    double at = fmin(fmax(floor((x - v->low) / step + 0.5), 0), (double)(v->count - 1));
+    for (int side = -1; side <= 1; side += 2) {
+        double away = (double)side * (x - v->low - at * step);
         double ratio = exp(precision * step * (away - 0.5 * step)), weight = 1;
         double last = side < 0 ? at : (double)(v->count - 1) - at, fall = exp(-precision * step * step);
-        for (k = 1; k <= last && weight * ratio > 1e-17; k++, ratio *= fall) {
+        for (double k = 1; k <= last && weight * ratio > 1e-17; k++, ratio *= fall) {
             weight *= ratio;
             sum += weight, first += (double)side * k * weight;
         }
@@ -3178,11 +3152,11 @@ static double itd__round(const itd_levels *v, itd_rounding how, double x, double
 static double itd__rounded_error(const itd__estimate *t, const itd_levels *v, size_t i, itd_rounding how,
                                  const float *eps_hat)
 {
-    size_t j, d = t->den->dim;
+    size_t d = t->den->dim;
     const float *x = t->x + t->row[i] * d, *z = t->z + i * d;
     double a = t->logsnr[i], root = sqrt(itd_sigmoid(a)), noise = sqrt(itd_sigmoid(-a)), sum = 0;
     if (!v->count) return NAN;
-    for (j = 0; j < d; j++) {
+    for (size_t j = 0; j < d; j++) {
         double scale = t->den->scale ? t->den->scale[j] : 1, mean = t->den->mean ? t->den->mean[j] : 0;
         double x_hat = mean + scale * (z[j] - (eps_hat ? noise * eps_hat[j] : 0)) / root;
         double difference = (itd__round(v, how, x_hat, (1 + exp(a)) / (scale * scale)) - mean) / scale - x[j];
@@ -3196,9 +3170,9 @@ static double itd__errors_border(const itd__estimate *t, const itd_levels *v)
 {
     const itd_schedule *s = &t->desc.schedule;
     double log_scale = 0, half = s->clip * s->scale;
-    size_t j, d = t->den->dim;
+    size_t d = t->den->dim;
     if (!v->count) return s->loc + half;
-    for (j = 0; t->den->scale && j < d; j++) log_scale += log(t->den->scale[j]) / (double)d;
+    for (size_t j = 0; t->den->scale && j < d; j++) log_scale += log(t->den->scale[j]) / (double)d;
     return fmin(fmax(2 * (log(3 / itd__level_step(v)) + log_scale), s->loc - half), s->loc + half);
 }
 
@@ -3607,8 +3581,7 @@ static bool itd__in_range(const itd__field *field, double value)
 static itd__state itd__defaults(void)
 {
     itd__state state = ITD__ZERO;
-    size_t i;
-    for (i = 0; i < ITD__FIELDS; i++)
+    for (size_t i = 0; i < ITD__FIELDS; i++)
         itd__set_field(&state, &itd__fields[i], itd__fields[i].preset, (uint64_t)itd__fields[i].preset);
     return state;
 }
@@ -3646,10 +3619,9 @@ static bool itd__valid(const itd_model_desc *model, const itd_trainer_desc *trai
     const itd_unet_desc *unet = &model->unet;
     itd__state state = ITD__ZERO;
     uint64_t whole = 0;
-    size_t i, coarsest;
     state.model = *model, state.has_unet = unet->levels > 0, state.has_trainer = trainer != NULL;
     if (trainer) state.trainer = *trainer;
-    for (i = 0; i < ITD__FIELDS; i++)
+    for (size_t i = 0; i < ITD__FIELDS; i++)
         if (itd__has_field(&state, &itd__fields[i]) &&
             !itd__in_range(&itd__fields[i], itd__get_field(&state, &itd__fields[i], &whole)))
             return false;
@@ -3657,11 +3629,11 @@ static bool itd__valid(const itd_model_desc *model, const itd_trainer_desc *trai
     if (!state.has_unet)
         return mlp->embedding % 2 == 0 && mlp->embedding != 2 &&
                (mlp->embedding == 0 || mlp->dim <= ((size_t)1 << 20) / mlp->embedding);
-    for (i = 0; i < unet->levels; i++)
+    for (size_t i = 0; i < unet->levels; i++)
         if (unet->features[i] < 1 || unet->features[i] > 4096 || unet->features[i] % unet->groups ||
             (unet->head && unet->features[i] % unet->head))
             return false;
-    coarsest = (size_t)1 << (unet->levels - 1); /* pixels that become one */
+    size_t coarsest = (size_t)1 << (unet->levels - 1); /* pixels that become one */
     return unet->height % coarsest == 0 && unet->width % coarsest == 0 && unet->embedding % 2 == 0 &&
            !(unet->attention >> (unet->levels + 1));
 }
@@ -3703,11 +3675,10 @@ typedef struct itd__layer {
     char name[56];       /* of rows with parameters, in the checkpoint */
 } itd__layer;
 
-enum { ITD__MOST_FREQUENCIES = 1 << 14, ITD__ROWS = 1024 };
+enum { ITD__MOST_FREQUENCIES = 1 << 14 }; /* of the embeddings of a network */
 
 struct itd_net {
-    itd_mlp_desc desc;
-    itd_unet_desc unet; /* instead, if it has levels */
+    itd_unet_desc unet; /* without levels: an MLP */
     size_t dim;
     size_t slice; /* samples a thread takes at a time: their activations stay in the second-level cache */
     itd__layer *layer;
@@ -3720,7 +3691,7 @@ struct itd_net {
     bool use_ema;               /* forward reads ema instead of w */
     float *value, *gradient;    /* rows of the table, each (capacity,width) */
     size_t capacity, gradient_capacity, width;
-    float *extra; /* notes of the normalizations, each (extra_capacity,8,channels) */
+    float *extra; /* notes of the normalizations, each (extra_capacity,ITD__NOTES,channels) */
     size_t extra_capacity, extra_width;
     float *transposed; /* the slab of weights with the taps of convolutions transposed, for backward */
     double *timestep;  /* (ITD__TABLE) log SNRs of the steps, descending */
@@ -3800,9 +3771,9 @@ static void itd__parameterized(itd_net *net, size_t i, size_t rows, size_t colum
 
 static size_t itd__embed(itd_net *net, size_t x, size_t size, double scale)
 {
-    size_t i = itd__like(net, ITD__EMBED, x, x, net->layer[x].c * size), k, half = size / 2;
+    size_t i = itd__like(net, ITD__EMBED, x, x, net->layer[x].c * size), half = size / 2;
     net->layer[i].frequency = net->frequencies;
-    for (k = 0; k < half; k++) {
+    for (size_t k = 0; k < half; k++) {
         double frequency = exp(-(double)k * log(10000.0) / (double)(half - 1));
         net->frequency[net->frequencies++] = (float)(scale * frequency);
     }
@@ -3824,12 +3795,12 @@ static size_t itd__activation(itd_net *net, size_t x, itd_activation kind)
 /* The MLP denoiser: sinusoids of every coordinate and of the log SNR, then linear layers. */
 static void itd__plan_mlp(itd_net *net, const itd_mlp_desc *desc)
 {
-    size_t z = itd__input(net, 1, 1, desc->dim), logsnr = itd__input(net, 1, 1, 1), h = z, side = logsnr, k;
+    size_t z = itd__input(net, 1, 1, desc->dim), logsnr = itd__input(net, 1, 1, 1), h = z, side = logsnr;
     if (desc->embedding) {
         h = itd__embed(net, z, desc->embedding, desc->coordinate_scale);
         side = itd__embed(net, logsnr, desc->embedding, desc->logsnr_scale);
     }
-    for (k = 0; k < desc->layers; k++) {
+    for (size_t k = 0; k < desc->layers; k++) {
         itd__path(net, "layers.#", k, 0);
         h = itd__linear(net, h, side, k + 1 < desc->layers ? desc->hidden : desc->dim, "");
         if (k + 1 < desc->layers) h = side = itd__activation(net, h, desc->activation);
@@ -3858,7 +3829,7 @@ static size_t itd__norm(itd_net *net, size_t a, size_t b, bool silu, const char 
     itd__grouping norm = {x->h * x->w, x->c, side, net->unet.groups, (float)net->unet.epsilon, silu};
     net->layer[i].norm = norm;
     net->layer[i].extra = net->extra_width;
-    net->extra_width += 8 * (x->c + side);
+    net->extra_width += ITD__NOTES * (x->c + side);
     itd__parameterized(net, i, 1, x->c + side, name);
     return i;
 }
@@ -3866,9 +3837,9 @@ static size_t itd__norm(itd_net *net, size_t a, size_t b, bool silu, const char 
 /* a and the skip b side by side, or a alone if b is a. */
 static size_t itd__residual_block(itd_net *net, size_t a, size_t b, size_t time, size_t c)
 {
-    size_t h = itd__norm(net, a, b, true, "norm1"), t;
+    size_t h = itd__norm(net, a, b, true, "norm1");
     h = itd__conv(net, h, c, 1, "conv1");
-    t = itd__linear(net, time, time, c, "time_emb_proj");
+    size_t t = itd__linear(net, time, time, c, "time_emb_proj");
     h = itd__like(net, ITD__SHIFT, h, t, c);
     h = itd__norm(net, h, h, true, "norm2");
     h = itd__conv(net, h, c, 1, "conv2");
@@ -3879,13 +3850,13 @@ static size_t itd__residual_block(itd_net *net, size_t a, size_t b, size_t time,
 
 static size_t itd__attention(itd_net *net, size_t x)
 {
-    size_t c = net->layer[x].c, tokens = net->layer[x].h * net->layer[x].w, q, k, v, p, h;
+    size_t c = net->layer[x].c, tokens = net->layer[x].h * net->layer[x].w, h;
     size_t heads = net->unet.head ? c / net->unet.head : 1;
     h = itd__norm(net, x, x, false, "group_norm");
-    q = itd__linear(net, h, h, c, "to_q");
-    k = itd__linear(net, h, h, c, "to_k");
-    v = itd__linear(net, h, h, c, "to_v");
-    p = itd__row(net, ITD__SCORES, q, k, 1, 1, heads * tokens * tokens);
+    size_t q = itd__linear(net, h, h, c, "to_q");
+    size_t k = itd__linear(net, h, h, c, "to_k");
+    size_t v = itd__linear(net, h, h, c, "to_v");
+    size_t p = itd__row(net, ITD__SCORES, q, k, 1, 1, heads * tokens * tokens);
     net->layer[p].heads = heads;
     h = itd__row(net, ITD__ATTEND, p, v, net->layer[x].h, net->layer[x].w, c);
     net->layer[h].heads = heads;
@@ -3907,12 +3878,12 @@ static size_t itd__plan_time(itd_net *net, const itd_unet_desc *d)
 
 static void itd__plan_unet(itd_net *net, const itd_unet_desc *d)
 {
-    size_t skip[ITD_MOST_LEVELS * 9], skips = 0, z, t, h, i, j, level;
-    z = itd__input(net, d->height, d->width, d->channels);
-    t = itd__plan_time(net, d);
+    size_t skip[ITD_MOST_LEVELS * 9], skips = 0, h, level;
+    size_t z = itd__input(net, d->height, d->width, d->channels);
+    size_t t = itd__plan_time(net, d);
     h = skip[skips++] = itd__conv(net, z, d->features[0], 1, "conv_in");
-    for (i = 0; i < d->levels; i++) {
-        for (j = 0; j < d->blocks; j++) {
+    for (size_t i = 0; i < d->levels; i++) {
+        for (size_t j = 0; j < d->blocks; j++) {
             itd__path(net, "down_blocks.#.resnets.#.", i, j);
             h = itd__residual_block(net, h, h, t, d->features[i]);
             itd__path(net, "down_blocks.#.attentions.#.", i, j);
@@ -3929,9 +3900,9 @@ static void itd__plan_unet(itd_net *net, const itd_unet_desc *d)
     if (d->attention >> d->levels & 1) h = itd__attention(net, h);
     itd__path(net, "mid_block.resnets.1.", 0, 0);
     h = itd__residual_block(net, h, h, t, d->features[d->levels - 1]);
-    for (i = 0; i < d->levels; i++) {
+    for (size_t i = 0; i < d->levels; i++) {
         level = d->levels - 1 - i;
-        for (j = 0; j <= d->blocks; j++) {
+        for (size_t j = 0; j <= d->blocks; j++) {
             itd__path(net, "up_blocks.#.resnets.#.", i, j);
             h = itd__residual_block(net, h, skip[--skips], t, d->features[level]);
             itd__path(net, "up_blocks.#.attentions.#.", i, j);
@@ -3952,13 +3923,12 @@ static void itd__plan_unet(itd_net *net, const itd_unet_desc *d)
 static void itd__initialize(itd_net *net, uint64_t seed)
 {
     itd_rng rng = itd__rng_for(seed, ITD__FOR_WEIGHTS, 0);
-    size_t i, k;
-    for (i = 0; i < net->layers; i++) {
+    for (size_t i = 0; i < net->layers; i++) {
         const itd__layer *row = &net->layer[i];
         double bound = 1 / sqrt((double)(row->weights / row->c));
-        for (k = 0; row->kind == ITD__NORM && k < row->c; k++) net->w[row->weight + k] = 1;
+        for (size_t k = 0; row->kind == ITD__NORM && k < row->c; k++) net->w[row->weight + k] = 1;
         if (row->kind == ITD__NORM || row->zero || !row->weights) continue;
-        for (k = 0; k < row->weights + row->c; k++)
+        for (size_t k = 0; k < row->weights + row->c; k++)
             net->w[row->weight + k] = (float)(bound * (2 * itd_rng_uniform(&rng) - 1));
     }
 }
@@ -3966,23 +3936,16 @@ static void itd__initialize(itd_net *net, uint64_t seed)
 /* The table alone: sizes known, no parameters allocated. */
 static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_unet_desc *unet)
 {
-    size_t i;
     bool images = unet && unet->levels;
     net->most_layers = images ? 64 + 32 * unet->levels * (unet->blocks + 1) : 4 + 2 * mlp->layers;
     net->layer = (itd__layer *)itd__alloc(net->most_layers, 1, sizeof *net->layer);
     net->frequency = itd__floats(ITD__MOST_FREQUENCIES, 1);
     if (!net->layer || !net->frequency) return ITD_ERROR_MEMORY;
-    if (images) {
-        net->unet = *unet;
-        net->slice = 4;
-        itd__plan_unet(net, unet);
-    } else {
-        net->desc = *mlp;
-        net->slice = ITD__SLICE;
-        itd__plan_mlp(net, mlp);
-    }
+    net->slice = images ? 4 : ITD__SLICE;
+    if (images) net->unet = *unet, itd__plan_unet(net, unet);
+    else itd__plan_mlp(net, mlp);
     net->dim = net->layer[0].width;
-    for (i = 0; i < net->layers; i++) {
+    for (size_t i = 0; i < net->layers; i++) {
         itd__layer *row = &net->layer[i];
         const size_t *input = row->input;
         row->last[0] = input[0] != i && net->layer[input[0]].reader == i;
@@ -3993,9 +3956,8 @@ static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_une
 
 static itd_result itd__net_create(const itd_model_desc *desc, uint64_t seed, itd_net **out)
 {
-    itd_net *net;
     if (!itd__valid(desc, NULL)) return ITD_ERROR_ARGUMENT;
-    net = (itd_net *)itd__alloc(1, 1, sizeof *net);
+    itd_net *net = (itd_net *)itd__alloc(1, 1, sizeof *net);
     if (net && itd__plan(net, &desc->mlp, &desc->unet) == ITD_OK) net->w = itd__floats(net->parameters, 1);
     if (!net || !net->w) {
         itd_net_free(net);
@@ -4043,9 +4005,8 @@ static bool itd__slab(const itd_net *net, float **slab)
 /* Grows a buffer of rows; what it held is of no use afterwards. */
 static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, size_t width)
 {
-    float *grown;
     if (rows <= *capacity) return ITD_OK;
-    grown = itd__floats(rows, width);
+    float *grown = itd__floats(rows, width);
     if (!grown) return ITD_ERROR_MEMORY;
     ITD_FREE(*buffer);
     *buffer = grown;
@@ -4053,7 +4014,7 @@ static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, si
     return ITD_OK;
 }
 
-/* The parameters in use. */
+/* The parameters in use; then what row number `row` holds, and its gradient, from sample `from` on. */
 static const float *itd__weights(const itd_net *net) { return net->use_ema ? net->ema : net->w; }
 
 static float *itd__value(const itd_net *net, size_t row, size_t from)
@@ -4068,7 +4029,7 @@ static float *itd__gradient(const itd_net *net, size_t row, size_t from)
 
 static float *itd__extra(const itd_net *net, const itd__layer *row, size_t from)
 {
-    return net->extra + row->extra * net->extra_capacity + from * 8 * row->c;
+    return net->extra + row->extra * net->extra_capacity + from * ITD__NOTES * row->c;
 }
 
 /* ---- the steps of DDPM ---- */
@@ -4079,8 +4040,7 @@ enum { ITD__STEPS = 1000, ITD__TABLE = 10000 };
 static void itd__fill_timesteps(double first, double last, size_t steps, double *logsnr)
 {
     double kept = 0; /* log of the product of 1 - beta */
-    size_t i;
-    for (i = 0; i < steps; i++) {
+    for (size_t i = 0; i < steps; i++) {
         kept += log1p(-(first + (last - first) * (double)i / (double)(steps - 1)));
         logsnr[i] = kept - log(-expm1(kept));
     }
@@ -4112,17 +4072,16 @@ static void itd__forward_row(itd_net *net, size_t i, const float *z, const float
     const itd__layer *row = &net->layer[i];
     const float *w = itd__weights(net) + row->weight, *b = itd__weights(net) + row->bias;
     const float *x = itd__value(net, row->input[0], from), *s = itd__value(net, row->input[1], from);
+    const float *frequency = net->frequency + row->frequency;
     float *y = itd__value(net, i, from);
-    size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w, k;
+    size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
     if (row->kind >= ITD__NORM && n > 1) {
-        for (k = 0; k < n; k++) itd__forward_row(net, i, z, logsnr, from + k, 1);
+        for (size_t k = 0; k < n; k++) itd__forward_row(net, i, z, logsnr, from + k, 1);
         return;
     }
     switch (row->kind) {
     case ITD__INPUT: memcpy(y, (i == 0 ? z : logsnr) + from * row->width, n * row->width * sizeof *y); break;
-    case ITD__EMBED:
-        itd__embed_forward(x, net->frequency + row->frequency, n * row->in, row->c / row->in / 2, y);
-        break;
+    case ITD__EMBED: itd__embed_forward(x, frequency, n * row->in, row->c / row->in / 2, y); break;
     case ITD__LINEAR:
         if (row->side) itd__linear_pair_forward(x, s, w, b, n * pixels, row->in, row->side, row->c, y);
         else itd__linear_forward(x, w, b, n * pixels, row->in, row->c, y);
@@ -4130,7 +4089,7 @@ static void itd__forward_row(itd_net *net, size_t i, const float *z, const float
     case ITD__RELU: itd__fast()->relu(x, n * row->width, y); break;
     case ITD__SILU: itd__fast()->silu(x, n * row->width, y); break;
     case ITD__TIMESTEP:
-        for (k = 0; k < n; k++) y[k] = itd__timestep(net, x[k]);
+        for (size_t k = 0; k < n; k++) y[k] = itd__timestep(net, x[k]);
         break;
     case ITD__CONV: itd__conv_forward(&row->window, x, w, b, n, row->c, y); break;
     case ITD__ADD: itd__fast()->add(x, s, n * row->width, y); break;
@@ -4147,40 +4106,37 @@ static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
     const itd__layer *row = &net->layer[i];
     const float *w = itd__weights(net) + row->weight;
     const float *x = itd__value(net, row->input[0], from), *s = itd__value(net, row->input[1], from);
-    const float *y = itd__value(net, i, from);
+    const float *y = itd__value(net, i, from), *frequency = net->frequency + row->frequency;
     float *dy = itd__gradient(net, i, from);
     float *dx = itd__gradient(net, row->input[0], from), *ds = itd__gradient(net, row->input[1], from);
     float *extra = row->kind == ITD__NORM ? itd__extra(net, row, from) : NULL;
-    size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w, k;
-    bool sets = row->kind == ITD__LINEAR || row->kind == ITD__CONV || row->kind == ITD__ADD;
+    size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
+    const bool sets = row->kind == ITD__LINEAR || row->kind == ITD__CONV || row->kind == ITD__ADD;
+    const bool add[2] = {!row->last[0], !row->last[1]}; /* to what later readers of an input have left */
     if (row->kind >= ITD__NORM && n > 1) {
-        for (k = 0; k < n; k++) itd__backward_row(net, i, from + k, 1);
+        for (size_t k = 0; k < n; k++) itd__backward_row(net, i, from + k, 1);
         return;
     }
-    for (k = 0; k < 2; k++) /* what the others add to */
-        if (row->last[k] && !sets) memset(k ? ds : dx, 0, n * net->layer[row->input[k]].width * sizeof *dx);
+    for (size_t k = 0; k < 2; k++) /* what the others add to */
+        if (!add[k] && !sets) memset(k ? ds : dx, 0, n * net->layer[row->input[k]].width * sizeof *dx);
     switch (row->kind) {
     case ITD__INPUT:
     case ITD__TIMESTEP: break;
-    case ITD__EMBED:
-        itd__embed_backward(dy, y, net->frequency + row->frequency, n * row->in, row->c / row->in / 2, dx);
-        break;
+    case ITD__EMBED: itd__embed_backward(dy, y, frequency, n * row->in, row->c / row->in / 2, dx); break;
     case ITD__LINEAR:
-        itd__linear_backward_input(dy, w, n * pixels, row->in, row->c, !row->last[0], dx);
-        if (row->side)
-            itd__linear_backward_input(dy, w + row->in * row->c, n * pixels, row->side, row->c, !row->last[1],
-                                       ds);
+        itd__linear_backward_input(dy, w, n * pixels, row->in, row->c, add[0], dx);
+        w += row->in * row->c;
+        if (row->side) itd__linear_backward_input(dy, w, n * pixels, row->side, row->c, add[1], ds);
         break;
     case ITD__RELU: itd__fast()->relu_backward(dy, x, n * row->width, dx); break;
     case ITD__SILU: itd__fast()->silu_backward(dy, x, n * row->width, dx); break;
     case ITD__CONV:
-        itd__conv_backward_input(&row->window, dy, net->transposed + row->weight, n, row->c, !row->last[0],
-                                 dx);
+        itd__conv_backward_input(&row->window, dy, net->transposed + row->weight, n, row->c, add[0], dx);
         break;
     case ITD__ADD:
-        for (k = 0; k < 2; k++)
-            if (row->last[k]) memcpy(k ? ds : dx, dy, n * row->width * sizeof *dy);
-            else itd__fast()->add(k ? ds : dx, dy, n * row->width, k ? ds : dx);
+        for (size_t k = 0; k < 2; k++)
+            if (add[k]) itd__fast()->add(k ? ds : dx, dy, n * row->width, k ? ds : dx);
+            else memcpy(k ? ds : dx, dy, n * row->width * sizeof *dy);
         break;
     case ITD__UPSAMPLE: itd__upsample_backward(dy, n, row->h / 2, row->w / 2, row->c, dx); break;
     case ITD__NORM: itd__norm_backward(&row->norm, dy, x, s, w, extra, extra + 6 * row->c, dx, ds); break;
@@ -4196,9 +4152,9 @@ static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
 /* The gradients of the rows of the table, down to the first parameters or, if dz is wanted, to the input. */
 static void itd__backward_slice(itd_net *net, const float *dout, size_t from, size_t n, float *dz)
 {
-    size_t i, size = n * net->dim * sizeof *dout;
+    size_t size = n * net->dim * sizeof *dout;
     memcpy(itd__gradient(net, net->layers - 1, from), dout + from * net->dim, size);
-    for (i = net->layers; i-- > 0;) {
+    for (size_t i = net->layers; i-- > 0;) {
         const size_t *input = net->layer[i].input;
         if (net->layer[input[0]].trains || net->layer[input[1]].trains || dz)
             itd__backward_row(net, i, from, n);
@@ -4221,7 +4177,7 @@ static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t som
     } else { /* NORM left them for each sample */
         const float *dgamma = itd__extra(net, row, 0) + 4 * row->c;
         if (!add) memset(dw, 0, 2 * row->c * sizeof *dw);
-        itd__fast()->column_sums(dgamma, 8 * row->c, n, 2 * row->c, dw);
+        itd__fast()->column_sums(dgamma, ITD__NOTES * row->c, n, 2 * row->c, dw);
     }
 }
 
@@ -4229,13 +4185,12 @@ static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t som
    to some of the inputs of some row, 48 at most. False past the last piece. */
 static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool compute, bool add)
 {
-    size_t i;
-    for (i = 0; i < 2 * net->layers; i++) { /* linear layers have two inputs */
+    for (size_t i = 0; i < 2 * net->layers; i++) { /* linear layers have two inputs */
         const itd__layer *row = &net->layer[i / 2];
         bool second = i % 2, none = !row->weights || (second && row->kind != ITD__LINEAR);
         size_t inputs = none ? 0 : row->kind == ITD__NORM ? 1 : second ? row->side : row->in;
-        size_t most = (inputs + 47) / 48, share = most ? ((inputs + most - 1) / most + 3) / 4 * 4 : 1;
-        size_t pieces = (inputs + share - 1) / share;
+        size_t even = inputs ? itd__ceil_div(inputs, itd__ceil_div(inputs, 48)) : 1;
+        size_t share = itd__ceil_div(even, 4) * 4, pieces = itd__ceil_div(inputs, share);
         if (k < pieces) {
             if (compute)
                 itd__weight_gradient(net, i / 2, k * share + (second ? row->in : 0),
@@ -4250,25 +4205,24 @@ static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool co
 /* Space for n samples on the way forward. */
 static itd_result itd__reserve_forward(itd_net *net, size_t n)
 {
-    bool table = net->unet.time == ITD_TIME_TABLE;
     ITD__TRY(itd__reserve(&net->value, &net->capacity, n, net->width));
     ITD__TRY(itd__reserve(&net->extra, &net->extra_capacity, n, net->extra_width));
     if (net->unet.time == ITD_TIME_LOGSNR || net->timestep) return ITD_OK;
     net->timestep = itd__doubles(ITD__TABLE, 1);
     if (!net->timestep) return ITD_ERROR_MEMORY;
-    itd__fill_timesteps(table ? 1e-5 : 1e-4, table ? 2e-3 : 2e-2, table ? ITD__TABLE : ITD__STEPS,
-                        net->timestep);
+    if (net->unet.time == ITD_TIME_TABLE) itd__fill_timesteps(1e-5, 2e-3, ITD__TABLE, net->timestep);
+    else itd__fill_timesteps(1e-4, 2e-2, ITD__STEPS, net->timestep);
     return ITD_OK;
 }
 
 ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *logsnr, size_t n, float *out)
 {
-    ptrdiff_t k, slices = (ptrdiff_t)((n + net->slice - 1) / net->slice);
+    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice);
     ITD__TRY(itd__reserve_forward(net, n));
     ITD__PARALLEL(slices > 1)
     for (k = 0; k < slices; k++) {
-        size_t i, from = (size_t)k * net->slice, rows = itd__min(n - from, net->slice);
-        for (i = 0; i < net->layers; i++) itd__forward_row(net, i, z, logsnr, from, rows);
+        size_t from = (size_t)k * net->slice, rows = itd__min(n - from, net->slice);
+        for (size_t i = 0; i < net->layers; i++) itd__forward_row(net, i, z, logsnr, from, rows);
         memcpy(out + from * net->dim, itd__value(net, net->layers - 1, from), rows * net->dim * sizeof *out);
     }
     return ITD_OK;
@@ -4293,7 +4247,7 @@ static itd_result itd__transpose_convolutions(itd_net *net)
 /* Gradients of the parameters replace those of an earlier batch, or are added to them. */
 static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, bool add, float *dz)
 {
-    ptrdiff_t k, slices = (ptrdiff_t)((n + net->slice - 1) / net->slice), pieces = 0;
+    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice), pieces = 0;
     ITD_ASSERT(n <= net->capacity);
     if (!itd__slab(net, &net->g)) return ITD_ERROR_MEMORY;
     ITD__TRY(itd__reserve(&net->gradient, &net->gradient_capacity, n, net->width));
@@ -4316,16 +4270,12 @@ ITD_DEF itd_result itd_net_backward(itd_net *net, const float *dout, size_t n, f
 
 ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, size_t size)
 {
-    const itd__layer *row;
     if (k >= net->layers || size == 0) return NULL;
-    row = &net->layer[k];
+    const itd__layer *row = &net->layer[k];
     text[0] = 0;
     itd__append(text, size, itd__kind_name[row->kind], 0, 0);
-    itd__append(text, size,
-                row->side                 ? "  # + # -> "
-                : row->kind != ITD__INPUT ? "  # -> "
-                                          : "  ",
-                row->in, row->side);
+    const char *from = row->side ? "  # + # -> " : row->kind != ITD__INPUT ? "  # -> " : "  ";
+    itd__append(text, size, from, row->in, row->side);
     itd__append(text, size, row->h * row->w > 1 ? "# of #x" : "#", row->c, row->h);
     if (row->h * row->w > 1) itd__append(text, size, "#", row->w, 0);
     itd__append(text, size, row->weights ? "  " : "", 0, 0);
@@ -4334,19 +4284,21 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
     return text;
 }
 
-/* >>model ----------------------------------------------------------------------------------------------- */
+/* >>model --------------------------------------------------------------------------------------------------
+
+   A network becomes a denoiser of raw data: they are normalized on the way in, and what the network puts out
+   is turned into eps_hat by the parameterization. */
 
 ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out)
 {
     itd_model *model = (itd_model *)itd__alloc(1, 1, sizeof *model);
     itd_result result = model ? itd__net_create(desc, seed, &model->net) : ITD_ERROR_MEMORY;
-    size_t j;
     if (result == ITD_OK) {
         model->desc = *desc, model->dim = model->net->dim;
         model->mean = itd__doubles(model->dim, 1), model->scale = itd__doubles(model->dim, 1);
         if (!model->mean || !model->scale) result = ITD_ERROR_MEMORY;
     }
-    for (j = 0; result == ITD_OK && j < model->dim; j++) model->scale[j] = 1;
+    for (size_t j = 0; result == ITD_OK && j < model->dim; j++) model->scale[j] = 1;
     if (result == ITD_OK) *out = model;
     else itd_model_free(model);
     return result;
@@ -4363,21 +4315,19 @@ ITD_DEF void itd_model_free(itd_model *model)
 
 ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
 {
-    size_t i, j, d = model->dim;
+    size_t d = model->dim;
     itd_denoiser affine = itd_model_denoiser(model);
     itd_gaussian *gaussian = NULL;
-    float *normalized;
     double *mean, *scale;
-    itd_result result;
     if (n < 2) return ITD_ERROR_ARGUMENT;
-    normalized = itd__floats(n, d);
+    float *normalized = itd__floats(n, d);
     affine.mean = mean = itd__doubles(d, 1), affine.scale = scale = itd__doubles(d, 1);
-    result = normalized && mean && scale ? ITD_OK : ITD_ERROR_MEMORY;
+    itd_result result = normalized && mean && scale ? ITD_OK : ITD_ERROR_MEMORY;
     if (result == ITD_OK && !itd__all_finite(x, n * d)) result = ITD_ERROR_DATA;
-    for (j = 0; result == ITD_OK && j < d; j++) {
+    for (size_t j = 0; result == ITD_OK && j < d; j++) {
         double sum = 0, square = 0;
-        for (i = 0; i < n; i++) sum += x[i * d + j] / (double)n;
-        for (i = 0; i < n; i++) square += (x[i * d + j] - sum) * (x[i * d + j] - sum) / (double)n;
+        for (size_t i = 0; i < n; i++) sum += x[i * d + j] / (double)n;
+        for (size_t i = 0; i < n; i++) square += (x[i * d + j] - sum) * (x[i * d + j] - sum) / (double)n;
         mean[j] = model->desc.normalize ? sum : 0;
         scale[j] = model->desc.normalize ? sqrt(square) : 1;
         if (!(square > 1e-12 * sum * sum) || !(scale[j] > 0)) /* constant, as far as floats can tell */
@@ -4418,29 +4368,31 @@ static itd__coefficients itd__parameterize(const itd_model_desc *desc, double lo
 static itd_result itd__model_forward(itd_model *model, const float *z, const float *logsnr, size_t n,
                                      float *shrunk, float *eps_hat)
 {
-    size_t i, j, d = model->dim;
-    for (i = 0; i < n; i++) {
+    size_t d = model->dim;
+    for (size_t i = 0; i < n; i++) {
         float shrink = (float)itd__parameterize(&model->desc, logsnr[i]).shrink;
-        for (j = 0; j < d; j++) shrunk[i * d + j] = shrink * z[i * d + j];
+        for (size_t j = 0; j < d; j++) shrunk[i * d + j] = shrink * z[i * d + j];
     }
     ITD__TRY(itd_net_forward(model->net, shrunk, logsnr, n, eps_hat));
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         itd__coefficients c = itd__parameterize(&model->desc, logsnr[i]);
         float skip = (float)c.skip, gain = (float)c.gain;
-        for (j = 0; j < d; j++) eps_hat[i * d + j] = skip * z[i * d + j] + gain * eps_hat[i * d + j];
+        for (size_t j = 0; j < d; j++) eps_hat[i * d + j] = skip * z[i * d + j] + gain * eps_hat[i * d + j];
     }
     return ITD_OK;
 }
+
+enum { ITD__ROWS = 1024 }; /* of a prediction at a time, at most */
 
 /* In pieces, so that activations of very many rows take 256 MB, or one slice for each of a few threads. */
 static itd_result itd__model_predict(void *ctx, const float *z, const float *logsnr, size_t n, float *eps_hat)
 {
     itd_model *model = (itd_model *)ctx;
-    size_t at, d = model->dim, turn = model->net->slice * itd__threads(); /* no thread waits for another */
+    size_t d = model->dim, turn = model->net->slice * itd__threads(); /* no thread waits for another */
     size_t rows = itd__max(turn, itd__min(ITD__ROWS, ((size_t)1 << 26) / model->net->width / turn * turn));
     itd_result result = itd__reserve(&model->work, &model->work_rows, itd__min(n, rows), d);
     model->net->use_ema = model->net->ema != NULL;
-    for (at = 0; result == ITD_OK && at < n; at += rows)
+    for (size_t at = 0; result == ITD_OK && at < n; at += rows)
         result = itd__model_forward(model, z + at * d, logsnr + at, itd__min(n - at, rows), model->work,
                                     eps_hat + at * d);
     model->net->use_ema = false;
@@ -4461,15 +4413,18 @@ ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model)
     return desc;
 }
 
-/* >>trainer --------------------------------------------------------------------------------------------- */
+/* >>trainer ------------------------------------------------------------------------------------------------
+
+   One step: a batch gets noise and log SNRs, the loss of >>method and its gradient are found, Adam moves the
+   weights. Noise, log SNRs and the order of the data are functions of seed and step alone, so that a training
+   that was interrupted goes on with the same bits. */
 
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out)
 {
     itd_net *net = model->net;
-    itd_trainer *trainer;
     bool average = desc->ema > 0, fresh = !net->ema;
     if (!itd__valid(&model->desc, desc)) return ITD_ERROR_ARGUMENT;
-    trainer = (itd_trainer *)itd__alloc(1, 1, sizeof *trainer);
+    itd_trainer *trainer = (itd_trainer *)itd__alloc(1, 1, sizeof *trainer);
     if (!trainer || !itd__slab(net, &net->g) || !itd__slab(net, &net->m) || !itd__slab(net, &net->v) ||
         (average && !itd__slab(net, &net->ema))) {
         ITD_FREE(trainer);
@@ -4506,11 +4461,11 @@ ITD_DEF void itd_trainer_free(itd_trainer *trainer)
 /* Linear rise over the warm-up, then constant or half a cosine. */
 static double itd__learning_rate(const itd_trainer_desc *d, uint64_t step)
 {
-    double lr = d->learning_rate, t;
+    double lr = d->learning_rate;
     if (step < d->warmup) return lr * (double)(step + 1) / (double)d->warmup;
     if (d->steps <= d->warmup) return lr;
-    t = fmin(1, (double)(step - d->warmup) / (double)(d->steps - d->warmup));
-    return lr * (d->final_fraction + (1 - d->final_fraction) * 0.5 * (1 + cos(3.14159265358979323846 * t)));
+    double t = fmin(1, (double)(step - d->warmup) / (double)(d->steps - d->warmup));
+    return lr * (d->final_fraction + (1 - d->final_fraction) * 0.5 * (1 + cos(ITD__PI * t)));
 }
 
 #define ITD__LARGEST_GRADIENT 1.8e19 /* its square is still a float, as the second moment has to be */
@@ -4519,21 +4474,18 @@ enum { ITD__CHUNK = 1 << 14 }; /* parameters a thread takes at a time */
 
 /* Adam (Kingma & Ba 2015) with decoupled weight decay (Loshchilov & Hutter 2019) and the moving average of
    the weights, in one pass. The average starts fast, as (1 + t) / (10 + t), so that it forgets the start. */
-static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, double lr,
-                      double gradient_factor)
+static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, double lr, double clip)
 {
     double t = (double)(step + 1);
     itd__adam_constants c;
-    ptrdiff_t k, chunks;
+    ptrdiff_t k, chunks = (ptrdiff_t)itd__ceil_div(net->parameters, ITD__CHUNK);
     c.beta1 = (float)d->beta1, c.beta2 = (float)d->beta2, c.epsilon = (float)d->epsilon;
-    c.clip = (float)gradient_factor;
+    c.rest1 = (float)(1 - d->beta1), c.rest2 = (float)(1 - d->beta2), c.clip = (float)clip;
     c.rate = (float)(lr / (1 - pow(d->beta1, t)));
     c.correction = (float)(1 / (1 - pow(d->beta2, t)));
-    c.rest1 = (float)(1 - d->beta1), c.rest2 = (float)(1 - d->beta2);
     c.decay = (float)(lr * d->weight_decay);
     c.keep = (float)fmin(d->ema, (1 + t) / (10 + t));
     c.keep_rest = (float)fmax(1 - d->ema, 9 / (10 + t));
-    chunks = (ptrdiff_t)((net->parameters + ITD__CHUNK - 1) / ITD__CHUNK);
     ITD__PARALLEL(chunks > 1)
     for (k = 0; k < chunks; k++) {
         size_t at = (size_t)k * ITD__CHUNK, n = itd__min(net->parameters - at, ITD__CHUNK);
@@ -4542,19 +4494,20 @@ static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, do
     }
 }
 
-/* Adds what some rows contribute to 1/2 mean w (e - d s); the gradient, w limited, overwrites eps_hat. */
+/* Adds what some rows contribute to 1/2 mean_b w (e - d s), with e = ||eps_hat - eps||^2, s = s(alpha). The
+   gradient by the network's output, gain w (eps_hat - eps) / batch with w limited, overwrites eps_hat. */
 static void itd__loss(const itd_trainer *t, const float *eps, const float *logsnr, const float *weight,
                       size_t rows, float *eps_hat, double *sum)
 {
     const itd_model_desc *desc = &t->model->desc;
-    size_t n = t->desc.batch, d = t->model->dim, i, j;
+    size_t n = t->desc.batch, d = t->model->dim;
     double most = HUGE_VAL;
     if (t->desc.weight_limit > 0)
         most = t->desc.weight_limit * itd_schedule_weight(&desc->schedule, desc->schedule.loc);
-    for (i = 0; i < rows; i++) {
+    for (size_t i = 0; i < rows; i++) {
         double factor = fmin(weight[i], most) * itd__parameterize(desc, logsnr[i]).gain / (double)n;
         double error = 0;
-        for (j = 0; j < d; j++) {
+        for (size_t j = 0; j < d; j++) {
             double difference = (double)eps_hat[i * d + j] - eps[i * d + j];
             error += difference * difference;
             eps_hat[i * d + j] = (float)(factor * difference);
@@ -4563,7 +4516,7 @@ static void itd__loss(const itd_trainer *t, const float *eps, const float *logsn
     }
 }
 
-/* Gradient and loss over all workers; the loss goes in two floats, lest it lose digits on the way. */
+/* Sums gradient and loss over all workers; the loss goes in two floats, lest it lose digits on the way. */
 static itd_result itd__join(const itd_trainer *t, double *loss)
 {
     float parts[2];
@@ -4579,24 +4532,23 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
 {
     itd_model *model = t->model;
     itd_net *net = model->net;
-    size_t n = t->desc.batch, rows = t->desc.rows ? itd__min(t->desc.rows, n) : n, d = model->dim, at;
+    size_t n = t->desc.batch, rows = t->desc.rows ? itd__min(t->desc.rows, n) : n, d = model->dim;
     size_t k = t->workers.index, begin = n * k / t->workers.count, end = n * (k + 1) / t->workers.count;
-    float *clean, *eps, *z, *shrunk, *eps_hat, *logsnr, *weight;
-    double sum = 0, norm;
+    double sum = 0;
     itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_NOISE, t->step);
     itd_rng alphas = itd__rng_for(t->desc.seed, ITD__FOR_LOGSNR, t->step);
     itd_denoiser affine = itd_model_denoiser(model);
     ITD__TRY(itd__trainer_reserve(t));
-    clean = t->work + n * d; /* after itd_train_epoch's rows */
-    eps = clean + n * d, z = eps + n * d, shrunk = z + n * d, eps_hat = shrunk + n * d;
-    logsnr = eps_hat + n * d, weight = logsnr + n;
+    float *clean = t->work + n * d; /* after itd_train_epoch's rows */
+    float *eps = clean + n * d, *z = eps + n * d, *shrunk = z + n * d, *eps_hat = shrunk + n * d;
+    float *logsnr = eps_hat + n * d, *weight = logsnr + n;
 
     itd__normalize(&affine, x + begin * d, end - begin, clean + begin * d);
     itd_rng_normal_fill(&noise, n * d, eps);
     ITD__TRY(itd_schedule_sample(&model->desc.schedule, &alphas, t->desc.stratified, n, logsnr, weight));
     itd_channel(clean + begin * d, eps + begin * d, logsnr + begin, end - begin, d, z + begin * d);
     if (begin == end) memset(net->g, 0, net->parameters * sizeof *net->g);
-    for (at = begin; at < end; at += rows) {
+    for (size_t at = begin; at < end; at += rows) {
         size_t now = itd__min(rows, end - at);
         float *out = eps_hat + at * d;
         ITD__TRY(itd__model_forward(model, z + at * d, logsnr + at, now, shrunk, out));
@@ -4604,7 +4556,7 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
         ITD__TRY(itd__net_backward(net, out, now, at > begin, NULL));
     }
     ITD__TRY(itd__join(t, &sum));
-    norm = sqrt(itd__fast()->sum_squares(net->g, net->parameters));
+    double norm = sqrt(itd__fast()->sum_squares(net->g, net->parameters));
     if (!(fabs(sum) <= DBL_MAX) || !(norm < ITD__LARGEST_GRADIENT)) return ITD_ERROR_NUMERIC;
 
     t->gradient_norm = norm, t->learning_rate = itd__learning_rate(&t->desc, t->step);
@@ -4622,11 +4574,10 @@ ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_
     return epochs * (n / desc->batch) + epochs * (n % desc->batch) / desc->batch;
 }
 
-/* Shuffles the rows for a pass, as a function of seed and its number. */
+/* The order of the n rows in a pass: shuffled, as a function of seed and its number. */
 static itd_result itd__shuffle(itd_trainer *t, size_t n, uint64_t epoch)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_ORDER, epoch);
-    size_t i;
     if (t->order_n == n && t->order_epoch == epoch) return ITD_OK;
     if (t->order_n != n) {
         size_t *order = (size_t *)itd__alloc(n, 1, sizeof *order);
@@ -4634,7 +4585,7 @@ static itd_result itd__shuffle(itd_trainer *t, size_t n, uint64_t epoch)
         ITD_FREE(t->order);
         t->order = order, t->order_n = n;
     }
-    for (i = 0; i < n; i++) t->order[i] = i;
+    for (size_t i = 0; i < n; i++) t->order[i] = i;
     itd_rng_shuffle(&rng, n, t->order);
     t->order_epoch = epoch;
     return ITD_OK;
@@ -4643,13 +4594,12 @@ static itd_result itd__shuffle(itd_trainer *t, size_t n, uint64_t epoch)
 /* Passes follow each other without end; without drop_incomplete, without a seam. */
 ITD_DEF itd_result itd_train_indices(itd_trainer *t, size_t n, size_t *index)
 {
-    size_t i, batch = t->desc.batch;
-    uint64_t per_epoch;
+    size_t batch = t->desc.batch;
     if (n == 0 || (t->desc.drop_incomplete && n < batch)) return ITD_ERROR_ARGUMENT;
-    per_epoch = t->desc.drop_incomplete ? n / batch * batch : n;
-    for (i = 0; i < batch; i++) {
+    uint64_t per_epoch = t->desc.drop_incomplete ? n / batch * batch : n;
+    for (size_t i = 0; i < batch; i++) {
         uint64_t at = t->step * batch + i;
-        ITD__TRY(itd__shuffle(t, n, at / per_epoch));
+        ITD__TRY(itd__shuffle(t, n, at / per_epoch)); /* only where a pass begins is there something to do */
         index[i] = t->order[at % per_epoch];
     }
     return ITD_OK;
@@ -4657,17 +4607,17 @@ ITD_DEF itd_result itd_train_indices(itd_trainer *t, size_t n, size_t *index)
 
 ITD_DEF itd_result itd_train_epoch(itd_trainer *t, const float *x, size_t n, double *loss)
 {
-    size_t i, batch = t->desc.batch, d = t->model->dim;
-    uint64_t epoch, end, first = t->step;
+    size_t batch = t->desc.batch, d = t->model->dim;
+    uint64_t end, first = t->step;
     double sum = 0, step_loss;
     if (n == 0 || (t->desc.drop_incomplete && n < batch)) return ITD_ERROR_ARGUMENT;
-    epoch = t->desc.drop_incomplete ? t->step / (n / batch) : t->step * batch / n;
+    uint64_t epoch = t->desc.drop_incomplete ? t->step / (n / batch) : t->step * batch / n;
     do end = itd_train_steps(&t->desc, n, ++epoch);
     while (end <= t->step);
     ITD__TRY(itd__trainer_reserve(t));
     while (t->step < end) {
         ITD__TRY(itd_train_indices(t, n, t->index));
-        for (i = 0; i < batch; i++) memcpy(t->work + i * d, x + t->index[i] * d, d * sizeof *x);
+        for (size_t i = 0; i < batch; i++) memcpy(t->work + i * d, x + t->index[i] * d, d * sizeof *x);
         ITD__TRY(itd_train_step(t, t->work, &step_loss));
         sum += step_loss;
     }
@@ -4699,6 +4649,7 @@ ITD_DEF itd_sample_desc itd_model_sample_desc(const itd_model *model)
     return desc;
 }
 
+/* The grid: u = 0 at the lowest log SNR, 1 at the highest. */
 static double itd__sampling_logsnr(const itd_sample_desc *desc, size_t step)
 {
     const itd_schedule *s = &desc->schedule;
@@ -4715,8 +4666,7 @@ static void itd__sampling_step(const itd_sample_desc *desc, size_t step, const f
     bool last = step + 1 == desc->steps;
     double b = last ? a : itd__sampling_logsnr(desc, step + 1), c = -expm1(a - b);
     double next_root = sqrt(itd_sigmoid(b)), next_sigma = sqrt(itd_sigmoid(-b));
-    size_t i;
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         double x_hat = (z[i] - sigma * eps_hat[i]) / root, next;
         if (last) next = x_hat;
         else if (desc->sampler == ITD_DETERMINISTIC) next = next_root * x_hat + next_sigma * eps_hat[i];
@@ -4727,30 +4677,28 @@ static void itd__sampling_step(const itd_sample_desc *desc, size_t step, const f
 
 ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *desc, size_t n, float *out)
 {
-    size_t batch = itd__batch_rows(itd__min(desc->batch, n)), at, i, j, k, d = den->dim;
-    float *eps_hat, *noise, *logsnr, *all;
-    itd_result result;
+    size_t batch = itd__batch_rows(itd__min(desc->batch, n)), d = den->dim;
     if (desc->steps == 0 || d == 0 || !itd__schedule_valid(&desc->schedule)) return ITD_ERROR_ARGUMENT;
-    all = itd__floats(n, d); /* the caller's array is written when nothing can fail any more */
-    eps_hat = itd__floats(batch, d), noise = itd__floats(batch, d), logsnr = itd__floats(batch, 1);
-    result = all && eps_hat && noise && logsnr ? ITD_OK : ITD_ERROR_MEMORY;
-    for (at = 0; result == ITD_OK && at < n; at += batch) {
+    float *all = itd__floats(n, d); /* the caller's array is written when nothing can fail any more */
+    float *eps_hat = itd__floats(batch, d), *noise = itd__floats(batch, d), *logsnr = itd__floats(batch, 1);
+    itd_result result = all && eps_hat && noise && logsnr ? ITD_OK : ITD_ERROR_MEMORY;
+    for (size_t at = 0; result == ITD_OK && at < n; at += batch) {
         size_t rows = itd__min(batch, n - at);
         float *z = all + at * d;
         itd_rng start = itd__rng_for(desc->seed, ITD__FOR_SAMPLES, 0);
         start.counter = at * d / 4; /* at is a multiple of four */
         itd_rng_normal_fill(&start, rows * d, z);
-        for (k = 0; result == ITD_OK && k < desc->steps; k++) {
+        for (size_t k = 0; result == ITD_OK && k < desc->steps; k++) {
             itd_rng fresh = itd__rng_for(desc->seed, ITD__FOR_SAMPLES, k + 1);
             fresh.counter = at * d / 4;
             if (desc->sampler == ITD_ANCESTRAL) itd_rng_normal_fill(&fresh, rows * d, noise);
-            for (i = 0; i < rows; i++) logsnr[i] = (float)itd__sampling_logsnr(desc, k);
+            for (size_t i = 0; i < rows; i++) logsnr[i] = (float)itd__sampling_logsnr(desc, k);
             result = den->predict(den->ctx, z, logsnr, rows, eps_hat);
             if (result == ITD_OK && !itd__all_finite(eps_hat, rows * d)) result = ITD_ERROR_NUMERIC;
             if (result == ITD_OK) itd__sampling_step(desc, k, eps_hat, noise, rows * d, z);
         }
-        for (i = 0; result == ITD_OK && i < rows; i++)
-            for (j = 0; j < d; j++) {
+        for (size_t i = 0; result == ITD_OK && i < rows; i++)
+            for (size_t j = 0; j < d; j++) {
                 double v = z[i * d + j];
                 if (den->scale) v *= den->scale[j];
                 if (den->mean) v += den->mean[j];
@@ -4806,16 +4754,15 @@ typedef struct itd__file {
     size_t tensors, pairs;
 } itd__file;
 
-/* Keeps the code and writes the one line of explanation. */
+/* Keeps the code and writes the one line of explanation, without control characters. Returns false. */
 static bool itd__fail(itd__file *f, itd_result result, const char *format, ...)
 {
     f->result = result;
     if (f->error) {
         char *p = f->error->text;
-        size_t used;
         va_list arguments;
         snprintf(p, sizeof f->error->text, "%s: ", f->path);
-        used = strlen(p);
+        size_t used = strlen(p);
         va_start(arguments, format);
         vsnprintf(p + used, sizeof f->error->text - used, format, arguments);
         va_end(arguments);
@@ -4825,18 +4772,18 @@ static bool itd__fail(itd__file *f, itd_result result, const char *format, ...)
     return false;
 }
 
+/* A failure of other chapters, in the words of its code. */
 static bool itd__succeeds(itd__file *f, itd_result result)
 {
     return result == ITD_OK || itd__fail(f, result, "%s", itd_result_string(result));
 }
 
+/* CRC-32C (Castagnoli), bit by bit; begun with all ones and inverted at the end, by the caller. */
 static uint32_t itd__crc32c(uint32_t crc, const unsigned char *bytes, size_t n)
 {
-    size_t i;
-    int bit;
-    for (i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         crc ^= bytes[i];
-        for (bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (0x82F63B78u & (0u - (crc & 1)));
+        for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (0x82F63B78u & (0u - (crc & 1)));
     }
     return crc;
 }
@@ -4844,12 +4791,12 @@ static uint32_t itd__crc32c(uint32_t crc, const unsigned char *bytes, size_t n)
 /* 17 digits bring a double back exactly; the decimal point is '.' whatever the program's locale says. */
 static void itd__print_field(const itd__state *state, const itd__field *field, FILE *file)
 {
-    char text[64], *point;
+    char text[64];
     uint64_t whole = 0;
     double value = itd__get_field(state, field, &whole);
     snprintf(text, sizeof text, "%llu", (unsigned long long)whole);
     if (field->type >= ITD__T_REAL) snprintf(text, sizeof text, "%.17g", value);
-    point = strchr(text, *localeconv()->decimal_point);
+    char *point = strchr(text, *localeconv()->decimal_point);
     if (point) *point = '.';
     fprintf(file, ",\"%s\":\"%s\"", field->name, text);
 }
@@ -4934,8 +4881,7 @@ static void itd__add_gaussian(itd__tensors *all, const itd_gaussian *g)
 /* At most two tensors for each layer. */
 static void itd__add_slab(itd__tensors *all, const itd_net *net, const char *prefix, float *slab)
 {
-    size_t i;
-    for (i = 0; i < net->layers; i++) {
+    for (size_t i = 0; i < net->layers; i++) {
         const itd__layer *row = &net->layer[i];
         size_t rank = row->kind == ITD__CONV ? 4 : row->kind == ITD__LINEAR ? 2 : 1;
         if (!row->weights) continue;
@@ -4954,14 +4900,13 @@ static int itd__tensor_order(const void *a, const void *b)
 static itd_result itd__list_tensors(const itd_model *model, bool training, itd__tensors *all)
 {
     const itd_net *net = model->net;
-    size_t doubles;
     all->count = 0;
     all->list = (itd__tensor *)itd__alloc(8 * net->layers + 5, 1, sizeof *all->list);
     if (!all->list) return ITD_ERROR_MEMORY;
     if (model->gaussian) itd__add_gaussian(all, model->gaussian);
     itd__tensor_add(all, "norm.", "mean", "", 1, model->dim, 1, NULL, model->mean);
     itd__tensor_add(all, "norm.", "scale", "", 1, model->dim, 1, NULL, model->scale);
-    doubles = all->count;
+    size_t doubles = all->count;
     itd__add_slab(all, net, "", net->ema ? net->ema : net->w);
     if (training && net->ema) itd__add_slab(all, net, "raw.", net->w);
     if (training) itd__add_slab(all, net, "adam_m.", net->m);
@@ -4978,10 +4923,10 @@ static size_t itd__element(const itd__tensor *t, size_t k)
     return (k % taps * t->shape[1] + row % t->shape[1]) * t->shape[0] + row / t->shape[1];
 }
 
+/* Little-endian integers of `width` bytes. */
 static void itd__put(uint64_t bits, size_t width, unsigned char *bytes)
 {
-    size_t i;
-    for (i = 0; i < width; i++) bytes[i] = (unsigned char)(bits >> (8 * i));
+    for (size_t i = 0; i < width; i++) bytes[i] = (unsigned char)(bits >> (8 * i));
 }
 
 static uint64_t itd__get(const unsigned char *bytes, size_t width)
@@ -4991,7 +4936,7 @@ static uint64_t itd__get(const unsigned char *bytes, size_t width)
     return bits;
 }
 
-/* The upper half of a float, or IEEE half precision: ([1024 +] fraction) 2^(exponent - 25). */
+/* bfloat16, the upper half of a float, or IEEE half precision: ([1024 +] fraction) 2^(exponent - 25). */
 static float itd__widen(uint32_t bits, bool brain)
 {
     uint32_t exponent = bits >> 10 & 31, fraction = bits & 1023, wide = bits << 16;
@@ -5021,9 +4966,8 @@ static uint32_t itd__write_data(itd__file *f, const itd__tensors *all)
 {
     unsigned char bytes[8];
     uint32_t crc = 0xFFFFFFFFu, single;
-    size_t i, k;
-    for (i = 0; i < all->count; i++)
-        for (k = 0; k < itd__tensor_count(&all->list[i]); k++) {
+    for (size_t i = 0; i < all->count; i++)
+        for (size_t k = 0; k < itd__tensor_count(&all->list[i]); k++) {
             const itd__tensor *t = &all->list[i];
             size_t at = itd__element(t, k);
             uint64_t bits = 0;
@@ -5046,19 +4990,18 @@ static bool itd__write_contents(itd__file *f, const itd__state *state, const itd
 {
     unsigned char length[8] = {0};
     uint64_t begin = 0, end;
-    size_t i, k;
     long at;
     fwrite(length, 1, 8, f->file);
     fprintf(f->file, "{\"__metadata__\":{\"format\":\"%s\",\"version\":\"1\",\"crc32c\":\"%lu\"",
             state ? "itdiff" : "itdiff-gaussian", (unsigned long)crc);
-    for (i = 0; state && i < ITD__FIELDS; i++)
+    for (size_t i = 0; state && i < ITD__FIELDS; i++)
         if (itd__has_field(state, &itd__fields[i])) itd__print_field(state, &itd__fields[i], f->file);
     fputs("}", f->file);
-    for (i = 0; i < all->count; i++, begin = end) {
+    for (size_t i = 0; i < all->count; i++, begin = end) {
         const itd__tensor *t = &all->list[i];
         end = begin + (uint64_t)itd__tensor_count(t) * t->width;
         fprintf(f->file, ",\"%s\":{\"dtype\":\"F%d\",\"shape\":[", t->name, (int)(8 * t->width));
-        for (k = 0; k < t->rank; k++)
+        for (size_t k = 0; k < t->rank; k++)
             fprintf(f->file, "%s%llu", k ? "," : "", (unsigned long long)t->shape[k]);
         fprintf(f->file, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)begin,
                 (unsigned long long)end);
@@ -5102,7 +5045,6 @@ static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, 
     itd__file f = ITD__ZERO;
     itd__state state = ITD__ZERO;
     itd__tensors all = ITD__ZERO;
-    size_t i;
     ITD_ASSERT(!trainer || trainer->model == model);
     f.path = path, f.error = error;
     state.model = model->desc;
@@ -5111,7 +5053,7 @@ static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, 
     state.has_trainer = trainer != NULL;
     if (trainer) state.trainer = trainer->desc, state.step = trainer->step;
     if (itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &all))) {
-        for (i = 0; half && i < all.count; i++)
+        for (size_t i = 0; half && i < all.count; i++)
             if (all.list[i].f32) all.list[i].width = 2;
         itd__write(&f, &state, &all);
     }
@@ -5182,9 +5124,9 @@ static size_t itd__utf8_length(const char *text)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     const unsigned char *p = (const unsigned char *)text;
-    size_t n = *p < 0x80 ? 1 : *p < 0xC0 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF8 ? 4 : 0, i;
+    size_t n = *p < 0x80 ? 1 : *p < 0xC0 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF8 ? 4 : 0;
     uint32_t code = *p & (0x7Fu >> n);
-    for (i = 1; i < n; i++) {
+    for (size_t i = 1; i < n; i++) {
         if (p[i] >> 6 != 2) return 0;
         code = code << 6 | (p[i] & 0x3F);
     }
@@ -5205,7 +5147,6 @@ static char *itd__unescape_unicode(itd__file *f, char *to)
 {
     static const uint32_t lead[] = {0, 0xC0, 0xE0, 0xF0};
     uint32_t code = itd__hex4(f->p), low = 0xDC00;
-    int shift;
     if (code >> 10 == 0xD800 >> 10) {
         low = strncmp(f->p + 4, "\\u", 2) ? 0 : itd__hex4(f->p + 6);
         code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
@@ -5214,7 +5155,7 @@ static char *itd__unescape_unicode(itd__file *f, char *to)
     if (code == 0 || code >> 10 == 0xDC00 >> 10 || low >> 10 != 0xDC00 >> 10)
         return itd__complain(f, "bad \\u escape"), to;
     f->p += 4;
-    shift = code < 0x80 ? 0 : code < 0x800 ? 6 : code < 0x10000 ? 12 : 18;
+    int shift = code < 0x80 ? 0 : code < 0x800 ? 6 : code < 0x10000 ? 12 : 18;
     *to++ = (char)(lead[shift / 6] | code >> shift);
     while (shift) shift -= 6, *to++ = (char)(0x80 | (code >> shift & 0x3F));
     return to;
@@ -5265,8 +5206,7 @@ static size_t itd__dtype_size(const char *dtype)
     static const char *const names[] = {"F64",  "I64", "U64", "F32", "I32", "U32", "F16",
                                         "BF16", "I16", "U16", "I8",  "U8",  "BOOL"};
     static const size_t sizes[] = {8, 8, 8, 4, 4, 4, 2, 2, 2, 2, 1, 1, 1};
-    size_t i;
-    for (i = 0; i < sizeof sizes / sizeof *sizes; i++)
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (!strcmp(dtype, names[i])) return sizes[i];
     return 0;
 }
@@ -5274,8 +5214,7 @@ static size_t itd__dtype_size(const char *dtype)
 /* Three keys, each once, in any order; the extent in the file has to be what dtype and shape say. */
 static void itd__parse_tensor(itd__file *f, itd__entry *e)
 {
-    size_t i, k, offsets = 0;
-    uint64_t bytes;
+    size_t i, offsets = 0;
     e->rank = 9; /* more than there may be */
     for (i = 0; itd__item(f, "{}", i); i++) {
         const char *key = itd__parse_string(f);
@@ -5289,9 +5228,9 @@ static void itd__parse_tensor(itd__file *f, itd__entry *e)
         itd__complain(f, "a tensor needs dtype, shape and two data_offsets, each once");
         return;
     }
-    bytes = itd__dtype_size(e->dtype);
+    uint64_t bytes = itd__dtype_size(e->dtype);
     if (bytes == 0) itd__complain(f, "a tensor has an unknown dtype");
-    for (k = 0; k < e->rank; k++) {
+    for (size_t k = 0; k < e->rank; k++) {
         if (e->shape[k] && bytes > UINT64_MAX / e->shape[k]) itd__complain(f, "a shape is too large");
         bytes *= e->shape[k];
     }
@@ -5315,21 +5254,20 @@ static int itd__by_offset(const void *a, const void *b)
 static void itd__sort_by_name(itd__file *f, void *list, size_t count, size_t size)
 {
     const char *at = (const char *)list;
-    size_t i;
     qsort(list, count, size, itd__by_name);
-    for (i = 1; i < count; i++)
+    for (size_t i = 1; i < count; i++)
         if (!itd__by_name(at + (i - 1) * size, at + i * size)) itd__complain(f, "a name stands twice");
 }
 
 /* Every name once; tensors without holes, overlaps and anything behind the last. */
 static bool itd__parse_header(itd__file *f)
 {
-    size_t i, k, n, twice = 0;
+    size_t n, twice = 0;
     uint64_t at = 0;
     for (f->p = f->json; f->p < f->end; f->p += n)
         if ((n = itd__utf8_length(f->p)) == 0) itd__complain(f, "not UTF-8");
     if (f->result == ITD_OK) f->p = f->json;
-    for (i = 0; itd__item(f, "{}", i); i++) {
+    for (size_t i = 0; itd__item(f, "{}", i); i++) {
         const char *name = itd__parse_string(f);
         itd__expect(f, ':');
         if (strcmp(name, "__metadata__")) {
@@ -5338,8 +5276,8 @@ static bool itd__parse_header(itd__file *f)
             continue;
         }
         if (twice++) itd__complain(f, "__metadata__ stands twice");
-        for (k = 0; itd__item(f, "{}", k); k++, f->pairs++) {
-            itd__pair *pair = --f->metadata;
+        for (size_t k = 0; itd__item(f, "{}", k); k++, f->pairs++) {
+            itd__pair *pair = &f->metadata[f->pairs];
             pair->name = itd__parse_string(f);
             itd__expect(f, ':');
             pair->value = itd__parse_string(f);
@@ -5351,7 +5289,7 @@ static bool itd__parse_header(itd__file *f)
     itd__sort_by_name(f, f->metadata, f->pairs, sizeof *f->metadata);
     itd__sort_by_name(f, f->tensor, f->tensors, sizeof *f->tensor);
     qsort(f->tensor, f->tensors, sizeof *f->tensor, itd__by_offset);
-    for (i = 0; i < f->tensors; at = f->tensor[i++].offset[1])
+    for (size_t i = 0; i < f->tensors; at = f->tensor[i++].offset[1])
         if (f->tensor[i].offset[0] != at) itd__complain(f, "tensors do not follow each other without holes");
     if (at != f->size - f->data) itd__complain(f, "the data section is not as long as its tensors");
     return f->result == ITD_OK;
@@ -5366,7 +5304,6 @@ static bool itd__read(itd__file *f, void *bytes, size_t n)
 static bool itd__open(itd__file *f, const char *path, itd_error *error)
 {
     unsigned char length[8];
-    uint64_t n;
     long size = -1;
     f->path = path, f->error = error;
     f->file = fopen(path, "rb");
@@ -5374,24 +5311,24 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
     if (fseek(f->file, 0, SEEK_END) == 0) size = ftell(f->file);
     if (size < 0 || fseek(f->file, 0, SEEK_SET) != 0)
         return itd__fail(f, ITD_ERROR_READ, "its size cannot be found out");
-    n = size < 8 || !itd__read(f, length, 8) ? UINT64_MAX : itd__get(length, 8);
+    uint64_t n = size < 8 || !itd__read(f, length, 8) ? UINT64_MAX : itd__get(length, 8);
     if (n > 100000000 || n > (uint64_t)size - 8)
         return f->result == ITD_OK &&
                itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too few for its header, or not safetensors", size);
     f->size = (uint64_t)size, f->data = 8 + n;
     f->json = (char *)itd__alloc((size_t)n + 1, 1, 1);
-    /* One block, tensors from its front, metadata from its end: of JSON they take 47 and five bytes at least,
-       of the block 112 and 16 at most, also the one of each that has begun when parsing ends. */
-    f->tensor = (itd__entry *)itd__alloc((size_t)n / 5 + 9, 1, 16);
-    if (!f->json || !f->tensor) return itd__succeeds(f, ITD_ERROR_MEMORY);
-    f->metadata = (itd__pair *)(void *)((char *)f->tensor + ((size_t)n / 5 + 9) * 16), f->end = f->json + n;
+    /* A tensor takes 47 bytes of JSON at least, a pair five; one of each may have begun when parsing ends. */
+    f->tensor = (itd__entry *)itd__alloc((size_t)n / 47 + 1, 1, sizeof *f->tensor);
+    f->metadata = (itd__pair *)itd__alloc((size_t)n / 5 + 1, 1, sizeof *f->metadata);
+    if (!f->json || !f->tensor || !f->metadata) return itd__succeeds(f, ITD_ERROR_MEMORY);
+    f->end = f->json + n;
     return itd__read(f, f->json, (size_t)n) && itd__parse_header(f);
 }
 
 static void itd__close(itd__file *f)
 {
     if (f->file) fclose(f->file);
-    ITD_FREE(f->json), ITD_FREE(f->tensor);
+    ITD_FREE(f->json), ITD_FREE(f->tensor), ITD_FREE(f->metadata);
 }
 
 /* ---- what the file says of itself ---- */
@@ -5416,9 +5353,8 @@ static bool itd__verify_checksum(itd__file *f)
     unsigned char buffer[4096];
     uint32_t crc = 0xFFFFFFFFu;
     uint64_t expected, left = f->size - f->data;
-    size_t n;
     if (!text) return true;
-    n = itd__digits(text, UINT32_MAX, &expected);
+    size_t n = itd__digits(text, UINT32_MAX, &expected);
     if (n == 0 || text[n])
         return itd__fail(f, ITD_ERROR_FORMAT, "crc32c is not a 32-bit number: \"%.20s\"", text);
     for (; left; left -= n) {
@@ -5434,10 +5370,9 @@ static bool itd__verify_checksum(itd__file *f)
 
 static bool itd__read_state(itd__file *f, itd__state *state)
 {
-    size_t i;
     if (!itd__says(f, "format", "itdiff") || !itd__says(f, "version", "1")) return false;
     if (!itd__metadata(f, "crc32c")) return itd__fail(f, ITD_ERROR_MISMATCH, "metadata crc32c is missing");
-    for (i = 0; i < ITD__FIELDS; i++) {
+    for (size_t i = 0; i < ITD__FIELDS; i++) {
         const char *text = itd__metadata(f, itd__fields[i].name);
         if (itd__has_field(state, &itd__fields[i]) &&
             !(text && itd__parse_field(text, &itd__fields[i], state)))
@@ -5462,40 +5397,45 @@ static itd__entry *itd__find_tensor(const itd__file *f, const char *prefix, cons
                                               {"to_out.0.", "proj_attn."},
                                               {"downsamplers.0.conv.", "downsamplers.0.Conv2d_0."}};
     char other[128];
-    size_t i, k, skip = strlen(prefix);
-    for (k = 0; k < sizeof spelling / sizeof *spelling; k++) {
+    size_t skip = strlen(prefix);
+    for (size_t k = 0; k < sizeof spelling / sizeof *spelling; k++) {
         const char *ours = spelling[k][0], *theirs = spelling[k][1], *at = strstr(name, ours);
         if (!at) continue;
         snprintf(other, sizeof other, "%.*s%s%s", (int)(at - name), name, theirs, at + strlen(ours));
-        for (i = 0; i < f->tensors; i++)
+        for (size_t i = 0; i < f->tensors; i++)
             if (!strncmp(f->tensor[i].name, prefix, skip) && !strcmp(f->tensor[i].name + skip, other))
                 return &f->tensor[i];
     }
     return NULL;
 }
 
-/* Finds the tensor in the file, compares what it is with what it should be, and reads it. */
-static bool itd__read_tensor(itd__file *f, const char *prefix, const itd__tensor *t)
+/* Is a tensor of the file of the type and shape that it should be? */
+static bool itd__fits(itd__file *f, const itd__entry *e, const itd__tensor *t)
 {
-    unsigned char bytes[512 * 8];
-    size_t k, width;
-    itd__entry *e = itd__find_tensor(f, prefix, t->name);
-    bool same;
-    if (!e) return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s%s is missing", prefix, t->name);
-    e->used = true;
     if (t->f64 ? strcmp(e->dtype, "F64") != 0
                : strcmp(e->dtype, "F32") && strcmp(e->dtype, "F16") && strcmp(e->dtype, "BF16"))
         return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: dtype %s expected, %s found", e->name,
                          t->f64 ? "F64" : "F32, F16 or BF16", e->dtype);
-    same = e->rank == t->rank || (e->rank == 4 && t->rank == 2); /* a matrix may be a convolution of 1x1 */
-    for (k = 0; same && k < e->rank; k++) same = e->shape[k] == t->shape[k];
+    bool same = e->rank == t->rank ||
+                (e->rank == 4 && t->rank == 2); /* a matrix may be a convolution of 1x1 */
+    for (size_t k = 0; same && k < e->rank; k++) same = e->shape[k] == t->shape[k];
     if (!same)
         return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: shape (%lu,%lu,..) expected, another found",
                          e->name, (unsigned long)t->shape[0], (unsigned long)t->shape[1]);
+    return true;
+}
+
+static bool itd__read_tensor(itd__file *f, const char *prefix, const itd__tensor *t)
+{
+    unsigned char bytes[512 * 8];
+    itd__entry *e = itd__find_tensor(f, prefix, t->name);
+    if (!e) return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s%s is missing", prefix, t->name);
+    e->used = true;
+    if (!itd__fits(f, e, t)) return false;
     if (fseek(f->file, (long)(f->data + e->offset[0]), SEEK_SET) != 0)
         return itd__fail(f, ITD_ERROR_READ, "reading failed");
-    width = itd__dtype_size(e->dtype);
-    for (k = 0; k < itd__tensor_count(t); k++) {
+    size_t width = itd__dtype_size(e->dtype);
+    for (size_t k = 0; k < itd__tensor_count(t); k++) {
         size_t at = itd__element(t, k);
         uint64_t bits;
         uint32_t single;
@@ -5517,10 +5457,9 @@ static bool itd__read_tensor(itd__file *f, const char *prefix, const itd__tensor
 static bool itd__read_tensors(itd__file *f, const char *prefix, const itd__tensors *all)
 {
     const itd__entry *e = f->tensor;
-    size_t i;
-    for (i = 0; i < all->count; i++)
+    for (size_t i = 0; i < all->count; i++)
         if (!itd__read_tensor(f, prefix, &all->list[i])) return false;
-    for (i = 0; i < f->tensors; i++)
+    for (size_t i = 0; i < f->tensors; i++)
         if (!e[i].used && !strncmp(e[i].name, prefix, strlen(prefix)) && !strstr(e[i].name, ".Conv2d_0."))
             return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s does not belong to this network", e[i].name);
     return true;
@@ -5594,7 +5533,6 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
     itd__tensor list[3];
     itd__tensors all = ITD__ZERO;
     itd_gaussian *g = NULL;
-    size_t i;
     all.list = list;
     if (itd__open(&f, path, error) && itd__verify_checksum(&f) &&
         itd__says(&f, "format", "itdiff-gaussian")) {
@@ -5607,7 +5545,7 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
     }
     if (g) itd__add_gaussian(&all, g);
     if (g && itd__read_tensors(&f, "", &all)) {
-        for (i = 0; g->basis && i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
+        for (size_t i = 0; g->basis && i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
         *out = g, g = NULL;
     }
     itd_gaussian_free(g);

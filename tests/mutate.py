@@ -28,6 +28,7 @@ TESTS = {
     "kernels": (["test_kernels", "test_ops", "test_images"], True),
     "ops": (["test_ops", "test_images", "test_unet"], False),
     "channel": (["test_schedule"], False),
+    "eigen": (["test_gaussian"], False),
     "gaussian": (["test_gaussian"], False),
     "likelihood": (["test_errors", "test_likelihood"], False),
     "descriptions": (["test_checkpoint", "test_train", "test_unet"], False),
