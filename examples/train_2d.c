@@ -707,8 +707,8 @@ static void open_metrics(run *r, size_t epochs)
     free(rows);
 }
 
-/* The first tensor of a slab of parameters with a number that is not finite, or else the one with the largest,
-   by its name in the checkpoint. A slab holds each layer's weights and then its biases, one for each output. */
+/* The first tensor of a slab of parameters with a number that is not finite, or else that with the largest;
+   its name as in the checkpoint. A slab holds each layer's weights and then its biases, one an output. */
 static const char *worst_tensor(const itd_net *net, const float *slab, float *value)
 {
     static char worst[120];

@@ -421,6 +421,14 @@ static void batches_change_nothing(void)
     itd_errors_free(whole);
 }
 
+static void defaults_are_the_documented_ones(void)
+{
+    itd_errors_desc d = itd_errors_desc_default();
+    CHECK(d.bins == 32 && d.draws == 4 && d.seed == 1 && d.batch == 1024 && d.levels.count == 0);
+    CHECK(!d.dequantize && d.allocate && d.reference == NULL);
+    CHECK_CLOSE(d.schedule.scale, 3, 0);
+}
+
 static void arguments_are_checked(void)
 {
     static const double other[1] = {2};
@@ -467,6 +475,7 @@ static void arguments_are_checked(void)
 int main(void)
 {
     ref_seed(30);
+    RUN(defaults_are_the_documented_ones);
     RUN(exact_denoisers_give_exact_probabilities);
     RUN(rounding_bounds_from_above);
     RUN(dequantized_points_have_a_density);

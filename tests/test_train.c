@@ -144,11 +144,17 @@ static void defaults_are_the_documented_ones(void)
     CHECK_CLOSE(t.beta2, 0.999, 0);
     CHECK_CLOSE(t.epsilon, 1e-8, 0);
     CHECK_CLOSE(t.ema, 0.999, 0);
-    CHECK_CLOSE(t.final_fraction + t.weight_decay + t.clip_norm, 0, 0);
+    CHECK_CLOSE(t.final_fraction + t.weight_decay + t.clip_norm + t.weight_limit, 0, 0);
+    CHECK(t.rows == 0 && m.unet.levels == 0);
     CHECK(m.mlp.dim == 5 && m.mlp.layers == 3 && m.mlp.hidden == 128 && m.mlp.embedding == 128);
     CHECK(m.mlp.activation == ITD_SILU && m.mlp.zero_output && m.normalize);
     CHECK(m.parameterization == ITD_GAUSSIAN);
     CHECK_CLOSE(m.variance, 1, 0);
+    CHECK_CLOSE(m.mlp.coordinate_scale, 100, 0);
+    CHECK_CLOSE(m.mlp.logsnr_scale, 50, 0);
+    CHECK_CLOSE(m.schedule.loc, 0, 0);
+    CHECK_CLOSE(m.schedule.scale, 3, 0);
+    CHECK_CLOSE(m.schedule.clip, 4, 0);
 }
 
 /* ---- normalization ---- */

@@ -33,14 +33,17 @@ record() { # target engine executions seconds crashes
     echo "$1, $2: $3 executions in $4 s, $5 crashes"
 }
 seconds() { date +%s; }
+most() { # target: the longest input it is worth
+    sed -n "s/^    {\"$1\", [a-z0-9_]*, [a-z0-9_]*, \([0-9]*\),.*/\1/p" tests/fuzz/targets.h
+}
 
 libfuzzer() { # target seconds count
     start=$(seconds)
     budget="-max_total_time=$2"
     [ -z "$3" ] || budget="-runs=$3"
-    most=$(sed -n "s/^    {\"$1\", [a-z0-9_]*, [a-z0-9_]*, \([0-9]*\),.*/\1/p" tests/fuzz/targets.h)
-    $build/libFuzzer $budget -max_len="$most" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
-        -dict=tests/fuzz/words.dict -artifact_prefix="$build/$1_crash-" "$build/$1" > "$build/$1.log" 2>&1
+    $build/libFuzzer $budget -max_len="$(most "$1")" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
+        -dict=tests/fuzz/words.dict -artifact_prefix="$build/$1_crash-" "$build/$1" \
+        > "$build/$1.log" 2>&1
     code=$?
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$build/$1.log")
     record "$1" libFuzzer "${runs:-0}" $(($(seconds) - start)) $((code != 0))
@@ -52,8 +55,8 @@ afl() { # target seconds
     AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_AUTORESUME=1 \
         AFL_NO_AFFINITY=1 \
         ASAN_OPTIONS=$ASAN_OPTIONS:abort_on_error=1:symbolize=0:detect_leaks=0 \
-        afl-fuzz -m none -t 5000 -V "$2" -x tests/fuzz/words.dict -i "$build/$1" -o "$build/$1_afl" \
-        $build/AFL++ > "$build/$1_afl.log" 2>&1
+        afl-fuzz -m none -t 5000 -V "$2" -G "$(most "$1")" -x tests/fuzz/words.dict -i "$build/$1" \
+        -o "$build/$1_afl" $build/AFL++ > "$build/$1_afl.log" 2>&1
     stats=$build/$1_afl/default/fuzzer_stats
     runs=$(sed -n 's/^execs_done *: *//p' "$stats") crashes=$(sed -n 's/^saved_crashes *: *//p' "$stats")
     before=$(awk -F '\t' -v t="$1" '$1 == t && $2 == "AFL++" { n += $3 } END { print n + 0 }' $totals)
