@@ -3,7 +3,7 @@
 # make test       everything the project promises, in three minutes
 # make matrix     other compilers, languages and machines, where installed; ONLY="tcc musl": some of them
 # make trust      half an hour: sanitizers, valgrind, analysers, 1,000 kills; ONLY="msan tsan": some of them
-# make fuzz       MINUTES=10 of fuzzing for each reader of files; make soak: a night of all that, with its record
+# make fuzz       MINUTES=10 of fuzzing for each reader of files; make soak: a night of all that, recorded
 # make bench      six minutes: how fast everything is, beside its limits and its rivals
 # make docs       measures and draws all of README.md and docs/ again, in a quarter of an hour
 # make mpi        train_cifar10 for several machines

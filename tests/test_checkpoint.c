@@ -364,6 +364,22 @@ static void training_without_average_drops_an_old_one(void)
 
 /* ---- what results say ---- */
 
+static void a_wrong_shape_is_named(void)
+{
+    itd_model_desc d = itd_model_desc_default(2);
+    itd_model *saved = NULL, *other = NULL;
+    itd_error error = {""};
+    d.mlp.layers = 2, d.mlp.hidden = 3, d.mlp.embedding = 0;
+    CHECK_OK(itd_model_create(&d, 1, &saved));
+    d.mlp.hidden = 4;
+    CHECK_OK(itd_model_create(&d, 1, &other));
+    CHECK_OK(itd_save(saved, NULL, bad_path, NULL));
+    CHECK(itd_load_weights(other, bad_path, "", &error) == ITD_ERROR_MISMATCH);
+    if (!CHECK(strstr(error.text, ": tensor layers.0.weight: shape (4,3,..) expected") != NULL))
+        printf("    %s\n", error.text);
+    itd_model_free(saved), itd_model_free(other);
+}
+
 static void every_result_has_its_sentence(void)
 {
     static const struct {
@@ -1087,6 +1103,7 @@ int main(void)
 {
     make_data();
     RUN(every_result_has_its_sentence);
+    RUN(a_wrong_shape_is_named);
     RUN(every_field_comes_back);
     RUN(models_come_back);
     RUN(denoisers_come_back);
