@@ -1076,7 +1076,7 @@ static void say_plan(const run *r)
     fflush(stdout);
 }
 
-/* The training began at the Gaussian of its data, or was to beat it. */
+/* The training began at the Gaussian of its data, or was to beat it; a twentieth of a nat does not count. */
 static void warn_if_useless(const run *r, const itd_nll_result *v)
 {
     const itd_model *m = r->model;
@@ -1088,7 +1088,7 @@ static void warn_if_useless(const run *r, const itd_nll_result *v)
         gaussian += itd_gaussian_nll(m->gaussian, z) / (double)r->n_val;
     }
     for (j = 0; j < r->dim; j++) gaussian += log(m->scale[j]);
-    if (m->gaussian && r->o.epochs && !(v->nll <= gaussian + 3 * v->std_error))
+    if (m->gaussian && r->o.epochs && !(v->nll <= gaussian + fmax(3 * v->std_error, 0.05)))
         warn("the model ends at %.3f nats, worse than the %.3f of a Gaussian: try a lower --learning_rate or "
              "more --num_epochs",
              v->nll, gaussian);

@@ -55,6 +55,7 @@ version() { # program: its name and version
 
 plant() {
     cat > "$out/memory.c" << 'EOF'
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 int main(int argc, char **argv)
@@ -68,7 +69,7 @@ int main(int argc, char **argv)
 #endif
 #ifdef UNSET
     p[0] = 1;
-    if (p[argc]) sum = 1;
+    if (p[argc]) puts("set");
 #endif
 #ifdef OVERFLOW
     sum = 2147483647;
@@ -135,9 +136,11 @@ run_test() { # test
     simd=
     case " $(echo $readers) " in *" $1 "*) simd=-DITD_NO_SIMD ;; esac
     mkdir -p "$folder/build"
-    for name in tests examples data README.md itdiff.h; do ln -sfn "$top/$name" "$folder/$name"; done
+    for entry in tests examples data README.md itdiff.h; do ln -sfn "$top/$entry" "$folder/$entry"; done
     $compiler $options $simd -w "tests/$1.c" -o "$folder/program" -lm || return 1
-    (cd "$folder" && $under ./program)
+    limit= # what hangs has failed
+    ! have timeout || limit="timeout 1200"
+    (cd "$folder" && $limit $under ./program)
 }
 
 # Threads of the system with gcc and clang; those of OpenMP with clang and Archer, which knows their barriers.
