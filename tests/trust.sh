@@ -58,11 +58,13 @@ plant() {
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+static int *volatile seen; /* by others, so that no compiler leaves the block out */
 int main(int argc, char **argv)
 {
     int *p = (int *)malloc(4 * sizeof *p), sum = 0;
     (void)argv;
     if (!p) return 1;
+    seen = p, seen = NULL;
 #ifdef OVERRUN
     memset(p, 0, 4 * sizeof *p);
     sum = p[argc + 3];
