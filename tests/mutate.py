@@ -138,28 +138,44 @@ def run_test(folder, test, fast, limit, sanitized=False):
     return "failed" if run.returncode else "passed"
 
 
-def verdict(folder, text, section):
-    """Which test notices that the header is this; "invalid": it does not compile, "survived": none does."""
+LIMITS = {}  # seconds after which a test counts as hanging: many times what it takes without a fault
+SOUND = {}  # whether a test passes under the sanitizers without a fault
+
+
+def put_header(folder, text):
     with open(os.path.join(folder, "itdiff.h"), "w") as file:
         file.write(text)
+
+
+def noticed(folder, tests, fast, sanitized):
+    """By which of these tests, and how; None: by none; "invalid": it does not compile."""
+    for test in tests:
+        result = run_test(folder, test, fast, LIMITS.get(test, 600) * (5 if sanitized else 1), sanitized)
+        if result == "invalid":
+            return result
+        if result != "passed":
+            return test + (" (time)" if result == "time" else "") + (" (sanitized)" if sanitized else "")
+    return None
+
+
+def verdict(folder, text, mutant, section):
+    """Which test notices that the header is this mutant; "survived": none does."""
     tests, fast = TESTS[section]
-    for sanitized in (False, True):
-        for test in tests:
-            result = run_test(folder, test, fast, LIMITS.get(test, 600) * (5 if sanitized else 1), sanitized)
-            if result == "invalid":
-                return "invalid"
-            if result != "passed":
-                return test + {"failed": "", "time": " (time)"}[result] + (" (sanitized)" if sanitized else "")
-    return "survived"
-
-
-LIMITS = {}  # seconds after which a test counts as hanging: many times what it takes without a fault
+    put_header(folder, mutant)
+    caught = noticed(folder, tests, fast, False)
+    if caught:
+        return caught
+    put_header(folder, text)
+    for test in tests:
+        if test not in SOUND:
+            SOUND[test] = run_test(folder, test, fast, 5 * LIMITS.get(test, 600), True) == "passed"
+    put_header(folder, mutant)
+    return noticed(folder, [test for test in tests if SOUND[test]], fast, True) or "survived"
 
 
 def check_health(folder, text, section):
     """The tests have to pass on the header as it is."""
-    with open(os.path.join(folder, "itdiff.h"), "w") as file:
-        file.write(text)
+    put_header(folder, text)
     tests, fast = TESTS[section]
     for test in tests:
         started = time.monotonic()
@@ -237,7 +253,7 @@ def main():
     def one(fault):
         section, number, kind, line, changed, key = fault
         mutant = "\n".join(lines[:number] + [changed] + lines[number + 1:])
-        known[key] = borrowed(verdict, mutant, section)
+        known[key] = borrowed(verdict, text, mutant, section)
         with open(RESULTS, "a") as file:
             file.write(f"{key}\t{known[key]}\n")
         print(f"{known[key]:16} {section}, line {number + 1}, {kind}: {changed.strip()}", flush=True)
