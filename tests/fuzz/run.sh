@@ -96,7 +96,7 @@ one) # engines, seconds, count ("" without), target: its part of a run
     FUZZ_TARGET=$5
     export FUZZ_TARGET
     mkdir -p "$build/$5"
-    FUZZ_SEEDS=$build/$5 $build/"${2%% *}" || exit 1
+    FUZZ_SEEDS=$build/$5 $build/"${2%% *}" > "$build/$5.log" 2>&1 || exit 1
     cp tests/corpus/"$5"/* "$build/$5" 2> /dev/null
     failed=0
     for engine in $2; do
