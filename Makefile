@@ -3,7 +3,7 @@
 # make test       everything the project promises, in three minutes
 # make matrix     other compilers, languages and machines, where installed; ONLY="tcc musl": some of them
 # make trust      half an hour: sanitizers, valgrind, analysers, 1,000 kills; ONLY="msan tsan": some of them
-# make fuzz       MINUTES=10 of fuzzing for each reader of files; make soak: a night of all that
+# make fuzz       MINUTES=10 of fuzzing for each reader of files; make soak: a night of all that, recorded
 # make bench      six minutes: how fast everything is, beside its limits and its rivals
 # make docs       measures and draws all of README.md and docs/ again, in a quarter of an hour
 # make mpi        train_cifar10 for several machines
@@ -65,12 +65,14 @@ fuzz:
 trust:
 	@CC="$(CC)" ONLY="$(ONLY)" sh tests/trust.sh
 
-# A night: everything that gets better with time
+# A night: everything that gets better with time, and what came of it into docs/reliability.md
 soak:
-	$(MAKE) trust
-	$(MAKE) fuzz
-	sh tests/coverage.sh
-	python3 tests/mutate.py -n 200
+	-$(MAKE) trust
+	-$(MAKE) fuzz MINUTES=60
+	-sh tests/coverage.sh
+	-python3 tests/mutate.py -n 195
+	sh tests/trust.sh docs && sh tests/fuzz/run.sh docs && sh tests/coverage.sh docs
+	python3 tests/mutate.py -n 195 --docs
 
 # A rival in the benchmark, where it can be linked; `make OPENBLAS= bench` goes without
 OPENBLAS = $(shell echo 'char *openblas_get_config(void); int main(void){return !openblas_get_config();}' \

@@ -1539,14 +1539,14 @@ static void ITD__K(itd__look)(const itd__window *w, const float *image, size_t l
     for (size_t r = y * w->stride; r < y * w->stride + height; r++, to += width * ROWS) {
         bool inside = r >= w->before && r - w->before < w->height && first < last;
         size_t from = inside ? first : width, end = inside ? last : width;
-        const float *pixel = image + ((r - w->before) * w->width + left + from - w->before) * w->channels;
+        size_t at = (r - w->before) * w->width + left - w->before; /* with q, of a pixel inside */
         memset(to, 0, from * ROWS * sizeof *to);
         if (live == ROWS)
-            for (size_t q = from; q < end; q++, pixel += w->channels)
-                memcpy(to + q * ROWS, pixel, ROWS * sizeof *to);
+            for (size_t q = from; q < end; q++)
+                memcpy(to + q * ROWS, image + (at + q) * w->channels, ROWS * sizeof *to);
         else
-            for (size_t q = from; q < end; q++, pixel += w->channels)
-                memcpy(to + q * ROWS, pixel, live * sizeof *to);
+            for (size_t q = from; q < end; q++)
+                memcpy(to + q * ROWS, image + (at + q) * w->channels, live * sizeof *to);
         memset(to + end * ROWS, 0, (width - end) * ROWS * sizeof *to);
     }
 }
@@ -2841,7 +2841,7 @@ static itd_result itd__pilot_run(itd__estimate *t, size_t draws)
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_PILOT, 0);
     size_t bins = itd__max(1, itd__min(ITD__PILOT_BINS, draws / 24)), members = draws / bins;
     size_t count = bins * members;
-    double *e = itd__doubles(count, 3), *g = e + count, *w = g + count;
+    double *e = itd__doubles(count, 3), *g = e ? e + count : e, *w = e ? g + count : e;
     double beta[ITD__PILOT_BINS], spread[ITD__PILOT_BINS];
     itd_result result = e ? ITD_OK : ITD_ERROR_MEMORY;
     for (size_t at = 0; result == ITD_OK && at < count; at += t->batch) {

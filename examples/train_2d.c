@@ -359,6 +359,26 @@ static void adapt_schedule(run *r, size_t epoch)
     r->model->desc.schedule = s;
 }
 
+/* The library tells that data do not vary; here, which column it is, by the numbers it goes by. */
+static void fit_model(run *r)
+{
+    itd_result result = itd_model_fit(r->model, r->train, r->n_train);
+    size_t i, j;
+    for (j = 0; result == ITD_ERROR_DATA && r->o.data && j < r->dim; j++) {
+        double low = r->train[j], high = low, mean = 0, square = 0;
+        for (i = 0; i < r->n_train; i++) mean += r->train[i * r->dim + j] / (double)r->n_train;
+        for (i = 0; i < r->n_train; i++) {
+            double x = r->train[i * r->dim + j];
+            low = fmin(low, x), high = fmax(high, x);
+            square += (x - mean) * (x - mean) / (double)r->n_train;
+        }
+        if (!(square > 1e-12 * mean * mean))
+            fail("%s: column %lu: numbers that vary expected, all from %.9g to %.9g found", r->o.data,
+                 (unsigned long)(j + 1), low, high);
+    }
+    must(result, "normalizing the data");
+}
+
 static void begin_model(run *r)
 {
     itd_model_desc md = model_desc_of(r);
@@ -369,7 +389,7 @@ static void begin_model(run *r)
         fail("--train_batch_size: at most the %lu training points, %lu found", (unsigned long)r->n_train,
              (unsigned long)td.batch);
     must(itd_model_create(&md, r->o.seed, &r->model), "creating the network");
-    must(itd_model_fit(r->model, r->train, r->n_train), "normalizing the data");
+    fit_model(r);
     if (automatic(r)) r->model->desc.schedule = wide_schedule(r);
     must(itd_trainer_create(r->model, &td, &r->trainer), "preparing the training");
 }
@@ -685,6 +705,51 @@ static void open_metrics(run *r, size_t epochs)
     free(rows);
 }
 
+/* The first tensor of a slab of parameters with a number that is not finite, or else that with the largest;
+   its name as in the checkpoint. A slab holds each layer's weights and then its biases, one an output. */
+static const char *worst_tensor(const itd_net *net, const float *slab, float *value)
+{
+    static char worst[120];
+    char text[120];
+    const float *x = slab;
+    size_t k, i;
+    *value = -1;
+    for (k = 0; itd_net_summary(net, k, text, sizeof text);
+         k++) { /* linear  384 -> 128  NAME, N parameters */
+        char *outputs = strstr(text, "-> "), *comma = strrchr(text, ','), *name;
+        size_t biases, count = outputs && comma ? strtoul(comma + 1, NULL, 10) : 0;
+        if (!count) continue;
+        biases = strtoul(outputs + 3, &name, 10);
+        *comma = 0;
+        for (i = 0; i < count && fabsf(*value) <= FLT_MAX; i++) {
+            if (fabsf(x[i]) <= *value) continue;
+            *value = fabsf(x[i]);
+            snprintf(worst, sizeof worst, "%s.%s", name + 2, i < count - biases ? "weight" : "bias");
+        }
+        x += count;
+    }
+    return worst;
+}
+
+/* A step that fails changes nothing but the gradient, which tells where; the checkpoint stays. */
+static void fail_diverged(run *r)
+{
+    float value;
+    const char *of = "weight", *name = worst_tensor(r->model->net, itd_net_weights(r->model->net), &value);
+    if (value <= FLT_MAX)
+        of = "gradient", name = worst_tensor(r->model->net, itd_net_gradients(r->model->net), &value);
+    progress_clear(&r->bar);
+    fail("training: %s: step %lu, %s: a %s of size %g; try a lower --learning_rate",
+         itd_result_string(ITD_ERROR_NUMERIC), (unsigned long)r->trainer->step + 1, name, of, (double)value);
+}
+
+static void train_epoch(run *r, double *loss)
+{
+    itd_result result = itd_train_epoch(r->trainer, r->train, r->n_train, loss);
+    if (result == ITD_ERROR_NUMERIC) fail_diverged(r);
+    must(result, "training");
+}
+
 static void train(run *r)
 {
     size_t e, first = 0, every = r->o.epochs / 40 + 1;
@@ -706,7 +771,7 @@ static void train(run *r)
         if (e >= r->o.epochs) break;
         if (r->o.fresh) dataset_sample(&r->set, e + 1, r->n_train, r->train);
         started = system_seconds();
-        must(itd_train_epoch(r->trainer, r->train, r->n_train, &loss), "training");
+        train_epoch(r, &loss);
         seconds = system_seconds() - started;
         adapt_schedule(r, e + 1);
         if ((e + 1) % every == 0 || e + 1 == r->o.epochs) {
@@ -1009,6 +1074,25 @@ static void say_plan(const run *r)
     fflush(stdout);
 }
 
+/* The training began at the Gaussian of its data, or was to beat it; a twentieth of a nat does not count. */
+static void warn_if_useless(const run *r, const itd_nll_result *v)
+{
+    const itd_model *m = r->model;
+    float *z = (float *)must_alloc(r->dim, sizeof *z);
+    double gaussian = 0;
+    size_t i, j;
+    for (i = 0; m->gaussian && i < r->n_val; i++) {
+        for (j = 0; j < r->dim; j++) z[j] = (float)((r->val[i * r->dim + j] - m->mean[j]) / m->scale[j]);
+        gaussian += itd_gaussian_nll(m->gaussian, z) / (double)r->n_val;
+    }
+    for (j = 0; j < r->dim; j++) gaussian += log(m->scale[j]);
+    if (m->gaussian && r->o.epochs && !(v->nll <= gaussian + fmax(3 * v->std_error, 0.05)))
+        warn("the model ends at %.3f nats, worse than the %.3f of a Gaussian: try a lower --learning_rate or "
+             "more --num_epochs",
+             v->nll, gaussian);
+    free(z);
+}
+
 static void say_outcome(const run *r, const itd_nll_result *v)
 {
     const char *pictures = r->o.pictures ? "pictures" : "", *rest = "metrics.tsv and model.safetensors";
@@ -1059,6 +1143,7 @@ int main(int argc, char **argv)
     if (r.dim == 2 && r.o.pictures) draw_density(&r);
     if (r.o.pictures) draw_all_samples(&r);
     found = draw_mse(&r, &v, &suggested);
+    if (!r.o.load) warn_if_useless(&r, &v);
     if (!r.o.quiet) say_outcome(&r, &v);
     tfevents_close(&r.events);
     check_events(&r);

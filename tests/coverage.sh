@@ -1,57 +1,87 @@
 #!/bin/sh
-# coverage.sh [test...]: how much of itdiff.h the C tests execute, by gcov: lines, and ways out of branches,
-# over all tests together; then the lines that none executes. Without optimization the tests take long.
-# Aims: 97 % of the lines, 90 % of the branches.
+# coverage.sh [test...]: how much of itdiff.h and of the examples' readers the C tests execute, by gcov: lines
+# and ways out of branches, over all tests together, as many at a time as there are processors; then the lines
+# of the header that none executes. Three tests have the kernels of every instruction set this machine knows,
+# the others plain loops. At -O1: without optimization the tests take too long. Aims: 97 % of the lines, 90 %
+# of the branches of the header.
+# coverage.sh table: what the last run came to; docs: into docs/reliability.md.
 cd "$(dirname "$0")/.." || exit 1
 out=build/coverage
 GCC=${GCC:-gcc} GCOV=${GCOV:-gcov}
+files='itdiff.h examples/support/datasets.h examples/support/npy.h examples/support/args.h
+       examples/support/cifar10.h examples/support/tfevents.h'
+
+if [ "$1" = job ]; then # a test, for xargs: its counts into a folder of its own
+    name=$2 folder=$out/$2
+    case $name in
+    test_kernels | test_images | test_ops) options= ;; # every instruction set
+    test_threads) options="-DITD_NO_SIMD -fopenmp" ;;
+    *) options=-DITD_NO_SIMD ;;
+    esac
+    mkdir -p "$folder"
+    started=$(date +%s)
+    $GCC -std=c99 -O1 -g -w -DNDEBUG --coverage $options "tests/$name.c" -o "$folder/program" -lm || exit 1
+    "$folder/program" > "$folder/output" 2>&1 || echo "$name fails: $(tail -n 1 "$folder/output")"
+    $GCOV -b -c -t -o "$folder" "$folder"/*.gcno > "$folder/counts.gcov" 2> /dev/null
+    echo "$name, $(($(date +%s) - started)) s"
+    exit 0
+fi
+
+# A line or a way out counts if any test takes it: rows of file, line, "line" or a number of a way out, taken.
+counts() {
+    awk -v files="$files" '
+        BEGIN { n = split(files, list, " ") }
+        / 0:Source:/ {
+            file = ""
+            for (k = 1; k <= n; k++)
+                if (substr($0, length($0) - length(list[k])) ~ "[/:]" list[k] "$") file = list[k]
+            line = 0
+        }
+        file == "" { next }
+        /^branch / { if (line > 0) say(ways++, $3 == "taken" && $4 + 0 > 0); next }
+        /^(function|call|unconditional)/ { next }
+        {
+            split($0, part, ":"); line = part[2] + 0; ways = 0
+            count = part[1]; gsub(/[ *]/, "", count)
+            if (line < 1 || count == "-" || count == "") { line = 0; next }
+            say("line", count !~ /^[#=$]/)
+        }
+        function say(what, taken,    key) {
+            key = file "\t" line "\t" what
+            if (!(key in best) || taken > best[key]) best[key] = taken
+        }
+        END { for (key in best) print key "\t" best[key] }' "$out"/*/counts.gcov
+}
+table() {
+    echo "| file | lines | executed | branches | taken |"
+    echo "|---|--:|--:|--:|--:|"
+    for file in $files; do
+        awk -F '\t' -v file="$file" '
+            $1 != file { next }
+            $3 == "line" { lines++; run += $4; next }
+            { ways++; went += $4 }
+            END { if (lines) printf "| %s | %d | %.1f %% | %d | %.1f %% |\n", file, lines, 100 * run / lines,
+                      ways, 100 * went / (ways + !ways) }' $out/counts
+    done
+    echo
+    echo "$($GCC --version | head -n 1), $(cat $out/date)."
+}
+case $1 in
+table) table; exit ;;
+docs) table | sh tests/insert.sh coverage; exit ;;
+esac
+
 command -v "$GCOV" > /dev/null || { echo "coverage.sh: $GCOV is not installed"; exit 1; }
 rm -rf $out
 mkdir -p $out
-
-measure() { # test, options...: its counts into a folder of its own
-    name=$1
-    shift
-    folder=$out/$name$(echo "$@" | tr -dc A-Z)
-    mkdir -p "$folder"
-    $GCC -std=c99 -O0 -g -DNDEBUG --coverage "$@" "tests/$name.c" -o "$folder/program" -lm || exit 1
-    "$folder/program" > "$folder/output" 2>&1 || echo "$name: $(tail -n 1 "$folder/output")"
-    $GCOV -b -c -t -o "$folder" "$folder"/*.gcno > "$folder/counts.gcov" 2> /dev/null
-}
-
-tests=${*:-$(for file in tests/test_*.c; do basename "$file" .c; done)}
-for name in $tests; do
-    case $name in
-    test_kernels | test_images) measure "$name" -fopenmp ;; # every instruction set
-    test_threads) measure "$name" -DITD_NO_SIMD -fopenmp ;;
-    *) measure "$name" -DITD_NO_SIMD ;;
-    esac
-done
-
-# A line or a way out counts if any test takes it.
-awk '
-    / 0:Source:/ { ours = /itdiff\.h$/; line = 0 }
-    !ours { next }
-    /^branch / {
-        if (line < 1) next
-        b = line ":" ways++; all[b] = 1
-        if ($3 == "taken" && $4 + 0 > 0) taken[b] = 1
-        next
-    }
-    /^(function|call|unconditional)/ { next }
-    { split($0, part, ":"); line = part[2] + 0; ways = 0
-      if (line < 1) next
-      count = part[1]; gsub(/[ *]/, "", count)
-      if (count == "-" || count == "") next
-      code[line] = 1
-      if (count !~ /^[#=$]/) run[line] = 1 }
-    END {
-        for (k in code) { lines++; if (k in run) covered++ }
-        for (k in all) { branches++; if (k in taken) went++ }
-        if (!lines) { print "coverage.sh: nothing was measured"; exit 1 }
-        printf "lines: %.1f %% of %d; ", 100 * covered / lines, lines
-        printf "branches: %.1f %% of %d\n", 100 * went / (branches + !branches), branches
-        for (k = 1; k < 100000; k++) if ((k in code) && !(k in run)) print k > "build/coverage/uncovered"
-    }' $(find $out -name counts.gcov) || exit 1
+date +%Y-%m-%d > $out/date
+tests=${*:-test_images test_unet test_kernels test_train test_likelihood test_errors test_ops
+       $(for file in tests/test_*.c; do basename "$file" .c; done)}
+printf '%s\n' $tests | awk '!seen[$0]++' |
+    xargs -n 1 -P "${JOBS:-$(getconf _NPROCESSORS_ONLN)}" sh tests/coverage.sh job || exit 1
+counts > $out/counts
+[ -s $out/counts ] || { echo "coverage.sh: nothing was measured"; exit 1; }
+table
+awk -F '\t' '$1 == "itdiff.h" && $3 == "line" && !$4 { print $2 }' $out/counts | sort -n > $out/uncovered
 [ ! -s $out/uncovered ] ||
     awk 'NR == FNR { bare[$1] = 1; next } FNR in bare { printf "%5d %s\n", FNR, $0 }' $out/uncovered itdiff.h

@@ -1,20 +1,25 @@
 #!/usr/bin/env python3
-"""mutate.py [-n 60] [-s SEED] [--list]: how many single faults the tests notice.
+"""mutate.py [-n 65] [-s SEED] [-j JOBS] [--list | --docs]: how many single faults the tests notice.
 
 Plants one fault after the other into a copy of itdiff.h: a sign, an index, a constant, a missing term, a
 comparison off by one, a condition the wrong way round. Each is compiled and put to the tests of its
-section, until one fails. Results are kept in build/mutants/results.tsv; a second run goes on where the
-first has stopped. At the end: how many were caught, and those that survived. A survivor either changes
-nothing that matters or shows a test that is missing.
+section, until one fails; if none does, to the same tests under AddressSanitizer and UBSan. Results are kept
+in build/mutants/results.tsv; a second run goes on where the first has stopped, and tries survivors again.
+At the end: how many were caught, and those that survived. A survivor either changes nothing that matters
+or shows a test that is missing.
 """
 import argparse
+import concurrent.futures
+import datetime
 import os
+import queue
 import random
 import re
 import resource
 import shutil
 import subprocess
 import sys
+import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WORK = os.path.join(TOP, "build", "mutants")
@@ -23,21 +28,22 @@ CC = os.environ.get("CC", "cc")
 
 # Section -> its tests, quick ones first, and whether the fast kernels have to be compiled.
 TESTS = {
-    "portability": (["test_rng", "test_malformed", "test_train"], False),
+    "portability": (["test_rng", "test_checkpoint", "test_malformed", "test_train"], False),
     "rng": (["test_rng"], False),
     "kernels": (["test_kernels", "test_ops", "test_images"], True),
-    "ops": (["test_ops", "test_images", "test_unet"], False),
-    "channel": (["test_schedule"], False),
+    "ops": (["test_ops", "test_unet", "test_images"], False),
+    "channel": (["test_schedule", "test_gaussian"], False),
     "eigen": (["test_gaussian"], False),
     "gaussian": (["test_gaussian"], False),
     "likelihood": (["test_errors", "test_likelihood"], False),
     "descriptions": (["test_checkpoint", "test_train", "test_unet"], False),
-    "network": (["test_ops", "test_unet", "test_checkpoint"], False),
-    "model": (["test_train", "test_schedule", "test_sample"], False),
-    "trainer": (["test_train"], False),
+    "network": (["test_ops", "test_unet", "test_train", "test_checkpoint", "test_images"], False),
+    "model": (["test_train", "test_schedule", "test_sample", "test_likelihood"], False),
+    "trainer": (["test_train", "test_faults"], False),
     "sampling": (["test_sample"], False),
     "checkpoint": (["test_checkpoint", "test_malformed", "test_unet", "test_faults", "test_fuzz"], False),
 }
+SLOW = ["test_errors", "test_likelihood", "test_images", "test_unet", "test_train", "test_sample"]
 
 # What a fault is: a pattern in the code and what takes its place.
 RULES = [
@@ -54,6 +60,9 @@ RULES = [
     ("off by one", r" >= ", " > "),
     ("condition", r" == ", " != "), ("condition", r" != ", " == "), ("condition", r" && ", " || "),
     ("condition", r" \|\| ", " && "), ("condition", r"if \(!", "if ("),
+    ("condition", r"\btrue\b", "false"), ("condition", r"\bfalse\b", "true"),
+    ("function", r"\bitd__min\(", "itd__max("), ("function", r"\bitd__max\(", "itd__min("),
+    ("function", r"\bfmin\(", "fmax("), ("function", r"\bfmax\(", "fmin("),
 ]
 
 
@@ -97,14 +106,15 @@ def choose(text, count, seed):
     return chosen
 
 
-def prepare():
-    os.makedirs(os.path.join(WORK, "build"), exist_ok=True)
+def prepare(folder):
+    """A copy of what the tests read, so that several can run at a time."""
+    os.makedirs(os.path.join(folder, "build"), exist_ok=True)
     for name in ("tests", "examples"):
-        shutil.rmtree(os.path.join(WORK, name), ignore_errors=True)
-        shutil.copytree(os.path.join(TOP, name), os.path.join(WORK, name))
+        shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+        shutil.copytree(os.path.join(TOP, name), os.path.join(folder, name))
     for name in ("data", "README.md"):
-        if not os.path.lexists(os.path.join(WORK, name)):
-            os.symlink(os.path.join(TOP, name), os.path.join(WORK, name))
+        if not os.path.lexists(os.path.join(folder, name)):
+            os.symlink(os.path.join(TOP, name), os.path.join(folder, name))
 
 
 def limit_memory():
@@ -112,69 +122,153 @@ def limit_memory():
     resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
 
 
-def verdict(text, section):
-    """Which test notices that the header is this; "invalid": it does not compile, "survived": none does."""
-    with open(os.path.join(WORK, "itdiff.h"), "w") as file:
+def run_test(folder, test, fast, limit, sanitized=False):
+    """What becomes of a test with the header in this folder: passed, failed, time, or invalid."""
+    program = os.path.join("build", test)
+    options = ["-std=c99", "-w", "-O1" if fast or test in SLOW else "-O0"]
+    options += [] if fast else ["-DITD_NO_SIMD"]
+    options += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"] if sanitized else []
+    build = [CC, *options, f"tests/{test}.c", "-o", program, "-lm"]
+    if subprocess.run(build, cwd=folder, capture_output=True).returncode:
+        return "invalid"
+    try:
+        run = subprocess.run([program], cwd=folder, capture_output=True, timeout=limit,
+                             preexec_fn=None if sanitized else limit_memory)
+    except subprocess.TimeoutExpired:
+        return "time"
+    return "failed" if run.returncode else "passed"
+
+
+LIMITS = {}  # seconds after which a test counts as hanging: many times what it takes without a fault
+SOUND = {}  # whether a test passes under the sanitizers without a fault
+
+
+def put_header(folder, text):
+    with open(os.path.join(folder, "itdiff.h"), "w") as file:
         file.write(text)
+
+
+def noticed(folder, tests, fast, sanitized):
+    """By which of these tests, and how; None: by none; "invalid": it does not compile."""
+    for test in tests:
+        result = run_test(folder, test, fast, LIMITS.get(test, 600) * (5 if sanitized else 1), sanitized)
+        if result == "invalid":
+            return result
+        if result != "passed":
+            return test + (" (time)" if result == "time" else "") + (" (sanitized)" if sanitized else "")
+    return None
+
+
+def verdict(folder, text, mutant, section):
+    """Which test notices that the header is this mutant; "survived": none does."""
+    tests, fast = TESTS[section]
+    put_header(folder, mutant)
+    caught = noticed(folder, tests, fast, False)
+    if caught:
+        return caught
+    put_header(folder, text)
+    for test in tests:
+        if test not in SOUND:
+            SOUND[test] = run_test(folder, test, fast, 5 * LIMITS.get(test, 600), True) == "passed"
+    put_header(folder, mutant)
+    return noticed(folder, [test for test in tests if SOUND[test]], fast, True) or "survived"
+
+
+def check_health(folder, text, section):
+    """The tests have to pass on the header as it is."""
+    put_header(folder, text)
     tests, fast = TESTS[section]
     for test in tests:
-        program = os.path.join("build", test)
-        options = ["-std=c99", "-O1", "-w"] + ([] if fast else ["-DITD_NO_SIMD"])
-        build = [CC, *options, f"tests/{test}.c", "-o", program, "-lm"]
-        if subprocess.run(build, cwd=WORK, capture_output=True).returncode:
-            return "invalid"
-        try:
-            run = subprocess.run([program], cwd=WORK, capture_output=True, timeout=600,
-                                 preexec_fn=limit_memory)
-        except subprocess.TimeoutExpired:
-            return test + " (time)"
-        if run.returncode:
-            return test
-    return "survived"
+        started = time.monotonic()
+        if run_test(folder, test, fast, 1200) != "passed":
+            sys.exit(f"mutate.py: without any fault, {test} fails")
+        LIMITS[test] = 30 + 10 * (time.monotonic() - started)
+
+
+def read_results():
+    known = {}
+    if os.path.exists(RESULTS):
+        with open(RESULTS) as file:
+            known = dict(row.rstrip("\n").split("\t", 1) for row in file)
+    return known
+
+
+def docs(lines):
+    subprocess.run(["sh", os.path.join(TOP, "tests", "insert.sh"), "mutants"], input="\n".join(lines) + "\n",
+                   text=True, check=True)
+
+
+def report(chosen, known):
+    """The lines for the page: section by section, then the survivors."""
+    rows = {}
+    lines = ["| section | faults | caught | survived |", "|---|--:|--:|---|"]
+    for section, number, kind, line, changed, key in chosen:
+        if known.get(key, "invalid") != "invalid":
+            rows.setdefault(section, []).append((known[key] != "survived", line, changed))
+    for section, row in rows.items():
+        alive = "; ".join(f"`{line.strip()}` as `{changed.strip()}`" for caught, line, changed in row
+                          if not caught).replace("|", "\\|")
+        lines.append(f"| {section} | {len(row)} | {sum(r[0] for r in row)} | {alive} |")
+    every = [r for row in rows.values() for r in row]
+    lines.append(f"| all, {datetime.date.today()} | {len(every)} | {sum(r[0] for r in every)} | |")
+    return lines
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-n", type=int, default=60, help="so many faults (60)")
+    parser.add_argument("-n", type=int, default=65, help="so many faults (65)")
     parser.add_argument("-s", type=int, default=1, help="another choice of them (1)")
+    parser.add_argument("-j", type=int, default=os.cpu_count(), help="at a time (as processors)")
+    parser.add_argument("--only", help="of this section alone")
     parser.add_argument("--list", action="store_true", help="only show them")
+    parser.add_argument("--docs", action="store_true",
+                        help="only write what is known of them into docs/reliability.md")
     options = parser.parse_args()
     with open(os.path.join(TOP, "itdiff.h")) as file:
         text = file.read()
-    chosen = choose(text, options.n, options.s)
+    chosen = [(*fault, f"{fault[0]}:{fault[3].strip()} => {fault[4].strip()}".replace("\t", " "))
+              for fault in choose(text, options.n, options.s)]
+    chosen = [fault for fault in chosen if options.only in (None, fault[0])]
     if options.list:
-        for section, number, kind, line, changed in chosen:
+        for section, number, kind, line, changed, _ in chosen:
             print(f"{section}, line {number + 1}, {kind}\n  {line.strip()}\n  {changed.strip()}")
         return 0
-    prepare()
-    known = {}
-    if os.path.exists(RESULTS):
-        with open(RESULTS) as file:
-            known = dict(row.rstrip("\n").split("\t", 1) for row in file)
+    known = read_results()
+    if options.docs:
+        docs(report(chosen, known))
+        return 0
+    folders = queue.Queue()
+    for k in range(options.j):
+        prepare(os.path.join(WORK, str(k)))
+        folders.put(os.path.join(WORK, str(k)))
     lines = text.split("\n")
-    caught, survivors, invalid, healthy = 0, [], 0, set()
-    for section, number, kind, line, changed in chosen:
-        key = f"{section}:{line.strip()} => {changed.strip()}".replace("\t", " ")
-        if key not in known:
-            if section not in healthy:  # the tests have to pass on the header as it is
-                sound = verdict(text, section)
-                if sound != "survived":
-                    sys.exit(f"mutate.py: without any fault, {sound} fails")
-                healthy.add(section)
-            mutant = "\n".join(lines[:number] + [changed] + lines[number + 1:])
-            known[key] = verdict(mutant, section)
-            with open(RESULTS, "a") as file:
-                file.write(f"{key}\t{known[key]}\n")
-            print(f"{known[key]:16} {section}, line {number + 1}, {kind}: {changed.strip()}", flush=True)
-        if known[key] == "invalid":
-            invalid += 1
-        elif known[key] == "survived":
-            survivors.append((section, number, kind, line, changed))
-        else:
-            caught += 1
-    print(f"{caught} of {caught + len(survivors)} faults caught ({invalid} more did not compile)")
-    for section, number, kind, line, changed in survivors:
+
+    def borrowed(job, *arguments):
+        folder = folders.get()
+        try:
+            return job(folder, *arguments)
+        finally:
+            folders.put(folder)
+
+    def one(fault):
+        section, number, kind, line, changed, key = fault
+        mutant = "\n".join(lines[:number] + [changed] + lines[number + 1:])
+        known[key] = borrowed(verdict, text, mutant, section)
+        with open(RESULTS, "a") as file:
+            file.write(f"{key}\t{known[key]}\n")
+        print(f"{known[key]:16} {section}, line {number + 1}, {kind}: {changed.strip()}", flush=True)
+
+    with concurrent.futures.ThreadPoolExecutor(options.j) as pool:
+        new = [fault for fault in chosen if known.get(fault[-1], "survived") == "survived"]
+        list(pool.map(lambda section: borrowed(check_health, text, section),
+                      dict.fromkeys(fault[0] for fault in new)))
+        list(pool.map(one, new))
+    survivors = [fault for fault in chosen if known[fault[-1]] == "survived"]
+    invalid = sum(known[fault[-1]] == "invalid" for fault in chosen)
+    tried = len(chosen) - invalid
+    print(f"{tried - len(survivors)} of {tried} faults caught ({invalid} more did not compile)")
+    for section, number, kind, line, changed, _ in survivors:
         print(f"survived: {section}, line {number + 1}, {kind}\n  {line.strip()}\n  {changed.strip()}")
     return 0
 

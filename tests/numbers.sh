@@ -31,25 +31,45 @@ rows 'rand()' '1e-37 * rand()'
 check_that "numbers near the least are handled" finite --data "$out/data.csv"
 rows 'rand()' 'i % 20 ? rand() : 1e30'
 check_that "a few enormous outliers are handled" finite --data "$out/data.csv"
+vary='numbers that vary expected, all from'
 rows 'rand()' '7'
-check_that "a constant column is refused" refused 'do not vary' --data "$out/data.csv"
+check_that "a constant column is refused" refused "data.csv: column 2: $vary 7 to 7 found" \
+    --data "$out/data.csv"
 rows '7' '7'
-check_that "rows that are all the same are refused" refused 'do not vary' --data "$out/data.csv"
+check_that "rows that are all the same are refused" refused "column 1: $vary 7 to 7 found" \
+    --data "$out/data.csv"
 rows '1e7 + rand()' 'rand()'
-check_that "a column whose spread is lost in its size is refused" refused 'do not vary' --data "$out/data.csv"
+check_that "a column whose spread is lost in its size is refused" refused "column 1: $vary 1000000[01] to" \
+    --data "$out/data.csv"
+rows 'i' 'i'
+check_that "a column twice is handled" finite --data "$out/data.csv"
+rows '1e-30 * rand()' '1e30 * rand()'
+check_that "columns of very different scale are handled" finite --data "$out/data.csv"
 for word in nan -inf 1e39; do
     printf '1,2\n3,4\n5,%s\n' "$word" > "$out/data.csv"
-    check_that "$word is refused with its line" refused "line 3, column 2: .*$word" --data "$out/data.csv"
+    check_that "$word is refused with its line" refused "data.csv: line 3, column 2: .*$word" \
+        --data "$out/data.csv"
 done
+: > "$out/data.csv"
+check_that "no row is refused" refused 'data.csv: expected rows of numbers, found none' --data "$out/data.csv"
+printf '1,2\n3\n' > "$out/data.csv"
+check_that "a row too short is refused" refused 'line 2, column 2: expected 2 columns' --data "$out/data.csv"
 echo 1,2 > "$out/data.csv"
-check_that "one row is refused" refused 'at least 20 rows expected, 1 found' --data "$out/data.csv"
+check_that "one row is refused" refused 'data.csv: at least 20 rows expected, 1 found' --data "$out/data.csv"
 
 wild="--n 200 --num_epochs 20 --lr_schedule constant --learning_rate 1"
 check_that "a learning rate of 1 gives numbers" finite $wild
-deep="$wild --activation relu --parameterization plain --embedding off --hidden_layers 60 --hidden_size 64"
+check_that "and a warning that a Gaussian is better" grep -q \
+    '^train_2d: the model ends at [0-9.]* nats, worse than the [0-9.]* of a Gaussian' "$out/text"
+deep="$wild --train_batch_size 60 --activation relu --parameterization plain --embedding off --hidden_size 64"
 check_that "a training is saved" finite --n 200
+check_that "which is not warned of" [ "$(wc -l < "$out/text")" -eq 1 ]
 cp "$out/dino/model.safetensors" "$out/before"
-check_that "a training that diverges ends in an error" refused 'training: a loss.* is not finite' $deep
+lost='training: a loss.* is not finite: step [0-9]*, layers\.[0-9]*\.[a-z]*: a gradient of size'
+check_that "a training that diverges ends in an error that says where" refused "$lost -*\(nan\|inf\)" \
+    $deep --hidden_layers 60
+check_that "also if the gradient is a number, but too large" refused "$lost [0-9.]*e+[0-9]*" \
+    $deep --hidden_layers 12
 check_that "and leaves what was saved before" cmp "$out/before" "$out/dino/model.safetensors"
 check_that "which still can be read" finite --load "$out/dino/model.safetensors"
 report

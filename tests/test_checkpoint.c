@@ -362,6 +362,52 @@ static void training_without_average_drops_an_old_one(void)
     release(m, t);
 }
 
+/* ---- what results say ---- */
+
+static void a_wrong_shape_is_named(void)
+{
+    itd_model_desc d = itd_model_desc_default(2);
+    itd_model *saved = NULL, *other = NULL;
+    itd_error error = {""};
+    d.mlp.layers = 2, d.mlp.hidden = 3, d.mlp.embedding = 0;
+    CHECK_OK(itd_model_create(&d, 1, &saved));
+    d.mlp.hidden = 4;
+    CHECK_OK(itd_model_create(&d, 1, &other));
+    CHECK_OK(itd_save(saved, NULL, bad_path, NULL));
+    CHECK(itd_load_weights(other, bad_path, "", &error) == ITD_ERROR_MISMATCH);
+    if (!CHECK(strstr(error.text, ": tensor layers.0.weight: shape (4,3,..) expected") != NULL))
+        printf("    %s\n", error.text);
+    itd_model_free(saved), itd_model_free(other);
+}
+
+static void every_result_has_its_sentence(void)
+{
+    static const struct {
+        itd_result result;
+        const char *word; /* no other sentence has it */
+    } list[] = {{ITD_OK, "success"},
+                {ITD_ERROR_ARGUMENT, "argument"},
+                {ITD_ERROR_MEMORY, "memory"},
+                {ITD_ERROR_DATA, "vary"},
+                {ITD_ERROR_NUMERIC, "gradient"},
+                {ITD_ERROR_CALLBACK, "denoiser"},
+                {ITD_ERROR_OPEN, "opened"},
+                {ITD_ERROR_READ, "read"},
+                {ITD_ERROR_WRITE, "written"},
+                {ITD_ERROR_FORMAT, "not valid safetensors"},
+                {ITD_ERROR_CHECKSUM, "checksum"},
+                {ITD_ERROR_MISMATCH, "asked for"}};
+    size_t i, k;
+    CHECK(sizeof list / sizeof *list == ITD_RESULT_COUNT);
+    for (i = 0; i < ITD_RESULT_COUNT; i++)
+        for (k = 0; k < ITD_RESULT_COUNT; k++)
+            CHECK((strstr(itd_result_string((itd_result)i), list[k].word) != NULL) ==
+                  (list[k].result == (itd_result)i));
+    CHECK(!strcmp(itd_result_string(ITD_OK), "success"));
+    CHECK(!strcmp(itd_result_string((itd_result)ITD_RESULT_COUNT), "unknown result"));
+    CHECK(!strcmp(itd_result_string((itd_result)-1), "unknown result"));
+}
+
 /* ---- what others find in the file ---- */
 
 static void checksum_is_crc32c(void)
@@ -1056,6 +1102,8 @@ static void memory_runs_out(void)
 int main(void)
 {
     make_data();
+    RUN(every_result_has_its_sentence);
+    RUN(a_wrong_shape_is_named);
     RUN(every_field_comes_back);
     RUN(models_come_back);
     RUN(denoisers_come_back);

@@ -421,6 +421,48 @@ static void batches_change_nothing(void)
     itd_errors_free(whole);
 }
 
+static void defaults_are_the_documented_ones(void)
+{
+    itd_errors_desc d = itd_errors_desc_default();
+    CHECK(d.bins == 32 && d.draws == 4 && d.seed == 1 && d.batch == 1024 && d.levels.count == 0);
+    CHECK(!d.dequantize && d.allocate && d.reference == NULL);
+    CHECK_CLOSE(d.schedule.scale, 3, 0);
+}
+
+/* The border is where a level is three deviations of the noise of z, cut to the schedule; what z rounded misses
+ * above the schedule is bounded by Sum_j 2/j exp(-(j step)^2 snr / 2) over distances j = 1/2, 3/2, ... */
+static void border_and_bound_are_those_of_the_formula(void)
+{
+    static const double scale[2] = {2, 0.5};
+    law l = law_make(2, 5);
+    itd_denoiser den = law_denoiser(&l);
+    itd_errors_desc d = desc_for(&l, 1);
+    itd_errors *e = NULL;
+    double expected = 0;
+    size_t i, k;
+    den.scale = scale;
+    law_sample(&l, 20, points, exact);
+    d.schedule.loc = 1, d.schedule.scale = 0.5, d.schedule.clip = 6; /* up to 4 */
+    if (!CHECK_OK(itd_errors_measure(&den, 1, points, 20, &d, &e))) return;
+    for (i = 0; i < 2; i++)
+        for (k = 0; k < 5; k++) {
+            double j = 0.5 + (double)k, step = 0.5 / scale[i];
+            expected += 2 / j * exp(-0.5 * j * j * step * step * exp(4.0));
+        }
+    CHECK(expected > 0.1);
+    CHECK_CLOSE(e->above, expected, 1e-12);
+    CHECK_CLOSE(e->border, 2 * log(3 / 0.5), 1e-12); /* the scales' logarithms cancel */
+    itd_errors_free(e);
+    d.schedule.loc = 0; /* up to 3 */
+    if (!CHECK_OK(itd_errors_measure(&den, 1, points, 20, &d, &e))) return;
+    CHECK_CLOSE(e->border, 3, 1e-12);
+    itd_errors_free(e);
+    d.schedule.loc = 8; /* from 5 */
+    if (!CHECK_OK(itd_errors_measure(&den, 1, points, 20, &d, &e))) return;
+    CHECK_CLOSE(e->border, 5, 1e-12);
+    itd_errors_free(e);
+}
+
 static void arguments_are_checked(void)
 {
     static const double other[1] = {2};
@@ -467,6 +509,7 @@ static void arguments_are_checked(void)
 int main(void)
 {
     ref_seed(30);
+    RUN(defaults_are_the_documented_ones);
     RUN(exact_denoisers_give_exact_probabilities);
     RUN(rounding_bounds_from_above);
     RUN(dequantized_points_have_a_density);
@@ -478,6 +521,7 @@ int main(void)
     RUN(units_do_not_matter);
     RUN(standard_errors_cover);
     RUN(batches_change_nothing);
+    RUN(border_and_bound_are_those_of_the_formula);
     RUN(arguments_are_checked);
     return test_report();
 }

@@ -1,61 +1,31 @@
 /* The fuzz targets of tests/fuzz on the files of tests/corpus, on their seeds, and on some random changes of
  * them: whatever a fuzzer has found stays found, with any compiler. `make fuzz` goes on from here. */
-#include "fuzz/fuzz.h"
+#include "fuzz/targets.h"
 
 #include "fuzz/mutate.h"
 #include "test.h"
 
-#define LLVMFuzzerTestOneInput fuzz_checkpoint
-#define FuzzSeed seed_checkpoint
-#include "fuzz/checkpoint.c"
-#undef LLVMFuzzerTestOneInput
-#undef FuzzSeed
-#define LLVMFuzzerTestOneInput fuzz_weights
-#define FuzzSeed seed_weights
-#include "fuzz/weights.c"
-#undef LLVMFuzzerTestOneInput
-#undef FuzzSeed
-#define LLVMFuzzerTestOneInput fuzz_csv
-#define FuzzSeed seed_csv
-#include "fuzz/csv.c"
-#undef LLVMFuzzerTestOneInput
-#undef FuzzSeed
-#define LLVMFuzzerTestOneInput fuzz_cifar10
-#define FuzzSeed seed_cifar10
-#include "fuzz/cifar10.c"
-#undef LLVMFuzzerTestOneInput
-#undef FuzzSeed
-#define LLVMFuzzerTestOneInput fuzz_args
-#define FuzzSeed seed_args
-#include "fuzz/args.c"
-#undef LLVMFuzzerTestOneInput
-#undef FuzzSeed
-#define LLVMFuzzerTestOneInput fuzz_roundtrip
-#define FuzzSeed seed_roundtrip
-#include "fuzz/roundtrip.c"
-#undef LLVMFuzzerTestOneInput
-#undef FuzzSeed
-
 /* A promise that breaks ends the program; it has said which. */
-static void run(const char *name, int (*target)(const uint8_t *, size_t), size_t (*seed)(size_t, uint8_t *),
-                size_t changes)
+static void run(const char *name)
 {
     static mutate_set set;
     static uint8_t bytes[mutate_most];
+    const fuzz_target *t = fuzz_targets;
     size_t k, n, corpus;
     char path[100];
+    while (strcmp(t->name, name)) t++;
     set.state = 4101842887655102017u;
     for (k = 0; k < 100; k++) {
         snprintf(path, sizeof path, "tests/corpus/%s/%02d", name, (int)k);
         if (!mutate_add_file(&set, path)) break;
     }
     corpus = k;
-    for (k = 0; (n = seed(k, bytes)) > 0; k++) mutate_add(&set, bytes, n);
+    for (k = 0; (n = t->seed(k, bytes)) > 0; k++) mutate_add(&set, bytes, n);
     CHECK(corpus > 0 && set.count > 3);
-    for (k = 0; k < set.count; k++) target(set.file[k].bytes, set.file[k].size);
-    for (k = 0; k < changes; k++) {
+    for (k = 0; k < set.count; k++) t->run(set.file[k].bytes, set.file[k].size);
+    for (k = 0; k < t->changes; k++) {
         n = mutate_next(&set, bytes);
-        target(bytes, n);
+        t->run(bytes, n);
     }
     mutate_free(&set);
 }
@@ -75,6 +45,16 @@ static void seeds_are_good(void)
         itd_model_free(model), itd_gaussian_free(gaussian);
     }
     CHECK(k == 5);
+    for (k = 0; (n = seed_npy(k, bytes)) > 0; k++) {
+        float *x = NULL;
+        size_t count = 0, dim = 0;
+        char error[300] = "";
+        fuzz_file_set(bytes, n);
+        CHECK(dataset_read_npy("file", &x, &count, &dim, error, sizeof error) == 0 && count == 3);
+        CHECK(x && x[5] <= 1 && x[5] >= 1);
+        free(x);
+    }
+    CHECK(k == 6);
     for (k = 0; (n = seed_weights(k, bytes)) > 0; k++) {
         itd_model *model = weights_model(k % 2 == 1);
         itd_error error = {""};
@@ -86,12 +66,13 @@ static void seeds_are_good(void)
     CHECK(k == 4);
 }
 
-static void checkpoints(void) { run("checkpoint", fuzz_checkpoint, seed_checkpoint, 2000); }
-static void weights_of_others(void) { run("weights", fuzz_weights, seed_weights, 1000); }
-static void tables_of_numbers(void) { run("csv", fuzz_csv, seed_csv, 5000); }
-static void photographs(void) { run("cifar10", fuzz_cifar10, seed_cifar10, 2000); }
-static void command_lines(void) { run("args", fuzz_args, seed_args, 5000); }
-static void there_and_back(void) { run("roundtrip", fuzz_roundtrip, seed_roundtrip, 500); }
+static void checkpoints(void) { run("checkpoint"); }
+static void weights_of_others(void) { run("weights"); }
+static void tables_of_numbers(void) { run("csv"); }
+static void arrays_of_numpy(void) { run("npy"); }
+static void photographs(void) { run("cifar10"); }
+static void command_lines(void) { run("args"); }
+static void there_and_back(void) { run("roundtrip"); }
 
 int main(void)
 {
@@ -105,6 +86,7 @@ int main(void)
     (void)seeds_are_good, (void)checkpoints, (void)weights_of_others, (void)there_and_back;
 #endif
     RUN(tables_of_numbers);
+    RUN(arrays_of_numpy);
     RUN(photographs);
     RUN(command_lines);
     free(fuzz_file.bytes);

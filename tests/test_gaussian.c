@@ -64,6 +64,10 @@ static void eigenvectors_by_hand(void)
     CHECK_CLOSE(lambda[1], 1, 1e-14);
     CHECK_CLOSE(fabs(v[0] + v[1]), sqrt(2.0), 1e-14);
     CHECK_CLOSE(fabs(v[2] - v[3]), sqrt(2.0), 1e-14);
+    a[0] = -2, a[3] = -3, a[1] = a[2] = 0;
+    CHECK_OK(itd_eigen_symmetric(2, a, lambda, v));
+    CHECK_CLOSE(lambda[0], -2, 0);
+    CHECK_CLOSE(lambda[1], -3, 0);
 }
 
 /* H D H with the reflection H = I - 2 u u^T: any spectrum wanted. */
@@ -475,12 +479,19 @@ static void bad_data_are_refused(void)
 static void bad_covariances_are_refused(void)
 {
     const double mean[2] = {0, 0};
-    const double bad[4][4] = {{0, 0, 0, 0}, {-1, 0, 0, -2}, {1, NAN, NAN, 1}, {INFINITY, 0, 0, 1}};
+    const double bad[5][4] = {
+        {0, 0, 0, 0}, {-1, 0, 0, -2}, {1, NAN, NAN, 1}, {INFINITY, 0, 0, 1}, {1, 0, 0, -2e-8}};
+    const double nearly[4] = {1, 0, 0, -0.5e-8}, nowhere[2] = {0, NAN}; /* rounding, which is forgiven */
     itd_gaussian *const untouched = (itd_gaussian *)(void *)&ref_state, *g = untouched;
     size_t i;
-    for (i = 0; i < 4; i++) CHECK(itd_gaussian_create(mean, bad[i], 2, &g) == ITD_ERROR_DATA);
+    for (i = 0; i < 5; i++) CHECK(itd_gaussian_create(mean, bad[i], 2, &g) == ITD_ERROR_DATA);
+    CHECK(itd_gaussian_create(nowhere, nearly, 2, &g) == ITD_ERROR_DATA);
     CHECK(itd_gaussian_create(mean, bad[0], 0, &g) == ITD_ERROR_ARGUMENT);
     CHECK(g == untouched);
+    if (CHECK_OK(itd_gaussian_create(mean, nearly, 2, &g))) {
+        CHECK_CLOSE(g->lambda[1], 1e-12, 1e-27);
+        itd_gaussian_free(g);
+    }
 }
 
 /* All rows the same has no variance at all, whatever the number and however many of them. */

@@ -555,6 +555,50 @@ static void evaluations_are_counted(void)
             }
 }
 
+static void defaults_are_the_documented_ones(void)
+{
+    itd_nll_desc d = itd_nll_desc_default();
+    CHECK(d.draws == 100 && d.seed == 1 && d.control == ITD_CONTROL_FITTED && d.batch == 1024);
+    CHECK(d.stratified && d.allocate && !d.common && d.reference == NULL);
+    CHECK_CLOSE(d.schedule.loc, 0, 0);
+    CHECK_CLOSE(d.schedule.scale, 3, 0);
+    CHECK_CLOSE(d.schedule.clip, 4, 0);
+}
+
+/* By hand. An eighth of all draws is for the pilot, but at most 8192, none if that is below 64 or leaves fewer
+ * than 20 a point; it takes as many as divide evenly among its bins, one for 24, at most 32. The others are
+ * divided into at least 20 replicates, or more of 16 draws a point. */
+static void evaluations_are_divided_as_described(void)
+{
+    static const struct {
+        size_t points, draws, evaluations;
+    } cases[] = {{1, 19, 19},
+                 {1, 45, 44},                   /* 22 of 2 */
+                 {1, 150, 147},                 /* 21 of 7 */
+                 {1, 1000, 125 + 54 * 16},      /* 5 bins of 25 */
+                 {13, 57, 90 + 13 * 48},        /* 92: 3 bins of 30; 24 of 2 */
+                 {60, 22, 60 * 22},             /* 165 for a pilot would leave 19 */
+                 {60, 23, 168 + 60 * 20},       /* 172: 7 bins of 24 */
+                 {60, 100, 744 + 60 * 84},      /* 750: 31 bins of 24; 21 of 4 */
+                 {60, 150, 1120 + 60 * 126},    /* 1125: 32 bins of 35; 21 of 6 */
+                 {60, 2000, 8192 + 60 * 1856}}; /* 116 of 16 */
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        wrapper w;
+        itd_denoiser den = wrapped(&w, plane_mixture());
+        itd_nll_desc desc = wide();
+        itd_nll_result result;
+        desc.draws = cases[k].draws;
+        CHECK_OK(itd_nll(&den, laws[MIXTURE].x, cases[k].points, &desc, &result, NULL, NULL));
+        if (!CHECK(result.evaluations == cases[k].evaluations))
+            printf("    %lu evaluations for %lu points, %lu draws; %lu expected\n",
+                   (unsigned long)result.evaluations, (unsigned long)cases[k].points,
+                   (unsigned long)cases[k].draws, (unsigned long)cases[k].evaluations);
+        desc.control = ITD_CONTROL_UNIT, desc.allocate = false; /* no pilot */
+        CHECK_OK(itd_nll(&den, laws[MIXTURE].x, cases[k].points, &desc, &result, NULL, NULL));
+        CHECK(result.evaluations % cases[k].points == 0);
+    }
+}
+
 /* E |eps_hat*|^2 at one log SNR, by drawing from the mixture. */
 static double prediction_energy(const mixture *m, const float *x, size_t n, double logsnr, itd_rng *rng)
 {
@@ -888,6 +932,8 @@ int main(void)
     RUN(points_without_spread);
     RUN(flat_coordinate_of_few_points);
     RUN(evaluations_are_counted);
+    RUN(evaluations_are_divided_as_described);
+    RUN(defaults_are_the_documented_ones);
     RUN(bad_denoisers_pay_the_predicted_price);
     RUN(failures_of_the_denoiser);
     RUN(bad_arguments);

@@ -30,6 +30,16 @@ static itd_sample_desc wide(size_t steps, itd_sampler sampler, itd_grid grid)
     return desc;
 }
 
+static void defaults_are_the_documented_ones(void)
+{
+    itd_sample_desc d = itd_sample_desc_default();
+    CHECK(d.steps == 100 && d.sampler == ITD_DETERMINISTIC && d.grid == ITD_GRID_UNIFORM);
+    CHECK(d.seed == 1 && d.batch == 1024);
+    CHECK_CLOSE(d.schedule.loc, 0, 0);
+    CHECK_CLOSE(d.schedule.scale, 3, 0);
+    CHECK_CLOSE(d.schedule.clip, 4, 0);
+}
+
 static double part_covariance(const itd_gaussian *g, size_t i, size_t j)
 {
     double sum = 0;
@@ -384,6 +394,7 @@ static void batch_larger_than_everything(void)
 
 int main(void)
 {
+    RUN(defaults_are_the_documented_ones);
     RUN(recovers_the_mixture);
     RUN(the_measure_measures);
     RUN(gaussian_is_mapped_linearly);

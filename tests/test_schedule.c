@@ -324,13 +324,17 @@ static void weighted_draws_integrate_over_the_range(void)
 
 static void bad_schedules_are_refused(void)
 {
-    itd_schedule bad[9];
+    itd_schedule bad[13], good = {-9.99e5, 9.99e5, 699};
+    itd_rng any = itd_rng_make(1, 1);
+    float number;
     size_t i;
-    for (i = 0; i < 9; i++) bad[i] = itd_schedule_default();
+    for (i = 0; i < 13; i++) bad[i] = itd_schedule_default();
     bad[0].scale = 0, bad[1].scale = -1, bad[2].scale = NAN, bad[3].scale = INFINITY;
     bad[4].clip = 0, bad[5].clip = NAN, bad[6].clip = INFINITY;
     bad[7].loc = NAN, bad[8].loc = -INFINITY;
-    for (i = 0; i < 9; i++) {
+    bad[9].scale = 1e6, bad[10].clip = 700, bad[11].loc = 1e6, bad[12].loc = -1e6;
+    CHECK_OK(itd_schedule_sample(&good, &any, true, 1, &number, &number));
+    for (i = 0; i < 13; i++) {
         itd_model_desc desc = itd_model_desc_default(2);
         itd_model *model = NULL;
         itd_rng rng = itd_rng_make(1, 1);

@@ -144,11 +144,17 @@ static void defaults_are_the_documented_ones(void)
     CHECK_CLOSE(t.beta2, 0.999, 0);
     CHECK_CLOSE(t.epsilon, 1e-8, 0);
     CHECK_CLOSE(t.ema, 0.999, 0);
-    CHECK_CLOSE(t.final_fraction + t.weight_decay + t.clip_norm, 0, 0);
+    CHECK_CLOSE(t.final_fraction + t.weight_decay + t.clip_norm + t.weight_limit, 0, 0);
+    CHECK(t.rows == 0 && m.unet.levels == 0);
     CHECK(m.mlp.dim == 5 && m.mlp.layers == 3 && m.mlp.hidden == 128 && m.mlp.embedding == 128);
     CHECK(m.mlp.activation == ITD_SILU && m.mlp.zero_output && m.normalize);
     CHECK(m.parameterization == ITD_GAUSSIAN);
     CHECK_CLOSE(m.variance, 1, 0);
+    CHECK_CLOSE(m.mlp.coordinate_scale, 100, 0);
+    CHECK_CLOSE(m.mlp.logsnr_scale, 50, 0);
+    CHECK_CLOSE(m.schedule.loc, 0, 0);
+    CHECK_CLOSE(m.schedule.scale, 3, 0);
+    CHECK_CLOSE(m.schedule.clip, 4, 0);
 }
 
 /* ---- normalization ---- */
@@ -229,6 +235,9 @@ static void learning_rate_follows_the_schedule(void)
     CHECK_CLOSE(itd__learning_rate(&d, 5000), 0.002, 1e-16);
     for (step = 5; step <= 104; step++)
         CHECK(itd__learning_rate(&d, step) < itd__learning_rate(&d, step - 1));
+    d.steps = 4; /* none is left for a cosine */
+    CHECK_CLOSE(itd__learning_rate(&d, 4), 0.02, 0);
+    CHECK_CLOSE(itd__learning_rate(&d, 5), 0.02, 0);
 }
 
 static void trainer_reports_the_learning_rate_it_used(void)
@@ -554,6 +563,7 @@ static void incomplete_batches_can_be_dropped(void)
     itd_trainer_desc td = small_trainer(7);
     pair p;
     size_t pass, *all, index[7], missing = 0, i;
+    float *x;
     ref_seed(9);
     td.drop_incomplete = true;
     p = pair_make(&md, 1, &td);
@@ -563,10 +573,18 @@ static void incomplete_batches_can_be_dropped(void)
     CHECK(missing > 0); /* not always the same six */
     CHECK(itd_train_indices(p.trainer, 6, index) == ITD_ERROR_ARGUMENT);
     CHECK(itd_train_indices(p.trainer, 0, index) == ITD_ERROR_ARGUMENT);
+    CHECK_OK(itd_train_indices(p.trainer, 7, index)); /* a batch is enough */
+    CHECK(distinct(index, 7, 7));
+    x = mixture(7), i = (size_t)p.trainer->step;
+    CHECK_OK(itd_train_epoch(p.trainer, x, 7, NULL));
+    CHECK(p.trainer->step == i + 1 && itd_train_epoch(p.trainer, x, 6, NULL) == ITD_ERROR_ARGUMENT);
+    free(x);
     CHECK(itd_train_steps(&td, 20, 10) == 20);
     td.drop_incomplete = false;
     CHECK(itd_train_steps(&td, 20, 10) == 28); /* 200 / 7 */
     CHECK(itd_train_steps(&td, 21, 10) == 30);
+    td.batch = 0;
+    CHECK(itd_train_steps(&td, 21, 10) == 0);
     free(all), pair_free(&p);
 }
 

@@ -46,6 +46,58 @@ static void the_published_network_has_its_parameters(void)
     ITD_FREE(net.layer), ITD_FREE(net.frequency);
 }
 
+static void defaults_are_the_documented_ones(void)
+{
+    itd_unet_desc d = itd_unet_desc_default();
+    itd_net net;
+    memset(&net, 0, sizeof net);
+    CHECK(d.height == 32 && d.width == 32 && d.channels == 3 && d.levels == 3 && d.blocks == 1);
+    CHECK(d.features[0] == 64 && d.features[1] == 96 && d.features[2] == 96 && d.features[3] == 0);
+    CHECK(d.attention == 0 && d.head == 0 && d.groups == 8 && d.embedding == 64 && d.hidden == 256);
+    CHECK(d.time == ITD_TIME_LOGSNR && !d.pad_after && d.zero_output);
+    CHECK_CLOSE(d.epsilon, 1e-5, 0);
+    CHECK_CLOSE(d.logsnr_scale, 3, 0);
+    CHECK_OK(itd__plan(&net, NULL, &d));
+    CHECK(net.parameters == 2638339);
+    ITD_FREE(net.layer), ITD_FREE(net.frequency);
+    d = itd_unet_desc_ddpm_cifar10();
+    CHECK_CLOSE(d.epsilon, 1e-6, 0);
+    CHECK(d.time == ITD_TIME_TABLE && d.pad_after && !d.zero_output);
+}
+
+/* The table as text: kind, what comes in and out, name and parameters, which add up. */
+static void the_table_can_be_read(void)
+{
+    static const char *const mlp[] = {"input  2",
+                                      "input  1",
+                                      "embed  2 -> 256",
+                                      "embed  1 -> 128",
+                                      "linear  256 + 128 -> 128  layers.0, 49280 parameters",
+                                      "silu  128 -> 128",
+                                      "linear  128 -> 128  layers.1, 16512 parameters",
+                                      "silu  128 -> 128",
+                                      "linear  128 -> 2  layers.2, 258 parameters"};
+    itd_mlp_desc md = itd_mlp_desc_default(2);
+    itd_unet_desc d = small_desc();
+    itd_net *net = NULL;
+    size_t k, parameters = 0;
+    char text[120];
+    CHECK_OK(itd_mlp_create(&md, 1, &net));
+    for (k = 0; itd_net_summary(net, k, text, sizeof text); k++)
+        if (!CHECK(k < 9 && strcmp(text, mlp[k]) == 0)) printf("    %s\n", text);
+    CHECK(k == 9 && itd_net_summary(net, 0, text, 0) == NULL);
+    CHECK(itd_net_summary(net, 4, text, 9) == text && strcmp(text, "linear  ") == 0);
+    itd_net_free(net);
+    net = make(&d);
+    for (k = 0; itd_net_summary(net, k, text, sizeof text); k++) {
+        const char *comma = strrchr(text, ',');
+        if (strstr(text, "conv_in")) CHECK(!strcmp(text, "conv  3 -> 8 of 4x8  conv_in, 224 parameters"));
+        if (comma) parameters += strtoul(comma + 1, NULL, 10);
+    }
+    CHECK(k == net->layers && parameters == itd_net_parameters(net));
+    itd_net_free(net);
+}
+
 /* Six levels of eight blocks with attention everywhere: the longest table there can be. */
 static void the_largest_description_has_room(void)
 {
@@ -582,6 +634,8 @@ static void all_tests(void)
 int main(void)
 {
     RUN(the_published_network_has_its_parameters);
+    RUN(defaults_are_the_documented_ones);
+    RUN(the_table_can_be_read);
     RUN(the_published_network_computes_what_it_should);
     RUN(the_largest_description_has_room);
     RUN(descriptions_are_checked);

@@ -5,7 +5,7 @@
 
 enum { args_most = 40 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+static int fuzz_args(const uint8_t *bytes, size_t size)
 {
     int number = 3, flag = 0, argc = 0;
     size_t count = 5;
@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     return 0;
 }
 
-size_t FuzzSeed(size_t k, uint8_t *out)
+static size_t seed_args(size_t k, uint8_t *out)
 {
     (void)k, (void)out;
     return 0;

@@ -3,7 +3,7 @@
 
 #include "../../examples/support/cifar10.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+static int fuzz_cifar10(const uint8_t *bytes, size_t size)
 {
     cifar10 set = {77, NULL, NULL};
     char error[300] = "";
@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     return 0;
 }
 
-size_t FuzzSeed(size_t k, uint8_t *out)
+static size_t seed_cifar10(size_t k, uint8_t *out)
 {
     if (k > 2) return 0;
     for (size_t i = 0; i < k * cifar10_record; i++)

@@ -6,7 +6,7 @@
 
 #include "../../examples/support/datasets.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+static int fuzz_csv(const uint8_t *bytes, size_t size)
 {
     float *x = NULL;
     size_t n = 77, dim = 77;
@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     return 0;
 }
 
-size_t FuzzSeed(size_t k, uint8_t *out)
+static size_t seed_csv(size_t k, uint8_t *out)
 {
     (void)k, (void)out;
     return 0;

@@ -1,12 +1,10 @@
-/* fuzz.h: what the fuzz targets share. A target is one file with one function,
+/* fuzz.h: what the fuzz targets share. A target is one file, NAME.c, with two functions:
  *
- *     int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+ *     fuzz_NAME(bytes, size)   gives the bytes to one reader and holds it to its promises by REQUIRE
+ *     seed_NAME(k, out)        makes a file to begin with, besides those in tests/corpus: its size, for
+ *                              k = 0, 1, ... until it returns 0; out has room for fuzz_seed_room bytes
  *
- * which gives the bytes to one reader and holds it to its promises by REQUIRE, and one that makes files to
- * begin with, besides those in tests/corpus: FuzzSeed(k) for k = 0, 1, ... until it returns 0. Readers open
- * files by name; here every name is the bytes at hand.
- *
- * There is no target for npy yet: it would be npy.c, like csv.c. */
+ * Readers open files by name; here every name is the bytes at hand. The list of targets is in targets.h. */
 #ifndef FUZZ_H
 #define FUZZ_H
 
@@ -128,9 +126,15 @@ static inline void fuzz_message(const char *text, size_t size)
     for (size_t i = 0; i < length; i++) REQUIRE((unsigned char)text[i] >= 0x20 && text[i] != 0x7F);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-/* Seed number k into out, which has room for fuzz_seed_room bytes; its size, 0 past the last. */
-size_t FuzzSeed(size_t k, uint8_t *out);
+/* Whether these bytes stand anywhere in the input: what is not there need not be looked for. */
+static inline int fuzz_holds(const uint8_t *bytes, size_t size, const char *text)
+{
+    size_t length = strlen(text);
+    for (size_t at = 0; at + length <= size; at++)
+        if (bytes[at] == (uint8_t)*text && !memcmp(bytes + at, text, length)) return 1;
+    return 0;
+}
+
 enum { fuzz_seed_room = 1 << 16 };
 
 #endif

@@ -70,7 +70,7 @@ static itd_trainer_desc roundtrip_trainer(roundtrip_input *in)
     return d;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+static int fuzz_roundtrip(const uint8_t *bytes, size_t size)
 {
     roundtrip_input in;
     itd_model_desc md;
@@ -104,7 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 }
 
 /* Random bytes go deep enough. */
-size_t FuzzSeed(size_t k, uint8_t *out)
+static size_t seed_roundtrip(size_t k, uint8_t *out)
 {
     itd_rng rng = itd_rng_make(k, 1);
     if (k > 5) return 0;

@@ -1,102 +1,143 @@
 #!/bin/sh
-# run.sh MINUTES [target...]: fuzzes each target for so many minutes, with libFuzzer (clang) and with AFL++
-# where they are installed, otherwise with the driver's own random changes. What is found of interest is kept
-# in build/fuzz and taken up the next time; a crash is left there too, and ends in exit status 1.
+# run.sh MINUTES [target...]: fuzzes each target for so many minutes, as many at a time as there are
+# processors, with libFuzzer (clang) and AFL++, half of the time each, as far as they are installed; without
+# them by the driver's own random changes. What is found of interest is kept in build/fuzz and taken up the
+# next time; a crash is left there too, and ends in exit status 1.
 # run.sh -n COUNT [target...]: so many executions of libFuzzer or of the driver instead.
-# ENGINE=driver goes without libFuzzer; OPT=-O0 compiles faster.
+# ENGINE=libFuzzer, AFL++ or driver takes that one alone; OPT=-O0 compiles faster; JOBS=1 at a time.
 # run.sh table: the totals so far; run.sh docs: into docs/reliability.md.
 cd "$(dirname "$0")/../.." || exit 1
 build=build/fuzz
 totals=$build/totals.tsv
-all=$(for file in tests/fuzz/*.c; do basename "$file" .c; done | grep -vx driver)
+all=$(sed -n 's/^    {"\([a-z0-9]*\)", fuzz_.*/\1/p' tests/fuzz/targets.h)
 warn="-std=c99 ${OPT:--O1} -g -DITD_NO_SIMD"
 sanitize="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+# Freed blocks are kept from use for a while; 256 MB of them, the default, would never be in a cache.
+ASAN_OPTIONS=quarantine_size_mb=4
+export ASAN_OPTIONS
 mkdir -p $build
 
 table() {
-    echo "| target | engine | executions | hours | crashes |"
-    echo "|---|---|--:|--:|--:|"
+    echo "| target | engine | executions | hours | crashes | last run |"
+    echo "|---|---|--:|--:|--:|---|"
     [ ! -f $totals ] || sort $totals | awk -F '\t' '
-        { k = $1 " | " $2; if (!(k in n)) order[++m] = k; n[k] += $3; s[k] += $4; c[k] += $5 }
+        { k = $1 " | " $2; if (!(k in n)) order[++m] = k
+          n[k] += $3; s[k] += $4; c[k] += $5; if ($6 > last[k]) last[k] = $6; all += $3; hours += $4 / 3600
+          crashes += $5 }
         END { for (i = 1; i <= m; i++) {
-            k = order[i]; printf "| %s | %d | %.2f | %d |\n", k, n[k], s[k] / 3600, c[k] } }'
+            k = order[i]; printf "| %s | %d | %.2f | %d | %s |\n", k, n[k], s[k] / 3600, c[k], last[k] }
+            printf "| all | | %d | %.2f | %d | |\n", all, hours, crashes }'
 }
-if [ "$1" = table ]; then
-    table
-    exit
-fi
-if [ "$1" = docs ]; then
-    table > $build/table
-    page=docs/reliability.md
-    awk -v table=$build/table '/fuzz:end/ { on = 0 } !on { print }
-        /fuzz:begin/ { on = 1; while ((getline line < table) > 0) print line }' $page > $build/page
-    cat $build/page > $page
-    exit
-fi
+record() { # target engine executions seconds crashes
+    printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$@" "$(date +%Y-%m-%d)" >> $totals
+    echo "$1, $2: $3 executions in $4 s, $5 crashes"
+}
+seconds() { date +%s; }
+most() { # target: the longest input it is worth
+    sed -n "s/^    {\"$1\", [a-z0-9_]*, [a-z0-9_]*, \([0-9]*\),.*/\1/p" tests/fuzz/targets.h
+}
+
+libfuzzer() { # target seconds count
+    start=$(seconds)
+    budget="-max_total_time=$2"
+    [ -z "$3" ] || budget="-runs=$3"
+    $build/libFuzzer $budget -max_len="$(most "$1")" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
+        -dict=tests/fuzz/words.dict -artifact_prefix="$build/$1_crash-" "$build/$1" \
+        > "$build/$1.log" 2>&1
+    code=$?
+    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$build/$1.log")
+    record "$1" libFuzzer "${runs:-0}" $(($(seconds) - start)) $((code != 0))
+    return $code
+}
+
+afl() { # target seconds
+    start=$(seconds)
+    AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_AUTORESUME=1 \
+        AFL_NO_AFFINITY=1 \
+        ASAN_OPTIONS=$ASAN_OPTIONS:abort_on_error=1:symbolize=0:detect_leaks=0 \
+        afl-fuzz -m none -t 5000 -V "$2" -G "$(most "$1")" -x tests/fuzz/words.dict -i "$build/$1" \
+        -o "$build/$1_afl" $build/AFL++ > "$build/$1_afl.log" 2>&1
+    stats=$build/$1_afl/default/fuzzer_stats
+    runs=$(sed -n 's/^execs_done *: *//p' "$stats") crashes=$(sed -n 's/^saved_crashes *: *//p' "$stats")
+    before=$(awk -F '\t' -v t="$1" '$1 == t && $2 == "AFL++" { n += $3 } END { print n + 0 }' $totals)
+    record "$1" AFL++ $((${runs:-0} - before)) $(($(seconds) - start)) "${crashes:-1}" # it counts on
+    [ "${crashes:-1}" -eq 0 ]
+}
+
+driver() { # target seconds count
+    start=$(seconds) runs=0 code=0 step=${3:-20000}
+    while [ $code -eq 0 ]; do
+        $build/driver -n "$step" -s $((start + runs)) "$build/$1"/* > "$build/$1.log" 2>&1
+        code=$?
+        runs=$((runs + step))
+        { [ -z "$3" ] && [ $(($(seconds) - start)) -lt "$2" ]; } || break
+    done
+    record "$1" driver $runs $(($(seconds) - start)) $((code != 0))
+    return $code
+}
+
+can() { # compiler, options...: whether it links such a program
+    echo '#include <stddef.h>
+int LLVMFuzzerTestOneInput(const unsigned char *p, size_t n) { return !p + !n; }
+#ifdef MAIN
+int main(void) { return 0; }
+#endif' > $build/can.c
+    "$@" $build/can.c -o $build/can 2> /dev/null
+}
+build() { # engine, compiler, options, file
+    echo "$1: $2 $3"
+    $2 $warn $3 "tests/fuzz/$4" -o "$build/$1" -lm || exit 1
+}
+
+case $1 in
+table) table; exit ;;
+docs) table | sh tests/insert.sh fuzz; exit ;;
+one) # engines, seconds, count ("" without), target: its part of a run
+    FUZZ_TARGET=$5
+    export FUZZ_TARGET
+    mkdir -p "$build/$5"
+    FUZZ_SEEDS=$build/$5 $build/"${2%% *}" > "$build/$5.log" 2>&1 || exit 1
+    cp tests/corpus/"$5"/* "$build/$5" 2> /dev/null
+    failed=0
+    for engine in $2; do
+        case $engine in
+        libFuzzer) libfuzzer "$5" "$3" "$4" || failed=1 ;;
+        AFL++) afl "$5" "$3" || failed=1 ;;
+        *) driver "$5" "$3" "$4" || failed=1 ;;
+        esac
+    done
+    exit $failed
+    ;;
+esac
 
 count=
 if [ "$1" = -n ]; then
     count=$2
     shift
 fi
-seconds=$(echo "${1:-1}" | awk '{ printf "%d", 60 * $1 }')
+minutes=${1:-1}
 [ $# -eq 0 ] || shift
-failed=0
-can() { # compiler, options...: whether it links such a program
-    echo '#include <stddef.h>
-int LLVMFuzzerTestOneInput(const unsigned char *p, size_t n) { return !p + !n; }' > $build/can.c
-    echo '#ifdef MAIN
-int main(void) { return 0; }
-#endif' >> $build/can.c
-    "$@" $build/can.c -o $build/can 2> /dev/null
-}
-record() { # target engine executions seconds crashes
-    printf '%s\t%s\t%s\t%s\t%s\n' "$@" >> $totals
-    echo "$1, $2: $3 executions in $4 s, $5 crashes"
-    [ "$5" -eq 0 ] || failed=1
-}
-
-for target in ${*:-$all}; do
-    corpus=$build/$target
-    mkdir -p "$corpus"
-    ${CC:-cc} $warn tests/fuzz/$target.c tests/fuzz/driver.c -o $build/${target}_plain -lm || exit 1
-    $build/${target}_plain -w "$corpus"
-    cp tests/corpus/$target/* "$corpus" 2> /dev/null
-    start=$(date +%s)
-    if [ "$ENGINE" != driver ] && can clang -fsanitize=fuzzer; then
-        clang $warn $sanitize -fsanitize=fuzzer tests/fuzz/$target.c -o $build/${target}_lib -lm || exit 1
-        budget=-max_total_time=$seconds
-        [ -z "$count" ] || budget=-runs=$count
-        $build/${target}_lib $budget -max_len=65536 -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
-            -artifact_prefix=$build/${target}_crash- "$corpus" > $build/$target.log 2>&1
-        code=$?
-        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' $build/$target.log)
-        record $target libFuzzer "${runs:-0}" $(($(date +%s) - start)) $((code != 0))
-    else
+engines=
+case ${ENGINE:-libFuzzer} in libFuzzer) ! can clang -fsanitize=fuzzer || engines=libFuzzer ;; esac
+case $count${ENGINE:-AFL++} in
+AFL++) if command -v afl-fuzz > /dev/null && can afl-clang-fast -fsanitize=fuzzer; then
+    engines="$engines AFL++"
+fi ;;
+esac
+engines=$(echo ${engines:-driver})
+for engine in $engines; do
+    case $engine in
+    libFuzzer) build $engine clang "$sanitize -fsanitize=fuzzer" entry.c ;;
+    AFL++) AFL_QUIET=1 build $engine afl-clang-fast "-fsanitize=address,fuzzer" entry.c ;;
+    *)
         sanitizers=
-        ! can ${CC:-cc} $sanitize -DMAIN || sanitizers=$sanitize
-        program=$build/${target}_driver
-        ${CC:-cc} $warn $sanitizers tests/fuzz/$target.c tests/fuzz/driver.c -o $program -lm || exit 1
-        runs=0 code=0 step=${count:-20000}
-        while [ $code -eq 0 ]; do
-            $program -n $step -s $((start + runs)) "$corpus"/* > $build/$target.log 2>&1
-            code=$?
-            runs=$((runs + step))
-            { [ -z "$count" ] && [ $(($(date +%s) - start)) -lt "$seconds" ]; } || break
-        done
-        record $target driver $runs $(($(date +%s) - start)) $((code != 0))
-    fi
-    if [ -z "$count" ] && command -v afl-fuzz > /dev/null && command -v afl-clang-fast > /dev/null; then
-        start=$(date +%s)
-        program=$build/${target}_afl
-        AFL_QUIET=1 AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_AUTORESUME=1
-        export AFL_QUIET AFL_NO_UI AFL_SKIP_CPUFREQ AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES AFL_AUTORESUME
-        afl-clang-fast $warn -fsanitize=address tests/fuzz/$target.c tests/fuzz/driver.c -o $program -lm ||
-            exit 1
-        afl-fuzz -m none -V "$seconds" -i "$corpus" -o $program.out -- $program @@ > $program.log 2>&1
-        stats=$program.out/default/fuzzer_stats
-        record $target AFL++ "$(sed -n 's/^execs_done *: *//p' $stats)" $(($(date +%s) - start)) \
-            "$(sed -n 's/^saved_crashes *: *//p' $stats)"
-    fi
+        ! can "${CC:-cc}" $sanitize -DMAIN || sanitizers=$sanitize
+        build $engine "${CC:-cc}" "$sanitizers" driver.c
+        ;;
+    esac
 done
-exit $failed
+seconds=$(echo "$minutes" "$engines" | awk '{ printf "%d", 60 * $1 / (NF - 1) }')
+# xargs ends in 123 or so if one of them has failed
+printf '%s\n' ${*:-$all} |
+    xargs -n 1 -P "${JOBS:-$(getconf _NPROCESSORS_ONLN)}" \
+        sh tests/fuzz/run.sh one "$engines" "$seconds" "$count"
