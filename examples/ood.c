@@ -197,22 +197,22 @@ static double area(const double *x, const double *y, size_t n)
 
 static void compare(const options *o, double *const all[KINDS], FILE *file)
 {
-    double typical = mean_of(all[TRAINING], o->images), *far[2];
+    double typical = mean_of(all[TRAINING], o->images), *away[2];
     size_t k, i;
-    far[0] = (double *)must_alloc(o->images, sizeof **far),
-    far[1] = (double *)must_alloc(o->images, sizeof **far);
+    away[0] = (double *)must_alloc(o->images, sizeof **away);
+    away[1] = (double *)must_alloc(o->images, sizeof **away);
     printf("%lu of each kind        bits/dim     area under ROC by -log p   by its distance from the usual\n",
            (unsigned long)o->images);
     if (file) fprintf(file, "kind\tbits_per_dim\tauc_likelihood\tauc_typicality\n");
-    for (i = 0; i < o->images; i++) far[0][i] = fabs(all[TEST][i] - typical);
+    for (i = 0; i < o->images; i++) away[0][i] = fabs(all[TEST][i] - typical);
     for (k = 0; k < KINDS; k++) {
         double likelihood = area(all[k], all[TEST], o->images), mean = mean_of(all[k], o->images), typicality;
-        for (i = 0; i < o->images; i++) far[1][i] = fabs(all[k][i] - typical);
-        typicality = area(far[1], far[0], o->images);
+        for (i = 0; i < o->images; i++) away[1][i] = fabs(all[k][i] - typical);
+        typicality = area(away[1], away[0], o->images);
         printf("  %-26s %7.3f %18.3f %28.3f\n", kinds[k].name, mean, likelihood, typicality);
         if (file) fprintf(file, "%s\t%.4f\t%.4f\t%.4f\n", kinds[k].name, mean, likelihood, typicality);
     }
-    free(far[0]), free(far[1]);
+    free(away[0]), free(away[1]);
 }
 
 int main(int argc, char **argv)
