@@ -25,12 +25,20 @@ HEADERS  = itdiff.h $(wildcard examples/support/*.h tests/*.h)
 
 all: $(EXAMPLES)
 
+# Programs that see of the library only what is public share one object with its implementation, whose kernels
+# take most of the time of a compilation; -DITDIFF_IMPLEMENTED leaves it out of their own files.
+SHARING  = bounds exact information ode ood test_cifar10 test_datasets test_likelihood test_npy test_rng \
+           test_sample test_schedule test_support test_watch
+SHARED   = $(patsubst %.o,-DITDIFF_IMPLEMENTED %.o,$(filter %.o,$^))
+$(SHARING:%=build/%): build/itdiff.o
+build/itdiff.o: itdiff.h Makefile
+	$(BUILD) -DITDIFF_IMPLEMENTATION -x c -c $< -o $@
+
 build/%: examples/%.c $(HEADERS) Makefile
-	$(BUILD) -I. $< -o $@ -lm
+	$(BUILD) -I. $(SHARED) $< -o $@ -lm
 
 build/%: tests/%.c $(HEADERS) Makefile
-	$(BUILD) $< -o $@ -lm
-build/test_support build/test_datasets: CFLAGS += -DITD_NO_SIMD # what they test is elsewhere
+	$(BUILD) $(SHARED) $< -o $@ -lm
 build/test_malformed build/test_faults build/test_fuzz: CFLAGS += -O1 -DITD_NO_SIMD
 build/test_fuzz: $(wildcard tests/fuzz/*.[ch])
 

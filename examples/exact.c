@@ -38,6 +38,7 @@
 #include "support/mixture.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum { POINTS = 5, WIDE = 16 };
 
