@@ -7,7 +7,8 @@
 # make bench      six minutes: how fast everything is, beside its limits and its rivals
 # make docs       measures and draws all of README.md and docs/ again, in a quarter of an hour
 # make mpi        train_cifar10 for several machines
-# make install    header, pkg-config file and manual pages, into $(PREFIX); `make uninstall` takes them away
+# make install    header, pkg-config file, manual pages and completion, into $(PREFIX); `make uninstall` takes
+#                 them away
 # make dist       build/itdiff-VERSION.tar.gz of the last commit, always with the same bytes
 CC      ?= cc
 CFLAGS  ?= -O2
@@ -24,12 +25,20 @@ HEADERS  = itdiff.h $(wildcard examples/support/*.h tests/*.h)
 
 all: $(EXAMPLES)
 
+# Programs that see of the library only what is public share one object with its implementation, whose kernels
+# take most of the time of a compilation; -DITDIFF_IMPLEMENTED leaves it out of their own files.
+SHARING  = bounds exact information ode ood test_cifar10 test_datasets test_likelihood test_npy test_rng \
+           test_sample test_schedule test_support test_watch
+SHARED   = $(patsubst %.o,-DITDIFF_IMPLEMENTED %.o,$(filter %.o,$^))
+$(SHARING:%=build/%): build/itdiff.o
+build/itdiff.o: itdiff.h Makefile
+	$(BUILD) -DITDIFF_IMPLEMENTATION -x c -c $< -o $@
+
 build/%: examples/%.c $(HEADERS) Makefile
-	$(BUILD) -I. $< -o $@ -lm
+	$(BUILD) -I. $(SHARED) $< -o $@ -lm
 
 build/%: tests/%.c $(HEADERS) Makefile
-	$(BUILD) $< -o $@ -lm
-build/test_support build/test_datasets: CFLAGS += -DITD_NO_SIMD # what they test is elsewhere
+	$(BUILD) $(SHARED) $< -o $@ -lm
 build/test_malformed build/test_faults build/test_fuzz: CFLAGS += -O1 -DITD_NO_SIMD
 build/test_fuzz: $(wildcard tests/fuzz/*.[ch])
 
@@ -97,18 +106,21 @@ docs: all build/gallery build/bench_estimator
 VERSION := $(shell sed -n 's/^.define ITDIFF_VERSION "\(.*\)"/\1/p' itdiff.h)
 INTO     = $(DESTDIR)$(PREFIX)
 MANUAL   = $(notdir $(wildcard man/*.1))
+COMPLETE = $(INTO)/share/bash-completion/completions
 
+# Bash reads the completion of a program when it is first wanted, from a file of the program's name.
 install:
-	mkdir -p "$(INTO)/include" "$(INTO)/share/pkgconfig" "$(INTO)/share/man/man1"
+	mkdir -p "$(INTO)/include" "$(INTO)/share/pkgconfig" "$(INTO)/share/man/man1" "$(COMPLETE)"
 	cp itdiff.h "$(INTO)/include/itdiff.h"
 	cp $(MANUAL:%=man/%) "$(INTO)/share/man/man1"
+	for program in $(MANUAL:.1=); do cp completions/itdiff.bash "$(COMPLETE)/$$program" || exit 1; done
 	printf '%s\n' 'prefix=$(PREFIX)' 'Name: itdiff' 'Version: $(VERSION)' \
 	  'Description: information-theoretic diffusion in one C header' 'URL: https://arxiv.org/abs/2302.03792' \
 	  'Cflags: -I$${prefix}/include' 'Libs: -lm' > "$(INTO)/share/pkgconfig/itdiff.pc"
 
 uninstall:
 	rm -f "$(INTO)/include/itdiff.h" "$(INTO)/share/pkgconfig/itdiff.pc" \
-	  $(MANUAL:%="$(INTO)/share/man/man1/%")
+	  $(MANUAL:%="$(INTO)/share/man/man1/%") $(MANUAL:%.1="$(COMPLETE)/%")
 
 # git dates all files by the commit, and gzip -n adds no date of its own
 dist:

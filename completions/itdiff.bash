@@ -1,4 +1,4 @@
-# Bash completion for train_2d and train_cifar10: `source completions/itdiff.bash`.
+# Bash completion for train_2d and train_cifar10: `make install`, or `source completions/itdiff.bash`.
 # One option a line, with the words it takes if there are only a few;
 # where there are none, names of files are offered.
 itdiff_train_2d='
@@ -87,6 +87,7 @@ sample
 steps
 sampler deterministic ancestral
 denoise on off
+pictures on off
 curves
 half
 experiment_name

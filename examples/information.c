@@ -163,7 +163,8 @@ static itd_result part_given(void *ctx, const float *z, const float *logsnr, siz
     double hat[MIXTURE_MOST_DIM];
     if (n != p->n) return ITD_ERROR_CALLBACK;
     for (size_t i = 0; i < n; i++) {
-        mixture_part_denoise(&p->part[(size_t)p->y[i]], z + i * p->dim, (double)logsnr[i], hat);
+        double s = itd_sigmoid(logsnr[i]), r = itd_sigmoid(-logsnr[i]);
+        mixture_part_denoise(&p->part[(size_t)p->y[i]], z + i * p->dim, s, r, hat);
         for (size_t j = 0; j < p->dim; j++) eps_hat[i * p->dim + j] = (float)hat[j];
     }
     return ITD_OK;

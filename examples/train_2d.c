@@ -25,7 +25,7 @@
 #endif
 
 enum { PANELS = 8, FRAMES = 15, EVERY = (FRAMES - 1) / (PANELS - 1) }; /* panels are every other frame */
-enum { FLIGHT = 24, FLYING = 800 }; /* frames and points of the animated sampling */
+enum { FLIGHT = 16, FLYING = 800 }; /* frames and points of the animated sampling */
 enum { FRAME_WIDTH = 540, FRAME_HEIGHT = 470 };
 enum { FRESH_VALIDATION = 20000, SHOWN = 1500, CURVE = 100 };
 
@@ -484,36 +484,60 @@ static void choose_range(run *r)
     }
 }
 
-/* log p on a square grid over the range of the pictures, blurred to their resolution, lest spots smaller
-   than a cell be a matter of luck. Every point gets the same draws, so that the picture is smooth. */
-static void density(run *r, size_t side, size_t draws, double *log_density)
+/* -log p at n points for a picture: blurred to the resolution of the picture, lest spots smaller than a cell
+   be a matter of luck, and with the same draws for every point, so that the picture is smooth. */
+static void blurred_nll(const run *r, size_t side, size_t draws, const float *x, size_t n, double *nll)
 {
-    itd_denoiser den = itd_model_denoiser(r->model);
-    blurred b;
-    double sigma = 0.4 * 6 / (double)(side - 1); /* of a cell's width */
-    itd_nll_desc d = nll_desc_of(r, draws);
+    itd_nll_desc d = itd_model_nll_desc(r->model);
     itd_nll_result result;
-    size_t i, n = side * side;
-    float *x = (float *)must_alloc(n, 2 * sizeof *x);
-    b.sharp = den, b.v = sigma * sigma;
+    blurred b;
+    itd_denoiser den;
+    double sigma = 0.4 * 6 / (double)(side - 1); /* of a cell's width */
+    d.draws = draws, d.batch = r->o.eval_batch, d.seed = r->o.seed, d.common = true;
+    b.sharp = itd_model_denoiser(r->model), b.v = sigma * sigma;
     b.z = (float *)must_alloc(d.batch + 3, 2 * sizeof *b.z); /* the estimator rounds batches up to fours */
     b.logsnr = (float *)must_alloc(d.batch + 3, sizeof *b.logsnr);
     den = blurred_denoiser(&b);
-    d.common = true;
-    for (i = 0; i < n; i++) {
-        x[2 * i] = (float)(r->low[0] + (r->high[0] - r->low[0]) * (double)(i % side) / (double)(side - 1));
-        x[2 * i + 1] = (float)(r->low[1] +
-                               (r->high[1] - r->low[1]) * (double)(i / side) / (double)(side - 1));
+    must(itd_nll(&den, x, n, &d, &result, nll, NULL), "estimating the density");
+    free(b.z), free(b.logsnr);
+}
+
+static const double levels[] = {-5, -4.5, -4, -3.5, -3, -2.5, -2, -1.5, -1}; /* of the pictures */
+enum { LEVELS = sizeof levels / sizeof *levels, FAR_BELOW = 8 };
+
+/* The largest of the values around (u, v) in [0,1] x [0,1]. */
+static double largest_around(const double *panel, size_t side, double u, double v)
+{
+    size_t i = (size_t)(u * (double)(side - 1)), j = (size_t)(v * (double)(side - 1)), k;
+    double most = -HUGE_VAL;
+    for (k = 0; k < 4; k++) {
+        size_t x = i + k % 2, y = j + k / 2;
+        if (x < side && y < side) most = fmax(most, panel[y * side + x]);
     }
-    must(itd_nll(&den, x, n, &d, &result, log_density, NULL), "estimating the density");
-    for (i = 0; i < n; i++) log_density[i] = r->log_scale - log_density[i];
-    free(x), free(b.z), free(b.logsnr);
+    return most;
+}
+
+/* log p on a square grid over the range of the pictures. Where an earlier panel, if there is one, is far below
+   all that is shown, its value does. */
+static void density(const run *r, size_t side, size_t draws, const double *earlier, double *log_density)
+{
+    size_t i, n = 0, *at = (size_t *)must_alloc(side * side, sizeof *at);
+    float *x = (float *)must_alloc(side * side, 2 * sizeof *x);
+    double *nll = (double *)must_alloc(side * side, sizeof *nll);
+    for (i = 0; i < side * side; i++) {
+        double u = (double)(i % side) / (double)(side - 1), v = (double)(i / side) / (double)(side - 1);
+        if (earlier) log_density[i] = largest_around(earlier, r->o.grid, u, v);
+        if (earlier && log_density[i] < levels[0] - FAR_BELOW) continue;
+        x[2 * n] = (float)(r->low[0] + (r->high[0] - r->low[0]) * u);
+        x[2 * n + 1] = (float)(r->low[1] + (r->high[1] - r->low[1]) * v);
+        at[n++] = i;
+    }
+    if (n) blurred_nll(r, side, draws, x, n, nll);
+    for (i = 0; i < n; i++) log_density[at[i]] = r->log_scale - nll[i];
+    free(at), free(x), free(nll);
 }
 
 /* ---- one picture of the density ----------------------------------------------------------------------- */
-
-static const double levels[] = {-5, -4.5, -4, -3.5, -3, -2.5, -2, -1.5, -1};
-enum { LEVELS = sizeof levels / sizeof *levels };
 
 /* Watching must not end what is watched. */
 static void check_events(run *r)
@@ -548,45 +572,55 @@ static const char *density_label(const run *r)
                      : "log density (blurred by 0.4 cells), nats";
 }
 
-/* As it is shown in the film and, while training, in TensorBoard: log densities (grid,grid), if there are
-   any, and n points. */
-static void draw_frame(const run *r, plot_canvas *c, const double *panel, const float *points, size_t n,
-                       const char *title)
+static plot_axes frame_axes(const run *r, plot_canvas *c, const char *title)
+{
+    plot_axes a = plot_axes_make(c, plot_inset(plot_canvas_box(c), 45, 40, 95, 30), r->low[0], r->high[0],
+                                 r->low[1], r->high[1]);
+    a.title = title;
+    return a;
+}
+
+/* As it is shown in the film and, while training, in TensorBoard: the density behind everything else, if there
+   is a panel of it. */
+static void begin_frame(const run *r, plot_canvas *c, const double *panel)
 {
     plot_field f = {panel, (int)r->o.grid, (int)r->o.grid, r->low[0], r->high[0], r->low[1], r->high[1]};
-    plot_box box, bar;
     plot_axes a;
+    plot_box bar;
     begin_canvas(c, FRAME_WIDTH, FRAME_HEIGHT);
-    box = plot_inset(plot_canvas_box(c), 45, 40, 95, 30);
-    bar.left = box.right + 16, bar.right = box.right + 30, bar.top = box.top, bar.bottom = box.bottom;
-    a = plot_axes_make(c, box, r->low[0], r->high[0], r->low[1], r->high[1]);
-    a.title = title;
-    if (panel) plot_contourf(&a, &f, levels, LEVELS, PLOT_BELOW_PAPER);
-    if (n) plot_scatter(&a, points, points + 1, n, 2, 1.3, plot_alpha(plot_rgb(0), 0.6));
-    plot_axes_draw(&a);
-    if (panel) plot_colorbar(&a, bar, levels, LEVELS, PLOT_BELOW_PAPER, density_label(r));
+    if (!panel) return;
+    a = frame_axes(r, c, NULL);
+    bar.left = a.box.right + 16, bar.right = a.box.right + 30, bar.top = a.box.top, bar.bottom = a.box.bottom;
+    plot_contourf(&a, &f, levels, LEVELS, PLOT_BELOW_PAPER);
+    plot_colorbar(&a, bar, levels, LEVELS, PLOT_BELOW_PAPER, density_label(r));
 }
 
 static void draw_panel(const run *r, plot_canvas *c, size_t k)
 {
     char title[60];
+    plot_axes a;
     snprintf(title, sizeof title, "density after %lu of %lu epochs", (unsigned long)r->panel_epoch[k],
              (unsigned long)r->o.epochs);
-    draw_frame(r, c, r->panel[k], NULL, 0, title);
+    begin_frame(r, c, r->panel[k]);
+    a = frame_axes(r, c, title);
+    plot_axes_draw(&a);
 }
 
 /* ---- training ------------------------------------------------------------------------------------------ */
 
-/* Those between the ones of contours.png are only seen in passing. */
+/* Those between the ones of contours.png are only seen in passing, in the film. After a twentieth of the
+   training what the last one has far below all that is shown is taken to stay there: from one to the next no
+   point was seen to rise by 6 nats into sight. */
 static void add_panel(run *r, size_t epoch)
 {
     size_t k = r->panels++, cells = r->o.grid * r->o.grid;
-    int between = k % EVERY != 0;
+    int between = k % EVERY != 0, settled = k > 0 && 20 * r->panel_epoch[k - 1] >= r->o.epochs;
+    size_t alike = between ? 1 : EVERY; /* panels ago */
     r->panel[k] = (double *)must_alloc(cells, sizeof(double));
     r->panel_epoch[k] = epoch;
-    if (between && r->panel_epoch[k - 1] == epoch)
-        memcpy(r->panel[k], r->panel[k - 1], cells * sizeof(double));
-    else density(r, r->o.grid, between ? 24 : 64, r->panel[k]);
+    if (k >= alike && r->panel_epoch[k - alike] == epoch)
+        memcpy(r->panel[k], r->panel[k - alike], cells * sizeof(double));
+    else density(r, r->o.grid, between ? 24 : 64, settled ? r->panel[k - 1] : NULL, r->panel[k]);
 }
 
 /* The newest panel in the terminal, in the place of the one before. */
@@ -608,10 +642,12 @@ static void view_panel(run *r)
 static void show_panel(run *r)
 {
     plot_canvas c;
-    if (r->panels > 1 && r->panel_epoch[r->panels - 2] == r->panel_epoch[r->panels - 1]) return;
-    if (r->o.view && r->colors) view_panel(r);
-    if (!r->events.file || !r->o.pictures) return;
-    draw_panel(r, &c, r->panels - 1);
+    size_t k = r->panels - 1;
+    int viewed = k > 0 && r->panel_epoch[k - 1] == r->panel_epoch[k];
+    int recorded = k % EVERY || (k > 0 && r->panel_epoch[k - EVERY] == r->panel_epoch[k]);
+    if (!viewed && r->o.view && r->colors) view_panel(r);
+    if (recorded || !r->events.file || !r->o.pictures) return;
+    draw_panel(r, &c, k);
     finish(r, &c, NULL, "density");
 }
 
@@ -830,7 +866,7 @@ static void draw_density(run *r)
     plot_box box, bar;
     plot_axes a;
     char title[80];
-    density(r, side, 96, values);
+    density(r, side, 96, r->panels ? r->panel[r->panels - 1] : NULL, values);
     begin_canvas(&c, 900, 820);
     box = plot_inset(plot_canvas_box(&c), 55, 45, 125, 50);
     bar.left = box.right + 20, bar.right = box.right + 38, bar.top = box.top, bar.bottom = box.bottom;
@@ -997,17 +1033,22 @@ static void film_panels(run *r)
 /* The sampling, over the density it leads to. */
 static void film_flight(run *r, const watched *w, const float *samples)
 {
-    const double *panel = r->panels ? r->panel[r->panels - 1] : NULL;
-    char title[60];
+    plot_canvas behind, c;
     size_t k;
+    begin_frame(r, &behind, r->panels ? r->panel[r->panels - 1] : NULL);
+    begin_canvas(&c, FRAME_WIDTH, FRAME_HEIGHT);
     for (k = 0; k <= w->frames; k++) {
         int last = k == w->frames;
-        plot_canvas c;
+        const float *points = last ? samples : w->z + 2 * k * w->rows;
+        char title[60] = "samples";
+        plot_axes a = frame_axes(r, &c, title);
         if (!last) snprintf(title, sizeof title, "sampling, log SNR %.1f", (double)w->logsnr[k]);
-        draw_frame(r, &c, panel, last ? samples : w->z + 2 * k * w->rows, w->rows, last ? "samples" : title);
-        plot_animation_add_canvas(&r->film, &c, last ? 2500 : k ? 100 : 700);
-        plot_canvas_free(&c);
+        plot_canvas_copy(&c, &behind);
+        plot_scatter(&a, points, points + 1, w->rows, 2, 1.3, plot_alpha(plot_rgb(0), 0.6));
+        plot_axes_draw(&a);
+        plot_animation_add_canvas(&r->film, &c, last ? 2500 : k ? 140 : 700);
     }
+    plot_canvas_free(&behind), plot_canvas_free(&c);
 }
 
 static void draw_all_samples(run *r)

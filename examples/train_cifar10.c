@@ -40,7 +40,7 @@ typedef struct options {
     double hours, minutes, eval_minutes, learning_rate, loc, scale, clip, ema, clip_norm, weight_limit,
         std_error;
     uint64_t seed;
-    int synthetic, flips, resume, quiet, eval, denoise;
+    int synthetic, flips, resume, quiet, eval, denoise, pictures;
 } options;
 
 static volatile sig_atomic_t stop_asked;
@@ -59,7 +59,8 @@ static options read_options(int argc, char **argv)
     o.with = o.per_sample = o.curves = o.half = "", o.reference = "full";
     o.n = 50000, o.batch = 16, o.eval_batch = 64, o.eval_images = 10000, o.blocks = 1, o.draws = 4;
     o.steps = 50, o.warmup = 100, o.hours = 1, o.minutes = 5, o.eval_minutes = 10;
-    o.learning_rate = 1e-3, o.clip = 4, o.ema = 0.999, o.clip_norm = 1, o.weight_limit = 1.5, o.flips = 1;
+    o.learning_rate = 1e-3, o.clip = 4, o.ema = 0.999, o.clip_norm = 1, o.weight_limit = 1.5;
+    o.flips = o.pictures = 1;
     args_option list[] = {
         args_group("Data"),
         args_string("data", &o.data,
@@ -124,6 +125,7 @@ static options read_options(int argc, char **argv)
         args_size("steps", &o.steps, 1, 100000, "Denoiser calls per sample."),
         args_choice("sampler", &o.sampler, "deterministic|ancestral", "DDIM or DDPM, in log SNR."),
         args_flag("denoise", &o.denoise, "Only show test images, noisy and denoised."),
+        args_flag("pictures", &o.pictures, "After training, leave pictures beside model and metrics."),
         args_group("Run"),
         args_default_text(args_string("experiment_name", &o.name, "Folder of the results."), "the data set"),
         args_string("out", &o.out, "Folder of the folders."),
@@ -908,19 +910,20 @@ static void print_result(run *r, double started)
     printf(" seconds=%.0f\n", system_seconds() - started);
 }
 
-/* After training: images denoised, drawn, and the learning curve; without it, what was asked for. */
+/* After training, if pictures are wanted: images denoised, drawn, and the learning curve; without it, what was
+   asked for. */
 static void show(run *r, int training, int evaluating, double started)
 {
+    int pictures = training && r->o.pictures;
     itd_error error;
-    if (training || r->o.denoise) draw_denoised(r);
-    if (training) draw_learning(r, path_of(r, "metrics.tsv"));
-    if (training) r->o.samples = 64;
+    if (pictures || r->o.denoise) draw_denoised(r);
+    if (pictures) draw_learning(r, path_of(r, "metrics.tsv"));
+    if (pictures) r->o.samples = 64;
     if (r->o.samples) sample_images(r);
     if (*r->o.half && itd_save_half(r->model, r->o.half, &error) != ITD_OK) fail("%s", error.text);
-    if (evaluating) {
-        draw_curve(r);
-        print_result(r, started);
-    }
+    if (!evaluating) return;
+    if (!training || pictures) draw_curve(r);
+    print_result(r, started);
 }
 
 static void say_plan(const run *r)

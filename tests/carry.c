@@ -9,8 +9,10 @@
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { POINTS = 200, EPOCHS = 3, ROWS = 3 };
 

@@ -66,7 +66,7 @@ sed 's/itdiff\.h/renamed.h/' "$dir/main.c" > "$dir/renamed.c"
 rm "$dir/include/itdiff.h"
 check_that "renamed, with ITDIFF_FILE" compile $CC $warn "-DITDIFF_FILE=\"renamed.h\"" -I"$dir/include" "$dir/renamed.c"
 cp itdiff.h "$dir/itdiff.h"
-check_that "beside the program, no options" compile $CC -O2 "$dir/main.c"
+check_that "beside the program, no options" compile $CC "$dir/main.c"
 check_that "lines of at most 110 columns" sh -c "! grep -nE '.{111,}' itdiff.h examples/*.c examples/support/*.h \
     tests/*.c tests/*.h"
 check_that "at most 5,600 lines" sh -c '[ "$(wc -l < itdiff.h)" -le 5600 ]'

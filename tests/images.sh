@@ -6,12 +6,12 @@ out=build/image-runs
 rm -rf "$out"
 mkdir -p "$out"
 tiny="--out $out --quiet --synthetic --n 8 --num_epochs 2 --train_batch_size 4 --features 8,8 --steps 2
-      --eval_images 4 --eval_draws 2"
+      --eval_images 4 --eval_draws 2" # and without pictures, unless they are what is looked at
 OMP_NUM_THREADS=1
 export OMP_NUM_THREADS
 
 result() { # options...
-    build/train_cifar10 $tiny "$@" | tail -n 1 | sed 's/ seconds=.*//'
+    build/train_cifar10 $tiny --pictures off "$@" | tail -n 1 | sed 's/ seconds=.*//'
 }
 fails() { # what the one line of the error has to say; options...
     wanted=$1
@@ -20,7 +20,7 @@ fails() { # what the one line of the error has to say; options...
 }
 
 number='-\{0,1\}[0-9][0-9]*\.[0-9]*'
-base=$(result)
+base=$(result --pictures on)
 check_that "a run ends in a result line" sh -c "echo '$base' | grep -q '^result dataset=synthetic params=[0-9]* \
 images_seen=16 val_nll=$number stderr=$number stderr_data=$number bits_per_dim=$number bits_per_dim_255=$number \
 true_nll=$number excess_bits_per_dim=$number\$'"
@@ -32,7 +32,10 @@ check_that "mses.tsv goes through the schedule without a gap" awk -F '\t' 'NR ==
 check_that "metrics.tsv has a row" sh -c "[ \$(wc -l < $out/synthetic/metrics.tsv) -ge 2 ]"
 same() { [ "$(result "$@")" = "$base" ]; }
 differs() { ! same "$@"; }
-check_that "the same seed gives the same result" same
+check_that "the same seed gives the same result, with pictures and without" same
+check_that "--pictures off leaves none" sh -c "
+    build/train_cifar10 $(echo $tiny) --experiment_name bare --pictures off > /dev/null &&
+    ! ls $out/bare/*.png 2> /dev/null"
 check_that "threads do not change the result" same --threads 2
 check_that "rows do not change the result" same --rows 3
 check_that "eval_batch_size does not change the result" same --eval_batch_size 4
@@ -56,7 +59,7 @@ attention 4
 eval_draws 3
 eval_images 3
 END
-before=$(result --experiment_name again)
+before=$(result --pictures on --experiment_name again)
 sleep 1 # the event files of the two runs are read in the order of the seconds in their names
 check_that "a run can be resumed" sh -c "build/train_cifar10 $(echo $tiny) --experiment_name again --num_epochs 3 --resume |
     grep -q images_seen=24"
@@ -68,8 +71,8 @@ if command -v python3 > /dev/null; then
 else
     skip "python3 is not installed: nobody to read the events"
 fi
-check_that "--load estimates without training" sh -c "build/train_cifar10 $(echo $tiny) --load $out/synthetic/model.safetensors \
-    --eval | sed 's/ seconds=.*//' | grep -q 'images_seen=16'"
+check_that "--load estimates without training" sh -c "
+    build/train_cifar10 $(echo $tiny) --load $out/synthetic/model.safetensors --eval | sed 's/ seconds=.*//' | grep -q 'images_seen=16'"
 check_that "--sample draws" sh -c "rm -f $out/s/samples.png; build/train_cifar10 $(echo $tiny) --experiment_name s \
     --load $out/synthetic/model.safetensors --sample 3 && [ -s $out/s/samples.png ]"
 check_that "--pretrained names the tensor that does not fit" fails 'tensor time_embedding.linear_1.weight: .* expected' --out "$out" --synthetic --n 8 \

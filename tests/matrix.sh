@@ -3,15 +3,17 @@
 # is installed, and where it is not, the table says so.
 #   make matrix                    all rows, one after the other
 #   make matrix ONLY="tcc musl"    rows of these names, or whose names begin so
+#   make matrix LIMIT=20           minutes after which the programs of a row are stopped; 60
 #   sh tests/matrix.sh --doc       writes what the last run of each row came to into docs/portability.md
 # Ends with the table; exit status 1 if anything failed or a compiler had anything to say.
 cd "$(dirname "$0")/.." || exit 1
-only=${ONLY:-}
+only=${ONLY:-} limit=${LIMIT:-60}
 top=$PWD
 out=$top/build/matrix
 mode=${1:-run}
 failures=0 names=''
 mkdir -p "$out"
+unset DISPLAY # Wine would look for it
 export WINEPREFIX="$out/wine" WINEDEBUG=-all WINEDLLOVERRIDES=mscoree,mshtml=
 
 warn="-pedantic -Wall -Wextra -Wconversion -Wshadow"
@@ -42,10 +44,42 @@ build() { # program, source, options...
     return 1
 }
 
-run() { # program and its arguments, in the folder of the row
+limited() { # seconds, command without input: status 124 if it takes longer, where there is a `timeout`
+    if command -v timeout > /dev/null; then timeout -k 10 "$@" < /dev/null; else shift; "$@" < /dev/null; fi
+}
+
+run() { # program and its arguments, in the folder of the row, in the time that is left to it
     program=./$1$exe
     shift
-    (cd "$dir" && $runner "$program" "$@" 2>&1)
+    left=$((deadline - $(date +%s)))
+    [ $left -gt 0 ] || left=1
+    # shellcheck disable=SC2086
+    (cd "$dir" && limited $left $runner "$program" "$@" 2>&1)
+}
+
+# Wine's first start fills a folder with what a Windows has: a minute of work.
+prefix() {
+    [ ! -f "$out/wine.made" ] || return 0
+    rm -rf "$WINEPREFIX"
+    limited 1200 wineboot -i > "$out/wine.log" 2>&1 && limited 300 wineserver -w && touch "$out/wine.made" &&
+        return
+    wineserver -k
+    return 1
+}
+
+# Says why the runner does not run an empty program, or nothing.
+trouble() {
+    emulator=${runner%% *}
+    command -v "$emulator" > /dev/null || { echo "no $emulator"; return; }
+    [ "$emulator" != wine ] || prefix || { echo "wine makes no prefix, see build/matrix/wine.log"; return; }
+    # shellcheck disable=SC2086
+    answer=$(cd "$dir" && WINEDEBUG=fixme-all && limited 300 $runner "./empty$exe" 2>&1)
+    status=$?
+    case $status in
+    0) ;;
+    124) echo "no answer of $emulator within 5 minutes" ;;
+    *) echo "$emulator: ${answer:-exit status $status}" | head -n 1 ;;
+    esac
 }
 
 test_one() { # a program of tests, or an example with a known end
@@ -67,9 +101,9 @@ test_one() { # a program of tests, or an example with a known end
     exact) count=$(printf '%s\n' "$last" | awk '{ print ($3 > 0 && $3 < 4) }') ;;
     train_2d) count=$(printf '%s\n' "$last" | grep -c '^result dataset=moons epochs=2 .* val_nll=[0-9]') ;;
     esac
-    if [ $status -eq 0 ] && [ "${count:-0}" -gt 0 ]; then passed=$((passed + count)); else
-        fault "$1, exit status $status" "$(printf '%s\n' "$said" | tail -n 20)"
-    fi
+    if [ $status -eq 0 ] && [ "${count:-0}" -gt 0 ]; then passed=$((passed + count))
+    elif [ $status -eq 124 ]; then fault "$1, the $limit minutes of the row are over" "$said"
+    else fault "$1, exit status $status" "$(printf '%s\n' "$said" | tail -n 20)"; fi
 }
 
 close_to() { # two lists of numbers that agree to rounding
@@ -134,7 +168,7 @@ row() { # name, compiler, flags, what runs its programs (nothing: the machine), 
     name=$1 compiler=$2 flags=$3 runner=$4 programs=$5 dir=$out/$1 faults=0 passed=0 exe=''
     case $compiler in *mingw*) exe=.exe ;; esac
     case $flags in *-std=*) ;; *) flags="-std=c99${flags:+ $flags}" ;; esac
-    names="$names $name"
+    names="$names $name" reason='' deadline=$(($(date +%s) + 60 * limit))
     [ "$mode" = run ] || return 0
     case $only in '') ;; *)
         for pattern in $only nothing; do case $name in "$pattern"*) break ;; esac done
@@ -152,9 +186,8 @@ row() { # name, compiler, flags, what runs its programs (nothing: the machine), 
         say "not tested: $command lacks the libraries"
         return 0
     fi
-    case $runner in none | '') ;; *)
-        (cd "$dir" && $runner "./empty$exe" > /dev/null 2>&1) || runner=none ;;
-    esac
+    [ -z "$runner" ] || reason=$(trouble)
+    [ -z "$reason" ] || runner=none
     [ -z "$programs" ] || examples "${6:-}"
     for one in $programs; do
         case $one in quickstart | exact) build "$one" "examples/$one.c" || continue ;; esac
@@ -163,7 +196,7 @@ row() { # name, compiler, flags, what runs its programs (nothing: the machine), 
     carry
     failures=$((failures + faults))
     if [ "$faults" -gt 0 ]; then say "$faults FAILED, $passed passed"
-    elif [ "$runner" = none ]; then say "built only: no $4 to run it"
+    elif [ "$runner" = none ]; then say "built; running skipped: $reason"
     else say "$passed passed"; fi
 }
 

@@ -7,7 +7,7 @@ out=build/mpi-runs
 rm -rf "$out"
 mkdir -p "$out"
 tiny="--out $out --quiet --synthetic --n 32 --train_batch_size 8 --features 8,16 --steps 2 --eval_images 16
-      --eval_draws 4 --threads 1"
+      --eval_draws 4 --threads 1 --pictures off"
 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 export OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM OMPI_MCA_rmaps_base_oversubscribe
 

@@ -24,10 +24,16 @@ files() { (cd "$out/stage" && find . -type f | sort); }
 install_to() { make -s install DESTDIR="$out/stage" PREFIX=/opt/there; }
 check "make install" install_to
 check_that "every file is in its place" [ "$(files)" = "./opt/there/include/itdiff.h
+./opt/there/share/bash-completion/completions/train_2d
+./opt/there/share/bash-completion/completions/train_cifar10
 ./opt/there/share/man/man1/train_2d.1
 ./opt/there/share/man/man1/train_cifar10.1
 ./opt/there/share/pkgconfig/itdiff.pc" ]
 check "the header is the header" cmp itdiff.h "$out/stage/opt/there/include/itdiff.h"
+for program in train_2d train_cifar10; do
+    check "the completion of $program is the completion" cmp completions/itdiff.bash \
+        "$out/stage/opt/there/share/bash-completion/completions/$program"
+done
 config() { # options...: of pkg-config, as if the stage were the root
     PKG_CONFIG_PATH=$out/stage/opt/there/share/pkgconfig PKG_CONFIG_SYSROOT_DIR=$out/stage pkg-config "$@" itdiff
 }

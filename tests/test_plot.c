@@ -508,6 +508,21 @@ static void lines_cover_what_they_should(void)
     plot_canvas_free(&c);
 }
 
+/* A copy looks the same; what is drawn on it is not drawn on the other. */
+static void copies_are_alike(void)
+{
+    plot_canvas c, copy;
+    CHECK(plot_canvas_init(&c, 20, 10, plot_rgb(0xffffff)) == 0);
+    CHECK(plot_canvas_init(&copy, 20, 10, plot_rgb(0)) == 0);
+    plot_rect(&c, 2.5, 3, 19, 9.5, plot_rgb(0x204060));
+    plot_canvas_copy(&copy, &c);
+    CHECK(!memcmp(copy.rgb, c.rgb, 3 * 20 * 10 * sizeof *c.rgb));
+    plot_rect(&copy, 0, 0, 1, 1, plot_rgb(0));
+    CHECK_CLOSE(darkness(&copy, 0, 0), 1, 1e-6);
+    CHECK_CLOSE(darkness(&c, 0, 0), 0, 1e-6);
+    plot_canvas_free(&c), plot_canvas_free(&copy);
+}
+
 static void areas_have_their_size(void)
 {
     plot_canvas c;
@@ -923,6 +938,7 @@ int main(void)
     RUN(bad_sizes_are_refused);
     RUN(files_hold_the_encoding);
     RUN(lines_cover_what_they_should);
+    RUN(copies_are_alike);
     RUN(areas_have_their_size);
     RUN(faint_dots_add_up);
     RUN(text_stays_in_its_box);

@@ -50,21 +50,22 @@ static inline void mixture_add(mixture_sum *sum, double log_weight, const double
     for (size_t j = 0; j < d; j++) sum->mean[j] = sum->mean[j] * shrink + share * vector[j];
 }
 
-/* One component behind the channel: log density at z without its (2 pi)^(-d/2), and its eps_hat. */
-static inline double mixture_part_denoise(const itd_gaussian *part, const float *z, double logsnr,
+/* One component behind the channel with s = s(a), r = s(-a): log density at z without its (2 pi)^(-d/2), and
+ * its eps_hat. */
+static inline double mixture_part_denoise(const itd_gaussian *part, const float *z, double s, double r,
                                           double *eps_hat)
 {
-    double s = itd_sigmoid(logsnr), r = itd_sigmoid(-logsnr), root = sqrt(s), log_density = 0;
+    double root_s = sqrt(s), root_r = sqrt(r), log_density = 0, away[MIXTURE_MOST_DIM];
     size_t d = part->dim;
-    for (size_t j = 0; j < d; j++) eps_hat[j] = 0;
+    for (size_t j = 0; j < d; j++) away[j] = z[j] - root_s * part->mean[j], eps_hat[j] = 0;
     for (size_t i = 0; i < d; i++) {
         const double *u = part->vectors ? part->vectors + i * d : NULL;
-        double variance = s * part->lambda[i] + r, y = 0;
-        if (!u) y = z[i] - root * part->mean[i];
-        for (size_t j = 0; u && j < d; j++) y += u[j] * (z[j] - root * part->mean[j]);
+        double variance = s * part->lambda[i] + r, y = u ? 0 : away[i], noise;
+        for (size_t j = 0; u && j < d; j++) y += u[j] * away[j];
+        noise = root_r / variance * y;
         log_density -= 0.5 * (log(variance) + y * y / variance);
-        if (!u) eps_hat[i] = sqrt(r) / variance * y;
-        for (size_t j = 0; u && j < d; j++) eps_hat[j] += u[j] * sqrt(r) / variance * y;
+        if (!u) eps_hat[i] = noise;
+        for (size_t j = 0; u && j < d; j++) eps_hat[j] += u[j] * noise;
     }
     return log_density;
 }
@@ -78,9 +79,10 @@ static inline itd_result mixture_predict(void *ctx, const float *z, const float 
     if (d > MIXTURE_MOST_DIM) return ITD_ERROR_ARGUMENT;
     for (size_t row = 0; row < n; row++) {
         mixture_sum sum = {-INFINITY, 0, {0}};
+        double s = itd_sigmoid(logsnr[row]), r = itd_sigmoid(-logsnr[row]);
         for (size_t k = 0; k < m->components; k++) {
             double part[MIXTURE_MOST_DIM];
-            double log_p = mixture_part_denoise(&m->part[k], z + row * d, logsnr[row], part);
+            double log_p = mixture_part_denoise(&m->part[k], z + row * d, s, r, part);
             mixture_add(&sum, log(m->weight[k]) + log_p, part, d);
         }
         for (size_t j = 0; j < d; j++) eps_hat[row * d + j] = (float)(sum.mean[j] / sum.total);
