@@ -5277,7 +5277,7 @@ static bool itd__parse_header(itd__file *f)
         }
         if (twice++) itd__complain(f, "__metadata__ stands twice");
         for (size_t k = 0; itd__item(f, "{}", k); k++, f->pairs++) {
-            itd__pair *pair = &f->metadata[f->pairs];
+            itd__pair *pair = --f->metadata;
             pair->name = itd__parse_string(f);
             itd__expect(f, ':');
             pair->value = itd__parse_string(f);
@@ -5317,18 +5317,18 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
                itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too few for its header, or not safetensors", size);
     f->size = (uint64_t)size, f->data = 8 + n;
     f->json = (char *)itd__alloc((size_t)n + 1, 1, 1);
-    /* A tensor takes 47 bytes of JSON at least, a pair five; one of each may have begun when parsing ends. */
-    f->tensor = (itd__entry *)itd__alloc((size_t)n / 47 + 1, 1, sizeof *f->tensor);
-    f->metadata = (itd__pair *)itd__alloc((size_t)n / 5 + 1, 1, sizeof *f->metadata);
-    if (!f->json || !f->tensor || !f->metadata) return itd__succeeds(f, ITD_ERROR_MEMORY);
-    f->end = f->json + n;
+    /* One block, tensors from its front, metadata from its end: of JSON they take 47 and five bytes at least,
+       of the block 112 and 16 at most, also the one of each that has begun when parsing ends. */
+    f->tensor = (itd__entry *)itd__alloc((size_t)n / 5 + 9, 1, 16);
+    if (!f->json || !f->tensor) return itd__succeeds(f, ITD_ERROR_MEMORY);
+    f->metadata = (itd__pair *)(void *)((char *)f->tensor + ((size_t)n / 5 + 9) * 16), f->end = f->json + n;
     return itd__read(f, f->json, (size_t)n) && itd__parse_header(f);
 }
 
 static void itd__close(itd__file *f)
 {
     if (f->file) fclose(f->file);
-    ITD_FREE(f->json), ITD_FREE(f->tensor), ITD_FREE(f->metadata);
+    ITD_FREE(f->json), ITD_FREE(f->tensor);
 }
 
 /* ---- what the file says of itself ---- */
