@@ -2811,11 +2811,11 @@ static double itd__pilot_between(const double *value, size_t bins, double u)
 
 /* beta, and a density of draws in proportion to the spread of the integrand, a fifth of it laid evenly so
    that no weight exceeds five. Both without jumps: a point's draws are few, and miss what happens at one. For
-   the same reason the spread, which a few points out of the ordinary decide, is first smoothed twice. */
+   the same reason the spread, which a few points out of the ordinary decide, is smoothed if bins are many. */
 static void itd__pilot_table(itd__estimate *t, const double *beta, double *spread, size_t bins)
 {
     double mean = 0, total = 0;
-    for (int pass = 0; pass < 2; pass++) {
+    for (size_t pass = 0; pass < bins / 16; pass++) {
         double before = spread[0];
         for (size_t b = 0; b < bins; b++) {
             double own = spread[b];
@@ -3387,20 +3387,44 @@ static itd__moments *itd__errors_moments(const itd_errors *errors, itd_likelihoo
     return all;
 }
 
-/* Each point's mean of f, and the variance of the mean of those. A point's draws are spread evenly over the
-   log SNRs, so that only a second set of draws with another offset tells how far they are off. */
-static double itd__errors_means(const itd_errors *errors, const double *f /* (count) */,
-                                double *point /* (n) */, double *again /* (twice) */)
+/* Of the draws in one bin, sums for the straight line through f over the log SNR a. */
+typedef struct itd__line {
+    double n, a, f, aa, af;
+} itd__line;
+
+static double itd__line_at(const itd__line *s, double a)
 {
-    size_t i, n = errors->n, twice = errors->twice, first = n * errors->desc.draws;
-    double variance = 0, draws = (double)errors->desc.draws;
-    memset(point, 0, n * sizeof *point), memset(again, 0, twice * sizeof *again);
-    for (i = 0; i < first; i++) point[errors->point[i]] += f[i] / draws;
-    for (; i < errors->count; i++) again[(i - first) % twice] += f[i] / draws;
-    for (i = 0; i < twice; i++) {
-        double *mean = &point[errors->point[first + i]], difference = *mean - again[i];
-        variance += 0.5 * difference * difference / (double)twice;
-        *mean = 0.5 * (*mean + again[i]);
+    double width = s->aa - s->a * s->a / s->n;
+    if (s->n < 8 || !(width > 0)) return 0; /* too few to tell */
+    return s->f / s->n + (s->af - s->a * s->f / s->n) / width * (a - s->a / s->n);
+}
+
+/* Each point's mean of f, and the variance of the mean of those. A point's draws are spread evenly over the
+   log SNRs, so that only a second set of draws with another offset tells how far they are off. What all
+   points have in common at a log SNR is taken off before, two numbers for each bin: since the offsets too are
+   spread evenly, over the points, it cancels in the mean. */
+static double itd__errors_means(const itd_errors *errors, const double *f /* (count) */, itd__line *line,
+                                double *point /* (n) */, double *again /* (2,twice) */)
+{
+    size_t n = errors->n, twice = errors->twice, first = n * errors->desc.draws, stride = n / twice;
+    double variance = 0, draws = (double)errors->desc.draws, *difference = again + twice;
+    memset(point, 0, n * sizeof *point), memset(again, 0, 2 * twice * sizeof *again);
+    memset(line, 0, errors->desc.bins * sizeof *line);
+    for (size_t i = 0; i < errors->count; i++) {
+        itd__line *s = &line[errors->bin[i]];
+        double a = errors->logsnr[i];
+        s->n++, s->a += a, s->f += f[i], s->aa += a * a, s->af += a * f[i];
+    }
+    for (size_t i = 0; i < errors->count; i++) {
+        size_t at = errors->point[i], member = at / stride;
+        double rest = (f[i] - itd__line_at(&line[errors->bin[i]], errors->logsnr[i])) / draws;
+        if (i < first) point[at] += f[i] / draws;
+        else again[member] += f[i] / draws;
+        if (at % stride == 0 && member < twice) difference[member] += i < first ? rest : -rest;
+    }
+    for (size_t k = 0; k < twice; k++) {
+        variance += 0.5 * difference[k] * difference[k] / (double)twice;
+        point[k * stride] = 0.5 * (point[k * stride] + again[k]);
     }
     return variance * ((double)n - 0.5 * (double)twice) / ((double)n * (double)n);
 }
@@ -3425,6 +3449,7 @@ ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind,
     size_t i, k, bins = errors->desc.bins, n = errors->n, *pick;
     double *f, *point, variance;
     itd__moments *moments;
+    itd__line *line;
     for (k = 0; k < m; k++) {
         size_t how = entry[k] % ITD_ROUNDINGS;
         if (entry[k] + 1 == errors->entries) how = ITD_ROUNDED;
@@ -3436,9 +3461,10 @@ ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind,
     moments = itd__errors_moments(errors, kind, entry, m);
     pick = (size_t *)itd__alloc(2, bins, sizeof *pick);
     f = itd__doubles(errors->count, 1);
-    point = itd__doubles(n + errors->twice, 1);
-    if (!moments || !pick || !f || !point) {
-        ITD_FREE(moments), ITD_FREE(pick), ITD_FREE(f), ITD_FREE(point);
+    point = itd__doubles(n + 2 * errors->twice, 1);
+    line = (itd__line *)itd__alloc(bins, 1, sizeof *line);
+    if (!moments || !pick || !f || !point || !line) {
+        ITD_FREE(moments), ITD_FREE(pick), ITD_FREE(f), ITD_FREE(point), ITD_FREE(line);
         return ITD_ERROR_MEMORY;
     }
     itd__errors_choose(moments, 2 * bins, m, pick);
@@ -3448,7 +3474,7 @@ ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind,
         double beta = itd__moments_beta(&moments[half * m + choice]);
         f[i] = 0.5 * (itd__errors_gap(errors, kind, i, entry[choice]) - beta * itd__errors_noise(errors, i));
     }
-    variance = itd__errors_means(errors, f, point, point + n);
+    variance = itd__errors_means(errors, f, line, point, point + n);
     for (i = 0; i < n; i++) {
         point[i] += kind == ITD_CONTINUOUS ? errors->density[i] : errors->information[i] + errors->above;
         if (nll_x) nll_x[i] = point[i];
@@ -3456,7 +3482,7 @@ ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind,
     itd__summarize(point, n, out);
     out->std_error = sqrt(variance);
     out->evaluations = errors->count * errors->denoisers + errors->pilot;
-    ITD_FREE(moments), ITD_FREE(pick), ITD_FREE(f), ITD_FREE(point);
+    ITD_FREE(moments), ITD_FREE(pick), ITD_FREE(f), ITD_FREE(point), ITD_FREE(line);
     return ITD_OK;
 }
 

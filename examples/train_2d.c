@@ -517,8 +517,8 @@ static double largest_around(const double *panel, size_t side, double u, double 
     return most;
 }
 
-/* log p on a square grid over the range of the pictures. Where an earlier panel, if there is one, is far below
-   all that is shown, its value does. */
+/* log p on a square grid over the range of the pictures. Where an earlier panel, if there is one, is far
+   below all that is shown, its value does. */
 static void density(const run *r, size_t side, size_t draws, const double *earlier, double *log_density)
 {
     size_t i, n = 0, *at = (size_t *)must_alloc(side * side, sizeof *at);
@@ -580,8 +580,8 @@ static plot_axes frame_axes(const run *r, plot_canvas *c, const char *title)
     return a;
 }
 
-/* As it is shown in the film and, while training, in TensorBoard: the density behind everything else, if there
-   is a panel of it. */
+/* As it is shown in the film and, while training, in TensorBoard: the density behind everything else, if
+   there is a panel of it. */
 static void begin_frame(const run *r, plot_canvas *c, const double *panel)
 {
     plot_field f = {panel, (int)r->o.grid, (int)r->o.grid, r->low[0], r->high[0], r->low[1], r->high[1]};

@@ -910,8 +910,8 @@ static void print_result(run *r, double started)
     printf(" seconds=%.0f\n", system_seconds() - started);
 }
 
-/* After training, if pictures are wanted: images denoised, drawn, and the learning curve; without it, what was
-   asked for. */
+/* After training, if pictures are wanted: images denoised, drawn, and the learning curve; without it, what
+   was asked for. */
 static void show(run *r, int training, int evaluating, double started)
 {
     int pictures = training && r->o.pictures;

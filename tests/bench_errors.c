@@ -60,8 +60,9 @@ static estimate mean_of(const itd_errors *errors, const double *f, int stratifie
 {
     estimate e = {0, 0, 0};
     double n = (double)errors->n, count = (double)errors->count, variance = 0, between = 0, mean = 0;
-    double *point = (double *)must_alloc(errors->n + errors->twice, sizeof *point);
-    double noise = itd__errors_means(errors, f, point, point + errors->n);
+    double *point = (double *)must_alloc(errors->n + 2 * errors->twice, sizeof *point);
+    itd__line *line = (itd__line *)must_alloc(errors->desc.bins, sizeof *line);
+    double noise = itd__errors_means(errors, f, line, point, point + errors->n);
     size_t i;
     for (i = 0; i < errors->count; i++) mean += f[i] / count;
     for (i = 0; i < errors->count; i++) variance += (f[i] - mean) * (f[i] - mean) / (count - 1);
@@ -69,7 +70,7 @@ static estimate mean_of(const itd_errors *errors, const double *f, int stratifie
     for (i = 0; i < errors->n; i++) between += (point[i] - e.value) * (point[i] - e.value) / (n - 1);
     e.error = sqrt(stratified ? noise : (variance - between + n * noise) / count);
     e.evaluations = errors->count;
-    free(point);
+    free(point), free(line);
     return e;
 }
 

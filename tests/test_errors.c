@@ -429,8 +429,8 @@ static void defaults_are_the_documented_ones(void)
     CHECK_CLOSE(d.schedule.scale, 3, 0);
 }
 
-/* The border is where a level is three deviations of the noise of z, cut to the schedule; what z rounded misses
- * above the schedule is bounded by Sum_j 2/j exp(-(j step)^2 snr / 2) over distances j = 1/2, 3/2, ... */
+/* The border is where a level is three deviations of the noise of z, cut to the schedule; what z rounded
+ * misses above the schedule is bounded by Sum_j 2/j exp(-(j step)^2 snr / 2), j = 1/2, 3/2, ... */
 static void border_and_bound_are_those_of_the_formula(void)
 {
     static const double scale[2] = {2, 0.5};

@@ -565,9 +565,9 @@ static void defaults_are_the_documented_ones(void)
     CHECK_CLOSE(d.schedule.clip, 4, 0);
 }
 
-/* By hand. An eighth of all draws is for the pilot, but at most 8192, none if that is below 64 or leaves fewer
- * than 20 a point; it takes as many as divide evenly among its bins, one for 24, at most 32. The others are
- * divided into at least 20 replicates, or more of 16 draws a point. */
+/* By hand. An eighth of all draws is for the pilot, but at most 8192, none if that is below 64 or leaves
+ * fewer than 20 a point; it takes as many as divide evenly among its bins, one for 24, at most 32. The others
+ * are divided into at least 20 replicates, or more of 16 draws a point. */
 static void evaluations_are_divided_as_described(void)
 {
     static const struct {

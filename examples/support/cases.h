@@ -130,7 +130,7 @@ typedef struct cases_source {
     uint64_t seed;       /* the one the model was trained with: it enters the unit of the points */
 } cases_source;
 
-/* The options that fill it, in a table of args.h; after them, still under "Estimates", those of the program. */
+/* The options that fill it, for a table of args.h; after them, still under "Estimates", the program's own. */
 #define CASES_OPTIONS(source)                                                                                \
     args_group("A trained network instead of known laws"),                                                   \
         args_string("load", &(source).load, "A checkpoint of train_2d or train_cifar10."),                   \
