@@ -3,7 +3,9 @@
 # make test       everything the project promises, in three minutes
 # make matrix     other compilers, languages and machines, where installed; ONLY="tcc musl": some of them
 # make trust      half an hour: sanitizers, valgrind, analysers, 1,000 kills; ONLY="msan tsan": some of them
-# make fuzz       MINUTES=10 of fuzzing for each reader of files; make soak: a night of all that, recorded
+# make fuzz       MINUTES=10 of fuzzing for each reader of files
+# make soak       HOURS=1 of training, killed and resumed: is the memory flat?
+# make night      all of these, into docs/reliability.md
 # make bench      six minutes: how fast everything is, beside its limits and its rivals
 # make docs       measures and draws all of README.md and docs/ again, in a quarter of an hour
 # make mpi        train_cifar10 for several machines
@@ -74,13 +76,19 @@ fuzz:
 trust:
 	@CC="$(CC)" ONLY="$(ONLY)" sh tests/trust.sh
 
-# A night: everything that gets better with time, and what came of it into docs/reliability.md
+# Two trainings side by side, stopped and resumed every ten minutes
+HOURS ?= 1
 soak:
+	@CC="$(CC)" sh tests/soak.sh $(HOURS)
+
+# Everything that gets better with time, and what came of it into docs/reliability.md
+night:
 	-$(MAKE) trust
 	-$(MAKE) fuzz MINUTES=60
+	-$(MAKE) soak HOURS=2
 	-sh tests/coverage.sh
 	-python3 tests/mutate.py -n 195
-	sh tests/trust.sh docs && sh tests/fuzz/run.sh docs && sh tests/coverage.sh docs
+	for part in trust fuzz/run soak coverage; do sh tests/$$part.sh docs || exit 1; done
 	python3 tests/mutate.py -n 195 --docs
 
 # A rival in the benchmark, where it can be linked; `make OPENBLAS= bench` goes without
@@ -132,5 +140,5 @@ clean:
 	rm -rf build runs
 
 .SECONDARY:
-.PHONY: all mpi demo test matrix trust fuzz soak bench docs install uninstall dist clean
+.PHONY: all mpi demo test matrix trust fuzz soak night bench docs install uninstall dist clean
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
