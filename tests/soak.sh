@@ -1,9 +1,9 @@
 #!/bin/sh
-# soak.sh [HOURS [JOBS]]: trains for hours, and looks whether the memory stays flat and no file stays open. JOBS
-# trainings (2) of images side by side, a thread each, run HOURS (1) each; every ten minutes each is stopped, in
-# turn by a signal it can answer and by one it cannot, and goes on from its checkpoint. In its first half such
-# a leg does everything it ever does: steps, estimates, checkpoints, events, resumption; what it needs in
-# the second half has been needed before. Linux only, for /proc.
+# soak.sh [HOURS [JOBS]]: trains for hours, and looks whether the memory stays flat and no file stays open.
+# JOBS trainings (2) of images side by side, a thread each, run HOURS (1) each; every ten minutes each is
+# stopped, in turn by a signal it can answer and by one it cannot, and goes on from its checkpoint. In its
+# first half such a leg does everything it ever does: steps, estimates, checkpoints, events, resumption; what
+# it needs in the second half has been needed before. Linux only, for /proc.
 #   MINUTES=1 sh tests/soak.sh 0.1     shorter legs
 #   sh tests/soak.sh table             the totals of docs/soak.tsv, to which each leg adds a row
 #   sh tests/soak.sh docs              into docs/reliability.md
@@ -12,15 +12,16 @@ out=build/soak totals=docs/soak.tsv
 leg=$(awk -v m="${MINUTES:-10}" 'BEGIN { printf "%d", 60 * m }')
 
 table() {
-    echo "| trainings and their legs | hours | processor hours | steps | legs killed | most memory, MB | most it grew, MB | failed |"
-    echo "|--:|--:|--:|--:|--:|--:|--:|--:|"
+    echo "| trainings | legs | killed | hours | of processor | steps | most MB | later more by | failed |"
+    echo "|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
     awk -F '\t' 'NR > 1 {
-            n++; t += $3; cpu += $4; if ($5 > step[$1]) step[$1] = $5; killed += $6 == "KILL"; failed += $11 != "ok"
-            if ($8 > most) most = $8
+            legs++; t += $3; cpu += $4; killed += $6 == "KILL"; failed += $11 != "ok"
+            if ($5 > step[$1]) step[$1] = $5
+            if ($7 > most) most = $7
             if ($8 - $7 > grew) grew = $8 - $7 }
         END { for (run in step) { runs++; steps += step[run] }
-              printf "| %d, %d | %.1f | %.1f | %d | %d | %.1f | %.1f | %d |\n", runs, n, t / 3600, cpu / 3600, steps,
-                  killed, most / 1024, grew / 1024, failed }' $totals
+              printf "| %d | %d | %d | %.1f | %.1f | %d | %.1f | %.1f | %d |\n", runs, legs, killed, t / 3600,
+                  cpu / 3600, steps, most / 1024, grew / 1024, failed }' $totals
 }
 case $1 in
 table) table; exit ;;
@@ -29,17 +30,18 @@ esac
 
 # Of a process: resident kilobytes, open files, seconds of processor.
 state() { # process
-    echo "$(awk '/^VmRSS/ { print $2 }' "/proc/$1/status") $(ls "/proc/$1/fd" | wc -l)" \
-        "$(awk -v tick="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); printf "%.1f", ($12 + $13) / tick }' "/proc/$1/stat")"
+    echo "$(awk '/^VmRSS/ { print $2 }' "/proc/$1/status") $(ls "/proc/$1/fd" | wc -l) $(
+        awk -v tick="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($12 + $13) / tick }' "/proc/$1/stat"
+    )"
 }
 
 # One leg of a training, looked at a hundred times; adds its row to the totals.
 one_leg() { # run, signal
     resume=
     [ ! -s "$out/$1/model.safetensors" ] || resume=--resume
-    build/soak/train_cifar10 --synthetic --hours 1000 --threads 1 --n 64 --train_batch_size 8 --features 16,32 \
-        --steps 5 --eval_images 64 --eval_draws 4 --quiet --checkpoint_minutes "$every" --eval_minutes "$every" \
-        $resume --out $out --experiment_name "$1" > "$out/$1.log" 2>&1 &
+    build/soak/train_cifar10 --synthetic --hours 1000 --threads 1 --n 64 --train_batch_size 8 \
+        --features 16,32 --steps 5 --eval_images 64 --eval_draws 4 --checkpoint_minutes "$every" \
+        --eval_minutes "$every" --quiet $resume --out $out --experiment_name "$1" > "$out/$1.log" 2>&1 &
     process=$! seconds=0
     : > "$out/$1.states"
     while [ $seconds -lt "$leg" ] && kill -0 $process 2> /dev/null; do
@@ -48,12 +50,13 @@ one_leg() { # run, signal
         echo "$seconds $(state $process)" >> "$out/$1.states"
     done 2> /dev/null
     kill "-$2" $process 2> /dev/null
-    wait $process
+    wait $process 2> /dev/null
     status=$? wanted=0
     [ "$2" != KILL ] || wanted=137
     [ $status -eq $wanted ] && result=ok || result="status $status"
     step=$(tail -n 1 "$out/$1/metrics.tsv" | cut -f 1)
-    awk -v leg="$leg" -v run="$1" -v signal="$2" -v step="$step" -v result="$result" -v date="$(date +%Y-%m-%d)" '
+    awk -v leg="$leg" -v run="$1" -v signal="$2" -v step="$step" -v result="$result" \
+        -v date="$(date +%Y-%m-%d)" '
         NF == 4 {
             half = 2 * $1 > leg; cpu = $4; t = $1
             if ($2 > rss[half]) rss[half] = $2
@@ -62,8 +65,8 @@ one_leg() { # run, signal
             if (result == "ok" && t < leg) result = "ended early"
             if (result == "ok" && !(rss[1] <= 1.01 * rss[0] + 512)) result = "memory grows"
             if (result == "ok" && !(files[1] <= files[0])) result = "files stay open"
-            printf "%s\t%s\t%d\t%.1f\t%d\t%s\t%d\t%d\t%d\t%d\t%s\n", run, date, t, cpu, step, signal, rss[0], rss[1],
-                files[0], files[1], result }' "$out/$1.states" > "$out/$1.row"
+            printf "%s\t%s\t%d\t%.1f\t%d\t%s\t%d\t%d\t%d\t%d\t%s\n", run, date, t, cpu, step, signal,
+                rss[0], rss[1], files[0], files[1], result }' "$out/$1.states" > "$out/$1.row"
     cat "$out/$1.row" >> $totals
     [ "$result" = ok ] && ! grep -qE 'grows|open|early' "$out/$1.row"
 }
