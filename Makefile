@@ -7,7 +7,7 @@
 # make soak       HOURS=1 of training, killed and resumed: is the memory flat?
 # make night      all of these, into docs/reliability.md
 # make bench      six minutes: how fast everything is, beside its limits and its rivals
-# make docs       measures and draws all of README.md and docs/ again, in a quarter of an hour
+# make docs       measures and draws all of README.md and docs/ again, in less than half an hour
 # make mpi        train_cifar10 for several machines
 # make install    header, pkg-config file, manual pages and completion, into $(PREFIX); `make uninstall` takes
 #                 them away

@@ -1983,6 +1983,7 @@ static void itd__norm_forward(const itd__grouping *o, const float *x /* (pixels,
     size_t channels = o->in + o->side;
     float *mean = extra, *root = mean + channels, *scale = root + channels, *shift = scale + channels;
     float *part = shift + channels; /* where the backward pass puts dgamma */
+    if (o->side == 0) s = x; /* not read: nothing may be added to NULL, not even 0 */
     memset(mean, 0, 2 * channels * sizeof *mean);
     for (size_t from = 0; from < o->pixels; from += 32) { /* long sums of like numbers lose digits */
         size_t some = itd__min(o->pixels - from, 32);
@@ -2017,6 +2018,7 @@ static void itd__norm_backward(const itd__grouping *o, float *dy /* (pixels,chan
     float *mean = extra, *root = mean + channels, *scale = root + channels, *shift = scale + channels;
     float *dgamma = shift + channels, *dbeta = dgamma + channels, *a = scratch, *b = scratch + channels;
     const float *factor[3] = {scale, a, b}, *side[3] = {scale + o->in, a + o->in, b + o->in};
+    if (o->side == 0) s = x;
     memset(dgamma, 0, 2 * channels * sizeof *dgamma);
     itd__fast()->affine_backward(dy, channels, x, scale, shift, o->pixels, o->in, o->silu, dbeta, dgamma);
     itd__fast()->affine_backward(dy + o->in, channels, s, scale + o->in, shift + o->in, o->pixels, o->side,

@@ -315,7 +315,7 @@ static itd_schedule wide_schedule(const run *r)
     return s;
 }
 
-/* Where there is something to learn beyond the Gaussian: the gap mmse - mse, as far as it exceeds d/50, is
+/* Where there is something to learn beyond the Gaussian: the gap mmse - mse, as far as it exceeds d/20, is
    taken for a density over log SNR. The centre is the middle of its tails, a mean in which log SNRs count by
    their squared distance from the gap's own; a scale of 2/3 of its standard deviation makes the logistic 1.2
    times as wide, and 1.75 is the least that has served any set. It is cut 3 outside the first and the last
@@ -327,7 +327,7 @@ static int schedule_from_gap(const double *logsnr, const double *mse, const doub
     double total = 0, mean = 0, square = 0, cube = 0, start = 0, end = 0;
     for (int pass = 0; pass < 2; pass++) { /* the mean, then moments about it */
         for (size_t i = 1; i + 1 < m; i++) {
-            double gap = mmse[i] - (mse[i - 1] + mse[i] + mse[i + 1]) / 3 - 0.02 * (double)d;
+            double gap = mmse[i] - (mse[i - 1] + mse[i] + mse[i + 1]) / 3 - 0.05 * (double)d;
             double distance = logsnr[i] - mean;
             if (!(gap > 0)) continue;
             if (pass == 0) {

@@ -55,13 +55,19 @@ counts() {
 table() {
     echo "| file | lines | executed | branches | taken |"
     echo "|---|--:|--:|--:|--:|"
+    # What stands between these is compiled once for each instruction set, and once for each number of rows.
+    begin=$(grep -n '^#ifdef ITD__W ' itdiff.h | cut -d : -f 1)
+    end=$(grep -n '^#undef ITD__V$' itdiff.h | cut -d : -f 1)
     for file in $files; do
-        awk -F '\t' -v file="$file" '
+        awk -F '\t' -v file="$file" -v begin="$begin" -v end="$end" '
             $1 != file { next }
-            $3 == "line" { lines++; run += $4; next }
-            { ways++; went += $4 }
-            END { if (lines) printf "| %s | %d | %.1f %% | %d | %.1f %% |\n", file, lines, 100 * run / lines,
-                      ways, 100 * went / (ways + !ways) }' $out/counts
+            { part = file == "itdiff.h" && $2 >= begin && $2 <= end }
+            $3 == "line" { lines[part]++; run[part] += $4; next }
+            { ways[part]++; went[part] += $4 }
+            END { for (part = 0; part < 2; part++) if (lines[part])
+                      printf "| %s%s | %d | %.1f %% | %d | %.1f %% |\n", file, part ? ", vector kernels" : "",
+                          lines[part], 100 * run[part] / lines[part], ways[part],
+                          100 * went[part] / (ways[part] + !ways[part]) }' $out/counts
     done
     echo
     echo "$($GCC --version | head -n 1), $(cat $out/date)."

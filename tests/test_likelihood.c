@@ -169,6 +169,30 @@ static void every_point_is_right(void)
     }
 }
 
+/* With the same draws for all, points that are the same have the same estimate to the bit, whatever batch
+ * they fall into, and it is right; without, they have not. */
+static void common_draws_are_common(void)
+{
+    enum { SAME = 7 };
+    const mixture *m = plane_mixture();
+    itd_denoiser den = mixture_denoiser(m);
+    float x[SAME * 2];
+    for (size_t i = 0; i < SAME * 2; i++) x[i] = laws[MIXTURE].x[i % 2];
+    for (int common = 0; common < 2; common++)
+        for (int stratified = 0; stratified < 2; stratified++) {
+            itd_nll_desc desc = wide();
+            itd_nll_result result;
+            size_t same = 0;
+            desc.draws = 500, desc.batch = 4, desc.common = common != 0, desc.stratified = stratified != 0;
+            CHECK_OK(itd_nll(&den, x, SAME, &desc, &result, nll_x, error_x));
+            for (size_t i = 0; i < SAME; i++) {
+                CHECK_CLOSE(nll_x[i], mixture_nll(m, x), 6 * error_x[i] + 1e-3);
+                same += nll_x[i] == nll_x[0];
+            }
+            CHECK(same == (common ? SAME : 1));
+        }
+}
+
 static void original_estimator_is_right(void)
 {
     for (size_t i = 0; i < LAWS; i++) {
@@ -916,6 +940,7 @@ int main(void)
     make_curve();
     RUN(cut_tails_are_small);
     RUN(every_point_is_right);
+    RUN(common_draws_are_common);
     RUN(original_estimator_is_right);
     RUN(error_bars_cover);
     RUN(error_bars_of_one_point_cover);

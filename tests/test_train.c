@@ -327,9 +327,9 @@ static void loss_free(loss_case *c)
     free(c->w), free(c->y), free(c->eps), free(c->logsnr), free(c->weight);
 }
 
-/* Loss and gradient of one training step against double precision, and that against differences of the loss.
- * */
-static void loss_check(itd_parameterization kind, double variance, bool normalize)
+/* Loss and gradient of one training step against double precision, and that against differences of the loss
+ * whose weights are limited to `limit` times the one at the schedule's centre; 0: no limit. */
+static void loss_check(itd_parameterization kind, double variance, bool normalize, double limit)
 {
     itd_model_desc md = small_model();
     itd_trainer_desc td = small_trainer(24);
@@ -341,6 +341,7 @@ static void loss_check(itd_parameterization kind, double variance, bool normaliz
     md.parameterization = kind, md.variance = variance, md.normalize = normalize;
     md.mlp.zero_output = false, md.mlp.embedding = 4, md.mlp.hidden = 7;
     md.mlp.coordinate_scale = 1, md.mlp.logsnr_scale = 0.2;
+    td.weight_limit = limit;
     x = mixture(24);
     p = pair_make(&md, 3, &td);
     CHECK_OK(itd_model_fit(p.model, x, 24));
@@ -351,6 +352,14 @@ static void loss_check(itd_parameterization kind, double variance, bool normaliz
     scratch = ref_doubles(48);
     CHECK(itd_net_parameters(p.model->net) == n);
     expected = reference_loss(&c, in, dF) + log(p.model->scale[0]) + log(p.model->scale[1]);
+    if (limit > 0) {
+        double least = 4 * md.schedule.scale * tanh(md.schedule.clip / 2); /* one over the density there */
+        size_t limited = 0;
+        for (i = 0; i < c.n; i++) limited += c.weight[i] > limit * least;
+        CHECK(limited > 3 && limited < c.n - 3);
+        for (i = 0; i < c.n; i++) c.weight[i] = fmin(c.weight[i], limit * least);
+        (void)reference_loss(&c, in, dF);
+    }
     ref_mlp_backward(&c.net, c.w, in, c.logsnr, dF, c.n, dw, dz);
     for (i = 0; i < n; i++) {
         double saved = c.w[i], up, down;
@@ -371,9 +380,10 @@ static void loss_check(itd_parameterization kind, double variance, bool normaliz
 static void loss_and_gradient_are_those_of_the_formula(void)
 {
     ref_seed(3);
-    loss_check(ITD_GAUSSIAN, 1, true);
-    loss_check(ITD_GAUSSIAN, 0.25, false);
-    loss_check(ITD_PLAIN, 1, true);
+    loss_check(ITD_GAUSSIAN, 1, true, 0);
+    loss_check(ITD_GAUSSIAN, 0.25, false, 0);
+    loss_check(ITD_PLAIN, 1, true, 0);
+    loss_check(ITD_GAUSSIAN, 1, true, 2);
 }
 
 /* From the gradients the library computed, the way of the weights in double precision. What is compared is
