@@ -11,19 +11,20 @@ mkdir -p "$out"
 have() { command -v "$1" > /dev/null; }
 seconds() { date +%s; }
 
-# Tests of readers and of memory are quick without the fast kernels; the others are quick only with them, and
-# these are worth looking at. Not here: test_plot, whose code is not the header's, and test_threads: see tsan.
+# Tests of the vector kernels have the kernels of every instruction set, which a sanitizer takes minutes to
+# compile; all others have plain loops. Not here: test_plot, whose code is not the header's, and test_threads:
+# see tsan.
+kernels="test_images test_kernels test_ops"
+models="test_unet test_train test_likelihood test_errors test_sample test_gaussian"
 readers="test_malformed test_faults test_fuzz test_checkpoint test_support test_cifar10 test_datasets test_npy
          test_tfevents test_view test_watch test_rng test_schedule"
-kernels="test_images test_train test_likelihood test_errors test_unet test_kernels test_ops test_sample
-         test_gaussian"
 parts="asan-gcc asan-clang asan-O0 msan tsan valgrind analyzer tidy cppcheck kills"
 
 # ---- what the parts are ----
 
 sanitize="-fsanitize=address,undefined -fno-sanitize-recover=all"
 describe() { # part: sets compiler, options, under, tests, tool, what
-    options="-std=c99 -O1 -g -fno-omit-frame-pointer" under='' tests="$readers $kernels" compiler=gcc
+    options="-std=c99 -O1 -g -fno-omit-frame-pointer" under='' tests="$kernels $models $readers" compiler=gcc
     case $1 in
     asan-gcc) options="$options $sanitize" what="AddressSanitizer and UBSan, -O1" ;;
     asan-clang) compiler=clang options="$options -O2 $sanitize" what="the same, -O2" ;;
@@ -135,8 +136,8 @@ not() { ! "$@" > "$folder/found" 2>&1; }
 
 # In a folder of its own, where it finds what it looks for and may leave what it likes.
 run_test() { # test
-    simd=
-    case " $(echo $readers) " in *" $1 "*) simd=-DITD_NO_SIMD ;; esac
+    simd=-DITD_NO_SIMD
+    case " $kernels " in *" $1 "*) simd= ;; esac
     mkdir -p "$folder/build"
     for entry in tests examples data README.md itdiff.h; do ln -sfn "$top/$entry" "$folder/$entry"; done
     $compiler $options $simd -w "tests/$1.c" -o "$folder/program" -lm || return 1
@@ -274,7 +275,7 @@ for part in ${ONLY:-$parts}; do
 done
 # What takes longest begins first.
 order() {
-    for name in test_images test_train test_likelihood test_unet test_kernels kills: analyzer: test_faults; do
+    for name in test_images test_kernels test_ops test_unet test_likelihood kills: analyzer: test_faults; do
         printf '%s\n' $list | grep "$name"
     done
     printf '%s\n' $list
