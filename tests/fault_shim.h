@@ -135,12 +135,24 @@ static inline ssize_t fault_read(void *file, char *bytes, size_t n)
     return (ssize_t)fread(bytes, 1, n, (FILE *)file);
 }
 
+/* MemorySanitizer does not see what the C library, which it has not compiled, puts into a stream's buffer. */
+#if defined(__has_feature)
+#if __has_feature(memory_sanitizer)
+#include <sanitizer/msan_interface.h>
+#define FAULT_WRITTEN(bytes, n) __msan_unpoison(bytes, n)
+#endif
+#endif
+#ifndef FAULT_WRITTEN
+#define FAULT_WRITTEN(bytes, n) ((void)0)
+#endif
+
 static inline ssize_t fault_write(void *file, const char *bytes, size_t n)
 {
     if (fault_now(FAULT_WRITE)) {
         if (disk.fault) return 0; /* how a writer of fopencookie says that it failed */
         n = (n + 1) / 2;
     }
+    FAULT_WRITTEN(bytes, n);
     return (ssize_t)fwrite(bytes, 1, n, (FILE *)file);
 }
 

@@ -969,7 +969,7 @@ int main(void)
     RUN(curve_refuses);
     RUN(score_is_the_gradient);
     RUN(score_passes_errors_on);
-    free_laws();
     RUN(blurred_denoiser_is_that_of_the_wider_mixture);
+    free_laws();
     return test_report();
 }

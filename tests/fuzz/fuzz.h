@@ -63,6 +63,7 @@ static inline ssize_t fuzz_write(void *at, const char *bytes, size_t n)
 {
     size_t *position = (size_t *)at;
     fuzz_file_grow(*position + n);
+    FAULT_WRITTEN(bytes, n);
     memcpy(fuzz_file.bytes + *position, bytes, n);
     *position += n;
     if (*position > fuzz_file.size) fuzz_file.size = *position;
