@@ -459,7 +459,7 @@ ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z /* (n,dim) */, c
                                    size_t n, float *out /* (n,dim) */);
 ITD_DEF itd_result itd_net_backward(itd_net *net, const float *dout /* (n,dim) */, size_t n,
                                     float *dz /* (n,dim) set to the gradient by z, or NULL */);
-/* Row k of the layer table as text ("linear  256 + 128 -> 128  layers.0, 49280 parameters"); NULL at its end. */
+/* Row k of the layer table as text ("linear  256 + 128 -> 128  layers.0, 49280 parameters"), then NULL. */
 ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, size_t size);
 
 /* ---- model: network + normalization + parameterization + schedule + Gaussian baseline ---- */
