@@ -318,9 +318,9 @@ static itd_schedule wide_schedule(const run *r)
 /* Where there is something to learn beyond the Gaussian: the gap mmse - mse, as far as it exceeds d/20, is
    taken for a density over log SNR. The centre is the middle of its tails, a mean in which log SNRs count by
    their squared distance from the gap's own; a scale of 2/3 of its standard deviation makes the logistic 1.2
-   times as wide, and 1.75 is the least that has served any set. It is cut 3 outside the first and the last
-   such gap, further out on one side, as cuts are symmetric: beyond, the gap falls at least like e^-3, and
-   what is integrated is the network's error alone. False: no such gap. */
+   times as wide, 1.75 at least, lest the ends of a narrow gap go unlearned. It is cut 3 outside the first and
+   the last such gap, further out on one side, as cuts are symmetric: beyond, the gap falls at least like
+   e^-3, and what is integrated is the network's error alone. False: no such gap. */
 static int schedule_from_gap(const double *logsnr, const double *mse, const double *mmse, size_t m, size_t d,
                              itd_schedule *out)
 {

@@ -129,7 +129,7 @@ esac
 engines=$(echo ${engines:-driver})
 for engine in $engines; do
     case $engine in
-    # Watching every comparison takes two thirds of the time; the dictionary has what would be found by it.
+    # Watching every comparison as well takes up to two thirds of the time; the dictionary stands in for it.
     libFuzzer)
         build $engine clang "-O2 $sanitize -fsanitize=fuzzer -fno-sanitize-coverage=trace-cmp" entry.c
         ;;
