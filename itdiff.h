@@ -674,7 +674,8 @@ static void *itd__alloc(size_t rows, size_t columns, size_t size)
 {
     size_t count, bytes;
     if (!itd__multiply(rows, columns, &count) || !itd__multiply(count, size, &bytes)) return NULL;
-    void *p = ITD_MALLOC(bytes ? bytes : 1);
+    bytes += bytes == 0; /* malloc(0) may return NULL, which would look like a want of memory */
+    void *p = ITD_MALLOC(bytes);
     if (p) memset(p, 0, bytes);
     return p;
 }
@@ -2248,7 +2249,7 @@ static bool itd__last_crossing(const double *x, const double *y, size_t m, doubl
 ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse, const double *mmse_gaussian,
                                          size_t m, size_t d, itd_curve_rule rule, itd_schedule *out)
 {
-    double loc, quartile, scale, widest = 0;
+    double loc = 0, quartile, scale, widest = 0;
     if (m < 3 || d == 0) return ITD_ERROR_ARGUMENT;
     if (!itd__last_crossing(logsnr, mse, m, 0.5 * (double)d, &loc)) {
         for (size_t i = 0; i < m; i++) {
@@ -4927,6 +4928,7 @@ static int itd__tensor_order(const void *a, const void *b)
 /* Every tensor that belongs to model and trainer, in the order of the file: F64 first, then by name. */
 static itd_result itd__list_tensors(const itd_model *model, bool training, itd__tensors *all)
 {
+    ITD_ASSERT(model);
     const itd_net *net = model->net;
     all->count = 0;
     all->list = (itd__tensor *)itd__alloc(8 * net->layers + 5, 1, sizeof *all->list);
@@ -5000,8 +5002,8 @@ static uint32_t itd__write_data(itd__file *f, const itd__tensors *all)
             size_t at = itd__element(t, k);
             uint64_t bits = 0;
             if (t->f64) memcpy(&bits, &t->f64[at], 8);
-            if (t->f32) memcpy(&single, &t->f32[at], 4), bits = single;
-            if (t->width == 2) bits = itd__narrow(t->f32[at]);
+            else if (t->width == 4) memcpy(&single, &t->f32[at], 4), bits = single;
+            else bits = itd__narrow(t->f32[at]);
             if (t->width == 2 && (bits & 0x7C00) == 0x7C00 && f->result == ITD_OK)
                 itd__fail(f, ITD_ERROR_NUMERIC, "tensor %s: %g is too large for half precision", t->name,
                           (double)t->f32[at]);
