@@ -27,14 +27,25 @@ HEADERS  = itdiff.h $(wildcard examples/support/*.h tests/*.h)
 
 all: $(EXAMPLES)
 
-# Programs that see of the library only what is public share one object with its implementation, whose kernels
-# take most of the time of a compilation; -DITDIFF_IMPLEMENTED leaves it out of their own files.
+# What takes longest to compile is compiled once: the kernels of all instruction sets, for programs with an
+# implementation of their own (OWN), and an implementation for those that see only what is public (SHARING);
+# -DITDIFF_IMPLEMENTED leaves it out of their own files. quickstart has everything in one, as programs of users.
 SHARING  = bounds exact information ode ood test_cifar10 test_datasets test_likelihood test_npy test_rng \
            test_sample test_schedule test_support test_watch
-SHARED   = $(patsubst %.o,-DITDIFF_IMPLEMENTED %.o,$(filter %.o,$^))
-$(SHARING:%=build/%): build/itdiff.o
+OWN      = train_2d train_cifar10 test_checkpoint test_errors test_gaussian test_images test_kernels test_ops \
+           test_threads test_train test_unet
+SHARED   = $(patsubst build/itdiff.o,-DITDIFF_IMPLEMENTED,$(filter build/itdiff.o,$^)) $(if \
+           $(filter build/kernels.o,$^),$(KERNELS)) $(filter %.o,$^)
+KERNELS  = -DITD_NO_SIMD -DITD__KERNELS_OF=shared_kernels
+$(OWN:%=build/%): build/kernels.o
+$(SHARING:%=build/%): build/kernels.o build/itdiff.o
 build/itdiff.o: itdiff.h Makefile
-	$(BUILD) -DITDIFF_IMPLEMENTATION -x c -c $< -o $@
+	$(BUILD) $(KERNELS) -DITDIFF_IMPLEMENTATION -x c -c $< -o $@
+build/kernels.o: itdiff.h Makefile
+	printf '%s\n' '#define ITDIFF_STATIC' '#define ITDIFF_IMPLEMENTATION' '#include "../itdiff.h"' \
+	  'const itd__kernels *shared_kernels(itd_simd simd);' \
+	  'const itd__kernels *shared_kernels(itd_simd simd) { return itd__kernels_of(simd); }' > build/kernels.c
+	$(BUILD) -I. -c build/kernels.c -o $@
 
 build/%: examples/%.c $(HEADERS) Makefile
 	$(BUILD) -I. $(SHARED) $< -o $@ -lm
@@ -46,9 +57,9 @@ build/test_fuzz: $(wildcard tests/fuzz/*.[ch])
 
 # One training on many machines: mpirun -n 4 build/train_cifar10_mpi --threads N ...
 mpi: build/train_cifar10_mpi
-build/train_cifar10_mpi: examples/train_cifar10.c $(HEADERS) Makefile
+build/train_cifar10_mpi: examples/train_cifar10.c build/kernels.o $(HEADERS) Makefile
 	@command -v mpicc > /dev/null || { echo "make mpi: mpicc is not installed (Debian: libopenmpi-dev)"; exit 1; }
-	OMPI_CC="$(CC)" MPICH_CC="$(CC)" mpicc $(WARN) $(CFLAGS) $(OPENMP) -DUSE_MPI -I. $< -o $@ -lm
+	OMPI_CC="$(CC)" MPICH_CC="$(CC)" mpicc $(WARN) $(CFLAGS) $(OPENMP) -DUSE_MPI -I. $(SHARED) $< -o $@ -lm
 
 demo: build/train_2d
 	build/train_2d --dataset dino

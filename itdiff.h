@@ -53,7 +53,7 @@
      * >>trainer        the loss, Adam, moving average, the training step
      * >>sampling       from noise to data
        >>checkpoint     safetensors in and out
-       >>history, >>licence */
+       >>licence */
 
 #ifndef ITDIFF_H
 #define ITDIFF_H
@@ -1199,10 +1199,7 @@ ITD__INLINE void ITD__K(itd__sin_cos_any)(ITD__V x, ITD__V *sine, ITD__V *cosine
         ITD__K(itd__sin_cos_v)(x, sine, cosine);
         return;
     }
-    for (size_t i = 0; i < ITD__W; i++) {
-        (*sine)[i] = sinf(x[i]);
-        (*cosine)[i] = cosf(x[i]);
-    }
+    for (size_t i = 0; i < ITD__W; i++) (*sine)[i] = sinf(x[i]), (*cosine)[i] = cosf(x[i]);
 }
 
 #endif /* ITD__W == 1 */
@@ -1440,14 +1437,18 @@ ITD__INLINE void ITD__K(itd__blocks)(const size_t rows, const itd__strip *s, con
     }
 }
 
-/* Blocks as high as the `live` rows need. */
-ITD__INLINE void ITD__K(itd__rows)(const itd__strip *s, const float *a, const size_t ra, const size_t ca,
-                                   float *c, size_t live)
+/* Blocks as high as the `live` rows need. One stride of A is 1, which keeps the loops short. Compiled apart:
+   a loop of its own for every caller took twice as long to compile and was not faster. */
+static __attribute__((noinline)) void ITD__K(itd__rows)(const itd__strip *s, const float *a, size_t ra,
+                                                        size_t ca, float *c, size_t live)
 {
-    const size_t whole = ITD__ROWS_AT_ONCE;
-    if (live > whole / 3 * 2) ITD__K(itd__blocks)(whole, s, a, ra, ca, c, live);
-    else if (live > whole / 3) ITD__K(itd__blocks)(whole / 3 * 2, s, a, ra, ca, c, live);
-    else ITD__K(itd__blocks)(whole / 3, s, a, ra, ca, c, live);
+    const size_t whole = ITD__ROWS_AT_ONCE, part = whole / 3;
+    if (live > 2 * part && ra == 1) ITD__K(itd__blocks)(whole, s, a, 1, ca, c, live);
+    else if (live > 2 * part) ITD__K(itd__blocks)(whole, s, a, ra, 1, c, live);
+    else if (live > part && ra == 1) ITD__K(itd__blocks)(2 * part, s, a, 1, ca, c, live);
+    else if (live > part) ITD__K(itd__blocks)(2 * part, s, a, ra, 1, c, live);
+    else if (ra == 1) ITD__K(itd__blocks)(part, s, a, 1, ca, c, live);
+    else ITD__K(itd__blocks)(part, s, a, ra, 1, c, live);
 }
 
 /* n floats, in a loop that no compiler takes for a slow memcpy. */
@@ -1739,6 +1740,12 @@ static const itd__kernels ITD__K(itd__kernels) = {
 #endif
 #endif /* ITD__VECTORS */
 
+#ifdef ITD__KERNELS_OF /* many programs can share an object that has them */
+const itd__kernels *ITD__KERNELS_OF(itd_simd simd);
+#else
+#define ITD__KERNELS_OF(simd) NULL
+#endif
+
 /* The kernels of an instruction set, NULL where compiler or processor do not have it. */
 static const itd__kernels *itd__kernels_of(itd_simd simd)
 {
@@ -1755,7 +1762,7 @@ static const itd__kernels *itd__kernels_of(itd_simd simd)
         if (!__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl")) return NULL;
         return &itd__kernels_avx512;
 #endif
-    default: return NULL;
+    default: return ITD__KERNELS_OF(simd);
     }
 }
 
@@ -1984,7 +1991,7 @@ static void itd__norm_forward(const itd__grouping *o, const float *x /* (pixels,
     size_t channels = o->in + o->side;
     float *mean = extra, *root = mean + channels, *scale = root + channels, *shift = scale + channels;
     float *part = shift + channels; /* where the backward pass puts dgamma */
-    if (o->side == 0) s = x; /* not read: nothing may be added to NULL, not even 0 */
+    if (o->side == 0) s = x;        /* not read: nothing may be added to NULL, not even 0 */
     memset(mean, 0, 2 * channels * sizeof *mean);
     for (size_t from = 0; from < o->pixels; from += 32) { /* long sums of like numbers lose digits */
         size_t some = itd__min(o->pixels - from, 32);
@@ -5446,8 +5453,7 @@ static bool itd__fits(itd__file *f, const itd__entry *e, const itd__tensor *t)
                : strcmp(e->dtype, "F32") && strcmp(e->dtype, "F16") && strcmp(e->dtype, "BF16"))
         return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: dtype %s expected, %s found", e->name,
                          t->f64 ? "F64" : "F32, F16 or BF16", e->dtype);
-    bool same = e->rank == t->rank ||
-                (e->rank == 4 && t->rank == 2); /* a matrix may be a convolution of 1x1 */
+    bool same = e->rank == t->rank || (e->rank == 4 && t->rank == 2); /* a convolution of 1x1 */
     for (size_t k = 0; same && k < e->rank; k++) same = e->shape[k] == t->shape[k];
     if (!same)
         return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: shape (%lu,%lu,..) expected, another found",
@@ -5467,11 +5473,10 @@ static bool itd__read_tensor(itd__file *f, const char *prefix, const itd__tensor
     size_t width = itd__dtype_size(e->dtype);
     for (size_t k = 0; k < itd__tensor_count(t); k++) {
         size_t at = itd__element(t, k);
-        uint64_t bits;
-        uint32_t single;
         if (k % 512 == 0 && !itd__read(f, bytes, itd__min(512, itd__tensor_count(t) - k) * width))
             return false;
-        bits = itd__get(bytes + k % 512 * width, width), single = (uint32_t)bits;
+        uint64_t bits = itd__get(bytes + k % 512 * width, width);
+        uint32_t single = (uint32_t)bits;
         if (t->f64) memcpy(&t->f64[at], &bits, 8);
         if (width == 4) memcpy(&t->f32[at], &single, 4);
         if (width == 2) t->f32[at] = itd__widen(single, *e->dtype == 'B');
@@ -5587,11 +5592,7 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
 
 #endif /* ITD__AFTER_KERNELS */
 
-/* >>history ------------------------------------------------------------------------------------------------
-
-   0.1.0   vectors and images: MLP and U-Net, exact likelihoods with error bars, sampling, checkpoints
-
-   >>licence ----------------------------------------------------------------------------------------------
+/* >>licence -------------------------------------------------------------------------------------------------
 
    Choose: 1. MIT: the file LICENSE, or https://opensource.org/license/mit. 2. Public domain: this is free
    and unencumbered software released into the public domain. Anyone is free to copy, modify, publish, use,
