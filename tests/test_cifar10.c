@@ -5,7 +5,19 @@
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 
+/* Memory that the reader asks for, and that runs out when told to. */
+static long memory_left = -1;
+
+static void *scarce_malloc(size_t size)
+{
+    if (memory_left == 0) return NULL;
+    memory_left -= memory_left > 0;
+    return malloc(size);
+}
+
+#define malloc(size) scarce_malloc(size)
 #include "../examples/support/cifar10.h"
+#undef malloc
 #include "../examples/support/fields.h"
 #include "test.h"
 
@@ -164,6 +176,15 @@ static void test_refusals_elsewhere(void)
     remove(scratch_path(batch_name(5)));
     write_batches();
 #endif
+}
+
+static void test_memory_runs_out(void)
+{
+    for (long k = 0; k < 3; k++) {
+        memory_left = k;
+        check_refused("test", scratch, "expected memory for 20 images, found none");
+    }
+    memory_left = -1;
 }
 
 static void test_classes(void)
@@ -586,6 +607,7 @@ int main(void)
     RUN(test_read);
     RUN(test_refusals);
     RUN(test_refusals_elsewhere);
+    RUN(test_memory_runs_out);
     RUN(test_classes);
     RUN(test_floats);
     RUN(test_flip);

@@ -211,6 +211,9 @@ static void test_args_errors(void)
         {"-x", "expected an option like --name, found \"-x\""},
         {"--", "expected an option like --name, found \"--\""},
         {"--=3", "unknown option"},
+        {"--logsnr_loc .", "--logsnr_loc: expected a number, found \".\""},
+        {"--sead 3", "--sead: unknown option; did you mean --seed?"},
+        {"--batch_sizes 3", "--batch_sizes: unknown option; did you mean --batch_size?"},
     };
     settings s;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -220,6 +223,50 @@ static void test_args_errors(void)
     }
     read_words(&s, "--zzzz 3");
     CHECK(strstr(message, "mean") == NULL);
+}
+
+/* A program with few options: ranges with one end, and one of less than ten. */
+typedef struct few {
+    size_t digit;
+    double above, below;
+    args_option options[3];
+    args_table table;
+} few;
+
+static void few_open(few *f)
+{
+    f->digit = 1, f->above = 2, f->below = -2;
+    f->options[0] = args_size("digit", &f->digit, 0, 5, "Less than ten.");
+    f->options[1] = args_double("above", &f->above, 0.5, HUGE_VAL, "No end above.");
+    f->options[2] = args_double("below", &f->below, -HUGE_VAL, 0.5, "No end below.");
+    f->table.program = "few", f->table.summary = "Does little.";
+    f->table.options = f->options, f->table.count = 3;
+}
+
+static void test_args_ranges(void)
+{
+    static const struct {
+        const char *value, *expected; /* NULL: it is right */
+    } cases[] = {
+        {"--digit=5", NULL},
+        {"--digit=6", "--digit: expected an integer from 0 to 5, found \"6\""},
+        {"--digit=10", "found \"10\""},
+        {"--above=1e300", NULL},
+        {"--above=0.4", "--above: expected a number of at least 0.5, found \"0.4\""},
+        {"--below=-1e300", NULL},
+        {"--below=0.6", "--below: expected a number of at most 0.5, found \"0.6\""},
+    };
+    few f;
+    few_open(&f);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char word[40], *argv[] = {word, word};
+        snprintf(word, sizeof word, "%s", cases[i].value);
+        CHECK(args_read(&f.table, 2, argv, message, sizeof message) ==
+              (cases[i].expected ? ARGS_BAD : ARGS_OK));
+        if (cases[i].expected) check_contains(message, cases[i].expected);
+    }
+    CHECK(f.digit == 5 && f.above == 1e300 && f.below == -1e300);
+    CHECK(args_help_word(0, NULL) == NULL);
 }
 
 static void test_args_long_words(void)
@@ -331,6 +378,9 @@ static void test_args_topics(void)
     check_contains(shown, "--an_option_with_a_long_name TEXT");
     check_contains(shown, "--version");
     check_contains(help_of("-h --seed 3", 24), "usage: settings");
+    shown = help_of("few --help", 24); /* without topics, all of it */
+    check_contains(shown, "usage: few");
+    check_contains(shown, "(a number of at least 0.5; default 2)");
     CHECK(run_self("--help nothing") != 0);
     CHECK(strcmp(read_file(scratch_path("err")), "settings: --help: expected a topic, an option or all, "
                                                  "found \"nothing\" (see --help)\n") == 0);
@@ -692,6 +742,9 @@ static void test_clock_advances(void)
 static int settings_program(int argc, char **argv)
 {
     settings s = settings_default();
+    few f;
+    few_open(&f);
+    if (strcmp(argv[1], "few") == 0) args_parse(&f.table, argc - 1, argv + 1);
     settings_open(&s);
     args_parse(&s.table, argc, argv);
     printf("num_epochs %zu given %d\n", s.num_epochs, args_given(&s.table, &s.num_epochs));
@@ -715,6 +768,7 @@ int main(int argc, char **argv)
     RUN(test_args_values);
     RUN(test_args_flags_and_repeats);
     RUN(test_args_errors);
+    RUN(test_args_ranges);
     RUN(test_args_long_words);
     RUN(test_args_help);
     RUN(test_args_exit);
