@@ -29,17 +29,17 @@ CC = os.environ.get("CC", "cc")
 # Section -> its tests, quick ones first, and whether the fast kernels have to be compiled.
 TESTS = {
     "portability": (["test_rng", "test_checkpoint", "test_malformed", "test_train"], False),
-    "rng": (["test_rng"], False),
+    "rng": (["test_rng", "test_golden"], False),
     "kernels": (["test_kernels", "test_ops", "test_images"], True),
     "ops": (["test_ops", "test_unet", "test_images"], False),
-    "channel": (["test_schedule", "test_gaussian"], False),
+    "channel": (["test_golden", "test_schedule", "test_gaussian"], False),
     "eigen": (["test_gaussian"], False),
     "gaussian": (["test_gaussian"], False),
     "likelihood": (["test_errors", "test_likelihood"], False),
     "descriptions": (["test_checkpoint", "test_train", "test_unet"], False),
     "network": (["test_ops", "test_unet", "test_train", "test_checkpoint", "test_images"], False),
-    "model": (["test_train", "test_schedule", "test_sample", "test_likelihood"], False),
-    "trainer": (["test_train", "test_faults"], False),
+    "model": (["test_golden", "test_train", "test_schedule", "test_sample", "test_likelihood"], False),
+    "trainer": (["test_golden", "test_train", "test_faults"], False),
     "sampling": (["test_sample"], False),
     "checkpoint": (["test_checkpoint", "test_malformed", "test_unet", "test_faults", "test_fuzz"], False),
 }
