@@ -1,6 +1,6 @@
 /* Random numbers, log SNRs and short trainings against tests/golden/training.txt, which training.py beside it
  * has made in double precision with NumPy and PyTorch. Whole trainings, with the kernels of every instruction
- * set: each has to end within the tolerance of the same numbers, and so within twice of it from one another. */
+ * set: each has to end within a tolerance of the same numbers, and so within twice of it of each other. */
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 #include "each_simd.h"
