@@ -524,6 +524,22 @@ static void schedule_from_a_flat_curve_is_refused(void)
     CHECK(s.loc >= 7 && s.loc <= 7 && s.scale >= 8 && s.scale <= 8 && s.clip >= 9 && s.clip <= 9);
 }
 
+/* The widest gap is where the curve crosses a quartile, to the bit: between the two there is no width. */
+static void schedule_of_no_width_is_refused(void)
+{
+    static const double logsnr[] = {-2, -1, 0, 1, 2}, wide[] = {0, 0, 1, 0, 0};
+    double mse[5], gaussian[5];
+    for (int upper = 0; upper < 2; upper++) {
+        itd_schedule s = schedule(7, 8, 9);
+        for (size_t i = 0; i < 5; i++) {
+            mse[i] = upper ? 0.5 + 0.125 * (double)i : 0.125 * (double)i;
+            gaussian[i] = mse[i] + wide[i];
+        }
+        CHECK(itd_schedule_from_mse(logsnr, mse, gaussian, 5, 1, ITD_CURVE_LOGISTIC, &s) == ITD_ERROR_DATA);
+        CHECK_CLOSE(s.loc, 7, 0);
+    }
+}
+
 /* ---- parameterization ---- */
 
 static itd_model *model_make(size_t dim, double v, itd_parameterization kind, bool zero_output)
@@ -721,6 +737,7 @@ int main(void)
     RUN(schedule_without_a_crossing_takes_the_widest_gap);
     RUN(schedule_without_a_crossing_from_below);
     RUN(schedule_from_a_flat_curve_is_refused);
+    RUN(schedule_of_no_width_is_refused);
     RUN(zero_output_is_the_denoiser_of_a_gaussian);
     RUN(zero_output_of_the_plain_parameterization_is_zero);
     RUN(parameterization_wraps_the_network);
