@@ -360,6 +360,7 @@ static void shuffle_permutes(void)
     itd_rng_shuffle(&rng, 1, index);
     itd_rng_shuffle(&rng, 0, index);
     CHECK(index[0] == 77);
+    CHECK(rng.counter == N - 1); /* one count for each choice there is */
 }
 
 static void shuffle_is_uniform_over_permutations(void)

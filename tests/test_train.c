@@ -212,6 +212,22 @@ static void model_fit_refuses_what_it_cannot_fit(void)
     itd_model_free(model);
 }
 
+/* A spread of the last digit of floats, and none at all where the data are left alone. */
+static void model_fit_refuses_columns_that_hardly_vary(void)
+{
+    itd_model_desc desc = small_model();
+    itd_model *model = NULL;
+    float ulp[6] = {1, 1, 2, 1 + FLT_EPSILON, 3, 1}, constant[6] = {1, 4, 2, 4, 3, 4};
+    for (int normalize = 0; normalize < 2; normalize++) {
+        desc.normalize = normalize;
+        CHECK_OK(itd_model_create(&desc, 1, &model));
+        CHECK(itd_model_fit(model, ulp, 3) == ITD_ERROR_DATA);
+        CHECK(itd_model_fit(model, constant, 3) == ITD_ERROR_DATA);
+        CHECK(model->gaussian == NULL);
+        itd_model_free(model);
+    }
+}
+
 /* ---- learning rate ---- */
 
 /* Warm-up: (step + 1) / warmup; then the cosine from 1 at its first step to final_fraction at `steps`. */
@@ -965,6 +981,7 @@ static void all_tests(void)
     RUN(model_fit_takes_mean_and_deviation);
     RUN(model_fit_can_leave_the_data_alone);
     RUN(model_fit_refuses_what_it_cannot_fit);
+    RUN(model_fit_refuses_columns_that_hardly_vary);
     RUN(learning_rate_follows_the_schedule);
     RUN(trainer_reports_the_learning_rate_it_used);
     RUN(loss_and_gradient_are_those_of_the_formula);

@@ -35,7 +35,9 @@ describe() { # part: sets compiler, options, under, tests, tool, what
         ;;
     tsan) tests="gcc clang openmp" what="ThreadSanitizer: threads of the system and of OpenMP" ;;
     valgrind)
-        compiler=${CC:-cc} tests="test_malformed test_checkpoint test_npy test_tfevents test_cifar10"
+        compiler=${CC:-cc}
+        tests="test_malformed test_checkpoint test_npy test_tfevents test_cifar10 test_golden test_gaussian
+               test_schedule test_train"
         under="valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,possible"
         what="valgrind's memcheck, leaks too"
         ;;
