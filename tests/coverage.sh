@@ -1,7 +1,7 @@
 #!/bin/sh
 # coverage.sh [test...]: how much of itdiff.h and of the examples' readers the C tests execute, by gcov: lines
 # and ways out of branches, over all tests together, as many at a time as there are processors; then the lines
-# of the header that none executes. Three tests have the kernels of every instruction set this machine knows,
+# of the header that none executes. Four tests have the kernels of every instruction set this machine knows,
 # the others plain loops. At -O1: without optimization the tests take too long. Aims: 97 % of the lines, 90 %
 # of the branches of the header.
 # coverage.sh table: what the last run came to; docs: into docs/reliability.md.
@@ -14,7 +14,7 @@ files='itdiff.h examples/support/datasets.h examples/support/npy.h examples/supp
 if [ "$1" = job ]; then # a test, for xargs: its counts into a folder of its own
     name=$2 folder=$out/$2
     case $name in
-    test_kernels | test_images | test_ops) options= ;; # every instruction set
+    test_kernels | test_images | test_ops | test_unet) options= ;; # every instruction set
     test_threads) options="-DITD_NO_SIMD -fopenmp" ;;
     *) options=-DITD_NO_SIMD ;;
     esac

@@ -11,11 +11,11 @@ mkdir -p "$out"
 have() { command -v "$1" > /dev/null; }
 seconds() { date +%s; }
 
-# Tests of the vector kernels have the kernels of every instruction set, which a sanitizer takes minutes to
-# compile; all others have plain loops. Not here: test_plot, whose code is not the header's, and test_threads:
-# see tsan.
-kernels="test_images test_kernels test_ops"
-models="test_unet test_train test_golden test_likelihood test_errors test_sample test_gaussian"
+# Tests of the vector kernels, and of the largest network, have the kernels of every instruction set, which take
+# a sanitizer most of a minute to compile; all others have plain loops. Not here: test_plot, whose code is not
+# the header's, and test_threads: see tsan.
+kernels="test_images test_kernels test_ops test_unet"
+models="test_train test_golden test_likelihood test_errors test_sample test_gaussian"
 readers="test_malformed test_faults test_fuzz test_checkpoint test_support test_cifar10 test_datasets test_npy
          test_tfevents test_view test_watch test_rng test_schedule"
 parts="asan-gcc asan-clang asan-O0 msan tsan valgrind analyzer tidy cppcheck kills"
