@@ -524,6 +524,17 @@ static void schedule_from_a_flat_curve_is_refused(void)
     CHECK(s.loc >= 7 && s.loc <= 7 && s.scale >= 8 && s.scale <= 8 && s.clip >= 9 && s.clip <= 9);
 }
 
+/* A stretch at one half to the bit counts as crossed where it begins. */
+static void schedule_from_a_curve_that_rests_at_one_half(void)
+{
+    static const double logsnr[] = {0, 1, 2, 3, 4, 5, 6, 7, 8},
+                        mse[] = {0, 0.25, 0.5, 0.5, 0.5, 0.5, 0.75, 1, 1};
+    itd_schedule s;
+    CHECK_OK(itd_schedule_from_mse(logsnr, mse, mse, 9, 1, ITD_CURVE_ORIGINAL, &s));
+    CHECK_CLOSE(s.loc, 3, 1e-12);   /* smoothed, it is below one half at 2 */
+    CHECK_CLOSE(s.scale, 3, 1e-12); /* and 3/4 at 6 */
+}
+
 /* The widest gap is where the curve crosses a quartile, to the bit: between the two there is no width. */
 static void schedule_of_no_width_is_refused(void)
 {
@@ -737,6 +748,7 @@ int main(void)
     RUN(schedule_without_a_crossing_takes_the_widest_gap);
     RUN(schedule_without_a_crossing_from_below);
     RUN(schedule_from_a_flat_curve_is_refused);
+    RUN(schedule_from_a_curve_that_rests_at_one_half);
     RUN(schedule_of_no_width_is_refused);
     RUN(zero_output_is_the_denoiser_of_a_gaussian);
     RUN(zero_output_of_the_plain_parameterization_is_zero);
