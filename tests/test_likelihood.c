@@ -817,6 +817,30 @@ static void curve_error_bars_cover(void)
     for (size_t k = 0; k < CURVE; k++) CHECK(tally_coverage(&t[k]) >= 0.90 && tally_coverage(&t[k]) <= 0.99);
 }
 
+/* Of points at -10 and 10 and log SNR 0, it tells the noise from z, and is wrong by one. */
+static itd_result off_by_one_predict(void *ctx, const float *z, const float *logsnr, size_t n, float *eps_hat)
+{
+    (void)ctx;
+    for (size_t i = 0; i < n; i++) {
+        double signal = sqrt(itd_sigmoid(logsnr[i])), noise = sqrt(itd_sigmoid(-logsnr[i]));
+        eps_hat[i] = (float)((z[i] - signal * (z[i] > 0 ? 10 : -10)) / noise + 1);
+    }
+    return ITD_OK;
+}
+
+/* More points than are taken at a time: every error is one, and so is their mean if each counts once. */
+static void curve_counts_every_point_once(void)
+{
+    enum { TWICE = 1500 };
+    static float two[TWICE];
+    double logsnr = 0, mse, error;
+    itd_denoiser den = {NULL, 1, off_by_one_predict, NULL, NULL};
+    for (size_t i = 0; i < TWICE; i++) two[i] = i % 3 ? 10 : -10;
+    CHECK_OK(itd_mse_curve(&den, two, TWICE, &logsnr, 1, 1, &mse, &error, NULL));
+    CHECK_CLOSE(mse, 1, 1e-5);
+    CHECK(error < 1e-6);
+}
+
 static void curve_refuses(void)
 {
     wrapper w;
@@ -966,6 +990,7 @@ int main(void)
     RUN(bad_data);
     RUN(curve_of_a_gaussian);
     RUN(curve_error_bars_cover);
+    RUN(curve_counts_every_point_once);
     RUN(curve_refuses);
     RUN(score_is_the_gradient);
     RUN(score_passes_errors_on);
