@@ -117,6 +117,34 @@ static void trainer_descriptions_out_of_range_are_refused(void)
         CHECK(model == NULL);                                                                                \
     } while (0)
 
+/* The last numbers inside. */
+static void descriptions_at_their_limits_are_taken(void)
+{
+    itd_model_desc desc = small_model();
+    itd_trainer_desc training = itd_trainer_desc_default();
+    itd_model *model = NULL;
+    itd_trainer *trainer = NULL;
+    CHECK_OK(itd_model_create(&desc, 1, &model));
+    training.beta1 = training.beta2 = training.ema = 1 - DBL_EPSILON / 2;
+    training.final_fraction = 1;
+    CHECK_OK(itd_trainer_create(model, &training, &trainer));
+    itd_trainer_free(trainer), itd_model_free(model);
+    desc.mlp.dim = 128, desc.mlp.embedding = 8192, desc.mlp.hidden = 1; /* 2^20 sinusoids */
+    CHECK_OK(itd_model_create(&desc, 1, &model));
+    itd_model_free(model);
+    desc.mlp.dim++;
+    CHECK(itd_model_create(&desc, 1, &model) == ITD_ERROR_ARGUMENT);
+}
+
+static void products_that_do_not_fit_are_noticed(void)
+{
+    size_t product = 7;
+    CHECK(itd__multiply(SIZE_MAX / 2, 2, &product) && product == SIZE_MAX - 1);
+    CHECK(itd__multiply(SIZE_MAX, 0, &product) && product == 0);
+    CHECK(!itd__multiply(SIZE_MAX / 2 + 1, 2, &product) && !itd__multiply(2, SIZE_MAX / 2 + 1, &product));
+    CHECK(itd__alloc(SIZE_MAX / 4 + 1, 4, 1) == NULL && itd__alloc(1, SIZE_MAX / 4 + 1, 4) == NULL);
+}
+
 static void model_descriptions_out_of_range_are_refused(void)
 {
     REFUSED_MODEL(mlp.dim, 0);
@@ -217,11 +245,13 @@ static void model_fit_refuses_columns_that_hardly_vary(void)
 {
     itd_model_desc desc = small_model();
     itd_model *model = NULL;
-    float ulp[6] = {1, 1, 2, 1 + FLT_EPSILON, 3, 1}, constant[6] = {1, 4, 2, 4, 3, 4};
+    float ulp[6] = {1, 1, 2, 1 + FLT_EPSILON, 3, 1}, distant[6] = {1, 1000, 2, 1000.0006f, 3, 1000},
+          constant[6] = {1, 4, 2, 4, 3, 4};
     for (int normalize = 0; normalize < 2; normalize++) {
         desc.normalize = normalize;
         CHECK_OK(itd_model_create(&desc, 1, &model));
         CHECK(itd_model_fit(model, ulp, 3) == ITD_ERROR_DATA);
+        CHECK(itd_model_fit(model, distant, 3) == ITD_ERROR_DATA);
         CHECK(itd_model_fit(model, constant, 3) == ITD_ERROR_DATA);
         CHECK(model->gaussian == NULL);
         itd_model_free(model);
@@ -977,6 +1007,8 @@ static void all_tests(void)
 {
     RUN(trainer_descriptions_out_of_range_are_refused);
     RUN(model_descriptions_out_of_range_are_refused);
+    RUN(descriptions_at_their_limits_are_taken);
+    RUN(products_that_do_not_fit_are_noticed);
     RUN(defaults_are_the_documented_ones);
     RUN(model_fit_takes_mean_and_deviation);
     RUN(model_fit_can_leave_the_data_alone);
