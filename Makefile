@@ -1,6 +1,6 @@
 # make            the example programs, into build/
 # make demo       train on the dino and leave pictures in runs/dino
-# make test       everything the project promises, in three minutes
+# make test       everything the project promises, in two or three minutes
 # make matrix     other compilers, languages and machines, where installed; ONLY="tcc musl": some of them
 # make trust      half an hour: sanitizers, valgrind, analysers, 1,000 kills; ONLY="msan tsan": some of them
 # make fuzz       MINUTES=10 of fuzzing for each reader of files
