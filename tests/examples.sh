@@ -74,8 +74,7 @@ check_that "information agrees with the truth" within "information --pairs 500 -
 number='-\{0,1\}[0-9][0-9]*\.[0-9]*'
 form="^result dataset=[a-z]* epochs=2 params=[0-9]* val_nll=$number stderr=$number stderr_data=$number"
 for set in dino moons scg line circle; do
-    [ $set = dino ] && pictures=on || pictures=off
-    check_that "$set runs" sh -c "build/train_2d $(echo $tiny) --dataset $set --pictures $pictures | tail -n 1 | grep -q '$form true_nll=$number \
+    check_that "$set runs" sh -c "build/train_2d $(echo $tiny) --dataset $set | tail -n 1 | grep -q '$form true_nll=$number \
 excess=$number suggested_loc=[-.0-9na]* suggested_scale=[-.0-9na]* train_seconds=$number total_seconds=$number\$'"
 done
 for file in contours density samples mse loss anim; do
@@ -210,7 +209,7 @@ if command -v python3 > /dev/null; then
         NR == FNR && /^train_loss/ { n++; a[\$2] = \$3 } NR != FNR && FNR > 1 { d = a[\$2] - \$3; m++; if (d * d > 1e-9) exit 1 }
         END { exit n != 4 || m != 4 }' - $out/once/metrics.tsv"
     check_that "a resumed run leaves the same losses" [ "$(events once _loss)" = "$(events twice _loss)" ]
-    build/train_2d $tiny --pictures off --experiment_name once --num_epochs 1 > /dev/null
+    build/train_2d $tiny --experiment_name once --num_epochs 1 > /dev/null
     check_that "a run begun anew hides the old one" [ "$(events once train_loss | wc -l)" -eq 1 ]
 else
     skip "python3 is not installed: nobody to read the events"
@@ -228,7 +227,7 @@ check_that "bounds read a checkpoint" sh -c "build/bounds --load $out/dino/model
 
 awk 'BEGIN { srand(3); print "a,b,c"; for (i = 0; i < 200; i++) { x = rand(); y = rand(); print x "," 100 * y "," x + y } }' \
     > "$out/three.csv"
-check_that "a CSV of three columns" sh -c "build/train_2d $(echo $tiny) --pictures off --data $out/three.csv | tail -n 1 |
+check_that "a CSV of three columns" sh -c "build/train_2d $(echo $tiny) --data $out/three.csv | tail -n 1 |
     grep '^result dataset=data' | grep -qv true_nll"
 refuses() { # pattern options...: exit 1 and one line that matches
     pattern=$1
