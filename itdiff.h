@@ -249,15 +249,28 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const d
 /* ---- the one interface the estimator and the sampler need ---- */
 
 /* predict: rows z[i] at log SNR logsnr[i] -> eps_hat[i]. It is called from one thread, many rows at a time.
-   mean, scale, if not NULL: the channel works on (x - mean) / scale, the denoiser's coordinates, while
-   estimator and sampler take and return x. */
+   Estimator and sampler take and return x, in the caller's units; channel and predict work on the denoiser's
+   own coordinates y, which an affine map makes of them:
+
+       y = W (x - mean),    x = mean + W^-1 y
+
+   W is `whiten`, and `color` its inverse; or, without them, diagonal: each coordinate is divided by its
+   `scale`. What is NULL stands for a mean of 0 and a scale of 1. */
 typedef struct itd_denoiser {
     void *ctx;
     size_t dim;
     itd_result (*predict)(void *ctx, const float *z /* (n,dim) */, const float *logsnr /* (n) */, size_t n,
                           float *eps_hat /* (n,dim) */);
-    const double *mean, *scale; /* (dim) or NULL */
+    const double *mean, *scale;   /* (dim) or NULL */
+    const double *whiten, *color; /* (dim,dim) W and its inverse, or both NULL */
+    double log_det;               /* log |det W^-1|, nats: what -log p(x) is above -log p(y) */
 } itd_denoiser;
+
+/* n rows from the caller's units to the denoiser's coordinates, and back. */
+ITD_DEF void itd_to_coordinates(const itd_denoiser *den, const float *x /* (n,dim) */, size_t n,
+                                float *y /* (n,dim) */);
+ITD_DEF void itd_from_coordinates(const itd_denoiser *den, const float *y /* (n,dim) */, size_t n,
+                                  float *x /* (n,dim) */);
 
 /* The score grad_z log p(z) = -eps_hat / sqrt(s(-logsnr)), in the denoiser's coordinates; void on failure. */
 ITD_DEF itd_result itd_score(const itd_denoiser *den, const float *z /* (n,dim) */,
@@ -268,7 +281,7 @@ ITD_DEF itd_result itd_score(const itd_denoiser *den, const float *z /* (n,dim) 
 typedef struct itd_gaussian {
     size_t dim;
     double *mean;    /* (dim) */
-    double *lambda;  /* (dim) eigenvalues of the covariance, descending; none below 1e-12 of the largest */
+    double *lambda;  /* (dim) eigenvalues of the covariance, none below 1e-12 of its columns' variances */
     double *vectors; /* (dim,dim) row i is the eigenvector of lambda[i]; NULL: the coordinate axes */
     float *basis;    /* (dim,dim) the same in single precision, to rotate many rows at once, if dim > 64 */
 } itd_gaussian;
@@ -286,6 +299,9 @@ ITD_DEF double itd_gaussian_mse(const itd_gaussian *g, const float *x /* (dim) *
                                 double logsnr);                         /* mse_G(x, a) */
 ITD_DEF double itd_gaussian_mmse(const itd_gaussian *g, double logsnr); /* Sum_i g_i */
 ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g);      /* its best denoiser */
+/* The same Gaussian in a denoiser's coordinates. */
+ITD_DEF itd_result itd_gaussian_to_coordinates(const itd_denoiser *den, const itd_gaussian *g,
+                                               itd_gaussian **out);
 
 /* Eigenvalues (descending) and eigenvectors (rows) of a symmetric matrix; a is destroyed. About 10 n^3
    operations; residual and orthogonality below 1e-15 n of the largest. ITD_ERROR_DATA: not finite. */
@@ -310,7 +326,7 @@ typedef struct itd_nll_desc {
     bool common;           /* every point gets the same draws: smooth, for pictures; worse for means; false */
     bool allocate;         /* more draws where a pilot run found the integrand to vary most; true */
     size_t batch;          /* rows per call of the denoiser; does not change the result; 1024 */
-    /* In the denoiser's coordinates. NULL (the default): fitted to the points, N(0, I) if they are few. */
+    /* In the units of x. NULL (the default): fitted to the points, N(0, I) if they are few. */
     const itd_gaussian *reference;
 } itd_nll_desc;
 
@@ -360,7 +376,7 @@ typedef struct itd_errors_desc {
     itd_levels levels; /* 0, 0, 0 */
     bool dequantize;   /* x gets noise uniform in +- half a level first, which makes it continuous; false */
     bool allocate;     /* more draws where a pilot found the first denoiser's error to vary most; true */
-    const itd_gaussian *reference; /* in the denoisers' coordinates; NULL: as in itd_nll_desc */
+    const itd_gaussian *reference; /* in the units of x; NULL: as in itd_nll_desc */
 } itd_errors_desc;
 
 /* Squared errors of several denoisers on the same noisy points. An entry is a way to denoise: denoiser k with
@@ -408,8 +424,12 @@ typedef struct itd_mlp_desc {
     size_t dim;       /* d, >= 1 */
     size_t layers;    /* linear layers, >= 1; 3 */
     size_t hidden;    /* width; 128 */
-    size_t embedding; /* sinusoids per coordinate and for the log SNR, even, >= 4; 0: raw inputs; 128 */
-    double coordinate_scale;   /* coordinates are multiplied by it before embedding; 100 */
+    size_t embedding; /* sinusoids for the log SNR, even, >= 4; 0: raw inputs; 128 */
+    /* A vector y enters as sin(w.y) and cos(w.y) for so many random directions w (Rahimi & Recht 2007), with
+       |w| log-uniform between two bounds. 0: as many sinusoids of each coordinate as of the log SNR; 128 */
+    size_t directions;
+    double frequency_min, frequency_max; /* the bounds, for data of unit variance; 0.5, 10 */
+    double coordinate_scale;   /* without directions: coordinates times this, before their sinusoids; 100 */
     double logsnr_scale;       /* the same for the log SNR; 50 */
     itd_activation activation; /* ITD_SILU */
     bool zero_output;          /* last layer starts at zero; true */
@@ -477,24 +497,39 @@ typedef struct itd_model_desc {
     double variance;                       /* v of the normalized data; 1 */
     itd_schedule schedule;                 /* of training and, unless told otherwise, of evaluation */
     bool normalize;                        /* itd_model_fit sets mean and scale per coordinate; true */
+    bool whiten;                           /* and, up to 64 dimensions, W of all of them; true */
 } itd_model_desc;
+
+/* A string that goes with the model into its file: names of columns, units, where the data came from. */
+typedef struct itd_note {
+    char *key, *value;
+    struct itd_note *next;
+} itd_note;
 
 typedef struct itd_model { /* to read; itd_model_fit and itd_load write it */
     itd_model_desc desc;
     size_t dim;
     itd_net *net;
-    double *mean, *scale;   /* (dim) the network sees (x - mean) / scale */
-    itd_gaussian *gaussian; /* of the normalized training data; NULL before itd_model_fit */
-    float *work;            /* rows on their way into and out of the network */
+    double *mean, *scale;   /* (dim) of the training data */
+    double *whiten, *color; /* (dim,dim) W and its inverse; NULL: the network sees (x - mean) / scale */
+    double log_det;         /* log |det W^-1| */
+    itd_gaussian *gaussian; /* the training data's, shrunk if W is; NULL before itd_model_fit */
+    itd_note *notes;
+    float *work; /* rows on their way into and out of the network */
     size_t work_rows;
 } itd_model;
 
 ITD_DEF itd_model_desc itd_model_desc_default(size_t dim);
-/* With a new network; mean is 0 and scale 1 until itd_model_fit. */
+/* With a new network; mean is 0, scale 1 and W the identity until itd_model_fit. */
 ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out);
 ITD_DEF void itd_model_free(itd_model *model);
-/* Mean and standard deviation of each coordinate (ITD_ERROR_DATA if one is constant), and the Gaussian. */
+/* Takes mean, scale, W and the Gaussian from n >= 2 rows. While the network puts out nothing, as it does at
+   first, the model is that Gaussian; its covariance is shrunk towards its diagonal where rows are few.
+   ITD_ERROR_DATA: not finite, or constant in a coordinate that has to be divided by its spread. */
 ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x /* (n,dim) */, size_t n);
+/* Strings for the file, in UTF-8; a value of NULL takes the note away. ITD_ERROR_ARGUMENT: not UTF-8. */
+ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const char *value);
+ITD_DEF const char *itd_model_note(const itd_model *model, const char *key); /* NULL if there is none */
 /* Uses the moving average of the weights where there is one. Borrows the model. */
 ITD_DEF itd_denoiser itd_model_denoiser(itd_model *model);
 /* itd_nll_desc_default with the model's schedule and Gaussian. */
@@ -545,6 +580,7 @@ typedef struct itd_trainer { /* to read, but for workers */
 ITD_DEF itd_trainer_desc itd_trainer_desc_default(void);
 /* Borrows the model, whose moving average goes on if it has one. */
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out);
+/* Before the model it belongs to. Gives back what only training needs; the average stays. */
 ITD_DEF void itd_trainer_free(itd_trainer *trainer);
 /* One step of Adam on `batch` rows of raw data, of which each worker reads its share; loss in nats, in the
    units of x. ITD_ERROR_NUMERIC, with nothing changed, if loss or gradient is not finite. */
@@ -589,7 +625,8 @@ ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *trainer, 
                             itd_error *error);
 /* The model alone, its weights as F16: half the size. ITD_ERROR_NUMERIC if one is too large for that. */
 ITD_DEF itd_result itd_save_half(const itd_model *model, const char *path, itd_error *error);
-/* Rebuilds the model from the file and, unless NULL, the trainer (ITD_ERROR_MISMATCH if it has none). */
+/* Rebuilds the model from the file and, unless NULL, the trainer (ITD_ERROR_MISMATCH if it has none). Without
+   it a model takes four bytes a parameter, also from a file that could go on training; training takes 20. */
 ITD_DEF itd_result itd_load(const char *path, itd_model **model, itd_trainer **trainer, itd_error *error);
 /* The weights of a network that another program saved as safetensors, into a model made for them: names and
    shapes of diffusers after `prefix` (""), F32, F16 or BF16, attention as to_q or as query, 1x1 convolutions
@@ -776,7 +813,8 @@ typedef enum itd__purpose {
     ITD__FOR_TEST_LOGSNR,
     ITD__FOR_CURVE,
     ITD__FOR_SAMPLES,
-    ITD__FOR_LEVELS
+    ITD__FOR_LEVELS,
+    ITD__FOR_DIRECTIONS
 } itd__purpose;
 
 static itd_rng itd__rng_for(uint64_t seed, itd__purpose purpose, uint64_t index)
@@ -1956,6 +1994,13 @@ static void itd__transpose_taps(const float *w, size_t taps, size_t in, size_t o
             for (size_t j = 0; j < out; j++) transposed[(t * out + j) * in + i] = w[i * out + j];
 }
 
+/* y = (sin x, cos x), so dx += dsin cos - dcos sin */
+static void itd__waves_backward(const float *dy /* (2*half) */, const float *y /* (2*half) */, size_t half,
+                                float *dx /* (half) */)
+{
+    for (size_t k = 0; k < half; k++) dx[k] += dy[k] * y[half + k] - dy[half + k] * y[k];
+}
+
 /* Group normalization (Wu & He 2018) of one image, its channels in one array or side by side in two,
    followed by SiLU if silu:
 
@@ -2286,6 +2331,29 @@ ITD_DEF itd_result itd_score(const itd_denoiser *den, const float *z, const floa
     return ITD_OK;
 }
 
+ITD_DEF void itd_to_coordinates(const itd_denoiser *den, const float *x, size_t n, float *y)
+{
+    size_t d = den->dim;
+    for (size_t i = 0; i < n * d; i++) {
+        const double *w = den->whiten ? den->whiten + i % d * d : NULL;
+        const float *row = x + i / d * d;
+        double mean = den->mean ? den->mean[i % d] : 0, scale = den->scale ? den->scale[i % d] : 1, sum = 0;
+        for (size_t j = 0; w && j < d; j++) sum += w[j] * (row[j] - (den->mean ? den->mean[j] : 0));
+        y[i] = (float)(w ? sum : (x[i] - mean) / scale);
+    }
+}
+
+ITD_DEF void itd_from_coordinates(const itd_denoiser *den, const float *y, size_t n, float *x)
+{
+    size_t d = den->dim;
+    for (size_t i = 0; i < n * d; i++) {
+        const double *c = den->color ? den->color + i % d * d : NULL;
+        double mean = den->mean ? den->mean[i % d] : 0, scale = den->scale ? den->scale[i % d] : 1, sum = 0;
+        for (size_t j = 0; c && j < d; j++) sum += c[j] * y[i / d * d + j];
+        x[i] = (float)(mean + (c ? sum : scale * y[i]));
+    }
+}
+
 /* >>eigen --------------------------------------------------------------------------------------------------
 
    The eigenvalues and eigenvectors of a covariance, which >>gaussian is made of. A symmetric matrix is first
@@ -2294,6 +2362,7 @@ ITD_DEF itd_result itd_score(const itd_denoiser *den, const float *z, const floa
    reflections and rotations make of the identity, some columns at a time, which stay in the cache while all
    pass over them. */
 
+enum { ITD__FULL_GAUSSIAN = 64 };             /* dimensions up to which d^2 operations per row are cheap */
 enum { ITD__COLUMNS = 32, ITD__SWEEPS = 64 }; /* columns at a time; rotations kept: so many sweeps of n */
 
 typedef struct itd__rotation { /* of rows `row` and row + 1 */
@@ -2456,6 +2525,37 @@ static void itd__sort_eigen(size_t n, double *lambda, double *vectors)
     }
 }
 
+/* Of few dimensions by Jacobi's rotations, each of which makes one element off the diagonal vanish. They go on
+   until every such element is small beside the two diagonal elements in its row and column, not beside the
+   largest of all: so the small eigenvalues of a covariance are as exact as the large ones, whatever the units
+   of its columns (Demmel & Veselic 1992). */
+static void itd__jacobi(size_t n, double *a, double *lambda, double *vectors)
+{
+    bool rotated = true;
+    for (size_t i = 0; i < n * n; i++) vectors[i] = i / n == i % n;
+    for (size_t sweep = 0; sweep < 40 && rotated; sweep++) {
+        rotated = false;
+        for (size_t p = 0; p < n; p++)
+            for (size_t q = p + 1; q < n; q++) {
+                double apq = a[p * n + q], app = a[p * n + p], aqq = a[q * n + q];
+                if (fabs(apq) <= 1e-17 * sqrt(fabs(app)) * sqrt(fabs(aqq)) || fabs(apq) < DBL_MIN) continue;
+                double half = 0.5 * (aqq - app) / apq;
+                double t = (half < 0 ? -1 : 1) / (fabs(half) + sqrt(half * half + 1));
+                double c = 1 / sqrt(t * t + 1), s = t * c;
+                rotated = rotated || fabs(t) > 1e-17;
+                for (size_t k = 0; k < n; k++) {
+                    double x = a[k * n + p], y = a[k * n + q], u = vectors[p * n + k], v = vectors[q * n + k];
+                    a[k * n + p] = a[p * n + k] = c * x - s * y;
+                    a[k * n + q] = a[q * n + k] = s * x + c * y;
+                    vectors[p * n + k] = c * u - s * v, vectors[q * n + k] = s * u + c * v;
+                }
+                a[p * n + p] = app - t * apq, a[q * n + q] = aqq + t * apq;
+                a[p * n + q] = a[q * n + p] = 0;
+            }
+    }
+    for (size_t i = 0; i < n; i++) lambda[i] = a[i * n + i];
+}
+
 ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a, double *lambda, double *vectors)
 {
     double largest = 0, *work = itd__doubles(n, 3);
@@ -2466,9 +2566,13 @@ ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a, double *lambda, doub
     if (result == ITD_OK && n > 0) {
         for (size_t i = 0; i < n * n && largest > 0; i++)
             a[i] /= largest; /* squares neither overflow nor vanish */
-        itd__tridiagonalize(n, a, lambda, work, work + n, work + 2 * n);
-        itd__reflect(n, a, vectors);
-        if (!itd__diagonalize(n, lambda, work, list, vectors)) result = ITD_ERROR_NUMERIC;
+        if (n <= ITD__FULL_GAUSSIAN) {
+            itd__jacobi(n, a, lambda, vectors);
+        } else {
+            itd__tridiagonalize(n, a, lambda, work, work + n, work + 2 * n);
+            itd__reflect(n, a, vectors);
+            if (!itd__diagonalize(n, lambda, work, list, vectors)) result = ITD_ERROR_NUMERIC;
+        }
         for (size_t i = 0; i < n; i++) lambda[i] *= largest;
         itd__sort_eigen(n, lambda, vectors);
     }
@@ -2480,8 +2584,6 @@ ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a, double *lambda, doub
 
    The reference density N(mu, Sigma) of >>method: fitted to data, it knows its own likelihood, its denoiser
    and what that denoiser's error is, all as sums over the eigenpairs lambda_i, u_i of Sigma. */
-
-enum { ITD__FULL_GAUSSIAN = 64 }; /* dimensions up to which d^2 operations per row are cheap */
 
 ITD_DEF void itd_gaussian_free(itd_gaussian *g)
 {
@@ -2509,16 +2611,24 @@ static itd_gaussian *itd__gaussian_alloc(size_t dim, bool axes)
 static itd_result itd__gaussian_finish(itd_gaussian *g, double *covariance, itd_result result,
                                        itd_gaussian **out)
 {
-    if (result == ITD_OK) result = itd_eigen_symmetric(g->dim, covariance, g->lambda, g->vectors);
-    if (result == ITD_OK && (!(g->lambda[0] > 0) || g->lambda[g->dim - 1] < -1e-8 * g->lambda[0]))
+    size_t d = g ? g->dim : 0;
+    double *variance = itd__doubles(d, 1);
+    if (result == ITD_OK && !variance) result = ITD_ERROR_MEMORY;
+    for (size_t j = 0; result == ITD_OK && j < d; j++) variance[j] = covariance[j * d + j];
+    if (result == ITD_OK) result = itd_eigen_symmetric(d, covariance, g->lambda, g->vectors);
+    if (result == ITD_OK && (!(g->lambda[0] > 0) || g->lambda[d - 1] < -1e-8 * g->lambda[0]))
         result = ITD_ERROR_DATA;
-    ITD_FREE(covariance);
+    /* A flat direction gets a sliver of the width of its columns: the density stays finite. */
+    for (size_t i = 0; result == ITD_OK && i < d; i++) {
+        double width = 0;
+        for (size_t j = 0; j < d; j++) width += g->vectors[i * d + j] * g->vectors[i * d + j] * variance[j];
+        g->lambda[i] = fmax(g->lambda[i], 1e-12 * (width > 0 ? width : g->lambda[0]));
+    }
+    ITD_FREE(covariance), ITD_FREE(variance);
     if (result != ITD_OK) {
         itd_gaussian_free(g);
         return result;
     }
-    /* A flat direction gets a sliver of width: the density stays finite. */
-    for (size_t i = 0; i < g->dim; i++) g->lambda[i] = fmax(g->lambda[i], 1e-12 * g->lambda[0]);
     for (size_t i = 0; g->basis && i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
     *out = g;
     return ITD_OK;
@@ -2673,9 +2783,218 @@ static itd_result itd__gaussian_predict(void *ctx, const float *z, const float *
 
 ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
 {
-    void *ctx = (void *)(uintptr_t)g; /* predict only reads it */
-    itd_denoiser den = {ctx, g->dim, itd__gaussian_predict, NULL, NULL};
+    itd_denoiser den = ITD__ZERO;
+    den.ctx = (void *)(uintptr_t)g; /* predict only reads it */
+    den.dim = g->dim, den.predict = itd__gaussian_predict;
     return den;
+}
+
+/* ---- the map that makes the data's own Gaussian N(0, I) ----
+
+   Columns are standardized, and their correlations S shrunk towards none, (1 - rho) S + rho I, as far as rows
+   that took no part in S say (five parts of the data, each foretold by the other four). Directions that are
+   flat even so get a variance of 1e-8. With P the outcome and D the standard deviations, W = P^-1/2 D^-1: of
+   all square roots the symmetric one leaves every coordinate as near as can be to its column (Kessy, Lewin &
+   Strimmer 2018), and makes the coordinates independent of the columns' units. */
+
+enum { ITD__FOLDS = 5, ITD__FEWEST_ROWS = 10 }; /* with fewer rows, columns count as independent */
+
+/* The eigenvalue of P for one of S. */
+static double itd__shrunk(double lambda, double rho) { return fmax((1 - rho) * lambda + rho, 1e-8); }
+
+/* Sums over the rows of one part: of x - centre (d), and of its products (d,d). Returns their number. */
+static double itd__fold_sums(const float *x, const double *centre, size_t n, size_t d, size_t fold,
+                             double *sum, double *products)
+{
+    double rows = 0;
+    for (size_t i = fold; i < n; i += ITD__FOLDS, rows++)
+        for (size_t j = 0; j < d; j++) {
+            double v = x[i * d + j] - centre[j];
+            sum[j] += v;
+            for (size_t k = 0; k <= j; k++) products[j * d + k] += v * (x[i * d + k] - centre[k]);
+        }
+    for (size_t j = 0; j < d; j++)
+        for (size_t k = 0; k < j; k++) products[k * d + j] = products[j * d + k];
+    return rows;
+}
+
+/* From such sums over some rows: mean, standard deviations (`least` at least), correlations. */
+static void itd__correlate(const double *sum, const double *products, double rows, size_t d,
+                           const double *least, double *mean, double *sd, double *correlation)
+{
+    for (size_t j = 0; j < d; j++) {
+        mean[j] = sum[j] / rows;
+        sd[j] = fmax(sqrt(fmax(products[j * d + j] / rows - mean[j] * mean[j], 0)), least[j]);
+    }
+    for (size_t j = 0; j < d; j++)
+        for (size_t k = 0; k < d; k++)
+            correlation[j * d + k] = j == k
+                                         ? 1
+                                         : (products[j * d + k] / rows - mean[j] * mean[k]) / (sd[j] * sd[k]);
+}
+
+/* Room for the choice of rho, all of it in one block. */
+typedef struct itd__folds {
+    double rows[ITD__FOLDS];
+    double *sum, *products;        /* (ITD__FOLDS,d), (ITD__FOLDS,d,d) */
+    double *total, *all_products;  /* (d), (d,d) of all parts, or all but one */
+    double *mean, *sd, *lambda;    /* (d) */
+    double *correlation, *vectors; /* (d,d) */
+} itd__folds;
+
+/* -log likelihood of one part, but for constants, by what the other four say, for each of the candidates. */
+static itd_result itd__foretell(itd__folds *f, size_t fold, size_t d, const double *least, const double *rho,
+                                size_t candidates, double *nll)
+{
+    const double *sum = f->sum + fold * d, *products = f->products + fold * d * d;
+    double others = -f->rows[fold];
+    memset(f->total, 0, d * sizeof *f->total), memset(f->all_products, 0, d * d * sizeof *f->total);
+    for (size_t k = 0; k < ITD__FOLDS; k++) {
+        others += f->rows[k];
+        for (size_t j = 0; k != fold && j < d; j++) f->total[j] += f->sum[k * d + j];
+        for (size_t j = 0; k != fold && j < d * d; j++) f->all_products[j] += f->products[k * d * d + j];
+    }
+    itd__correlate(f->total, f->all_products, others, d, least, f->mean, f->sd, f->correlation);
+    ITD__TRY(itd_eigen_symmetric(d, f->correlation, f->lambda, f->vectors));
+    for (size_t i = 0; i < d; i++) { /* squares of this part's rows along eigenvector i */
+        const double *u = f->vectors + i * d;
+        double square = 0;
+        for (size_t j = 0; j < d; j++)
+            for (size_t k = 0; k < d; k++)
+                square += u[j] * u[k] / (f->sd[j] * f->sd[k]) *
+                          (products[j * d + k] - sum[j] * f->mean[k] - f->mean[j] * sum[k] +
+                           f->rows[fold] * f->mean[j] * f->mean[k]);
+        for (size_t c = 0; c < candidates; c++) {
+            double lambda = itd__shrunk(f->lambda[i], rho[c]);
+            nll[c] += 0.5 * (f->rows[fold] * log(lambda) + square / lambda);
+        }
+    }
+    return ITD_OK;
+}
+
+/* rho of 0, or from 1e-5 to 1 in quarters of a decade: the one by which all parts are most likely. */
+static itd_result itd__choose_shrinkage(itd__folds *f, size_t d, const double *least, double *chosen)
+{
+    enum { CANDIDATES = 22 };
+    double rho[CANDIDATES], nll[CANDIDATES] = {0};
+    size_t best = 0;
+    for (size_t c = 0; c < CANDIDATES; c++) rho[c] = c ? pow(10, 0.25 * (double)c - 5.25) : 0;
+    for (size_t k = 0; k < ITD__FOLDS; k++) ITD__TRY(itd__foretell(f, k, d, least, rho, CANDIDATES, nll));
+    for (size_t c = 1; c < CANDIDATES; c++)
+        if (nll[c] < nll[best]) best = c;
+    *chosen = rho[best];
+    return ITD_OK;
+}
+
+/* W and its inverse from the eigenpairs of S; returns log |det W^-1|. */
+static double itd__square_roots(const itd__folds *f, size_t d, double rho, double *whiten, double *color)
+{
+    double log_det = 0;
+    memset(whiten, 0, d * d * sizeof *whiten), memset(color, 0, d * d * sizeof *color);
+    for (size_t i = 0; i < d; i++) {
+        double root = sqrt(itd__shrunk(f->lambda[i], rho));
+        const double *u = f->vectors + i * d;
+        log_det += log(root) + log(f->sd[i]);
+        for (size_t j = 0; j < d; j++)
+            for (size_t k = 0; k < d; k++) {
+                whiten[j * d + k] += u[j] * u[k] / root / f->sd[k];
+                color[j * d + k] += f->sd[j] * u[j] * u[k] * root;
+            }
+    }
+    return log_det;
+}
+
+/* The map of n rows around their mean `centre`; no column may vary less than `least`. */
+static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double *centre, const double *least,
+                               double *whiten, double *color, double *log_det)
+{
+    itd__folds f = ITD__ZERO;
+    double *block = itd__doubles(d, ITD__FOLDS * (d + 1) + 3 * d + 5), rho = 1;
+    itd_result result = block ? ITD_OK : ITD_ERROR_MEMORY;
+    if (result == ITD_OK) {
+        f.sum = block, f.products = f.sum + ITD__FOLDS * d, f.total = f.products + ITD__FOLDS * d * d;
+        f.mean = f.total + d, f.sd = f.mean + d, f.lambda = f.sd + d;
+        f.all_products = f.lambda + d, f.correlation = f.all_products + d * d;
+        f.vectors = f.correlation + d * d;
+        for (size_t k = 0; k < ITD__FOLDS; k++)
+            f.rows[k] = itd__fold_sums(x, centre, n, d, k, f.sum + k * d, f.products + k * d * d);
+        if (n >= ITD__FEWEST_ROWS) result = itd__choose_shrinkage(&f, d, least, &rho);
+    }
+    if (result == ITD_OK) {
+        memset(f.total, 0, d * sizeof *f.total), memset(f.all_products, 0, d * d * sizeof *f.total);
+        for (size_t k = 0; k < ITD__FOLDS; k++) {
+            for (size_t j = 0; j < d; j++) f.total[j] += f.sum[k * d + j];
+            for (size_t j = 0; j < d * d; j++) f.all_products[j] += f.products[k * d * d + j];
+        }
+        itd__correlate(f.total, f.all_products, (double)n, d, least, f.mean, f.sd, f.correlation);
+        result = itd_eigen_symmetric(d, f.correlation, f.lambda, f.vectors);
+    }
+    if (result == ITD_OK) *log_det = itd__square_roots(&f, d, rho, whiten, color);
+    ITD_FREE(block);
+    return result;
+}
+
+/* Entry (i,j) of W. */
+static double itd__whitens(const itd_denoiser *den, size_t i, size_t j)
+{
+    if (den->whiten) return den->whiten[i * den->dim + j];
+    return i != j ? 0 : den->scale ? 1 / den->scale[i] : 1;
+}
+
+/* (d,d) M M^T with M = W U Lambda^1/2, the covariance in the denoiser's coordinates. */
+static itd_result itd__map_covariance(const itd_denoiser *den, const itd_gaussian *g, double *covariance)
+{
+    size_t d = g->dim;
+    double *m = itd__doubles(d, d);
+    for (size_t i = 0; m && i < d; i++)
+        for (size_t j = 0; j < d; j++) {
+            double w = itd__whitens(den, i, j);
+            if (g->vectors && w != 0)
+                for (size_t k = 0; k < d; k++) m[i * d + k] += w * sqrt(g->lambda[k]) * g->vectors[k * d + j];
+            if (!g->vectors) m[i * d + j] = w * sqrt(g->lambda[j]);
+        }
+    for (size_t i = 0; m && i < d; i++)
+        for (size_t j = 0; j <= i; j++)
+            covariance[i * d + j] = covariance[j * d + i] = itd__dot(m + i * d, m + j * d, d);
+    ITD_FREE(m);
+    return m ? ITD_OK : ITD_ERROR_MEMORY;
+}
+
+/* Is a covariance diagonal, but for rounding? */
+static bool itd__diagonal(const double *covariance, size_t d)
+{
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = 0; j < i; j++)
+            if (fabs(covariance[i * d + j]) > 1e-7 * sqrt(covariance[i * d + i] * covariance[j * d + j]))
+                return false;
+    return true;
+}
+
+/* N(W (mu - mean), W Sigma W^T). Where that is
+   diagonal, as for the one that the map was made of, its eigenvectors are the axes. */
+ITD_DEF itd_result itd_gaussian_to_coordinates(const itd_denoiser *den, const itd_gaussian *g,
+                                               itd_gaussian **out)
+{
+    size_t d = g->dim;
+    bool axes = !g->vectors && !den->whiten;
+    double *covariance = axes ? NULL : itd__doubles(d, d);
+    itd_result result = axes || covariance ? ITD_OK : ITD_ERROR_MEMORY;
+    if (covariance) result = itd__map_covariance(den, g, covariance);
+    bool diagonal = axes || (result == ITD_OK && itd__diagonal(covariance, d));
+    itd_gaussian *mapped = result == ITD_OK ? itd__gaussian_alloc(d, diagonal) : NULL;
+    if (result == ITD_OK && !mapped) result = ITD_ERROR_MEMORY;
+    for (size_t i = 0; result == ITD_OK && i < d; i++) {
+        double w = itd__whitens(den, i, i);
+        if (diagonal) mapped->lambda[i] = axes ? w * w * g->lambda[i] : covariance[i * d + i];
+        if (!den->whiten) mapped->mean[i] = w * (g->mean[i] - (den->mean ? den->mean[i] : 0));
+        for (size_t j = 0; den->whiten && j < d; j++)
+            mapped->mean[i] += itd__whitens(den, i, j) * (g->mean[j] - (den->mean ? den->mean[j] : 0));
+    }
+    if (result == ITD_OK && !diagonal) return itd__gaussian_finish(mapped, covariance, result, out);
+    ITD_FREE(covariance);
+    if (result == ITD_OK) *out = mapped;
+    else itd_gaussian_free(mapped);
+    return result;
 }
 
 /* >>likelihood ---------------------------------------------------------------------------------------------
@@ -2950,7 +3269,7 @@ static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, doubl
 {
     size_t n = t->n, draws = t->desc.draws;
     double *sum = t->point + n, *square = sum + n, total = 0, total_square = 0;
-    double log_scale = itd__add_logs(0, t->den->scale, t->den->dim);
+    double log_scale = t->den->log_det;
     size_t pilot = itd__pilot_draws(n * draws);
     if (pilot && (t->desc.allocate || t->desc.control == ITD_CONTROL_FITTED) && n * draws - pilot >= n * 20) {
         ITD__TRY(itd__pilot_run(t, pilot)); /* its cost comes off the draws asked for */
@@ -2991,19 +3310,6 @@ ITD_DEF itd_nll_desc itd_nll_desc_default(void)
     return desc;
 }
 
-/* x in the denoiser's coordinates. */
-static void itd__normalize(const itd_denoiser *den, const float *x, size_t n, float *out)
-{
-    size_t d = den->dim;
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < d; j++) {
-            double v = x[i * d + j];
-            if (den->mean) v -= den->mean[j];
-            if (den->scale) v /= den->scale[j];
-            out[i * d + j] = (float)v;
-        }
-}
-
 /* Batches hold whole blocks of four variates, so that their size does not change which noise a draw gets. */
 static size_t itd__batch_rows(size_t wanted) { return itd__ceil_div(itd__max(wanted, 1), 4) * 4; }
 
@@ -3011,7 +3317,13 @@ static size_t itd__batch_rows(size_t wanted) { return itd__ceil_div(itd__max(wan
 static itd_result itd__estimate_reference(itd__estimate *t)
 {
     size_t n = t->n, d = t->den->dim;
+    bool mapped = t->den->mean || t->den->scale || t->den->whiten;
     t->reference = t->desc.reference;
+    if (t->reference && t->reference->dim != d) return ITD_ERROR_ARGUMENT;
+    if (t->reference && mapped) {
+        ITD__TRY(itd_gaussian_to_coordinates(t->den, t->reference, &t->fitted));
+        t->reference = t->fitted;
+    }
     if (!t->reference) {
         bool full = d <= ITD__FULL_GAUSSIAN && n / 4 >= d;
         itd_result result = full ? itd_gaussian_fit(t->x, n, d, &t->fitted) : ITD_ERROR_DATA;
@@ -3020,7 +3332,6 @@ static itd_result itd__estimate_reference(itd__estimate *t)
         ITD__TRY(result);
         t->reference = t->fitted;
     }
-    if (t->reference->dim != d) return ITD_ERROR_ARGUMENT;
     bool wide = t->reference->basis != NULL; /* rows are better rotated many at once */
     t->y = itd__doubles(n, d);
     if (wide) t->along = itd__floats(t->batch, d);
@@ -3052,7 +3363,7 @@ static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den,
     if (!t->x || !t->point || !t->order || !t->eps || !t->z || !t->eps_hat || !t->logsnr || !t->u || !t->row)
         return ITD_ERROR_MEMORY;
     t->e = t->u + t->batch, t->g = t->e + t->batch, t->mse_g = t->g + t->batch;
-    itd__normalize(den, x, n, t->x);
+    itd_to_coordinates(den, x, n, t->x);
     if (!itd__all_finite(t->x, n * d)) return ITD_ERROR_DATA;
     return with_reference ? itd__estimate_reference(t) : ITD_OK;
 }
@@ -3190,7 +3501,7 @@ static double itd__errors_border(const itd__estimate *t, const itd_levels *v)
 static void itd__errors_of_reference(const itd__estimate *t, itd_errors *errors)
 {
     size_t i, j, d = t->den->dim;
-    double log_scale = itd__add_logs(0, t->den->scale, d);
+    double log_scale = t->den->log_det;
     for (i = 0; i < t->n; i++) {
         errors->density[i] = itd__reference_nll(t, i) + log_scale;
         for (j = 0; j < d; j++) {
@@ -3329,7 +3640,8 @@ ITD_DEF itd_result itd_errors_measure(const itd_denoiser *den, size_t denoisers,
         return ITD_ERROR_ARGUMENT;
     for (k = 1; k < denoisers; k++)
         if (den[k].dim != den->dim || !itd__same_numbers(den[k].mean, den->mean, den->dim) ||
-            !itd__same_numbers(den[k].scale, den->scale, den->dim))
+            !itd__same_numbers(den[k].scale, den->scale, den->dim) ||
+            !itd__same_numbers(den[k].whiten, den->whiten, den->dim * den->dim))
             return ITD_ERROR_ARGUMENT;
     t.desc = itd_nll_desc_default();
     t.desc.schedule = desc->schedule, t.desc.draws = desc->draws, t.desc.seed = desc->seed;
@@ -3506,7 +3818,9 @@ typedef struct itd__state { /* what a checkpoint says */
     itd_model_desc model;
     itd_trainer_desc trainer;
     uint64_t step;
-    bool has_trainer, has_gaussian, has_unet;
+    bool has_trainer, has_gaussian, has_unet, has_whiten;
+    bool in_units; /* the Gaussian is in the caller's units; before version 0.2 it was in the model's */
+    double log_det;
 } itd__state;
 
 /* clang-format off */
@@ -3520,10 +3834,14 @@ typedef struct itd__field {
     itd__type type;
     size_t offset;
     double preset, least, most; /* its default and its range; DBL_MAX: no limit */
+    double absent;              /* its value where a file does not have it */
 } itd__field;
 
+#define ITD__REQUIRED HUGE_VAL /* by every file; what came after version 0.1.0 is not */
 #define ITD__F(type, name, field, preset, least, most)                                                       \
-    {name, ITD__T_##type, offsetof(itd__state, field), preset, least, most}
+    {name, ITD__T_##type, offsetof(itd__state, field), preset, least, most, ITD__REQUIRED}
+#define ITD__NEW(type, name, field, preset, least, most, absent)                                             \
+    {name, ITD__T_##type, offsetof(itd__state, field), preset, least, most, absent}
 #define ITD__M(type, field, preset, least, most) ITD__F(type, #field, model.field, preset, least, most)
 #define ITD__T(type, field, preset, least, most)                                                             \
     ITD__F(type, "trainer." #field, trainer.field, preset, least, most)
@@ -3532,6 +3850,9 @@ static const itd__field itd__fields[] = { /* type, field, default, least, most *
     ITD__F(BOOL, "unet", has_unet, 0, 0, 1),
     ITD__M(SIZE, mlp.dim, 1, 1, 1 << 20),                 ITD__M(SIZE, mlp.layers, 3, 1, 100),
     ITD__M(SIZE, mlp.hidden, 128, 1, 1 << 20),            ITD__M(SIZE, mlp.embedding, 128, 0, 8192),
+    ITD__NEW(SIZE, "mlp.directions", model.mlp.directions, 128, 0, 1 << 16, 0),
+    ITD__NEW(POSITIVE, "mlp.frequency_min", model.mlp.frequency_min, 0.5, 0, 1e6, 1),
+    ITD__NEW(POSITIVE, "mlp.frequency_max", model.mlp.frequency_max, 10, 0, 1e6, 1),
     ITD__M(REAL, mlp.coordinate_scale, 100, -FLT_MAX, FLT_MAX),
     ITD__M(REAL, mlp.logsnr_scale, 50, -FLT_MAX, FLT_MAX),
     ITD__M(ACTIVATION, mlp.activation, ITD_SILU, 0, ITD_SILU),
@@ -3553,6 +3874,10 @@ static const itd__field itd__fields[] = { /* type, field, default, least, most *
     ITD__M(REAL, schedule.loc, 0, -DBL_MAX, DBL_MAX),     ITD__M(REAL, schedule.scale, 3, 0, DBL_MAX),
     ITD__M(REAL, schedule.clip, 4, 0, DBL_MAX),
     ITD__M(BOOL, normalize, 1, 0, 1),
+    ITD__NEW(BOOL, "whiten", model.whiten, 1, 0, 1, 0),
+    ITD__NEW(BOOL, "whitened", has_whiten, 0, 0, 1, 0),
+    ITD__NEW(REAL, "log_det", log_det, 0, -DBL_MAX, DBL_MAX, 0),
+    ITD__NEW(BOOL, "gaussian.in_units", in_units, 0, 0, 1, 0),
     ITD__F(BOOL, "gaussian", has_gaussian, 0, 0, 1),      ITD__F(BOOL, "trainer", has_trainer, 0, 0, 1),
     ITD__T(SIZE, batch, 128, 1, DBL_MAX),                 ITD__T(SIZE, rows, 0, 0, DBL_MAX),
     ITD__T(U64, seed, 1, 0, DBL_MAX),                     ITD__T(REAL, learning_rate, 1e-3, 0, 1e30),
@@ -3663,8 +3988,9 @@ static bool itd__valid(const itd_model_desc *model, const itd_trainer_desc *trai
             return false;
     if (!itd__schedule_valid(&model->schedule)) return false;
     if (!state.has_unet)
-        return mlp->embedding % 2 == 0 && mlp->embedding != 2 &&
-               (mlp->embedding == 0 || mlp->dim <= ((size_t)1 << 20) / mlp->embedding);
+        return mlp->embedding % 2 == 0 && mlp->embedding != 2 && mlp->frequency_min <= mlp->frequency_max &&
+               (mlp->embedding == 0 || mlp->dim <= ((size_t)1 << 20) / mlp->embedding) &&
+               (mlp->directions == 0 || mlp->dim <= ((size_t)1 << 22) / mlp->directions);
     for (size_t i = 0; i < unet->levels; i++)
         if (unet->features[i] < 1 || unet->features[i] > 4096 || unet->features[i] % unet->groups ||
             (unet->head && unet->features[i] % unet->head))
@@ -3681,12 +4007,12 @@ static bool itd__valid(const itd_model_desc *model, const itd_trainer_desc *trai
 
 /* clang-format off */
 typedef enum itd__kind {
-    ITD__INPUT, ITD__EMBED, ITD__LINEAR, ITD__RELU, ITD__SILU, ITD__TIMESTEP, ITD__CONV, ITD__ADD,
+    ITD__INPUT, ITD__EMBED, ITD__PROJECT, ITD__WAVES, ITD__LINEAR, ITD__RELU, ITD__SILU, ITD__TIMESTEP, ITD__CONV, ITD__ADD,
     ITD__UPSAMPLE, ITD__NORM, ITD__SHIFT, ITD__SCORES, ITD__ATTEND /* from NORM on: a sample at a time */
 } itd__kind;
 
 static const char *const itd__kind_name[] = {
-    "input", "embed", "linear", "relu", "silu", "timestep", "conv", "add", "upsample",
+    "input", "embed", "project", "waves", "linear", "relu", "silu", "timestep", "conv", "add", "upsample",
     "norm", "shift", "scores", "attend"};
 /* clang-format on */
 
@@ -3698,7 +4024,7 @@ typedef struct itd__layer {
     size_t width;        /* floats per sample that come out */
     size_t weight, bias; /* LINEAR, CONV, NORM: offsets into the parameter slabs */
     size_t weights;      /* how many, without the biases */
-    size_t frequency;    /* EMBED: offset into the table of frequencies */
+    size_t frequency;    /* EMBED, PROJECT: offset into the table of frequencies */
     itd__window window;  /* CONV */
     itd__grouping norm;  /* NORM */
     size_t extra;        /* NORM: offset of its notes per sample */
@@ -3711,15 +4037,13 @@ typedef struct itd__layer {
     char name[56];       /* of rows with parameters, in the checkpoint */
 } itd__layer;
 
-enum { ITD__MOST_FREQUENCIES = 1 << 14 }; /* of the embeddings of a network */
-
 struct itd_net {
     itd_unet_desc unet; /* without levels: an MLP */
     size_t dim;
     size_t slice; /* samples a thread takes at a time: their activations stay in the second-level cache */
     itd__layer *layer;
     size_t layers, most_layers;
-    float *frequency; /* of all embeddings, scaled */
+    float *frequency; /* of all embeddings, scaled, and directions */
     size_t frequencies;
     size_t parameters;
     bool too_large;             /* more parameters than can be counted in bytes */
@@ -3816,6 +4140,24 @@ static size_t itd__embed(itd_net *net, size_t x, size_t size, double scale)
     return i;
 }
 
+/* sin(w.x), cos(w.x) for directions that are the same for every network of this description: |w| in equal
+   ratios, each w uniform on its sphere. */
+static size_t itd__embed_directions(itd_net *net, size_t x, const itd_mlp_desc *desc)
+{
+    size_t i = itd__like(net, ITD__PROJECT, x, x, desc->directions), d = desc->dim, m = desc->directions;
+    itd_rng rng = itd__rng_for(0, ITD__FOR_DIRECTIONS, 0);
+    float *w = net->frequency + net->frequencies;
+    net->layer[i].frequency = net->frequencies, net->frequencies += d * m;
+    for (size_t k = 0; k < m; k++) {
+        double at = ((double)k + 0.5) / (double)m, square = 0;
+        double length = desc->frequency_min * pow(desc->frequency_max / desc->frequency_min, at);
+        itd_rng start = rng;
+        for (size_t j = 0; j < d; j++) square += pow(itd_rng_normal(&rng), 2);
+        for (size_t j = 0; j < d; j++) w[j * m + k] = (float)(length / sqrt(square) * itd_rng_normal(&start));
+    }
+    return itd__like(net, ITD__WAVES, i, i, 2 * m);
+}
+
 static size_t itd__linear(itd_net *net, size_t a, size_t b, size_t width, const char *name)
 {
     size_t i = itd__like(net, ITD__LINEAR, a, b, width);
@@ -3832,10 +4174,9 @@ static size_t itd__activation(itd_net *net, size_t x, itd_activation kind)
 static void itd__plan_mlp(itd_net *net, const itd_mlp_desc *desc)
 {
     size_t z = itd__input(net, 1, 1, desc->dim), logsnr = itd__input(net, 1, 1, 1), h = z, side = logsnr;
-    if (desc->embedding) {
-        h = itd__embed(net, z, desc->embedding, desc->coordinate_scale);
-        side = itd__embed(net, logsnr, desc->embedding, desc->logsnr_scale);
-    }
+    if (desc->directions) h = itd__embed_directions(net, z, desc);
+    else if (desc->embedding) h = itd__embed(net, z, desc->embedding, desc->coordinate_scale);
+    if (desc->embedding) side = itd__embed(net, logsnr, desc->embedding, desc->logsnr_scale);
     for (size_t k = 0; k < desc->layers; k++) {
         itd__path(net, "layers.#", k, 0);
         h = itd__linear(net, h, side, k + 1 < desc->layers ? desc->hidden : desc->dim, "");
@@ -3973,9 +4314,10 @@ static void itd__initialize(itd_net *net, uint64_t seed)
 static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_unet_desc *unet)
 {
     bool images = unet && unet->levels;
-    net->most_layers = images ? 64 + 32 * unet->levels * (unet->blocks + 1) : 4 + 2 * mlp->layers;
+    size_t frequencies = images ? unet->embedding / 2 : mlp->embedding + mlp->dim * mlp->directions;
+    net->most_layers = images ? 64 + 32 * unet->levels * (unet->blocks + 1) : 5 + 2 * mlp->layers;
     net->layer = (itd__layer *)itd__alloc(net->most_layers, 1, sizeof *net->layer);
-    net->frequency = itd__floats(ITD__MOST_FREQUENCIES, 1);
+    net->frequency = itd__floats(frequencies, 1);
     if (!net->layer || !net->frequency) return ITD_ERROR_MEMORY;
     net->slice = images ? 4 : ITD__SLICE;
     if (images) net->unet = *unet, itd__plan_unet(net, unet);
@@ -4118,6 +4460,12 @@ static void itd__forward_row(itd_net *net, size_t i, const float *z, const float
     switch (row->kind) {
     case ITD__INPUT: memcpy(y, (i == 0 ? z : logsnr) + from * row->width, n * row->width * sizeof *y); break;
     case ITD__EMBED: itd__embed_forward(x, frequency, n * row->in, row->c / row->in / 2, y); break;
+    case ITD__PROJECT:
+        itd__matmul(n, row->c, row->in, false, x, row->in, 1, frequency, row->c, 1, y, row->c);
+        break;
+    case ITD__WAVES:
+        for (size_t k = 0; k < n; k++) itd__fast()->embed(1, x + k * row->in, row->in, y + k * row->c);
+        break;
     case ITD__LINEAR:
         if (row->side) itd__linear_pair_forward(x, s, w, b, n * pixels, row->in, row->side, row->c, y);
         else itd__linear_forward(x, w, b, n * pixels, row->in, row->c, y);
@@ -4147,7 +4495,8 @@ static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
     float *dx = itd__gradient(net, row->input[0], from), *ds = itd__gradient(net, row->input[1], from);
     float *extra = row->kind == ITD__NORM ? itd__extra(net, row, from) : NULL;
     size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
-    const bool sets = row->kind == ITD__LINEAR || row->kind == ITD__CONV || row->kind == ITD__ADD;
+    const bool sets = row->kind == ITD__LINEAR || row->kind == ITD__CONV || row->kind == ITD__ADD ||
+                      row->kind == ITD__PROJECT;
     const bool add[2] = {!row->last[0], !row->last[1]}; /* to what later readers of an input have left */
     if (row->kind >= ITD__NORM && n > 1) {
         for (size_t k = 0; k < n; k++) itd__backward_row(net, i, from + k, 1);
@@ -4159,6 +4508,11 @@ static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
     case ITD__INPUT:
     case ITD__TIMESTEP: break;
     case ITD__EMBED: itd__embed_backward(dy, y, frequency, n * row->in, row->c / row->in / 2, dx); break;
+    case ITD__PROJECT: itd__linear_backward_input(dy, frequency, n, row->in, row->c, add[0], dx); break;
+    case ITD__WAVES:
+        for (size_t k = 0; k < n; k++)
+            itd__waves_backward(dy + k * row->c, y + k * row->c, row->in, dx + k * row->in);
+        break;
     case ITD__LINEAR:
         itd__linear_backward_input(dy, w, n * pixels, row->in, row->c, add[0], dx);
         w += row->in * row->c;
@@ -4345,42 +4699,137 @@ ITD_DEF void itd_model_free(itd_model *model)
     if (!model) return;
     itd_net_free(model->net);
     itd_gaussian_free(model->gaussian);
-    ITD_FREE(model->mean), ITD_FREE(model->scale), ITD_FREE(model->work);
+    while (model->notes) itd_model_set_note(model, model->notes->key, NULL);
+    ITD_FREE(model->mean), ITD_FREE(model->scale), ITD_FREE(model->whiten), ITD_FREE(model->color);
+    ITD_FREE(model->work);
     ITD_FREE(model);
+}
+
+/* Mean, standard deviation and, in `least`, the smallest spread that a float of this size can have. False if
+   a column that has to be divided by its spread is constant, as far as floats can tell. */
+static bool itd__spread(const itd_model *model, const float *x, size_t n, double *mean, double *scale,
+                        double *least)
+{
+    size_t d = model->dim;
+    for (size_t j = 0; j < d; j++) {
+        double sum = 0, square = 0;
+        for (size_t i = 0; i < n; i++) sum += ((double)x[i * d + j] - x[j]) / (double)n;
+        sum += x[j];
+        for (size_t i = 0; i < n; i++) square += (x[i * d + j] - sum) * (x[i * d + j] - sum) / (double)n;
+        mean[j] = model->desc.normalize ? sum : 0;
+        scale[j] = model->desc.normalize ? sqrt(square) : 1;
+        least[j] = 1e-3 * scale[j];
+        if (model->desc.normalize && (!(square > 1e-12 * sum * sum) || !(scale[j] > 0))) return false;
+    }
+    return true;
+}
+
+/* The Gaussian that the map was made of, N(mean, color color^T). */
+static itd_result itd__mapped_gaussian(size_t d, const double *mean, const double *color, itd_gaussian **out)
+{
+    double *covariance = itd__doubles(d, d);
+    for (size_t i = 0; covariance && i < d * d; i++)
+        covariance[i] = itd__dot(color + i / d * d, color + i % d * d, d);
+    itd_result result = covariance ? itd_gaussian_create(mean, covariance, d, out) : ITD_ERROR_MEMORY;
+    ITD_FREE(covariance);
+    return result;
 }
 
 ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
 {
     size_t d = model->dim;
-    itd_denoiser affine = itd_model_denoiser(model);
+    bool whiten = model->desc.normalize && model->desc.whiten && d <= ITD__FULL_GAUSSIAN;
     itd_gaussian *gaussian = NULL;
-    double *mean, *scale;
+    double *color = NULL, *white = NULL, log_det = 0;
     if (n < 2) return ITD_ERROR_ARGUMENT;
-    float *normalized = itd__floats(n, d);
-    affine.mean = mean = itd__doubles(d, 1), affine.scale = scale = itd__doubles(d, 1);
-    itd_result result = normalized && mean && scale ? ITD_OK : ITD_ERROR_MEMORY;
+    double *mean = itd__doubles(d, 1), *scale = itd__doubles(d, 1), *least = itd__doubles(d, 1);
+    if (whiten) white = itd__doubles(d, d), color = itd__doubles(d, d);
+    itd_result result = mean && scale && least && (!whiten || (white && color)) ? ITD_OK : ITD_ERROR_MEMORY;
     if (result == ITD_OK && !itd__all_finite(x, n * d)) result = ITD_ERROR_DATA;
-    for (size_t j = 0; result == ITD_OK && j < d; j++) {
-        double sum = 0, square = 0;
-        for (size_t i = 0; i < n; i++) sum += x[i * d + j] / (double)n;
-        for (size_t i = 0; i < n; i++) square += (x[i * d + j] - sum) * (x[i * d + j] - sum) / (double)n;
-        mean[j] = model->desc.normalize ? sum : 0;
-        scale[j] = model->desc.normalize ? sqrt(square) : 1;
-        if (!(square > 1e-12 * sum * sum) || !(scale[j] > 0)) /* constant, as far as floats can tell */
-            result = ITD_ERROR_DATA;
-    }
-    if (result == ITD_OK) {
-        itd__normalize(&affine, x, n, normalized);
-        result = d <= ITD__FULL_GAUSSIAN ? itd_gaussian_fit(normalized, n, d, &gaussian)
-                                         : itd__gaussian_fit_axes(normalized, n, d, &gaussian);
+    if (result == ITD_OK && !itd__spread(model, x, n, mean, scale, least)) result = ITD_ERROR_DATA;
+    if (result == ITD_OK && whiten) {
+        result = itd__fit_map(x, n, d, mean, least, white, color, &log_det);
+        if (result == ITD_OK) result = itd__mapped_gaussian(d, mean, color, &gaussian);
+    } else if (result == ITD_OK) {
+        log_det = itd__add_logs(0, scale, d);
+        result = d <= ITD__FULL_GAUSSIAN ? itd_gaussian_fit(x, n, d, &gaussian)
+                                         : itd__gaussian_fit_axes(x, n, d, &gaussian);
     }
     if (result == ITD_OK) {
         memcpy(model->mean, mean, d * sizeof *mean), memcpy(model->scale, scale, d * sizeof *scale);
-        itd_gaussian_free(model->gaussian);
-        model->gaussian = gaussian;
+        ITD_FREE(model->whiten), ITD_FREE(model->color), itd_gaussian_free(model->gaussian);
+        model->whiten = white, model->color = color, model->gaussian = gaussian, model->log_det = log_det;
+    } else {
+        ITD_FREE(white), ITD_FREE(color);
     }
-    ITD_FREE(normalized), ITD_FREE(mean), ITD_FREE(scale);
+    ITD_FREE(mean), ITD_FREE(scale), ITD_FREE(least);
     return result;
+}
+
+/* ---- notes ---- */
+
+/* Length of the UTF-8 sequence at p, 0 if it is not one (RFC 3629: no overlong forms, no surrogates). */
+static size_t itd__utf8_length(const char *text)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *p = (const unsigned char *)text;
+    size_t n = *p < 0x80 ? 1 : *p < 0xC0 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF8 ? 4 : 0;
+    uint32_t code = *p & (0x7Fu >> n);
+    for (size_t i = 1; i < n; i++) {
+        if (p[i] >> 6 != 2) return 0;
+        code = code << 6 | (p[i] & 0x3F);
+    }
+    return code < least[n] || code > 0x10FFFF || code >> 11 == 0xD800 >> 11 ? 0 : n;
+}
+
+static bool itd__utf8(const char *text)
+{
+    for (size_t n; *text; text += n)
+        if ((n = itd__utf8_length(text)) == 0) return false;
+    return true;
+}
+
+static void itd__note_free(itd_note *note)
+{
+    if (note) ITD_FREE(note->key), ITD_FREE(note->value), ITD_FREE(note);
+}
+
+static char *itd__copy_text(const char *text)
+{
+    char *copy = (char *)itd__alloc(strlen(text) + 1, 1, 1);
+    return copy ? strcpy(copy, text) : NULL;
+}
+
+/* Where the note of this key hangs in the list, or the end of it. */
+static itd_note **itd__note_place(itd_note **at, const char *key)
+{
+    while (*at && strcmp((*at)->key, key)) at = &(*at)->next;
+    return at;
+}
+
+ITD_DEF const char *itd_model_note(const itd_model *model, const char *key)
+{
+    for (const itd_note *note = model->notes; note; note = note->next)
+        if (!strcmp(note->key, key)) return note->value;
+    return NULL;
+}
+
+ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const char *value)
+{
+    itd_note **at = itd__note_place(&model->notes, key), *old = *at, *fresh = NULL;
+    if (!itd__utf8(key) || (value && !itd__utf8(value))) return ITD_ERROR_ARGUMENT;
+    if (value) {
+        fresh = (itd_note *)itd__alloc(1, 1, sizeof *fresh);
+        if (fresh) fresh->key = itd__copy_text(key), fresh->value = itd__copy_text(value);
+        if (!fresh || !fresh->key || !fresh->value) {
+            itd__note_free(fresh);
+            return ITD_ERROR_MEMORY;
+        }
+        fresh->next = old ? old->next : NULL;
+    }
+    *at = fresh ? fresh : old ? old->next : NULL;
+    itd__note_free(old);
+    return ITD_OK;
 }
 
 /* The parameterization at one log SNR: the network sees shrink * z, and eps_hat = skip * z + gain * F. */
@@ -4437,7 +4886,12 @@ static itd_result itd__model_predict(void *ctx, const float *z, const float *log
 
 ITD_DEF itd_denoiser itd_model_denoiser(itd_model *model)
 {
-    itd_denoiser den = {model, model->dim, itd__model_predict, model->mean, model->scale};
+    itd_denoiser den = ITD__ZERO;
+    den.ctx = model, den.dim = model->dim, den.predict = itd__model_predict;
+    if (!model->desc.normalize) return den; /* its coordinates are the caller's */
+    den.mean = model->mean, den.log_det = model->log_det;
+    if (model->whiten) den.whiten = model->whiten, den.color = model->color;
+    else den.scale = model->scale;
     return den;
 }
 
@@ -4490,6 +4944,10 @@ static itd_result itd__trainer_reserve(itd_trainer *t)
 ITD_DEF void itd_trainer_free(itd_trainer *trainer)
 {
     if (!trainer) return;
+    itd_net *net = trainer->model->net;
+    ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->gradient), ITD_FREE(net->transposed);
+    net->g = net->m = net->v = net->gradient = net->transposed = NULL;
+    net->gradient_capacity = 0;
     ITD_FREE(trainer->work), ITD_FREE(trainer->order), ITD_FREE(trainer->index);
     ITD_FREE(trainer);
 }
@@ -4579,7 +5037,7 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
     float *eps = clean + n * d, *z = eps + n * d, *shrunk = z + n * d, *eps_hat = shrunk + n * d;
     float *logsnr = eps_hat + n * d, *weight = logsnr + n;
 
-    itd__normalize(&affine, x + begin * d, end - begin, clean + begin * d);
+    itd_to_coordinates(&affine, x + begin * d, end - begin, clean + begin * d);
     itd_rng_normal_fill(&noise, n * d, eps);
     ITD__TRY(itd_schedule_sample(&model->desc.schedule, &alphas, t->desc.stratified, n, logsnr, weight));
     itd_channel(clean + begin * d, eps + begin * d, logsnr + begin, end - begin, d, z + begin * d);
@@ -4599,7 +5057,7 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
     itd__adam(net, &t->desc, t->step, t->learning_rate,
               t->desc.clip_norm > 0 && norm > t->desc.clip_norm ? t->desc.clip_norm / norm : 1);
     t->step++;
-    if (loss) *loss = itd__add_logs(0.5 * (double)d * ITD__LOG_2PI_E, model->scale, d) + sum;
+    if (loss) *loss = 0.5 * (double)d * ITD__LOG_2PI_E + model->log_det + sum;
     return ITD_OK;
 }
 
@@ -4733,15 +5191,8 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
             if (result == ITD_OK && !itd__all_finite(eps_hat, rows * d)) result = ITD_ERROR_NUMERIC;
             if (result == ITD_OK) itd__sampling_step(desc, k, eps_hat, noise, rows * d, z);
         }
-        for (size_t i = 0; result == ITD_OK && i < rows; i++)
-            for (size_t j = 0; j < d; j++) {
-                double v = z[i * d + j];
-                if (den->scale) v *= den->scale[j];
-                if (den->mean) v += den->mean[j];
-                z[i * d + j] = (float)v;
-            }
     }
-    if (result == ITD_OK) memcpy(out, all, n * d * sizeof *out);
+    if (result == ITD_OK) itd_from_coordinates(den, all, n, out);
     ITD_FREE(all), ITD_FREE(eps_hat), ITD_FREE(noise), ITD_FREE(logsnr);
     return result;
 }
@@ -4753,7 +5204,8 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
 
    Ours: "layers.K.weight" (out,in) and "layers.K.bias", of a U-Net the names of diffusers, are what the
    denoiser uses (the moving average where there is one); "raw.", "adam_m.", "adam_v." before these names are
-   the state of training. "norm.*", "gaussian.*" are F64. Metadata: format, version, crc32c, all fields. */
+   the state of training. "norm.*", "gaussian.*" are F64. Metadata: format, version, crc32c, all fields, and the
+   model's notes as "note.KEY". A reader ignores metadata that it does not know. */
 
 #ifndef ITDIFF_NO_STDIO
 
@@ -4788,6 +5240,7 @@ typedef struct itd__file {
     itd__entry *tensor;   /* what the header says, by offset; metadata by name */
     itd__pair *metadata;
     size_t tensors, pairs;
+    bool skips_training; /* its tensors are left in the file */
 } itd__file;
 
 /* Keeps the code and writes the one line of explanation, without control characters. Returns false. */
@@ -4938,11 +5391,14 @@ static itd_result itd__list_tensors(const itd_model *model, bool training, itd__
     ITD_ASSERT(model);
     const itd_net *net = model->net;
     all->count = 0;
-    all->list = (itd__tensor *)itd__alloc(8 * net->layers + 5, 1, sizeof *all->list);
+    size_t d = model->dim;
+    all->list = (itd__tensor *)itd__alloc(8 * net->layers + 7, 1, sizeof *all->list);
     if (!all->list) return ITD_ERROR_MEMORY;
     if (model->gaussian) itd__add_gaussian(all, model->gaussian);
-    itd__tensor_add(all, "norm.", "mean", "", 1, model->dim, 1, NULL, model->mean);
-    itd__tensor_add(all, "norm.", "scale", "", 1, model->dim, 1, NULL, model->scale);
+    if (model->color) itd__tensor_add(all, "norm.", "color", "", 2, d, d, NULL, model->color);
+    itd__tensor_add(all, "norm.", "mean", "", 1, d, 1, NULL, model->mean);
+    itd__tensor_add(all, "norm.", "scale", "", 1, d, 1, NULL, model->scale);
+    if (model->whiten) itd__tensor_add(all, "norm.", "whiten", "", 2, d, d, NULL, model->whiten);
     size_t doubles = all->count;
     itd__add_slab(all, net, "", net->ema ? net->ema : net->w);
     if (training && net->ema) itd__add_slab(all, net, "raw.", net->w);
@@ -5021,9 +5477,19 @@ static uint32_t itd__write_data(itd__file *f, const itd__tensors *all)
     return ~crc;
 }
 
+/* A string of JSON, without its quotes; UTF-8 stands for itself. */
+static void itd__print_text(const char *text, FILE *file)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == '"' || *text == '\\')
+            fprintf(file, "\\u%04x", (unsigned)(unsigned char)*text);
+        else fputc(*text, file);
+}
+
 /* The JSON, padded with blanks so that the data start at a multiple of eight, and the data. Its length is
    known, and written, last. state: NULL for a Gaussian. */
-static bool itd__write_contents(itd__file *f, const itd__state *state, const itd__tensors *all, uint32_t crc)
+static bool itd__write_contents(itd__file *f, const itd__state *state, const itd_note *note,
+                                const itd__tensors *all, uint32_t crc)
 {
     unsigned char length[8] = {0};
     uint64_t begin = 0, end;
@@ -5033,6 +5499,10 @@ static bool itd__write_contents(itd__file *f, const itd__state *state, const itd
             state ? "itdiff" : "itdiff-gaussian", (unsigned long)crc);
     for (size_t i = 0; state && i < ITD__FIELDS; i++)
         if (itd__has_field(state, &itd__fields[i])) itd__print_field(state, &itd__fields[i], f->file);
+    for (; note; note = note->next) {
+        fputs(",\"note.", f->file), itd__print_text(note->key, f->file);
+        fputs("\":\"", f->file), itd__print_text(note->value, f->file), fputs("\"", f->file);
+    }
     fputs("}", f->file);
     for (size_t i = 0; i < all->count; i++, begin = end) {
         const itd__tensor *t = &all->list[i];
@@ -5052,7 +5522,7 @@ static bool itd__write_contents(itd__file *f, const itd__state *state, const itd
 }
 
 /* Writes under another name, makes sure of it, and only then gives the file its name. */
-static void itd__write(itd__file *f, const itd__state *state, const itd__tensors *all)
+static void itd__write(itd__file *f, const itd__state *state, const itd_note *note, const itd__tensors *all)
 {
     uint32_t crc = itd__write_data(f, all);
     size_t size = strlen(f->path) + 5;
@@ -5064,7 +5534,7 @@ static void itd__write(itd__file *f, const itd__state *state, const itd__tensors
         if (!f->file) good = itd__fail(f, ITD_ERROR_OPEN, "%s cannot be created", temporary);
     }
     if (good) {
-        good = itd__write_contents(f, state, all, crc);
+        good = itd__write_contents(f, state, note, all, crc);
         good = fclose(f->file) == 0 && good;
 #ifdef _WIN32
         if (good) remove(f->path); /* rename does not replace there: a moment without a file */
@@ -5088,11 +5558,12 @@ static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, 
     state.has_unet = model->desc.unet.levels > 0;
     state.has_gaussian = model->gaussian != NULL;
     state.has_trainer = trainer != NULL;
+    state.has_whiten = model->whiten != NULL, state.log_det = model->log_det, state.in_units = true;
     if (trainer) state.trainer = trainer->desc, state.step = trainer->step;
     if (itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &all))) {
         for (size_t i = 0; half && i < all.count; i++)
             if (all.list[i].f32) all.list[i].width = 2;
-        itd__write(&f, &state, &all);
+        itd__write(&f, &state, model->notes, &all);
     }
     ITD_FREE(all.list);
     return f.result;
@@ -5117,7 +5588,7 @@ ITD_DEF itd_result itd_save_gaussian(const itd_gaussian *g, const char *path, it
     f.path = path, f.error = error;
     all.list = list;
     itd__add_gaussian(&all, g);
-    itd__write(&f, NULL, &all);
+    itd__write(&f, NULL, NULL, &all);
     return f.result;
 }
 
@@ -5154,20 +5625,6 @@ static bool itd__item(itd__file *f, const char *brackets, size_t i)
     if (i > 0 && itd__accept(f, ',')) return true;
     itd__expect(f, brackets[i > 0]);
     return i == 0 && f->result == ITD_OK && !itd__accept(f, brackets[1]);
-}
-
-/* Length of the UTF-8 sequence at p, 0 if it is not one (RFC 3629: no overlong forms, no surrogates). */
-static size_t itd__utf8_length(const char *text)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    const unsigned char *p = (const unsigned char *)text;
-    size_t n = *p < 0x80 ? 1 : *p < 0xC0 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF8 ? 4 : 0;
-    uint32_t code = *p & (0x7Fu >> n);
-    for (size_t i = 1; i < n; i++) {
-        if (p[i] >> 6 != 2) return 0;
-        code = code << 6 | (p[i] & 0x3F);
-    }
-    return code < least[n] || code > 0x10FFFF || code >> 11 == 0xD800 >> 11 ? 0 : n;
 }
 
 /* The number of four hexadecimal digits; 0 if they are not. */
@@ -5407,14 +5864,22 @@ static bool itd__verify_checksum(itd__file *f)
 
 static bool itd__read_state(itd__file *f, itd__state *state)
 {
-    if (!itd__says(f, "format", "itdiff") || !itd__says(f, "version", "1")) return false;
+    const char *version = itd__metadata(f, "version");
+    if (!itd__says(f, "format", "itdiff")) return false;
+    if (!version || strcmp(version, "1"))
+        return itd__fail(f, ITD_ERROR_MISMATCH,
+                         "version 1 of the file format expected, \"%.20s\" found: a file of "
+                         "another version of itdiff.h (this is " ITDIFF_VERSION ")",
+                         version ? version : "");
     if (!itd__metadata(f, "crc32c")) return itd__fail(f, ITD_ERROR_MISMATCH, "metadata crc32c is missing");
     for (size_t i = 0; i < ITD__FIELDS; i++) {
-        const char *text = itd__metadata(f, itd__fields[i].name);
-        if (itd__has_field(state, &itd__fields[i]) &&
-            !(text && itd__parse_field(text, &itd__fields[i], state)))
+        const itd__field *field = &itd__fields[i];
+        const char *text = itd__metadata(f, field->name);
+        if (!text && field->absent < ITD__REQUIRED)
+            itd__set_field(state, field, field->absent, (uint64_t)field->absent);
+        else if (itd__has_field(state, field) && !(text && itd__parse_field(text, field, state)))
             return itd__fail(f, ITD_ERROR_MISMATCH, "metadata %s: \"%.20s\" is not a number it can be",
-                             itd__fields[i].name, text ? text : "");
+                             field->name, text ? text : "");
     }
     if (!itd__valid(&state->model, state->has_trainer ? &state->trainer : NULL) ||
         (state->has_trainer && state->step > (UINT64_MAX >> 12) / state->trainer.batch))
@@ -5488,35 +5953,97 @@ static bool itd__read_tensor(itd__file *f, const char *prefix, const itd__tensor
     return true;
 }
 
-/* All of the list; then nothing else may be in the file after the prefix, except second spellings. */
+static bool itd__of_training(const char *name)
+{
+    return !strncmp(name, "raw.", 4) || !strncmp(name, "adam_m.", 7) || !strncmp(name, "adam_v.", 7);
+}
+
+/* All of the list; then nothing else may be in the file after the prefix, except second spellings and what is
+   only for training. */
 static bool itd__read_tensors(itd__file *f, const char *prefix, const itd__tensors *all)
 {
     const itd__entry *e = f->tensor;
     for (size_t i = 0; i < all->count; i++)
         if (!itd__read_tensor(f, prefix, &all->list[i])) return false;
     for (size_t i = 0; i < f->tensors; i++)
-        if (!e[i].used && !strncmp(e[i].name, prefix, strlen(prefix)) && !strstr(e[i].name, ".Conv2d_0."))
+        if (!e[i].used && !strncmp(e[i].name, prefix, strlen(prefix)) && !strstr(e[i].name, ".Conv2d_0.") &&
+            !(f->skips_training && itd__of_training(e[i].name)))
             return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s does not belong to this network", e[i].name);
     return true;
 }
 
 /* What the state describes, still empty. A file cannot make us allocate for more numbers than it holds. */
-static bool itd__rebuild(itd__file *f, const itd__state *state, itd_model **model, itd_trainer **trainer)
+static bool itd__rebuild(itd__file *f, const itd__state *state, itd_model **out, itd_trainer **trainer)
 {
     itd_net net = ITD__ZERO;
+    itd_model *model = NULL;
     itd_result result = itd__plan(&net, &state->model.mlp, &state->model.unet);
     ITD_FREE(net.layer), ITD_FREE(net.frequency);
     if (result == ITD_OK && /* w, m and v, F16 at least; mean and scale, F64 */
         (net.parameters > f->size / (state->has_trainer ? 6 : 2) || net.dim > f->size / 16))
         return itd__fail(f, ITD_ERROR_MISMATCH, "too short for the network it describes");
-    if (result == ITD_OK) result = itd_model_create(&state->model, 0, model);
+    if (state->has_whiten && (net.dim > ITD__FULL_GAUSSIAN || !state->model.normalize))
+        return itd__fail(f, ITD_ERROR_MISMATCH, "a map of %lu dimensions that nothing makes",
+                         (unsigned long)net.dim);
+    if (result == ITD_OK) result = itd_model_create(&state->model, 0, &model);
+    *out = model;
     if (result == ITD_OK && state->has_gaussian) {
-        (*model)->gaussian = itd__gaussian_alloc(net.dim, net.dim > ITD__FULL_GAUSSIAN);
-        if (!(*model)->gaussian) result = ITD_ERROR_MEMORY;
+        model->gaussian = itd__gaussian_alloc(net.dim, net.dim > ITD__FULL_GAUSSIAN);
+        if (!model->gaussian) result = ITD_ERROR_MEMORY;
     }
-    if (result == ITD_OK && state->has_trainer) result = itd_trainer_create(*model, &state->trainer, trainer);
+    if (result == ITD_OK && state->has_whiten) {
+        model->whiten = itd__doubles(net.dim, net.dim), model->color = itd__doubles(net.dim, net.dim);
+        if (!model->whiten || !model->color) result = ITD_ERROR_MEMORY;
+    }
+    if (result == ITD_OK && !f->skips_training && state->has_trainer)
+        result = itd_trainer_create(model, &state->trainer, trainer);
     if (*trainer) (*trainer)->step = state->step;
     return itd__succeeds(f, result == ITD_ERROR_ARGUMENT ? ITD_ERROR_MISMATCH : result);
+}
+
+/* A Gaussian of the coordinates (x - mean) / scale, as version 0.1.0 kept it, in the caller's units. */
+static itd_result itd__gaussian_to_units(const itd_model *model, itd_gaussian **g)
+{
+    size_t d = model->dim;
+    double *color = (*g)->vectors ? itd__doubles(d, d) : NULL, *mean = itd__doubles(d, 1);
+    itd_gaussian *fresh = NULL;
+    itd_result result = mean && (color || !(*g)->vectors) ? ITD_OK : ITD_ERROR_MEMORY;
+    for (size_t j = 0; result == ITD_OK && j < d; j++) {
+        mean[j] = model->mean[j] + model->scale[j] * (*g)->mean[j];
+        if (!color) (*g)->mean[j] = mean[j], (*g)->lambda[j] *= model->scale[j] * model->scale[j];
+        for (size_t i = 0; color && i < d; i++)
+            color[j * d + i] = model->scale[j] * sqrt((*g)->lambda[i]) * (*g)->vectors[i * d + j];
+    }
+    if (result == ITD_OK && color) result = itd__mapped_gaussian(d, mean, color, &fresh);
+    if (fresh) itd_gaussian_free(*g), *g = fresh;
+    ITD_FREE(color), ITD_FREE(mean);
+    return result;
+}
+
+/* What the tensors have to be to each other; then what follows from them. */
+static bool itd__complete(itd__file *f, const itd__state *state, itd_model *model)
+{
+    size_t d = model->dim;
+    for (size_t i = 0; model->whiten && i < d * d; i++) {
+        double sum = 0;
+        for (size_t k = 0; k < d; k++) sum += model->whiten[i / d * d + k] * model->color[k * d + i % d];
+        if (!(fabs(sum - (i / d == i % d)) < 1e-6))
+            return itd__fail(f, ITD_ERROR_MISMATCH,
+                             "norm.whiten and norm.color are not each other's inverse");
+    }
+    model->log_det = model->whiten ? state->log_det : itd__add_logs(0, model->scale, d);
+    if (!model->gaussian || state->in_units) return true;
+    return itd__succeeds(f, itd__gaussian_to_units(model, &model->gaussian));
+}
+
+/* The metadata under "note.". */
+static bool itd__read_notes(itd__file *f, itd_model *model)
+{
+    for (size_t i = 0; i < f->pairs; i++)
+        if (!strncmp(f->metadata[i].name, "note.", 5) &&
+            !itd__succeeds(f, itd_model_set_note(model, f->metadata[i].name + 5, f->metadata[i].value)))
+            return false;
+    return true;
 }
 
 ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer **out_trainer,
@@ -5530,14 +6057,16 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer
     bool good = itd__open(&f, path, error) && itd__verify_checksum(&f) && itd__read_state(&f, &state);
     if (good && out_trainer && !state.has_trainer)
         good = itd__fail(&f, ITD_ERROR_MISMATCH, "holds no state of training");
+    f.skips_training = state.has_trainer && !out_trainer;
     good = good && itd__rebuild(&f, &state, &model, &trainer) &&
-           itd__succeeds(&f, itd__list_tensors(model, state.has_trainer, &all)) &&
-           itd__read_tensors(&f, "", &all);
+           itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &all)) &&
+           itd__read_tensors(&f, "", &all) && itd__complete(&f, &state, model) && itd__read_notes(&f, model);
     ITD_FREE(all.list);
     itd__close(&f);
     if (good && out_trainer) *out_trainer = trainer, trainer = NULL;
+    itd_trainer_free(trainer);
     if (good) *out_model = model, model = NULL;
-    itd_trainer_free(trainer), itd_model_free(model);
+    itd_model_free(model);
     return f.result;
 }
 

@@ -102,13 +102,14 @@ static void chain_open(const cases_case *c, chain *h)
     h->unit = (itd_gaussian *)must_alloc(1, sizeof *h->unit);
     *h->unit = (itd_gaussian){d, zero, zero + d, NULL, NULL};
     for (i = 0; i < d; i++) h->unit->lambda[i] = 1;
-    h->g = c->reference ? c->reference : h->unit;
+    h->g = c->mapped ? c->mapped : h->unit;
     h->order = (size_t *)must_alloc(n, sizeof *h->order);
     h->x = (float *)must_alloc(n, 5 * d * sizeof *h->x);
     h->eps = h->x + n * d, h->z = h->eps + n * d, h->eps_hat = h->z + n * d,
     h->eps_hat_g = h->eps_hat + n * d;
     h->logsnr = (float *)must_alloc(n, sizeof *h->logsnr);
-    for (i = 0; i < n; i++) cases_normalize(&c->den, c->x + i * d, h->x + i * d), h->order[i] = i;
+    itd_to_coordinates(&c->den, c->x, n, h->x);
+    for (i = 0; i < n; i++) h->order[i] = i;
 }
 
 static void chain_close(chain *h)
@@ -141,7 +142,7 @@ static double ends(const cases_case *c, const float *x)
         sum += 0.5 * (s * x[j] * x[j] + r - 1 - log(r));
         sum += 0.5 * (log(2 * DATASET_PI) + 1 - cases_highest(c));
     }
-    return sum + cases_log_scale(&c->den);
+    return sum + c->den.log_det;
 }
 
 /* mse_G(x, a) is linear in every y_i^2, y_i = u_i . (x - mu): its mean over the points is its value at this

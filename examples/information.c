@@ -145,7 +145,7 @@ static void normal_pairs(const char *name, const double *rho, size_t dim, const 
         p->information -= 0.5 * log(1 - rho[j] * rho[j]);
     }
     p->alone = mixture_denoiser(&p->law);
-    p->given = (itd_denoiser){p, dim, normal_given, NULL, NULL};
+    p->given = (itd_denoiser){.ctx = p, .dim = dim, .predict = normal_given};
     for (size_t i = 0; i < p->n * dim; i++) {
         double r = rho[i % dim];
         p->y[i] = itd_rng_normal(&rng);
@@ -200,7 +200,7 @@ static void label_pairs(const char *name, const options *o, pairs *p)
         add_part(p, weight[k]);
     }
     p->alone = mixture_denoiser(&p->law);
-    p->given = (itd_denoiser){p, 2, part_given, NULL, NULL};
+    p->given = (itd_denoiser){.ctx = p, .dim = 2, .predict = part_given};
     p->information = label_information(p);
     for (size_t i = 0; i < p->n; i++) {
         double u = itd_rng_uniform(&rng), one[] = {1};

@@ -256,8 +256,8 @@ static void ode_nll(const cases_case *c, flow *f, double tolerance, const double
     flow_solve(f, high, low, tolerance, y);
     for (row = 0; row < f->rows; row++) {
         double *end = y + row * (d + 1);
-        nll[row] = noise_nll(c->reference, d, low, end) - end[d] - 0.5 * (double)d * log(itd_sigmoid(high)) +
-                   cases_log_scale(f->den);
+        nll[row] = noise_nll(c->mapped, d, low, end) - end[d] - 0.5 * (double)d * log(itd_sigmoid(high)) +
+                   f->den->log_det;
     }
     free(y);
 }
@@ -270,7 +270,7 @@ static void begin(const cases_case *c, size_t repeats, itd_rng *rng, double *sta
     double high = cases_highest(c), root_s = sqrt(itd_sigmoid(high)), root_r = sqrt(itd_sigmoid(-high));
     float *x = (float *)must_alloc(d, sizeof *x);
     for (i = 0; i < c->n * repeats; i++) {
-        cases_normalize(&c->den, c->x + i / repeats * d, x);
+        itd_to_coordinates(&c->den, c->x + i / repeats * d, 1, x);
         for (j = 0; j < d; j++)
             start[i * (d + 1) + j] = root_s * x[j] + (repeats > 1 ? root_r * itd_rng_normal(rng) : 0);
     }

@@ -79,7 +79,7 @@ static itd_result law_predict(void *ctx, const float *z, const float *logsnr, si
 
 static itd_denoiser law_denoiser(const law *l)
 {
-    itd_denoiser den = {(void *)(uintptr_t)l, l->dim, law_predict, NULL, NULL};
+    itd_denoiser den = {(void *)(uintptr_t)l, l->dim, law_predict, NULL, NULL, NULL, NULL, 0};
     return den;
 }
 

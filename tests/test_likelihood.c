@@ -834,7 +834,7 @@ static void curve_counts_every_point_once(void)
     enum { TWICE = 1500 };
     static float two[TWICE];
     double logsnr = 0, mse, error;
-    itd_denoiser den = {NULL, 1, off_by_one_predict, NULL, NULL};
+    itd_denoiser den = {NULL, 1, off_by_one_predict, NULL, NULL, NULL, NULL, 0};
     for (size_t i = 0; i < TWICE; i++) two[i] = i % 3 ? 10 : -10;
     CHECK_OK(itd_mse_curve(&den, two, TWICE, &logsnr, 1, 1, &mse, &error, NULL));
     CHECK_CLOSE(mse, 1, 1e-5);

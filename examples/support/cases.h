@@ -29,7 +29,8 @@ typedef struct cases_case {
     const char *name;
     itd_denoiser den;
     itd_schedule schedule;         /* whose ends bound the log SNRs to integrate over */
-    const itd_gaussian *reference; /* of the points, in the denoiser's coordinates; NULL: N(0, I) will do */
+    const itd_gaussian *reference; /* of the points, in their units; NULL: N(0, I) will do */
+    itd_gaussian *mapped;          /* the reference in the denoiser's coordinates, or NULL */
     size_t n;
     float *x;     /* (n, den.dim) */
     double exact; /* mean of -log p over the points, nats; NaN where it is not known */
@@ -188,6 +189,8 @@ static inline void cases_checkpoint(const cases_source *s, cases_case *c)
     if (itd_load(s->load, &c->model, NULL, &error) != ITD_OK) fail("%s", error.text);
     c->den = itd_model_denoiser(c->model);
     c->schedule = c->model->desc.schedule, c->reference = c->model->gaussian, c->exact = NAN;
+    if (c->reference)
+        must(itd_gaussian_to_coordinates(&c->den, c->reference, &c->mapped), "mapping the reference");
     if (c->den.dim == cifar10_dim) cases_images(s, c);
     else if (s->data) cases_csv(s, c);
     else cases_dataset(s, c);
@@ -195,7 +198,7 @@ static inline void cases_checkpoint(const cases_source *s, cases_case *c)
 
 static inline void cases_free(cases_case *c)
 {
-    itd_gaussian_free(c->gaussian), itd_model_free(c->model), free(c->x);
+    itd_gaussian_free(c->gaussian), itd_gaussian_free(c->mapped), itd_model_free(c->model), free(c->x);
     memset(c, 0, sizeof *c);
 }
 
@@ -212,21 +215,6 @@ static inline itd_nll_result cases_integral(const cases_case *c, size_t draws)
     if (c->den.dim == cifar10_dim) desc.batch = 64; /* memory */
     must(itd_nll(&c->den, c->x, c->n, &desc, &result, NULL, NULL), "estimating the integral");
     return result;
-}
-
-/* x in the denoiser's coordinates, one point. */
-static inline void cases_normalize(const itd_denoiser *den, const float *x, float *out)
-{
-    for (size_t j = 0; j < den->dim; j++)
-        out[j] = (float)((x[j] - (den->mean ? den->mean[j] : 0)) / (den->scale ? den->scale[j] : 1));
-}
-
-/* What turns a -log p of normalized points into one of points as given: + Sum_j log scale_j. */
-static inline double cases_log_scale(const itd_denoiser *den)
-{
-    double sum = 0;
-    for (size_t j = 0; den->scale && j < den->dim; j++) sum += log(den->scale[j]);
-    return sum;
 }
 
 #endif

@@ -241,7 +241,7 @@ static inline itd_result fields_predict(void *ctx, const float *z /* (n,dim) */,
 /* Borrows f. */
 static inline itd_denoiser fields_denoiser(const fields *f)
 {
-    itd_denoiser den = {(void *)(uintptr_t)f, f->dim, fields_predict, NULL, NULL};
+    itd_denoiser den = {(void *)(uintptr_t)f, f->dim, fields_predict, NULL, NULL, NULL, NULL, 0};
     return den;
 }
 

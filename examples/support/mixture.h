@@ -92,7 +92,7 @@ static inline itd_result mixture_predict(void *ctx, const float *z, const float 
 
 static inline itd_denoiser mixture_denoiser(const mixture *m)
 {
-    itd_denoiser den = {(void *)(uintptr_t)m, m->part[0].dim, mixture_predict, NULL, NULL};
+    itd_denoiser den = {(void *)(uintptr_t)m, m->part[0].dim, mixture_predict, NULL, NULL, NULL, NULL, 0};
     return den;
 }
 

@@ -15,16 +15,10 @@ typedef struct watched {
    frame. */
 static inline void watched_keep(watched *w, size_t call, const float *z, float logsnr)
 {
-    size_t d = w->inner.dim, k = call * w->frames / w->calls, i, j;
+    size_t d = w->inner.dim, k = call * w->frames / w->calls;
     if (call * w->frames % w->calls >= w->frames) return;
     w->logsnr[k] = logsnr;
-    for (i = 0; i < w->rows; i++)
-        for (j = 0; j < d; j++) {
-            double v = z[i * d + j];
-            if (w->inner.scale) v *= w->inner.scale[j];
-            if (w->inner.mean) v += w->inner.mean[j];
-            w->z[(k * w->rows + i) * d + j] = (float)v;
-        }
+    itd_from_coordinates(&w->inner, z, w->rows, w->z + k * w->rows * d);
 }
 
 static inline itd_result watched_predict(void *ctx, const float *z, const float *logsnr, size_t n,
