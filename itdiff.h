@@ -425,8 +425,9 @@ typedef struct itd_mlp_desc {
     size_t layers;    /* linear layers, >= 1; 3 */
     size_t hidden;    /* width; 128 */
     size_t embedding; /* sinusoids for the log SNR, even, >= 4; 0: raw inputs; 128 */
-    /* A vector y enters as sin(w.y) and cos(w.y) for so many random directions w (Rahimi & Recht 2007), with
-       |w| log-uniform between two bounds. 0: as many sinusoids of each coordinate as of the log SNR; 128 */
+    /* A vector z enters as sin(w.z) and cos(w.z) for so many random directions w (Rahimi & Recht 2007), with
+       |w| log-uniform between two bounds, each less the more the noise of its log SNR blurs it. 0: as many
+       sinusoids of each coordinate as of the log SNR, as the original; 128 */
     size_t directions;
     double frequency_min, frequency_max; /* the bounds, for data of unit variance; 0.5, 10 */
     double coordinate_scale;   /* without directions: coordinates times this, before their sinusoids; 100 */
@@ -1994,7 +1995,22 @@ static void itd__transpose_taps(const float *w, size_t taps, size_t in, size_t o
             for (size_t j = 0; j < out; j++) transposed[(t * out + j) * in + i] = w[i * out + j];
 }
 
-/* y = (sin x, cos x), so dx += dsin cos - dcos sin */
+/* Sine and cosine of each of `half` phases x = w.u, times exp(-|w|^2 noise / 2): what is left of them on
+   average when u gets noise of this variance. Waves that the noise has washed out teach nothing. */
+static void itd__waves_forward(const float *x /* (half) */, const float *power /* (half) -|w|^2/2 */,
+                               double noise, size_t half, float *y /* (2*half) */)
+{
+    float left[64];
+    itd__fast()->embed(1, x, half, y);
+    for (size_t at = 0; at < half; at += 64) {
+        size_t n = itd__min(64, half - at);
+        for (size_t k = 0; k < n; k++) left[k] = power[at + k] * (float)noise;
+        itd__fast()->exp(left, n, left);
+        for (size_t k = 0; k < n; k++) y[at + k] *= left[k], y[half + at + k] *= left[k];
+    }
+}
+
+/* The derivative of y's one half is the other: dx += dsin cos - dcos sin, each with its factor. */
 static void itd__waves_backward(const float *dy /* (2*half) */, const float *y /* (2*half) */, size_t half,
                                 float *dx /* (half) */)
 {
@@ -4024,7 +4040,7 @@ typedef struct itd__layer {
     size_t width;        /* floats per sample that come out */
     size_t weight, bias; /* LINEAR, CONV, NORM: offsets into the parameter slabs */
     size_t weights;      /* how many, without the biases */
-    size_t frequency;    /* EMBED, PROJECT: offset into the table of frequencies */
+    size_t frequency;    /* EMBED, PROJECT, WAVES: offset into the table of frequencies */
     itd__window window;  /* CONV */
     itd__grouping norm;  /* NORM */
     size_t extra;        /* NORM: offset of its notes per sample */
@@ -4140,22 +4156,26 @@ static size_t itd__embed(itd_net *net, size_t x, size_t size, double scale)
     return i;
 }
 
-/* sin(w.x), cos(w.x) for directions that are the same for every network of this description: |w| in equal
-   ratios, each w uniform on its sphere. */
-static size_t itd__embed_directions(itd_net *net, size_t x, const itd_mlp_desc *desc)
+/* sin(w.z), cos(w.z) for directions that are the same in every network of this description: |w| in equal
+   ratios, each w uniform on its sphere. The table has the directions (dim,m), then -|w|^2/2 (m). */
+static size_t itd__embed_directions(itd_net *net, size_t z, size_t logsnr, const itd_mlp_desc *desc)
 {
-    size_t i = itd__like(net, ITD__PROJECT, x, x, desc->directions), d = desc->dim, m = desc->directions;
+    size_t d = desc->dim, m = desc->directions, i = itd__like(net, ITD__PROJECT, z, z, m), waves;
     itd_rng rng = itd__rng_for(0, ITD__FOR_DIRECTIONS, 0);
     float *w = net->frequency + net->frequencies;
-    net->layer[i].frequency = net->frequencies, net->frequencies += d * m;
     for (size_t k = 0; k < m; k++) {
         double at = ((double)k + 0.5) / (double)m, square = 0;
         double length = desc->frequency_min * pow(desc->frequency_max / desc->frequency_min, at);
-        itd_rng start = rng;
+        itd_rng again = rng;
         for (size_t j = 0; j < d; j++) square += pow(itd_rng_normal(&rng), 2);
-        for (size_t j = 0; j < d; j++) w[j * m + k] = (float)(length / sqrt(square) * itd_rng_normal(&start));
+        for (size_t j = 0; j < d; j++) w[j * m + k] = (float)(length / sqrt(square) * itd_rng_normal(&again));
+        w[d * m + k] = (float)(-0.5 * length * length);
     }
-    return itd__like(net, ITD__WAVES, i, i, 2 * m);
+    net->layer[i].frequency = net->frequencies;
+    waves = itd__like(net, ITD__WAVES, i, logsnr, 2 * m);
+    net->layer[waves].frequency = net->frequencies + d * m;
+    net->frequencies += (d + 1) * m;
+    return waves;
 }
 
 static size_t itd__linear(itd_net *net, size_t a, size_t b, size_t width, const char *name)
@@ -4174,7 +4194,7 @@ static size_t itd__activation(itd_net *net, size_t x, itd_activation kind)
 static void itd__plan_mlp(itd_net *net, const itd_mlp_desc *desc)
 {
     size_t z = itd__input(net, 1, 1, desc->dim), logsnr = itd__input(net, 1, 1, 1), h = z, side = logsnr;
-    if (desc->directions) h = itd__embed_directions(net, z, desc);
+    if (desc->directions) h = itd__embed_directions(net, z, logsnr, desc);
     else if (desc->embedding) h = itd__embed(net, z, desc->embedding, desc->coordinate_scale);
     if (desc->embedding) side = itd__embed(net, logsnr, desc->embedding, desc->logsnr_scale);
     for (size_t k = 0; k < desc->layers; k++) {
@@ -4314,7 +4334,7 @@ static void itd__initialize(itd_net *net, uint64_t seed)
 static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_unet_desc *unet)
 {
     bool images = unet && unet->levels;
-    size_t frequencies = images ? unet->embedding / 2 : mlp->embedding + mlp->dim * mlp->directions;
+    size_t frequencies = images ? unet->embedding / 2 : mlp->embedding + (mlp->dim + 1) * mlp->directions;
     net->most_layers = images ? 64 + 32 * unet->levels * (unet->blocks + 1) : 5 + 2 * mlp->layers;
     net->layer = (itd__layer *)itd__alloc(net->most_layers, 1, sizeof *net->layer);
     net->frequency = itd__floats(frequencies, 1);
@@ -4464,7 +4484,8 @@ static void itd__forward_row(itd_net *net, size_t i, const float *z, const float
         itd__matmul(n, row->c, row->in, false, x, row->in, 1, frequency, row->c, 1, y, row->c);
         break;
     case ITD__WAVES:
-        for (size_t k = 0; k < n; k++) itd__fast()->embed(1, x + k * row->in, row->in, y + k * row->c);
+        for (size_t k = 0; k < n; k++)
+            itd__waves_forward(x + k * row->in, frequency, itd_sigmoid(-s[k]), row->in, y + k * row->c);
         break;
     case ITD__LINEAR:
         if (row->side) itd__linear_pair_forward(x, s, w, b, n * pixels, row->in, row->side, row->c, y);

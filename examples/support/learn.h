@@ -1,0 +1,258 @@
+/* learn.h: how the programs train a density of vectors, whatever the vectors are.
+ *
+ *     learner l;
+ *     learn_begin(&l, &desc, x, n, held);       the last `held` of the n rows choose, the others teach
+ *     while (learn_goes_on(&l)) learn_round(&l);
+ *     learn_end(&l);                            the model has the weights that were kept
+ *
+ * Nothing is known of the data but that the model has whitened them. Three things are found while training, by
+ * rows that take no part in it, so that what is measured on other rows later is not flattered:
+ *
+ *   range      the lengths of the directions in which vectors enter the network (LEARN_RUNGS). A network of each
+ *              range has a sixteenth of the steps; the one with the least error goes on.
+ *   schedule   it begins wide, and closes in on the log SNRs at which the network beats the Gaussian.
+ *   weights    of all states, the Gaussian of step 0 included, the best is kept. It replaces the Gaussian only
+ *              if it is ahead of it by more than one standard error, taken over rows: the two errors are
+ *              measured on the same noise, so that what is left is their difference. */
+#ifndef LEARN_H
+#define LEARN_H
+
+#include "../../itdiff.h"
+#include "must.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { LEARN_ROUNDS = 48, LEARN_RACE = 3, LEARN_PATIENCE = LEARN_ROUNDS / 4, LEARN_RUNGS = 4 };
+
+static const double learn_rungs[LEARN_RUNGS][2] = {{0.05, 1}, {0.2, 2}, {0.5, 10}, {1, 50}};
+
+typedef struct learn_desc {
+    itd_model_desc model;     /* its range of directions and schedule hold where they are not searched for */
+    itd_trainer_desc trainer; /* its steps are those of the whole training; 0: constant learning rate */
+    uint64_t steps;
+    uint64_t seed;
+    int find_range, find_schedule;
+} learn_desc;
+
+typedef struct learner { /* to read, but for x */
+    learn_desc desc;
+    const float *x, *held; /* (n,dim), (n_held,dim); x may be exchanged between rounds */
+    size_t dim, n, n_held;
+    itd_model *model;
+    itd_trainer *trainer;
+    size_t round;           /* rounds done, of LEARN_ROUNDS */
+    size_t rung;            /* of learn_rungs, the one that won */
+    double loss;            /* mean over the last round, nats */
+    float *kept;            /* (parameters) the best weights; NULL: the Gaussian */
+    uint64_t kept_step;     /* after so many steps; 0: the Gaussian */
+    double gain, gain_last; /* nats by which the best state, and the last one, are ahead of the Gaussian */
+    double gain_error;      /* one paired standard error of `gain`, over the held rows */
+} learner;
+
+/* ---- measuring ---- */
+
+/* All log SNRs at which data of unit variance may have something to teach, from 8 below equal signal and noise
+   to where structure of an eight-thousandth of the spread shows, almost evenly. */
+static inline itd_schedule learn_wide_schedule(void)
+{
+    const itd_schedule s = {5, 6.5, 2};
+    return s;
+}
+
+static inline itd_result learn_gaussian_predict(void *ctx, const float *z, const float *logsnr, size_t n,
+                                                float *eps_hat)
+{
+    size_t dim = *(const size_t *)ctx;
+    for (size_t i = 0; i < n * dim; i++) eps_hat[i] = (float)sqrt(itd_sigmoid(-logsnr[i / dim])) * z[i];
+    return ITD_OK;
+}
+
+/* By how many nats the model is ahead of the Gaussian on the held rows, and one standard error of that. The
+   draws are the same every time. */
+static inline double learn_gain(const learner *l, double *error)
+{
+    itd_denoiser den = itd_model_denoiser(l->model);
+    itd_nll_desc d = itd_model_nll_desc(l->model);
+    itd_nll_result result;
+    double *nll = (double *)must_alloc(l->n_held, sizeof *nll), mean = 0, square = 0, n = (double)l->n_held;
+    d.schedule = learn_wide_schedule(), d.allocate = false, d.seed = l->desc.seed;
+    d.draws = 16000 / l->n_held < 24 ? 24 : 16000 / l->n_held > 400 ? 400 : 16000 / l->n_held;
+    must(itd_nll(&den, l->held, l->n_held, &d, &result, nll, NULL), "estimating the likelihood");
+    for (size_t i = 0; i < l->n_held; i++) {
+        nll[i] = itd_gaussian_nll(l->model->gaussian, l->held + i * l->dim) - nll[i];
+        mean += nll[i] / n;
+    }
+    for (size_t i = 0; i < l->n_held; i++) square += (nll[i] - mean) * (nll[i] - mean);
+    free(nll);
+    *error = n > 1 ? sqrt(square / (n - 1) / n) : HUGE_VAL;
+    return mean;
+}
+
+/* ---- the schedule ---- */
+
+/* The gap by which the model's error is below the Gaussian's is taken for a density over log SNR. The centre
+   is the middle of its tails, a mean in which log SNRs count by their squared distance from the gap's own; a
+   scale of 2/3 of its standard deviation makes the logistic 1.2 times as wide, 1.75 at least, lest the ends of
+   a narrow gap go unlearned. It is cut 3 below the first and 4 above the last log SNR with a fiftieth of the
+   widest gap, further out on one side, as cuts are symmetric. False: there is no gap to speak of. */
+static inline int learn_schedule_from_gap(const double *logsnr, const double *gap, size_t m, size_t dim,
+                                          itd_schedule *out)
+{
+    double total = 0, mean = 0, square = 0, cube = 0, widest = 0, start = 0, end = 0;
+    for (size_t i = 1; i + 1 < m; i++) widest = fmax(widest, (gap[i - 1] + gap[i] + gap[i + 1]) / 3);
+    if (!(widest > 0.01 * (double)dim)) return 0;
+    for (int pass = 0; pass < 2; pass++) /* the mean, then moments about it */
+        for (size_t i = 1; i + 1 < m; i++) {
+            double here = (gap[i - 1] + gap[i] + gap[i + 1]) / 3 - 0.02 * widest, off = logsnr[i] - mean;
+            if (!(here > 0)) continue;
+            if (pass == 0) {
+                if (!(total > 0)) start = fmax(logsnr[i] - 3, logsnr[0]);
+                end = fmin(logsnr[i] + 4, logsnr[m - 1]);
+                total += here, mean += here / total * off;
+            } else {
+                square += here / total * off * off, cube += here / total * off * off * off;
+            }
+        }
+    out->loc = mean + (square > 0 ? cube / square : 0);
+    out->scale = fmax(sqrt(square) / 1.5, 1.75);
+    out->clip = fmax(end - out->loc, out->loc - start) / out->scale;
+    return 1;
+}
+
+/* Both denoisers' errors on the same noise, at log SNRs half a unit apart. */
+static inline void learn_schedule(learner *l)
+{
+    enum { SEARCH = 53, DRAWS = 1000 };
+    double alpha[SEARCH], gap[SEARCH] = {0}, model[SEARCH], gaussian[SEARCH];
+    itd_schedule s = learn_wide_schedule();
+    itd_denoiser den = itd_model_denoiser(l->model), reference = den;
+    size_t rounds = (DRAWS + l->n_held - 1) / l->n_held;
+    reference.ctx = &l->dim, reference.predict = learn_gaussian_predict;
+    for (size_t k = 0; k < SEARCH; k++) alpha[k] = itd_schedule_quantile(&s, 0) + 0.5 * (double)k;
+    for (size_t i = 0; i < rounds; i++) {
+        uint64_t seed = l->trainer->step + i;
+        size_t n = l->n_held < DRAWS ? l->n_held : DRAWS;
+        must(itd_mse_curve(&den, l->held, n, alpha, SEARCH, seed, model, NULL, NULL), "measuring errors");
+        must(itd_mse_curve(&reference, l->held, n, alpha, SEARCH, seed, gaussian, NULL, NULL),
+             "measuring errors");
+        for (size_t k = 0; k < SEARCH; k++) gap[k] += (gaussian[k] - model[k]) / (double)rounds;
+    }
+    if (learn_schedule_from_gap(alpha, gap, SEARCH, l->dim, &s)) l->model->desc.schedule = s;
+}
+
+/* ---- the weights ---- */
+
+static inline const float *learn_weights(const learner *l)
+{
+    return l->model->net->ema ? l->model->net->ema : l->model->net->w;
+}
+
+/* Keeps the present weights if they are the best so far. */
+static inline void learn_keep(learner *l)
+{
+    size_t bytes = itd_net_parameters(l->model->net) * sizeof *l->kept;
+    double error;
+    l->gain_last = learn_gain(l, &error);
+    if (!(l->gain_last > error) || !(l->gain_last > l->gain)) return;
+    if (!l->kept) l->kept = (float *)must_alloc(1, bytes);
+    memcpy(l->kept, learn_weights(l), bytes);
+    l->kept_step = l->trainer->step, l->gain = l->gain_last, l->gain_error = error;
+}
+
+/* ---- training ---- */
+
+static inline void learn_create(learner *l, const learn_desc *desc)
+{
+    must(itd_model_create(&desc->model, desc->seed, &l->model), "creating the network");
+    must(itd_model_fit(l->model, l->x, l->n + l->n_held), "normalizing the data");
+    if (desc->find_schedule) l->model->desc.schedule = learn_wide_schedule();
+    must(itd_trainer_create(l->model, &desc->trainer, &l->trainer), "preparing the training");
+}
+
+/* Steps after `round` rounds. */
+static inline uint64_t learn_steps(const learner *l, size_t round)
+{
+    return l->desc.steps / LEARN_ROUNDS * round + l->desc.steps % LEARN_ROUNDS * round / LEARN_ROUNDS;
+}
+
+static inline void learn_train(learner *l, uint64_t end)
+{
+    size_t batch = l->trainer->desc.batch, *index = (size_t *)must_alloc(batch, sizeof *index);
+    float *rows = (float *)must_alloc(batch, l->dim * sizeof *rows);
+    uint64_t begin = l->trainer->step;
+    double loss;
+    for (l->loss = 0; l->trainer->step < end; l->loss += loss / (double)(end - begin)) {
+        must(itd_train_indices(l->trainer, l->n, index), "training");
+        for (size_t i = 0; i < batch; i++)
+            memcpy(rows + i * l->dim, l->x + index[i] * l->dim, l->dim * sizeof *rows);
+        must(itd_train_step(l->trainer, rows, &loss), "training");
+    }
+    free(index), free(rows);
+}
+
+static inline int learn_goes_on(const learner *l)
+{
+    int hopeless = l->n_held && 3 * l->round > LEARN_ROUNDS &&
+                   l->trainer->step - l->kept_step >= learn_steps(l, LEARN_PATIENCE);
+    return l->trainer->step < l->desc.steps && !hopeless;
+}
+
+static inline void learn_round(learner *l)
+{
+    static const size_t adapts[] = {1, 2, 4, 8, 12};
+    learn_train(l, learn_steps(l, ++l->round));
+    for (size_t k = 0; k < sizeof adapts / sizeof *adapts; k++)
+        if (l->desc.find_schedule && l->round == adapts[k]) learn_schedule(l);
+    if (l->n_held) learn_keep(l);
+}
+
+static inline void learn_free(learner *l)
+{
+    itd_trainer_free(l->trainer), itd_model_free(l->model), free(l->kept);
+    l->trainer = NULL, l->model = NULL, l->kept = NULL;
+}
+
+/* A network for each rung; the one that is furthest ahead of the Gaussian goes on. */
+static inline void learn_race(learner *l)
+{
+    learner best = *l;
+    for (size_t k = 0; k < LEARN_RUNGS; k++) {
+        learner rival = *l;
+        rival.rung = k;
+        rival.desc.model.mlp.frequency_min = learn_rungs[k][0];
+        rival.desc.model.mlp.frequency_max = learn_rungs[k][1];
+        learn_create(&rival, &rival.desc);
+        while (rival.round < LEARN_RACE) learn_round(&rival);
+        if (!best.model || rival.gain_last > best.gain_last) {
+            learn_free(&best);
+            best = rival;
+        } else {
+            learn_free(&rival);
+        }
+    }
+    *l = best;
+}
+
+static inline void learn_begin(learner *l, const learn_desc *desc, const float *x, size_t n, size_t held,
+                               size_t dim)
+{
+    memset(l, 0, sizeof *l);
+    l->desc = *desc;
+    l->x = x, l->held = x + (n - held) * dim;
+    l->n = n - held, l->n_held = held, l->dim = dim;
+    if (desc->find_range) learn_race(l);
+    else learn_create(l, desc);
+}
+
+/* The kept weights become the model's. */
+static inline void learn_end(learner *l)
+{
+    itd_net *net = l->model->net;
+    size_t bytes = itd_net_parameters(net) * sizeof *net->w;
+    if (!l->n_held) return;
+    if (l->kept) memcpy(net->ema ? net->ema : net->w, l->kept, bytes);
+    else memset(net->ema ? net->ema : net->w, 0, bytes);
+}
+
+#endif
