@@ -167,20 +167,21 @@ static inline int csv_would_fit(const csv_reader *csv, char separator, size_t co
     return count[0] >= 2 && (count[1] == 0 || count[1] == count[0] || count[1] == count[0] + 1);
 }
 
-/* The first of tabs, semicolons, commas and blanks that splits both of the first lines alike; else the first
- * that splits any of them, for the sake of the message, but blanks only if they split the second: the first
- * may be a name of two words. */
+/* The first of tabs, semicolons, commas and blanks that splits both of the first lines alike. Else, for the
+ * sake of the message, one that splits the first, or the second: but not blanks, as the first line may be a
+ * name of two words. */
 static inline void csv_find_separator(csv_reader *csv)
 {
     static const char candidates[] = "\t;, ";
-    char second_best = 0;
+    char splits[2] = {0, 0};
     for (const char *c = candidates; *c; c++) {
         size_t count[2];
         csv->separator = *c;
         if (csv_would_fit(csv, *c, count)) return;
-        if (!second_best && (count[1] > 1 || (count[0] > 1 && *c != ' '))) second_best = *c;
+        for (int i = 0; i < 2; i++)
+            if (!splits[i] && count[i] > 1 && *c != ' ') splits[i] = *c;
     }
-    csv->separator = second_best;
+    csv->separator = splits[0] ? splits[0] : splits[1];
 }
 
 /* Begins a text, behind the mark of UTF-8 that some programs put in front. */

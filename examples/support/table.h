@@ -142,7 +142,7 @@ static inline int table_is_numbers(const csv_field *item)
 {
     const char *at = item->at;
     while (at < item->end && ((*at >= '0' && *at <= '9') || *at == '-')) at++;
-    return at == item->end && !item->quoted;
+    return at == item->end && at > item->at && !item->quoted;
 }
 
 static inline int table_take(size_t column, size_t *chosen, size_t *count, const text_error *error)
@@ -270,13 +270,13 @@ static inline table_kind table_field(const csv_field *field, double *value)
     return text_is_word(at, (size_t)(end - at), "nan") ? TABLE_MISSING : TABLE_TEXT;
 }
 
-/* Whether a field is a number but for commas, blanks, apostrophes or underlines within. */
+/* Whether a field is a number but for commas, blanks or apostrophes within. */
 static inline int table_is_grouped(const csv_field *field)
 {
     int digits = 0, marks = 0;
     for (const char *at = field->at; at < field->end; at++)
         if (*at >= '0' && *at <= '9') digits++;
-        else if (memchr(", '_", *at, 4)) marks++;
+        else if (memchr(", '", *at, 3)) marks++;
         else if (!memchr("+-.eE", *at, 5)) return 0;
     return digits && marks;
 }
@@ -292,9 +292,10 @@ static inline table_look table_look_at(const csv_row *row)
     for (size_t j = 0; j < row->count; j++) {
         double value;
         table_kind kind = table_field(&row->field[j], &value);
+        if (kind == TABLE_TEXT && table_is_grouped(&row->field[j])) kind = TABLE_MISSING; /* no word */
         look.text += kind == TABLE_TEXT, look.quoted += row->field[j].quoted ? 1 : 0;
         look.number += kind != TABLE_TEXT && kind != TABLE_EMPTY;
-        look.whole += kind == TABLE_NUMBER && value >= floor(value);
+        look.whole += kind == TABLE_NUMBER && value <= floor(value);
     }
     return look;
 }
@@ -403,6 +404,14 @@ static inline int table_add_fields(data_table *t, const csv_row *row, const text
     return 0;
 }
 
+/* Whether names stand above one column more, as R writes names of rows: without a name of their own. */
+static inline int table_has_row_names(const csv_row *names, const csv_row *below)
+{
+    const csv_field *last = below->field + names->count;
+    return below->count == names->count + 1 && (names->count > 1 || below->field[0].quoted) &&
+           last->end > last->at;
+}
+
 /* Reads the names, if the first of the first two rows holds them, and chooses the columns. */
 static inline int table_csv_header(data_table *t, const csv_row row[2], table_choose *choose,
                                    const void *wish, int *has_names, const text_error *error)
@@ -411,7 +420,7 @@ static inline int table_csv_header(data_table *t, const csv_row row[2], table_ch
     int status;
     *has_names = table_has_names(&row[0], &row[1]);
     if (*has_names) {
-        if (row[1].count == row[0].count + 1) header.columns++;
+        if (table_has_row_names(&row[0], &row[1])) header.columns++;
         header.names = table_names(&row[0], header.columns);
         if (!header.names) return text_refuse(error, "memory for the names of columns expected, none found");
     }
