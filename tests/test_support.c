@@ -1,5 +1,4 @@
-/* What the examples share besides their data: options, a reader of CSV files, a progress line, the four
- * questions to the operating system. Started with arguments, this program is itself a small program with
+/* What the examples share besides their data: options, a progress line, the four questions to the operating system. Started with arguments, this program is itself a small program with
  * options. */
 #include "../examples/support/system.h"
 
@@ -7,7 +6,6 @@
 #include "../itdiff.h"
 
 #include "../examples/support/args.h"
-#include "../examples/support/datasets.h"
 #include "../examples/support/progress.h"
 #include "test.h"
 

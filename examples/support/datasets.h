@@ -21,7 +21,6 @@
 
 #include <float.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,16 +54,6 @@ typedef struct dataset {
     uint64_t seed;
     double mean[2], std[2]; /* raw = mean + std * standardized */
 } dataset;
-
-/* Puts "what: expected ..., found ..." into the caller's buffer; the value is the caller's to return. */
-static inline int dataset_fail(char *error, size_t error_size, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    if (error_size) vsnprintf(error, error_size, format, arguments);
-    va_end(arguments);
-    return -1;
-}
 
 /* ---- dino ---------------------------------------------------------------------------------------------- */
 
@@ -323,9 +312,10 @@ static inline int dataset_open(const char *name, uint64_t seed, dataset *set, ch
     const dataset_law *law = dataset_find(name);
     dataset_source source;
     double sum[2] = {0, 0}, squares[2] = {0, 0}, raw[2];
-    if (!law)
-        return dataset_fail(error, error_size, "data set: expected one of %s, found \"%.40s\"", DATASET_NAMES,
-                            name);
+    if (!law) {
+        snprintf(error, error_size, "data set: expected one of %s, found \"%.40s\"", DATASET_NAMES, name);
+        return -1;
+    }
     dataset_source_open(law, seed, 0, &source);
     for (size_t i = 0; law->standardized && i < dataset_default_count; i++) {
         dataset_source_next(&source, raw);

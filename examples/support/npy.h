@@ -105,9 +105,9 @@ static inline int npy_descr(npy_reader *r)
         return text_refuse(r->error, "descr: a table of numbers expected, found records with named fields; "
                                      "numpy.save the numpy.column_stack of the fields");
     if (npy_text(r, &text, &length)) return -1;
-    if (length < 3 || !memchr("<>=|", *text, 4) ||
-        text_whole(text + 2, text + length, &width) != text + length)
+    if (length < 2 || !memchr("<>=|", *text, 4))
         return npy_refuse_text(r, "descr: a type like <f4 expected", text, length);
+    if (text_whole(text + 2, text + length, &width) != text + length) width = 0; /* as in |O, <M8[ns] */
     a->kind = text[1];
     a->big = *text == '>' || (*text != '<' && *(const unsigned char *)&one == 0);
     if ((memchr("iu", a->kind, 2) && (width == 1 || width == 2 || width == 4 || width == 8)) ||

@@ -482,7 +482,9 @@ static inline int table_parse_npy(const char *bytes, size_t size, table_choose *
             if (!(fabs(values[j]) <= DBL_MAX))
                 return text_refuse(error, "row %lu, %s: a finite number expected, %s found",
                                    (unsigned long)(i + 1), table_name(t, j, name),
-                                   isnan(values[j]) ? "nan" : "inf");
+                                   isnan(values[j]) ? "nan"
+                                   : values[j] > 0  ? "inf"
+                                                    : "-inf");
         }
     }
     return 0;
