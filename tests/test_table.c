@@ -1,5 +1,5 @@
-/* Tests of examples/support/table.h, csv.h and text.h: tables of others, accepted and refused. That of .npy is
- * test_npy.c; what is made of tables is test_frame.c. */
+/* Tests of examples/support/table.h, csv.h and text.h: tables of others, accepted and refused. That of .npy
+ * is test_npy.c; what is made of tables is test_frame.c. */
 #include "../examples/support/system.h"
 
 #define ITDIFF_IMPLEMENTATION
@@ -433,8 +433,8 @@ static void missing_files_are_refused(void)
 
 /* ---- robustness ---- */
 
-/* Every beginning of a file is either read or refused, without a look past its own last byte (which the address
- * sanitizer would see, as the copy is exactly as long as the text). */
+/* Every beginning of a file is either read or refused, without a look past its own last byte (which the
+ * address sanitizer would see, as the copy is exactly as long as the text). */
 static void beginnings_of_files(void)
 {
     static const char whole[] = "\xEF\xBB\xBFx, \"y\"\"\"\r\n# c\r\n1.5e+3, -2.25E-1\r\n\"+.5\", 7.\r\n";

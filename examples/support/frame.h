@@ -196,42 +196,53 @@ static inline size_t frame_distinct(double *sorted, size_t count)
     return distinct;
 }
 
-/* The step of distinct sorted values whose differences are all multiples of their smallest one, to within
- * `epsilon` of the values; 0 if there is none. From one value to the next the step is known better. */
-static inline double frame_step_within(const double *value, size_t count, double epsilon)
+/* The number of fewest decimal digits within `error` of a step that is taken `most` times: people round to
+ * tenths or to 250s, and not to 0.099999998. */
+static inline double frame_short_step(double step, double most, double error)
 {
-    double step = HUGE_VAL, error = 4 * epsilon * fmax(fabs(value[0]), fabs(value[count - 1])), range, k;
-    char decimal[40];
-    for (size_t i = 1; i < count; i++) step = fmin(step, value[i] - value[i - 1]);
-    if (!(step <= DBL_MAX) || error > 0.01 * step) return 0;
-    for (size_t i = 1; i < count; i++) {
-        range = value[i] - value[0], k = floor(range / step + 0.5);
-        if (!(k <= 1e15) || fabs(range - k * step) > 0.01 * step) return 0;
-        step = range / k;
-    }
-    snprintf(decimal, sizeof decimal, "%.9e", step);
-    range = strtod(decimal, NULL); /* of few decimals, as people round */
-    k = floor((value[count - 1] - value[0]) / step + 0.5);
-    if (fabs(k * (range - step)) <= error + 1e-9 * step) step = range;
-    for (size_t i = 1; i < count; i++) {
-        range = value[i] - value[0];
-        if (fabs(range - floor(range / step + 0.5) * step) > error + 1e-6 * step) return 0;
+    for (int digits = 0; digits < 12; digits++) {
+        char decimal[40];
+        double shorter;
+        snprintf(decimal, sizeof decimal, "%.*e", digits, step);
+        shorter = strtod(decimal, NULL);
+        if (most * fabs(shorter - step) <= error) return shorter;
     }
     return step;
 }
 
-/* The step of rounded values: not more than half of them distinct, all of them multiples of it apart; else 0.
- * Of float precision, if they are floats. `distinct` are the distinct ones in order of size. */
+/* The step of distinct sorted values that are all multiples of the smallest gap apart, to within `error`; 0
+ * if there is none. From one value to the next the step is known better. */
+static inline double frame_step_within(const double *value, size_t count, double gap, double error)
+{
+    double step = gap, k = 0;
+    if (!(gap <= DBL_MAX) || error > 0.01 * gap) return 0;
+    for (size_t i = 1; i < count; i++) {
+        double range = value[i] - value[0];
+        k = floor(range / step + 0.5);
+        if (!(k <= 1e15) || fabs(range - k * step) > 0.01 * step) return 0;
+        step = range / k;
+    }
+    step = frame_short_step(step, k, error);
+    for (size_t i = 1; i < count; i++) {
+        double range = value[i] - value[0];
+        if (fabs(range - floor(range / step + 0.5) * step) > error) return 0;
+    }
+    return step;
+}
+
+/* The step of rounded values, given the distinct ones in order of size: not more than half of the rows, all
+ * of them multiples of it apart; else 0. They may be doubles, floats, or have been scaled after they were
+ * rounded, and then written with a few digits. */
 static inline double frame_step(const double *distinct, size_t count, size_t rows)
 {
-    double step;
+    double gap = HUGE_VAL, size, step;
     if (count < 2 || count > rows / 2) return 0;
-    if ((step = frame_step_within(distinct, count, DBL_EPSILON)) > 0) return step;
-    for (size_t i = 0; i < count; i++)
-        if (fabs(distinct[i]) > (double)FLT_MAX || (double)(float)distinct[i] < distinct[i] ||
-            (double)(float)distinct[i] > distinct[i])
-            return 0;
-    return frame_step_within(distinct, count, (double)FLT_EPSILON);
+    size = fmax(fabs(distinct[0]), fabs(distinct[count - 1]));
+    for (size_t i = 1; i < count; i++) gap = fmin(gap, distinct[i] - distinct[i - 1]);
+    step = frame_step_within(distinct, count, gap, 4 * DBL_EPSILON * size);
+    if (!(step > 0)) step = frame_step_within(distinct, count, gap, 4 * (double)FLT_EPSILON * size);
+    if (!(step > 0)) step = frame_step_within(distinct, count, gap, 1e-3 * gap);
+    return step;
 }
 
 /* Finds the steps of all columns. */

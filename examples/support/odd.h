@@ -139,7 +139,7 @@ static inline void odd_atom(odd_report *r, size_t j, const double *sorted)
 /* ---- rows far outside ---- */
 
 /* The distance from the median beyond which rows are far outside: over 20 times the width of the middle half,
- * and after a gap of three times the distance of the last row before it. Heavy tails have the one or the
+ * and after a gap of five times the distance of the last row before it. Heavy tails have the one or the
  * other, but seldom both: of a normal law, of Student's with 5 degrees of freedom, of a lognormal one, next
  * to nothing lies there. HUGE_VAL if nothing does. */
 static inline double odd_far(const double *sorted, size_t rows, double *distance)
@@ -149,7 +149,7 @@ static inline double odd_far(const double *sorted, size_t rows, double *distance
     qsort(distance, rows, sizeof *distance, frame_by_size);
     for (size_t i = rows / 2; i < rows; i++) {
         if (!(width > 0)) width = distance[i]; /* half of the rows are one value: the nearest other one */
-        else if (i > 0 && distance[i] > 20 * width && distance[i] > 3 * distance[i - 1]) return distance[i];
+        else if (i > 0 && distance[i] > 20 * width && distance[i] > 5 * distance[i - 1]) return distance[i];
     }
     return HUGE_VAL;
 }
