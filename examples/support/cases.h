@@ -125,7 +125,8 @@ static inline void cases_exact(cases_law law, size_t n, uint64_t seed, cases_cas
 
 typedef struct cases_source {
     const char *load;    /* a checkpoint of train_2d or train_cifar10 */
-    const char *data;    /* a CSV file, or the folder of CIFAR-10; NULL: the data set */
+    const char *data;    /* a CSV or .npy file, or the folder of CIFAR-10; NULL: the data set */
+    const char *columns; /* of that file, see table_read; NULL: all */
     const char *dataset; /* new points of this law, for a model in 2 dimensions */
     size_t n;            /* at most so many points */
     uint64_t seed;       /* the one the model was trained with: it enters the unit of the points */
@@ -140,6 +141,8 @@ typedef struct cases_source {
             args_string("data", &(source).data,                                                              \
                         "Its points instead: a CSV or .npy file; for images, the folder of CIFAR-10."),      \
             "the data set; data/cifar-10-batches-bin"),                                                      \
+        args_default_text(                                                                                   \
+            args_string("columns", &(source).columns, "Those of its columns: 1-3,5 or names."), "all"),      \
         args_uint64("seed", &(source).seed, 0, UINT64_MAX, "The one it was trained with."),                  \
         args_group("Estimates"),                                                                             \
         args_size("points", &(source).n, 1, 1000000, "Of each case; the first images of the test set.")
@@ -164,7 +167,7 @@ static inline void cases_table(const cases_source *s, cases_case *c)
     data_table t;
     data_frame f;
     if (frame_plain(c->den.dim, &f)) fail("out of memory for %lu columns", (unsigned long)c->den.dim);
-    if (frame_read(&f, s->data, NULL, &t, error, sizeof error)) fail("%s", error);
+    if (frame_read(&f, s->data, s->columns, &t, error, sizeof error)) fail("%s", error);
     if (t.rows > s->n) t.rows = s->n;
     c->n = t.rows, c->x = (float *)must_alloc(c->n, c->den.dim * sizeof *c->x);
     if (frame_floats(&f, &t, NULL, c->x, error, sizeof error)) fail("%s", error);
