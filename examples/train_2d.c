@@ -12,9 +12,9 @@
 #include "support/args.h"
 #include "support/blur.h"
 #include "support/datasets.h"
+#include "support/frame.h"
 #include "support/folder.h"
 #include "support/must.h"
-#include "support/npy.h"
 #include "support/plot.h"
 #include "support/tfevents.h"
 #include "support/view.h"
@@ -239,13 +239,27 @@ typedef struct run {
 
 static const char *path_of(const run *r, const char *file) { return folder_path(r->folder, file); }
 
+/* The user's table as it is, in floats. */
+static void read_table(run *r)
+{
+    char error[TABLE_ERROR];
+    data_table t;
+    data_frame f;
+    if (table_read(r->o.data, NULL, &t, error, sizeof error)) fail("%s", error);
+    r->o.n = t.rows, r->dim = t.columns;
+    r->all = (float *)must_alloc(t.rows, t.columns * sizeof(float));
+    if (frame_plain(t.columns, &f)) fail("out of memory for %lu columns", (unsigned long)t.columns);
+    if (frame_floats(&f, &t, NULL, r->all, error, sizeof error)) fail("%s", error);
+    table_free(&t), frame_free(&f);
+}
+
 static void prepare_data(run *r)
 {
     char error[256];
     size_t *index;
     r->dim = 2;
     if (r->o.data) {
-        if (dataset_read(r->o.data, &r->all, &r->o.n, &r->dim, error, sizeof error)) fail("%s", error);
+        read_table(r);
         if (r->o.n < 20) fail("%s: at least 20 rows expected, %lu found", r->o.data, (unsigned long)r->o.n);
         if (r->o.fresh) fail("--fresh needs a law to draw from; it cannot go with --data");
     } else {

@@ -257,11 +257,11 @@ for program in ode bounds information; do
 done
 for program in ode bounds; do
     check_that "$program refuses a checkpoint that is none" refuses_by $program 'bad.csv' --load "$out/bad.csv"
-    check_that "$program refuses points of other dimensions" refuses_by $program 'rows of 2 numbers expected, 3' \
+    check_that "$program refuses points of other dimensions" refuses_by $program '2 columns expected, as .* 3' \
         --load "$out/dino/model.safetensors" --data "$out/three.csv"
 done
 check_that "a bad row is refused with line and column" refuses 'line 2, column 2' --data "$out/bad.csv"
-check_that "a truncated .npy file is refused" refuses 'short.npy: data: expected 27 rows of 8 bytes, found 172 bytes' \
+check_that "a truncated .npy file is refused" refuses 'data: (27, 2) numbers of 4 bytes expected, found 172' \
     --data "$out/short.npy"
 check_that "a missing file is refused" refuses 'nowhere.csv' --data nowhere.csv
 check_that "an unknown option is refused" refuses 'num_epochs' --num_epoch 3

@@ -45,15 +45,15 @@ rows 'i' 'i'
 check_that "a column twice is handled" finite --data "$out/data.csv"
 rows '1e-30 * rand()' '1e30 * rand()'
 check_that "columns of very different scale are handled" finite --data "$out/data.csv"
-for word in nan -inf 1e39; do
+for word in nan -inf 1e+39; do
     printf '1,2\n3,4\n5,%s\n' "$word" > "$out/data.csv"
     check_that "$word is refused with its line" refused "data.csv: line 3, column 2: .*$word" \
         --data "$out/data.csv"
 done
 : > "$out/data.csv"
-check_that "no row is refused" refused 'data.csv: expected rows of numbers, found none' --data "$out/data.csv"
+check_that "no row is refused" refused 'data.csv: rows of numbers expected, none found' --data "$out/data.csv"
 printf '1,2\n3\n' > "$out/data.csv"
-check_that "a row too short is refused" refused 'line 2, column 2: expected 2 columns' --data "$out/data.csv"
+check_that "a row too short is refused" refused 'line 2: 2 columns expected, as in line 1, 1 found' --data "$out/data.csv"
 echo 1,2 > "$out/data.csv"
 check_that "one row is refused" refused 'data.csv: at least 20 rows expected, 1 found' --data "$out/data.csv"
 

@@ -4,6 +4,7 @@
 #include "../itdiff.h"
 
 #include "../examples/support/datasets.h"
+#include "../examples/support/table.h"
 #include "test.h"
 
 enum { n_points = 8000, n_sets = 5 };
@@ -382,17 +383,15 @@ static void test_density_far_away(void)
 
 static void test_dino_table_is_the_file(void)
 {
-    char error[300] = "";
-    float *x = NULL;
-    size_t n = 0, dim = 0;
-    if (dataset_read_csv("data/dino.csv", &x, &n, &dim, error, sizeof error) != 0 &&
-        dataset_read_csv("../data/dino.csv", &x, &n, &dim, error, sizeof error) != 0) {
+    char error[TABLE_ERROR] = "";
+    data_table t = {0};
+    if (table_read("data/dino.csv", NULL, &t, error, sizeof error) != 0 &&
+        table_read("../data/dino.csv", NULL, &t, error, sizeof error) != 0)
         printf("  %s\n", error);
-    }
-    if (CHECK(n == dino_count && dim == 2))
-        for (size_t k = 0; k < n; k++)
-            CHECK(x[2 * k] == (float)dino_point(k)[0] && x[2 * k + 1] == (float)dino_point(k)[1]);
-    free(x);
+    if (CHECK(t.rows == dino_count && t.columns == 2))
+        for (size_t k = 0; k < t.rows; k++)
+            CHECK(t.values[2 * k] == dino_point(k)[0] && t.values[2 * k + 1] == dino_point(k)[1]);
+    table_free(&t);
 }
 
 int main(void)

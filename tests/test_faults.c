@@ -19,7 +19,7 @@
 #include "../itdiff.h"
 
 #include "../examples/support/cifar10.h"
-#include "../examples/support/datasets.h"
+#include "../examples/support/table.h"
 #include "test.h"
 
 enum { N = 12, BATCH = 4, OUT = 512 };
@@ -700,17 +700,16 @@ static void data_are_read_whole_or_not_at_all(void)
     for (size_t kind = 0; kind < 2 * KINDS; kind++) {
         int fault = faults_of_files[kind / 2], more = 1;
         for (long k = 0; more && k < 1000; k++) {
-            float *x = NULL;
-            size_t n = 0, dim = 0;
+            data_table t = {0};
             int status, failed;
             disk_begin(k, fault, (int)kind % 2);
-            status = dataset_read_csv(csv_path, &x, &n, &dim, error, sizeof error);
+            status = table_read(csv_path, NULL, &t, error, sizeof error);
             failed = disk.failed, more = disk.calls > k;
-            if (status == 0) CHECK(n == 3000 && dim == 2 && x[5999] < -2999.4f);
-            else CHECK(strstr(error, csv_path) == error && !x);
+            if (status == 0) CHECK(t.rows == 3000 && t.columns == 2 && t.values[5999] < -2999.4);
+            else CHECK(strstr(error, csv_path) == error && !t.values);
             CHECK(status == 0 || failed);
             CHECK(status != 0 || !failed || fault == 0 || disk.event >= FAULT_SEEK);
-            free(x);
+            table_free(&t);
         }
         more = 1;
         for (long k = 0; more && k < 1000; k++) {

@@ -46,15 +46,21 @@ static void seeds_are_good(void)
     }
     CHECK(k == 5);
     for (k = 0; (n = seed_npy(k, bytes)) > 0; k++) {
-        float *x = NULL;
-        size_t count = 0, dim = 0;
-        char error[300] = "";
+        data_table t = {0};
+        char error[TABLE_ERROR] = "";
         fuzz_file_set(bytes, n);
-        CHECK(dataset_read_npy("file", &x, &count, &dim, error, sizeof error) == 0 && count == 3);
-        CHECK(x && x[5] <= 1 && x[5] >= 1);
-        free(x);
+        CHECK(table_read("file", NULL, &t, error, sizeof error) == 0 && t.rows == 3 && t.columns == 2);
+        CHECK(t.values && t.values[5] <= 1 && t.values[5] >= 1);
+        table_free(&t);
     }
     CHECK(k == 6);
+    for (k = 0; (n = seed_frame(k, bytes)) > 0; k++) {
+        data_frame f;
+        bytes[n] = '\0';
+        CHECK(frame_from_text((const char *)bytes, &f, NULL, 0) == 0 && f.columns == 2 - k);
+        frame_free(&f);
+    }
+    CHECK(k == 2);
     for (k = 0; (n = seed_weights(k, bytes)) > 0; k++) {
         itd_model *model = weights_model(k % 2 == 1);
         itd_error error = {""};
@@ -70,6 +76,7 @@ static void checkpoints(void) { run("checkpoint"); }
 static void weights_of_others(void) { run("weights"); }
 static void tables_of_numbers(void) { run("csv"); }
 static void arrays_of_numpy(void) { run("npy"); }
+static void frames(void) { run("frame"); }
 static void photographs(void) { run("cifar10"); }
 static void command_lines(void) { run("args"); }
 static void there_and_back(void) { run("roundtrip"); }
@@ -87,6 +94,7 @@ int main(void)
 #endif
     RUN(tables_of_numbers);
     RUN(arrays_of_numpy);
+    RUN(frames);
     RUN(photographs);
     RUN(command_lines);
     free(fuzz_file.bytes);

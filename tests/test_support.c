@@ -1,5 +1,4 @@
-/* What the examples share besides their data: options, a reader of CSV files, a progress line, the four
- * questions to the operating system. Started with arguments, this program is itself a small program with
+/* What the examples share besides their data: options, a progress line, the four questions to the operating system. Started with arguments, this program is itself a small program with
  * options. */
 #include "../examples/support/system.h"
 
@@ -7,7 +6,6 @@
 #include "../itdiff.h"
 
 #include "../examples/support/args.h"
-#include "../examples/support/datasets.h"
 #include "../examples/support/progress.h"
 #include "test.h"
 
@@ -395,176 +393,6 @@ static void test_args_version(void)
     CHECK(run_self("--versio") != 0);
 }
 
-/* ---- CSV ---- */
-
-static float *csv_values;
-static size_t csv_n, csv_dim;
-
-static int read_csv(const char *bytes, size_t size)
-{
-    const char *path = scratch_path("data.csv");
-    write_bytes(path, bytes, size);
-    csv_values = NULL;
-    csv_n = csv_dim = 77;
-    message[0] = '\0';
-    return dataset_read_csv(path, &csv_values, &csv_n, &csv_dim, message, sizeof message);
-}
-
-static void test_csv_accepts(void)
-{
-    static const char *const same[] = {
-        "1,2.5\n-3,4e2\n",
-        "1;2.5\n-3;4e2",
-        "1 2.5\n-3 4e2\n",
-        "1\t2.5\n-3\t4e2\n",
-        "  1 ,  2.5  \n -3\t,\t4e2\t\n",
-        "1,2.5\r\n-3,4e2\r\n",
-        "1,2.5\r-3,4e2\r",
-        "\xEF\xBB\xBF"
-        "1,2.5\n-3,4e2\n",
-        "\xEF\xBB\xBF"
-        "x,y\n1,2.5\n-3,4e2\n",
-        "# a comment, 1 2 3\n\n   \n1,2.5\n  # another\n\n-3,4e2\n\n\n",
-        "x,y\n1,2.5\n-3,4e2\n",
-        "# first\n\nx y\n1,2.5\n-3,4e2\n",
-        "\"point 1\",\"point 2\"\n1,2.5\n-3,4e2\n",
-        "e,+\n1,2.5\n-3,4e2\n",
-        "x;y;\n1,2.5\n-3,4e2\n",
-        "+1.,.25E1\n-3.0e-0,0.0004e+6\n",
-        "1.0000000000000000000000000000,2.5\n-0003,400000000000000000000000000000000e-30\n",
-    };
-    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
-        int status = read_csv(same[i], strlen(same[i]));
-        if (!CHECK(status == 0)) {
-            printf("  file %zu: %s\n", i, message);
-            continue;
-        }
-        CHECK(csv_n == 2 && csv_dim == 2);
-        CHECK(csv_values[0] == 1 && csv_values[1] == 2.5f && csv_values[2] == -3 && csv_values[3] == 400);
-        free(csv_values);
-    }
-}
-
-static void test_csv_numbers(void)
-{
-    static const char *const words[] = {"0.1",
-                                        "3.4028234e38",
-                                        "-1e-45",
-                                        "1e-400",
-                                        "123456789.123456789",
-                                        "1e-9999999999999999999",
-                                        "0e99999999999",
-                                        "-0",
-                                        "16777217",
-                                        "7.00649232e-46",
-                                        "0.000000000000000000000000000000000000011754944",
-                                        "2.2250738585072011e-308"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (!CHECK(read_csv(words[i], strlen(words[i])) == 0)) continue;
-        CHECK(csv_n == 1 && csv_dim == 1 && csv_values[0] == (float)strtod(words[i], NULL));
-        free(csv_values);
-    }
-}
-
-static void test_csv_refusals(void)
-{
-    static const struct {
-        const char *bytes, *expected;
-    } cases[] = {
-        {"1,2\n3,x\n", "data.csv: line 2, column 2: expected a number, found \"x\""},
-        {"x,y\n1,2\n3,4y\n", "line 3, column 2: expected a number, found \"4y\""},
-        {"x,y\n1,2\nx,y\n", "line 3, column 1: expected a number, found \"x\""},
-        {"x,y\nz,w\n1,2\n", "line 2, column 1: expected a number, found \"z\""},
-        {"# c\n\n1,2\n3\n", "line 4, column 2: expected 2 columns, as before, found 1"},
-        {"1,2\r\n3,4,5,6\r\n", "line 2, column 3: expected 2 columns, as before, found 4"},
-        {"1\n3 4\n", "line 2, column 2: expected 1 column, as before, found 2"},
-        {"1,nan\n", "line 1, column 2: expected a finite number, found \"nan\""},
-        {"nan,nan\n1,2\n", "line 1, column 1: expected a finite number, found \"nan\""},
-        {"1,2\n-Inf,3\n", "line 2, column 1: expected a finite number, found \"-Inf\""},
-        {"1\n2\nINFINITY", "line 3, column 1: expected a finite number, found \"INFINITY\""},
-        {"1 3.5e38\n", "line 1, column 2: expected a number of at most 3.4e38 in size, found \"3.5e38\""},
-        {"-1e999999999999\n", "line 1, column 1: expected a number of at most 3.4e38 in size"},
-        {"1,,2\n", "line 1, column 2: expected a number, found nothing"},
-        {"1,2,\n", "line 1, column 3: expected a number, found nothing"},
-        {"1,2\n,2\n", "line 2, column 1: expected a number, found nothing"},
-        {"1,5;2,5\n", "line 1, column 3: expected ',' between columns, as before, found ';'"},
-        {"1,5 2,5\n", "line 1, column 3: expected ',' between columns, as before, found ' '"},
-        {"1;2\n1,5;2\n", "line 2, column 2: expected ';' between columns, as before, found ','"},
-        {"x,2\n1,2\n", "line 1, column 1: expected a number, found \"x\""},
-        {"1,0x10\n", "found \"0x10\""},
-        {"1,1e\n", "found \"1e\""},
-        {"1,.\n", "found \".\""},
-        {"1,--2\n", "found \"--2\""},
-        {"1,\"2\"\n", "found \"\"2\"\""},
-        {"1,2 # no\n", "line 1, column 3: expected ',' between columns"},
-        {"1 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", "found \"aaaaaaaaaaaaaaaaaaaaaaaa...\""},
-        {"1 \x01\x7f\n", "found \"?\?\""},
-        {"", "expected rows of numbers, found none"},
-        {"\n\n  \n# only this\n", "expected rows of numbers, found none"},
-        {"x,y\n", "expected rows of numbers, found none"},
-        {"\xEF\xBB\xBF", "expected rows of numbers, found none"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        CHECK(read_csv(cases[i].bytes, strlen(cases[i].bytes)) != 0);
-        check_contains(message, cases[i].expected);
-        check_contains(message, scratch);
-        CHECK(strchr(message, '\n') == NULL && csv_values == NULL && csv_n == 77 && csv_dim == 77);
-    }
-    CHECK(read_csv("1,2\n3,\0\n", 8) != 0);
-    check_contains(message, "line 2, column 2: expected a number, found \"?\"");
-}
-
-static void test_csv_missing_files(void)
-{
-    CHECK(dataset_read_csv(scratch_path("none.csv"), &csv_values, &csv_n, &csv_dim, message,
-                           sizeof message) != 0);
-    check_contains(message, "none.csv: expected a readable file");
-    CHECK(dataset_read_csv(scratch, &csv_values, &csv_n, &csv_dim, message, sizeof message) != 0);
-    CHECK(dataset_read_csv(scratch_path("none.csv"), &csv_values, &csv_n, &csv_dim, NULL, 0) != 0);
-}
-
-/* Every beginning of a file is either read or refused, without a look past its own last byte (which the
- * address sanitizer would see, as the copy is exactly as long as the text). */
-static void test_csv_truncation(void)
-{
-    static const char whole[] = "\xEF\xBB\xBFx, y\r\n# c\r\n1.5e+3, -2.25E-1\r\n+.5, 7.\r\n";
-    for (size_t size = 0; size < sizeof whole; size++) {
-        csv_reader csv = {0};
-        char *copy = malloc(size + (size == 0));
-        if (!CHECK(copy != NULL)) return;
-        memcpy(copy, whole, size);
-        csv.path = "copy";
-        csv.at = copy;
-        csv.end = copy + size;
-        csv.error = message;
-        csv.error_size = sizeof message;
-        if (csv_read_rows(&csv) == 0) CHECK(csv.count % csv.columns == 0);
-        CHECK(size != sizeof whole - 1 || (csv.count == 4 && csv.columns == 2));
-        free(csv.values);
-        free(copy);
-    }
-}
-
-static void test_csv_large(void)
-{
-    enum { rows = 200000 };
-    FILE *file = fopen(scratch_path("large.csv"), "wb");
-    double started, sum = 0;
-    if (!CHECK(file != NULL)) return;
-    for (int i = 0; i < rows; i++) fprintf(file, "%d.25,-0.%06d\n", i, i);
-    fclose(file);
-    started = system_seconds();
-    if (!CHECK(dataset_read_csv(scratch_path("large.csv"), &csv_values, &csv_n, &csv_dim, message,
-                                sizeof message) == 0))
-        return;
-    CHECK(system_seconds() - started < 2);
-    CHECK(csv_n == rows && csv_dim == 2 && csv_values[2 * rows - 2] == 199999.25f);
-    for (size_t i = 0; i < rows; i++) sum += (double)csv_values[2 * i];
-    CHECK_CLOSE(sum, 0.5 * rows * (rows - 1) + 0.25 * rows, 1e-3);
-    free(csv_values);
-    remove(scratch_path("large.csv"));
-}
-
 /* ---- progress ---- */
 
 static double clock_now;
@@ -774,12 +602,6 @@ int main(int argc, char **argv)
     RUN(test_args_exit);
     RUN(test_args_topics);
     RUN(test_args_version);
-    RUN(test_csv_accepts);
-    RUN(test_csv_numbers);
-    RUN(test_csv_refusals);
-    RUN(test_csv_missing_files);
-    RUN(test_csv_truncation);
-    RUN(test_csv_large);
     RUN(test_progress_time);
     RUN(test_progress_plain_lines);
     RUN(test_progress_slow_lines);

@@ -17,6 +17,7 @@
 #include "../../itdiff.h"
 #include "cifar10.h"
 #include "datasets.h"
+#include "frame.h"
 #include "mixture.h"
 #include "must.h"
 
@@ -125,7 +126,8 @@ static inline void cases_exact(cases_law law, size_t n, uint64_t seed, cases_cas
 
 typedef struct cases_source {
     const char *load;    /* a checkpoint of train_2d or train_cifar10 */
-    const char *data;    /* a CSV file, or the folder of CIFAR-10; NULL: the data set */
+    const char *data;    /* a CSV or .npy file, or the folder of CIFAR-10; NULL: the data set */
+    const char *columns; /* of that file, see table_read; NULL: all */
     const char *dataset; /* new points of this law, for a model in 2 dimensions */
     size_t n;            /* at most so many points */
     uint64_t seed;       /* the one the model was trained with: it enters the unit of the points */
@@ -138,8 +140,10 @@ typedef struct cases_source {
         args_choice("dataset", &(source).dataset, DATASET_NAMES, "New points of the law it learned."),       \
         args_default_text(                                                                                   \
             args_string("data", &(source).data,                                                              \
-                        "Its points instead: a CSV file; for images, the folder of CIFAR-10."),              \
+                        "Its points instead: a CSV or .npy file; for images, the folder of CIFAR-10."),      \
             "the data set; data/cifar-10-batches-bin"),                                                      \
+        args_default_text(                                                                                   \
+            args_string("columns", &(source).columns, "Those of its columns: 1-3,5 or names."), "all"),      \
         args_uint64("seed", &(source).seed, 0, UINT64_MAX, "The one it was trained with."),                  \
         args_group("Estimates"),                                                                             \
         args_size("points", &(source).n, 1, 1000000, "Of each case; the first images of the test set.")
@@ -157,15 +161,18 @@ static inline void cases_dataset(const cases_source *s, cases_case *c)
     c->exact = dataset_mean_true_nll(&set, s->n, c->x, NULL);
 }
 
-static inline void cases_csv(const cases_source *s, cases_case *c)
+/* The first rows of the user's table. */
+static inline void cases_table(const cases_source *s, cases_case *c)
 {
-    char error[256];
-    size_t dim;
-    if (dataset_read_csv(s->data, &c->x, &c->n, &dim, error, sizeof error)) fail("%s", error);
-    if (dim != c->den.dim)
-        fail("%s: rows of %lu numbers expected, %lu found", s->data, (unsigned long)c->den.dim,
-             (unsigned long)dim);
-    if (c->n > s->n) c->n = s->n;
+    char error[TABLE_ERROR];
+    data_table t;
+    data_frame f;
+    if (frame_plain(c->den.dim, &f)) fail("out of memory for %lu columns", (unsigned long)c->den.dim);
+    if (frame_read(&f, s->data, s->columns, &t, error, sizeof error)) fail("%s", error);
+    if (t.rows > s->n) t.rows = s->n;
+    c->n = t.rows, c->x = (float *)must_alloc(c->n, c->den.dim * sizeof *c->x);
+    if (frame_floats(&f, &t, NULL, c->x, error, sizeof error)) fail("%s", error);
+    table_free(&t), frame_free(&f);
     c->name = s->data;
 }
 
@@ -192,7 +199,7 @@ static inline void cases_checkpoint(const cases_source *s, cases_case *c)
     if (c->reference)
         must(itd_gaussian_to_coordinates(&c->den, c->reference, &c->mapped), "mapping the reference");
     if (c->den.dim == cifar10_dim) cases_images(s, c);
-    else if (s->data) cases_csv(s, c);
+    else if (s->data) cases_table(s, c);
     else cases_dataset(s, c);
 }
 

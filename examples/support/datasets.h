@@ -1,5 +1,4 @@
-/* datasets.h: five distributions in the plane whose true density is known, and a reader of a user's
- * own CSV.
+/* datasets.h: five distributions in the plane whose true density is known.
  *
  * Each set is a mixture of equally likely components: pick one, draw around it.
  *
@@ -22,7 +21,6 @@
 
 #include <float.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,16 +54,6 @@ typedef struct dataset {
     uint64_t seed;
     double mean[2], std[2]; /* raw = mean + std * standardized */
 } dataset;
-
-/* Puts "what: expected ..., found ..." into the caller's buffer; the value is the caller's to return. */
-static inline int dataset_fail(char *error, size_t error_size, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    if (error_size) vsnprintf(error, error_size, format, arguments);
-    va_end(arguments);
-    return -1;
-}
 
 /* ---- dino ---------------------------------------------------------------------------------------------- */
 
@@ -324,9 +312,10 @@ static inline int dataset_open(const char *name, uint64_t seed, dataset *set, ch
     const dataset_law *law = dataset_find(name);
     dataset_source source;
     double sum[2] = {0, 0}, squares[2] = {0, 0}, raw[2];
-    if (!law)
-        return dataset_fail(error, error_size, "data set: expected one of %s, found \"%.40s\"", DATASET_NAMES,
-                            name);
+    if (!law) {
+        snprintf(error, error_size, "data set: expected one of %s, found \"%.40s\"", DATASET_NAMES, name);
+        return -1;
+    }
     dataset_source_open(law, seed, 0, &source);
     for (size_t i = 0; law->standardized && i < dataset_default_count; i++) {
         dataset_source_next(&source, raw);
@@ -401,307 +390,6 @@ static inline void dataset_gather(const float *x, size_t dim, size_t n, const si
                                   float *out /* (n, dim) */)
 {
     for (size_t i = 0; i < n; i++) memcpy(out + i * dim, x + index[i] * dim, dim * sizeof *out);
-}
-
-/* ---- a user's own data --------------------------------------------------------------------------------- */
-
-/* The CSV dialect: one row of numbers per line, columns separated by commas, semicolons, or blanks and
- * tabs, the same way throughout. Blank lines and lines that start with # are skipped; the first line may
- * hold names. Numbers have a decimal point, whatever the locale. Mixed separators are refused, as they are
- * the mark of decimal commas ("1,5;2,5"), which would otherwise be read as twice as many columns. */
-typedef struct csv_reader {
-    const char *path;
-    const char *at, *end; /* the text still to be read */
-    size_t line;
-    char separator; /* ',' or ';' or ' '; 0 until the first one is seen */
-    float *values;
-    size_t count, capacity, columns;
-    char *error;
-    size_t error_size;
-} csv_reader;
-
-static inline int csv_fail(csv_reader *csv, size_t column, const char *format, ...)
-{
-    va_list arguments;
-    char what[200];
-    va_start(arguments, format);
-    vsnprintf(what, sizeof what, format, arguments);
-    va_end(arguments);
-    return dataset_fail(csv->error, csv->error_size, "%s: line %zu, column %zu: %s", csv->path, csv->line,
-                        column, what);
-}
-
-static inline int csv_is_blank(char c) { return c == ' ' || c == '\t'; }
-
-static inline int csv_at_line_end(const csv_reader *csv)
-{
-    return csv->at == csv->end || *csv->at == '\n' || *csv->at == '\r';
-}
-
-static inline void csv_skip_blanks(csv_reader *csv)
-{
-    while (csv->at < csv->end && csv_is_blank(*csv->at)) csv->at++;
-}
-
-static inline void csv_skip_line(csv_reader *csv)
-{
-    while (!csv_at_line_end(csv)) csv->at++;
-    if (csv->at < csv->end && *csv->at == '\r') csv->at++;
-    if (csv->at < csv->end && *csv->at == '\n') csv->at++;
-    csv->line++;
-}
-
-/* digits * 10^exponent. Powers up to 10^22 are exact in a double, which covers ordinary data; the rest is
- * scaled in two halves, so that an extreme power meets zero or infinity only if the number itself does. */
-static inline double csv_scale(uint64_t digits, int64_t exponent)
-{
-    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    double value = (double)digits, bounded = (double)exponent;
-    if (exponent >= 0 && exponent <= 22) return value * powers[exponent];
-    if (exponent < 0 && exponent >= -22) return value / powers[-exponent];
-    bounded = fmax(-400, fmin(400, bounded));
-    return value * pow(10, floor(bounded / 2)) * pow(10, bounded - floor(bounded / 2));
-}
-
-/* Reads decimal digits into (digits, exponent): the first 19 count, later ones only move the point. */
-static inline const char *csv_digits(const char *at, const char *end, int fraction, uint64_t *digits,
-                                     int64_t *exponent)
-{
-    for (; at < end && *at >= '0' && *at <= '9'; at++) {
-        int kept = *digits < 1000000000000000000u;
-        if (kept) *digits = *digits * 10 + (uint64_t)(*at - '0');
-        *exponent += (kept ? 0 : 1) - (fraction ? 1 : 0);
-    }
-    return at;
-}
-
-/* Reads [+-]digits[.digits][e[+-]digits]; returns where it ends, or NULL if there is no such number. */
-static inline const char *csv_number(const char *at, const char *end, double *value)
-{
-    uint64_t digits = 0;
-    int64_t exponent = 0;
-    const char *first, *last;
-    int negative = at < end && *at == '-', has_digits;
-    if (at < end && (*at == '-' || *at == '+')) at++;
-    first = at;
-    at = csv_digits(at, end, 0, &digits, &exponent);
-    has_digits = at > first;
-    if (at < end && *at == '.') {
-        last = csv_digits(at + 1, end, 1, &digits, &exponent);
-        has_digits = has_digits || last > at + 1;
-        at = last;
-    }
-    if (!has_digits) return NULL;
-    if (at < end && (*at == 'e' || *at == 'E')) {
-        int64_t power = 0;
-        int inverse = at + 1 < end && at[1] == '-';
-        at += at + 1 < end && (at[1] == '-' || at[1] == '+') ? 2 : 1;
-        for (first = at; at < end && *at >= '0' && *at <= '9'; at++)
-            if (power < 1000000) power = power * 10 + (*at - '0');
-        if (at == first) return NULL;
-        exponent += inverse ? -power : power;
-    }
-    *value = negative ? -csv_scale(digits, exponent) : csv_scale(digits, exponent);
-    return at;
-}
-
-/* Whether the text is a word for a number that is none: nan, inf or infinity, in any case, with or without
- * sign. */
-static inline int csv_is_nonfinite_word(const char *at, const char *end)
-{
-    static const char *const words[] = {"nan", "inf", "infinity"};
-    if (at < end && (*at == '-' || *at == '+')) at++;
-    for (size_t w = 0; w < sizeof words / sizeof *words; w++) {
-        size_t i = 0, length = strlen(words[w]);
-        if ((size_t)(end - at) != length) continue;
-        while (i < length && (at[i] | 32) == words[w][i]) i++;
-        if (i == length) return 1;
-    }
-    return 0;
-}
-
-/* The end of the field that starts here. */
-static inline const char *csv_field_end(const csv_reader *csv)
-{
-    const char *at = csv->at;
-    while (at < csv->end && !csv_is_blank(*at) && *at != ',' && *at != ';' && *at != '\n' && *at != '\r')
-        at++;
-    return at;
-}
-
-/* Refuses the field that starts here, quoting it (its beginning, if it is long, and only what can be
- * printed). */
-static inline int csv_refuse_field(csv_reader *csv, size_t column, const char *expected)
-{
-    char found[29];
-    size_t length = (size_t)(csv_field_end(csv) - csv->at), shown = length < 24 ? length : 24;
-    if (length == 0) return csv_fail(csv, column, "expected %s, found nothing", expected);
-    for (size_t i = 0; i < shown; i++) {
-        unsigned char c = (unsigned char)csv->at[i];
-        found[i] = csv->at[i];
-        if (c < 32 || c == 127) found[i] = '?';
-    }
-    found[shown] = '\0';
-    return csv_fail(csv, column, "expected %s, found \"%s%s\"", expected, found, shown < length ? "..." : "");
-}
-
-static inline int csv_push(csv_reader *csv, float value)
-{
-    if (csv->count == csv->capacity) {
-        size_t capacity = csv->capacity ? 2 * csv->capacity : 1024;
-        float *values = NULL;
-        if (csv->capacity <= SIZE_MAX / 2 / sizeof *values)
-            values = realloc(csv->values, capacity * sizeof *values);
-        if (!values)
-            return dataset_fail(csv->error, csv->error_size,
-                                "%s: line %zu: expected memory for %zu numbers, found none", csv->path,
-                                csv->line, capacity);
-        csv->values = values;
-        csv->capacity = capacity;
-    }
-    csv->values[csv->count++] = value;
-    return 0;
-}
-
-static inline int csv_read_field(csv_reader *csv, size_t column)
-{
-    double value = 0;
-    const char *end = csv_field_end(csv);
-    if (csv_is_nonfinite_word(csv->at, end)) return csv_refuse_field(csv, column, "a finite number");
-    if (csv_number(csv->at, end, &value) != end) return csv_refuse_field(csv, column, "a number");
-    if (fabs(value) > (double)FLT_MAX)
-        return csv_refuse_field(csv, column, "a number of at most 3.4e38 in size");
-    csv->at = end;
-    return csv_push(csv, (float)value);
-}
-
-/* Steps over what stands between two columns, and insists that it be the same everywhere. */
-static inline int csv_read_separator(csv_reader *csv, size_t column)
-{
-    char found = *csv->at == ',' || *csv->at == ';' ? *csv->at : ' ';
-    if (!csv->separator) csv->separator = found;
-    if (csv->separator != found)
-        return csv_fail(csv, column,
-                        "expected '%c' between columns, as before, found '%c' (decimal commas are not read)",
-                        csv->separator, found);
-    if (found != ' ') csv->at++;
-    csv_skip_blanks(csv);
-    return 0;
-}
-
-static inline int csv_read_row(csv_reader *csv)
-{
-    size_t columns = 0;
-    for (;;) {
-        columns++;
-        if (csv_read_field(csv, columns)) return -1;
-        csv_skip_blanks(csv);
-        if (csv_at_line_end(csv)) break;
-        if (csv_read_separator(csv, columns + 1)) return -1;
-    }
-    if (!csv->columns) csv->columns = columns;
-    if (columns != csv->columns)
-        return csv_fail(csv, columns < csv->columns ? columns + 1 : csv->columns + 1,
-                        "expected %zu column%s, as before, found %zu", csv->columns,
-                        csv->columns == 1 ? "" : "s", columns);
-    return 0;
-}
-
-/* A line of names is one in which no field reads as a number. Names may contain blanks if commas,
- * semicolons or tabs separate them. */
-static inline int csv_at_names(const csv_reader *csv)
-{
-    const char *at = csv->at, *end = csv->at, *stops = " ";
-    while (end < csv->end && *end != '\n' && *end != '\r') {
-        if (*end == ',' || *end == ';' || *end == '\t') stops = ",;\t";
-        end++;
-    }
-    while (at < end) {
-        const char *first = at, *last;
-        double value;
-        while (at < end && (*at == '\0' || !strchr(stops, *at))) at++;
-        last = at;
-        while (first < last && csv_is_blank(*first)) first++;
-        while (first < last && csv_is_blank(last[-1])) last--;
-        if (csv_is_nonfinite_word(first, last) || csv_number(first, last, &value) == last) return 0;
-        if (at < end) at++;
-    }
-    return 1;
-}
-
-static inline int csv_read_rows(csv_reader *csv)
-{
-    int first = 1;
-    if (csv->end - csv->at >= 3 && memcmp(csv->at, "\xEF\xBB\xBF", 3) == 0) csv->at += 3;
-    for (csv->line = 1; csv->at < csv->end; csv_skip_line(csv)) {
-        csv_skip_blanks(csv);
-        if (csv_at_line_end(csv) || *csv->at == '#') continue;
-        if (!(first && csv_at_names(csv)) && csv_read_row(csv)) return -1;
-        first = 0;
-    }
-    if (csv->count == 0)
-        return dataset_fail(csv->error, csv->error_size, "%s: expected rows of numbers, found none",
-                            csv->path);
-    return 0;
-}
-
-/* The whole file in one allocation (the caller frees *text, also after a failure). */
-static inline int csv_load(const char *path, char **text, size_t *size, char *error, size_t error_size)
-{
-    FILE *file = fopen(path, "rb");
-    size_t capacity = 0;
-    int failed;
-    *text = NULL;
-    *size = 0;
-    if (!file) return dataset_fail(error, error_size, "%s: expected a readable file, found none", path);
-    do {
-        char *grown = NULL;
-        size_t wanted = capacity ? 2 * capacity : 65536;
-        if (capacity <= SIZE_MAX / 2) grown = realloc(*text, wanted);
-        if (!grown) {
-            fclose(file);
-            return dataset_fail(error, error_size, "%s: expected memory for the file, found none", path);
-        }
-        *text = grown;
-        capacity = wanted;
-        *size += fread(*text + *size, 1, capacity - *size, file);
-    } while (*size == capacity);
-    failed = ferror(file);
-    fclose(file);
-    if (failed)
-        return dataset_fail(error, error_size, "%s: expected a file of text, found one that cannot be read",
-                            path);
-    return 0;
-}
-
-/* Reads a file of numbers: *x becomes an array of *n rows and *dim columns, which the caller frees. On
- * failure returns -1 with one line in `error` (line and column count from 1; a column is a field, not a
- * character), and leaves *x, *n and *dim alone. */
-static inline int dataset_read_csv(const char *path, float **x, size_t *n, size_t *dim, char *error,
-                                   size_t error_size)
-{
-    csv_reader csv = {0};
-    char *text;
-    size_t size;
-    int status = csv_load(path, &text, &size, error, error_size);
-    csv.path = path;
-    csv.error = error;
-    csv.error_size = error_size;
-    if (status == 0) {
-        csv.at = text;
-        csv.end = text + size;
-        status = csv_read_rows(&csv);
-    }
-    free(text);
-    if (status) {
-        free(csv.values);
-        return status;
-    }
-    *x = csv.values;
-    *n = csv.count / csv.columns;
-    *dim = csv.columns;
-    return 0;
 }
 
 #endif

@@ -1,25 +1,66 @@
-/* dataset_read_csv. */
+/* table_read, and what is made of its tables: frame_from_table and odd_tell. */
 #include "fuzz.h"
 
 #define ITDIFF_IMPLEMENTATION
 #include "../../itdiff.h"
 
-#include "../../examples/support/datasets.h"
+#include "../../examples/support/odd.h"
+
+static void fuzz_line(void *context, const char *line)
+{
+    char text[ODD_LINE];
+    (void)context;
+    strcpy(text, line);
+    fuzz_message(text, sizeof text);
+}
+
+/* A frame comes back from its text as it was, fits its own table, and gives its numbers back. */
+static void fuzz_frame_of(data_table *t)
+{
+    char error[TABLE_ERROR] = "", *text, *again;
+    data_frame f, g;
+    REQUIRE(frame_from_table(t, &f, error, sizeof error) == 0);
+    REQUIRE(frame_find_steps(&f, t, error, sizeof error) == 0);
+    for (size_t j = 0; j < f.columns; j++) REQUIRE(f.step[j] >= 0 && f.step[j] - f.step[j] <= 0);
+    text = frame_to_text(&f);
+    REQUIRE(text && frame_from_text(text, &g, error, sizeof error) == 0);
+    again = frame_to_text(&g);
+    REQUIRE(again && strcmp(text, again) == 0);
+    if (frame_match(&g, t, error, sizeof error) == 0) REQUIRE(t->columns == f.columns);
+    else fuzz_message(error, sizeof error);
+    free(text), free(again), frame_free(&f), frame_free(&g);
+}
+
+static void fuzz_table(const data_table *t, size_t size)
+{
+    size_t *index = (size_t *)malloc(t->rows * sizeof *index), training;
+    REQUIRE(t->rows > 0 && t->columns > 0 && t->columns <= t->file_columns && index);
+    REQUIRE(t->rows <= size && t->columns <= size);
+    for (size_t i = 0; i < t->rows * t->columns; i++) REQUIRE(t->values[i] - t->values[i] <= 0); /* finite */
+    for (size_t i = 1; i < t->rows; i++) REQUIRE(t->line[i] > t->line[i - 1]);
+    training = table_split(t->values, t->rows, t->columns, 0.9, 1, index);
+    REQUIRE(training >= 1 && training <= t->rows);
+    REQUIRE(odd_tell(t, fuzz_line, NULL) >= 0);
+    free(index);
+}
 
 static int fuzz_csv(const uint8_t *bytes, size_t size)
 {
-    float *x = NULL;
-    size_t n = 77, dim = 77;
-    char error[300] = "";
-    fuzz_file_set(bytes, size);
-    if (dataset_read_csv("file", &x, &n, &dim, error, sizeof error) == 0) {
-        REQUIRE(n > 0 && dim > 0 && n <= size && dim <= size && !*error);
-        for (size_t i = 0; i < n * dim; i++) REQUIRE(x[i] - x[i] <= 0); /* finite */
-    } else {
-        REQUIRE(!x && n == 77 && dim == 77);
-        fuzz_message(error, sizeof error);
+    static const char *const columns[] = {NULL, "1", "2-3,1", "x", "y,x"};
+    for (size_t k = 0; k < sizeof columns / sizeof *columns; k++) {
+        data_table t = {0};
+        char error[TABLE_ERROR] = "";
+        fuzz_file_set(bytes, size);
+        if (table_read("file", columns[k], &t, error, sizeof error) == 0) {
+            REQUIRE(!*error);
+            fuzz_table(&t, size);
+            fuzz_frame_of(&t);
+        } else {
+            REQUIRE(!t.values && !t.names && !t.source);
+            fuzz_message(error, sizeof error);
+        }
+        table_free(&t);
     }
-    free(x);
     return 0;
 }
 

@@ -1,25 +1,24 @@
-/* dataset_read_npy. */
+/* table_read, of files of NumPy. */
 #include "fuzz.h"
 
 #define ITDIFF_IMPLEMENTATION
 #include "../../itdiff.h"
 
-#include "../../examples/support/npy.h"
+#include "../../examples/support/table.h"
 
 static int fuzz_npy(const uint8_t *bytes, size_t size)
 {
-    float *x = NULL;
-    size_t n = 77, dim = 77;
-    char error[300] = "";
+    data_table t = {0};
+    char error[TABLE_ERROR] = "";
     fuzz_file_set(bytes, size);
-    if (dataset_read_npy("file", &x, &n, &dim, error, sizeof error) == 0) {
-        REQUIRE(dim == 2 && n > 0 && n <= size / 8 && !*error);
-        for (size_t i = 0; i < 2 * n; i++) REQUIRE(x[i] - x[i] <= 0); /* finite */
+    if (table_read("file", NULL, &t, error, sizeof error) == 0) {
+        REQUIRE(t.rows > 0 && t.columns > 0 && t.rows <= size / t.columns && !*error);
+        for (size_t i = 0; i < t.rows * t.columns; i++) REQUIRE(t.values[i] - t.values[i] <= 0); /* finite */
     } else {
-        REQUIRE(!x && n == 77 && dim == 77);
+        REQUIRE(!t.values && !t.source);
         fuzz_message(error, sizeof error);
     }
-    free(x);
+    table_free(&t);
     return 0;
 }
 

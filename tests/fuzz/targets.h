@@ -8,6 +8,7 @@
 #include "checkpoint.c"
 #include "cifar10.c"
 #include "csv.c"
+#include "frame.c"
 #include "npy.c"
 #include "roundtrip.c"
 #include "weights.c"
@@ -25,6 +26,7 @@ static const fuzz_target fuzz_targets[] = {
     {"checkpoint", fuzz_checkpoint, seed_checkpoint, 16384, 2000},
     {"cifar10", fuzz_cifar10, seed_cifar10, 7000, 2000},
     {"csv", fuzz_csv, seed_csv, 4096, 5000},
+    {"frame", fuzz_frame, seed_frame, 1024, 5000},
     {"npy", fuzz_npy, seed_npy, 1024, 5000},
     {"roundtrip", fuzz_roundtrip, seed_roundtrip, 1024, 500},
     {"weights", fuzz_weights, seed_weights, 16384, 1000},

@@ -1,0 +1,197 @@
+/* csv.h: splits a file of text into rows and fields; table.h makes numbers of them.
+ *
+ * Fields are separated by commas, semicolons, tabs, or runs of blanks, the same way throughout; the first two
+ * lines tell which. A field in double quotes may hold anything, a quote of its own twice ("5"" pipe"). Lines
+ * end in LF, CR LF or CR. Blank lines are skipped, and so are comments, which start with #. */
+#ifndef CSV_H
+#define CSV_H
+
+#include "text.h"
+
+typedef struct csv_field {
+    const char *at, *end; /* without the quotes around it; those inside are still double */
+    int quoted;
+} csv_field;
+
+typedef struct csv_row {
+    csv_field *field;
+    size_t count, capacity;
+    size_t line; /* of the file, from 1 */
+} csv_row;
+
+/* Can be copied to read ahead. */
+typedef struct csv_reader {
+    const char *at, *end; /* the text still to be read */
+    size_t line;
+    char separator; /* ',', ';', '\t', ' ' for blanks; 0: a line is a field */
+    const text_error *error;
+} csv_reader;
+
+static inline int csv_is_blank(char c) { return c == ' ' || c == '\t'; }
+
+static inline int csv_at_line_end(const csv_reader *csv)
+{
+    return csv->at == csv->end || *csv->at == '\n' || *csv->at == '\r';
+}
+
+/* Skips blanks, which a tab is not where it separates. */
+static inline void csv_skip_blanks(csv_reader *csv)
+{
+    while (csv->at < csv->end && (*csv->at == ' ' || (*csv->at == '\t' && csv->separator != '\t'))) csv->at++;
+}
+
+static inline void csv_skip_line(csv_reader *csv)
+{
+    while (!csv_at_line_end(csv)) csv->at++;
+    if (csv->at == csv->end) return;
+    if (*csv->at++ == '\r' && csv->at < csv->end && *csv->at == '\n') csv->at++;
+    csv->line++;
+}
+
+/* What spreadsheets write where a formula has no value; in the first column it is no comment. */
+static inline int csv_is_excel_error(const char *at, const char *end)
+{
+    static const char *const words[] = {"#N/A", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"};
+    for (size_t w = 0; w < sizeof words / sizeof *words; w++) {
+        size_t length = strlen(words[w]);
+        if ((size_t)(end - at) >= length && memcmp(at, words[w], length) == 0) return 1;
+    }
+    return 0;
+}
+
+/* Whether the line holds no fields: nothing but blanks, or a comment. */
+static inline int csv_is_skipped(const csv_reader *csv)
+{
+    const char *at = csv->at;
+    while (at < csv->end && csv_is_blank(*at)) at++;
+    if (at == csv->end || *at == '\n' || *at == '\r') return 1;
+    return *at == '#' && !csv_is_excel_error(at, csv->end);
+}
+
+static inline int csv_quoted_field(csv_reader *csv, csv_field *field)
+{
+    size_t line = csv->line;
+    field->quoted = 1, field->at = ++csv->at;
+    for (;; csv->at++) {
+        if (csv->at == csv->end)
+            return text_refuse(csv->error, "line %lu: the end of a text in quotes expected, none found",
+                               (unsigned long)line);
+        if (*csv->at == '\n' || (*csv->at == '\r' && (csv->at + 1 == csv->end || csv->at[1] != '\n')))
+            csv->line++;
+        if (*csv->at != '"') continue;
+        if (csv->at + 1 == csv->end || csv->at[1] != '"') break;
+        csv->at++;
+    }
+    field->end = csv->at++;
+    csv_skip_blanks(csv);
+    return 0;
+}
+
+static inline int csv_plain_field(csv_reader *csv, csv_field *field)
+{
+    const char *at = csv->at, *end = csv->end, separator = csv->separator;
+    field->quoted = 0, field->at = at;
+    while (at < end && *at != '\n' && *at != '\r' && (!separator || *at != separator) &&
+           !(separator == ' ' && *at == '\t'))
+        at++;
+    csv->at = field->end = at;
+    while (field->end > field->at && csv_is_blank(field->end[-1])) field->end--;
+    csv_skip_blanks(csv);
+    return 0;
+}
+
+/* Reads the fields of the line that starts here. */
+static inline int csv_fields(csv_reader *csv, csv_row *row)
+{
+    row->count = 0, row->line = csv->line;
+    for (;;) {
+        csv_field *field;
+        void *array = row->field;
+        if (!text_room(&array, &row->capacity, row->count + 1, sizeof *field))
+            return text_refuse(csv->error, "memory for the fields of a line expected, none found");
+        row->field = (csv_field *)array, field = &row->field[row->count++];
+        csv_skip_blanks(csv);
+        if (csv->at < csv->end && *csv->at == '"' ? csv_quoted_field(csv, field)
+                                                  : csv_plain_field(csv, field))
+            return -1;
+        if (csv_at_line_end(csv)) return 0;
+        if (csv->separator == ' ' && csv_is_blank(csv->at[-1])) continue;
+        if (!csv->separator || *csv->at != csv->separator)
+            return text_refuse(csv->error, "line %lu, column %lu: nothing more expected behind the quotes",
+                               (unsigned long)csv->line, (unsigned long)row->count);
+        csv->at++;
+    }
+}
+
+/* The next line that holds any: 1; 0 at the end of the text, -1 after a refusal. */
+static inline int csv_next(csv_reader *csv, csv_row *row)
+{
+    for (; csv->at < csv->end; csv_skip_line(csv)) {
+        if (csv_is_skipped(csv)) continue;
+        if (csv_fields(csv, row)) return -1;
+        csv_skip_line(csv);
+        return 1;
+    }
+    row->count = 0;
+    return 0;
+}
+
+/* Copies a field as it was meant, every double quote in it single, as far as it fits. */
+static inline size_t csv_copy(const csv_field *field, char *out, size_t size)
+{
+    size_t length = 0;
+    for (const char *at = field->at; at < field->end && length + 1 < size; at++) {
+        out[length++] = *at;
+        if (field->quoted && *at == '"') at++;
+    }
+    out[length] = '\0';
+    return length;
+}
+
+/* ---- the separator ---- */
+
+/* How many fields the first two lines have if this separates them: true if as many, or one fewer in the
+ * first, where R leaves the column of row names without a name. */
+static inline int csv_would_fit(const csv_reader *csv, char separator, size_t count[2])
+{
+    char ignored[1];
+    text_error quiet = {"", ignored, 0};
+    csv_reader ahead = *csv;
+    csv_row row = {0};
+    ahead.separator = separator, ahead.error = &quiet;
+    count[0] = count[1] = 0;
+    for (int i = 0; i < 2; i++)
+        if (csv_next(&ahead, &row) > 0) count[i] = row.count;
+        else break;
+    free(row.field);
+    return count[0] >= 2 && (count[1] == 0 || count[1] == count[0] || count[1] == count[0] + 1);
+}
+
+/* The first of tabs, semicolons, commas and blanks that splits both of the first lines alike. Else, for the
+ * sake of the message, one that splits the first, or the second: but not blanks, as the first line may be a
+ * name of two words. */
+static inline void csv_find_separator(csv_reader *csv)
+{
+    static const char candidates[] = "\t;, ";
+    char splits[2] = {0, 0};
+    for (const char *c = candidates; *c; c++) {
+        size_t count[2];
+        csv->separator = *c;
+        if (csv_would_fit(csv, *c, count)) return;
+        for (int i = 0; i < 2; i++)
+            if (!splits[i] && count[i] > 1 && *c != ' ') splits[i] = *c;
+    }
+    csv->separator = splits[0] ? splits[0] : splits[1];
+}
+
+/* Begins a text, behind the mark of UTF-8 that some programs put in front. */
+static inline csv_reader csv_open(const char *text, size_t size, const text_error *error)
+{
+    csv_reader csv = {0};
+    csv.at = text, csv.end = text + size, csv.line = 1, csv.error = error;
+    if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) csv.at += 3;
+    csv_find_separator(&csv);
+    return csv;
+}
+
+#endif

@@ -1,0 +1,585 @@
+/* frame.h: what a model has to know of the table that it learned: which columns, and how to turn their
+ * doubles into its floats and back. It is one line of text, to be kept with the model.
+ *
+ *     data_frame f;
+ *     frame_from_table(&t, &f, error, sizeof error);
+ *     float *x = ...;                                          (t.rows, t.columns)
+ *     frame_floats(&f, &t, NULL, x, error, sizeof error);
+ *     char *text = frame_to_text(&f);                          ... and when the model is loaded:
+ *     frame_from_text(text, &f, error, sizeof error);
+ *     frame_read(&f, "new.csv", NULL, &t, error, sizeof error);  the same columns of another file
+ *
+ * A float has 24 bits: of the time stamp 1700000000 it keeps no seconds. So each column is moved by an offset
+ * while it is still in double; floats then resolve the spread of the column instead of its size. The offset
+ * is the median, which a few far values do not move. A density does not change by that.
+ *
+ * A column of rounded values has no density: a model of it can gain without limit by narrow peaks. With a
+ * step, frame_floats adds noise that is uniform over one step, and what is learned is the density of the
+ * values before they were rounded, as far as they can be known (Theis et al., ICLR 2016).
+ *
+ * Include the implementation of itdiff.h before this file. */
+#ifndef FRAME_H
+#define FRAME_H
+
+#include "table.h"
+
+typedef struct data_frame {
+    size_t columns;
+    char **names;        /* (columns); NULL: none */
+    size_t *source;      /* (columns) which column of the file it was, from 1 */
+    size_t file_columns; /* how many that file had */
+    double *offset;      /* (columns) float = double - offset */
+    double *step;        /* (columns) of what the values are multiples; 0: not rounded */
+    size_t rows;
+    uint64_t checksum; /* of the rows */
+} data_frame;
+
+/* Noise over a step: a function of the seed, the number of the draw, the row and the column. */
+typedef struct frame_noise {
+    uint64_t seed, draw;
+} frame_noise;
+
+static inline void frame_free(data_frame *f)
+{
+    table_free_names(f->names, f->columns);
+    free(f->source), free(f->offset), free(f->step);
+    memset(f, 0, sizeof *f);
+}
+
+/* A frame of columns that keeps numbers as they are: 0 on success, -1 without memory. */
+static inline int frame_plain(size_t columns, data_frame *f)
+{
+    memset(f, 0, sizeof *f);
+    f->columns = f->file_columns = columns;
+    f->source = (size_t *)calloc(columns, sizeof *f->source);
+    f->offset = (double *)calloc(columns, sizeof *f->offset);
+    f->step = (double *)calloc(columns, sizeof *f->step);
+    if (!f->source || !f->offset || !f->step) {
+        frame_free(f);
+        return -1;
+    }
+    for (size_t j = 0; j < columns; j++) f->source[j] = j + 1;
+    return 0;
+}
+
+/* ---- from a table ---- */
+
+/* FNV-1a of 64 bits over the bytes of doubles, lowest first; -0 counts as 0. Begin with FRAME_HASH. */
+#define FRAME_HASH 0xCBF29CE484222325u
+static inline uint64_t frame_hash(uint64_t hash, const double *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        double value = values[i] + 0.0;
+        uint64_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        for (int k = 0; k < 8; k++, bits >>= 8) hash = (hash ^ (bits & 255)) * 0x100000001B3u;
+    }
+    return hash;
+}
+
+/* Tells the rows of a table from others, and from the same in another order. */
+static inline uint64_t table_checksum(const data_table *t)
+{
+    return frame_hash(FRAME_HASH ^ t->columns, t->values, t->rows * t->columns);
+}
+
+static inline int frame_by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Column j in order of size; NULL without memory. */
+static inline double *frame_sorted(const data_table *t, size_t j)
+{
+    double *sorted = (double *)malloc(t->rows * sizeof *sorted);
+    for (size_t i = 0; sorted && i < t->rows; i++) sorted[i] = t->values[i * t->columns + j];
+    if (sorted) qsort(sorted, t->rows, sizeof *sorted, frame_by_size);
+    return sorted;
+}
+
+/* A value of column j that as many are below as above; 0 and *failed without memory. */
+static inline double frame_median(const data_table *t, size_t j, int *failed)
+{
+    double *sorted = frame_sorted(t, j), median = sorted ? sorted[t->rows / 2] : 0;
+    if (!sorted) *failed = 1;
+    free(sorted);
+    return median;
+}
+
+static inline int frame_from_table(const data_table *t, data_frame *f, char *error, size_t error_size)
+{
+    text_error to = {t->path, error, error_size};
+    int failed = frame_plain(t->columns, f);
+    if (!failed && t->names) failed = !(f->names = (char **)calloc(t->columns, sizeof *f->names));
+    for (size_t j = 0; !failed && j < t->columns; j++) {
+        f->source[j] = t->source[j], f->offset[j] = frame_median(t, j, &failed);
+        if (failed) break;
+        if (!t->names) continue;
+        if ((f->names[j] = (char *)malloc(strlen(t->names[j]) + 1))) strcpy(f->names[j], t->names[j]);
+        else failed = 1;
+    }
+    if (failed) {
+        frame_free(f);
+        return text_refuse(&to, "memory for %lu columns expected, none found", (unsigned long)t->columns);
+    }
+    f->file_columns = t->file_columns, f->rows = t->rows, f->checksum = table_checksum(t);
+    return 0;
+}
+
+/* ---- doubles to floats and back ---- */
+
+/* The letters "step" above the number of the draw name the stream. */
+static inline double frame_uniform(const frame_noise *noise, uint64_t place)
+{
+    itd_rng rng = itd_rng_make(noise->seed, ((uint64_t)0x73746570 << 32) ^ noise->draw);
+    rng.counter = place;
+    return itd_rng_uniform(&rng) - 0.5;
+}
+
+/* out = value - offset + step * U(-1/2, 1/2), the last without noise (NULL) left out. The columns of the
+ * table are those of the frame, see frame_match. */
+static inline int frame_floats(const data_frame *f, const data_table *t, const frame_noise *noise,
+                               float *out /* (rows, columns) */, char *error, size_t error_size)
+{
+    text_error to = {t->path, error, error_size};
+    char name[TABLE_NAME];
+    if (t->columns != f->columns)
+        return text_refuse(&to, "%lu columns expected, %lu found", (unsigned long)f->columns,
+                           (unsigned long)t->columns);
+    for (size_t i = 0; i < t->rows; i++)
+        for (size_t j = 0; j < t->columns; j++) {
+            size_t place = i * t->columns + j;
+            double x = t->values[place] - f->offset[j];
+            if (noise && f->step[j] > 0) x += f->step[j] * frame_uniform(noise, place);
+            if (!(fabs(x) <= (double)FLT_MAX))
+                return text_refuse(&to, "%s %lu, %s: a number within 3.4e38 of %g expected, %g found",
+                                   t->unit, (unsigned long)t->line[i], table_name(t, j, name), f->offset[j],
+                                   t->values[place]);
+            out[place] = (float)x;
+        }
+    return 0;
+}
+
+/* k * step; a step such as 0.1 is not exact in binary, but 1 / step often is. */
+static inline double frame_multiple(double k, double step)
+{
+    double inverse = floor(1 / step + 0.5);
+    return inverse >= 1 && inverse <= 1e15 && fabs(inverse * step - 1) < 1e-14 ? k / inverse : k * step;
+}
+
+/* value = float + offset; where there is a step, at the nearest value that is a multiple of it from the
+ * offset, which is itself one of the values. */
+static inline void frame_restore(const data_frame *f, const float *x, size_t rows,
+                                 double *out /* (rows, columns) */)
+{
+    for (size_t i = 0; i < rows * f->columns; i++) {
+        size_t j = i % f->columns;
+        double step = f->step[j], value = (double)x[i] + f->offset[j], multiple;
+        if (step > 0) {
+            value = f->offset[j] + step * floor((double)x[i] / step + 0.5);
+            multiple = floor(value / step + 0.5);
+            if (fabs(value / step - multiple) < 1e-3) value = frame_multiple(multiple, step);
+        }
+        out[i] = value;
+    }
+}
+
+/* ---- rounded columns ---- */
+
+/* Leaves each of the sorted values once, and returns how many there are. */
+static inline size_t frame_distinct(double *sorted, size_t count)
+{
+    size_t distinct = count > 0;
+    for (size_t i = 1; i < count; i++)
+        if (sorted[i] > sorted[distinct - 1]) sorted[distinct++] = sorted[i];
+    return distinct;
+}
+
+/* The number of fewest decimal digits within `error` of a step that is taken `most` times: people round to
+ * tenths or to 250s, and not to 0.099999998. */
+static inline double frame_short_step(double step, double most, double error)
+{
+    for (int digits = 0; digits < 12; digits++) {
+        char decimal[40];
+        double shorter;
+        snprintf(decimal, sizeof decimal, "%.*e", digits, step);
+        shorter = strtod(decimal, NULL);
+        if (most * fabs(shorter - step) <= error) return shorter;
+    }
+    return step;
+}
+
+/* The step of distinct sorted values that are all multiples of the smallest gap apart, to within `error`; 0
+ * if there is none. From one value to the next the step is known better. */
+static inline double frame_step_within(const double *value, size_t count, double gap, double error)
+{
+    double step = gap, k = 0;
+    if (!(gap <= DBL_MAX) || error > 0.01 * gap) return 0;
+    for (size_t i = 1; i < count; i++) {
+        double range = value[i] - value[0];
+        k = floor(range / step + 0.5);
+        if (!(k <= 1e15) || fabs(range - k * step) > 0.01 * step) return 0;
+        step = range / k;
+    }
+    step = frame_short_step(step, k, error);
+    for (size_t i = 1; i < count; i++) {
+        double range = value[i] - value[0];
+        if (fabs(range - floor(range / step + 0.5) * step) > error) return 0;
+    }
+    return step;
+}
+
+/* The step of rounded values, given the distinct ones in order of size: not more than half of the rows, all
+ * of them multiples of it apart; else 0. They may be doubles, floats, or have been scaled after they were
+ * rounded, and then written with a few digits. */
+static inline double frame_step(const double *distinct, size_t count, size_t rows)
+{
+    double gap = HUGE_VAL, size, step;
+    if (count < 2 || count > rows / 2) return 0;
+    size = fmax(fabs(distinct[0]), fabs(distinct[count - 1]));
+    for (size_t i = 1; i < count; i++) gap = fmin(gap, distinct[i] - distinct[i - 1]);
+    step = frame_step_within(distinct, count, gap, 4 * DBL_EPSILON * size);
+    if (!(step > 0)) step = frame_step_within(distinct, count, gap, 4 * (double)FLT_EPSILON * size);
+    if (!(step > 0)) step = frame_step_within(distinct, count, gap, 1e-3 * gap);
+    return step;
+}
+
+/* Finds the steps of all columns. */
+static inline int frame_find_steps(data_frame *f, const data_table *t, char *error, size_t error_size)
+{
+    text_error to = {t->path, error, error_size};
+    for (size_t j = 0; j < f->columns; j++) {
+        double *sorted = frame_sorted(t, j);
+        if (!sorted) return text_refuse(&to, "memory for a column expected, none found");
+        f->step[j] = frame_step(sorted, frame_distinct(sorted, t->rows), t->rows);
+        free(sorted);
+    }
+    return 0;
+}
+
+/* ---- the same columns of another table ---- */
+
+/* How many of the frame's names the file has; their columns into `chosen`. A name that the file has twice is
+ * looked for in vain. */
+static inline size_t frame_find_names(const data_frame *f, const table_header *header, size_t *chosen,
+                                      size_t *missing)
+{
+    size_t found = 0;
+    for (size_t j = 0; j < f->columns; j++) {
+        size_t times = 0, at = 0;
+        for (size_t k = 0; k < header->columns; k++)
+            if (strcmp(f->names[j], header->names[k]) == 0) times++, at = k + 1;
+        if (times == 1 && found < header->columns) chosen[found++] = at;
+        else *missing = j;
+    }
+    return found;
+}
+
+/* By name if both have names; else as many columns as the first file had, of which the same are taken, or as
+ * many as the frame has, which is all of them. */
+static inline int frame_choose(const void *wish, const table_header *header, size_t *chosen, size_t *count,
+                               const text_error *error)
+{
+    const data_frame *f = (const data_frame *)wish;
+    size_t missing = 0, found = f->names && header->names ? frame_find_names(f, header, chosen, &missing) : 0;
+    char quote[TEXT_QUOTE];
+    *count = f->columns;
+    if (f->columns && found == f->columns) return 0;
+    if (found)
+        return text_refuse(error,
+                           "a column named \"%s\" expected once, as in the table of the model, not found",
+                           text_quote(f->names[missing], strlen(f->names[missing]), quote));
+    if (header->columns != f->columns && header->columns != f->file_columns)
+        return text_refuse(error, "%lu column%s expected, as the model has, %lu found; --columns chooses",
+                           (unsigned long)f->columns, f->columns == 1 ? "" : "s",
+                           (unsigned long)header->columns);
+    for (size_t j = 0; j < f->columns; j++)
+        chosen[j] = header->columns == f->file_columns ? f->source[j] : j + 1;
+    return 0;
+}
+
+/* Moves column chosen[j], from 1, of every row to place j. */
+static inline int frame_reorder(data_table *t, const size_t *chosen, size_t columns)
+{
+    double *row = (double *)malloc(t->columns * sizeof *row);
+    size_t *source = (size_t *)malloc(columns * sizeof *source);
+    char **names = (char **)calloc(columns, sizeof *names);
+    if (!row || !source || !names) {
+        free(row), free(source), free(names);
+        return -1;
+    }
+    for (size_t i = 0; i < t->rows; i++) {
+        memcpy(row, t->values + i * t->columns, t->columns * sizeof *row);
+        for (size_t j = 0; j < columns; j++) t->values[i * columns + j] = row[chosen[j] - 1];
+    }
+    for (size_t j = 0; j < columns; j++) {
+        source[j] = t->source[chosen[j] - 1];
+        if (t->names) names[j] = t->names[chosen[j] - 1], t->names[chosen[j] - 1] = NULL;
+    }
+    if (t->names) table_free_names(t->names, t->columns), t->names = names;
+    else free(names);
+    free(row), free(t->source);
+    t->source = source, t->columns = columns;
+    return 0;
+}
+
+/* Makes the columns of a table those of the frame, or refuses it. */
+static inline int frame_match(const data_frame *f, data_table *t, char *error, size_t error_size)
+{
+    text_error to = {t->path, error, error_size};
+    table_header header = {t->columns, t->names};
+    size_t count, *chosen = (size_t *)malloc((t->columns + f->columns) * sizeof *chosen);
+    int status = chosen ? frame_choose(f, &header, chosen, &count, &to) : -1;
+    if (!chosen || (!status && frame_reorder(t, chosen, count)))
+        status = text_refuse(&to, "memory for its columns expected, none found");
+    free(chosen);
+    return status;
+}
+
+/* Reads the frame's columns of a file, or of those that `columns` chooses (see table_read; NULL: of all).
+ * Other columns may hold anything. */
+static inline int frame_read(const data_frame *f, const char *path, const char *columns, data_table *out,
+                             char *error, size_t error_size)
+{
+    if (!columns) return table_read_by(path, frame_choose, f, out, error, error_size);
+    if (table_read(path, columns, out, error, error_size)) return -1;
+    if (!frame_match(f, out, error, error_size)) return 0;
+    table_free(out);
+    return -1;
+}
+
+/* ---- as text ----
+ *
+ *     frame 1 rows 60 checksum 0123456789abcdef file 3 columns 2 | 2 0.25 0 :x | 3 -17.5 0.1 :y
+ *
+ * One line: for each column its number in the file, offset, step, and a colon with the name, or a hyphen. Of
+ * a name, whatever is no letter, digit, or other plain sign is written as %XX. */
+
+static inline void frame_put_number(double value, char out[40])
+{
+    char *to = out;
+    snprintf(out, 40, "%.16e", value);
+    for (const char *at = out; *at; at++) { /* the point of other locales */
+        int plain = (*at >= '0' && *at <= '9') || *at == '-' || *at == '+' || *at == 'e';
+        if (plain) *to++ = *at;
+        else if (to == out || to[-1] != '.') *to++ = '.';
+    }
+    *to = '\0';
+}
+
+static inline int frame_is_plain(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           (c && strchr("._-+()/:", c));
+}
+
+static inline void frame_put_name(const char *name, char *out)
+{
+    *out++ = name ? ':' : '-';
+    for (; name && *name; name++)
+        if (frame_is_plain(*name)) *out++ = *name;
+        else out += sprintf(out, "%%%02X", (unsigned)(unsigned char)*name);
+    *out = '\0';
+}
+
+/* The text of a frame, which the caller frees; NULL without memory. */
+static inline char *frame_to_text(const data_frame *f)
+{
+    size_t size = 200, used;
+    char *text;
+    for (size_t j = 0; j < f->columns; j++) size += 120 + (f->names ? 3 * strlen(f->names[j]) : 0);
+    if (!(text = (char *)malloc(size))) return NULL;
+    used = (size_t)sprintf(text, "frame 1 rows %lu checksum %08lx%08lx file %lu columns %lu",
+                           (unsigned long)f->rows, (unsigned long)(f->checksum >> 32),
+                           (unsigned long)(f->checksum & 0xFFFFFFFFu), (unsigned long)f->file_columns,
+                           (unsigned long)f->columns);
+    for (size_t j = 0; j < f->columns; j++) {
+        char offset[40], step[40];
+        frame_put_number(f->offset[j], offset), frame_put_number(f->step[j], step);
+        used += (size_t)sprintf(text + used, " | %lu %s %s ", (unsigned long)f->source[j], offset, step);
+        frame_put_name(f->names ? f->names[j] : NULL, text + used);
+        used += strlen(text + used);
+    }
+    return text;
+}
+
+/* Takes the next word, up to a blank or the end. */
+static inline size_t frame_word(const char **at, const char **word)
+{
+    while (**at == ' ') (*at)++;
+    for (*word = *at; **at && **at != ' ';) (*at)++;
+    return (size_t)(*at - *word);
+}
+
+static inline int frame_take(const char **at, const char *expected)
+{
+    const char *word;
+    size_t length = frame_word(at, &word);
+    return text_is(word, length, expected);
+}
+
+static inline int frame_take_whole(const char **at, uint64_t *value)
+{
+    const char *word;
+    size_t length = frame_word(at, &word);
+    return text_whole(word, word + length, value) == word + length && length > 0 && *value <= SIZE_MAX;
+}
+
+static inline int frame_take_number(const char **at, double *value)
+{
+    const char *word;
+    size_t length = frame_word(at, &word);
+    return text_number(word, word + length, value) == word + length && length > 0 && fabs(*value) <= DBL_MAX;
+}
+
+static inline int frame_hex(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
+}
+
+static inline int frame_take_hash(const char **at, uint64_t *value)
+{
+    const char *word;
+    size_t length = frame_word(at, &word);
+    *value = 0;
+    for (size_t i = 0; i < length; i++)
+        if (length != 16 || frame_hex(word[i]) < 0) return 0;
+        else *value = *value << 4 | (uint64_t)frame_hex(word[i]);
+    return length == 16;
+}
+
+/* ":name" into *name, "-" into NULL; false for anything else, or without memory. */
+static inline int frame_take_name(const char **at, char **name)
+{
+    const char *word;
+    size_t length = frame_word(at, &word), used = 0;
+    char *raw;
+    *name = NULL;
+    if (text_is(word, length, "-")) return 1;
+    if (!length || *word != ':' || !(raw = (char *)malloc(length))) return 0;
+    for (size_t i = 1; i < length; i++) {
+        int high, low;
+        raw[used++] = word[i];
+        if (word[i] != '%') continue;
+        high = i + 1 < length ? frame_hex(word[i + 1]) : -1,
+        low = i + 2 < length ? frame_hex(word[i + 2]) : -1;
+        if (high < 0 || low < 0) break;
+        raw[used - 1] = (char)(high << 4 | low), i += 2;
+    }
+    if ((*name = (char *)malloc(used + 1))) text_clean(raw, used, *name, used + 1);
+    free(raw);
+    return *name != NULL;
+}
+
+static inline int frame_take_column(const char **at, data_frame *f, size_t j)
+{
+    uint64_t source;
+    char *name;
+    if (!frame_take(at, "|") || !frame_take_whole(at, &source) || !frame_take_number(at, &f->offset[j]) ||
+        !frame_take_number(at, &f->step[j]) || !frame_take_name(at, &name))
+        return 0;
+    if (j == 0 && name) f->names = (char **)calloc(f->columns, sizeof *f->names);
+    if (!name != !f->names || source < 1 || source > f->file_columns || f->step[j] < 0) {
+        free(name);
+        return 0;
+    }
+    f->source[j] = (size_t)source;
+    if (name) f->names[j] = name;
+    return 1;
+}
+
+/* Reads what frame_to_text wrote; of anything else says where it stops to make sense. */
+static inline int frame_from_text(const char *text, data_frame *f, char *error, size_t error_size)
+{
+    text_error to = {"frame", error, error_size};
+    const char *at = text;
+    uint64_t rows, checksum, file, columns = 0;
+    int right = frame_take(&at, "frame") && frame_take(&at, "1") && frame_take(&at, "rows") &&
+                frame_take_whole(&at, &rows) && frame_take(&at, "checksum") &&
+                frame_take_hash(&at, &checksum) && frame_take(&at, "file") && frame_take_whole(&at, &file) &&
+                frame_take(&at, "columns") && frame_take_whole(&at, &columns);
+    memset(f, 0, sizeof *f);
+    if (right && (columns < 1 || columns > file || columns > strlen(text) / 8)) right = 0;
+    if (right && frame_plain((size_t)columns, f))
+        return text_refuse(&to, "memory for its columns expected, none found");
+    if (right) f->rows = (size_t)rows, f->checksum = checksum, f->file_columns = (size_t)file;
+    for (size_t j = 0; right && j < f->columns; j++) right = frame_take_column(&at, f, j);
+    if (right && !*at) return 0;
+    frame_free(f);
+    return text_refuse(&to, "its columns expected as they were written, other text found at byte %lu",
+                       (unsigned long)(at - text));
+}
+
+/* ---- before training ---- */
+
+/* Refuses columns that hold one value only, naming them all: their density is infinite. */
+static inline int table_refuse_constant(const data_table *t, char *error, size_t error_size)
+{
+    text_error to = {t->path, error, error_size};
+    char *constant = (char *)calloc(2, t->columns), *varies = constant + t->columns;
+    char list[300] = "", rest[300] = "", names[300] = "", quote[TEXT_QUOTE];
+    size_t count = 0;
+    if (!constant) return text_refuse(&to, "memory for its columns expected, none found");
+    for (size_t j = 0; j < t->columns; j++) {
+        for (size_t i = 1; i < t->rows && !varies[j]; i++)
+            varies[j] = t->values[i * t->columns + j] < t->values[j] ||
+                        t->values[i * t->columns + j] > t->values[j];
+        constant[j] = !varies[j], count += constant[j] != 0;
+        if (constant[j] && t->names)
+            text_append(names, sizeof names, "%s\"%s\"", *names ? ", " : " (",
+                        text_quote(t->names[j], strlen(t->names[j]), quote));
+    }
+    if (*names) text_append(names, sizeof names, ")");
+    table_ranges(t->source, constant, t->columns, list, sizeof list);
+    table_ranges(t->source, varies, t->columns, rest, sizeof rest);
+    free(constant);
+    if (!count) return 0;
+    return text_refuse(&to, "column%s %s%s: values that vary expected, one value found%s%s%s",
+                       count > 1 ? "s" : "", list, names, *rest ? "; --columns " : "", rest,
+                       !*rest      ? ""
+                       : count > 1 ? " leaves them out"
+                                   : " leaves it out");
+}
+
+typedef struct frame_key {
+    double place;
+    size_t row;
+} frame_key;
+
+static inline int frame_by_place(const void *a, const void *b)
+{
+    const frame_key *x = (const frame_key *)a, *y = (const frame_key *)b;
+    if (x->place > y->place || x->place < y->place) return x->place > y->place ? 1 : -1;
+    return (x->row > y->row) - (x->row < y->row);
+}
+
+/* Orders the rows at random, into index, the first of them for training, the others for validation, and
+ * returns how many are for training: the fraction, as nearly as identical rows on one side allow. Where a row
+ * comes is drawn from the seed and its values alone, so identical ones come together. 0 without memory. */
+static inline size_t table_split(const double *values, size_t rows, size_t columns, double fraction,
+                                 uint64_t seed, size_t *index /* (rows) */)
+{
+    frame_key *key = (frame_key *)malloc(rows * sizeof *key);
+    double wanted = fraction * (double)rows, best = HUGE_VAL;
+    size_t training = rows;
+    if (!key) return 0;
+    for (size_t i = 0; i < rows; i++) {
+        itd_rng rng = itd_rng_make(seed, (uint64_t)0x73706C74 << 32); /* the letters "splt" */
+        rng.counter = frame_hash(FRAME_HASH, values + i * columns, columns);
+        key[i].place = itd_rng_uniform(&rng), key[i].row = i;
+    }
+    qsort(key, rows, sizeof *key, frame_by_place);
+    for (size_t i = 0; i < rows; i++) {
+        index[i] = key[i].row;
+        if (i > 0 && key[i].place > key[i - 1].place && fabs((double)i - wanted) < best)
+            best = fabs((double)i - wanted), training = i;
+    }
+    free(key);
+    return training;
+}
+
+#endif

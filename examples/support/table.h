@@ -1,0 +1,610 @@
+/* table.h: reads a user's own table, CSV or .npy (told apart by the bytes, not by the name), with distrust.
+ *
+ *     data_table t;
+ *     char error[TABLE_ERROR];
+ *     if (table_read("points.csv", "1-3,weight", &t, error, sizeof error)) fail("%s", error);
+ *     ... t.values[row * t.columns + column] ...
+ *     table_free(&t);
+ *
+ * Numbers have a decimal point, whatever the locale; every one has to be there and finite, in the columns
+ * that are read. The first line of a CSV file holds names if it is unlike the others (see table_has_names).
+ * What cannot be read is refused with one line that says where, what was expected, what was found. */
+#ifndef TABLE_H
+#define TABLE_H
+
+#include "../../itdiff.h"
+#include "csv.h"
+#include "npy.h"
+
+enum { TABLE_ERROR = 1000, TABLE_NAME = 80 }; /* bytes for a refusal, and for the words for a column */
+
+typedef struct data_table {
+    size_t rows, columns;
+    double *values;      /* (rows, columns) */
+    char **names;        /* (columns); NULL: the file has none */
+    size_t *source;      /* (columns) which column of the file, from 1 */
+    size_t file_columns; /* how many the file has */
+    size_t *line;        /* (rows) of the CSV file; of .npy, the row, from 1 */
+    size_t first_line;   /* that of the first row of all, of names or not */
+    const char *unit;    /* "line" or "row", what `line` counts */
+    char *path;
+    size_t rows_room, values_room; /* of the arrays */
+} data_table;
+
+/* What is known of a file before its columns are chosen. */
+typedef struct table_header {
+    size_t columns;
+    char **names; /* NULL: none */
+} table_header;
+
+/* Chooses columns by their numbers from 1, not more than there are, none of them twice. */
+typedef int table_choose(const void *wish, const table_header *header, size_t *chosen, size_t *count,
+                         const text_error *error);
+
+static inline void table_free_names(char **names, size_t columns)
+{
+    for (size_t j = 0; names && j < columns; j++) free(names[j]);
+    free(names);
+}
+
+static inline void table_free(data_table *t)
+{
+    table_free_names(t->names, t->columns);
+    free(t->values), free(t->source), free(t->line), free(t->path);
+    memset(t, 0, sizeof *t);
+}
+
+/* ---- words for columns ---- */
+
+/* "column 3", or "column 3 ("age")" with a name, in `out`, which is returned. */
+static inline const char *table_words(size_t column, const char *name, char out[TABLE_NAME])
+{
+    char quote[TEXT_QUOTE];
+    if (name)
+        snprintf(out, TABLE_NAME, "column %lu (\"%s\")", (unsigned long)column,
+                 text_quote(name, strlen(name), quote));
+    else snprintf(out, TABLE_NAME, "column %lu", (unsigned long)column);
+    return out;
+}
+
+/* The same for column j of a table, from 0, by its number in the file. */
+static inline const char *table_name(const data_table *t, size_t j, char out[TABLE_NAME])
+{
+    return table_words(t->source[j], t->names ? t->names[j] : NULL, out);
+}
+
+/* Appends the numbers for which `take` is not 0, as "1-4,7"; false, and nothing is appended, if there are
+ * none or if they do not fit. */
+static inline int table_ranges(const size_t *number, const char *take, size_t count, char *out, size_t size)
+{
+    size_t begin = strlen(out), j = 0;
+    const char *comma = "";
+    while (j < count) {
+        size_t first = j;
+        int fits;
+        if (!take[j++]) continue;
+        while (j < count && take[j] && number[j] == number[j - 1] + 1) j++;
+        fits = text_append(out, size, "%s%lu", comma, (unsigned long)number[first]);
+        if (j - first > 1) fits = fits && text_append(out, size, "-%lu", (unsigned long)number[j - 1]);
+        if (!fits) {
+            out[begin] = '\0';
+            return 0;
+        }
+        comma = ",";
+    }
+    return out[begin] != '\0';
+}
+
+/* ---- the choice of columns ---- */
+
+static inline int table_find(const table_header *header, const char *name, size_t *column,
+                             const text_error *error)
+{
+    char quote[TEXT_QUOTE], known[400] = "";
+    size_t found = 0;
+    for (size_t j = 0; header->names && j < header->columns; j++)
+        if (strcmp(header->names[j], name) == 0) found++, *column = j + 1;
+    if (found == 1) return 0;
+    text_quote(name, strlen(name), quote);
+    if (found)
+        return text_refuse(error, "--columns: one column \"%s\" expected, %lu found; give its number", quote,
+                           (unsigned long)found);
+    if (!header->names)
+        return text_refuse(
+            error, "--columns: numbers from 1 to %lu expected, as the file has no names, found \"%s\"",
+            (unsigned long)header->columns, quote);
+    for (size_t j = 0; j < header->columns; j++) {
+        char other[TEXT_QUOTE];
+        if (!text_append(known, sizeof known - 5, "%s\"%s\"", j ? ", " : "",
+                         text_quote(header->names[j], strlen(header->names[j]), other))) {
+            strcat(known, ", ...");
+            break;
+        }
+    }
+    return text_refuse(error, "--columns: no column \"%s\" found, the names are %s", quote, known);
+}
+
+/* "7" or "3-5", within the columns of the file; else it may be a name. */
+static inline int table_span(const csv_field *item, size_t columns, size_t *first, size_t *last)
+{
+    uint64_t a, b;
+    const char *at = text_whole(item->at, item->end, &a);
+    if (!at || item->quoted) return 0;
+    b = a;
+    if (at < item->end && (*at != '-' || !(at = text_whole(at + 1, item->end, &b)))) return 0;
+    if (at != item->end || a < 1 || b < a || b > columns) return 0;
+    *first = (size_t)a, *last = (size_t)b;
+    return 1;
+}
+
+/* Whether the item is a number or a span, of whatever columns. */
+static inline int table_is_numbers(const csv_field *item)
+{
+    const char *at = item->at;
+    while (at < item->end && ((*at >= '0' && *at <= '9') || *at == '-')) at++;
+    return at == item->end && at > item->at && !item->quoted;
+}
+
+static inline int table_take(size_t column, size_t *chosen, size_t *count, const text_error *error)
+{
+    for (size_t k = 0; k < *count; k++)
+        if (chosen[k] == column)
+            return text_refuse(error, "--columns: every column once expected, column %lu found twice",
+                               (unsigned long)column);
+    chosen[(*count)++] = column;
+    return 0;
+}
+
+static inline int table_choose_item(const csv_field *item, const table_header *header, size_t *chosen,
+                                    size_t *count, const text_error *error)
+{
+    size_t first = 0, last = 0, size = (size_t)(item->end - item->at) + 1;
+    char quote[TEXT_QUOTE], *name;
+    int status;
+    if (!table_span(item, header->columns, &first, &last)) {
+        if (!(name = (char *)malloc(size)))
+            return text_refuse(error, "memory for a name expected, none found");
+        csv_copy(item, name, size);
+        status = table_find(header, name, &first, error), last = first;
+        free(name);
+        if (status && table_is_numbers(item))
+            return text_refuse(error,
+                               "--columns: numbers from 1 to %lu expected, as the file has no more columns, "
+                               "found \"%s\"",
+                               (unsigned long)header->columns, text_quote(item->at, size - 1, quote));
+        if (status) return -1;
+    }
+    for (size_t j = first; j <= last; j++)
+        if (table_take(j, chosen, count, error)) return -1;
+    return 0;
+}
+
+/* By a text such as "1-4,7" or "height,weight" (a name with a comma in quotes); NULL means all. */
+static inline int table_choose_text(const void *wish, const table_header *header, size_t *chosen,
+                                    size_t *count, const text_error *error)
+{
+    const char *text = (const char *)wish;
+    csv_reader csv = {0};
+    csv_row row = {0};
+    int status = 0;
+    *count = 0;
+    if (!text) {
+        for (size_t j = 0; j < header->columns; j++) chosen[(*count)++] = j + 1;
+        return 0;
+    }
+    csv.at = text, csv.end = text + strlen(text), csv.separator = ',', csv.error = error;
+    if (csv_at_line_end(&csv))
+        return text_refuse(error, "--columns: at least one column expected, none found");
+    status = csv_fields(&csv, &row);
+    for (size_t k = 0; !status && k < row.count; k++)
+        status = table_choose_item(&row.field[k], header, chosen, count, error);
+    free(row.field);
+    return status;
+}
+
+/* Fills in which columns the table has, and their names. */
+static inline int table_begin(data_table *t, const table_header *header, table_choose *choose,
+                              const void *wish, const text_error *error)
+{
+    size_t count = 0;
+    t->file_columns = header->columns;
+    t->source = (size_t *)malloc(header->columns * sizeof *t->source);
+    t->path = (char *)malloc(strlen(error->path) + 1);
+    if (!t->source || !t->path) return text_refuse(error, "memory for a table expected, none found");
+    strcpy(t->path, error->path);
+    if (choose(wish, header, t->source, &count, error)) return -1;
+    if (header->names && !(t->names = (char **)calloc(count, sizeof *t->names)))
+        return text_refuse(error, "memory for a table expected, none found");
+    t->columns = count;
+    for (size_t j = 0; header->names && j < count; j++) {
+        const char *name = header->names[t->source[j] - 1];
+        if (!(t->names[j] = (char *)malloc(strlen(name) + 1)))
+            return text_refuse(error, "memory for a table expected, none found");
+        strcpy(t->names[j], name);
+    }
+    return 0;
+}
+
+/* Makes room for one more row. */
+static inline int table_add_row(data_table *t, size_t line, const text_error *error)
+{
+    void *values = t->values, *lines = t->line;
+    int grown = t->rows < SIZE_MAX / t->columns - 1 &&
+                text_room(&values, &t->values_room, (t->rows + 1) * t->columns, sizeof *t->values);
+    t->values = (double *)values;
+    grown = grown && text_room(&lines, &t->rows_room, t->rows + 1, sizeof *t->line);
+    t->line = (size_t *)lines;
+    if (!grown)
+        return text_refuse(error, "%s %lu: memory for one more expected, none found", t->unit,
+                           (unsigned long)line);
+    t->line[t->rows++] = line;
+    return 0;
+}
+
+/* ---- CSV ---- */
+
+typedef enum table_kind { TABLE_NUMBER, TABLE_INFINITE, TABLE_EMPTY, TABLE_MISSING, TABLE_TEXT } table_kind;
+
+static inline int table_is_one_of(const char *at, size_t length, const char *const *words)
+{
+    while (*words)
+        if (text_is_word(at, length, *words++)) return 1;
+    return 0;
+}
+
+static inline table_kind table_field(const csv_field *field, double *value)
+{
+    static const char *const missing[] = {"na",   "n/a", "#n/a", "#na", "nan", "<na>", "null",
+                                          "none", "nil", "?",    "-",   "--",  ".",    NULL};
+    static const char *const infinite[] = {"inf", "infinity", NULL};
+    const char *at = field->at, *end = field->end;
+    if (field->quoted) {
+        while (at < end && csv_is_blank(*at)) at++;
+        while (at < end && csv_is_blank(end[-1])) end--;
+    }
+    if (at == end) return TABLE_EMPTY;
+    if (text_number(at, end, value) == end) return fabs(*value) <= DBL_MAX ? TABLE_NUMBER : TABLE_INFINITE;
+    if (table_is_one_of(at, (size_t)(end - at), missing)) return TABLE_MISSING;
+    if (*at == '-' || *at == '+') at++;
+    if (table_is_one_of(at, (size_t)(end - at), infinite)) return TABLE_INFINITE;
+    return text_is_word(at, (size_t)(end - at), "nan") ? TABLE_MISSING : TABLE_TEXT;
+}
+
+/* Whether a field is a number but for commas, blanks or apostrophes within. */
+static inline int table_is_grouped(const csv_field *field)
+{
+    int digits = 0, marks = 0;
+    for (const char *at = field->at; at < field->end; at++)
+        if (*at >= '0' && *at <= '9') digits++;
+        else if (memchr(", '", *at, 3)) marks++;
+        else if (!memchr("+-.eE", *at, 5)) return 0;
+    return digits && marks;
+}
+
+/* What is true of the fields of a row, for the rule below. */
+typedef struct table_look {
+    size_t text, number, quoted, whole;
+} table_look;
+
+static inline table_look table_look_at(const csv_row *row)
+{
+    table_look look = {0, 0, 0, 0};
+    for (size_t j = 0; j < row->count; j++) {
+        double value;
+        table_kind kind = table_field(&row->field[j], &value);
+        if (kind == TABLE_TEXT && table_is_grouped(&row->field[j])) kind = TABLE_MISSING; /* no word */
+        look.text += kind == TABLE_TEXT, look.quoted += row->field[j].quoted ? 1 : 0;
+        look.number += kind != TABLE_TEXT && kind != TABLE_EMPTY;
+        look.whole += kind == TABLE_NUMBER && value <= floor(value);
+    }
+    return look;
+}
+
+/* Whether a column holds text in the first row and a number in the second. */
+static inline int table_turns_to_numbers(const csv_row *first, const csv_row *second)
+{
+    size_t shift = second->count == first->count + 1;
+    for (size_t j = 0; j < first->count && j + shift < second->count; j++) {
+        double value;
+        if (table_field(&first->field[j], &value) == TABLE_TEXT &&
+            table_field(&second->field[j + shift], &value) == TABLE_NUMBER)
+            return 1;
+    }
+    return 0;
+}
+
+/* Whether the first row is of names. It is if it holds words and no numbers, or a word above a number. Of
+ * numbers alone it is if they are in quotes and those below are not, or if the first field is empty and the
+ * one below is not, as pandas writes an index. Between a row such as 5.1,3.5,setosa and one such as
+ * country,2019,2020 it is the whole numbers above fractions that tell. */
+static inline int table_has_names(const csv_row *first, const csv_row *second)
+{
+    table_look one = table_look_at(first), two = table_look_at(second);
+    double value;
+    if (one.text && (!one.number || table_turns_to_numbers(first, second))) return 1;
+    if (one.text) return one.whole == one.number && two.whole < two.number;
+    if (!one.number || !second->count) return 0;
+    if (one.quoted == first->count && !two.quoted) return 1;
+    return table_field(&first->field[0], &value) == TABLE_EMPTY &&
+           table_field(&second->field[0], &value) != TABLE_EMPTY && one.number + 1 == first->count;
+}
+
+/* The text of a field without what could not be printed. */
+static inline char *table_copy_name(const csv_field *field)
+{
+    size_t size = (size_t)(field->end - field->at) + 1;
+    char *raw = (char *)malloc(size), *name = (char *)malloc(size);
+    if (raw && name) text_clean(raw, csv_copy(field, raw, size), name, size);
+    else free(name), name = NULL;
+    free(raw);
+    return name;
+}
+
+/* Names for `columns` columns: those of the row, behind an empty one if the row has one too few, as R leaves
+ * out the name of the row names. */
+static inline char **table_names(const csv_row *row, size_t columns)
+{
+    size_t shift = columns - row->count;
+    char **names = (char **)calloc(columns, sizeof *names);
+    for (size_t j = 0; names && j < columns; j++) {
+        names[j] = j < shift ? (char *)calloc(1, 1) : table_copy_name(&row->field[j - shift]);
+        if (names[j]) continue;
+        table_free_names(names, columns);
+        return NULL;
+    }
+    return names;
+}
+
+/* The advice that helps against a field that is no number: the columns of the same row that are. */
+static inline void table_advice(const data_table *t, const csv_row *row, const char *how, char *out,
+                                size_t size)
+{
+    char *take = (char *)calloc(t->columns, 1);
+    double value;
+    *out = '\0';
+    for (size_t j = 0; take && j < t->columns; j++)
+        take[j] = table_field(&row->field[t->source[j] - 1], &value) == TABLE_NUMBER;
+    if (!take || !text_append(out, size, how) || !table_ranges(t->source, take, t->columns, out, size - 30) ||
+        !text_append(out, size, " leaves the column out"))
+        *out = '\0';
+    free(take);
+}
+
+static inline int table_refuse_field(const data_table *t, const csv_row *row, size_t j, table_kind kind,
+                                     const text_error *error)
+{
+    const csv_field *field = &row->field[t->source[j] - 1];
+    char name[TABLE_NAME], quote[TEXT_QUOTE], found[TEXT_QUOTE + 2] = "none", advice[300] = "";
+    size_t length = (size_t)(field->end - field->at);
+    if (kind != TABLE_EMPTY) snprintf(found, sizeof found, "\"%s\"", text_quote(field->at, length, quote));
+    if (kind == TABLE_TEXT && table_is_grouped(field))
+        strcpy(advice, "; numbers with decimal commas or marks between thousands are not read, write 1234.5");
+    else if (kind == TABLE_TEXT) table_advice(t, row, "; --columns ", advice, sizeof advice);
+    else if (kind != TABLE_INFINITE)
+        table_advice(t, row, " (a missing value); leaving the row out helps, or --columns ", advice,
+                     sizeof advice);
+    return text_refuse(error, "line %lu, %s: a %snumber expected, %s found%s", (unsigned long)row->line,
+                       table_name(t, j, name), kind == TABLE_INFINITE ? "finite " : "", found, advice);
+}
+
+static inline int table_add_fields(data_table *t, const csv_row *row, const text_error *error)
+{
+    double *values;
+    if (row->count != t->file_columns)
+        return text_refuse(error, "line %lu: %lu column%s expected, as in line %lu, %lu found",
+                           (unsigned long)row->line, (unsigned long)t->file_columns,
+                           t->file_columns == 1 ? "" : "s", (unsigned long)t->first_line,
+                           (unsigned long)row->count);
+    if (table_add_row(t, row->line, error)) return -1;
+    values = t->values + (t->rows - 1) * t->columns;
+    for (size_t j = 0; j < t->columns; j++) {
+        table_kind kind = table_field(&row->field[t->source[j] - 1], &values[j]);
+        if (kind != TABLE_NUMBER) return table_refuse_field(t, row, j, kind, error);
+    }
+    return 0;
+}
+
+/* Whether names stand above one column more, as R writes names of rows: without a name of their own. */
+static inline int table_has_row_names(const csv_row *names, const csv_row *below)
+{
+    const csv_field *last = below->field + names->count;
+    return below->count == names->count + 1 && (names->count > 1 || below->field[0].quoted) &&
+           last->end > last->at;
+}
+
+/* Reads the names, if the first of the first two rows holds them, and chooses the columns. */
+static inline int table_csv_header(data_table *t, const csv_row row[2], table_choose *choose,
+                                   const void *wish, int *has_names, const text_error *error)
+{
+    table_header header = {row[0].count, NULL};
+    int status;
+    *has_names = table_has_names(&row[0], &row[1]);
+    if (*has_names) {
+        if (table_has_row_names(&row[0], &row[1])) header.columns++;
+        header.names = table_names(&row[0], header.columns);
+        if (!header.names) return text_refuse(error, "memory for the names of columns expected, none found");
+    }
+    status = table_begin(t, &header, choose, wish, error);
+    table_free_names(header.names, header.columns);
+    return status;
+}
+
+static inline int table_csv_rows(csv_reader *csv, csv_row row[2], data_table *t, table_choose *choose,
+                                 const void *wish)
+{
+    int more = csv_next(csv, &row[0]), has_names;
+    if (more > 0) {
+        csv_reader ahead = *csv;
+        more = csv_next(&ahead, &row[1]);
+    }
+    if (more < 0) return -1;
+    if (row[0].count) {
+        t->first_line = row[0].line;
+        if (table_csv_header(t, row, choose, wish, &has_names, csv->error)) return -1;
+        if (!has_names && table_add_fields(t, &row[0], csv->error)) return -1;
+        while ((more = csv_next(csv, &row[0])) > 0)
+            if (table_add_fields(t, &row[0], csv->error)) return -1;
+    }
+    if (more < 0) return -1;
+    return t->rows ? 0 : text_refuse(csv->error, "rows of numbers expected, none found");
+}
+
+static inline int table_parse_csv(const char *text, size_t size, table_choose *choose, const void *wish,
+                                  data_table *t, const text_error *error)
+{
+    csv_reader csv = csv_open(text, size, error);
+    csv_row row[2] = {{0}};
+    int status;
+    t->unit = "line";
+    status = table_csv_rows(&csv, row, t, choose, wish);
+    free(row[0].field), free(row[1].field);
+    return status;
+}
+
+/* ---- NumPy ---- */
+
+static inline int table_parse_npy(const char *bytes, size_t size, table_choose *choose, const void *wish,
+                                  data_table *t, const text_error *error)
+{
+    npy_array a;
+    table_header header = {0};
+    char name[TABLE_NAME];
+    t->unit = "row";
+    if (npy_open(bytes, size, &a, error)) return -1;
+    header.columns = a.columns;
+    if (table_begin(t, &header, choose, wish, error)) return -1;
+    for (size_t i = 0; i < a.rows; i++) {
+        double *values;
+        if (table_add_row(t, i + 1, error)) return -1;
+        values = t->values + i * t->columns;
+        for (size_t j = 0; j < t->columns; j++) {
+            values[j] = npy_value(&a, i, t->source[j] - 1);
+            if (!(fabs(values[j]) <= DBL_MAX))
+                return text_refuse(error, "row %lu, %s: a finite number expected, %s found",
+                                   (unsigned long)(i + 1), table_name(t, j, name),
+                                   isnan(values[j]) ? "nan"
+                                   : values[j] > 0  ? "inf"
+                                                    : "-inf");
+        }
+    }
+    return 0;
+}
+
+/* ---- other kinds of files ---- */
+
+/* A kind of file that is no table of numbers, by how it begins, and what helps. */
+typedef struct table_foreign {
+    const char *magic;
+    size_t length;
+    const char *what, *help;
+} table_foreign;
+
+static inline const table_foreign *table_find_foreign(const char *bytes, size_t size)
+{
+    static const char unzip[] = "unpack it first", csv[] = "save it as CSV",
+                      utf8[] = "save it as CSV in UTF-8";
+    static const char numpy[] = "numpy.save an array from it", list[] = "write its numbers as CSV";
+    static const table_foreign kinds[] = {
+        {"\x1F\x8B", 2, "gzip", "unpack it with gunzip first"},
+        {"PK\3\4", 4, "a zip archive, as are .npz and .xlsx",
+         "unpack it, or numpy.save one array of an .npz, or save it as CSV"},
+        {"PK\5\6", 4, "an empty zip archive", numpy},
+        {"BZh", 3, "bzip2", "unpack it with bunzip2 first"},
+        {"\xFD"
+         "7zXZ\0",
+         6, "xz", "unpack it with unxz first"},
+        {"\x28\xB5\x2F\xFD", 4, "zstd", "unpack it with unzstd first"},
+        {"\x04\x22\x4D\x18", 4, "lz4", "unpack it with unlz4 first"},
+        {"7z\xBC\xAF\x27\x1C", 6, "a 7-zip archive", unzip},
+        {"\x89HDF\r\n\x1A\n", 8, "HDF5", numpy},
+        {"MATLAB 5.0 MAT-file", 19, "a MATLAB file", "writematrix its numbers to a .csv file"},
+        {"PAR1", 4, "Parquet", "save it as CSV, by pandas.read_parquet and to_csv"},
+        {"ARROW1", 6, "Arrow", "save it as CSV, by pandas.read_feather and to_csv"},
+        {"FEA1", 4, "Feather", "save it as CSV, by pandas.read_feather and to_csv"},
+        {"ORC", 3, "ORC", csv},
+        {"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", 8, "an Excel workbook (.xls)", csv},
+        {"%PDF", 4, "PDF", list},
+        {"\x80\x02", 2, "a Python pickle", numpy},
+        {"\x80\x03", 2, "a Python pickle", numpy},
+        {"\x80\x04", 2, "a Python pickle", numpy},
+        {"\x80\x05", 2, "a Python pickle", numpy},
+        {"SQLite format 3", 16, "an SQLite database", "write a query of it as CSV, by sqlite3 -csv"},
+        {"RDX2\n", 5, "an R workspace", "write.csv a data frame of it"},
+        {"RDX3\n", 5, "an R workspace", "write.csv a data frame of it"},
+        {"\x89PNG", 4, "an image", list},
+        {"\xFF\xD8\xFF", 3, "an image", list},
+        {"GIF8", 4, "an image", list},
+        {"{\\rtf", 5, "rich text", csv},
+        {"\xFF\xFE\0\0", 4, "text in UTF-32", utf8},
+        {"\0\0\xFE\xFF", 4, "text in UTF-32", utf8},
+        {"\xFF\xFE", 2, "text in UTF-16", utf8},
+        {"\xFE\xFF", 2, "text in UTF-16", utf8},
+    };
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        if (size >= kinds[k].length && memcmp(bytes, kinds[k].magic, kinds[k].length) == 0) return &kinds[k];
+    return NULL;
+}
+
+/* Of text without a magic number: what begins with a bracket, and what every other byte of is zero. */
+static inline const table_foreign *table_find_text(const char *bytes, size_t size)
+{
+    static const table_foreign kinds[] = {
+        {"{", 1, "JSON", "write its numbers as CSV, by pandas.read_json and to_csv"},
+        {"[", 1, "JSON", "write its numbers as CSV, by pandas.read_json and to_csv"},
+        {"<", 1, "HTML or XML", "save its table as CSV"},
+    };
+    static const table_foreign utf16 = {"", 0, "text in UTF-16", "save it as CSV in UTF-8"};
+    static const table_foreign model = {"", 0, "safetensors, as models are saved", "give the data instead"};
+    static const table_foreign binary = {"", 0, "bytes that are no text",
+                                         "save it as CSV, or numpy.save an array"};
+    size_t at = size >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0, zeros[2] = {0, 0};
+    size_t looked = size < 512 ? size : 512;
+    for (size_t i = 0; i < looked; i++) zeros[i % 2] += bytes[i] == '\0';
+    if (size >= 10 && memcmp(bytes + 8, "{\"", 2) == 0 && zeros[0] + zeros[1]) return &model;
+    if (zeros[0] + zeros[1] >= looked / 4 && looked >= 4 && !(zeros[0] && zeros[1])) return &utf16;
+    if (zeros[0] + zeros[1]) return &binary;
+    while (at < size && isspace((unsigned char)bytes[at])) at++;
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        if (at < size && bytes[at] == *kinds[k].magic) return &kinds[k];
+    return NULL;
+}
+
+static inline int table_refuse_foreign(const char *bytes, size_t size, const text_error *error)
+{
+    const table_foreign *kind = table_find_foreign(bytes, size);
+    if (!kind) kind = table_find_text(bytes, size);
+    if (!kind) return 0;
+    return text_refuse(error, "CSV or .npy expected, %s found; %s", kind->what, kind->help);
+}
+
+/* ---- reading ---- */
+
+/* As table_read, the columns chosen by a function. */
+static inline int table_read_by(const char *path, table_choose *choose, const void *wish, data_table *out,
+                                char *error, size_t error_size)
+{
+    text_error to = {path, error, error_size};
+    data_table t;
+    char *bytes;
+    size_t size;
+    int status;
+    memset(&t, 0, sizeof t);
+    status = text_load(&to, &bytes, &size);
+    if (!status && npy_is(bytes, size)) status = table_parse_npy(bytes, size, choose, wish, &t, &to);
+    else if (!status && !(status = table_refuse_foreign(bytes, size, &to)))
+        status = table_parse_csv(bytes, size, choose, wish, &t, &to);
+    free(bytes);
+    if (status) table_free(&t);
+    else *out = t;
+    return status;
+}
+
+/* Reads a table, its columns given as "1-4,7" or "height,weight" (NULL: all). Returns 0, or -1 with one line
+ * in `error`, and leaves *out alone then. */
+static inline int table_read(const char *path, const char *columns, data_table *out, char *error,
+                             size_t error_size)
+{
+    return table_read_by(path, table_choose_text, columns, out, error, error_size);
+}
+
+#endif
