@@ -72,6 +72,8 @@ static inline double *kde_doubles(size_t rows, size_t columns)
     return (double *)calloc(rows * columns + 1, sizeof(double));
 }
 
+static inline size_t kde_at_most(size_t n, size_t most) { return n < most ? n : most; }
+
 /* ---- the sum over kernels ---- */
 
 static inline double kde_squared_distance(const double *a, const double *b, size_t dim)
@@ -202,7 +204,7 @@ static inline void kde_leave_out(const kde *k, size_t i, const kde_sweep *s, dou
 /* Sets bandwidth and loo_nll to the best of a sweep. Returns -1 without memory. */
 static inline int kde_try(kde *k, const kde_sweep *s)
 {
-    size_t queries = k->rows < KDE_QUERIES ? k->rows : KDE_QUERIES, best = 0;
+    size_t queries = kde_at_most(k->rows, KDE_QUERIES), best = 0;
     double *work = kde_doubles(2 * KDE_LANES, k->rows), *nll = kde_doubles(queries, KDE_LEVELS);
     double mean[KDE_LEVELS] = {0};
     int lane, lanes = work && nll ? KDE_LANES : 0;
@@ -246,7 +248,7 @@ static inline int kde_fit_mapped(kde *k, const double *x, size_t n, size_t dim, 
     itd_rng rng = itd_rng_make(seed, KDE_STREAM);
     size_t *order = n <= SIZE_MAX / sizeof *order ? (size_t *)malloc(n * sizeof *order) : NULL;
     memset(k, 0, sizeof *k);
-    k->dim = dim, k->of = n, k->rows = n < KDE_MOST_ROWS ? n : KDE_MOST_ROWS;
+    k->dim = dim, k->of = n, k->rows = kde_at_most(n, KDE_MOST_ROWS);
     k->mean = mean, k->map = map, k->log_volume = log_volume;
     k->x = kde_doubles(k->rows, dim);
     if (!order || !k->x || n == 0 || dim == 0) {
