@@ -30,8 +30,8 @@ all: $(EXAMPLES)
 # What takes longest to compile is compiled once: the kernels of all instruction sets, for programs with an
 # implementation of their own (OWN), and an implementation for those that see only what is public (SHARING);
 # -DITDIFF_IMPLEMENTED leaves it out of their own files. quickstart has everything in one, as programs of users.
-SHARING  = bounds exact information ode ood test_cifar10 test_datasets test_frame test_golden test_likelihood test_npy \
-           test_rng test_sample test_schedule test_support test_table test_watch
+SHARING  = bounds exact information ode ood test_cifar10 test_datasets test_frame test_golden test_kde \
+           test_likelihood test_npy test_rng test_sample test_schedule test_support test_table test_watch
 OWN      = train_2d train_cifar10 test_checkpoint test_errors test_gaussian test_images test_kernels test_ops \
            test_threads test_train test_unet
 SHARED   = $(patsubst build/itdiff.o,-DITDIFF_IMPLEMENTED,$(filter build/itdiff.o,$^)) $(if \
@@ -113,7 +113,7 @@ bench: build/bench_kernels build/bench_train build/bench_images build/train_2d
 	@sh tests/bench.sh
 
 # The tables and figures of the plane are measured again, those of CIFAR-10 made from the tables in docs/.
-build/gallery: docs/gallery.c $(HEADERS) Makefile
+build/gallery build/points: build/%: docs/%.c $(HEADERS) Makefile
 	$(BUILD) -I. $< -o $@ -lm
 
 docs: all build/gallery build/bench_estimator
