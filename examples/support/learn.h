@@ -24,10 +24,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { LEARN_ROUNDS = 48, LEARN_RACE = 3, LEARN_PATIENCE = LEARN_ROUNDS / 4, LEARN_RUNGS = 4 };
+enum { LEARN_ROUNDS = 48, LEARN_RACE = 3, LEARN_PATIENCE = LEARN_ROUNDS / 4, LEARN_RUNGS = 5 };
 enum { LEARN_HELD_MOST = 2000, LEARN_DRAWS = 16000 }; /* held rows, evaluations each time they are measured */
 
-static const double learn_rungs[LEARN_RUNGS][2] = {{0.05, 1}, {0.2, 2}, {0.5, 10}, {1, 50}};
+static const double learn_rungs[LEARN_RUNGS][2] = {{0.05, 1}, {0.2, 2}, {0.5, 10}, {1, 50}, {1, 100}};
 
 typedef struct learn_desc {
     itd_model_desc model;     /* its range of directions and schedule hold where they are not searched for */
@@ -65,7 +65,7 @@ static inline learn_desc learn_desc_default(size_t dim, size_t n, uint64_t seed)
 {
     learn_desc d;
     d.model = itd_model_desc_default(dim), d.trainer = itd_trainer_desc_default();
-    d.model.mlp.layers = 4, d.model.mlp.logsnr_scale = 3;
+    d.model.mlp.layers = 4, d.model.mlp.directions = 256, d.model.mlp.logsnr_scale = 3;
     d.trainer.batch = 512, d.trainer.learning_rate = 3e-3, d.trainer.seed = seed;
     d.trainer.weight_limit = 3, d.trainer.weight_decay = 0.1;
     d.steps = n < 2000 ? (uint64_t)(6000 * sqrt((double)n / 2000)) : 6000;
