@@ -97,6 +97,8 @@ static void names_are_told_from_rows(void)
         {"\xEF\xBB\xBFx,y\n1,2.5\n", "x", "y", 1, 2},
         {"# first\n\nx y\n\n1,2.5\n", "x y", NULL, 0, 0}, /* refused: two columns below one */
         {"x y\n1 2.5\n", "x", "y", 1, 2},
+        {"sep=;\r\nx;y\r\n1;2.5\r\n", "x", "y", 1, 3},
+        {"\xEF\xBB\xBFsep=,\nx\n1\n", "x", "x", 1, 3},
         {"\"point 1\",\"point 2\"\n1,2.5\n", "point 1", "point 2", 1, 2},
         {"\"a, \"\"b\"\"\",c;d\n1,2\n", "a, \"b\"", "c;d", 1, 2},
         {"\"two\nlines\",y\r\n1,2\r\n", "two?lines", "y", 1, 3},
@@ -369,6 +371,8 @@ static void ragged_rows_are_refused(void)
     CHECK(refuses("", NULL, "rows of numbers expected, none found"));
     CHECK(refuses("\n\n  \n# only this\n", NULL, "rows of numbers expected, none found"));
     CHECK(refuses("x,y\n", NULL, "rows of numbers expected, none found"));
+    CHECK(refuses("1,\"2", NULL, "line 1: the end of a text in quotes expected, none found"));
+    CHECK(refuses("my data\n1,2\n3,4\n", NULL, "line 2: 1 column expected, as in line 1, 2 found"));
     CHECK(refuses("\xEF\xBB\xBF", NULL, "rows of numbers expected, none found"));
 }
 
