@@ -187,6 +187,11 @@ static void columns_are_chosen(void)
     }
     CHECK(read_text("2019,x\n1,2\n3,4\n", "2019") == 0 && t.columns == 1 && t.source[0] == 1);
     table_free(&t);
+}
+
+static void other_choices_are_refused(void)
+{
+    static const char file[] = "id,height,\"w,t\",kind,height\n7,1,2,cat,9\n8,3,4,?,9\n";
     CHECK(refuses(file, "height", "--columns: one column \"height\" expected, 2 found; give its number"));
     CHECK(refuses(file, "age",
                   "--columns: no column \"age\" found, the names are \"id\", \"height\", \"w,t\", "
@@ -499,6 +504,7 @@ int main(void)
     RUN(rows_are_told_from_names);
     RUN(line_numbers);
     RUN(columns_are_chosen);
+    RUN(other_choices_are_refused);
     RUN(words_for_columns);
     RUN(numbers_are_exact);
     RUN(doubles_come_back);

@@ -299,41 +299,28 @@ static inline int frame_choose(const void *wish, const table_header *header, siz
     return 0;
 }
 
-/* Moves column chosen[j], from 1, of every row to place j. */
-static inline int frame_reorder(data_table *t, const size_t *chosen, size_t columns)
-{
-    double *row = (double *)malloc(t->columns * sizeof *row);
-    size_t *source = (size_t *)malloc(columns * sizeof *source);
-    char **names = (char **)calloc(columns, sizeof *names);
-    if (!row || !source || !names) {
-        free(row), free(source), free(names);
-        return -1;
-    }
-    for (size_t i = 0; i < t->rows; i++) {
-        memcpy(row, t->values + i * t->columns, t->columns * sizeof *row);
-        for (size_t j = 0; j < columns; j++) t->values[i * columns + j] = row[chosen[j] - 1];
-    }
-    for (size_t j = 0; j < columns; j++) {
-        source[j] = t->source[chosen[j] - 1];
-        if (t->names) names[j] = t->names[chosen[j] - 1], t->names[chosen[j] - 1] = NULL;
-    }
-    if (t->names) table_free_names(t->names, t->columns), t->names = names;
-    else free(names);
-    free(row), free(t->source);
-    t->source = source, t->columns = columns;
-    return 0;
-}
-
 /* Makes the columns of a table those of the frame, or refuses it. */
 static inline int frame_match(const data_frame *f, data_table *t, char *error, size_t error_size)
 {
     text_error to = {t->path, error, error_size};
     table_header header = {t->columns, t->names};
-    size_t count, *chosen = (size_t *)malloc((t->columns + f->columns) * sizeof *chosen);
-    int status = chosen ? frame_choose(f, &header, chosen, &count, &to) : -1;
-    if (!chosen || (!status && frame_reorder(t, chosen, count)))
-        status = text_refuse(&to, "memory for its columns expected, none found");
-    free(chosen);
+    data_table chosen = {0}; /* its columns and their names */
+    double *row = (double *)malloc(t->columns * sizeof *row);
+    int status = row ? table_begin(&chosen, &header, frame_choose, f, &to)
+                     : text_refuse(&to, "memory for a row expected, none found");
+    for (size_t i = 0; !status && i < t->rows; i++) {
+        memcpy(row, t->values + i * t->columns, t->columns * sizeof *row);
+        for (size_t j = 0; j < chosen.columns; j++)
+            t->values[i * chosen.columns + j] = row[chosen.source[j] - 1];
+    }
+    free(row);
+    if (!status) {
+        for (size_t j = 0; j < chosen.columns; j++) chosen.source[j] = t->source[chosen.source[j] - 1];
+        table_free_names(t->names, t->columns), free(t->source);
+        t->columns = chosen.columns, t->names = chosen.names, t->source = chosen.source;
+        chosen.names = NULL, chosen.source = NULL;
+    }
+    table_free(&chosen);
     return status;
 }
 
