@@ -231,29 +231,40 @@ static void words_for_columns(void)
 
 /* ---- numbers ---- */
 
+/* The compiler rounds the same digits correctly. */
 static void numbers_are_exact(void)
 {
-    static const char *const words[] = {"0.1",
-                                        "3.4028234e38",
-                                        "-1e-45",
-                                        "1e-400",
-                                        "123456789.123456789",
-                                        "1e-9999999999999999999",
-                                        "0e99999999999",
-                                        "-0",
-                                        "9007199254740993",
-                                        "18446744073709551616",
-                                        "1700000000.25",
-                                        "1e23",
-                                        "8.5e22",
-                                        "1.7976931348623157e308",
-                                        "5e-324",
-                                        "0.000000000000000000000000000000000000011754944",
-                                        "2.2250738585072011e-308"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (!CHECK(read_text(words[i], NULL) == 0)) continue;
-        if (!CHECK(t.rows == 1 && t.columns == 1 && equal(t.values[0], strtod(words[i], NULL))))
-            printf("  %s\n", words[i]);
+#define BOTH(number)                                                                                         \
+    {                                                                                                        \
+#number, number                                                                                      \
+    }
+    static const struct {
+        const char *word;
+        double value;
+    } cases[] = {
+        BOTH(0.1),
+        BOTH(3.4028234e38),
+        BOTH(-1e-45),
+        BOTH(123456789.123456789),
+        BOTH(9007199254740993.0),
+        BOTH(18446744073709551616.0),
+        BOTH(1700000000.25),
+        BOTH(1e23),
+        BOTH(8.5e22),
+        BOTH(1.7976931348623157e308),
+        BOTH(5e-324),
+        BOTH(0.000000000000000000000000000000000000011754944),
+        BOTH(2.2250738585072011e-308),
+        {"1e-400", 0},
+        {"1e-9999999999999999999", 0},
+        {"0e99999999999", 0},
+        {"-0", 0},
+    };
+#undef BOTH
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (!CHECK(read_text(cases[i].word, NULL) == 0)) continue;
+        if (!CHECK(t.rows == 1 && t.columns == 1 && equal(t.values[0], cases[i].value)))
+            printf("  %s\n", cases[i].word);
         table_free(&t);
     }
 }
@@ -267,6 +278,8 @@ static void doubles_come_back(void)
         double value = itd_rng_normal(&rng) * pow(10, 600 * itd_rng_uniform(&rng) - 300), read = 0;
         char word[40];
         int length = snprintf(word, sizeof word, formats[i % 3], value);
+        char *comma = strchr(word, ','); /* of the locale */
+        if (comma) *comma = '.';
         if (!CHECK(text_number(word, word + length, &read) == word + length && equal(read, value))) break;
     }
 }
