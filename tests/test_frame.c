@@ -399,6 +399,19 @@ static void constant_columns_are_refused(void)
     table_free(&t);
 }
 
+/* More than a line can name are counted. */
+static void many_constant_columns_are_counted(void)
+{
+    enum { columns = 1000 };
+    static double values[2 * columns];
+    static size_t source[columns];
+    data_table t = table_of(values, 2, 1);
+    t.columns = t.file_columns = columns, t.source = source;
+    for (size_t j = 0; j < columns; j++) source[j] = j + 1, values[columns + j] = (double)(j % 2);
+    CHECK(table_refuse_constant(&t, message, sizeof message) != 0);
+    CHECK(!strcmp(message, "table: columns 500 of 1000: values that vary expected, one value found"));
+}
+
 /* Rows of which many are the same: each kind on one side, the fraction nearly met. */
 static void identical_rows_stay_together(void)
 {
@@ -620,6 +633,7 @@ int main(void)
     RUN(hostile_texts_are_refused);
     RUN(checksums);
     RUN(constant_columns_are_refused);
+    RUN(many_constant_columns_are_counted);
     RUN(identical_rows_stay_together);
     RUN(splits_of_few_rows);
     RUN(splits_are_random);

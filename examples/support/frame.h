@@ -503,33 +503,40 @@ static inline int frame_from_text(const char *text, data_frame *f, char *error, 
 
 /* ---- before training ---- */
 
+static inline int frame_is_constant(const data_table *t, size_t j)
+{
+    const double *x = t->values + j;
+    for (size_t i = 1; i < t->rows; i++)
+        if (x[i * t->columns] < *x || x[i * t->columns] > *x) return 0;
+    return 1;
+}
+
 /* Refuses columns that hold one value only, naming them all: their density is infinite. */
 static inline int table_refuse_constant(const data_table *t, char *error, size_t error_size)
 {
     text_error to = {t->path, error, error_size};
-    char *constant = (char *)calloc(2, t->columns), *varies = constant + t->columns;
-    char list[300] = "", rest[300] = "", names[300] = "", quote[TEXT_QUOTE];
+    char *take = (char *)malloc(t->columns);
+    char list[400] = "", rest[200] = "", names[200] = "", quote[TEXT_QUOTE];
     size_t count = 0;
-    if (!constant) return text_refuse(&to, "memory for its columns expected, none found");
+    if (!take) return text_refuse(&to, "memory for its columns expected, none found");
     for (size_t j = 0; j < t->columns; j++) {
-        for (size_t i = 1; i < t->rows && !varies[j]; i++)
-            varies[j] = t->values[i * t->columns + j] < t->values[j] ||
-                        t->values[i * t->columns + j] > t->values[j];
-        constant[j] = !varies[j], count += constant[j] != 0;
-        if (constant[j] && t->names)
+        take[j] = (char)frame_is_constant(t, j), count += take[j] != 0;
+        if (take[j] && t->names)
             text_append(names, sizeof names, "%s\"%s\"", *names ? ", " : " (",
                         text_quote(t->names[j], strlen(t->names[j]), quote));
     }
     if (*names) text_append(names, sizeof names, ")");
-    table_ranges(t->source, constant, t->columns, list, sizeof list);
-    table_ranges(t->source, varies, t->columns, rest, sizeof rest);
-    free(constant);
+    if (!table_ranges(t->source, take, t->columns, list, sizeof list))
+        snprintf(list, sizeof list, "%lu of %lu", (unsigned long)count, (unsigned long)t->columns);
+    for (size_t j = 0; j < t->columns; j++) take[j] = !take[j];
+    if (text_append(rest, sizeof rest, "; --columns ") &&
+        table_ranges(t->source, take, t->columns, rest, sizeof rest - 20))
+        strcat(rest, count > 1 ? " leaves them out" : " leaves it out");
+    else *rest = '\0';
+    free(take);
     if (!count) return 0;
-    return text_refuse(&to, "column%s %s%s: values that vary expected, one value found%s%s%s",
-                       count > 1 ? "s" : "", list, names, *rest ? "; --columns " : "", rest,
-                       !*rest      ? ""
-                       : count > 1 ? " leaves them out"
-                                   : " leaves it out");
+    return text_refuse(&to, "column%s %s%s: values that vary expected, one value found%s",
+                       count > 1 ? "s" : "", list, names, rest);
 }
 
 typedef struct frame_key {
