@@ -1,0 +1,142 @@
+/* scores.h: -log p of rows by a model, and by the two rivals that it has to beat on the same rows: the Gaussian
+ * of its training data, and a kernel density estimate.
+ *
+ *     kde k;
+ *     if (rival_fit(&k, model, train, n, seed)) fail("out of memory");
+ *     scores s;
+ *     scores_begin(&s, m);
+ *     scores_add(&s, model, &k, x, &desc);      once, or several times for rows with different noise
+ *     scores_end(&s);
+ *     ... s.model.nll, s.gaussian.nll, s.kde.nll ...
+ *
+ * Rounded values get noise, and then a row's -log p is a mean over draws of it. By Jensen's inequality that is
+ * an upper bound of -log of the probability of the rounded row, per volume of a rounding cell.
+ *
+ * Include the implementation of itdiff.h before this file. */
+#ifndef SCORES_H
+#define SCORES_H
+
+#include "kde.h"
+#include "must.h"
+
+/* Of one density; NULL where nobody has asked for it. */
+typedef struct score {
+    double *row; /* (rows) */
+    double nll;  /* their mean */
+} score;
+
+typedef struct scores {
+    size_t rows, added;
+    score model, gaussian, kde;
+    double *error;         /* (rows) standard errors of the model's */
+    double std_error;      /* of the model's mean, as an estimate for these very rows */
+    double std_error_data; /* of the model's mean, as an estimate for where the rows come from */
+    double *square;        /* (rows) sums of squares, before scores_end */
+} scores;
+
+/* A kernel density estimate of rows as the model sees them, on standardized columns or on whitened rows. */
+static inline int rival_fit(kde *k, const itd_model *m, const float *x /* (n,dim) */, size_t n, uint64_t seed)
+{
+    double *rows = (double *)must_alloc(n, m->dim * sizeof *rows);
+    double *one = (double *)must_alloc(m->dim, sizeof *one);
+    kde_whitening w;
+    int failed;
+    w.mean = m->mean, w.scale = one, w.whiten = m->whiten, w.log_volume = m->log_det;
+    for (size_t i = 0; i < n * m->dim; i++) rows[i] = (double)x[i];
+    for (size_t j = 0; j < m->dim; j++) one[j] = 1;
+    failed = m->whiten ? kde_fit_better(k, rows, n, m->dim, &w, seed)
+                       : kde_fit_standardized(k, rows, n, m->dim, seed);
+    free(rows), free(one);
+    return failed;
+}
+
+static inline void scores_begin(scores *s, size_t rows)
+{
+    memset(s, 0, sizeof *s);
+    s->rows = rows;
+    s->model.row = (double *)must_alloc(rows, sizeof(double));
+    s->error = (double *)must_alloc(rows, sizeof(double));
+    s->square = (double *)must_alloc(rows, sizeof(double));
+}
+
+static inline void scores_add_gaussian(scores *s, const itd_gaussian *g, const float *x)
+{
+    if (!s->gaussian.row) s->gaussian.row = (double *)must_alloc(s->rows, sizeof(double));
+    for (size_t i = 0; i < s->rows; i++) s->gaussian.row[i] += itd_gaussian_nll(g, x + i * g->dim);
+}
+
+static inline void scores_add_kde(scores *s, const kde *k, const float *x)
+{
+    double *rows = (double *)must_alloc(s->rows, k->dim * sizeof *rows);
+    double *nll = (double *)must_alloc(s->rows, sizeof *nll);
+    for (size_t i = 0; i < s->rows * k->dim; i++) rows[i] = (double)x[i];
+    if (kde_nll(k, rows, s->rows, nll)) fail("out of memory for %lu rows", (unsigned long)s->rows);
+    if (!s->kde.row) s->kde.row = (double *)must_alloc(s->rows, sizeof(double));
+    for (size_t i = 0; i < s->rows; i++) s->kde.row[i] += nll[i];
+    free(rows), free(nll);
+}
+
+/* k: or NULL. */
+static inline void scores_add(scores *s, itd_model *model, const kde *k, const float *x /* (rows,dim) */,
+                              const itd_nll_desc *desc)
+{
+    itd_denoiser den = itd_model_denoiser(model);
+    itd_nll_result result;
+    double *nll = (double *)must_alloc(s->rows, sizeof *nll);
+    must(itd_nll(&den, x, s->rows, desc, &result, nll, s->error), "estimating the likelihood");
+    for (size_t i = 0; i < s->rows; i++) s->model.row[i] += nll[i], s->square[i] += nll[i] * nll[i];
+    s->added++, s->std_error = result.std_error;
+    if (model->gaussian) scores_add_gaussian(s, model->gaussian, x);
+    if (k) scores_add_kde(s, k, x);
+    free(nll);
+}
+
+static inline void score_end(score *s, size_t rows, size_t added)
+{
+    s->nll = s->row ? 0 : (double)NAN;
+    for (size_t i = 0; s->row && i < rows; i++)
+        s->row[i] /= (double)added, s->nll += s->row[i] / (double)rows;
+}
+
+/* Means. What draws of noise differ by has the estimator's error in it. */
+static inline void scores_end(scores *s)
+{
+    double n = (double)s->rows, k = (double)s->added, sum = 0, spread = 0;
+    score_end(&s->model, s->rows, s->added);
+    score_end(&s->gaussian, s->rows, s->added), score_end(&s->kde, s->rows, s->added);
+    for (size_t i = 0; i < s->rows; i++) {
+        double off = s->model.row[i] - s->model.nll;
+        double between = fmax(s->square[i] - k * s->model.row[i] * s->model.row[i], 0) / (k * (k - 1));
+        if (s->added > 1) s->error[i] = sqrt(between), sum += between;
+        spread += off * off;
+    }
+    if (s->added > 1) s->std_error = sqrt(sum) / n;
+    s->std_error_data = s->rows > 1 ? sqrt(spread / (n - 1) / n) : (double)NAN;
+}
+
+/* By how many nats the second is better on average, and a standard error of that over the rows. */
+static inline double score_lead(const score *of, const score *over, size_t rows, double *error)
+{
+    double lead = over->nll - of->nll, square = 0, n = (double)rows;
+    for (size_t i = 0; i < rows; i++) square += pow(over->row[i] - of->row[i] - lead, 2);
+    *error = rows > 1 ? sqrt(square / (n - 1) / n) : (double)NAN;
+    return lead;
+}
+
+/* "model", "gaussian" or "kde": whose mean is the least, by the digits that are printed. */
+static inline const char *scores_best(const scores *s)
+{
+    const char *best = "model";
+    double least = s->model.nll - 5e-5;
+    if (s->gaussian.nll < least) best = "gaussian", least = s->gaussian.nll;
+    if (s->kde.nll < least) best = "kde";
+    return best;
+}
+
+static inline void scores_free(scores *s)
+{
+    free(s->model.row), free(s->gaussian.row), free(s->kde.row), free(s->error), free(s->square);
+    memset(s, 0, sizeof *s);
+}
+
+#endif
