@@ -3,6 +3,7 @@
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 #include "ref.h"
+#include "directions.h"
 #include "guard.h"
 #include "each_simd.h"
 #include "test.h"
@@ -593,18 +594,6 @@ typedef struct mlp_case {
 
 static double shortest = 0.5, longest = 4; /* of the directions */
 
-/* They are drawn one after the other from a stream of their own, the same for every seed. */
-static double *mlp_directions(size_t m, size_t dim)
-{
-    itd_rng rng = itd__rng_for(0, ITD__FOR_DIRECTIONS, 0);
-    double *normals = ref_doubles(m * dim), *w = ref_doubles(m * dim);
-    size_t i;
-    for (i = 0; i < m * dim; i++) normals[i] = itd_rng_normal(&rng);
-    ref_directions(normals, m, dim, shortest, longest, w);
-    free(normals);
-    return w;
-}
-
 static mlp_case mlp_make(const ref_mlp *ref, size_t n)
 {
     mlp_case c;
@@ -617,7 +606,7 @@ static mlp_case mlp_make(const ref_mlp *ref, size_t n)
     desc.zero_output = false;
     desc.directions = ref->directions, desc.frequency_min = shortest, desc.frequency_max = longest;
     c.ref = *ref, c.n = n, c.net = NULL, c.parameters = ref_mlp_parameters(ref);
-    c.ref.direction = c.direction = mlp_directions(ref->directions, ref->dim);
+    c.ref.direction = c.direction = directions_of(&desc);
     CHECK_OK(itd_mlp_create(&desc, 7, &c.net));
     CHECK(itd_net_parameters(c.net) == c.parameters);
     c.z = ref_normals(n * ref->dim, 1), c.logsnr = ref_normals(n, 2), c.dout = ref_normals(n * ref->dim, 1);
@@ -767,17 +756,12 @@ static void mlp_directions_check(size_t dim, size_t directions, size_t layers, s
 static void mlp_of_directions(void)
 {
     static const size_t counts[] = {1, 3, 8, 63, 64, 65, 130};
-    size_t k, i;
+    size_t k;
     ref_seed(15);
     for (k = 0; k < sizeof counts / sizeof *counts; k++)
         mlp_directions_check(1 + k, counts[k], 1 + k % 3, k & 1 ? 6 : 0, 1 + 2 * k);
     shortest = longest = 2; /* all of the same length */
     mlp_directions_check(3, 17, 2, 4, 5);
-    {
-        double *w = mlp_directions(17, 3);
-        for (i = 0; i < 17; i++) CHECK_CLOSE(ref_norm(w + 3 * i, 3), 2, 1e-6);
-        free(w);
-    }
     shortest = 0.01, longest = 0.02; /* nearly the same everywhere */
     mlp_directions_check(2, 5, 2, 4, 5);
     shortest = 0.5, longest = 4;
