@@ -52,7 +52,7 @@ build/%: examples/%.c $(HEADERS) Makefile
 
 build/%: tests/%.c $(HEADERS) Makefile
 	$(BUILD) $(SHARED) $< -o $@ -lm
-build/test_malformed build/test_faults build/test_fuzz: CFLAGS += -O1 -DITD_NO_SIMD
+build/test_malformed build/test_faults build/test_fuzz build/test_saved: CFLAGS += -O1 -DITD_NO_SIMD
 build/test_fuzz: $(wildcard tests/fuzz/*.[ch])
 
 # One training on many machines: mpirun -n 4 build/train_cifar10_mpi --threads N ...
