@@ -272,8 +272,14 @@ static void notes_come_back(void)
 
 static void notes_that_are_not_text_are_refused(void)
 {
-    static const char *const wrong[] = {"\xFF",         "\x80",         "a\xC3",        "\xC3(",
-                                        "\xC0\x80",     "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF",
+    static const char *const wrong[] = {"\xFF",
+                                        "\x80",
+                                        "a\xC3",
+                                        "\xC3(",
+                                        "\xC0\x80",
+                                        "\xE0\x9F\xBF",
+                                        "\xED\xA0\x80",
+                                        "\xF0\x8F\xBF\xBF",
                                         "\xF4\x90\x80\x80"};
     itd_model *m = fitted();
     set_all(m);
