@@ -5,10 +5,12 @@
 #include "../itdiff.h"
 
 #include "../examples/support/blur.h"
+#include "../examples/support/fields.h"
 #include "../examples/support/mixture.h"
+#include "ref.h"
 #include "test.h"
 
-enum { MOST = 16, POINTS = 60, REPEATS = 200, MANY = 4000 };
+enum { MOST = 16, POINTS = 60, MOST_POINTS = 100, REPEATS = 200, MANY = 4000 };
 
 /* ---- the laws: for each dimension a Gaussian along the axes, a correlated one, a mixture of three ---- */
 
@@ -19,10 +21,14 @@ typedef struct law {
     mixture m;
     itd_gaussian part[PARTS];
     itd_gaussian *owned[PARTS];
-    float x[POINTS * MOST];
+    float x[MOST_POINTS * MOST];
 } law;
 
-static law laws[LAWS];
+/* Those whose error bars are counted: a Gaussian and a mixture in 1, 2 and 16 dimensions. */
+enum { COVERED = 6 };
+
+static law laws[LAWS], covered[COVERED];
+static double wide_mean[MOST], wide_variance[MOST]; /* of a reference for them */
 static const size_t law_dim[3] = {2, 3, 16};
 static const double alone[1] = {1}, shares[PARTS] = {0.5, 0.3, 0.2};
 static float x_many[MANY * MOST];
@@ -61,10 +67,27 @@ static void make_laws(void)
     }
 }
 
+static void make_covered(void)
+{
+    static const size_t dim[3] = {1, 2, 16};
+    itd_rng rng = itd_rng_make(12, 0);
+    for (size_t j = 0; j < MOST; j++) wide_mean[j] = 0.5, wide_variance[j] = 3;
+    for (size_t i = 0; i < COVERED; i++) {
+        law *l = &covered[i];
+        l->m.components = i % 2 ? PARTS : 1;
+        l->m.weight = i % 2 ? shares : alone;
+        l->m.part = l->part;
+        for (size_t k = 0; k < l->m.components; k++) law_part(l, k, dim[i / 2], 0, 0.2, true, &rng);
+        mixture_sample(&l->m, &rng, MOST_POINTS, l->x);
+    }
+}
+
 static void free_laws(void)
 {
     for (size_t i = 0; i < LAWS; i++)
         for (size_t k = 0; k < PARTS; k++) itd_gaussian_free(laws[i].owned[k]);
+    for (size_t i = 0; i < COVERED; i++)
+        for (size_t k = 0; k < PARTS; k++) itd_gaussian_free(covered[i].owned[k]);
 }
 
 /* Log SNR from -14 to 16. What lies outside is below 1e-4 nats for these laws: see cut_tails_are_small. */
@@ -75,12 +98,15 @@ static itd_nll_desc wide(void)
     return desc;
 }
 
-/* The estimator as the sources have it. */
-static itd_nll_desc original(void)
+/* The estimator as the sources have it: independent log SNRs, and the mean of what N(0, I) would err by. */
+static itd_nll_desc original(size_t dim)
 {
+    static double zeros[MOST], ones[MOST];
+    static itd_gaussian standard = {0, zeros, ones, NULL, NULL};
     itd_nll_desc desc = wide();
-    desc.control = ITD_CONTROL_NONE;
-    desc.stratified = desc.allocate = false;
+    for (size_t j = 0; j < MOST; j++) ones[j] = 1;
+    standard.dim = dim, desc.reference = &standard;
+    desc.stratified = desc.allocate = desc.cancel = false;
     return desc;
 }
 
@@ -144,8 +170,8 @@ static void cut_tails_are_small(void)
 
 /* ---- every point ---- */
 
-/* An error bar from 20 replicates is itself uncertain: the ratio is Student's t with 19 degrees of
- * freedom, beyond 4 with probability 0.0008 and beyond 6 with 0.00001. So of 60 points one may lie beyond
+/* An error bar from 16 repetitions is itself uncertain: the ratio is Student's t with 15 degrees of
+ * freedom, beyond 4 with probability 0.0012 and beyond 6 with 0.00002. So of 60 points one may lie beyond
  * 4, none beyond 6. */
 static void every_point_is_right(void)
 {
@@ -198,7 +224,7 @@ static void original_estimator_is_right(void)
     for (size_t i = 0; i < LAWS; i++) {
         law *l = &laws[i];
         itd_denoiser den = mixture_denoiser(&l->m);
-        itd_nll_desc desc = original();
+        itd_nll_desc desc = original(den.dim);
         itd_nll_result result;
         desc.draws = 1000;
         CHECK_OK(itd_nll(&den, l->x, POINTS, &desc, &result, NULL, NULL));
@@ -211,82 +237,156 @@ static void original_estimator_is_right(void)
 /* ---- error bars ---- */
 
 typedef struct tally { /* of repeated estimates of one number */
-    size_t n, within;  /* two standard errors */
+    size_t n, within;  /* the error bars of 95 % */
     double sum, square, variance;
 } tally;
 
-static void tally_add(tally *t, double estimate, double error, double truth)
+static void tally_add(tally *t, double estimate, double error, double degrees, double truth)
 {
     double off = estimate - truth;
     t->n++;
-    if (fabs(off) <= 2 * error) t->within++;
+    if (fabs(off) <= ref_student(degrees) * error) t->within++;
     t->sum += off, t->square += off * off, t->variance += error * error;
 }
 
 static double tally_coverage(const tally *t) { return (double)t->within / (double)t->n; }
 
-/* Of twenty replicates 94 % fall within two standard errors; no bias; the squared error bar is the
- * variance. */
+static void student_quantiles_are_those_of_tables(void)
+{
+    static const double degrees[] = {1, 2, 5, 15, 30, 120, 1e6};
+    static const double quantile[] = {12.706, 4.303, 2.571, 2.131, 2.042, 1.980, 1.960};
+    for (size_t i = 0; i < sizeof degrees / sizeof *degrees; i++)
+        CHECK_CLOSE(ref_student(degrees[i]), quantile[i], 6e-4);
+}
+
+/* 19 of 20 are within their error bars, but for 3.5 standard deviations of the binomial distribution; there is
+ * no bias; the squared standard error is the variance. */
 static void check_tally(const tally *t)
 {
     double n = (double)t->n, mean = t->sum / n, variance = t->square / n - mean * mean;
-    CHECK(tally_coverage(t) >= 0.90 && tally_coverage(t) <= 0.99);
+    CHECK_CLOSE(tally_coverage(t), 0.95, 3.5 * sqrt(0.95 * 0.05 / n));
     CHECK_CLOSE(mean, 0, 4 * sqrt(variance / n) + 1e-4);
     CHECK(t->variance / n >= 0.65 * variance && t->variance / n <= 1.5 * variance);
 }
 
-static void repeat(const mixture *m, const float *x, size_t n, itd_nll_desc desc, tally *one, tally *all,
-                   tally *mean)
+static void repeat(const itd_denoiser *den, const float *x, const double *truth, size_t n, itd_nll_desc desc,
+                   tally *points, tally *mean)
 {
-    itd_denoiser den = mixture_denoiser(m);
-    double truth = true_mean(m, x, n);
+    double expected = 0;
+    for (size_t i = 0; i < n; i++) expected += truth[i] / (double)n;
     for (size_t r = 0; r < REPEATS; r++) {
         itd_nll_result result;
         desc.seed = 1000 + r;
-        if (!CHECK_OK(itd_nll(&den, x, n, &desc, &result, nll_x, error_x))) return;
-        tally_add(mean, result.nll, result.std_error, truth);
-        tally_add(one, nll_x[0], error_x[0], mixture_nll(m, x));
-        for (size_t i = 0; i < n; i++) tally_add(all, nll_x[i], error_x[i], mixture_nll(m, x + i * den.dim));
+        if (!CHECK_OK(itd_nll(den, x, n, &desc, &result, nll_x, points ? error_x : NULL))) return;
+        tally_add(mean, result.nll, result.std_error, result.degrees, expected);
+        for (size_t i = 0; points && i < n; i++) tally_add(points, nll_x[i], error_x[i], 15, truth[i]);
     }
 }
 
-static void check_repeats(size_t which, itd_nll_desc desc, size_t n, bool points)
+/* In 1, 2 and 16 dimensions, a Gaussian and a mixture with another Gaussian as the reference; means over 1, 5
+ * and 100 points, with and without a pilot. All of them together have to cover 95 % more exactly. */
+static void error_bars_of_means_cover(void)
 {
-    tally one = {0}, all = {0}, mean = {0};
-    repeat(&laws[which].m, laws[which].x, n, desc, &one, &all, &mean);
+    static const size_t counts[] = {1, 5, 100}, draws[] = {600, 160, 20};
+    size_t within = 0, n = 0;
+    for (size_t i = 0; i < COVERED; i++)
+        for (size_t k = 0; k < 3; k++)
+            for (int allocate = 0; allocate < 2; allocate++) {
+                const law *l = &covered[i];
+                itd_denoiser den = mixture_denoiser(&l->m);
+                const itd_gaussian reference = {den.dim, wide_mean, wide_variance, NULL, NULL};
+                itd_nll_desc desc = wide();
+                double truth[MOST_POINTS];
+                tally mean = {0};
+                for (size_t p = 0; p < counts[k]; p++) truth[p] = mixture_nll(&l->m, l->x + p * den.dim);
+                desc.reference = &reference, desc.draws = draws[k], desc.allocate = allocate != 0;
+                repeat(&den, l->x, truth, counts[k], desc, NULL, &mean);
+                check_tally(&mean);
+                within += mean.within, n += mean.n;
+            }
+    CHECK_CLOSE((double)within / (double)n, 0.95, 4 * sqrt(0.95 * 0.05 / (double)n));
+}
+
+static void error_bars_of_points_cover(void)
+{
+    tally points = {0};
+    for (size_t i = 0; i < COVERED; i++) {
+        const law *l = &covered[i];
+        itd_denoiser den = mixture_denoiser(&l->m);
+        const itd_gaussian reference = {den.dim, wide_mean, wide_variance, NULL, NULL};
+        itd_nll_desc desc = wide();
+        double truth[12];
+        tally own = {0}, mean = {0};
+        for (size_t p = 0; p < 12; p++) truth[p] = mixture_nll(&l->m, l->x + p * den.dim);
+        desc.reference = &reference, desc.draws = 160, desc.allocate = false; /* 16 repetitions of 10 */
+        repeat(&den, l->x, truth, 12, desc, &own, &mean);
+        check_tally(&mean);
+        check_tally(&own);
+        points.within += own.within, points.n += own.n;
+    }
+    CHECK_CLOSE(tally_coverage(&points), 0.95, 4 * sqrt(0.95 * 0.05 / (double)points.n));
+}
+
+/* Images of a law that is known, and a reference that knows their variance but not what they look like. */
+static void error_bars_of_images_cover(void)
+{
+    enum { SIDE = 8, IMAGES = 6, D = SIDE * SIDE * 3 };
+    static float x[IMAGES * D];
+    static double mean[D], variance[D];
+    fields_desc fd = fields_desc_default(SIDE, 3);
+    fields *f;
+    if (!CHECK_OK(fields_create(&fd, &f))) return;
+    const itd_gaussian reference = {D, mean, variance, NULL, NULL};
+    itd_denoiser den = fields_denoiser(f);
+    itd_nll_desc desc = itd_nll_desc_default();
+    double truth[IMAGES], least = 1;
+    for (size_t j = 0; j < D; j++) mean[j] = 0, variance[j] = 0.25, least = fmin(least, f->lambda[j]);
+    for (size_t i = 0; i < IMAGES; i++) {
+        fields_sample(f, i, x + i * D);
+        truth[i] = fields_nll(f, x + i * D);
+    }
+    desc.reference = &reference, desc.draws = 30;
+    desc.schedule.scale = 3, desc.schedule.clip = 5;
+    desc.schedule.loc = log(1e4 / least) -
+                        15; /* up to where the narrowest wave is 100 deviations of the noise */
+    for (int allocate = 0; allocate < 2; allocate++) {
+        tally means = {0};
+        desc.allocate = allocate != 0;
+        repeat(&den, x, truth, IMAGES, desc, NULL, &means);
+        check_tally(&means);
+    }
+    fields_free(f);
+}
+
+/* With the same draws for all points, only the repetitions are independent. */
+static void error_bars_of_common_draws_cover(void)
+{
+    const law *l = &covered[3];
+    itd_denoiser den = mixture_denoiser(&l->m);
+    const itd_gaussian reference = {den.dim, wide_mean, wide_variance, NULL, NULL};
+    itd_nll_desc desc = wide();
+    double truth[20];
+    tally mean = {0};
+    for (size_t p = 0; p < 20; p++) truth[p] = mixture_nll(&l->m, l->x + p * den.dim);
+    desc.reference = &reference, desc.common = true, desc.draws = 200;
+    repeat(&den, l->x, truth, 20, desc, NULL, &mean);
     check_tally(&mean);
-    if (!points) return;
-    check_tally(&one);
-    CHECK(tally_coverage(&all) >= 0.90 && tally_coverage(&all) <= 0.99);
-}
-
-static void error_bars_cover(void)
-{
-    itd_nll_desc desc = wide();
-    desc.draws = 200;
-    check_repeats(MIXTURE, desc, 12, true);
-    check_repeats(MIXTURE + 3, desc, 12, true);
-    check_repeats(CORRELATED, desc, 5,
-                  true); /* few points: the reference is N(0, I), so the errors are not zero */
-    desc.draws = 100;
-    check_repeats(MIXTURE, desc, POINTS, false);
-    check_repeats(MIXTURE + 6, desc, 30, false);
-}
-
-static void error_bars_of_one_point_cover(void)
-{
-    itd_nll_desc desc = wide();
-    desc.draws = 2000;
-    check_repeats(MIXTURE, desc, 1, true);
 }
 
 static void error_bars_of_the_original_cover(void)
 {
-    itd_nll_desc desc = original();
-    desc.draws = 100;
-    check_repeats(MIXTURE, desc, 30, false);
-    check_repeats(ALONG_AXES + 3, desc, 12, false);
-    check_repeats(CORRELATED + 3, desc, 12, false);
+    static const size_t which[] = {MIXTURE, ALONG_AXES + 3, CORRELATED + 3};
+    for (size_t i = 0; i < 3; i++) {
+        const law *l = &laws[which[i]];
+        itd_denoiser den = mixture_denoiser(&l->m);
+        itd_nll_desc desc = original(den.dim);
+        double truth[30];
+        tally mean = {0};
+        for (size_t p = 0; p < 30; p++) truth[p] = mixture_nll(&l->m, l->x + p * den.dim);
+        desc.draws = 100;
+        repeat(&den, l->x, truth, i ? 12 : 30, desc, NULL, &mean);
+        check_tally(&mean);
+    }
 }
 
 /* Fresh points each time: the error bar that counts their choice covers the entropy of the law. */
@@ -309,7 +409,7 @@ static void data_error_bars_cover(void)
         desc.seed = r;
         mixture_sample(m, &rng, N, x_many);
         CHECK_OK(itd_nll(&den, x_many, N, &desc, &result, NULL, NULL));
-        tally_add(&t, result.nll, result.std_error_data, entropy);
+        tally_add(&t, result.nll, result.std_error_data, N - 1, entropy);
         CHECK(result.std_error_data > result.std_error);
     }
     CHECK(tally_coverage(&t) >= 0.88 && tally_coverage(&t) <= 0.99);
@@ -333,8 +433,8 @@ static double typical_error(const law *l, itd_nll_desc desc)
     return sqrt(square);
 }
 
-/* The control variate against the noise of eps, allocation against a wide range of weights. */
-static void control_and_allocation_help(void)
+/* The error on the same noise against that of eps, allocation against a wide range of weights. */
+static void cancelling_and_allocation_help(void)
 {
     itd_nll_desc desc = wide();
     double best, other;
@@ -342,9 +442,9 @@ static void control_and_allocation_help(void)
     best = typical_error(&laws[MIXTURE], desc);
     desc.allocate = false, other = typical_error(&laws[MIXTURE], desc), desc.allocate = true;
     CHECK(other > 1.15 * best);
-    desc.control = ITD_CONTROL_NONE, other = typical_error(&laws[MIXTURE], desc);
+    desc.cancel = false, other = typical_error(&laws[MIXTURE], desc);
     CHECK(other > 5 * best);
-    desc = original(), desc.draws = 200;
+    desc = original(2), desc.draws = 200;
     CHECK(typical_error(&laws[MIXTURE], desc) > 15 * best);
 }
 
@@ -355,8 +455,7 @@ static void strata_help(void)
     const itd_gaussian reference = {MOST, mean, variance, NULL, NULL};
     itd_nll_desc desc = wide();
     for (size_t j = 0; j < MOST; j++) mean[j] = 0, variance[j] = 9;
-    desc.reference = &reference;
-    desc.control = ITD_CONTROL_UNIT, desc.allocate = false;
+    desc.reference = &reference, desc.allocate = false;
     even = typical_error(&laws[MIXTURE + 6], desc);
     desc.stratified = false;
     CHECK(typical_error(&laws[MIXTURE + 6], desc) > 1.25 * even);
@@ -425,7 +524,7 @@ static void units_are_the_callers(void)
     itd_nll_result before, after;
     double shift = log(4) + log(0.5) + log(32);
     CHECK_OK(itd_nll(&plain, l->x, POINTS, &desc, &before, nll_x, NULL));
-    scaled.mean = no_mean, scaled.scale = scale;
+    scaled.mean = no_mean, scaled.scale = scale, scaled.log_det = shift;
     for (size_t i = 0; i < 3 * POINTS; i++) x_many[i] = (float)(scale[i % 3] * l->x[i]);
     CHECK_OK(itd_nll(&scaled, x_many, POINTS, &desc, &after, other_x, NULL));
     CHECK_CLOSE(after.nll, before.nll + shift, 1e-12);
@@ -437,7 +536,7 @@ static void units_are_the_callers(void)
     CHECK_OK(itd_nll(&scaled, x_many, POINTS, &desc, &after, other_x, NULL));
     CHECK_CLOSE(after.nll, before.nll + shift, 1e-3);
 
-    scaled.scale = NULL; /* either may be NULL alone */
+    scaled.scale = NULL, scaled.log_det = 0; /* either may be NULL alone */
     for (size_t i = 0; i < 3 * POINTS; i++) x_many[i] = (float)(mean[i % 3] + l->x[i]);
     CHECK_OK(itd_nll(&scaled, x_many, POINTS, &desc, &after, NULL, NULL));
     CHECK_CLOSE(after.nll, before.nll, 1e-3);
@@ -476,12 +575,16 @@ static void one_draw_and_one_point(void)
     itd_denoiser den = mixture_denoiser(&l->m);
     itd_nll_desc desc = wide();
     itd_nll_result result;
-    desc.draws = 1;
+    desc.draws = 1, desc.allocate = false;
     CHECK_OK(itd_nll(&den, l->x, POINTS, &desc, &result, nll_x, error_x));
     CHECK(isfinite(result.nll) && isnan(result.std_error) && result.std_error_data > 0);
-    CHECK(result.evaluations == POINTS);
+    CHECK(result.evaluations == POINTS && result.degrees == 0);
     for (size_t i = 0; i < POINTS; i++) CHECK(isfinite(nll_x[i]) && isnan(error_x[i]));
-    desc.draws = 100;
+    desc.draws = 100, desc.allocate = true, desc.repetitions = 1;
+    CHECK_OK(itd_nll(&den, l->x, POINTS, &desc, &result, nll_x, error_x));
+    CHECK(isfinite(result.nll) && isnan(result.std_error) && isnan(error_x[0]));
+    CHECK_CLOSE(result.nll, true_mean(&l->m, l->x, POINTS), 0.2);
+    desc.repetitions = 0;
     CHECK_OK(itd_nll(&den, l->x, 1, &desc, &result, nll_x, error_x));
     CHECK(isnan(result.std_error_data) && result.std_error > 0);
     CHECK(result.nll == nll_x[0] && fabs(result.std_error - error_x[0]) <= 1e-12);
@@ -559,17 +662,20 @@ static itd_denoiser wrapped(wrapper *w, const mixture *m)
 
 static void evaluations_are_counted(void)
 {
-    static const size_t draws[] = {1, 2, 7, 19, 20, 21, 22, 23, 25, 39, 40, 57, 100, 150},
-                        points[] = {1, 3, 13, 60};
+    static const size_t draws[] = {1, 2, 3, 4, 7, 19, 20, 21, 22, 23, 25, 39, 40, 57, 100, 150},
+                        points[] = {1, 3, 13, 60, 700};
     for (size_t i = 0; i < sizeof draws / sizeof *draws; i++)
         for (size_t k = 0; k < sizeof points / sizeof *points; k++)
-            for (int control = ITD_CONTROL_NONE; control <= ITD_CONTROL_FITTED; control++) {
+            for (int option = 0; option < 8; option++) {
                 wrapper w;
                 itd_denoiser den = wrapped(&w, plane_mixture());
                 itd_nll_desc desc = wide();
                 itd_nll_result result;
-                desc.draws = draws[i], desc.control = (itd_control)control;
-                CHECK_OK(itd_nll(&den, laws[MIXTURE].x, points[k], &desc, &result, NULL, NULL));
+                desc.draws = draws[i], desc.allocate = option % 2 != 0;
+                desc.repetitions = option % 4 >= 2 ? 2 : 0;
+                if (desc.draws < (desc.allocate ? 3 : desc.repetitions)) continue; /* refused */
+                CHECK_OK(
+                    itd_nll(&den, x_many, points[k], &desc, &result, NULL, option >= 4 ? error_x : NULL));
                 CHECK(result.evaluations == w.rows);
                 CHECK(result.evaluations >= points[k]);
                 if (!CHECK(result.evaluations <= points[k] * draws[i]))
@@ -582,44 +688,45 @@ static void evaluations_are_counted(void)
 static void defaults_are_the_documented_ones(void)
 {
     itd_nll_desc d = itd_nll_desc_default();
-    CHECK(d.draws == 100 && d.seed == 1 && d.control == ITD_CONTROL_FITTED && d.batch == 1024);
+    CHECK(d.draws == 100 && d.repetitions == 0 && d.seed == 1 && d.cancel && d.batch == 1024);
     CHECK(d.stratified && d.allocate && !d.common && d.reference == NULL);
     CHECK_CLOSE(d.schedule.loc, 0, 0);
     CHECK_CLOSE(d.schedule.scale, 3, 0);
     CHECK_CLOSE(d.schedule.clip, 4, 0);
 }
 
-/* By hand. An eighth of all draws is for the pilot, but at most 8192, none if that is below 64 or leaves
- * fewer than 20 a point; it takes as many as divide evenly among its bins, one for 24, at most 32. The others
- * are divided into at least 20 replicates, or more of 16 draws a point. */
+/* By hand. An eighth of all draws is for the pilot, but at most 8192, and none if that is below 64; it takes as
+ * many as divide evenly among its bins, one for 24, at most 32. The others are divided into so many repetitions
+ * that n points have 30 degrees of freedom, or more if they cost no length. */
 static void evaluations_are_divided_as_described(void)
 {
     static const struct {
-        size_t points, draws, evaluations;
-    } cases[] = {{1, 19, 19},
-                 {1, 45, 44},                   /* 22 of 2 */
-                 {1, 150, 147},                 /* 21 of 7 */
-                 {1, 1000, 125 + 54 * 16},      /* 5 bins of 25 */
-                 {13, 57, 90 + 13 * 48},        /* 92: 3 bins of 30; 24 of 2 */
-                 {60, 22, 60 * 22},             /* 165 for a pilot would leave 19 */
-                 {60, 23, 168 + 60 * 20},       /* 172: 7 bins of 24 */
-                 {60, 100, 744 + 60 * 84},      /* 750: 31 bins of 24; 21 of 4 */
-                 {60, 150, 1120 + 60 * 126},    /* 1125: 32 bins of 35; 21 of 6 */
-                 {60, 2000, 8192 + 60 * 1856}}; /* 116 of 16 */
+        size_t points, draws, pilot, repetitions, length;
+        bool single;
+    } cases[] = {
+        {1, 19, 0, 19, 1, false}, /* 31 would be right */
+        {1, 45, 0, 45, 1, false},      {1, 150, 0, 37, 4, false},
+        {1, 1000, 125, 31, 28, false},                                  /* 5 bins of 25; 875 are left */
+        {13, 57, 90, 4, 12, false},                                     /* 92: 3 bins of 30; 49 are left */
+        {60, 3, 0, 3, 1, false},       {60, 22, 162, 2, 9, false},      /* 165: 6 bins of 27; 19 are left */
+        {60, 100, 744, 2, 43, false},                                   /* 750: 31 bins of 24; 87 are left */
+        {60, 100, 744, 17, 5, true},   {60, 2000, 8192, 2, 931, false}, /* 32 bins of 256; 1863 are left */
+        {600, 3, 225, 2, 1, false},                                     /* 9 bins of 25 */
+        {600, 4, 300, 3, 1, false}};                                    /* 12 bins of 25 */
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         wrapper w;
         itd_denoiser den = wrapped(&w, plane_mixture());
         itd_nll_desc desc = wide();
         itd_nll_result result;
+        size_t n = cases[k].points, expected = cases[k].pilot + n * cases[k].repetitions * cases[k].length;
         desc.draws = cases[k].draws;
-        CHECK_OK(itd_nll(&den, laws[MIXTURE].x, cases[k].points, &desc, &result, NULL, NULL));
-        if (!CHECK(result.evaluations == cases[k].evaluations))
+        CHECK_OK(itd_nll(&den, x_many, n, &desc, &result, NULL, cases[k].single ? error_x : NULL));
+        if (!CHECK(result.evaluations == expected))
             printf("    %lu evaluations for %lu points, %lu draws; %lu expected\n",
-                   (unsigned long)result.evaluations, (unsigned long)cases[k].points,
-                   (unsigned long)cases[k].draws, (unsigned long)cases[k].evaluations);
-        desc.control = ITD_CONTROL_UNIT, desc.allocate = false; /* no pilot */
-        CHECK_OK(itd_nll(&den, laws[MIXTURE].x, cases[k].points, &desc, &result, NULL, NULL));
-        CHECK(result.evaluations % cases[k].points == 0);
+                   (unsigned long)result.evaluations, (unsigned long)n, (unsigned long)cases[k].draws,
+                   (unsigned long)expected);
+        CHECK(result.degrees <= (double)(n * (cases[k].repetitions - 1)));
+        if (n == 1) CHECK_CLOSE(result.degrees, (double)cases[k].repetitions - 1, 0);
     }
 }
 
@@ -656,7 +763,7 @@ static void bad_denoisers_pay_the_predicted_price(void)
     bad = wrapped(&w, m);
     w.factor = 0.95;
     desc.draws = 40;
-    desc.control = ITD_CONTROL_UNIT, desc.allocate = false; /* no pilot: both runs draw alike */
+    desc.allocate = false; /* no pilot: both runs draw alike */
     CHECK_OK(itd_nll(&best, x_many, MANY, &desc, &good, nll_x, NULL));
     CHECK_OK(itd_nll(&bad, x_many, MANY, &desc, &worse, other_x, NULL));
     for (size_t i = 0; i < MANY; i++) mean += (other_x[i] - nll_x[i]) / MANY;
@@ -758,10 +865,11 @@ static void bad_data(void)
         memcpy(x_many, laws[MIXTURE].x, 2 * POINTS * sizeof *x_many);
         x_many[places[i]] = poisons[i];
         check_refused(&den, x_many, POINTS, &desc, ITD_ERROR_DATA);
-        desc.control = ITD_CONTROL_NONE; /* also where no Gaussian is fitted */
+        desc = original(2); /* also where no Gaussian is fitted */
         check_refused(&den, x_many, POINTS, &desc, ITD_ERROR_DATA);
     }
-    den.scale = tiny; /* finite, but no longer once normalized */
+    desc = wide();
+    den.scale = tiny, den.log_det = log(tiny[0]); /* finite, but no longer once normalized */
     check_refused(&den, laws[MIXTURE].x, POINTS, &desc, ITD_ERROR_DATA);
 }
 
@@ -812,7 +920,7 @@ static void curve_error_bars_cover(void)
         mixture_sample(m, &rng, N, x_many);
         CHECK_OK(itd_mse_curve(&den, x_many, N, curve_logsnr, CURVE, r, mse, error, NULL));
         for (size_t k = 0; k < CURVE; k++)
-            tally_add(&t[k], mse[k], error[k], itd_gaussian_mmse(&m->part[0], curve_logsnr[k]));
+            tally_add(&t[k], mse[k], error[k], N - 1, itd_gaussian_mmse(&m->part[0], curve_logsnr[k]));
     }
     for (size_t k = 0; k < CURVE; k++) CHECK(tally_coverage(&t[k]) >= 0.90 && tally_coverage(&t[k]) <= 0.99);
 }
@@ -960,17 +1068,20 @@ static void blurred_denoiser_is_that_of_the_wider_mixture(void)
 
 int main(void)
 {
-    make_laws();
+    make_laws(), make_covered();
     make_curve();
     RUN(cut_tails_are_small);
     RUN(every_point_is_right);
     RUN(common_draws_are_common);
     RUN(original_estimator_is_right);
-    RUN(error_bars_cover);
-    RUN(error_bars_of_one_point_cover);
+    RUN(student_quantiles_are_those_of_tables);
+    RUN(error_bars_of_means_cover);
+    RUN(error_bars_of_points_cover);
+    RUN(error_bars_of_images_cover);
+    RUN(error_bars_of_common_draws_cover);
     RUN(error_bars_of_the_original_cover);
     RUN(data_error_bars_cover);
-    RUN(control_and_allocation_help);
+    RUN(cancelling_and_allocation_help);
     RUN(strata_help);
     RUN(results_do_not_depend_on_the_batch);
     RUN(seeds_decide);
@@ -980,6 +1091,7 @@ int main(void)
     RUN(one_draw_and_one_point);
     RUN(points_without_spread);
     RUN(flat_coordinate_of_few_points);
+    mixture_sample(plane_mixture(), &(itd_rng){8, 0, 0}, 700, x_many);
     RUN(evaluations_are_counted);
     RUN(evaluations_are_divided_as_described);
     RUN(defaults_are_the_documented_ones);
