@@ -347,8 +347,11 @@ typedef struct itd_draws { /* to read */
     double *error;              /* (count,denoisers) squared errors || eps - eps_hat ||^2 */
     double *reference;          /* (count) squared error of the reference on the same noise */
     double *expected;           /* (count) its mean over the noise, mse_q(x, logsnr) */
-    double *nll_reference;      /* (n) -log q(x), nats, in the units of x */
-    size_t evaluations; /* rows: the draws, and those of the pilot, which only the first denoiser saw */
+    itd_gaussian
+        gaussian; /* the reference, widened, in the denoisers' coordinates; borrows from desc.reference */
+    itd_gaussian *owned;   /* what it does not borrow */
+    double *nll_reference; /* (n) -log q(x), nats, in the units of x */
+    size_t evaluations;    /* rows: the draws, and those of the pilot, which only the first denoiser saw */
 } itd_draws;
 
 ITD_DEF itd_nll_desc itd_nll_desc_default(void);
@@ -3127,7 +3130,8 @@ ITD_DEF void itd_draws_free(itd_draws *draws)
 {
     if (!draws) return;
     ITD_FREE(draws->point), ITD_FREE(draws->repetition), ITD_FREE(draws->quantile), ITD_FREE(draws->error);
-    ITD_FREE(draws->nll_reference);
+    ITD_FREE(draws->nll_reference), ITD_FREE(draws->gaussian.lambda);
+    itd_gaussian_free(draws->owned);
     ITD_FREE(draws);
 }
 
@@ -3441,9 +3445,14 @@ ITD_DEF itd_result itd_measure(const itd_denoiser *den, size_t k, const float *x
     draws = itd__draws_alloc(&t, n, count, k);
     itd_result result = draws ? itd__measurement_begin(&t, all) : ITD_ERROR_MEMORY;
     if (result == ITD_OK) result = itd__measure_some(&t, 0, draws);
+    if (result == ITD_OK) {
+        draws->gaussian = t.reference, draws->owned = t.owned; /* theirs now */
+        t.lambda = NULL, t.owned = NULL;
+        *out = draws;
+    } else {
+        itd_draws_free(draws);
+    }
     itd__measurement_end(&t);
-    if (result == ITD_OK) *out = draws;
-    else itd_draws_free(draws);
     return result;
 }
 
