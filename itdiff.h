@@ -320,8 +320,8 @@ typedef struct itd_nll_desc {
     bool allocate;         /* more draws where a pilot found the integrand to vary most; true */
     bool cancel;           /* subtract the reference's error on the same noise, not its mean; true */
     size_t batch;          /* rows per call of the denoiser; does not change the result; 1024 */
-    /* In the units of x; directions in it that are too narrow for the schedule are widened. NULL (the default):
-       fitted to the points, N(0, I) in the denoiser's coordinates if they are few. */
+    /* In the units of x; directions in it that are too narrow for the schedule are widened. NULL (the
+       default): fitted to the points; N(0, I) in the denoiser's coordinates if they are few, or not `cancel`. */
     const itd_gaussian *reference;
 } itd_nll_desc;
 
@@ -3269,8 +3269,11 @@ static const char *itd__denoisers_problem(const itd_denoiser *den, size_t k)
     double log_det = k && !den->whiten ? itd__add_logs(0, den->scale, d) : 0;
     if (k == 0) return "k: at least one denoiser is needed";
     if (d == 0) return "dim: a denoiser of no numbers";
+    if (!(fabs(log_det) <= DBL_MAX)) return "scale: a number in it is not positive and finite";
+    if (!(fabs(den->log_det) <= DBL_MAX)) return "log_det: not finite";
     if (!den->whiten && !(fabs(den->log_det - log_det) <= 1e-6 * (1 + fabs(log_det))))
         return "log_det: not the sum of the logarithms of `scale`";
+    if (den->whiten && !den->color) return "color: missing, although `whiten` is given";
     for (size_t i = 0; i < k; i++) {
         if (!den[i].predict) return "predict: missing";
         if (den[i].dim != d) return "dim: not the same for all denoisers";
@@ -3295,7 +3298,7 @@ ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n,
     if (!(s->scale > 0 && s->scale < 1e6)) return "schedule.scale: not between 0 and 1e6";
     if (!(s->clip > 0 && s->clip < 700)) return "schedule.clip: not between 0 and 700";
     if (desc->draws == 0) return "draws: at least one is needed";
-    if (desc->draws < desc->repetitions + desc->allocate)
+    if (desc->repetitions > desc->draws - desc->allocate)
         return "draws: fewer than `repetitions`, and one more if `allocate` asks for a pilot";
     if (desc->allocate && desc->draws < 3)
         return "draws: fewer than 3, for two repetitions and the pilot that `allocate` asks for";
@@ -3327,7 +3330,7 @@ static void itd__divide(itd__measurement *t, bool single_points)
 /* Batches hold whole blocks of four variates, so that their size does not change which noise a draw gets. */
 static size_t itd__batch_rows(size_t wanted) { return itd__ceil_div(itd__max(wanted, 1), 4) * 4; }
 
-/* The points' own Gaussian in the denoisers' coordinates. */
+/* The points' own Gaussian in the denoisers' coordinates; N(0, I) for no points. */
 static itd_result itd__fit_reference(const itd_denoiser *den, const float *x, size_t n, itd_gaussian **out)
 {
     size_t d = den->dim;
@@ -3349,7 +3352,7 @@ static itd_result itd__choose_reference(itd__measurement *t, double finest)
 {
     const itd_denoiser *den = t->den;
     const itd_gaussian *given = t->desc.reference;
-    if (!given) ITD__TRY(itd__fit_reference(den, t->x, t->n, &t->owned));
+    if (!given) ITD__TRY(itd__fit_reference(den, t->x, t->desc.cancel ? t->n : 0, &t->owned));
     else if (den->mean || den->scale || den->whiten)
         ITD__TRY(itd_gaussian_to_coordinates(den, given, &t->owned));
     t->reference = t->owned ? *t->owned : *given;
@@ -3667,7 +3670,7 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
 {
     itd__measurement t = ITD__ZERO;
     if (n == 0 || itd__denoisers_problem(den, 1)) return ITD_ERROR_ARGUMENT;
-    t.den = den, t.k = 1, t.x = x, t.n = n, t.desc.seed = seed;
+    t.den = den, t.k = 1, t.x = x, t.n = n, t.desc.seed = seed, t.desc.cancel = true;
     double *sum = itd__doubles(m, 2); /* the caller's arrays are written when nothing can fail any more */
     itd_result result = sum ? itd__measurement_rows(&t, 1024, 0) : ITD_ERROR_MEMORY;
     itd_draws *draws = result == ITD_OK ? itd__draws_alloc(&t, 0, t.batch, 1) : NULL;

@@ -384,12 +384,12 @@ static void soft_rounding_does_no_harm_at_low_log_snr(void)
     law l = law_make(2, 6);
     itd_denoiser base = law_denoiser(&l), den[3];
     grid g = grid_of(&l);
-    grid_variants *v;
+    grid_variants *v = NULL;
     itd_nll_desc d = desc_for(&l, 40);
     itd_draws *draws;
     double error[3] = {0};
     law_sample(&l, POINTS, points, exact);
-    CHECK_OK(grid_variants_create(&base, &g, &v));
+    if (!CHECK_OK(grid_variants_create(&base, &g, &v))) return;
     den[0] = grid_unrounded(v), den[1] = grid_softly_rounded(v, false), den[2] = grid_softly_rounded(v, true);
     if (!CHECK_OK(itd_measure(den, 3, points, POINTS, &d, &draws))) return;
     for (size_t i = 0; i < draws->count; i++)
@@ -463,8 +463,8 @@ static void variants_work_in_the_units_of_the_data(void)
             base = {&base, D, half_predict, mean, map ? NULL : scale, map ? whiten : NULL, map ? color : NULL,
                     0},
             den[COLUMNS];
-        grid_variants *v;
-        CHECK_OK(grid_variants_create(&base, &g, &v));
+        grid_variants *v = NULL;
+        if (!CHECK_OK(grid_variants_create(&base, &g, &v))) return;
         all_variants(v, den);
         for (size_t i = 0; i < ROWS * D; i++) z[i] = (float)(2 * ref_normal());
         for (size_t i = 0; i < ROWS; i++) logsnr[i] = (float)ref_uniform(-3, 6);

@@ -99,13 +99,9 @@ static itd_nll_desc wide(void)
 }
 
 /* The estimator as the sources have it: independent log SNRs, and the mean of what N(0, I) would err by. */
-static itd_nll_desc original(size_t dim)
+static itd_nll_desc original(void)
 {
-    static double zeros[MOST], ones[MOST];
-    static itd_gaussian standard = {0, zeros, ones, NULL, NULL};
     itd_nll_desc desc = wide();
-    for (size_t j = 0; j < MOST; j++) ones[j] = 1;
-    standard.dim = dim, desc.reference = &standard;
     desc.stratified = desc.allocate = desc.cancel = false;
     return desc;
 }
@@ -224,7 +220,7 @@ static void original_estimator_is_right(void)
     for (size_t i = 0; i < LAWS; i++) {
         law *l = &laws[i];
         itd_denoiser den = mixture_denoiser(&l->m);
-        itd_nll_desc desc = original(den.dim);
+        itd_nll_desc desc = original();
         itd_nll_result result;
         desc.draws = 1000;
         CHECK_OK(itd_nll(&den, l->x, POINTS, &desc, &result, NULL, NULL));
@@ -379,7 +375,7 @@ static void error_bars_of_the_original_cover(void)
     for (size_t i = 0; i < 3; i++) {
         const law *l = &laws[which[i]];
         itd_denoiser den = mixture_denoiser(&l->m);
-        itd_nll_desc desc = original(den.dim);
+        itd_nll_desc desc = original();
         double truth[30];
         tally mean = {0};
         for (size_t p = 0; p < 30; p++) truth[p] = mixture_nll(&l->m, l->x + p * den.dim);
@@ -433,18 +429,33 @@ static double typical_error(const law *l, itd_nll_desc desc)
     return sqrt(square);
 }
 
-/* The error on the same noise against that of eps, allocation against a wide range of weights. */
-static void cancelling_and_allocation_help(void)
+/* Three small spots: their denoiser and a Gaussian's differ in a part of the range. */
+static void allocation_helps(void)
+{
+    static double mean[PARTS][2] = {{-1.5, 0}, {1, 1}, {1, -1}}, variance[2] = {0.001, 0.001};
+    static law spots;
+    itd_rng rng = itd_rng_make(6, 0);
+    itd_nll_desc desc = wide();
+    spots.m.components = PARTS, spots.m.weight = shares, spots.m.part = spots.part;
+    for (size_t k = 0; k < PARTS; k++) spots.part[k] = (itd_gaussian){2, mean[k], variance, NULL, NULL};
+    mixture_sample(&spots.m, &rng, POINTS, spots.x);
+    desc.draws = 200;
+    double allocated = typical_error(&spots, desc);
+    desc.allocate = false;
+    double even = typical_error(&spots, desc);
+    if (!CHECK(even > 1.15 * allocated)) printf("    %g and %g\n", even, allocated);
+}
+
+/* The error on the same noise against that of eps, and both against what the original does. */
+static void cancelling_helps(void)
 {
     itd_nll_desc desc = wide();
     double best, other;
     desc.draws = 200;
     best = typical_error(&laws[MIXTURE], desc);
-    desc.allocate = false, other = typical_error(&laws[MIXTURE], desc), desc.allocate = true;
-    CHECK(other > 1.15 * best);
     desc.cancel = false, other = typical_error(&laws[MIXTURE], desc);
     CHECK(other > 5 * best);
-    desc = original(2), desc.draws = 200;
+    desc = original(), desc.draws = 200;
     CHECK(typical_error(&laws[MIXTURE], desc) > 15 * best);
 }
 
@@ -775,6 +786,340 @@ static void bad_denoisers_pay_the_predicted_price(void)
     CHECK(mean > 10 * error);
 }
 
+/* ---- the table ---- */
+
+/* What itd_nll returns is the sum over the table by hand: each point's repetitions, their mean and spread. */
+static void tables_add_up_to_the_result(void)
+{
+    const law *l = &laws[MIXTURE + 3];
+    itd_denoiser den = mixture_denoiser(&l->m);
+    itd_nll_desc desc = wide();
+    itd_nll_result direct, reduced;
+    itd_draws *t;
+    double mean = 0, variance = 0;
+    desc.repetitions = 4, desc.draws = 60;
+    CHECK_OK(itd_nll(&den, l->x, POINTS, &desc, &direct, nll_x, error_x));
+    if (!CHECK_OK(itd_measure(&den, 1, l->x, POINTS, &desc, &t))) return;
+    CHECK(t->n == POINTS && t->denoisers == 1 && t->repetitions == 4 && t->length == 13);
+    CHECK(t->count == POINTS * 52 && t->evaluations == direct.evaluations);
+    for (size_t i = 0, k = 0; i < POINTS; i++) {
+        double value[4] = {0}, own = 0, square = 0;
+        for (size_t r = 0; r < 4; r++)
+            for (size_t j = 0; j < 13; j++, k++) {
+                value[r] += 0.5 * t->weight[k] * (t->error[k] - t->reference[k]) / 13;
+                CHECK(t->point[k] == i && t->repetition[k] == r);
+                CHECK_CLOSE(t->logsnr[k], itd_schedule_quantile(&desc.schedule, t->quantile[k]), 1e-5);
+                CHECK_CLOSE(t->expected[k], itd_gaussian_mse(&t->gaussian, l->x + 3 * i, t->logsnr[k]), 1e-9);
+            }
+        for (size_t r = 0; r < 4; r++) own += value[r] / 4;
+        for (size_t r = 0; r < 4; r++) square += (value[r] - own) * (value[r] - own) / 3;
+        CHECK_CLOSE(nll_x[i], t->nll_reference[i] + own, 1e-10);
+        CHECK_CLOSE(error_x[i], sqrt(square / 4), 1e-10);
+        CHECK_CLOSE(t->nll_reference[i], itd_gaussian_nll(&t->gaussian, l->x + 3 * i), 1e-9);
+        mean += nll_x[i] / POINTS, variance += square / 4 / POINTS / POINTS;
+    }
+    CHECK_CLOSE(direct.nll, mean, 1e-10);
+    CHECK_CLOSE(direct.std_error, sqrt(variance), 1e-10);
+    CHECK(direct.degrees > 20 && direct.degrees <= 3 * POINTS);
+    CHECK_OK(itd_draws_nll(t, 0, &reduced, other_x, NULL));
+    CHECK(memcmp(&reduced, &direct, sizeof direct) == 0);
+    CHECK(memcmp(other_x, nll_x, POINTS * sizeof *nll_x) == 0);
+    CHECK(itd_draws_nll(t, 1, &reduced, NULL, NULL) == ITD_ERROR_ARGUMENT);
+    itd_draws_free(t);
+    itd_draws_free(NULL);
+}
+
+/* However many points are in a table at a time. */
+static void results_do_not_depend_on_the_table(void)
+{
+    static const size_t sizes[] = {1, 7, 59, 60};
+    for (int common = 0; common < 2; common++)
+        for (size_t k = 0; k < 4; k++) {
+            const law *l = &laws[MIXTURE + 3];
+            itd_denoiser den = mixture_denoiser(&l->m);
+            itd__measurement t;
+            itd__values values;
+            itd_nll_result whole, parts;
+            memset(&t, 0, sizeof t);
+            t.den = &den, t.k = 1, t.x = l->x, t.n = POINTS;
+            t.desc = wide(), t.desc.common = common != 0;
+            CHECK_OK(itd_nll(&den, l->x, POINTS, &t.desc, &whole, nll_x, NULL));
+            itd__divide(&t, false);
+            CHECK(itd__values_alloc(POINTS, t.repetitions, &values));
+            CHECK_OK(itd__nll_by(sizes[k], &t, &values));
+            CHECK_OK(itd__values_finish(&values, &t.desc, whole.evaluations, &parts, other_x, NULL));
+            CHECK(memcmp(&whole, &parts, sizeof whole) == 0);
+            CHECK(memcmp(nll_x, other_x, POINTS * sizeof *nll_x) == 0);
+            itd__values_free(&values), itd__measurement_end(&t);
+        }
+}
+
+/* Also where the reference's eigenvectors are applied to many rows at once. */
+static void results_of_many_dimensions_do_not_depend_on_the_batch(void)
+{
+    enum { D = 80, ROWS = 23 };
+    static const size_t batches[] = {1, 5, 16, 1000};
+    float *x = ref_normals(ROWS * D, 1), *many = ref_normals(200 * D, 1);
+    itd_gaussian *g, *other;
+    itd_nll_result first, result;
+    CHECK_OK(itd_gaussian_fit(many, 200, D, &g));
+    CHECK_OK(itd_gaussian_fit(many + 40 * D, 100, D, &other));
+    itd_denoiser den = itd_gaussian_denoiser(other);
+    itd_nll_desc desc = wide();
+    desc.reference = g, desc.draws = 20;
+    CHECK_OK(itd_nll(&den, x, ROWS, &desc, &first, nll_x, NULL));
+    for (size_t i = 0; i < 4; i++) {
+        desc.batch = batches[i];
+        CHECK_OK(itd_nll(&den, x, ROWS, &desc, &result, other_x, NULL));
+        CHECK(memcmp(&result, &first, sizeof first) == 0);
+        CHECK(memcmp(nll_x, other_x, ROWS * sizeof *nll_x) == 0);
+    }
+    itd_gaussian_free(g), itd_gaussian_free(other), free(x), free(many);
+}
+
+/* Each denoiser's column is what it has alone, if it is the first one's pilot that both use. */
+static void denoisers_share_their_draws(void)
+{
+    const law *l = &laws[MIXTURE];
+    wrapper w;
+    itd_denoiser den[2] = {mixture_denoiser(&l->m), wrapped(&w, &l->m)};
+    itd_nll_desc desc = wide();
+    itd_nll_result single, both;
+    itd_draws *t;
+    w.factor = 0.9, desc.allocate = false;
+    if (!CHECK_OK(itd_measure(den, 2, l->x, POINTS, &desc, &t))) return;
+    CHECK(t->evaluations == t->count && w.rows == t->count);
+    for (size_t k = 0; k < 2; k++) {
+        CHECK_OK(itd_draws_nll(t, k, &both, nll_x, error_x));
+        CHECK_OK(itd_nll(&den[k], l->x, POINTS, &desc, &single, other_x, NULL));
+        CHECK(memcmp(&single, &both, sizeof both) == 0);
+        CHECK(memcmp(nll_x, other_x, POINTS * sizeof *nll_x) == 0);
+    }
+    itd_draws_free(t);
+}
+
+static void curves_of_tables_are_the_errors(void)
+{
+    enum { BINS = 12 };
+    const mixture *m = &laws[CORRELATED].m;
+    itd_denoiser den = mixture_denoiser(m);
+    itd_rng rng = itd_rng_make(41, 0);
+    itd_nll_desc desc = wide();
+    double logsnr[BINS], mse[BINS], error[BINS], reference[BINS], again[BINS];
+    itd_draws *t;
+    mixture_sample(m, &rng, MANY, x_many);
+    desc.draws = 12;
+    if (!CHECK_OK(itd_measure(&den, 1, x_many, MANY, &desc, &t))) return;
+    CHECK_OK(itd_draws_curve(t, 0, BINS, logsnr, mse, error, reference));
+    CHECK_OK(itd_draws_curve(t, 0, BINS, NULL, again, NULL, NULL));
+    CHECK(memcmp(mse, again, sizeof mse) == 0);
+    for (size_t b = 0; b < BINS; b++) { /* the mean over log SNRs of the bin, by the midpoint rule */
+        double low = itd_schedule_quantile(&desc.schedule, (double)b / BINS), truth = 0;
+        double high = itd_schedule_quantile(&desc.schedule, (double)(b + 1) / BINS);
+        for (int k = 0; k < 100; k++)
+            truth += itd_gaussian_mmse(&m->part[0], low + (high - low) * (k + 0.5) / 100) / 100;
+        CHECK_CLOSE(mse[b], truth, 4 * error[b]);
+        CHECK_CLOSE(reference[b], truth, 4 * error[b]);
+        CHECK(error[b] > 0 && error[b] < 0.1);
+        CHECK_CLOSE(logsnr[b], itd_schedule_quantile(&desc.schedule, ((double)b + 0.5) / BINS), 1e-12);
+    }
+    CHECK(itd_draws_curve(t, 1, BINS, logsnr, mse, error, reference) == ITD_ERROR_ARGUMENT);
+    CHECK(itd_draws_curve(t, 0, 0, logsnr, mse, error, reference) == ITD_ERROR_ARGUMENT);
+    itd_draws_free(t);
+    desc.draws = 1, desc.allocate = false;
+    if (!CHECK_OK(itd_measure(&den, 1, x_many, 1, &desc, &t))) return;
+    CHECK_OK(itd_draws_curve(t, 0, 2, NULL, mse, error, NULL));
+    CHECK(isnan(mse[0]) != isnan(mse[1]) && isnan(error[0]) && isnan(error[1]));
+    itd_draws_free(t);
+}
+
+/* ---- maps ---- */
+
+enum { MOST_COLUMNS = 50, MOST_ROWS = 400 };
+
+/* Columns of correlation rho with each other, of scales from 1e-6 to 1e6, ten scales off zero. */
+static void make_table(size_t n, size_t d, double rho, float *x)
+{
+    for (size_t i = 0; i < n; i++) {
+        double common = ref_normal();
+        for (size_t j = 0; j < d; j++) {
+            double scale = pow(10, d > 1 ? 12.0 * (double)j / (double)(d - 1) - 6 : 0);
+            x[i * d + j] = (float)(scale * (10 + sqrt(rho) * common + sqrt(1 - rho) * ref_normal()));
+        }
+    }
+}
+
+/* -log N(x; m, (W'W)^-1) by the model's W and m, in double: |W (x - m)|^2, and the determinant by elimination. */
+static void map_nll(const itd_model *model, const float *x, size_t n, double *nll)
+{
+    size_t d = model->dim;
+    double *a = ref_doubles(d * d), log_det = 0;
+    memcpy(a, model->whiten, d * d * sizeof *a);
+    for (size_t k = 0; k < d;
+         k++) { /* W is nearly diagonal but for the columns' scales: no pivots are needed */
+        log_det += log(fabs(a[k * d + k]));
+        for (size_t i = k + 1; i < d; i++) {
+            double factor = a[i * d + k] / a[k * d + k];
+            for (size_t j = k; j < d; j++) a[i * d + j] -= factor * a[k * d + j];
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        nll[i] = 0.5 * (double)d * log(2 * REF_PI) - log_det;
+        for (size_t j = 0; j < d; j++) {
+            double y = 0;
+            for (size_t k = 0; k < d; k++) y += model->whiten[j * d + k] * (x[i * d + k] - model->mean[k]);
+            nll[i] += 0.5 * y * y;
+        }
+    }
+    free(a);
+}
+
+static itd_model *untrained(const float *x, size_t n, size_t d)
+{
+    itd_model_desc md = itd_model_desc_default(d);
+    itd_model *model = NULL;
+    md.mlp.hidden = 8, md.mlp.embedding = 4, md.mlp.directions = 4;
+    CHECK_OK(itd_model_create(&md, 1, &model));
+    CHECK_OK(itd_model_fit(model, x, n));
+    return model;
+}
+
+/* Tables of 1 to 50 columns, also with fewer rows than columns: a model that has learned nothing is the Gaussian
+ * of its map to 1e-4 nats, draw by draw; and with N(m, 2 Sigma) as the reference, within the error bars. */
+static void untrained_models_are_their_gaussians(void)
+{
+    static const struct {
+        size_t n, d;
+        double rho;
+    } tables[] = {{400, 1, 0}, {400, 2, 0.9}, {400, 7, 0.999}, {400, 50, 0.999}, {30, 50, 0.5}};
+    static float x[MOST_ROWS * MOST_COLUMNS];
+    static double truth[MOST_ROWS];
+    ref_seed(77);
+    for (size_t k = 0; k < sizeof tables / sizeof *tables; k++) {
+        size_t n = tables[k].n, d = tables[k].d, few = 30;
+        make_table(n, d, tables[k].rho, x);
+        itd_model *model = untrained(x, n, d);
+        itd_denoiser den = itd_model_denoiser(model);
+        itd_nll_desc desc = itd_model_nll_desc(model);
+        itd_nll_result result;
+        double mean = 0;
+        map_nll(model, x, few, truth);
+        for (size_t i = 0; i < few; i++) mean += truth[i] / (double)few;
+        CHECK_OK(itd_nll(&den, x, few, &desc, &result, nll_x, error_x));
+        for (size_t i = 0; i < few; i++) CHECK_CLOSE(nll_x[i], truth[i], 1e-4);
+        CHECK_CLOSE(result.nll, mean, 1e-4);
+        CHECK(result.std_error < 1e-4);
+
+        itd_gaussian twice = *model->gaussian;
+        twice.lambda = ref_doubles(d);
+        for (size_t j = 0; j < d; j++) twice.lambda[j] = 2 * model->gaussian->lambda[j];
+        desc.reference = &twice, desc.draws = 200, desc.schedule.clip = 6;
+        CHECK_OK(itd_nll(&den, x, few, &desc, &result, nll_x, error_x));
+        CHECK_CLOSE(result.nll, mean, 4 * result.std_error);
+        CHECK(result.std_error > 1e-4 && result.std_error < 0.05 * (double)d);
+        free(twice.lambda), itd_model_free(model);
+    }
+}
+
+/* ---- numbers that must not come out ---- */
+
+/* A direction of the reference that is narrower than the least noise is widened: no 1e12 nats, but the truth. */
+static void narrow_references_are_widened(void)
+{
+    static const double narrow[] = {1e-4, 1e-12, 1e-300};
+    const law *l = &laws[MIXTURE];
+    itd_denoiser den = mixture_denoiser(&l->m);
+    for (size_t k = 0; k < 3; k++) {
+        double mean[2] = {0.3, -0.3}, variance[2] = {1, narrow[k]};
+        const itd_gaussian reference = {2, mean, variance, NULL, NULL};
+        itd_nll_desc desc = wide(); /* up to 16, where the noise has a deviation of 3.4e-4 */
+        itd_nll_result result;
+        itd_draws *t;
+        desc.reference = &reference, desc.draws = 2000;
+        CHECK_OK(itd_nll(&den, l->x, 20, &desc, &result, nll_x, NULL));
+        CHECK_CLOSE(result.nll, true_mean(&l->m, l->x, 20), 4 * result.std_error + 0.01);
+        CHECK(result.std_error < 20);
+        if (!CHECK_OK(itd_measure(&den, 1, l->x, 20, &desc, &t))) return;
+        CHECK_CLOSE(t->gaussian.lambda[0], 1, 0);
+        CHECK_CLOSE(t->gaussian.lambda[1], 1e4 * exp(-16), 1e-9);
+        CHECK(variance[1] == narrow[k]); /* the caller's is left alone */
+        itd_draws_free(t);
+    }
+}
+
+/* Far out a Gaussian's likelihood is still a number, to the precision of floats; where it cannot be, none comes
+ * out. */
+static void far_points_have_a_likelihood_or_none(void)
+{
+    static const double far[] = {1e2, 1e4, 1e8, 1e15, 1e30, 3e38};
+    double mean[2] = {1, 2}, variance[2] = {1, 4};
+    const itd_gaussian g = {2, mean, variance, NULL, NULL};
+    itd_denoiser den = itd_gaussian_denoiser(&g);
+    for (size_t k = 0; k < sizeof far / sizeof *far; k++) {
+        float x[2] = {(float)far[k], 0};
+        itd_nll_desc desc = wide();
+        itd_nll_result result = {-7, -7, -7, -7, 0};
+        desc.reference = &g;
+        itd_result code = itd_nll(&den, x, 1, &desc, &result, NULL, NULL);
+        if (code == ITD_OK) CHECK_CLOSE(result.nll / itd_gaussian_nll(&g, x), 1, 1e-4);
+        else CHECK((code == ITD_ERROR_NUMERIC || code == ITD_ERROR_DATA) && result.nll == -7);
+        if (far[k] <= 1e15) CHECK(code == ITD_OK);
+    }
+}
+
+/* Every refusal says which field is to blame, and what it says nothing about is accepted. */
+static void check_problem(const itd_denoiser *den, size_t k, size_t n, const itd_nll_desc *desc,
+                          const char *field)
+{
+    const char *problem = itd_nll_problem(den, k, n, desc);
+    itd_draws *t = NULL;
+    itd_result code = itd_measure(den, k, laws[MIXTURE].x, n, desc, &t);
+    CHECK((code == ITD_OK) == (field == NULL));
+    CHECK(code == ITD_OK || (code == ITD_ERROR_ARGUMENT && t == NULL));
+    if (!field) CHECK(problem == NULL);
+    else if (!CHECK(problem && strncmp(problem, field, strlen(field)) == 0 && problem[strlen(field)] == ':'))
+        printf("    %s expected, found %s\n", field, problem ? problem : "none");
+    itd_draws_free(t);
+}
+
+static void problems_name_the_field(void)
+{
+    static const double two[4] = {2, 2, 0, 2}, half[4] = {0.5, 0.5, 0, 0.5}, zero[2] = {1, 0};
+    double mean[2] = {0, 0}, lambda[2] = {1, 1};
+    itd_gaussian g = {2, mean, lambda, NULL, NULL};
+    itd_denoiser den[2] = {mixture_denoiser(plane_mixture()), mixture_denoiser(plane_mixture())},
+                 good = den[0];
+    itd_nll_desc desc = wide(), bad = desc;
+    check_problem(den, 2, 5, &desc, NULL);
+    check_problem(den, 0, 5, &desc, "k");
+    check_problem(den, 1, 0, &desc, "n");
+    den[0].dim = 0, check_problem(den, 1, 5, &desc, "dim"), den[0] = good;
+    den[1].dim = 3, check_problem(den, 2, 5, &desc, "dim"), den[1] = good;
+    den[0].predict = NULL, check_problem(den, 1, 5, &desc, "predict"), den[0] = good;
+    den[1].mean = two, check_problem(den, 2, 5, &desc, "mean"), den[1] = good;
+    den[1].scale = two, check_problem(den, 2, 5, &desc, "scale"), den[1] = good;
+    den[0].scale = two, check_problem(den, 1, 5, &desc, "log_det"), den[0] = good;
+    den[0].scale = zero, check_problem(den, 1, 5, &desc, "scale"), den[0] = good;
+    den[0].log_det = NAN, check_problem(den, 1, 5, &desc, "log_det"), den[0] = good;
+    den[0].whiten = half, check_problem(den, 1, 5, &desc, "color"), den[0] = good;
+    den[1].whiten = half, den[1].color = two, check_problem(den, 2, 5, &desc, "whiten"), den[1] = good;
+    bad.draws = 0, check_problem(den, 1, 5, &bad, "draws");
+    bad.draws = 2, check_problem(den, 1, 5, &bad, "draws");
+    bad.draws = 3, check_problem(den, 1, 5, &bad, NULL);
+    bad.allocate = false, bad.draws = 1, check_problem(den, 1, 5, &bad, NULL);
+    bad.repetitions = 2, check_problem(den, 1, 5, &bad, "draws");
+    bad.draws = 2, check_problem(den, 1, 5, &bad, NULL);
+    bad.allocate = true, check_problem(den, 1, 5, &bad, "draws");
+    bad.repetitions = SIZE_MAX, check_problem(den, 1, 5, &bad, "draws"), bad = desc;
+    bad.schedule.loc = INFINITY, check_problem(den, 1, 5, &bad, "schedule.loc"), bad = desc;
+    bad.schedule.scale = 0, check_problem(den, 1, 5, &bad, "schedule.scale"), bad = desc;
+    bad.schedule.clip = NAN, check_problem(den, 1, 5, &bad, "schedule.clip"), bad = desc;
+    bad.reference = &g, check_problem(den, 1, 5, &bad, NULL);
+    lambda[1] = 0, check_problem(den, 1, 5, &bad, "reference"), lambda[1] = 1;
+    mean[0] = NAN, check_problem(den, 1, 5, &bad, "reference"), mean[0] = 0;
+    g.dim = 1, check_problem(den, 1, 5, &bad, "reference");
+}
+
 /* ---- failures ---- */
 
 /* The call fails with this code and leaves what it would have written alone. */
@@ -865,7 +1210,7 @@ static void bad_data(void)
         memcpy(x_many, laws[MIXTURE].x, 2 * POINTS * sizeof *x_many);
         x_many[places[i]] = poisons[i];
         check_refused(&den, x_many, POINTS, &desc, ITD_ERROR_DATA);
-        desc = original(2); /* also where no Gaussian is fitted */
+        desc = original(); /* also where no Gaussian is fitted */
         check_refused(&den, x_many, POINTS, &desc, ITD_ERROR_DATA);
     }
     desc = wide();
@@ -1081,7 +1426,8 @@ int main(void)
     RUN(error_bars_of_common_draws_cover);
     RUN(error_bars_of_the_original_cover);
     RUN(data_error_bars_cover);
-    RUN(cancelling_and_allocation_help);
+    RUN(cancelling_helps);
+    RUN(allocation_helps);
     RUN(strata_help);
     RUN(results_do_not_depend_on_the_batch);
     RUN(seeds_decide);
@@ -1096,6 +1442,15 @@ int main(void)
     RUN(evaluations_are_divided_as_described);
     RUN(defaults_are_the_documented_ones);
     RUN(bad_denoisers_pay_the_predicted_price);
+    RUN(tables_add_up_to_the_result);
+    RUN(results_do_not_depend_on_the_table);
+    RUN(results_of_many_dimensions_do_not_depend_on_the_batch);
+    RUN(denoisers_share_their_draws);
+    RUN(curves_of_tables_are_the_errors);
+    RUN(untrained_models_are_their_gaussians);
+    RUN(narrow_references_are_widened);
+    RUN(far_points_have_a_likelihood_or_none);
+    RUN(problems_name_the_field);
     RUN(failures_of_the_denoiser);
     RUN(bad_arguments);
     RUN(batch_larger_than_everything);
