@@ -343,39 +343,92 @@ static inline double grid_error(const itd_draws *draws, size_t i, size_t column)
     return column < k ? draws->error[i * k + column] : draws->reference[i];
 }
 
-/* The integrand of one draw: below the border, or for a density, less the mean error of the reference; and, of
- * the same mean, less its error on the same noise. */
+/* The integrand at one draw: below the border, or for a density, less the mean error of the reference; and, of
+ * the same mean, less what its error on the same noise is above that. */
 static inline double grid_integrand(const itd_draws *draws, const grid_tails *tails, size_t i, size_t column,
                                     bool cancel)
 {
     double f = grid_error(draws, i, column);
     if (!tails || draws->logsnr[i] <= tails->border) f -= draws->expected[i];
     if (cancel) f -= draws->reference[i] - draws->expected[i];
-    return draws->weight[i] * f;
+    return f;
 }
 
-/* What half of the points say in one bin about one column: the sum of its weighted errors; and, with and
- * without cancelling, sum and sum of squares of the integrand. */
-typedef struct grid_cell {
-    double n, error, sum[2], square[2];
-} grid_cell;
-
-static inline bool grid_cell_cancels(const grid_cell *c)
-{
-    double spread[2];
-    for (int k = 0; k < 2; k++) spread[k] = c->square[k] - c->sum[k] * c->sum[k] / fmax(c->n, 1);
-    return c->n < 8 || spread[1] < spread[0];
-}
-
-/* The number of the half of the points and the bin that a draw belongs to. */
+/* Half of the points and one bin: the number of its cell. Half 0 has the even points. */
 static inline size_t grid_place(const itd_draws *draws, size_t i, size_t bins, size_t half)
 {
     size_t bin = (size_t)(draws->quantile[i] * (double)bins);
     return half * bins + (bin < bins ? bin : bins - 1);
 }
 
+/* The column that errs least in each cell, as an index of `column`. */
+static inline itd_result grid_choose(const itd_draws *draws, size_t bins, const size_t *column, size_t m,
+                                     size_t *best /* (2,bins) */)
+{
+    double *sum = (double *)calloc(2 * bins, m * sizeof *sum);
+    if (!sum) return ITD_ERROR_MEMORY;
+    for (size_t i = 0; i < draws->count; i++)
+        for (size_t k = 0; k < m; k++)
+            sum[grid_place(draws, i, bins, draws->point[i] % 2) * m + k] += draws->weight[i] *
+                                                                            grid_error(draws, i, column[k]);
+    for (size_t c = 0; c < 2 * bins; c++)
+        for (size_t k = best[c] = 0; k < m; k++)
+            if (sum[c * m + k] < sum[c * m + best[c]]) best[c] = k;
+    free(sum);
+    return ITD_OK;
+}
+
+/* Sums over the draws of a cell, with weights, for the straight line through the integrand over the log SNR a;
+ * and without and with cancelling, sum and sum of squares of the weighted integrand. */
+typedef struct grid_cell {
+    double n, w, a, aa, f[2], af[2], square[2];
+} grid_cell;
+
+static inline bool grid_cell_cancels(const grid_cell *c)
+{
+    return c->n < 8 || c->square[1] - c->f[1] * c->f[1] / c->n < c->square[0] - c->f[0] * c->f[0] / c->n;
+}
+
+/* The line at a; 0 if there are too few draws to tell. */
+static inline double grid_cell_line(const grid_cell *c, double a)
+{
+    int k = grid_cell_cancels(c);
+    double width = c->aa - c->a * c->a / c->w;
+    if (c->n < 8 || !(width > 0)) return 0;
+    return c->f[k] / c->w + (c->af[k] - c->a * c->f[k] / c->w) / width * (a - c->a / c->w);
+}
+
+static inline void grid_fill_cells(const itd_draws *draws, const grid_tails *tails, size_t bins,
+                                   const size_t *column, const size_t *best, grid_cell *cells)
+{
+    for (size_t i = 0; i < draws->count; i++) {
+        size_t place = grid_place(draws, i, bins, draws->point[i] % 2);
+        grid_cell *c = &cells[place];
+        double w = draws->weight[i], a = draws->logsnr[i];
+        c->n++, c->w += w, c->a += w * a, c->aa += w * a * a;
+        for (int k = 0; k < 2; k++) {
+            double f = w * grid_integrand(draws, tails, i, column[best[place]], k != 0);
+            c->f[k] += f, c->af[k] += a * f, c->square[k] += f * f;
+        }
+    }
+}
+
+/* The integral over the schedule of a half's lines. */
+static inline double grid_lines(const itd_schedule *s, const grid_cell *cells /* (bins) */, size_t bins)
+{
+    double sum = 0;
+    for (size_t b = 0; b < bins; b++) {
+        double low = itd_schedule_quantile(s, (double)b / (double)bins);
+        double high = itd_schedule_quantile(s, (double)(b + 1) / (double)bins);
+        sum += (high - low) * grid_cell_line(&cells[b], 0.5 * (low + high));
+    }
+    return sum;
+}
+
 /* -log of a density, or with tails of a probability, by the best of m columns of the table in each bin; column
- * `denoisers` is the reference. chosen: by the even points, then by the odd ones. nll_x and chosen may be NULL. */
+ * `denoisers` is the reference. Each half of the points takes what the other has chosen. The other also says what
+ * all points have in common at a log SNR, a line for each bin: this is integrated exactly, and only what differs
+ * from it is left to chance. chosen: by the even points, then by the odd ones. nll_x and chosen may be NULL. */
 static inline itd_result grid_nll(const itd_draws *draws, const grid_tails *tails, size_t bins,
                                   const size_t *column /* (m) */, size_t m, itd_nll_result *out,
                                   double *nll_x /* (n) */, size_t *chosen /* (2,bins) */)
@@ -384,31 +437,26 @@ static inline itd_result grid_nll(const itd_draws *draws, const grid_tails *tail
     if (bins == 0 || m == 0) return ITD_ERROR_ARGUMENT;
     for (size_t k = 0; k < m; k++)
         if (column[k] > draws->denoisers) return ITD_ERROR_ARGUMENT;
-    grid_cell *cells = (grid_cell *)calloc(2 * bins, m * sizeof *cells);
+    grid_cell *cells = (grid_cell *)calloc(2 * bins, sizeof *cells);
     size_t *best = (size_t *)calloc(2 * bins, sizeof *best);
     double *f = (double *)calloc(draws->count + draws->n, sizeof *f), *start = f ? f + draws->count : NULL;
-    for (size_t i = 0; cells && i < draws->count; i++)
-        for (size_t k = 0; k < m; k++) {
-            grid_cell *c = &cells[grid_place(draws, i, bins, draws->point[i] % 2) * m + k];
-            c->n++, c->error += draws->weight[i] * grid_error(draws, i, column[k]);
-            for (int cancel = 0; cancel < 2; cancel++) {
-                double value = grid_integrand(draws, tails, i, column[k], cancel != 0);
-                c->sum[cancel] += value, c->square[cancel] += value * value;
-            }
-        }
-    for (size_t b = 0; cells && best && b < 2 * bins; b++)
-        for (size_t k = 1; k < m; k++)
-            if (cells[b * m + k].error < cells[b * m + best[b]].error) best[b] = k;
-    if (cells && best && f) {
-        for (size_t i = 0; i < draws->count; i++) { /* each half takes what the other has chosen */
-            size_t other = grid_place(draws, i, bins, 1 - draws->point[i] % 2), k = best[other];
-            f[i] = grid_integrand(draws, tails, i, column[k], grid_cell_cancels(&cells[other * m + k]));
+    if (cells && best && f) result = grid_choose(draws, bins, column, m, best);
+    if (result == ITD_OK) {
+        double common[2];
+        grid_fill_cells(draws, tails, bins, column, best, cells);
+        for (size_t h = 0; h < 2; h++) common[h] = grid_lines(&draws->desc.schedule, cells + h * bins, bins);
+        for (size_t i = 0; i < draws->count; i++) {
+            size_t other = grid_place(draws, i, bins, 1 - draws->point[i] % 2);
+            const grid_cell *c = &cells[other];
+            f[i] = grid_integrand(draws, tails, i, column[best[other]], grid_cell_cancels(c));
+            f[i] = draws->weight[i] * (f[i] - grid_cell_line(c, draws->logsnr[i]));
         }
         for (size_t i = 0; i < draws->n; i++)
-            start[i] = tails ? tails->below[i] + tails->above : draws->nll_reference[i];
-        for (size_t b = 0; chosen && b < 2 * bins; b++) chosen[b] = column[best[b]];
+            start[i] = (tails ? tails->below[i] + tails->above : draws->nll_reference[i]) +
+                       0.5 * common[1 - i % 2];
         result = itd_draws_integral(draws, start, f, out, nll_x, NULL);
     }
+    for (size_t c = 0; result == ITD_OK && chosen && c < 2 * bins; c++) chosen[c] = column[best[c]];
     free(cells), free(best), free(f);
     return result;
 }
