@@ -14,11 +14,13 @@
 #include "../itdiff.h"
 
 #include "support/args.h"
+#include "support/charts.h"
 #include "support/frame.h"
 #include "support/learn.h"
 #include "support/must.h"
 #include "support/odd.h"
 #include "support/report.h"
+#include "support/scatter.h"
 #include "support/scores.h"
 #include "support/table_out.h"
 
@@ -492,7 +494,7 @@ static void fit_rival(run *r, const rows *train)
 static void say_means(const char *what, const scores *s)
 {
     if (!s->rows) return;
-    printf("-log p, mean of %lu %s row%s: %.4f +- %.4f nats", (unsigned long)s->rows, what,
+    printf("-log p, mean of %lu %srow%s: %.4f +- %.4f nats", (unsigned long)s->rows, what,
            s->rows == 1 ? "" : "s", s->model.nll, s->std_error);
     if (s->gaussian.row) printf("; by the Gaussian of the training rows %.4f", s->gaussian.nll);
     if (s->kde.row) printf("; by a kernel density estimate %.4f", s->kde.nll);
@@ -576,12 +578,58 @@ static void write_samples(const run *r, const float *x)
     free(values);
 }
 
-static void show_samples(run *r)
+/* ---- pictures ------------------------------------------------------------------------------------------ */
+
+static void picture(run *r, plot_canvas *c, const char *file)
+{
+    report_picture(&r->report, c, file, r->o.load ? 0 : r->l.trainer->step);
+}
+
+/* Of the rows that were learned, or with --load of those that were scored. */
+static void draw_density(run *r, const float *samples)
+{
+    const rows *shown = r->o.load ? &r->validation : &r->train;
+    scatter_view v;
+    plot_canvas c;
+    memset(&v, 0, sizeof v);
+    v.frame = &r->frame, v.dim = r->dim, v.seed = r->o.seed, v.what = r->o.load ? "rows" : "training rows";
+    v.x = shown->x, v.n = shown->n, v.samples = samples, v.m = r->o.samples;
+    scatter_find_axes(&v);
+    if (r->dim == 1) scatter_draw_line(&c, &v, r->model);
+    if (r->dim == 2) scatter_draw_two(&c, &v);
+    if (r->dim > 2) scatter_draw_pairs(&c, &v);
+    picture(r, &c, "samples.png");
+    if (r->dim != 2) return;
+    scatter_draw_plane(&c, &v, r->model);
+    picture(r, &c, "density.png");
+}
+
+static void draw_run(run *r)
+{
+    const rows *v = &r->validation;
+    const scores *s = &r->on_validation;
+    plot_canvas c;
+    char note[200];
+    charts_scores(&c, s->model.row, v->line, v->n, v->unit,
+                  r->o.load ? "\xe2\x88\x92log p of the rows" : "\xe2\x88\x92log p of the validation rows");
+    picture(r, &c, "scores.png");
+    snprintf(note, sizeof note, "\xe2\x88\x92log p = %.3f \xc2\xb1 %.3f nats\nGaussian %.3f", s->model.nll,
+             s->std_error, s->gaussian.nll);
+    charts_mse(&c, r->model, v->x, v->n < 1000 ? v->n : 1000, learn_wide_schedule(), r->o.seed, note);
+    picture(r, &c, "mse.png");
+    if (r->o.load) return;
+    charts_loss(&c, &r->report, (double)epochs_after(r, r->l.kept_step), "rows that choose");
+    picture(r, &c, "loss.png");
+}
+
+static void show(run *r)
 {
     float *x;
+    if (r->o.pictures && r->validation.n) draw_run(r);
     if (!r->o.samples_out && !r->o.pictures) return;
     x = draw_samples(r);
     if (r->o.samples_out) write_samples(r, x);
+    if (r->o.pictures && r->validation.n) draw_density(r, x);
     free(x);
 }
 
@@ -712,10 +760,10 @@ int main(int argc, char **argv)
         epochs = epochs_after(&r, r.l.trainer->step);
     }
     if (!stop_asked) {
-        show_samples(&r);
+        show(&r);
         if (!r.o.quiet) {
-            say_means(r.o.load ? "" : "validation", &r.on_validation);
-            say_means("test", &r.on_test);
+            say_means(r.o.load ? "" : "validation ", &r.on_validation);
+            say_means("test ", &r.on_test);
             if (r.on_validation.rows) say_rival(&r);
         }
         print_result(&r, epochs);
