@@ -615,7 +615,7 @@ static void draw_run(run *r)
     picture(r, &c, "scores.png");
     snprintf(note, sizeof note, "\xe2\x88\x92log p = %.3f \xc2\xb1 %.3f nats\nGaussian %.3f", s->model.nll,
              s->std_error, s->gaussian.nll);
-    charts_mse(&c, r->model, v->x, v->n < 1000 ? v->n : 1000, learn_wide_schedule(), r->o.seed, note);
+    charts_mse(&c, r->model, v->x, v->n < 1000 ? v->n : 1000, r->o.seed, note);
     picture(r, &c, "mse.png");
     if (r->o.load) return;
     charts_loss(&c, &r->report, (double)epochs_after(r, r->l.kept_step), "rows that choose");

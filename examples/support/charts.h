@@ -90,10 +90,11 @@ static inline void charts_curves(itd_model *model, const float *x, size_t n, uin
 
 /* The error of denoising over log SNR, beside that of the best denoiser of the Gaussian: what is between them is
    what the model knows beyond it. note: a text for a corner, or NULL. */
-static inline void charts_mse(plot_canvas *c, itd_model *model, const float *x, size_t n, itd_schedule range,
-                              uint64_t seed, const char *note)
+static inline void charts_mse(plot_canvas *c, itd_model *model, const float *x, size_t n, uint64_t seed,
+                              const char *note)
 {
     double alpha[CHARTS_CURVE], mse[CHARTS_CURVE], gaussian[CHARTS_CURVE], top = 1.15 * (double)model->dim;
+    itd_schedule range = model->desc.schedule;
     plot_axes a;
     plot_entry entries[3] = {{"Gaussian", plot_palette(1), 2.2, 8},
                              {"model", plot_palette(0), 2.2, 0},
@@ -153,19 +154,20 @@ static inline void charts_list(const charts_score *s, size_t n, const char *unit
     }
 }
 
-/* A histogram of -log p, and which rows it is largest for. The bins end where the last thousandth begins, if it
-   is far out; what is beyond them is in the list. */
+/* A histogram of -log p, and which rows it is largest for. The bins leave out the last hundredth if it is far
+   out: the list has it. */
 static inline void charts_scores(plot_canvas *c, const double *nll, const size_t *line, size_t n,
                                  const char *unit, const char *title)
 {
     charts_score *s = (charts_score *)must_alloc(n, sizeof *s);
     double low, high, most, count[CHARTS_BINS];
+    size_t fewest = n < 10 ? 0 : n < 200 ? 1 : n / 100;
     char list[500];
     plot_axes a;
     for (size_t i = 0; i < n; i++) s[i].nll = nll[i], s[i].line = line[i];
     qsort(s, n, sizeof *s, charts_by_size);
-    low = s[0].nll, high = s[n - 1].nll;
-    if (high > low + 3 * (s[n - 1 - n / 100].nll - low)) high = low + 1.5 * (s[n - 1 - n / 100].nll - low);
+    low = s[0].nll, high = s[n - 1].nll, most = s[n - 1 - fewest].nll;
+    if (high > low + 3 * (most - low)) high = low + 1.5 * (most - low);
     if (!(high > low)) low -= 0.5, high = low + 1;
     high += 0.001 * (high - low);
     most = charts_count(s, n, low, high, count);

@@ -15,7 +15,13 @@
 #include "charts.h"
 #include "frame.h"
 
-enum { SCATTER_MOST = 6, SCATTER_SHOWN = 1500, SCATTER_LINE = 240, SCATTER_SIDE = 90, SCATTER_DRAWS = 48 };
+enum {
+    SCATTER_MOST = 6,
+    SCATTER_SHOWN = 1500,
+    SCATTER_LINE = 240,
+    SCATTER_SIDE = 90,
+    SCATTER_DRAWS = 400000
+};
 enum { SCATTER_LEVELS = 9, SCATTER_NAME = 60 };
 
 typedef struct scatter_axis {
@@ -111,7 +117,7 @@ static inline void scatter_log_density(const scatter_view *v, itd_model *m, cons
     itd_nll_result result;
     itd_denoiser den;
     blurred b;
-    d.draws = SCATTER_DRAWS, d.seed = v->seed, d.common = true;
+    d.draws = SCATTER_DRAWS / n + 1, d.seed = v->seed, d.common = true;
     b.sharp = itd_model_denoiser(m), b.v = sigma * sigma;
     b.z = (float *)must_alloc(d.batch + 3, m->dim * sizeof *b.z); /* batches are rounded up to fours */
     b.logsnr = (float *)must_alloc(d.batch + 3, sizeof *b.logsnr);
