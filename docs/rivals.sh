@@ -2,8 +2,8 @@
 # What other methods reach on the five sets, from the points that train_2d trains on, into docs/rivals.tsv.
 #   make build/points && sh docs/rivals.sh      a quarter of an hour; needs a python3 with scikit-learn
 # Rows that are there are not measured again; FORCE=1 starts anew. SETS="moons dino" and SEEDS="0 1" choose.
-# In nats: truth is the true mean -log p of 20,000 fresh points, excess_* what a rival has over it, stderr_* the
-# standard error of that. kde_kind says in which coordinates kde is; kde_other is in the others.
+# In nats: truth is the true mean -log p of 20,000 fresh points, excess_* what a rival has over it, stderr_*
+# the standard error of that. kde_kind says in which coordinates kde is; kde_other is in the others.
 cd "$(dirname "$0")/.." || exit 1
 . docs/shell.sh
 table=docs/rivals.tsv

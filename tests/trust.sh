@@ -17,7 +17,7 @@ seconds() { date +%s; }
 kernels="test_images test_kernels test_ops test_unet"
 models="test_train test_golden test_likelihood test_errors test_sample test_gaussian"
 readers="test_malformed test_faults test_fuzz test_checkpoint test_support test_cifar10 test_datasets test_npy
-         test_tfevents test_view test_watch test_rng test_schedule"
+         test_table test_frame test_tfevents test_view test_watch test_rng test_schedule"
 parts="asan-gcc asan-clang asan-O0 msan tsan valgrind analyzer tidy cppcheck kills"
 
 # ---- what the parts are ----
@@ -36,8 +36,8 @@ describe() { # part: sets compiler, options, under, tests, tool, what
     tsan) tests="gcc clang openmp" what="ThreadSanitizer: threads of the system and of OpenMP" ;;
     valgrind)
         compiler=${CC:-cc}
-        tests="test_malformed test_checkpoint test_npy test_tfevents test_cifar10 test_golden test_gaussian
-               test_schedule test_train"
+        tests="test_malformed test_checkpoint test_npy test_frame test_tfevents test_cifar10 test_golden
+               test_gaussian test_schedule test_train"
         under="valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,possible"
         what="valgrind's memcheck, leaks too"
         ;;

@@ -160,9 +160,10 @@ static inline int csv_would_fit(const csv_reader *csv, char separator, size_t co
     csv_row row = {0};
     ahead.separator = separator, ahead.error = &quiet;
     count[0] = count[1] = 0;
-    for (int i = 0; i < 2; i++)
-        if (csv_next(&ahead, &row) > 0) count[i] = row.count;
-        else break;
+    for (int i = 0, more = 1; i < 2 && more > 0; i++) {
+        more = csv_next(&ahead, &row);
+        count[i] = row.count; /* up to what cannot be read */
+    }
     free(row.field);
     return count[0] >= 2 && (count[1] == 0 || count[1] == count[0] || count[1] == count[0] + 1);
 }
@@ -184,13 +185,24 @@ static inline void csv_find_separator(csv_reader *csv)
     csv->separator = splits[0] ? splits[0] : splits[1];
 }
 
+/* Takes the separator from a first line such as "sep=;", which tells it to Excel. */
+static inline int csv_read_separator(csv_reader *csv)
+{
+    const char *at = csv->at;
+    if (csv->end - at < 6 || memcmp(at, "sep=", 4) != 0 || (at[5] != '\n' && at[5] != '\r')) return 0;
+    if (at[4] != ',' && at[4] != ';' && at[4] != '\t') return 0;
+    csv->separator = at[4];
+    csv_skip_line(csv);
+    return 1;
+}
+
 /* Begins a text, behind the mark of UTF-8 that some programs put in front. */
 static inline csv_reader csv_open(const char *text, size_t size, const text_error *error)
 {
     csv_reader csv = {0};
     csv.at = text, csv.end = text + size, csv.line = 1, csv.error = error;
     if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) csv.at += 3;
-    csv_find_separator(&csv);
+    if (!csv_read_separator(&csv)) csv_find_separator(&csv);
     return csv;
 }
 

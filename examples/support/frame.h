@@ -299,41 +299,28 @@ static inline int frame_choose(const void *wish, const table_header *header, siz
     return 0;
 }
 
-/* Moves column chosen[j], from 1, of every row to place j. */
-static inline int frame_reorder(data_table *t, const size_t *chosen, size_t columns)
-{
-    double *row = (double *)malloc(t->columns * sizeof *row);
-    size_t *source = (size_t *)malloc(columns * sizeof *source);
-    char **names = (char **)calloc(columns, sizeof *names);
-    if (!row || !source || !names) {
-        free(row), free(source), free(names);
-        return -1;
-    }
-    for (size_t i = 0; i < t->rows; i++) {
-        memcpy(row, t->values + i * t->columns, t->columns * sizeof *row);
-        for (size_t j = 0; j < columns; j++) t->values[i * columns + j] = row[chosen[j] - 1];
-    }
-    for (size_t j = 0; j < columns; j++) {
-        source[j] = t->source[chosen[j] - 1];
-        if (t->names) names[j] = t->names[chosen[j] - 1], t->names[chosen[j] - 1] = NULL;
-    }
-    if (t->names) table_free_names(t->names, t->columns), t->names = names;
-    else free(names);
-    free(row), free(t->source);
-    t->source = source, t->columns = columns;
-    return 0;
-}
-
 /* Makes the columns of a table those of the frame, or refuses it. */
 static inline int frame_match(const data_frame *f, data_table *t, char *error, size_t error_size)
 {
     text_error to = {t->path, error, error_size};
     table_header header = {t->columns, t->names};
-    size_t count, *chosen = (size_t *)malloc((t->columns + f->columns) * sizeof *chosen);
-    int status = chosen ? frame_choose(f, &header, chosen, &count, &to) : -1;
-    if (!chosen || (!status && frame_reorder(t, chosen, count)))
-        status = text_refuse(&to, "memory for its columns expected, none found");
-    free(chosen);
+    data_table chosen = {0}; /* its columns and their names */
+    double *row = (double *)malloc(t->columns * sizeof *row);
+    int status = row ? table_begin(&chosen, &header, frame_choose, f, &to)
+                     : text_refuse(&to, "memory for a row expected, none found");
+    for (size_t i = 0; !status && i < t->rows; i++) {
+        memcpy(row, t->values + i * t->columns, t->columns * sizeof *row);
+        for (size_t j = 0; j < chosen.columns; j++)
+            t->values[i * chosen.columns + j] = row[chosen.source[j] - 1];
+    }
+    free(row);
+    if (!status) {
+        for (size_t j = 0; j < chosen.columns; j++) chosen.source[j] = t->source[chosen.source[j] - 1];
+        table_free_names(t->names, t->columns), free(t->source);
+        t->columns = chosen.columns, t->names = chosen.names, t->source = chosen.source;
+        chosen.names = NULL, chosen.source = NULL;
+    }
+    table_free(&chosen);
     return status;
 }
 
@@ -516,33 +503,40 @@ static inline int frame_from_text(const char *text, data_frame *f, char *error, 
 
 /* ---- before training ---- */
 
+static inline int frame_is_constant(const data_table *t, size_t j)
+{
+    const double *x = t->values + j;
+    for (size_t i = 1; i < t->rows; i++)
+        if (x[i * t->columns] < *x || x[i * t->columns] > *x) return 0;
+    return 1;
+}
+
 /* Refuses columns that hold one value only, naming them all: their density is infinite. */
 static inline int table_refuse_constant(const data_table *t, char *error, size_t error_size)
 {
     text_error to = {t->path, error, error_size};
-    char *constant = (char *)calloc(2, t->columns), *varies = constant + t->columns;
-    char list[300] = "", rest[300] = "", names[300] = "", quote[TEXT_QUOTE];
+    char *take = (char *)malloc(t->columns);
+    char list[400] = "", rest[200] = "", names[200] = "", quote[TEXT_QUOTE];
     size_t count = 0;
-    if (!constant) return text_refuse(&to, "memory for its columns expected, none found");
+    if (!take) return text_refuse(&to, "memory for its columns expected, none found");
     for (size_t j = 0; j < t->columns; j++) {
-        for (size_t i = 1; i < t->rows && !varies[j]; i++)
-            varies[j] = t->values[i * t->columns + j] < t->values[j] ||
-                        t->values[i * t->columns + j] > t->values[j];
-        constant[j] = !varies[j], count += constant[j] != 0;
-        if (constant[j] && t->names)
+        take[j] = (char)frame_is_constant(t, j), count += take[j] != 0;
+        if (take[j] && t->names)
             text_append(names, sizeof names, "%s\"%s\"", *names ? ", " : " (",
                         text_quote(t->names[j], strlen(t->names[j]), quote));
     }
     if (*names) text_append(names, sizeof names, ")");
-    table_ranges(t->source, constant, t->columns, list, sizeof list);
-    table_ranges(t->source, varies, t->columns, rest, sizeof rest);
-    free(constant);
+    if (!table_ranges(t->source, take, t->columns, list, sizeof list))
+        snprintf(list, sizeof list, "%lu of %lu", (unsigned long)count, (unsigned long)t->columns);
+    for (size_t j = 0; j < t->columns; j++) take[j] = !take[j];
+    if (text_append(rest, sizeof rest, "; --columns ") &&
+        table_ranges(t->source, take, t->columns, rest, sizeof rest - 20))
+        strcat(rest, count > 1 ? " leaves them out" : " leaves it out");
+    else *rest = '\0';
+    free(take);
     if (!count) return 0;
-    return text_refuse(&to, "column%s %s%s: values that vary expected, one value found%s%s%s",
-                       count > 1 ? "s" : "", list, names, *rest ? "; --columns " : "", rest,
-                       !*rest      ? ""
-                       : count > 1 ? " leaves them out"
-                                   : " leaves it out");
+    return text_refuse(&to, "column%s %s%s: values that vary expected, one value found%s",
+                       count > 1 ? "s" : "", list, names, rest);
 }
 
 typedef struct frame_key {

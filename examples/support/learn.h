@@ -9,8 +9,8 @@
  * Nothing is known of the data but that the model has whitened them. Three things are found while training, by
  * rows that take no part in it, so that what is measured on other rows later is not flattered:
  *
- *   range      the lengths of the directions in which vectors enter the network (LEARN_RUNGS). A network of each
- *              range has a sixteenth of the steps; the one with the least error goes on.
+ *   range      the lengths of the directions in which vectors enter the network (learn_rungs). A network of
+ *              each range begins; the best three, the best two and the best one go on (learn_heats).
  *   schedule   it begins wide, and closes in on the log SNRs at which the network beats the Gaussian.
  *   weights    of all states, the Gaussian of step 0 included, the best is kept. It replaces the Gaussian only
  *              if it is ahead of it by more than one standard error, taken over rows: the two errors are
@@ -24,10 +24,13 @@
 #include <math.h>
 #include <string.h>
 
-enum { LEARN_ROUNDS = 48, LEARN_RACE = 3, LEARN_PATIENCE = LEARN_ROUNDS / 4, LEARN_RUNGS = 4 };
+enum { LEARN_ROUNDS = 48, LEARN_PATIENCE = LEARN_ROUNDS / 4, LEARN_RUNGS = 5, LEARN_HEATS = 3 };
 enum { LEARN_HELD_MOST = 2000, LEARN_DRAWS = 16000 }; /* held rows, evaluations each time they are measured */
 
-static const double learn_rungs[LEARN_RUNGS][2] = {{0.05, 1}, {0.2, 2}, {0.5, 10}, {1, 50}};
+static const double learn_rungs[LEARN_RUNGS][2] = {{0.05, 1}, {0.2, 2}, {0.5, 10}, {1, 50}, {1, 100}};
+
+/* After so many rounds of each network that is still in the race, so many of them go on. */
+static const size_t learn_heats[LEARN_HEATS][2] = {{3, 3}, {8, 2}, {16, 1}};
 
 typedef struct learn_desc {
     itd_model_desc model;     /* its range of directions and schedule hold where they are not searched for */
@@ -43,13 +46,16 @@ typedef struct learner { /* to read, but for x */
     size_t dim, n, n_held;
     itd_model *model;
     itd_trainer *trainer;
-    size_t round;           /* rounds done, of LEARN_ROUNDS */
-    size_t rung;            /* of learn_rungs, the one that won */
-    double loss;            /* mean over the last round, nats */
-    float *kept;            /* (parameters) the best weights; NULL: the Gaussian */
-    uint64_t kept_step;     /* after so many steps; 0: the Gaussian */
+    size_t round;               /* rounds done, of LEARN_ROUNDS */
+    size_t rung;                /* of learn_rungs, the one that won */
+    double loss;                /* mean over the last round, nats */
+    float *kept;                /* (parameters) the best weights; NULL: the Gaussian */
+    itd_schedule kept_schedule; /* with which they were trained */
+    uint64_t kept_step;         /* after so many steps; 0: the Gaussian */
     double gain, gain_last; /* nats by which the best state, and the last one, are ahead of the Gaussian */
     double gain_error;      /* one paired standard error of `gain`, over the held rows */
+    struct learner *rival;  /* (rivals) while the range is searched for; the leader's state is above */
+    size_t rivals, turns;   /* turns: rounds done by all of them together */
 } learner;
 
 /* How many of n rows choose: a tenth. */
@@ -65,7 +71,7 @@ static inline learn_desc learn_desc_default(size_t dim, size_t n, uint64_t seed)
 {
     learn_desc d;
     d.model = itd_model_desc_default(dim), d.trainer = itd_trainer_desc_default();
-    d.model.mlp.layers = 4, d.model.mlp.logsnr_scale = 3;
+    d.model.mlp.layers = 4, d.model.mlp.directions = 256, d.model.mlp.logsnr_scale = 3;
     d.trainer.batch = 512, d.trainer.learning_rate = 3e-3, d.trainer.seed = seed;
     d.trainer.weight_limit = 3, d.trainer.weight_decay = 0.1;
     d.steps = n < 2000 ? (uint64_t)(6000 * sqrt((double)n / 2000)) : 6000;
@@ -84,6 +90,13 @@ static inline itd_schedule learn_wide_schedule(void)
     return s;
 }
 
+/* The same range, almost evenly: weights differ by 2.4 at most. */
+static inline itd_schedule learn_even_schedule(const itd_schedule *s)
+{
+    const itd_schedule even = {s->loc, s->scale * s->clip / 2, 2};
+    return even;
+}
+
 static inline itd_result learn_gaussian_predict(void *ctx, const float *z, const float *logsnr, size_t n,
                                                 float *eps_hat)
 {
@@ -92,15 +105,15 @@ static inline itd_result learn_gaussian_predict(void *ctx, const float *z, const
     return ITD_OK;
 }
 
-/* By how many nats the model is ahead of the Gaussian on the held rows, and one standard error of that. The
-   draws are the same every time. */
+/* By how many nats the model is ahead of the Gaussian on the held rows, and one standard error of that. It is
+   measured, with the same draws every time, where it has been trained; elsewhere it counts as the Gaussian. */
 static inline double learn_gain(const learner *l, double *error)
 {
     itd_denoiser den = itd_model_denoiser(l->model);
     itd_nll_desc d = itd_model_nll_desc(l->model);
     itd_nll_result result;
     double *nll = (double *)must_alloc(l->n_held, sizeof *nll), mean = 0, square = 0, n = (double)l->n_held;
-    d.schedule = learn_wide_schedule(), d.allocate = false, d.seed = l->desc.seed;
+    d.schedule = learn_even_schedule(&l->model->desc.schedule), d.allocate = false, d.seed = l->desc.seed;
     d.draws = LEARN_DRAWS / l->n_held > 400 ? 400 : LEARN_DRAWS / l->n_held;
     must(itd_nll(&den, l->held, l->n_held, &d, &result, nll, NULL), "estimating the likelihood");
     for (size_t i = 0; i < l->n_held; i++) {
@@ -117,8 +130,7 @@ static inline double learn_gain(const learner *l, double *error)
 
 /* The gap by which the model's error is below the Gaussian's is taken for a density over log SNR. The centre
    is the middle of its tails, a mean in which log SNRs count by their squared distance from the gap's own; a
-   scale of 2/3 of its standard deviation makes the logistic 1.2 times as wide, 1.75 at least, lest the ends of
-   a narrow gap go unlearned. It is cut 3 below the first and 4 above the last log SNR with a fiftieth of the
+   scale of 1/1.1 of its standard deviation makes the logistic twice as wide, lest its ends go unlearned. It is cut 3 below the first and 4 above the last log SNR with a fiftieth of the
    widest gap, further out on one side, as cuts are symmetric. False: there is no gap to speak of. */
 static inline int learn_schedule_from_gap(const double *logsnr, const double *gap, size_t m, size_t dim,
                                           itd_schedule *out)
@@ -139,7 +151,7 @@ static inline int learn_schedule_from_gap(const double *logsnr, const double *ga
             }
         }
     out->loc = mean + (square > 0 ? cube / square : 0);
-    out->scale = fmax(sqrt(square) / 1.5, 1.75);
+    out->scale = fmax(sqrt(square) / 1.1, 1.75);
     out->clip = fmax(end - out->loc, out->loc - start) / out->scale;
     return 1;
 }
@@ -181,7 +193,8 @@ static inline void learn_keep(learner *l)
     if (!(l->gain_last > error) || !(l->gain_last > l->gain)) return;
     if (!l->kept) l->kept = (float *)must_alloc(1, bytes);
     memcpy(l->kept, learn_weights(l), bytes);
-    l->kept_step = l->trainer->step, l->gain = l->gain_last, l->gain_error = error;
+    l->kept_step = l->trainer->step, l->kept_schedule = l->model->desc.schedule;
+    l->gain = l->gain_last, l->gain_error = error;
 }
 
 /* ---- training ---- */
@@ -217,17 +230,28 @@ static inline itd_result learn_train(learner *l, uint64_t end)
     return result;
 }
 
+/* How many turns the whole training takes, unless it ends before. */
+static inline size_t learn_turns(const learner *l)
+{
+    size_t turns = LEARN_ROUNDS, alive = LEARN_RUNGS, round = 0;
+    for (size_t k = 0; l->desc.find_range && k < LEARN_HEATS; k++) {
+        turns += (alive - 1) * (learn_heats[k][0] - round);
+        round = learn_heats[k][0], alive = learn_heats[k][1];
+    }
+    return turns;
+}
+
 /* False also where nothing has been gained for a quarter of the training, and something lost. */
 static inline int learn_goes_on(const learner *l)
 {
     int hopeless = l->n_held && 3 * l->round > LEARN_ROUNDS &&
                    l->trainer->step - l->kept_step >= learn_steps(l, LEARN_PATIENCE) &&
                    l->gain_last < l->gain - l->gain_error;
-    return l->trainer->step < l->desc.steps && !hopeless;
+    return l->rivals || (l->trainer->step < l->desc.steps && !hopeless);
 }
 
-/* A LEARN_ROUNDS-th of the training. ITD_ERROR_NUMERIC: it has diverged; what was kept is still there. */
-static inline itd_result learn_round(learner *l)
+/* A LEARN_ROUNDS-th of the training of one network. */
+static inline itd_result learn_lap(learner *l)
 {
     static const size_t adapts[] = {1, 2, 4, 8, 12};
     itd_result result = learn_train(l, learn_steps(l, l->round + 1));
@@ -241,32 +265,56 @@ static inline itd_result learn_round(learner *l)
 
 static inline void learn_free(learner *l)
 {
-    itd_trainer_free(l->trainer), itd_model_free(l->model), free(l->kept);
-    l->trainer = NULL, l->model = NULL, l->kept = NULL;
+    for (size_t k = 0; k < l->rivals; k++) learn_free(&l->rival[k]);
+    if (!l->rivals) itd_trainer_free(l->trainer), itd_model_free(l->model), free(l->kept);
+    free(l->rival);
+    l->trainer = NULL, l->model = NULL, l->kept = NULL, l->rival = NULL, l->rivals = 0;
 }
 
-/* A network for each rung; the one that is furthest ahead of the Gaussian goes on. */
+/* The leader's state is l's own; what belongs to the learner as a whole stays. */
+static inline void learn_follow(learner *l, const learner *leader)
+{
+    learner own = *l;
+    *l = *leader;
+    l->x = own.x, l->n = own.n, l->rival = own.rival, l->rivals = own.rivals, l->turns = own.turns;
+}
+
+/* The rival that is least far ahead of the Gaussian leaves the race. */
+static inline void learn_drop_last(learner *l)
+{
+    size_t last = 0;
+    for (size_t k = 1; k < l->rivals; k++)
+        if (l->rival[k].gain < l->rival[last].gain) last = k;
+    learn_free(&l->rival[last]);
+    l->rival[last] = l->rival[--l->rivals];
+}
+
+/* The next rival makes a lap; at the end of a heat the slower ones go, and the last one left has won. */
 static inline itd_result learn_race(learner *l)
 {
-    learner best = *l;
-    itd_result result = ITD_OK;
-    for (size_t k = 0; k < LEARN_RUNGS; k++) {
-        learner rival = *l;
-        rival.rung = k;
-        rival.desc.model.mlp.frequency_min = learn_rungs[k][0];
-        rival.desc.model.mlp.frequency_max = learn_rungs[k][1];
-        learn_create(&rival, &rival.desc);
-        result = ITD_OK;
-        while (result == ITD_OK && rival.round < LEARN_RACE) result = learn_round(&rival);
-        if (result == ITD_OK && (!best.model || rival.gain_last > best.gain_last)) {
-            learn_free(&best);
-            best = rival;
-        } else {
-            learn_free(&rival);
-        }
-    }
-    *l = best;
-    return l->model ? ITD_OK : result;
+    size_t next = 0, best = 0, heat = 0;
+    itd_result result;
+    for (size_t k = 1; k < l->rivals; k++)
+        if (l->rival[k].round < l->rival[next].round) next = k;
+    l->rival[next].x = l->x, l->rival[next].n = l->n;
+    result = learn_lap(&l->rival[next]);
+    if (result != ITD_OK) return result;
+    while (heat < LEARN_HEATS && learn_heats[heat][0] < l->rival[next].round) heat++;
+    if (next + 1 == l->rivals && l->rival[next].round == learn_heats[heat][0])
+        while (l->rivals > learn_heats[heat][1]) learn_drop_last(l);
+    for (size_t k = 1; k < l->rivals; k++)
+        if (l->rival[k].gain > l->rival[best].gain) best = k;
+    learn_follow(l, &l->rival[best]);
+    if (l->rivals == 1) free(l->rival), l->rival = NULL, l->rivals = 0;
+    return ITD_OK;
+}
+
+/* A LEARN_ROUNDS-th of the training. ITD_ERROR_NUMERIC: it has diverged; what was kept is still there. */
+static inline itd_result learn_round(learner *l)
+{
+    itd_result result = l->rivals ? learn_race(l) : learn_lap(l);
+    if (result == ITD_OK) l->turns++;
+    return result;
 }
 
 static inline void learn_rows(learner *l, const learn_desc *desc, const float *x, size_t n, size_t held)
@@ -278,14 +326,25 @@ static inline void learn_rows(learner *l, const learn_desc *desc, const float *x
     l->n = n - held, l->n_held = held, l->dim = dim;
 }
 
-/* Creates model and trainer and, where the range is searched for, makes the first rounds. */
-static inline itd_result learn_begin(learner *l, const learn_desc *desc, const float *x /* (n,dim) */,
-                                     size_t n, size_t held)
+/* Creates models and trainers. */
+static inline void learn_begin(learner *l, const learn_desc *desc, const float *x /* (n,dim) */, size_t n,
+                               size_t held)
 {
     learn_rows(l, desc, x, n, held);
-    if (desc->find_range) return learn_race(l);
-    learn_create(l, desc);
-    return ITD_OK;
+    if (!desc->find_range) {
+        learn_create(l, desc);
+        return;
+    }
+    l->rival = (learner *)must_alloc(LEARN_RUNGS, sizeof *l->rival), l->rivals = LEARN_RUNGS;
+    for (size_t k = 0; k < LEARN_RUNGS; k++) {
+        learner *rival = &l->rival[k];
+        learn_rows(rival, desc, x, n, held);
+        rival->rung = k;
+        rival->desc.model.mlp.frequency_min = learn_rungs[k][0];
+        rival->desc.model.mlp.frequency_max = learn_rungs[k][1];
+        learn_create(rival, &rival->desc);
+    }
+    learn_follow(l, l->rival);
 }
 
 /* Puts weights in the place of those that the denoiser uses, which are copied to `aside` unless it is NULL. */
@@ -298,18 +357,24 @@ static inline void learn_exchange(const learner *l, const float *weights, float 
     else memset(used, 0, bytes); /* the Gaussian */
 }
 
-/* The kept weights become the model's. */
+/* The kept weights become the model's, with the schedule they were trained with. */
 static inline void learn_end(learner *l)
 {
-    if (l->n_held) learn_exchange(l, l->kept, NULL);
+    while (l->rivals > 1) learn_drop_last(l);
+    if (l->rivals) learn_follow(l, l->rival), free(l->rival), l->rival = NULL, l->rivals = 0;
+    if (!l->n_held) return;
+    learn_exchange(l, l->kept, NULL);
+    if (l->kept) l->model->desc.schedule = l->kept_schedule;
 }
 
 /* ---- files ---- */
 
-/* All that is needed to go on, and the model as it is kept. */
+/* All that is needed to go on, and the model as it is kept. While the range is searched for, the leader is saved
+   as if it had won. */
 static inline void learn_save(learner *l, const char *training_path, const char *model_path)
 {
     float *aside = (float *)must_alloc(itd_net_parameters(l->model->net), sizeof *aside);
+    itd_schedule present = l->model->desc.schedule;
     itd_error error;
     char note[200];
     snprintf(note, sizeof note, "rung %lu kept %llu gain %.17g error %.17g", (unsigned long)l->rung,
@@ -317,8 +382,10 @@ static inline void learn_save(learner *l, const char *training_path, const char 
     must(itd_model_set_note(l->model, "learn", note), "saving");
     if (itd_save(l->model, l->trainer, training_path, &error) != ITD_OK) fail("%s", error.text);
     if (l->n_held) learn_exchange(l, l->kept, aside);
+    if (l->kept) l->model->desc.schedule = l->kept_schedule;
     if (itd_save(l->model, NULL, model_path, &error) != ITD_OK) fail("%s", error.text);
     if (l->n_held) learn_exchange(l, aside, NULL);
+    l->model->desc.schedule = present;
     free(aside);
 }
 
@@ -341,11 +408,12 @@ static inline void learn_resume(learner *l, const learn_desc *desc, const char *
         sscanf(note, "rung %lu kept %llu gain %lf error %lf", &rung, &step, &l->gain, &l->gain_error) != 4)
         fail("%s: does not say which state it keeps", model_path);
     l->rung = rung, l->kept_step = step, l->gain_last = l->gain;
-    l->desc.model = l->model->desc;
+    l->desc.model = l->model->desc, l->desc.find_range = 0;
     if (l->kept_step) {
         size_t count = itd_net_parameters(kept->net);
         l->kept = (float *)must_alloc(count, sizeof *l->kept);
         memcpy(l->kept, kept->net->w, count * sizeof *l->kept);
+        l->kept_schedule = kept->desc.schedule;
     }
     itd_model_free(kept);
     l->trainer->desc.steps = desc->trainer.steps;

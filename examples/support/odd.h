@@ -198,15 +198,17 @@ static inline int odd_repeated(odd_report *r)
 
 static inline int odd_is_whole(double x) { return !(floor(x) < x); }
 
-/* Whether the first row is of different whole numbers above columns that are not of whole numbers, as pandas
- * writes columns that have no names. */
+/* Whether the first row is of whole numbers in order, such as years or the numbers of the columns, above a
+ * row that is mostly of fractions: so pandas writes names that are numbers. */
 static inline int odd_is_first_row_of_names(const data_table *t)
 {
+    const double *first = t->values, *second = t->values + t->columns;
     size_t fractions = 0;
     if (t->names || t->columns < 2 || t->rows < 2 || strcmp(t->unit, "line") != 0) return 0;
     for (size_t j = 0; j < t->columns; j++) {
-        if (!odd_is_whole(t->values[j]) || (j > 0 && !(t->values[j] > t->values[j - 1]))) return 0;
-        fractions += !odd_is_whole(t->values[t->columns + j]);
+        if (!odd_is_whole(first[j])) return 0;
+        if (j > 0 && !(first[1] > first[0] ? first[j] > first[j - 1] : first[j] < first[j - 1])) return 0;
+        fractions += !odd_is_whole(second[j]);
     }
     return fractions > t->columns / 2;
 }

@@ -407,9 +407,10 @@ static inline int table_add_fields(data_table *t, const csv_row *row, const text
 /* Whether names stand above one column more, as R writes names of rows: without a name of their own. */
 static inline int table_has_row_names(const csv_row *names, const csv_row *below)
 {
-    const csv_field *last = below->field + names->count;
-    return below->count == names->count + 1 && (names->count > 1 || below->field[0].quoted) &&
-           last->end > last->at;
+    const csv_field *last;
+    if (below->count != names->count + 1) return 0;
+    last = &below->field[names->count];
+    return (names->count > 1 || below->field[0].quoted) && last->end > last->at;
 }
 
 /* Reads the names, if the first of the first two rows holds them, and chooses the columns. */

@@ -47,20 +47,18 @@ static void fuzz_table(const data_table *t, size_t size)
 static int fuzz_csv(const uint8_t *bytes, size_t size)
 {
     static const char *const columns[] = {NULL, "1", "2-3,1", "x", "y,x"};
-    for (size_t k = 0; k < sizeof columns / sizeof *columns; k++) {
-        data_table t = {0};
-        char error[TABLE_ERROR] = "";
-        fuzz_file_set(bytes, size);
-        if (table_read("file", columns[k], &t, error, sizeof error) == 0) {
-            REQUIRE(!*error);
-            fuzz_table(&t, size);
-            fuzz_frame_of(&t);
-        } else {
-            REQUIRE(!t.values && !t.names && !t.source);
-            fuzz_message(error, sizeof error);
-        }
-        table_free(&t);
+    data_table t = {0};
+    char error[TABLE_ERROR] = "";
+    fuzz_file_set(bytes, size);
+    if (table_read("file", columns[size % 5], &t, error, sizeof error) == 0) {
+        REQUIRE(!*error);
+        fuzz_table(&t, size);
+        fuzz_frame_of(&t);
+    } else {
+        REQUIRE(!t.values && !t.names && !t.source);
+        fuzz_message(error, sizeof error);
     }
+    table_free(&t);
     return 0;
 }
 
