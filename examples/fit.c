@@ -16,22 +16,21 @@
 #include "support/args.h"
 #include "support/charts.h"
 #include "support/frame.h"
-#include "support/learn.h"
 #include "support/must.h"
 #include "support/odd.h"
-#include "support/report.h"
+#include "support/rows.h"
+#include "support/same_run.h"
 #include "support/scatter.h"
 #include "support/scores.h"
 #include "support/table_out.h"
-
-#include <signal.h>
+#include "support/training.h"
 
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
-enum { FEWEST_ROWS = 20, NOISE_DRAWS = 8, SAVE_SECONDS = 20, DEFAULT_SECONDS = 40 };
-enum { TRAIN_NOISE = 0, VALIDATION_NOISE = 100, TEST_NOISE = 101 }; /* and 1, 2, ... where rows are scored */
+enum { FEWEST_ROWS = 20, NOISE_DRAWS = 8, DEFAULT_SECONDS = 40 };
+enum { VALIDATION_NOISE = 100, TEST_NOISE = 101 }; /* training has 0, scores have 1, 2, ... */
 
 /* ---- options ------------------------------------------------------------------------------------------- */
 
@@ -44,15 +43,6 @@ typedef struct options {
     int resume, pictures, quiet;
     int has_epochs, has_minutes, has_draws; /* whether they were given */
 } options;
-
-static volatile sig_atomic_t stop_asked;
-
-/* The first signal ends the training after its round, a second one the program. */
-static void ask_to_stop(int number)
-{
-    stop_asked = 1;
-    signal(number, SIG_DFL);
-}
 
 /* An option without effect is an error. names: of those that have none, separated by blanks. */
 static void refuse_idle(const args_table *table, const char *names, const char *where)
@@ -145,20 +135,13 @@ static options read_options(int argc, char **argv)
 
 /* ---- the run ------------------------------------------------------------------------------------------- */
 
-/* Rows of a table in floats, with their lines in it. */
-typedef struct rows {
-    float *x; /* (n,dim) */
-    size_t n, *line;
-    const char *unit; /* "line" or "row" */
-} rows;
-
 typedef struct run {
     options o;
     double started;
     data_frame frame;
     size_t dim, table_rows;
-    rows train, validation, test; /* with --load the rows to score are those of `validation` */
-    size_t held;                  /* the last of the training rows: they choose, the others teach */
+    row_set train, validation, test; /* with --load the rows to score are those of `validation` */
+    size_t held;                     /* the last of the training rows: they choose, the others teach */
     learner l;
     itd_model *model;
     kde rival;
@@ -171,31 +154,6 @@ static double elapsed(const run *r) { return system_seconds() - r->started; }
 
 /* ---- data ---------------------------------------------------------------------------------------------- */
 
-static rows rows_make(size_t n, size_t dim, const char *unit)
-{
-    rows s;
-    s.n = n, s.unit = unit;
-    s.x = (float *)must_alloc(n, dim * sizeof *s.x);
-    s.line = (size_t *)must_alloc(n, sizeof *s.line);
-    return s;
-}
-
-static void rows_free(rows *s)
-{
-    free(s->x), free(s->line);
-    memset(s, 0, sizeof *s);
-}
-
-static float *floats_of(const run *r, const data_table *t, uint64_t draw)
-{
-    char error[TABLE_ERROR];
-    frame_noise noise;
-    float *x = (float *)must_alloc(t->rows, t->columns * sizeof *x);
-    noise.seed = r->o.seed, noise.draw = draw;
-    if (frame_floats(&r->frame, t, &noise, x, error, sizeof error)) fail("%s", error);
-    return x;
-}
-
 /* The frame's columns of another file. */
 static data_table read_same_columns(const run *r, const char *path)
 {
@@ -205,24 +163,11 @@ static data_table read_same_columns(const run *r, const char *path)
     return t;
 }
 
-static rows read_rows(const run *r, const char *path, uint64_t draw)
+static row_set read_rows(const run *r, const char *path, uint64_t draw)
 {
     data_table t = read_same_columns(r, path);
-    rows s = rows_make(t.rows, t.columns, t.unit);
-    free(s.x);
-    s.x = floats_of(r, &t, draw);
-    memcpy(s.line, t.line, t.rows * sizeof *s.line);
+    row_set s = rows_of(&r->frame, &t, r->o.seed, draw);
     table_free(&t);
-    return s;
-}
-
-static rows gather(const run *r, const data_table *t, const float *x, const size_t *index, size_t n)
-{
-    rows s = rows_make(n, r->dim, t->unit);
-    for (size_t i = 0; i < n; i++) {
-        memcpy(s.x + i * r->dim, x + index[i] * r->dim, r->dim * sizeof *x);
-        s.line[i] = t->line[index[i]];
-    }
     return s;
 }
 
@@ -237,28 +182,6 @@ static double validation_part(const options *o)
     return part;
 }
 
-/* Rows in random order, identical ones together: those that teach, those that choose, those that are measured.
-   The same seed gives the same order to each of the two cuts. */
-static void split(run *r, const data_table *t)
-{
-    double part = validation_part(&r->o), kept, chosen;
-    size_t *index = (size_t *)must_alloc(t->rows, sizeof *index), n = t->rows, teaching;
-    float *x = floats_of(r, t, TRAIN_NOISE);
-    if (part > 0) n = table_split(t->values, t->rows, t->columns, 1 - part, r->o.seed, index);
-    kept = (double)n / (double)t->rows, chosen = (double)learn_held(n) / (double)t->rows;
-    teaching = table_split(t->values, t->rows, t->columns, kept - chosen, r->o.seed, index);
-    if (teaching >= n || (part > 0 && n == t->rows))
-        fail("%s: rows that differ expected, to learn from some and measure on others, %lu rows of too few "
-             "kinds found",
-             r->o.data, (unsigned long)t->rows);
-    r->train = gather(r, t, x, index, n);
-    r->held = n - teaching;
-    if (part > 0) r->validation = gather(r, t, x, index + n, t->rows - n);
-    else r->validation = read_rows(r, r->o.validation, VALIDATION_NOISE);
-    if (r->o.test) r->test = read_rows(r, r->o.test, TEST_NOISE);
-    free(index), free(x);
-}
-
 static void warn_of(void *context, const char *line)
 {
     (void)context;
@@ -267,19 +190,12 @@ static void warn_of(void *context, const char *line)
 
 static void find_steps(run *r, const data_table *t)
 {
-    char error[TABLE_ERROR], list[200] = "";
-    size_t found = 0, shown = 0;
+    char text[TABLE_ERROR];
     if (strcmp(r->o.dequantize, "auto")) return;
-    if (frame_find_steps(&r->frame, t, error, sizeof error)) fail("%s", error);
-    for (size_t j = 0; j < r->dim; j++) {
-        if (!(r->frame.step[j] > 0)) continue;
-        if (found++ < 5)
-            shown += (size_t)text_append(list, sizeof list, "%scolumn %lu by %g", found > 1 ? ", " : "",
-                                         (unsigned long)t->source[j], r->frame.step[j]);
-    }
-    if (found > shown) text_append(list, sizeof list, ", and %lu more", (unsigned long)(found - shown));
-    if (found)
-        warn("rounded values get uniform noise of one step: %s (--dequantize off leaves it out)", list);
+    if (frame_find_steps(&r->frame, t, text, sizeof text)) fail("%s", text);
+    if (!frame_is_rounded(&r->frame)) return;
+    warn("rounded values get uniform noise of one step: %s (--dequantize off leaves it out)",
+         rows_steps(&r->frame, text, sizeof text));
 }
 
 static void prepare_training_data(run *r)
@@ -295,7 +211,9 @@ static void prepare_training_data(run *r)
     if (frame_from_table(&t, &r->frame, error, sizeof error)) fail("%s", error);
     r->dim = t.columns, r->table_rows = t.rows;
     find_steps(r, &t);
-    split(r, &t);
+    r->held = rows_split(&r->frame, &t, validation_part(&r->o), r->o.seed, &r->train, &r->validation);
+    if (!r->validation.n) r->validation = read_rows(r, r->o.validation, VALIDATION_NOISE);
+    if (r->o.test) r->test = read_rows(r, r->o.test, TEST_NOISE);
     table_free(&t);
 }
 
@@ -327,21 +245,9 @@ static void options_text(const run *r, char *text, size_t size)
         (unsigned long)o->hidden_size, (unsigned long)o->hidden_layers, o->dequantize, o->validation);
 }
 
-/* Appends the names of those of the options whose words are not the same. */
-static void list_differences(const char *now, const char *then, char *out, size_t size)
-{
-    while (*now && *then) {
-        size_t name = strcspn(now, "="), word = strcspn(now, " "), other = strcspn(then, " ");
-        if (word != other || strncmp(now, then, word))
-            text_append(out, size, "%s--%.*s", *out ? ", " : "", (int)name, now);
-        now += word, now += strspn(now, " ");
-        then += other, then += strspn(then, " ");
-    }
-}
-
 static void refuse_other_run(const run *r, const itd_model *m, const char *path)
 {
-    char now[600], differ[300] = "", error[TABLE_ERROR];
+    char now[600], differ[300], error[TABLE_ERROR];
     const char *text = itd_model_note(m, "frame"), *then = itd_model_note(m, "options");
     data_frame f;
     if (!text || !then) fail("--resume: %s is not by this program", path);
@@ -350,114 +256,65 @@ static void refuse_other_run(const run *r, const itd_model *m, const char *path)
         fail("--resume: the same rows of %lu columns expected as %s has learned, others found in %s",
              (unsigned long)f.columns, path, r->o.data);
     options_text(r, now, sizeof now);
-    list_differences(now, then, differ, sizeof differ);
+    same_run_options(now, then, differ, sizeof differ);
     if (*differ) fail("--resume: %s was trained with another %s", path, differ);
     frame_free(&f);
 }
 
 static void resume(run *r, const learn_desc *d)
 {
-    char training[1300], model[1300];
+    char state[1300], model[1300];
     itd_model *m;
     itd_error error;
     FILE *file;
-    snprintf(training, sizeof training, "%s", report_path(&r->report, "training.safetensors"));
+    snprintf(state, sizeof state, "%s", report_path(&r->report, "training.safetensors"));
     snprintf(model, sizeof model, "%s", report_path(&r->report, "model.safetensors"));
-    if (!(file = fopen(training, "rb"))) fail("--resume: no checkpoint found in %s/", r->report.folder);
+    if (!(file = fopen(state, "rb"))) fail("--resume: no checkpoint found in %s/", r->report.folder);
     fclose(file);
     if (itd_load(model, &m, NULL, &error) != ITD_OK) fail("--resume: %s", error.text);
     refuse_other_run(r, m, model);
     itd_model_free(m);
-    learn_resume(&r->l, d, training, model, r->train.x, r->train.n, r->held);
+    learn_resume(&r->l, d, state, model, r->train.x, r->train.n, r->held);
 }
 
-static void begin(run *r)
+/* When training has to end, so that the rest ends in time. */
+static double deadline(const run *r)
+{
+    int none = r->o.has_epochs && !r->o.has_minutes;
+    return none ? HUGE_VAL : r->started + 0.8 * 60 * r->o.minutes;
+}
+
+static training_end train(run *r)
 {
     learn_desc d = learn_desc_of(r);
-    char text[600], *frame = frame_to_text(&r->frame);
+    char words[600], *frame = frame_to_text(&r->frame);
+    training_note notes[3] = {{"frame", NULL}, {"options", NULL}, {NULL, NULL}};
+    training_loop t;
+    training_end end;
     if (r->o.resume) resume(r, &d);
-    else must(learn_begin(&r->l, &d, r->train.x, r->train.n, r->held), "training");
-    options_text(r, text, sizeof text);
+    else learn_begin(&r->l, &d, r->train.x, r->train.n, r->held);
     if (!frame) fail("out of memory for %lu columns", (unsigned long)r->dim);
-    must(itd_model_set_note(r->l.model, "frame", frame), "keeping the names of the columns");
-    must(itd_model_set_note(r->l.model, "options", text), "keeping the options");
+    options_text(r, words, sizeof words);
+    notes[0].value = frame, notes[1].value = words;
+    training_begin(&t, &r->l, &r->report, notes);
+    t.deadline = deadline(r), t.quiet = r->o.quiet;
+    end = training_run(&t);
     free(frame);
+    return end;
 }
 
-static void save(run *r)
+/* What a training that did not run to its end leads to. */
+static void say_end(const run *r, training_end end)
 {
-    char training[1300], text[30];
-    snprintf(training, sizeof training, "%s", report_path(&r->report, "training.safetensors"));
-    snprintf(text, sizeof text, "%llu", (unsigned long long)r->l.trainer->step);
-    must(itd_model_set_note(r->l.model, "steps", text), "keeping the steps");
-    learn_save(&r->l, training, report_path(&r->report, "model.safetensors"));
-}
-
-/* Passes over the rows that teach. */
-static size_t epochs_after(const run *r, uint64_t step)
-{
-    return (size_t)(step * r->l.trainer->desc.batch / r->l.n);
-}
-
-static double mean_gaussian_nll(const itd_gaussian *g, const float *x, size_t n)
-{
-    double mean = 0;
-    for (size_t i = 0; i < n; i++) mean += itd_gaussian_nll(g, x + i * g->dim) / (double)n;
-    return mean;
-}
-
-/* A row of the report: of the rows that choose, how likely they are by the present weights. */
-static void record(run *r, double gaussian, uint64_t before, double seconds)
-{
-    const learner *l = &r->l;
-    report_row row;
-    char fields[80];
-    double points = (double)((l->trainer->step - before) * l->trainer->desc.batch);
-    row.epoch = (double)epochs_after(r, l->trainer->step), row.step = (double)l->trainer->step;
-    row.loss = l->loss, row.nll = gaussian - l->gain_last, row.error = NAN;
-    row.learning_rate = l->trainer->learning_rate, row.seconds = seconds;
-    if (l->trainer->step > before) report_add(&r->report, &row, seconds > 0 ? points / seconds : 0);
-    snprintf(fields, sizeof fields, "loss %.3f  nats %.3f", row.loss, row.nll);
-    progress_update(&r->bar, (size_t)row.epoch, (size_t)l->trainer->step, fields);
-}
-
-/* Seconds after which training has to end, so that the rest ends in time. */
-static double training_seconds(const options *o)
-{
-    return o->has_epochs && !o->has_minutes ? HUGE_VAL : 0.8 * 60 * o->minutes;
-}
-
-static void train(run *r)
-{
-    learn_desc d = learn_desc_of(r);
-    double saved, round = system_seconds(), limit = training_seconds(&r->o), gaussian;
-    itd_result result = ITD_OK;
-    size_t epochs = (size_t)(d.steps * d.trainer.batch / (r->train.n - r->held));
-    signal(SIGINT, ask_to_stop);
-    signal(SIGTERM, ask_to_stop);
-    progress_begin(&r->bar, "epoch", epochs, "steps", (size_t)d.steps, r->o.quiet);
-    begin(r);
-    if (r->o.resume) progress_skip(&r->bar, (size_t)r->l.trainer->step);
-    report_open(&r->report, r->o.resume ? r->l.trainer->step : 0);
-    gaussian = mean_gaussian_nll(r->l.model->gaussian, r->l.held, r->l.n_held);
-    if (!r->o.resume) record(r, gaussian, 0, system_seconds() - round);
-    for (saved = system_seconds(); learn_goes_on(&r->l) && !stop_asked && elapsed(r) < limit;) {
-        uint64_t before = r->l.trainer->step;
-        round = system_seconds();
-        if ((result = learn_round(&r->l)) != ITD_OK) break;
-        record(r, gaussian, before, system_seconds() - round);
-        if (system_seconds() - saved > SAVE_SECONDS) save(r), saved = system_seconds();
-    }
-    progress_end(&r->bar);
-    save(r);
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    if (result != ITD_OK)
-        warn("training ended at step %lu: %s; what was kept before is used; a lower --learning_rate helps",
-             (unsigned long)r->l.trainer->step, itd_result_string(result));
-    else if (learn_goes_on(&r->l) && !stop_asked)
-        warn("cut by the clock after %.0f s, at step %lu of %lu; --resume --minutes N goes on", elapsed(r),
-             (unsigned long)r->l.trainer->step, (unsigned long)d.steps);
+    unsigned long step = (unsigned long)r->l.trainer->step, steps = (unsigned long)r->l.desc.steps;
+    if (end == TRAINING_DIVERGED)
+        warn("training diverged after step %lu; what was kept before is used; a lower --learning_rate helps",
+             step);
+    if (end == TRAINING_CUT)
+        warn("cut by the clock at step %lu of %lu; --minutes N gives it more, also with --resume", step,
+             steps);
+    if (end == TRAINING_STOPPED && !r->o.quiet)
+        printf("stopped; --resume goes on from %s/training.safetensors\n", r->report.folder);
 }
 
 /* ---- evaluation ---------------------------------------------------------------------------------------- */
@@ -472,7 +329,7 @@ static itd_nll_desc nll_desc_of(const run *r, size_t n)
     return d;
 }
 
-static scores measure(run *r, const rows *s)
+static scores measure(run *r, const row_set *s)
 {
     scores result;
     itd_nll_desc d = nll_desc_of(r, s->n);
@@ -482,7 +339,7 @@ static scores measure(run *r, const rows *s)
     return result;
 }
 
-static void fit_rival(run *r, const rows *train)
+static void fit_rival(run *r, const row_set *train)
 {
     if (rival_fit(&r->rival, r->model, train->x, train->n, r->o.seed))
         fail("out of memory for %lu rows", (unsigned long)train->n);
@@ -493,12 +350,8 @@ static void fit_rival(run *r, const rows *train)
 
 static void say_means(const char *what, const scores *s)
 {
-    if (!s->rows) return;
-    printf("-log p, mean of %lu %srow%s: %.4f +- %.4f nats", (unsigned long)s->rows, what,
-           s->rows == 1 ? "" : "s", s->model.nll, s->std_error);
-    if (s->gaussian.row) printf("; by the Gaussian of the training rows %.4f", s->gaussian.nll);
-    if (s->kde.row) printf("; by a kernel density estimate %.4f", s->kde.nll);
-    printf("\n");
+    char text[300];
+    if (s->rows) printf("%s\n", scores_text(s, what, text, sizeof text));
 }
 
 /* Those that decide which density is the best. */
@@ -588,7 +441,7 @@ static void picture(run *r, plot_canvas *c, const char *file)
 /* Of the rows that were learned, or with --load of those that were scored. */
 static void draw_density(run *r, const float *samples)
 {
-    const rows *shown = r->o.load ? &r->validation : &r->train;
+    const row_set *shown = r->o.load ? &r->validation : &r->train;
     scatter_view v;
     plot_canvas c;
     memset(&v, 0, sizeof v);
@@ -606,7 +459,7 @@ static void draw_density(run *r, const float *samples)
 
 static void draw_run(run *r)
 {
-    const rows *v = &r->validation;
+    const row_set *v = &r->validation;
     const scores *s = &r->on_validation;
     plot_canvas c;
     char note[200];
@@ -618,7 +471,7 @@ static void draw_run(run *r)
     charts_mse(&c, r->model, v->x, v->n < 1000 ? v->n : 1000, r->o.seed, note);
     picture(r, &c, "mse.png");
     if (r->o.load) return;
-    charts_loss(&c, &r->report, (double)epochs_after(r, r->l.kept_step), "rows that choose");
+    charts_loss(&c, &r->report, (double)training_epochs(&r->l, r->l.kept_step), "rows that choose");
     picture(r, &c, "loss.png");
 }
 
@@ -651,53 +504,28 @@ static void load(run *r)
              (unsigned long)r->frame.columns);
 }
 
-static int is_rounded(const data_frame *f)
-{
-    for (size_t j = 0; j < f->columns; j++)
-        if (f->step[j] > 0) return 1;
-    return 0;
-}
-
-static void write_scores(const run *r)
-{
-    static char row[] = "row", nll[] = "nll", error[] = "stderr";
-    char *names[] = {row, nll, error};
-    const scores *s = &r->on_validation;
-    size_t columns = table_is_npy(r->o.scores) ? 2 : 3;
-    double *values = (double *)must_alloc(s->rows, columns * sizeof *values);
-    for (size_t i = 0; i < s->rows; i++) {
-        double *at = values + i * columns;
-        if (columns == 3) *at++ = (double)(i + 1);
-        at[0] = s->model.row[i], at[1] = s->error[i];
-    }
-    if (table_write(r->o.scores, names, values, s->rows, columns)) fail("%s: cannot be written", r->o.scores);
-    free(values);
-}
-
 /* Every row; where columns are rounded, by several draws of noise, which share the evaluations. */
 static void score_rows(run *r)
 {
     data_table t = read_same_columns(r, r->o.data);
-    size_t draws = is_rounded(&r->frame) ? NOISE_DRAWS : 1;
+    size_t draws = frame_is_rounded(&r->frame) ? NOISE_DRAWS : 1;
     scores *s = &r->on_validation;
     itd_nll_desc d = nll_desc_of(r, t.rows);
     r->table_rows = t.rows;
-    r->validation = rows_make(t.rows, t.columns, t.unit);
-    memcpy(r->validation.line, t.line, t.rows * sizeof *t.line);
+    r->validation = rows_of(&r->frame, &t, r->o.seed, 1);
     if (r->o.train) {
-        rows train = read_rows(r, r->o.train, TRAIN_NOISE);
+        row_set train = read_rows(r, r->o.train, 0);
         fit_rival(r, &train);
         rows_free(&train);
     }
     if (draws > 1) d.draws = (d.draws + draws - 1) / draws < 8 ? 8 : (d.draws + draws - 1) / draws;
     scores_begin(s, t.rows);
     for (size_t k = 1; k <= draws; k++) {
-        free(r->validation.x);
-        r->validation.x = floats_of(r, &t, k);
+        rows_draw(&r->validation, &r->frame, &t, r->o.seed, k);
         scores_add(s, r->model, r->rival.rows ? &r->rival : NULL, r->validation.x, &d);
     }
     scores_end(s);
-    if (r->o.scores) write_scores(r);
+    if (r->o.scores && scores_write(r->o.scores, s)) fail("%s: cannot be written", r->o.scores);
     table_free(&t);
 }
 
@@ -705,25 +533,20 @@ static void score_rows(run *r)
 
 static void say_plan(const run *r)
 {
-    char text[120];
     if (r->o.quiet) return;
     printf("%s: %lu training points, %lu of which choose, %lu validation points", r->o.data,
            (unsigned long)r->train.n, (unsigned long)r->held, (unsigned long)r->validation.n);
     if (r->o.test) printf(", %lu test points", (unsigned long)r->test.n);
     printf(", %lu dimensions; kernels %s\n", (unsigned long)r->dim, itd_simd_name());
     fflush(stdout);
-    (void)text;
 }
 
 static void fit(run *r)
 {
     prepare_training_data(r);
     say_plan(r);
-    train(r);
-    if (stop_asked) {
-        if (!r->o.quiet) printf("stopped; --resume goes on from %s/training.safetensors\n", r->report.folder);
-        return;
-    }
+    say_end(r, train(r));
+    if (training_stopped()) return;
     learn_end(&r->l);
     r->model = r->l.model;
     fit_rival(r, &r->train);
@@ -757,9 +580,9 @@ int main(int argc, char **argv)
         if (r.o.data) score_rows(&r);
     } else {
         fit(&r);
-        epochs = epochs_after(&r, r.l.trainer->step);
+        epochs = training_epochs(&r.l, r.l.trainer->step);
     }
-    if (!stop_asked) {
+    if (!training_stopped()) {
         show(&r);
         if (!r.o.quiet) {
             say_means(r.o.load ? "" : "validation ", &r.on_validation);
