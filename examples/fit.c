@@ -29,7 +29,7 @@
 #include <omp.h>
 #endif
 
-enum { FEWEST_ROWS = 20, NOISE_DRAWS = 8, DEFAULT_SECONDS = 40 };
+enum { FEWEST_ROWS = 20, MOST_VALIDATION = 20000, NOISE_DRAWS = 8, DEFAULT_SECONDS = 40 };
 enum { VALIDATION_NOISE = 100, TEST_NOISE = 101 }; /* training has 0, scores have 1, 2, ... */
 
 /* ---- options ------------------------------------------------------------------------------------------- */
@@ -47,10 +47,8 @@ typedef struct options {
 /* An option without effect is an error. names: of those that have none, separated by blanks. */
 static void refuse_idle(const args_table *table, const char *names, const char *where)
 {
-    for (const char *at = names; *at; at += strcspn(at, " "), at += strspn(at, " ")) {
-        const args_option *option = args_find(table, at, strcspn(at, " "));
-        if (option->given) fail("--%s: has no effect %s", option->name, where);
-    }
+    const char *name = args_first_given(table, names);
+    if (name) fail("--%s: has no effect %s", name, where);
 }
 
 static void refuse_idle_options(const options *o, const args_table *table)
@@ -72,7 +70,7 @@ static void refuse_idle_options(const options *o, const args_table *table)
 static options read_options(int argc, char **argv)
 {
     static options o; /* the option table keeps pointers into it */
-    o.validation = "0.1", o.name = "data", o.out = "runs";
+    o.name = "data", o.out = "runs";
     o.dequantize = "auto", o.lr_schedule = "cosine", o.sampler = "deterministic";
     o.batch = 512, o.hidden_size = 128, o.hidden_layers = 4, o.learning_rate = 3e-3;
     o.samples = 1000, o.steps = 100, o.pictures = 1, o.minutes = DEFAULT_SECONDS / 60.0;
@@ -83,8 +81,10 @@ static options read_options(int argc, char **argv)
             "The table: a CSV file, one row a line, or a .npy file of NumPy. With --load, the rows to "
             "score."),
         args_string("columns", &o.columns, "Some of its columns, by number or name: 1-4,7 or height,weight."),
-        args_string("validation", &o.validation,
-                    "The part of the rows that is not learned but measured, or a file of such rows."),
+        args_default_text(
+            args_string("validation", &o.validation,
+                        "The part of the rows that is not learned but measured, or a file of such rows."),
+            "0.1, of at most 20,000 rows"),
         args_string("test", &o.test, "A file of rows to measure once more at the end."),
         args_choice(
             "dequantize", &o.dequantize, "auto|off",
@@ -105,7 +105,7 @@ static options read_options(int argc, char **argv)
                   "Go on from the state in the folder of the results; give the same options."),
         args_group("Evaluation"),
         args_default_text(
-            args_size("eval_draws", &o.draws, 8, 1000000, "Denoiser evaluations per row that is measured."),
+            args_size("eval_draws", &o.draws, 2, 1000000, "Denoiser evaluations per row that is measured."),
             "200, fewer where rows are many"),
         args_size("samples", &o.samples, 1, 10000000, "Points drawn from the model at the end."),
         args_size("steps", &o.steps, 1, 100000, "Denoiser calls per sample."),
@@ -171,11 +171,13 @@ static row_set read_rows(const run *r, const char *path, uint64_t draw)
     return s;
 }
 
-/* The fraction that --validation tells; 0: it is the name of a file. */
-static double validation_part(const options *o)
+/* The fraction that --validation tells; 0: it is the name of a file. Many rows are measured well enough by some. */
+static double validation_part(const options *o, size_t n)
 {
     double part;
-    const char *end = o->validation + strlen(o->validation);
+    const char *end;
+    if (!o->validation) return fmin(0.1, MOST_VALIDATION / (double)n);
+    end = o->validation + strlen(o->validation);
     if (text_number(o->validation, end, &part) != end) return 0;
     if (!(part > 0 && part < 1))
         fail("--validation: expected a number between 0 and 1 or a file, found \"%.60s\"", o->validation);
@@ -211,7 +213,7 @@ static void prepare_training_data(run *r)
     if (frame_from_table(&t, &r->frame, error, sizeof error)) fail("%s", error);
     r->dim = t.columns, r->table_rows = t.rows;
     find_steps(r, &t);
-    r->held = rows_split(&r->frame, &t, validation_part(&r->o), r->o.seed, &r->train, &r->validation);
+    r->held = rows_split(&r->frame, &t, validation_part(&r->o, t.rows), r->o.seed, &r->train, &r->validation);
     if (!r->validation.n) r->validation = read_rows(r, r->o.validation, VALIDATION_NOISE);
     if (r->o.test) r->test = read_rows(r, r->o.test, TEST_NOISE);
     table_free(&t);
@@ -228,6 +230,7 @@ static learn_desc learn_desc_of(const run *r)
     d.trainer.batch = o->batch, d.trainer.learning_rate = o->learning_rate;
     if (o->has_epochs) d.steps = ((uint64_t)o->epochs * teaching + o->batch - 1) / o->batch;
     d.trainer.steps = strcmp(o->lr_schedule, "cosine") ? 0 : d.steps;
+    if (d.steps < LEARN_ROUNDS) d.find_range = 0; /* a race needs rounds of at least one step */
     return d;
 }
 
@@ -242,28 +245,13 @@ static void options_text(const run *r, char *text, size_t size)
         "seed=%llu num_epochs=%s train_batch_size=%lu learning_rate=%.17g lr_schedule=%s hidden_size=%lu "
         "hidden_layers=%lu dequantize=%s validation=%.200s",
         (unsigned long long)o->seed, epochs, (unsigned long)o->batch, o->learning_rate, o->lr_schedule,
-        (unsigned long)o->hidden_size, (unsigned long)o->hidden_layers, o->dequantize, o->validation);
-}
-
-static void refuse_other_run(const run *r, const itd_model *m, const char *path)
-{
-    char now[600], differ[300], error[TABLE_ERROR];
-    const char *text = itd_model_note(m, "frame"), *then = itd_model_note(m, "options");
-    data_frame f;
-    if (!text || !then) fail("--resume: %s is not by this program", path);
-    if (frame_from_text(text, &f, error, sizeof error)) fail("%s: %s", path, error);
-    if (f.checksum != r->frame.checksum || f.rows != r->frame.rows || f.columns != r->frame.columns)
-        fail("--resume: the same rows of %lu columns expected as %s has learned, others found in %s",
-             (unsigned long)f.columns, path, r->o.data);
-    options_text(r, now, sizeof now);
-    same_run_options(now, then, differ, sizeof differ);
-    if (*differ) fail("--resume: %s was trained with another %s", path, differ);
-    frame_free(&f);
+        (unsigned long)o->hidden_size, (unsigned long)o->hidden_layers, o->dequantize,
+        o->validation ? o->validation : "auto");
 }
 
 static void resume(run *r, const learn_desc *d)
 {
-    char state[1300], model[1300];
+    char state[1300], model[1300], words[600];
     itd_model *m;
     itd_error error;
     FILE *file;
@@ -272,7 +260,8 @@ static void resume(run *r, const learn_desc *d)
     if (!(file = fopen(state, "rb"))) fail("--resume: no checkpoint found in %s/", r->report.folder);
     fclose(file);
     if (itd_load(model, &m, NULL, &error) != ITD_OK) fail("--resume: %s", error.text);
-    refuse_other_run(r, m, model);
+    options_text(r, words, sizeof words);
+    same_run_must(&r->frame, r->o.data, words, m, model);
     itd_model_free(m);
     learn_resume(&r->l, d, state, model, r->train.x, r->train.n, r->held);
 }
@@ -281,30 +270,10 @@ static void resume(run *r, const learn_desc *d)
 static double deadline(const run *r)
 {
     int none = r->o.has_epochs && !r->o.has_minutes;
-    return none ? HUGE_VAL : r->started + 0.8 * 60 * r->o.minutes;
+    return none ? HUGE_VAL : r->started + 0.75 * 60 * r->o.minutes;
 }
 
-static training_end train(run *r)
-{
-    learn_desc d = learn_desc_of(r);
-    char words[600], *frame = frame_to_text(&r->frame);
-    training_note notes[3] = {{"frame", NULL}, {"options", NULL}, {NULL, NULL}};
-    training_loop t;
-    training_end end;
-    if (r->o.resume) resume(r, &d);
-    else learn_begin(&r->l, &d, r->train.x, r->train.n, r->held);
-    if (!frame) fail("out of memory for %lu columns", (unsigned long)r->dim);
-    options_text(r, words, sizeof words);
-    notes[0].value = frame, notes[1].value = words;
-    training_begin(&t, &r->l, &r->report, notes);
-    t.deadline = deadline(r), t.quiet = r->o.quiet;
-    end = training_run(&t);
-    free(frame);
-    return end;
-}
-
-/* What a training that did not run to its end leads to. */
-static void say_end(const run *r, training_end end)
+static void say_end(const run *r, training_end end, uint64_t begun)
 {
     unsigned long step = (unsigned long)r->l.trainer->step, steps = (unsigned long)r->l.desc.steps;
     if (end == TRAINING_DIVERGED)
@@ -313,17 +282,40 @@ static void say_end(const run *r, training_end end)
     if (end == TRAINING_CUT)
         warn("cut by the clock at step %lu of %lu; --minutes N gives it more, also with --resume", step,
              steps);
-    if (end == TRAINING_STOPPED && !r->o.quiet)
+    if (r->o.quiet) return;
+    if (r->o.resume && begun == r->l.trainer->step) printf("the training had ended; nothing is left to do\n");
+    if (end == TRAINING_STOPPED)
         printf("stopped; --resume goes on from %s/training.safetensors\n", r->report.folder);
+    else if (!r->l.kept)
+        printf("nothing that was learned is surely better than the Gaussian, so that is the model\n");
+}
+
+static void train(run *r)
+{
+    learn_desc d = learn_desc_of(r);
+    char words[600], *frame = frame_to_text(&r->frame);
+    training_note notes[3] = {{"frame", NULL}, {"options", NULL}, {NULL, NULL}};
+    training_loop t;
+    uint64_t begun;
+    if (r->o.resume) resume(r, &d);
+    else learn_begin(&r->l, &d, r->train.x, r->train.n, r->held);
+    if (!frame) fail("out of memory for %lu columns", (unsigned long)r->dim);
+    options_text(r, words, sizeof words);
+    notes[0].value = frame, notes[1].value = words;
+    training_begin(&t, &r->l, &r->report, notes);
+    t.deadline = deadline(r), t.quiet = r->o.quiet;
+    begun = r->l.trainer->step;
+    say_end(r, training_run(&t), begun);
+    free(frame);
 }
 
 /* ---- evaluation ---------------------------------------------------------------------------------------- */
 
-/* Half a million evaluations in all, but 32 a row, so that each has a standard error, and 200 at most. */
+/* Some seconds of evaluations in all, but 32 a row, so that each has a standard error, and 200 at most. */
 static itd_nll_desc nll_desc_of(const run *r, size_t n)
 {
     itd_nll_desc d = itd_model_nll_desc(r->model);
-    size_t draws = 500000 / n;
+    size_t draws = (size_t)(5e10 / (double)itd_net_parameters(r->model->net) / (double)n);
     d.draws = r->o.has_draws ? r->o.draws : draws < 32 ? 32 : draws > 200 ? 200 : draws;
     d.seed = r->o.seed;
     return d;
@@ -371,15 +363,11 @@ static void say_rival(const run *r)
 
 /* ---- result -------------------------------------------------------------------------------------------- */
 
-/* With four digits, "na" for what is not a number; good for the next eight calls. */
-static const char *number(double value)
+/* A number of those rows, "na" if there are none or it is not finite. */
+static void print_number(const char *name, const scores *of, double value)
 {
-    static char texts[8][40];
-    static int next;
-    char *text = texts[next++ % 8];
-    if (fabs(value) <= DBL_MAX) snprintf(text, sizeof *texts, "%.4f", value);
-    else strcpy(text, "na");
-    return text;
+    if (of->rows && fabs(value) <= DBL_MAX) printf(" %s=%.4f", name, value);
+    else printf(" %s=na", name);
 }
 
 /* The name of the file without its folders, blanks as underscores. */
@@ -390,23 +378,25 @@ static void print_name(const char *path)
         putchar((unsigned char)*path > ' ' ? *path : '_');
 }
 
-static void print_result(const run *r, size_t epochs)
+static void print_result(const run *r)
 {
     const scores *v = &r->on_validation, *t = &r->on_test;
-    int measured = v->rows > 0, tested = t->rows > 0;
     printf("result data=");
     print_name(r->o.data);
-    printf(" rows=%lu columns=%lu", (unsigned long)r->table_rows, (unsigned long)r->dim);
-    if (epochs != SIZE_MAX) printf(" epochs=%lu", (unsigned long)epochs);
+    if (r->o.data) printf(" rows=%lu", (unsigned long)r->table_rows);
+    else printf(" rows=na");
+    printf(" columns=%lu", (unsigned long)r->dim);
+    if (r->l.trainer) printf(" epochs=%lu", (unsigned long)training_epochs(&r->l, r->l.trainer->step));
     else printf(" epochs=na");
     printf(" params=%lu", (unsigned long)itd_net_parameters(r->model->net));
-    printf(" val_nll=%s stderr=%s stderr_data=%s", number(measured ? v->model.nll : NAN),
-           number(measured ? v->std_error : NAN), number(measured ? v->std_error_data : NAN));
-    printf(" gaussian_nll=%s kde_nll=%s", number(measured ? v->gaussian.nll : NAN),
-           number(measured ? v->kde.nll : NAN));
-    printf(" test_nll=%s test_stderr=%s", number(tested ? t->model.nll : NAN),
-           number(tested ? t->std_error : NAN));
-    printf(" best=%s seconds=%.2f\n", measured ? scores_best(deciding(r)) : "na", elapsed(r));
+    print_number("val_nll", v, v->model.nll);
+    print_number("stderr", v, v->std_error);
+    print_number("stderr_data", v, v->std_error_data);
+    print_number("gaussian_nll", v, v->gaussian.nll);
+    print_number("kde_nll", v, v->kde.nll);
+    print_number("test_nll", t, t->model.nll);
+    print_number("test_stderr", t, t->std_error);
+    printf(" best=%s seconds=%.2f\n", v->rows ? scores_best(deciding(r)) : "na", elapsed(r));
 }
 
 /* ---- samples ------------------------------------------------------------------------------------------- */
@@ -518,7 +508,7 @@ static void score_rows(run *r)
         fit_rival(r, &train);
         rows_free(&train);
     }
-    if (draws > 1) d.draws = (d.draws + draws - 1) / draws < 8 ? 8 : (d.draws + draws - 1) / draws;
+    if (draws > 1) d.draws = d.draws / draws < 4 ? 4 : d.draws / draws;
     scores_begin(s, t.rows);
     for (size_t k = 1; k <= draws; k++) {
         rows_draw(&r->validation, &r->frame, &t, r->o.seed, k);
@@ -534,10 +524,10 @@ static void score_rows(run *r)
 static void say_plan(const run *r)
 {
     if (r->o.quiet) return;
-    printf("%s: %lu training points, %lu of which choose, %lu validation points", r->o.data,
+    printf("%s: %lu rows for training, of which %lu choose what is kept, %lu for validation", r->o.data,
            (unsigned long)r->train.n, (unsigned long)r->held, (unsigned long)r->validation.n);
-    if (r->o.test) printf(", %lu test points", (unsigned long)r->test.n);
-    printf(", %lu dimensions; kernels %s\n", (unsigned long)r->dim, itd_simd_name());
+    if (r->o.test) printf(", %lu for the test", (unsigned long)r->test.n);
+    printf("; %lu column%s; kernels %s\n", (unsigned long)r->dim, r->dim == 1 ? "" : "s", itd_simd_name());
     fflush(stdout);
 }
 
@@ -545,7 +535,7 @@ static void fit(run *r)
 {
     prepare_training_data(r);
     say_plan(r);
-    say_end(r, train(r));
+    train(r);
     if (training_stopped()) return;
     learn_end(&r->l);
     r->model = r->l.model;
@@ -566,7 +556,6 @@ static void end(run *r)
 int main(int argc, char **argv)
 {
     static run r;
-    size_t epochs = SIZE_MAX;
     must_program = "fit";
     r.started = system_seconds();
     system_patient_threads(argv);
@@ -574,13 +563,12 @@ int main(int argc, char **argv)
 #ifdef _OPENMP
     if (r.o.threads) omp_set_num_threads((int)r.o.threads);
 #endif
-    if (r.o.pictures || !r.o.load) report_begin(&r.report, r.o.out, r.o.name, &r.bar);
+    if (!r.o.load || (r.o.pictures && r.o.data)) report_begin(&r.report, r.o.out, r.o.name, &r.bar);
     if (r.o.load) {
         load(&r);
         if (r.o.data) score_rows(&r);
     } else {
         fit(&r);
-        epochs = training_epochs(&r.l, r.l.trainer->step);
     }
     if (!training_stopped()) {
         show(&r);
@@ -589,7 +577,7 @@ int main(int argc, char **argv)
             say_means("test ", &r.on_test);
             if (r.on_validation.rows) say_rival(&r);
         }
-        print_result(&r, epochs);
+        print_result(&r);
     }
     end(&r);
     return 0;

@@ -1,13 +1,14 @@
-/* same_run.h: whether a run that is to go on is the same one: by the options that it began with, which are kept
- * as a note of words "name=value" with the model.
+/* same_run.h: whether a run that is to go on is the same one: by the rows of its table, and by the options it
+ * began with, words "name=value". Both are kept as notes with the model, "frame" and "options".
  *
- *     char differ[300];
- *     same_run_options(now, itd_model_note(model, "options"), differ, sizeof differ);
- *     if (*differ) fail("was trained with another %s", differ);            --seed, --hidden_size */
+ *     same_run_must(&frame, "points.csv", now, model, "runs/data/model.safetensors");
+ *
+ * Include the implementation of itdiff.h before this file. */
 #ifndef SAME_RUN_H
 #define SAME_RUN_H
 
-#include "text.h"
+#include "frame.h"
+#include "must.h"
 
 /* The value of a name in words "name=value", and its length; NULL if it is not there. */
 static inline const char *same_run_value(const char *words, const char *name, size_t name_length,
@@ -35,6 +36,24 @@ static inline void same_run_options(const char *now, const char *then, char *out
             text_append(out, size, "%s--%.*s", *out ? ", " : "", (int)name, now);
         now += word, now += strspn(now, " ");
     }
+}
+
+/* Ends the program unless the model at `path` has learned the rows of this frame, which come from `data`, with the
+ * same options. */
+static inline void same_run_must(const data_frame *frame, const char *data, const char *options,
+                                 const itd_model *m, const char *path)
+{
+    char differ[300], error[TABLE_ERROR];
+    const char *text = itd_model_note(m, "frame"), *then = itd_model_note(m, "options");
+    data_frame f;
+    if (!text || !then) fail("--resume: %s: a model of this program expected, another found", path);
+    if (frame_from_text(text, &f, error, sizeof error)) fail("--resume: %s: %s", path, error);
+    if (f.checksum != frame->checksum || f.rows != frame->rows || f.columns != frame->columns)
+        fail("--resume: the %lu rows of %lu columns expected that %s has learned, others found in %s",
+             (unsigned long)f.rows, (unsigned long)f.columns, path, data);
+    same_run_options(options, then, differ, sizeof differ);
+    if (*differ) fail("--resume: %s was trained with another %s", path, differ);
+    frame_free(&f);
 }
 
 #endif

@@ -125,9 +125,9 @@ static inline training_end training_run(training_loop *t)
     report_open(t->report, t->l->trainer->step);
     signal(SIGINT, training_ask_to_stop);
     signal(SIGTERM, training_ask_to_stop);
-    progress_begin(t->bar, "round", turns, "rounds", turns, t->quiet);
-    progress_skip(t->bar, t->l->turns);
     t->step = t->l->trainer->step, t->saved = t->recorded = system_seconds();
+    progress_begin(t->bar, "round", turns, "rounds", turns, t->quiet || !learn_goes_on(t->l));
+    progress_skip(t->bar, t->l->turns);
     result = training_rounds(t);
     progress_end(t->bar);
     training_save(t);
