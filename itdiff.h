@@ -3867,8 +3867,8 @@ static const itd__field itd__fields[] = { /* type, field, default, least, most *
     ITD__M(SIZE, mlp.dim, 1, 1, 1 << 20),                 ITD__M(SIZE, mlp.layers, 3, 1, 100),
     ITD__M(SIZE, mlp.hidden, 128, 1, 1 << 20),            ITD__M(SIZE, mlp.embedding, 128, 0, 8192),
     ITD__NEW(SIZE, "mlp.directions", model.mlp.directions, 128, 0, 1 << 16, 0),
-    ITD__NEW(POSITIVE, "mlp.frequency_min", model.mlp.frequency_min, 0.5, 0, 1e6, 1),
-    ITD__NEW(POSITIVE, "mlp.frequency_max", model.mlp.frequency_max, 10, 0, 1e6, 1),
+    ITD__NEW(REAL, "mlp.frequency_min", model.mlp.frequency_min, 0.5, 1e-6, 1e6, 1),
+    ITD__NEW(REAL, "mlp.frequency_max", model.mlp.frequency_max, 10, 1e-6, 1e6, 1),
     ITD__M(REAL, mlp.coordinate_scale, 100, -FLT_MAX, FLT_MAX),
     ITD__M(REAL, mlp.logsnr_scale, 50, -FLT_MAX, FLT_MAX),
     ITD__M(ACTIVATION, mlp.activation, ITD_SILU, 0, ITD_SILU),
@@ -4821,6 +4821,17 @@ static char *itd__copy_text(const char *text)
     return copy ? strcpy(copy, text) : NULL;
 }
 
+/* NULL: no memory. */
+static itd_note *itd__note_make(const char *key, const char *value, itd_note *next)
+{
+    itd_note *note = (itd_note *)itd__alloc(1, 1, sizeof *note);
+    if (!note) return NULL;
+    note->key = itd__copy_text(key), note->value = itd__copy_text(value), note->next = next;
+    if (note->key && note->value) return note;
+    itd__note_free(note);
+    return NULL;
+}
+
 /* Where the note of this key hangs in the list, or the end of it. */
 static itd_note **itd__note_place(itd_note **at, const char *key)
 {
@@ -4840,13 +4851,8 @@ ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const c
     itd_note **at = itd__note_place(&model->notes, key), *old = *at, *fresh = NULL;
     if (!itd__utf8(key) || (value && !itd__utf8(value))) return ITD_ERROR_ARGUMENT;
     if (value) {
-        fresh = (itd_note *)itd__alloc(1, 1, sizeof *fresh);
-        if (fresh) fresh->key = itd__copy_text(key), fresh->value = itd__copy_text(value);
-        if (!fresh || !fresh->key || !fresh->value) {
-            itd__note_free(fresh);
-            return ITD_ERROR_MEMORY;
-        }
-        fresh->next = old ? old->next : NULL;
+        fresh = itd__note_make(key, value, old ? old->next : NULL);
+        if (!fresh) return ITD_ERROR_MEMORY;
     }
     *at = fresh ? fresh : old ? old->next : NULL;
     itd__note_free(old);
@@ -5998,6 +6004,9 @@ static bool itd__rebuild(itd__file *f, const itd__state *state, itd_model **out,
 {
     itd_net net = ITD__ZERO;
     itd_model *model = NULL;
+    if (!state->has_unet && /* before there is a table of directions, each of which has two weights */
+        (state->model.mlp.directions > f->size / 4 || state->model.mlp.dim > f->size / 16))
+        return itd__fail(f, ITD_ERROR_MISMATCH, "too short for the network it describes");
     itd_result result = itd__plan(&net, &state->model.mlp, &state->model.unet);
     ITD_FREE(net.layer), ITD_FREE(net.frequency);
     if (result == ITD_OK && /* w, m and v, F16 at least; mean and scale, F64 */
@@ -6057,13 +6066,16 @@ static bool itd__complete(itd__file *f, const itd__state *state, itd_model *mode
     return itd__succeeds(f, itd__gaussian_to_units(model, &model->gaussian));
 }
 
-/* The metadata under "note.". */
+/* The metadata under "note.", of which no two have the same name: none has to be looked for. */
 static bool itd__read_notes(itd__file *f, itd_model *model)
 {
-    for (size_t i = 0; i < f->pairs; i++)
-        if (!strncmp(f->metadata[i].name, "note.", 5) &&
-            !itd__succeeds(f, itd_model_set_note(model, f->metadata[i].name + 5, f->metadata[i].value)))
-            return false;
+    for (size_t i = f->pairs; i-- > 0;) {
+        const itd__pair *pair = &f->metadata[i];
+        if (strncmp(pair->name, "note.", 5)) continue;
+        itd_note *note = itd__note_make(pair->name + 5, pair->value, model->notes);
+        if (!note) return itd__succeeds(f, ITD_ERROR_MEMORY);
+        model->notes = note;
+    }
     return true;
 }
 

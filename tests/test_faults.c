@@ -52,7 +52,8 @@ typedef struct world {
 static itd_model_desc small_model(void)
 {
     itd_model_desc desc = itd_model_desc_default(2);
-    desc.mlp.layers = 2, desc.mlp.hidden = 3, desc.mlp.embedding = 4, desc.mlp.zero_output = false;
+    desc.mlp.layers = 2, desc.mlp.hidden = 3, desc.mlp.embedding = 4, desc.mlp.directions = 3;
+    desc.mlp.zero_output = false;
     return desc;
 }
 
@@ -93,6 +94,7 @@ static world *world_make(void)
     itd_rng_normal_fill(&rng, N, w.logsnr);
     CHECK_OK(itd_model_create(&md, 1, &w.model));
     CHECK_OK(itd_model_fit(w.model, w.x, N));
+    CHECK_OK(itd_model_set_note(w.model, "columns", "a,b"));
     CHECK_OK(itd_trainer_create(w.model, &td, &w.trainer));
     CHECK_OK(itd_gaussian_fit(w.x, N, 2, &w.gaussian));
     CHECK_OK(itd_mlp_create(&md.mlp, 1, &w.net));
@@ -217,6 +219,20 @@ CALL(gaussian_free)
     itd_gaussian_free(NULL);
     return ITD_OK;
 }
+CALL(gaussian_to_coordinates)
+{
+    return itd_gaussian_to_coordinates(&w->den, w->gaussian, &w->made.gaussian);
+}
+CALL(to_coordinates)
+{
+    itd_to_coordinates(&w->den, w->x, N, (float *)w->out);
+    return ITD_OK;
+}
+CALL(from_coordinates)
+{
+    itd_from_coordinates(&w->den, w->x, N, (float *)w->out);
+    return ITD_OK;
+}
 CALL(gaussian_entropy) { VALUE(itd_gaussian_entropy(w->gaussian)); }
 CALL(gaussian_nll) { VALUE(itd_gaussian_nll(w->gaussian, w->x)); }
 CALL(gaussian_mse) { VALUE(itd_gaussian_mse(w->gaussian, w->x, 1)); }
@@ -319,6 +335,10 @@ CALL(model_free)
     return ITD_OK;
 }
 CALL(model_fit) { return itd_model_fit(w->model, w->x, N); }
+CALL(model_set_note) { return itd_model_set_note(w->model, "columns", "b,a"); }
+CALL(model_set_note_anew) { return itd_model_set_note(w->model, "units", "cm"); }
+CALL(model_set_note_away) { return itd_model_set_note(w->model, "columns", NULL); }
+CALL(model_note) { VALUE(*itd_model_note(w->model, "columns")); }
 CALL(model_denoiser) { return w->den.predict(w->den.ctx, w->x, w->logsnr, N, (float *)w->out); }
 CALL(model_nll_desc) { VALUE(itd_model_nll_desc(w->model).draws); }
 CALL(trainer_desc_default) { VALUE(itd_trainer_desc_default().batch); }
@@ -397,11 +417,14 @@ static const function functions[] = {
     QUIET(schedule_sample),
     QUIET(schedule_from_spectrum),
     QUIET(schedule_from_mse),
+    QUIET(to_coordinates),
+    QUIET(from_coordinates),
     {"itd_score", call_score, true, true},
     ASKS(gaussian_fit),
     {"itd_gaussian_fit of many columns", call_gaussian_fit_wide, true, false},
     ASKS(gaussian_create),
     QUIET(gaussian_free),
+    ASKS(gaussian_to_coordinates),
     QUIET(gaussian_entropy),
     QUIET(gaussian_nll),
     QUIET(gaussian_mse),
@@ -436,6 +459,10 @@ static const function functions[] = {
     ASKS(model_create),
     QUIET(model_free),
     ASKS(model_fit),
+    ASKS(model_set_note),
+    {"itd_model_set_note of a new key", call_model_set_note_anew, true, false},
+    {"itd_model_set_note of nothing", call_model_set_note_away, false, false},
+    QUIET(model_note),
     ASKS(model_denoiser),
     QUIET(model_nll_desc),
     QUIET(trainer_desc_default),

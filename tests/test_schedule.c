@@ -647,7 +647,8 @@ static double standard_nll(const float *x, size_t n, const double *mean, const d
     return sum;
 }
 
-/* A model that has learned nothing, fitted to two coordinates of very different scale, and N(0, I). */
+/* A model that has learned nothing, fitted to two coordinates of very different scale, and what is N(0, I) in
+ * its coordinates. */
 typedef struct untrained {
     itd_model *model;
     itd_gaussian *standard;
@@ -658,11 +659,11 @@ typedef struct untrained {
 
 static untrained untrained_make(void)
 {
-    const double zero[2] = {0, 0}, identity[4] = {1, 0, 0, 1};
-    double mean[2] = {0, 0}, scale[2] = {0, 0};
+    double mean[2] = {0, 0}, scale[2] = {0, 0}, covariance[4] = {0, 0, 0, 0};
     untrained u;
     size_t i, j, n = 400;
     u.model = model_make(2, 1, ITD_GAUSSIAN, true);
+    u.model->desc.whiten = false;
     u.standard = NULL, u.n = n, u.x = ref_floats(2 * n);
     ref_seed(22);
     for (i = 0; i < n; i++)
@@ -670,11 +671,11 @@ static untrained untrained_make(void)
     for (j = 0; j < 2; j++) {
         for (i = 0; i < n; i++) mean[j] += u.x[2 * i + j] / (double)n;
         for (i = 0; i < n; i++) scale[j] += pow(u.x[2 * i + j] - mean[j], 2) / (double)n;
-        scale[j] = sqrt(scale[j]);
+        covariance[3 * j] = scale[j], scale[j] = sqrt(scale[j]);
     }
     u.truth = standard_nll(u.x, n, mean, scale, 2);
     CHECK_OK(itd_model_fit(u.model, u.x, n));
-    CHECK_OK(itd_gaussian_create(zero, identity, 2, &u.standard));
+    CHECK_OK(itd_gaussian_create(mean, covariance, 2, &u.standard));
     return u;
 }
 
@@ -709,6 +710,34 @@ static void an_untrained_model_is_worth_its_gaussian_with_fitted_control(void)
     itd_nll_result result = untrained_nll(&u, ITD_CONTROL_FITTED, 40, 4);
     CHECK_CLOSE(result.nll / u.truth, 1, 1e-5);
     untrained_free(&u);
+}
+
+/* The model's own Gaussian is N(0, I) in the coordinates that its map makes of correlated columns: nothing is
+ * left to estimate, and one draw a point is as good as many. */
+static void an_untrained_model_that_whitens_is_worth_its_gaussian(void)
+{
+    enum { N = 300, D = 4 };
+    itd_model *model = model_make(D, 1, ITD_GAUSSIAN, true);
+    itd_denoiser den = itd_model_denoiser(model);
+    itd_nll_desc desc;
+    itd_nll_result result;
+    float *x;
+    double truth = 0;
+    size_t i;
+    ref_seed(23);
+    x = ref_normals(N * D, 1);
+    for (i = 0; i < N; i++) {
+        x[D * i + 1] = 0.1f * x[D * i + 1] + x[D * i];
+        x[D * i + 2] = 1000 * (x[D * i + 2] - 2 * x[D * i]);
+        x[D * i + 3] = 1e-3f * x[D * i + 3] - 7;
+    }
+    CHECK_OK(itd_model_fit(model, x, N));
+    for (i = 0; i < N; i++) truth += itd_gaussian_nll(model->gaussian, x + D * i) / N;
+    den = itd_model_denoiser(model), desc = itd_model_nll_desc(model);
+    desc.draws = 1;
+    CHECK_OK(itd_nll(&den, x, N, &desc, &result, NULL, NULL));
+    CHECK_CLOSE(result.nll / truth, 1, 1e-5);
+    itd_model_free(model), free(x);
 }
 
 /* Without a reference nothing cancels: the integral itself, within its error bar. */
@@ -755,6 +784,7 @@ int main(void)
     RUN(parameterization_wraps_the_network);
     RUN(an_untrained_model_is_worth_its_gaussian);
     RUN(an_untrained_model_is_worth_its_gaussian_with_fitted_control);
+    RUN(an_untrained_model_that_whitens_is_worth_its_gaussian);
     RUN(an_untrained_model_is_worth_its_gaussian_without_control);
     return test_report();
 }
