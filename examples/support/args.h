@@ -470,6 +470,17 @@ static inline int args_given(const args_table *table, const void *destination)
     return 0;
 }
 
+/* The first of some names, separated by blanks, that the user gave; NULL if none. For options that have no effect
+ * beside others. */
+static inline const char *args_first_given(const args_table *table, const char *names)
+{
+    for (const char *at = names; *at; at += strcspn(at, " "), at += strspn(at, " ")) {
+        const args_option *option = args_find(table, at, strcspn(at, " "));
+        if (option && option->given) return option->name;
+    }
+    return NULL;
+}
+
 /* ---- help ---- */
 
 /* Prints words from `column` on, starting a new line at `indent` wherever the next word would pass the
