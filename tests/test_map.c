@@ -288,6 +288,28 @@ static void maps_of_more_columns_than_rows(void)
     free(x);
 }
 
+/* Many small tables, from independent columns to nearly dependent ones: every choice of rho is the one of the
+ * rows that took no part, and most of the candidates are somebody's. */
+static void every_table_gets_its_own_shrinkage(void)
+{
+    enum { TABLES = 240 };
+    double chosen[TABLES];
+    size_t distinct = 0, none = 0, least = 0, all = 0;
+    ref_seed(13);
+    for (size_t k = 0; k < TABLES; k++) {
+        size_t n = 10 + (k * k) % 200, d = 2 + k % 4, before = 0;
+        double narrow = pow(10, -(double)(k % 7) / 2);
+        float *x = correlated(n, d, 0, 0);
+        for (size_t i = 0; i < n; i++) x[i * d] = (float)(x[i * d + 1] + narrow * x[i * d]);
+        chosen[k] = map_check(x, n, d, NULL, 1e-8);
+        for (size_t i = 0; i < k; i++) before += fabs(chosen[i] - chosen[k]) <= 1e-9 * chosen[k];
+        distinct += before == 0;
+        none += !(chosen[k] > 0), least += chosen[k] > 0 && chosen[k]<1.1e-5, all += chosen[k]> 0.99;
+        free(x);
+    }
+    CHECK(distinct > 15 && none > 0 && least > 0 && all > 0);
+}
+
 static void maps_of_few_rows_are_diagonal(void)
 {
     ref_seed(4);
@@ -529,6 +551,7 @@ int main(void)
     RUN(maps_of_correlated_columns);
     RUN(maps_of_columns_nearly_the_same);
     RUN(maps_of_more_columns_than_rows);
+    RUN(every_table_gets_its_own_shrinkage);
     RUN(maps_of_few_rows_are_diagonal);
     RUN(maps_of_columns_of_unlike_size);
     RUN(maps_of_dependent_columns);
