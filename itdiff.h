@@ -2541,8 +2541,8 @@ static void itd__sort_eigen(size_t n, double *lambda, double *vectors)
     }
 }
 
-/* Of few dimensions by Jacobi's rotations, each of which makes one element off the diagonal vanish. They go on
-   until every such element is small beside the two diagonal elements in its row and column, not beside the
+/* Of few dimensions by Jacobi's rotations, each of which makes one element off the diagonal vanish. They go
+   on until every such element is small beside the two diagonal elements in its row and column, not beside the
    largest of all: so the small eigenvalues of a covariance are as exact as the large ones, whatever the units
    of its columns (Demmel & Veselic 1992). */
 static void itd__jacobi(size_t n, double *a, double *lambda, double *vectors)
@@ -5231,8 +5231,8 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
 
    Ours: "layers.K.weight" (out,in) and "layers.K.bias", of a U-Net the names of diffusers, are what the
    denoiser uses (the moving average where there is one); "raw.", "adam_m.", "adam_v." before these names are
-   the state of training. "norm.*", "gaussian.*" are F64. Metadata: format, version, crc32c, all fields, and the
-   model's notes as "note.KEY". A reader ignores metadata that it does not know. */
+   the state of training. "norm.*", "gaussian.*" are F64. Metadata: format, version, crc32c, all fields, and
+   the model's notes as "note.KEY". A reader ignores metadata that it does not know. */
 
 #ifndef ITDIFF_NO_STDIO
 

@@ -1,4 +1,5 @@
-/* How the programs train a density of vectors, examples/support/learn.h: what rows that teach nothing choose. */
+/* How the programs train a density of vectors (examples/support/learn.h): what rows that teach nothing
+ * choose. */
 #define ITDIFF_IMPLEMENTATION
 #include "../examples/support/learn.h"
 #include "ref.h"
@@ -78,8 +79,8 @@ static void data_of_a_gaussian_leave_next_to_the_gaussian(void)
     learn_free(&l), free(x), free(fresh);
 }
 
-/* The rows that choose lie where the rows that teach have none: no state but the Gaussian is any good for them,
- * it is kept, and the training ends before its time. */
+/* The rows that choose lie where the rows that teach have none: no state but the Gaussian is any good for
+ * them, it is kept, and the training ends before its time. */
 static void the_gaussian_is_kept_where_nothing_beats_it(void)
 {
     learn_desc d = small_desc(1440);
@@ -98,8 +99,8 @@ static void the_gaussian_is_kept_where_nothing_beats_it(void)
 }
 
 /* -log p is log 2 below that of one spot, log(2 pi e 0.01) = -1.77 + log 2; the Gaussian's is
- * log(2 pi e) + log 5 + log 0.1 = 2.14: 3.2 nats in between,
- * of which so small a network finds more than a third. */
+ * log(2 pi e) + log 5 + log 0.1 = 2.14: 3.2 nats in between, of which so small a network finds more than
+ * a third. */
 static void two_spots_are_far_from_a_gaussian(void)
 {
     learn_desc d = small_desc(1440);

@@ -1,5 +1,5 @@
-/* The affine map that makes the data's own Gaussian N(0, I), against what its description says, written again:
- * rows one after the other, Cholesky and Denman & Beavers' iteration where the library has sums and
+/* The affine map that makes the data's own Gaussian N(0, I), against what its description says, written
+ * again: rows one after the other, Cholesky and Denman & Beavers' iteration where the library has sums and
  * eigenvectors. */
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
@@ -98,8 +98,8 @@ static void correlate(const float *x, size_t n, size_t d, size_t except, const d
         for (size_t k = 0; k < d; k++) s[j * d + k] = j == k ? 1 : s[j * d + k] / (sd[j] * sd[k]);
 }
 
-/* (1 - rho) s + rho I. Where the columns are dependent, Sum_j c_j x_j constant, u_j = c_j sd_j is flat and gets
- * a variance of 1e-8. */
+/* (1 - rho) s + rho I. Where the columns are dependent, Sum_j c_j x_j constant, u_j = c_j sd_j is flat and
+ * gets a variance of 1e-8. */
 static void shrink(const double *s, const double *sd, const double *c, size_t d, double rho, double *p)
 {
     double square = 0;
@@ -270,7 +270,7 @@ static void maps_of_columns_nearly_the_same(void)
     CHECK(map_check(x, N, 2, NULL, 1e-9) < 1e-3);
 }
 
-/* Sharing too few rows, correlations are mostly chance: they have to be shrunk, or there would be no inverse. */
+/* Of few rows, correlations are mostly chance: they have to be shrunk, or there would be no inverse. */
 static void maps_of_more_columns_than_rows(void)
 {
     float *x;
