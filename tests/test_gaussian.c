@@ -152,9 +152,9 @@ static void eigenvectors_do_not_depend_on_the_unit(void)
 
 /* ---- eigenvalues that are small beside others, but not beside their columns ---- */
 
-/* Eigenvalues, descending, of a positive definite matrix, each to high relative accuracy: squared lengths of the
- * rows of G, where a = G^T G with the Cholesky factor G at first and rows are rotated until they are orthogonal
- * (Hestenes 1958). */
+/* Eigenvalues, descending, of a positive definite matrix, each to high relative accuracy: squared lengths of
+ * the rows of G, where a = G^T G with the Cholesky factor G at first and rows are rotated until they are
+ * orthogonal (Hestenes 1958). */
 static void scaled_eigenvalues(const double *a, size_t n, double *lambda)
 {
     long double *g = (long double *)ref_alloc(n * n * sizeof *g);
@@ -267,7 +267,7 @@ static void small_matrices_with_zeros(void)
     CHECK_OK(itd_eigen_symmetric(0, NULL, NULL, NULL));
 }
 
-/* Two algorithms, up to 64 dimensions and above: the same matrix beside one more row and column of its own. */
+/* Two algorithms, up to 64 dimensions and above: the same matrix beside one more row and column. */
 static void both_algorithms_agree(void)
 {
     enum { D = 64 };
