@@ -750,7 +750,8 @@ static void many_dimensions_estimate(void)
     x = many_rows();
     if (!CHECK_OK(itd_gaussian_fit(x, MANY_ROWS, MANY, &g))) return;
     den = itd_gaussian_denoiser(g);
-    d.reference = g, d.draws = 5, d.batch = 12, d.schedule.loc = 3, d.schedule.scale = 2.5;
+    d.reference = g, d.draws = 5, d.batch = 12;
+    d.schedule.loc = 4, d.schedule.scale = 4.5; /* up to 22: the narrowest direction is resolved */
     CHECK_OK(itd_nll(&den, x, 20, &d, &result, nll_x, NULL));
     CHECK(result.std_error < 1e-3);
     for (size_t i = 0; i < 20; i++) CHECK_CLOSE(nll_x[i], itd_gaussian_nll(g, x + i * MANY), 2e-3);
