@@ -67,6 +67,11 @@ static void refuse_idle_options(const options *o, const args_table *table)
         refuse_idle(table, "samples steps sampler", "without --samples_out or pictures");
 }
 
+static void refuse_unwritable(const char *path)
+{
+    if (path && !table_can_write(path)) fail("%s: cannot be written", path);
+}
+
 static options read_options(int argc, char **argv)
 {
     static options o; /* the option table keeps pointers into it */
@@ -128,6 +133,7 @@ static options read_options(int argc, char **argv)
     args_table table = {"fit", "Learns the density of a table of your own.", list, ARGS_COUNT(list)};
     args_parse(&table, argc, argv);
     refuse_idle_options(&o, &table);
+    refuse_unwritable(o.scores), refuse_unwritable(o.samples_out);
     o.has_epochs = args_given(&table, &o.epochs), o.has_minutes = args_given(&table, &o.minutes);
     o.has_draws = args_given(&table, &o.draws);
     return o;

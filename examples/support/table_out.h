@@ -71,6 +71,16 @@ static inline void table_put_npy(FILE *file, const double *values, size_t rows, 
     for (size_t i = 0; i < rows * columns; i++) table_put_double(file, values[i]);
 }
 
+/* Whether a file can be written, found out before the hours that its numbers may take. */
+static inline int table_can_write(const char *path)
+{
+    FILE *old = fopen(path, "rb"), *file = fopen(path, "ab");
+    int can = file && fclose(file) == 0;
+    if (old) fclose(old);
+    else if (can) remove(path);
+    return can;
+}
+
 /* Returns 0, or -1 if the file cannot be written. names: (columns), or NULL. */
 static inline int table_write(const char *path, char *const *names, const double *values /* (rows,columns) */,
                               size_t rows, size_t columns)
