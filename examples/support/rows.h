@@ -52,6 +52,20 @@ static inline row_set rows_of(const data_frame *f, const data_table *t, uint64_t
     return s;
 }
 
+/* The frame of a model from the file at `path`, or a plain one if it has none. */
+static inline data_frame frame_of_model(const itd_model *m, const char *path)
+{
+    char error[TABLE_ERROR];
+    const char *text = itd_model_note(m, "frame");
+    data_frame f;
+    if (!text && frame_plain(m->dim, &f)) fail("out of memory for %lu columns", (unsigned long)m->dim);
+    if (text && frame_from_text(text, &f, error, sizeof error)) fail("%s: %s", path, error);
+    if (f.columns != m->dim)
+        fail("%s: a frame of %lu columns expected, of %lu found", path, (unsigned long)m->dim,
+             (unsigned long)f.columns);
+    return f;
+}
+
 static inline int frame_is_rounded(const data_frame *f)
 {
     for (size_t j = 0; j < f->columns; j++)

@@ -314,4 +314,12 @@ static inline void scatter_draw_pairs(plot_canvas *c, const scatter_view *v)
             d, k / d, k % d);
 }
 
+/* Rows and samples, whatever their number of columns. */
+static inline void scatter_draw_samples(plot_canvas *c, const scatter_view *v, itd_model *m)
+{
+    if (v->dim == 1) scatter_draw_line(c, v, m);
+    else if (v->dim == 2) scatter_draw_two(c, v);
+    else scatter_draw_pairs(c, v);
+}
+
 #endif

@@ -3,9 +3,12 @@
  *     if (table_write("scores.csv", names, values, rows, 2)) fail("scores.csv: cannot be written");
  *
  * CSV has one row a line below the names of the columns, if there are any, and 15 digits a number: a decimal
- * with as many comes back as it was. .npy has float64 of shape (rows, columns). */
+ * with as many comes back as it was. .npy has float64 of shape (rows, columns). Include the implementation of
+ * itdiff.h before this file. */
 #ifndef TABLE_OUT_H
 #define TABLE_OUT_H
+
+#include "must.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -71,14 +74,13 @@ static inline void table_put_npy(FILE *file, const double *values, size_t rows, 
     for (size_t i = 0; i < rows * columns; i++) table_put_double(file, values[i]);
 }
 
-/* Whether a file can be written, found out before the hours that its numbers may take. */
-static inline int table_can_write(const char *path)
+/* Refuses a file that cannot be written before its numbers take their time; NULL: there is none to write. */
+static inline void table_must_write(const char *path)
 {
-    FILE *old = fopen(path, "rb"), *file = fopen(path, "ab");
-    int can = file && fclose(file) == 0;
+    FILE *old = path ? fopen(path, "rb") : NULL, *file = path ? fopen(path, "ab") : NULL;
+    if (path && (!file || fclose(file))) fail("%s: cannot be written", path);
     if (old) fclose(old);
-    else if (can) remove(path);
-    return can;
+    else if (path) remove(path);
 }
 
 /* Returns 0, or -1 if the file cannot be written. names: (columns), or NULL. */
