@@ -32,7 +32,7 @@ all: $(EXAMPLES)
 # -DITDIFF_IMPLEMENTED leaves it out of their own files. quickstart has everything in one, as programs of users.
 SHARING  = bounds exact information ode ood test_cifar10 test_datasets test_frame test_golden test_kde test_learn \
            test_likelihood test_map test_npy test_rng test_sample test_schedule test_support test_table test_watch
-OWN      = fit train_2d train_cifar10 test_checkpoint test_errors test_gaussian test_images test_kernels test_ops \
+OWN      = fit train_2d train_cifar10 test_checkpoint test_gaussian test_grid test_images test_kernels test_ops \
            test_threads test_train test_unet
 SHARED   = $(patsubst build/itdiff.o,-DITDIFF_IMPLEMENTED,$(filter build/itdiff.o,$^)) $(if \
            $(filter build/kernels.o,$^),$(KERNELS)) $(filter %.o,$^)

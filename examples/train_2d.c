@@ -483,7 +483,7 @@ static itd_nll_desc nll_desc_of(const run *r, size_t draws)
     d.draws = draws;
     d.batch = r->o.eval_batch;
     d.seed = r->o.seed;
-    if (r->o.original) d.control = ITD_CONTROL_NONE, d.reference = NULL, d.stratified = d.allocate = false;
+    if (r->o.original) d.cancel = d.stratified = d.allocate = false, d.reference = NULL;
     return d;
 }
 

@@ -41,6 +41,32 @@ static inline double ref_normal(void)
     return radius * cos(2 * REF_PI * ref_uniform(0, 1));
 }
 
+/* ---- Student's distribution ---- */
+
+/* P(|T| < t) with T's degrees of freedom: for t = sqrt(degrees) tan(a) the density is in proportion to
+ * cos(a)^(degrees - 1). By Simpson's rule. */
+static inline double ref_student_within(double t, double degrees)
+{
+    enum { STEPS = 200 };
+    double end = atan(t / sqrt(degrees)), sum = 0;
+    double norm = 2 / sqrt(REF_PI) * exp(lgamma((degrees + 1) / 2) - lgamma(degrees / 2));
+    for (int k = 0; k <= STEPS; k++)
+        sum += (k == 0 || k == STEPS ? 1 : k % 2 ? 4 : 2) * pow(cos(end * k / STEPS), degrees - 1);
+    return norm * sum * end / (3 * STEPS);
+}
+
+/* The t within which 95 % of it are. */
+static inline double ref_student(double degrees)
+{
+    double low = 1.9, high = 13;
+    for (int k = 0; k < 40; k++) {
+        double middle = 0.5 * (low + high);
+        if (ref_student_within(middle, degrees) < 0.95) low = middle;
+        else high = middle;
+    }
+    return high;
+}
+
 /* ---- memory: exactly as much as asked for, so that a sanitizer sees one element too many ---- */
 
 static inline void *ref_alloc(size_t bytes)
