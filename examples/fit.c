@@ -170,7 +170,7 @@ static row_set read_rows(const run *r, const char *path, uint64_t draw)
     return s;
 }
 
-/* The fraction that --validation tells; 0: it is the name of a file. Many rows are measured well enough by some. */
+/* The fraction that --validation tells; 0: it is the name of a file. Of many rows, some are enough. */
 static double validation_part(const options *o, size_t n)
 {
     double part;

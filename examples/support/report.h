@@ -1,5 +1,5 @@
-/* report.h: what a training program leaves in its folder while it works: metrics.tsv with a row per round, the
- * same numbers and the pictures for TensorBoard.
+/* report.h: what a training program leaves in its folder while it works: metrics.tsv with a row per round,
+ * the same numbers and the pictures for TensorBoard.
  *
  *     report r;
  *     report_begin(&r, "runs", "dino", &bar);
@@ -111,7 +111,8 @@ static inline void report_add(report *r, const report_row *row, double rate)
     report_check(r);
 }
 
-/* Into the folder and the events, at the step of the last row, under the name of the file without ".png"; then the canvas is freed. */
+/* Into the folder and the events, at the step of the last row, under the name of the file without ".png";
+   then the canvas is freed. */
 static inline void report_picture(report *r, plot_canvas *c, const char *file)
 {
     double step = r->rows ? r->row[r->rows - 1].step : 0;

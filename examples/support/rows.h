@@ -1,5 +1,5 @@
-/* rows.h: the rows of a table in the floats of a frame, with the lines they come from, and the split of a table
- * into rows that teach, rows that choose, and rows that are measured.
+/* rows.h: the rows of a table in the floats of a frame, with the lines they come from, and the split of a
+ * table into rows that teach, rows that choose, and rows that are measured.
  *
  *     row_set train, validation;
  *     size_t held = rows_split(&frame, &table, 0.1, seed, &train, &validation);
@@ -98,8 +98,8 @@ static inline row_set rows_gather(const row_set *from, const size_t *index, size
 }
 
 /* Splits off a fraction of the rows for validation, none if it is 0. Returns how many of the training rows
-   choose, the last ones (see learn.h); identical rows stay together. The same seed gives the same order to both
-   cuts. */
+   choose, the last ones (see learn.h); identical rows stay together. The same seed gives the same order to
+   both cuts. */
 static inline size_t rows_split(const data_frame *f, const data_table *t, double fraction, uint64_t seed,
                                 row_set *train, row_set *validation)
 {
