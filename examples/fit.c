@@ -29,7 +29,7 @@
 #include <omp.h>
 #endif
 
-enum { FEWEST_ROWS = 20, MOST_VALIDATION = 20000, NOISE_DRAWS = 8, DEFAULT_SECONDS = 40 };
+enum { FEWEST_ROWS = 20, MOST_VALIDATION = 10000, NOISE_DRAWS = 8, DEFAULT_SECONDS = 40 };
 enum { VALIDATION_NOISE = 100, TEST_NOISE = 101 }; /* training has 0, scores have 1, 2, ... */
 
 /* ---- options ------------------------------------------------------------------------------------------- */
@@ -84,7 +84,7 @@ static options read_options(int argc, char **argv)
         args_default_text(
             args_string("validation", &o.validation,
                         "The part of the rows that is not learned but measured, or a file of such rows."),
-            "0.1, of at most 20,000 rows"),
+            "0.1, of at most 10,000 rows"),
         args_string("test", &o.test, "A file of rows to measure once more at the end."),
         args_choice(
             "dequantize", &o.dequantize, "auto|off",
@@ -290,8 +290,8 @@ static void train(run *r)
     notes[0].value = frame, notes[1].value = words;
     training_begin(&t, &r->l, &r->report, notes);
     t.quiet = r->o.quiet;
-    if (r->o.has_minutes || !r->o.has_epochs) /* a quarter of the time is for what follows */
-        t.deadline = r->started + 0.75 * 60 * r->o.minutes;
+    if (r->o.has_minutes || !r->o.has_epochs) /* the rest is for what follows */
+        t.deadline = r->started + 0.7 * 60 * r->o.minutes;
     begun = r->l.trainer->step;
     say_end(r, training_run(&t), begun);
     free(frame);
