@@ -65,8 +65,8 @@ demo: build/train_2d
 	build/train_2d --dataset dino
 
 # Each test program and shell test leaves its output in build/NAME.out; tests/sum.sh prints and adds them up.
-OUTPUTS  = $(TESTS:=.out) build/header.out build/examples.out build/images.out build/numbers.out build/docs.out \
-           build/mpi.out build/python.out build/package.out
+OUTPUTS  = $(TESTS:=.out) build/header.out build/examples.out build/fit.out build/images.out build/numbers.out \
+           build/docs.out build/mpi.out build/python.out build/package.out
 test: $(OUTPUTS)
 	@sh tests/sum.sh $(OUTPUTS)
 build/test_%.out: build/test_% FORCE

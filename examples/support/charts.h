@@ -72,8 +72,8 @@ static inline itd_result charts_gaussian_predict(void *ctx, const float *z, cons
     return ITD_OK;
 }
 
-/* The model's error by the Gaussian's exact one, d s(a), less what the two differ by on the same noise: so the
-   luck of that noise is in neither. */
+/* The model's error by the Gaussian's exact one, d s(a), less what the two differ by on the same noise: so
+   the luck of that noise is in neither. */
 static inline void charts_curves(itd_model *model, const float *x, size_t n, uint64_t seed,
                                  const double *alpha, double *mse, double *gaussian)
 {
@@ -88,8 +88,8 @@ static inline void charts_curves(itd_model *model, const float *x, size_t n, uin
     }
 }
 
-/* The error of denoising over log SNR, beside that of the best denoiser of the Gaussian: what is between them is
-   what the model knows beyond it. note: a text for a corner, or NULL. */
+/* The error of denoising over log SNR, beside that of the best denoiser of the Gaussian: what is between
+   them is what the model knows beyond it. note: a text for a corner, or NULL. */
 static inline void charts_mse(plot_canvas *c, itd_model *model, const float *x, size_t n, uint64_t seed,
                               const char *note)
 {

@@ -1,11 +1,11 @@
-/* report.h: what a training program leaves in its folder while it works: metrics.tsv with a row per round, the
- * same numbers and the pictures for TensorBoard.
+/* report.h: what a training program leaves in its folder while it works: metrics.tsv with a row per round,
+ * the same numbers and the pictures for TensorBoard.
  *
  *     report r;
  *     report_begin(&r, "runs", "dino", &bar);
  *     report_open(&r, 0);                       or the step of the checkpoint that the run goes on from
  *     report_add(&r, &row);
- *     report_picture(&r, &canvas, "loss.png", step);
+ *     report_picture(&r, &canvas, "loss.png");
  *     report_close(&r);
  *
  * Include system.h first of all, and the implementation of itdiff.h before this file. */
@@ -111,16 +111,18 @@ static inline void report_add(report *r, const report_row *row, double rate)
     report_check(r);
 }
 
-/* Into the folder and the events, under the name of the file without ".png"; then the canvas is freed. */
-static inline void report_picture(report *r, plot_canvas *c, const char *file, uint64_t step)
+/* Into the folder and the events, at the step of the last row, under the name of the file without ".png";
+   then the canvas is freed. */
+static inline void report_picture(report *r, plot_canvas *c, const char *file)
 {
+    double step = r->rows ? r->row[r->rows - 1].step : 0;
     unsigned char *png;
     char tag[100];
     size_t n;
     if (plot_canvas_encode(c, &png, &n)) fail("out of memory for a picture");
     if (plot_save(report_path(r, file), png, n)) fail("%s: cannot be written", report_path(r, file));
     snprintf(tag, sizeof tag, "%.*s", (int)strcspn(file, "."), file);
-    tfevents_png(&r->events, step, tag, png, n, (size_t)c->width, (size_t)c->height);
+    tfevents_png(&r->events, (uint64_t)step, tag, png, n, (size_t)c->width, (size_t)c->height);
     report_check(r);
     free(png);
     plot_canvas_free(c);
