@@ -446,6 +446,8 @@ ITD_DEF void itd_net_free(itd_net *net);
 ITD_DEF size_t itd_net_parameters(const itd_net *net);
 ITD_DEF float *itd_net_weights(itd_net *net);   /* (parameters) the slab that training moves */
 ITD_DEF float *itd_net_gradients(itd_net *net); /* (parameters) or NULL before the first backward */
+ITD_DEF float *
+itd_net_average(itd_net *net); /* (parameters) of the weights, or NULL if training keeps none */
 /* forward keeps what backward needs; the n rows of backward are those of the forward before it. backward ADDS
    the gradient of a loss with d loss / d out = dout to the gradient slab. */
 ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z /* (n,dim) */, const float *logsnr /* (n) */,
@@ -4270,6 +4272,7 @@ ITD_DEF void itd_net_free(itd_net *net)
 ITD_DEF size_t itd_net_parameters(const itd_net *net) { return net->parameters; }
 ITD_DEF float *itd_net_weights(itd_net *net) { return net->w; }
 ITD_DEF float *itd_net_gradients(itd_net *net) { return net->g; }
+ITD_DEF float *itd_net_average(itd_net *net) { return net->ema; }
 
 /* Space for one number per parameter, where there is none yet. */
 static bool itd__slab(const itd_net *net, float **slab)

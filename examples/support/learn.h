@@ -188,9 +188,11 @@ static inline void learn_schedule(learner *l)
 
 /* ---- the weights ---- */
 
-static inline const float *learn_weights(const learner *l)
+/* Those that the denoiser uses. */
+static inline float *learn_weights(const learner *l)
 {
-    return l->model->net->ema ? l->model->net->ema : l->model->net->w;
+    float *average = itd_net_average(l->model->net);
+    return average ? average : itd_net_weights(l->model->net);
 }
 
 /* Keeps the present weights if they are the best so far, or the last ones and hardly worse. */
@@ -370,7 +372,7 @@ static inline void learn_begin(learner *l, const learn_desc *desc, const float *
 /* Puts weights in the place of those that the denoiser uses, which are copied to `aside` unless it is NULL. */
 static inline void learn_exchange(const learner *l, const float *weights, float *aside)
 {
-    float *used = l->model->net->ema ? l->model->net->ema : l->model->net->w;
+    float *used = learn_weights(l);
     size_t bytes = itd_net_parameters(l->model->net) * sizeof *used;
     if (aside) memcpy(aside, used, bytes);
     if (weights) memcpy(used, weights, bytes);
@@ -432,7 +434,7 @@ static inline void learn_resume(learner *l, const learn_desc *desc, const char *
     if (l->kept_step) {
         size_t count = itd_net_parameters(kept->net);
         l->kept = (float *)must_alloc(count, sizeof *l->kept);
-        memcpy(l->kept, kept->net->w, count * sizeof *l->kept);
+        memcpy(l->kept, itd_net_weights(kept->net), count * sizeof *l->kept);
         l->kept_schedule = kept->desc.schedule;
     }
     l->gains = (double *)must_alloc(l->n_held, sizeof *l->gains);
