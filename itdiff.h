@@ -3902,7 +3902,8 @@ static bool itd__valid(const itd_model_desc *model, const itd_trainer_desc *trai
 
 /* clang-format off */
 typedef enum itd__kind {
-    ITD__INPUT, ITD__EMBED, ITD__PROJECT, ITD__WAVES, ITD__LINEAR, ITD__RELU, ITD__SILU, ITD__TIMESTEP, ITD__CONV, ITD__ADD,
+    ITD__INPUT, ITD__EMBED, ITD__PROJECT, ITD__WAVES, ITD__LINEAR, ITD__RELU, ITD__SILU, ITD__TIMESTEP,
+    ITD__CONV, ITD__ADD,
     ITD__UPSAMPLE, ITD__NORM, ITD__SHIFT, ITD__SCORES, ITD__ATTEND /* from NORM on: a sample at a time */
 } itd__kind;
 
