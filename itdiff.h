@@ -5324,10 +5324,10 @@ static size_t itd__element(const itd__tensor *t, size_t k)
     return (k % taps * t->shape[1] + row % t->shape[1]) * t->shape[0] + row / t->shape[1];
 }
 
-/* Little-endian integers of `width` bytes. */
+/* Little-endian integers of `width` bytes, at most 8 (which the compiler is told too). */
 static void itd__put(uint64_t bits, size_t width, unsigned char *bytes)
 {
-    for (size_t i = 0; i < width; i++) bytes[i] = (unsigned char)(bits >> (8 * i));
+    for (size_t i = 0; i < width && i < 8; i++) bytes[i] = (unsigned char)(bits >> (8 * i));
 }
 
 static uint64_t itd__get(const unsigned char *bytes, size_t width)
