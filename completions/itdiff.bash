@@ -6,20 +6,20 @@ data
 columns
 validation
 test
-dequantize
+dequantize auto off
 seed
 num_epochs
 minutes
 train_batch_size
 learning_rate
-lr_schedule
+lr_schedule constant cosine
 hidden_size
 hidden_layers
 resume on off
 eval_draws
 samples
 steps
-sampler
+sampler deterministic ancestral
 samples_out
 load
 scores
