@@ -27,7 +27,8 @@
 #include <string.h>
 
 enum { LEARN_ROUNDS = 48, LEARN_PATIENCE = LEARN_ROUNDS / 4, LEARN_RUNGS = 5, LEARN_HEATS = 3 };
-enum { LEARN_HELD_MOST = 2000, LEARN_DRAWS = 16000 }; /* held rows, evaluations each time they are measured */
+enum { LEARN_HELD_LEAST = 50, LEARN_HELD_MOST = 2000 }; /* held rows, if there are enough */
+enum { LEARN_DRAWS = 16000 };                           /* evaluations each time they are measured */
 
 static const double learn_rungs[LEARN_RUNGS][2] = {{0.05, 1}, {0.2, 2}, {0.5, 10}, {1, 50}, {1, 100}};
 
@@ -61,10 +62,12 @@ typedef struct learner { /* to read, but for x */
     size_t rivals, turns;       /* turns: rounds done by all of them together */
 } learner;
 
-/* How many of n rows choose: a tenth. */
+/* How many of n rows choose: a tenth, but more of few, as the choice of a dozen rows is chance. */
 static inline size_t learn_held(size_t n)
 {
-    size_t held = n / 10 < LEARN_HELD_MOST ? n / 10 : LEARN_HELD_MOST;
+    size_t held = n / 10, few = n / 4 < LEARN_HELD_LEAST ? n / 4 : LEARN_HELD_LEAST;
+    if (held < few) held = few;
+    if (held > LEARN_HELD_MOST) held = LEARN_HELD_MOST;
     return held || n < 2 ? held : 1;
 }
 
@@ -185,9 +188,11 @@ static inline void learn_schedule(learner *l)
 
 /* ---- the weights ---- */
 
-static inline const float *learn_weights(const learner *l)
+/* Those that the denoiser uses. */
+static inline float *learn_weights(const learner *l)
 {
-    return l->model->net->ema ? l->model->net->ema : l->model->net->w;
+    float *average = itd_net_average(l->model->net);
+    return average ? average : itd_net_weights(l->model->net);
 }
 
 /* Keeps the present weights if they are the best so far, or the last ones and hardly worse. */
@@ -367,7 +372,7 @@ static inline void learn_begin(learner *l, const learn_desc *desc, const float *
 /* Puts weights in the place of those that the denoiser uses, which are copied to `aside` unless it is NULL. */
 static inline void learn_exchange(const learner *l, const float *weights, float *aside)
 {
-    float *used = l->model->net->ema ? l->model->net->ema : l->model->net->w;
+    float *used = learn_weights(l);
     size_t bytes = itd_net_parameters(l->model->net) * sizeof *used;
     if (aside) memcpy(aside, used, bytes);
     if (weights) memcpy(used, weights, bytes);
@@ -429,7 +434,7 @@ static inline void learn_resume(learner *l, const learn_desc *desc, const char *
     if (l->kept_step) {
         size_t count = itd_net_parameters(kept->net);
         l->kept = (float *)must_alloc(count, sizeof *l->kept);
-        memcpy(l->kept, kept->net->w, count * sizeof *l->kept);
+        memcpy(l->kept, itd_net_weights(kept->net), count * sizeof *l->kept);
         l->kept_schedule = kept->desc.schedule;
     }
     l->gains = (double *)must_alloc(l->n_held, sizeof *l->gains);
