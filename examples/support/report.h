@@ -63,7 +63,7 @@ static inline void report_keep(report *r, const report_row *row)
 
 static inline void report_print(const report *r, const report_row *row)
 {
-    fprintf(r->metrics, "%.0f\t%.0f\t%.6f\t%.6f\t%.6f\t%.6g\t%.3f\n", row->epoch, row->step, row->loss,
+    fprintf(r->metrics, "%.6g\t%.0f\t%.6f\t%.6f\t%.6f\t%.6g\t%.3f\n", row->epoch, row->step, row->loss,
             row->nll, row->error, row->learning_rate, row->seconds);
 }
 
@@ -111,19 +111,26 @@ static inline void report_add(report *r, const report_row *row, double rate)
     report_check(r);
 }
 
-/* Into the folder and the events, under the name of the file without ".png"; then the canvas is freed. */
-static inline void report_picture(report *r, plot_canvas *c, const char *file, uint64_t step)
+/* Into the folder under the name of a file, unless that is NULL, and into the events under a tag; then the canvas
+   is freed. */
+static inline void report_image(report *r, plot_canvas *c, const char *file, const char *tag, uint64_t step)
 {
     unsigned char *png;
-    char tag[100];
     size_t n;
     if (plot_canvas_encode(c, &png, &n)) fail("out of memory for a picture");
-    if (plot_save(report_path(r, file), png, n)) fail("%s: cannot be written", report_path(r, file));
-    snprintf(tag, sizeof tag, "%.*s", (int)strcspn(file, "."), file);
+    if (file && plot_save(report_path(r, file), png, n)) fail("%s: cannot be written", report_path(r, file));
     tfevents_png(&r->events, step, tag, png, n, (size_t)c->width, (size_t)c->height);
     report_check(r);
     free(png);
     plot_canvas_free(c);
+}
+
+/* The same; the tag is the name of the file without ".png". */
+static inline void report_picture(report *r, plot_canvas *c, const char *file, uint64_t step)
+{
+    char tag[100];
+    snprintf(tag, sizeof tag, "%.*s", (int)strcspn(file, "."), file);
+    report_image(r, c, file, tag, step);
 }
 
 static inline void report_close(report *r)
