@@ -30,9 +30,9 @@ all: $(EXAMPLES)
 # What takes longest to compile is compiled once: the kernels of all instruction sets, for programs with an
 # implementation of their own (OWN), and an implementation for those that see only what is public (SHARING);
 # -DITDIFF_IMPLEMENTED leaves it out of their own files. quickstart has everything in one, as programs of users.
-SHARING  = bounds exact information ode ood test_cifar10 test_datasets test_frame test_golden test_kde \
-           test_likelihood test_npy test_rng test_sample test_schedule test_support test_table test_watch
-OWN      = fit train_2d train_cifar10 test_checkpoint test_errors test_gaussian test_images test_kernels test_ops \
+SHARING  = bounds exact information ode ood test_cifar10 test_datasets test_frame test_golden test_kde test_learn \
+           test_likelihood test_map test_npy test_rng test_sample test_schedule test_support test_table test_watch
+OWN      = fit train_2d train_cifar10 test_checkpoint test_gaussian test_grid test_images test_kernels test_ops \
            test_threads test_train test_unet
 SHARED   = $(patsubst build/itdiff.o,-DITDIFF_IMPLEMENTED,$(filter build/itdiff.o,$^)) $(if \
            $(filter build/kernels.o,$^),$(KERNELS)) $(filter %.o,$^)
@@ -52,7 +52,7 @@ build/%: examples/%.c $(HEADERS) Makefile
 
 build/%: tests/%.c $(HEADERS) Makefile
 	$(BUILD) $(SHARED) $< -o $@ -lm
-build/test_malformed build/test_faults build/test_fuzz: CFLAGS += -O1 -DITD_NO_SIMD
+build/test_malformed build/test_faults build/test_fuzz build/test_saved: CFLAGS += -O1 -DITD_NO_SIMD
 build/test_fuzz: $(wildcard tests/fuzz/*.[ch])
 
 # One training on many machines: mpirun -n 4 build/train_cifar10_mpi --threads N ...

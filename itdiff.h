@@ -87,7 +87,7 @@
 
    Where x takes values on a grid, as 8-bit images do, its probability needs no reference at all:
 
-       -log P(x) = 1/2 Integral mse(x, alpha) d alpha                                         itd_errors_nll
+       -log P(x) = 1/2 Integral mse(x, alpha) d alpha                                  examples/support/grid.h
 
    For a denoiser that is not the best one, the right-hand sides are upper bounds on average: training
    minimizes the first, which is a cross-entropy in nats at every moment. The integral is an expectation over
@@ -310,36 +310,74 @@ ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a /* (n,n) */, double *
 
 /* ---- likelihood ---- */
 
-/* The control variate: how the noise of the squared error is cancelled by the Gaussian's on the same eps. */
-typedef enum itd_control {
-    ITD_CONTROL_NONE,  /* reference N(0, I), no cancelling: the original's estimator */
-    ITD_CONTROL_UNIT,  /* beta = 1 */
-    ITD_CONTROL_FITTED /* beta(logsnr) by regression on a pilot run */
-} itd_control;
-
 typedef struct itd_nll_desc {
     itd_schedule schedule; /* the range integrated over is loc +- clip * scale */
-    size_t draws;          /* at most so many denoiser evaluations per point, pilot run included, >= 1; 100 */
+    size_t draws;          /* at most so many evaluations of a denoiser per point, pilot included; 100 */
+    size_t repetitions;    /* independent ones that divide them, for the standard errors; 0: chosen by n; 0 */
     uint64_t seed;         /* 1 */
-    itd_control control;   /* ITD_CONTROL_FITTED */
-    bool stratified;       /* log SNRs spread evenly over each point's draws and over the points; true */
+    bool stratified;       /* the log SNRs of a repetition at evenly spaced quantiles; true */
     bool common;           /* every point gets the same draws: smooth, for pictures; worse for means; false */
-    bool allocate;         /* more draws where a pilot run found the integrand to vary most; true */
+    bool allocate;         /* more draws where a pilot found the integrand to vary most; true */
+    bool cancel;           /* subtract the reference's error on the same noise, not its mean; true */
     size_t batch;          /* rows per call of the denoiser; does not change the result; 1024 */
-    /* In the units of x. NULL (the default): fitted to the points, N(0, I) if they are few. */
+    /* In the units of x; directions in it that are too narrow for the schedule are widened. NULL (the
+       default): fitted to the points; N(0, I) in the denoiser's coordinates if they are few, or not `cancel`. */
     const itd_gaussian *reference;
 } itd_nll_desc;
 
 typedef struct itd_nll_result {
-    double nll;            /* mean over the points of -log p(x), nats, in the units of x */
-    double std_error;      /* of nll as an estimate of the integral for these very points; NaN for one draw */
-    double std_error_data; /* of nll as an estimate for the law the points come from; NaN for one point */
-    size_t evaluations;    /* denoiser rows used, the pilot included */
+    double nll; /* mean over the points of -log p(x), nats, in the units of x */
+    double
+        std_error; /* of nll as an estimate of the integral for these very points; NaN for one repetition */
+    double std_error_data; /* of nll as the mean over the distribution of the points; NaN for one point */
+    double degrees; /* of freedom in std_error: below 30, use Student's quantile instead of the normal's */
+    size_t evaluations; /* rows that the denoiser was given, the pilot's included */
 } itd_nll_result;
 
+/* What the likelihood is made of. Draw i is a log SNR and a noise for one point, shown to every denoiser and
+   to the reference q: the Gaussian above, whose best denoiser is known. Draws are in the order of the points, a
+   point's in the order of its repetitions. */
+typedef struct itd_draws { /* to read */
+    itd_nll_desc desc;
+    size_t n, denoisers, count; /* points, k, draws of all points */
+    size_t repetitions, length; /* of each point, and draws in one: count = n * repetitions * length */
+    size_t *point, *repetition; /* (count) */
+    double *quantile, *logsnr;  /* (count) the log SNR is this quantile of the schedule */
+    double *weight;             /* (count) of the log SNR, over the density of draws */
+    double *error;              /* (count,denoisers) squared errors || eps - eps_hat ||^2 */
+    double *reference;          /* (count) squared error of the reference on the same noise */
+    double *expected;           /* (count) its mean over the noise, mse_q(x, logsnr) */
+    itd_gaussian
+        gaussian; /* the reference, widened, in the denoisers' coordinates; borrows from desc.reference */
+    itd_gaussian *owned;   /* what it does not borrow */
+    double *nll_reference; /* (n) -log q(x), nats, in the units of x */
+    size_t evaluations;    /* rows: the draws, and those of the pilot, which only the first denoiser saw */
+} itd_draws;
+
 ITD_DEF itd_nll_desc itd_nll_desc_default(void);
-/* nll_x, std_error_x: each point's own value and standard error, or NULL. ITD_ERROR_NUMERIC if the denoiser
-   returns a value that is not finite, ITD_ERROR_DATA if x is not finite. */
+/* Why itd_measure would refuse these arguments, "draws: ..."; NULL if it would not. */
+ITD_DEF const char *itd_nll_problem(const itd_denoiser *den /* (k) */, size_t k, size_t n,
+                                    const itd_nll_desc *desc);
+/* Every evaluation of a denoiser there is. All k share their coordinates. ITD_ERROR_DATA if x is not finite
+   there, ITD_ERROR_NUMERIC if a denoiser returns what is not. */
+ITD_DEF itd_result itd_measure(const itd_denoiser *den /* (k) */, size_t k, const float *x /* (n,dim) */,
+                               size_t n, const itd_nll_desc *desc, itd_draws **out);
+ITD_DEF void itd_draws_free(itd_draws *draws);
+/* The likelihood by one of the denoisers. nll_x, std_error_x: each point's own value and standard error, the
+   latter with repetitions - 1 degrees of freedom; or NULL. ITD_ERROR_NUMERIC if a likelihood is not finite. */
+ITD_DEF itd_result itd_draws_nll(const itd_draws *draws, size_t which, itd_nll_result *out,
+                                 double *nll_x /* (n) */, double *std_error_x /* (n) */);
+/* The same for any other integrand: start + 1/2 Integral f, with f weighted already. */
+ITD_DEF itd_result itd_draws_integral(const itd_draws *draws, const double *start /* (n) */,
+                                      const double *f /* (count) */, itd_nll_result *out,
+                                      double *nll_x /* (n) */, double *std_error_x /* (n) */);
+/* Errors averaged over the draws in each of so many equally probable parts of the schedule, whose middles are
+   at logsnr; NaN where there are none, error also where there is one. All but mse may be NULL. */
+ITD_DEF itd_result itd_draws_curve(const itd_draws *draws, size_t which, size_t bins,
+                                   double *logsnr /* (bins) */, double *mse /* (bins) */,
+                                   double *mse_error /* (bins) */, double *reference_mse /* (bins) */);
+/* Measures, reduces and frees, some points at a time. std_error_x asks for 16 repetitions at least, if there
+   are so many draws. */
 ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x /* (n,dim) */, size_t n,
                            const itd_nll_desc *desc, itd_nll_result *out, double *nll_x /* (n) */,
                            double *std_error_x /* (n) */);
@@ -349,72 +387,6 @@ ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x /* (n,dim) */
 ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x /* (n,dim) */, size_t n,
                                  const double *logsnr /* (m) */, size_t m, uint64_t seed,
                                  double *mse /* (m) */, double *mse_error /* (m) */, double *mmse /* (m) */);
-
-/* ---- likelihood of values on a grid, by several denoisers ---- */
-
-/* What becomes of the estimate x_hat = (z - sqrt(s(-a)) eps_hat) / sqrt(s(a)) before its error is taken. */
-typedef enum itd_rounding {
-    ITD_UNROUNDED,
-    ITD_CLAMPED,        /* into [low, high] */
-    ITD_ROUNDED,        /* to the nearest value */
-    ITD_ROUNDED_SOFTLY, /* to the mean of the values, with weights exp(-(x_hat - value)^2 (1 + e^a) / 2) */
-    ITD_ROUNDINGS
-} itd_rounding;
-
-/* Data that take `count` evenly spaced values from low to high in every coordinate, in the units of x. */
-typedef struct itd_levels {
-    double low, high;
-    size_t count; /* >= 2; 0: data on no grid, which nothing rounds */
-} itd_levels;
-
-typedef struct itd_errors_desc {
-    itd_schedule schedule;
-    size_t bins;       /* equally probable parts of the schedule, in each of which a choice is made; 32 */
-    size_t draws;      /* evaluations of each denoiser per point, >= 1; as many again for one in seven; 4 */
-    uint64_t seed;     /* 1 */
-    size_t batch;      /* rows per call of a denoiser; does not change the result; 1024 */
-    itd_levels levels; /* 0, 0, 0 */
-    bool dequantize;   /* x gets noise uniform in +- half a level first, which makes it continuous; false */
-    bool allocate;     /* more draws where a pilot found the first denoiser's error to vary most; true */
-    const itd_gaussian *reference; /* in the units of x; NULL: as in itd_nll_desc */
-} itd_errors_desc;
-
-/* Squared errors of several denoisers on the same noisy points. An entry is a way to denoise: denoiser k with
-   rounding r is k * ITD_ROUNDINGS + r, then come the reference itself and z / sqrt(s(a)), rounded. */
-typedef struct itd_errors { /* to read */
-    itd_errors_desc desc;
-    size_t n, denoisers;
-    size_t entries;          /* denoisers * ITD_ROUNDINGS + 2 */
-    size_t count, pilot;     /* draws of all points together; of the pilot */
-    size_t twice;            /* points with a second set of draws: what it differs by tells the noise */
-    size_t *point, *bin;     /* (count) of each draw */
-    double *logsnr, *weight; /* (count) the latter over the density of draws */
-    double *control;         /* (count) squared error of the reference */
-    double *expected;        /* (count) its mean over eps, mse_G(x,a) */
-    double *error;           /* (count,entries); NaN for roundings without levels */
-    double *density;         /* (n) -log of the reference's density at x, nats */
-    double border;           /* log SNR where z begins to tell the values of the grid apart */
-    double *information;     /* (n) 1/2 int mse_G(x,a) da from -infinity to the border */
-    double above;            /* bound on what the rounded z misses above the schedule, nats */
-} itd_errors;
-
-ITD_DEF itd_errors_desc itd_errors_desc_default(void);
-/* The denoisers have to agree in dim, mean and scale. ITD_ERROR_DATA and ITD_ERROR_NUMERIC as itd_nll. */
-ITD_DEF itd_result itd_errors_measure(const itd_denoiser *den /* (denoisers) */, size_t denoisers,
-                                      const float *x /* (n,dim) */, size_t n, const itd_errors_desc *desc,
-                                      itd_errors **out);
-ITD_DEF void itd_errors_free(itd_errors *errors);
-
-/* CONTINUOUS -log of a density, DISCRETE -log of the probability of a value of the grid; both in nats, and
-   both bounds from above on average, as the denoiser is not the best one. */
-typedef enum itd_likelihood { ITD_CONTINUOUS, ITD_DISCRETE } itd_likelihood;
-
-/* The likelihood by an ensemble: in each bin the one of these entries that is best there. Half of the points
-   choose for the other half, so that the choice does not flatter. chosen: by the even points and by the odd
-   ones. ITD_ERROR_ARGUMENT: no such entry, or a rounded one for a density. */
-ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind,
-                                  const size_t *entry /* (m) */, size_t m, itd_nll_result *out,
-                                  double *nll_x /* (n) or NULL */, size_t *chosen /* (2,bins) or NULL */);
 
 /* ---- networks ---- */
 
@@ -814,8 +786,7 @@ typedef enum itd__purpose {
     ITD__FOR_TEST_LOGSNR,
     ITD__FOR_CURVE,
     ITD__FOR_SAMPLES,
-    ITD__FOR_LEVELS,
-    ITD__FOR_DIRECTIONS
+    ITD__FOR_DIRECTIONS = 12 /* 11 is no longer in use */
 } itd__purpose;
 
 static itd_rng itd__rng_for(uint64_t seed, itd__purpose purpose, uint64_t index)
@@ -2347,16 +2318,20 @@ ITD_DEF itd_result itd_score(const itd_denoiser *den, const float *z, const floa
     return ITD_OK;
 }
 
+/* Coordinate j of one row. */
+static double itd__coordinate(const itd_denoiser *den, const float *x, size_t j)
+{
+    const double *w = den->whiten ? den->whiten + j * den->dim : NULL, *mean = den->mean;
+    double sum = 0;
+    if (!w) return (x[j] - (mean ? mean[j] : 0)) / (den->scale ? den->scale[j] : 1);
+    for (size_t k = 0; k < den->dim; k++) sum += w[k] * (x[k] - (mean ? mean[k] : 0));
+    return sum;
+}
+
 ITD_DEF void itd_to_coordinates(const itd_denoiser *den, const float *x, size_t n, float *y)
 {
     size_t d = den->dim;
-    for (size_t i = 0; i < n * d; i++) {
-        const double *w = den->whiten ? den->whiten + i % d * d : NULL;
-        const float *row = x + i / d * d;
-        double mean = den->mean ? den->mean[i % d] : 0, scale = den->scale ? den->scale[i % d] : 1, sum = 0;
-        for (size_t j = 0; w && j < d; j++) sum += w[j] * (row[j] - (den->mean ? den->mean[j] : 0));
-        y[i] = (float)(w ? sum : (x[i] - mean) / scale);
-    }
+    for (size_t i = 0; i < n * d; i++) y[i] = (float)itd__coordinate(den, x + i / d * d, i % d);
 }
 
 ITD_DEF void itd_from_coordinates(const itd_denoiser *den, const float *y, size_t n, float *x)
@@ -3016,148 +2991,216 @@ ITD_DEF itd_result itd_gaussian_to_coordinates(const itd_denoiser *den, const it
 /* >>likelihood ---------------------------------------------------------------------------------------------
 
    One draw for point x is a log SNR alpha with weight w and a noise eps; it costs one row of the denoiser.
-   With e = ||eps - eps_hat||^2 and g = ||eps - eps_hat_G||^2, the error of the Gaussian's denoiser on the
-   same eps,
+   With e = ||eps - eps_hat||^2, and g = ||eps - eps_hat_q||^2 on the same eps for the best denoiser of the
+   reference density q,
 
-       f = w ( e - beta(alpha) (g - mse_G(x, alpha)) - mse_G(x, alpha) )
+       -log p(x) = -log q(x) + 1/2 E[ w (e - g) ],
 
-   has the mean the theorem asks for whatever beta is, since E g = mse_G; most of what eps does to e it also
-   does to g, a control variate, so the difference is quiet. beta(alpha) and the density that alpha is drawn
-   from (importance sampling) are fitted on a pilot run, whose draws are then thrown away: used again, they
-   would bias the result.
+   which is the theorem for p less the theorem for q. Most of what eps does to e it also does to g, so the
+   difference is quiet (a control variate).
 
-   Draws come in `replicates`, independent repetitions of the whole estimate on all points; their spread gives
-   standard errors that need no assumption about how the draws inside one are stratified, which means spread
-   evenly over quantiles. */
+   A point's draws are `repetitions` systematic samples: log SNRs at evenly spaced quantiles from a random
+   start, which integrate the smooth mean of w (e - g) far better than independent ones. One such sample does
+   not show how far it is off, but repetitions with starts of their own do. If s_i is the standard deviation of
+   point i's value over its r repetitions,
 
-enum { ITD__PILOT_BINS = 32, ITD__PILOT_STEPS = 256, ITD__PILOT_MOST = 8192 }; /* draws of a pilot, at most */
+       s_i / sqrt(r)                     is the standard error of that value, with r - 1 degrees of freedom,
+       sqrt( Sum_i s_i^2 / r ) / n       that of the mean over n points, which are independent too.
 
-typedef struct itd__estimate { /* one call of itd_nll */
-    const itd_denoiser *den;
+   Draws go where a pilot run saw the integrand vary most. The pilot's own draws are not used again: they would
+   bias the result. */
+
+enum {
+    ITD__PILOT_MOST = 8192,     /* draws of a pilot, at most */
+    ITD__PILOT_FEWEST = 64,     /* with fewer there is none */
+    ITD__PILOT_BINS = 32,       /* parts of the schedule in which it takes the spread, at most */
+    ITD__DENSITY_STEPS = 256,   /* of the density of draws that is made of it */
+    ITD__TABLE_DRAWS = 1 << 18, /* draws in a table of itd_nll, if a point has no more */
+    ITD__FEW_DEGREES = 30,      /* of freedom that repetitions are made for */
+    ITD__POINT_REPETITIONS = 16 /* those for the standard error of single points */
+};
+
+/* What all draws of one call share. */
+typedef struct itd__measurement {
+    const itd_denoiser *den; /* (k) */
+    size_t k, n;
+    const float *x; /* (n,dim) */
     itd_nll_desc desc;
-    const itd_gaussian *reference;
-    itd_gaussian *fitted; /* the reference, if it is our own */
-    size_t bins; /* equal parts of u, the quantile of alpha in the schedule; constant in each of them: */
-    double beta[ITD__PILOT_STEPS], density[ITD__PILOT_STEPS]; /* density: of the draws in u; its mean is 1 */
-    size_t n, batch;
-    float *x;       /* (n,dim) in the denoiser's coordinates */
-    double *y;      /* (n,dim) x in the reference's eigenbasis; NULL without reference */
-    double *point;  /* (3,n) this replicate's mean, sum and sum of squares over replicates */
-    size_t members; /* how many of the points are drawn for, evenly chosen; n but for itd_errors_measure */
-    size_t *order;  /* (members) which of them gets which offset */
-    float *eps, *z, *eps_hat, *logsnr; /* one batch */
-    float *along;                      /* (batch,dim) eps in a wide reference's eigenbasis; else NULL */
-    double *u, *e, *g, *mse_g; /* (batch) quantile of the log SNR; errors of denoiser and reference; E g */
-    size_t *row;               /* (batch) the point */
-    itd_rng noise;
-    size_t evaluations;
-} itd__estimate;
+    size_t repetitions, length, pilot; /* repetitions of each point, draws in one; draws of the pilot */
+    double
+        density[ITD__DENSITY_STEPS]; /* of draws in equal steps of the schedule's quantile; its mean is 1 */
+    itd_gaussian reference;          /* in the denoisers' coordinates; its arrays may be the caller's, */
+    itd_gaussian *owned;             /* or these */
+    double *lambda;                  /* (dim) its eigenvalues, the narrow ones widened */
+    size_t batch;
+    float *eps, *z, *eps_hat, *along; /* (batch,dim) along: eps in a wide reference's eigenbasis, else NULL */
+    float *logsnr;                    /* (batch) */
+    double *y, *p; /* (batch,dim) the batch's points in the denoisers' coordinates, and in the eigenbasis */
+    size_t *row;   /* (batch) where among those a draw's point is */
+} itd__measurement;
 
-/* Which of `bins` equal parts of [0, 1] u is in. */
-static size_t itd__bin(double u, size_t bins) { return itd__min((size_t)(u * (double)bins), bins - 1); }
+/* ---- errors of a batch ---- */
 
-/* u from a uniform v by inverting the pilot's piecewise linear distribution function. */
-static double itd__pilot_draw(const itd__estimate *t, double v)
+static double itd__squared_distance(const float *a, const float *b, size_t n)
 {
-    double bins = (double)t->bins, low = 0, high = t->density[0] / bins;
-    size_t b = 0;
-    while (b + 1 < t->bins && high <= v) low = high, high += t->density[++b] / bins;
-    return ((double)b + fmin(fmax((v - low) / (high - low), 0), 1)) / bins;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+    return sum;
 }
 
-/* One draw's errors: e of the denoiser; g and its mean mse_G of the reference, zero without one. Along an
-   eigenvector the reference's denoiser is a factor, and eps - eps_hat_G is
-   left = (s lambda eps_i - sqrt(s r) y_i) / (s lambda + r) with s = s(alpha), r = s(-alpha). */
-static void itd__squared_error(const itd__estimate *t, size_t i)
+/* The points of some draws in coordinates; a point whose draws follow each other is mapped once. */
+static itd_result itd__measure_points(itd__measurement *t, const float *x, const size_t *point, size_t rows)
 {
-    size_t d = t->den->dim;
-    const float *eps = t->eps + i * d, *eps_hat = t->eps_hat + i * d;
-    const double *vectors = t->y ? t->reference->vectors : NULL;
-    double s = itd_sigmoid(t->logsnr[i]), r = itd_sigmoid(-t->logsnr[i]), e = 0, g = 0, mse_g = 0;
-    for (size_t j = 0; j < d; j++) e += ((double)eps[j] - eps_hat[j]) * ((double)eps[j] - eps_hat[j]);
-    for (size_t j = 0; t->y && j < d; j++) {
-        double lambda = t->reference->lambda[j], y = t->y[t->row[i] * d + j];
-        double along = t->along ? t->along[i * d + j] : vectors ? 0 : eps[j];
-        double gain = s * lambda / (s * lambda + r), rest = r / (s * lambda + r);
-        for (size_t k = 0; vectors && !t->along && k < d; k++) along += vectors[j * d + k] * eps[k];
-        double left = gain * along - sqrt(s * r) / (s * lambda + r) * y;
-        g += left * left;
-        mse_g += gain * gain + gain * rest * y * y / lambda;
+    const itd_gaussian *q = &t->reference;
+    size_t d = q->dim, m = 0;
+    for (size_t i = 0; i < rows; i++) {
+        t->row[i] = i && point[i] == point[i - 1] ? m - 1 : m;
+        if (t->row[i] < m) continue;
+        for (size_t j = 0; j < d; j++) {
+            double y = t->y[m * d + j] = itd__coordinate(t->den, x + point[i] * d, j);
+            if (!(fabs(y) <= FLT_MAX)) return ITD_ERROR_DATA;
+        }
+        m++;
     }
-    t->e[i] = e, t->g[i] = g, t->mse_g[i] = mse_g;
-}
-
-/* The errors for the m draws (row, logsnr, eps) of a batch. */
-static itd_result itd__squared_errors(itd__estimate *t, size_t m)
-{
-    size_t d = t->den->dim;
-    ptrdiff_t slice, slices = (ptrdiff_t)itd__ceil_div(m, ITD__SLICE);
-    ITD__PARALLEL(slices > 4)
-    for (slice = 0; slice < slices; slice++) {
-        size_t row = (size_t)slice * ITD__SLICE, end = itd__min(m, row + ITD__SLICE);
-        for (; row < end; row++)
-            itd_channel(t->x + t->row[row] * d, t->eps + row * d, t->logsnr + row, 1, d, t->z + row * d);
+    for (size_t i = 0; i < m * d; i++) {
+        const double *u = q->vectors + (q->vectors ? i % d * d : 0), *y = t->y + i / d * d;
+        t->p[i] = t->y[i] - q->mean[i % d];
+        if (!q->vectors || t->along) continue;
+        t->p[i] = 0;
+        for (size_t j = 0; j < d; j++) t->p[i] += u[j] * (y[j] - q->mean[j]);
     }
-    ITD__TRY(t->den->predict(t->den->ctx, t->z, t->logsnr, m, t->eps_hat));
-    t->evaluations += m;
-    if (t->along) itd__gaussian_rotate(t->reference, t->eps, m, t->along);
-    ITD__PARALLEL(slices > 4)
-    for (slice = 0; slice < slices; slice++) {
-        size_t row = (size_t)slice * ITD__SLICE, end = itd__min(m, row + ITD__SLICE);
-        for (; row < end; row++) itd__squared_error(t, row);
-    }
-    for (size_t i = 0; i < m; i++)
-        if (!(t->e[i] <= DBL_MAX)) return ITD_ERROR_NUMERIC;
+    if (!t->along) return ITD_OK;
+    for (size_t i = 0; i < m * d; i++) t->z[i] = (float)t->p[i];
+    itd__gaussian_rotate(q, t->z, m, t->along);
+    for (size_t i = 0; i < m * d; i++) t->p[i] = t->along[i];
     return ITD_OK;
 }
 
-/* The integrand for one draw, its weight taken by log SNR and by the density it was drawn from. */
-static double itd__integrand(const itd__estimate *t, size_t i)
+/* -log q in the denoisers' coordinates, for the point in this row of p. */
+static double itd__reference_nll(const itd__measurement *t, size_t row)
 {
-    size_t b = itd__bin(t->u[i], t->bins);
-    double w = itd_schedule_weight(&t->desc.schedule, t->logsnr[i]) / t->density[b];
-    if (!t->y) return w * (t->e[i] - (double)t->den->dim * itd_sigmoid(t->logsnr[i]));
-    return w * (t->e[i] - t->mse_g[i] - t->beta[b] * (t->g[i] - t->mse_g[i]));
+    double nll = itd_gaussian_entropy(&t->reference);
+    for (size_t j = 0; j < t->reference.dim; j++) {
+        double p = t->p[row * t->reference.dim + j];
+        nll += 0.5 * (p * p / t->lambda[j] - 1);
+    }
+    return nll;
 }
 
-/* From the draws of one bin, e - mse_G, g - mse_G and their weights: beta = cov(e, g) / var(g), which leaves
-   the least variance; returns the standard deviation that the integrand then has. */
-static double itd__pilot_fit(itd_control control, size_t members, const double *e, const double *g,
-                             const double *w, double *beta)
+/* z = sqrt(s) y + sqrt(r) eps for one draw, with s = s(alpha), r = s(-alpha). The reference's denoiser is a
+   factor along each eigenvector, and leaves (s lambda eps_i - sqrt(s r) p_i) / (s lambda + r) of the noise:
+   g is its square, mse_q the mean of that. */
+static void itd__measure_reference(itd__measurement *t, size_t i, double *g, double *mse_q)
 {
-    double mean_e = 0, mean_g = 0, cov = 0, var = 0, mean = 0, square = 0, n = (double)members;
-    for (size_t i = 0; i < members; i++) mean_e += e[i] / n, mean_g += g[i] / n;
-    for (size_t i = 0; i < members; i++) {
-        cov += (e[i] - mean_e) * (g[i] - mean_g);
-        var += (g[i] - mean_g) * (g[i] - mean_g);
+    size_t d = t->reference.dim;
+    const double *vectors = t->along ? NULL : t->reference.vectors, *y = t->y + t->row[i] * d;
+    const float *eps = t->eps + i * d, *along = t->along ? t->along + i * d : eps;
+    double s = itd_sigmoid(t->logsnr[i]), r = itd_sigmoid(-t->logsnr[i]), signal = sqrt(s), noise = sqrt(r);
+    *g = *mse_q = 0;
+    for (size_t j = 0; j < d; j++) {
+        double p = t->p[t->row[i] * d + j], e = vectors ? 0 : along[j], total = s * t->lambda[j] + r;
+        for (size_t k = 0; vectors && k < d; k++) e += vectors[j * d + k] * eps[k];
+        double gain = s * t->lambda[j] / total, shift = signal * noise / total * p;
+        *g += (gain * e - shift) * (gain * e - shift);
+        *mse_q += gain * gain + shift * shift;
+        t->z[i * d + j] = (float)(signal * y[j] + noise * eps[j]);
     }
-    *beta = control == ITD_CONTROL_FITTED && var > 0 ? cov / var : 1;
-    for (size_t i = 0; i < members; i++) {
-        double f = w[i] * (e[i] - *beta * g[i]);
-        mean += f / n, square += f * f / n;
-    }
-    return sqrt(fmax(square - mean * mean, 0));
 }
 
-/* How many of `count` draws go to the pilot: an eighth, but none rather than a handful. */
-static size_t itd__pilot_draws(size_t count)
+/* The errors of the reference and of k denoisers for draws of the table, from number `at` on, whose points and
+   log SNRs are there, and whose eps is drawn. */
+static itd_result itd__measure_errors(itd__measurement *t, const float *x, size_t k, itd_draws *out,
+                                      size_t at, size_t rows)
 {
-    size_t draws = itd__min(count / 8, ITD__PILOT_MOST);
-    return draws < 64 ? 0 : draws;
+    size_t d = t->reference.dim;
+    ptrdiff_t slice, slices = (ptrdiff_t)itd__ceil_div(rows, ITD__SLICE);
+    ITD__TRY(itd__measure_points(t, x, out->point + at, rows));
+    for (size_t i = 0; i < rows; i++) {
+        t->logsnr[i] = (float)out->logsnr[at + i];
+        if (out->n && (i == 0 || t->row[i] != t->row[i - 1]))
+            out->nll_reference[out->point[at + i]] = t->den->log_det + itd__reference_nll(t, t->row[i]);
+    }
+    if (t->along) itd__gaussian_rotate(&t->reference, t->eps, rows, t->along);
+    ITD__PARALLEL(slices > 4)
+    for (slice = 0; slice < slices; slice++) {
+        size_t i = (size_t)slice * ITD__SLICE, end = itd__min(rows, i + ITD__SLICE);
+        for (; i < end; i++) itd__measure_reference(t, i, out->reference + at + i, out->expected + at + i);
+    }
+    for (size_t c = 0; c < k; c++) {
+        double *error = out->error + at * k + c;
+        ITD__TRY(t->den[c].predict(t->den[c].ctx, t->z, t->logsnr, rows, t->eps_hat));
+        ITD__PARALLEL(slices > 4)
+        for (slice = 0; slice < slices; slice++) {
+            size_t i = (size_t)slice * ITD__SLICE, end = itd__min(rows, i + ITD__SLICE);
+            for (; i < end; i++) error[i * k] = itd__squared_distance(t->eps + i * d, t->eps_hat + i * d, d);
+        }
+        for (size_t i = 0; i < rows; i++)
+            if (!(error[i * k] <= DBL_MAX)) return ITD_ERROR_NUMERIC;
+    }
+    return ITD_OK;
 }
+
+/* ---- the table ---- */
+
+ITD_DEF void itd_draws_free(itd_draws *draws)
+{
+    if (!draws) return;
+    ITD_FREE(draws->point), ITD_FREE(draws->repetition), ITD_FREE(draws->quantile), ITD_FREE(draws->error);
+    ITD_FREE(draws->nll_reference), ITD_FREE(draws->gaussian.lambda);
+    itd_gaussian_free(draws->owned);
+    ITD_FREE(draws);
+}
+
+static itd_draws *itd__draws_alloc(const itd__measurement *t, size_t n, size_t count, size_t k)
+{
+    itd_draws *draws = (itd_draws *)itd__alloc(1, 1, sizeof *draws);
+    if (!draws) return NULL;
+    draws->desc = t->desc, draws->n = n, draws->count = count, draws->denoisers = k;
+    draws->repetitions = t->repetitions, draws->length = t->length;
+    draws->point = (size_t *)itd__alloc(count, 1, sizeof *draws->point);
+    draws->repetition = (size_t *)itd__alloc(count, 1, sizeof *draws->repetition);
+    draws->quantile = itd__doubles(count, 5);
+    draws->error = itd__doubles(count, k);
+    draws->nll_reference = itd__doubles(n, 1);
+    if (!draws->point || !draws->repetition || !draws->quantile || !draws->error || !draws->nll_reference) {
+        itd_draws_free(draws);
+        return NULL;
+    }
+    draws->logsnr = draws->quantile + count, draws->weight = draws->logsnr + count;
+    draws->reference = draws->weight + count, draws->expected = draws->reference + count;
+    return draws;
+}
+
+/* A draw at quantile u of the schedule. */
+static void itd__set_logsnr(const itd__measurement *t, itd_draws *out, size_t i, double u)
+{
+    size_t step = itd__min((size_t)(u * ITD__DENSITY_STEPS), ITD__DENSITY_STEPS - 1);
+    out->quantile[i] = u;
+    out->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, u);
+    out->weight[i] = itd_schedule_weight(&t->desc.schedule, out->logsnr[i]) / t->density[step];
+}
+
+/* w (e - g) for one draw. */
+static double itd__integrand(const itd_draws *draws, size_t i, size_t which)
+{
+    double g = draws->desc.cancel ? draws->reference[i] : draws->expected[i];
+    return draws->weight[i] * (draws->error[i * draws->denoisers + which] - g);
+}
+
+/* ---- the pilot: where in the schedule more draws are worth it ---- */
 
 /* Of values in the middles of equal parts of [0, 1], joined by straight lines: that at u. */
-static double itd__pilot_between(const double *value, size_t bins, double u)
+static double itd__between(const double *value, size_t bins, double u)
 {
     double at = fmin(fmax(u * (double)bins - 0.5, 0), (double)(bins - 1));
     size_t b = (size_t)at, next = itd__min(b + 1, bins - 1);
     return value[b] + (at - (double)b) * (value[next] - value[b]);
 }
 
-/* beta, and a density of draws in proportion to the spread of the integrand, a fifth of it laid evenly so
-   that no weight exceeds five. Both without jumps: a point's draws are few, and miss what happens at one. For
-   the same reason the spread, which a few points out of the ordinary decide, is smoothed if bins are many. */
-static void itd__pilot_table(itd__estimate *t, const double *beta, double *spread, size_t bins)
+/* A density of draws in proportion to the spread of the integrand, a fifth of it laid evenly so that no weight
+   exceeds five. It has no jumps: a point's draws are few, and miss what happens at one. For the same reason
+   the spread, which a few points out of the ordinary decide, is smoothed if bins are many. */
+static void itd__set_density(itd__measurement *t, double *spread, size_t bins)
 {
     double mean = 0, total = 0;
     for (size_t pass = 0; pass < bins / 16; pass++) {
@@ -3169,100 +3212,270 @@ static void itd__pilot_table(itd__estimate *t, const double *beta, double *sprea
         }
     }
     for (size_t b = 0; b < bins; b++) mean += spread[b] / (double)bins;
-    t->bins = ITD__PILOT_STEPS;
-    for (size_t b = 0; b < t->bins; b++) {
-        double u = ((double)b + 0.5) / (double)t->bins;
-        t->beta[b] = itd__pilot_between(beta, bins, u), t->density[b] = 1;
-        if (t->desc.allocate && mean > 0)
-            t->density[b] = 0.2 + 0.8 * itd__pilot_between(spread, bins, u) / mean;
-        total += t->density[b] / (double)t->bins;
+    for (size_t s = 0; mean > 0 && s < ITD__DENSITY_STEPS; s++) {
+        double u = ((double)s + 0.5) / ITD__DENSITY_STEPS;
+        t->density[s] = 0.2 + 0.8 * itd__between(spread, bins, u) / mean;
+        total += t->density[s] / ITD__DENSITY_STEPS;
     }
-    for (size_t b = 0; b < t->bins; b++) t->density[b] /= total;
+    for (size_t s = 0; mean > 0 && s < ITD__DENSITY_STEPS; s++) t->density[s] /= total;
 }
 
-/* Draws on random points, log SNRs stratified; from them beta and the spread of the integrand by bins. */
-static itd_result itd__pilot_run(itd__estimate *t, size_t draws)
+/* u from a uniform v by inverting the distribution function, which is piecewise linear. */
+static double itd__allocate(const itd__measurement *t, double v)
 {
+    double low = 0, high = t->density[0] / ITD__DENSITY_STEPS;
+    size_t s = 0;
+    while (s + 1 < ITD__DENSITY_STEPS && high <= v) low = high, high += t->density[++s] / ITD__DENSITY_STEPS;
+    return ((double)s + fmin(fmax((v - low) / (high - low), 0), 1)) / ITD__DENSITY_STEPS;
+}
+
+/* Draws on random points at evenly spaced quantiles, and the integrand's standard deviation in each bin. */
+static itd_result itd__pilot(itd__measurement *t)
+{
+    double spread[ITD__PILOT_BINS];
+    size_t bins = itd__max(1, itd__min(ITD__PILOT_BINS, t->pilot / 24)), members = t->pilot / bins;
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_PILOT, 0);
-    size_t bins = itd__max(1, itd__min(ITD__PILOT_BINS, draws / 24)), members = draws / bins;
-    size_t count = bins * members;
-    double *e = itd__doubles(count, 3), *g = e ? e + count : e, *w = e ? g + count : e;
-    double beta[ITD__PILOT_BINS], spread[ITD__PILOT_BINS];
-    itd_result result = e ? ITD_OK : ITD_ERROR_MEMORY;
-    for (size_t at = 0; result == ITD_OK && at < count; at += t->batch) {
-        size_t rows = itd__min(t->batch, count - at);
-        for (size_t i = 0; i < rows; i++) {
-            double u = ((double)(at + i) + itd_rng_uniform(&rng)) / (double)count;
-            t->row[i] = (size_t)itd_rng_below(&rng, t->n);
-            t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, u);
-            w[at + i] = itd_schedule_weight(&t->desc.schedule, t->logsnr[i]);
-        }
-        itd_rng_normal_fill(&t->noise, rows * t->den->dim, t->eps);
-        result = itd__squared_errors(t, rows);
-        for (size_t i = 0; i < rows; i++)
-            e[at + i] = t->e[i] - t->mse_g[i], g[at + i] = t->g[i] - t->mse_g[i];
+    itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_PILOT_NOISE, 0);
+    t->pilot = bins * members;
+    itd_draws *draws = itd__draws_alloc(t, 0, t->pilot, 1);
+    itd_result result = draws ? ITD_OK : ITD_ERROR_MEMORY;
+    for (size_t i = 0; result == ITD_OK && i < t->pilot; i++) {
+        double u = ((double)i + itd_rng_uniform(&rng)) / (double)t->pilot;
+        draws->point[i] = (size_t)itd_rng_below(&rng, t->n);
+        itd__set_logsnr(t, draws, i, u);
     }
-    for (size_t b = 0, at = 0; result == ITD_OK && b < bins; b++, at += members)
-        spread[b] = itd__pilot_fit(t->desc.control, members, e + at, g + at, w + at, &beta[b]);
-    if (result == ITD_OK) itd__pilot_table(t, beta, spread, bins);
-    ITD_FREE(e);
+    for (size_t at = 0; result == ITD_OK && at < t->pilot; at += t->batch) {
+        size_t rows = itd__min(t->batch, t->pilot - at);
+        itd_rng_normal_fill(&noise, rows * t->den->dim, t->eps);
+        result = itd__measure_errors(t, t->x, 1, draws, at, rows);
+    }
+    for (size_t b = 0; result == ITD_OK && b < bins; b++) {
+        double mean = 0, square = 0;
+        for (size_t i = 0; i < members; i++) {
+            double off = itd__integrand(draws, b * members + i, 0) - mean;
+            mean += off / (double)(i + 1), square += off * (itd__integrand(draws, b * members + i, 0) - mean);
+        }
+        spread[b] = sqrt(square / (double)members);
+    }
+    if (result == ITD_OK) itd__set_density(t, spread, bins);
+    itd_draws_free(draws);
     return result;
 }
 
-/* A batch of draws, from number `at` on: `per_point` for each member, or the same ones for all. Stratified,
-   member i takes the quantiles (k + o_i) / per_point for k = 0 .. per_point - 1, with offsets o_i themselves
-   stratified over the members: even for each of them and for all together. */
-static void itd__draw(itd__estimate *t, itd_rng *rng, size_t at, size_t rows, size_t per_point)
+/* ---- measuring ---- */
+
+ITD_DEF itd_nll_desc itd_nll_desc_default(void)
 {
-    size_t d = t->den->dim, members = t->members;
-    bool offsets = t->desc.stratified && !t->desc.common;
-    for (size_t i = 0; at == 0 && i < members; i++) t->order[i] = i;
-    if (at == 0 && offsets) itd_rng_shuffle(rng, members, t->order);
-    for (size_t i = 0; i < rows; i++) {
-        size_t draw = (at + i) / members, member = (at + i) % members;
-        size_t before = i ? i - 1 : t->batch - 1; /* that of the batch before */
-        t->row[i] = member * (t->n / members);
-        if (t->desc.common && member > 0) {
-            t->u[i] = t->u[before], t->logsnr[i] = t->logsnr[before];
-            memcpy(t->eps + i * d, t->eps + before * d, d * sizeof *t->eps);
-            continue;
-        }
-        double v = itd_rng_uniform(rng);
-        if (offsets) v = ((double)t->order[member] + v) / (double)members;
-        if (t->desc.stratified) v = ((double)draw + v) / (double)per_point;
-        t->u[i] = itd__pilot_draw(t, v);
-        t->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, t->u[i]);
-        if (t->desc.common) itd_rng_normal_fill(&t->noise, d, t->eps + i * d);
-    }
-    if (!t->desc.common) itd_rng_normal_fill(&t->noise, rows * d, t->eps);
+    itd_nll_desc desc = ITD__ZERO;
+    desc.schedule = itd_schedule_default();
+    desc.draws = 100, desc.seed = 1, desc.batch = 1024;
+    desc.stratified = desc.allocate = desc.cancel = true;
+    return desc;
 }
 
-/* The mean of the integrand for each point by one replicate. */
-static itd_result itd__replicate(itd__estimate *t, size_t replicate, size_t per_point)
+static bool itd__same_numbers(const double *a, const double *b, size_t n)
 {
-    itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, replicate);
-    size_t total = t->n * per_point;
-    memset(t->point, 0, t->n * sizeof *t->point);
-    for (size_t at = 0; at < total; at += t->batch) {
-        size_t rows = itd__min(t->batch, total - at);
-        itd__draw(t, &rng, at, rows, per_point);
-        ITD__TRY(itd__squared_errors(t, rows));
-        for (size_t i = 0; i < rows; i++) t->point[t->row[i]] += itd__integrand(t, i) / (double)per_point;
+    return a == b || (a && b && !memcmp(a, b, n * sizeof *a));
+}
+
+/* What keeps the denoisers from being measured together. */
+static const char *itd__denoisers_problem(const itd_denoiser *den, size_t k)
+{
+    size_t d = k ? den->dim : 0;
+    double log_det = k && !den->whiten ? itd__add_logs(0, den->scale, d) : 0;
+    if (k == 0) return "k: at least one denoiser is needed";
+    if (d == 0) return "dim: a denoiser of no numbers";
+    if (!(fabs(log_det) <= DBL_MAX)) return "scale: a number in it is not positive and finite";
+    if (!(fabs(den->log_det) <= DBL_MAX)) return "log_det: not finite";
+    if (!den->whiten && !(fabs(den->log_det - log_det) <= 1e-6 * (1 + fabs(log_det))))
+        return "log_det: not the sum of the logarithms of `scale`";
+    if (den->whiten && !den->color) return "color: missing, although `whiten` is given";
+    for (size_t i = 0; i < k; i++) {
+        if (!den[i].predict) return "predict: missing";
+        if (den[i].dim != d) return "dim: not the same for all denoisers";
+        if (!itd__same_numbers(den[i].mean, den->mean, d)) return "mean: not the same for all denoisers";
+        if (!itd__same_numbers(den[i].scale, den->scale, d)) return "scale: not the same for all denoisers";
+        if (!itd__same_numbers(den[i].whiten, den->whiten, d * d))
+            return "whiten: not the same for all denoisers";
+        if (!itd__same_numbers(&den[i].log_det, &den->log_det, 1))
+            return "log_det: not the same for all denoisers";
     }
+    return NULL;
+}
+
+ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n, const itd_nll_desc *desc)
+{
+    const itd_schedule *s = &desc->schedule;
+    const itd_gaussian *q = desc->reference;
+    const char *problem = itd__denoisers_problem(den, k);
+    if (problem) return problem;
+    if (n == 0) return "n: at least one point is needed";
+    if (!(fabs(s->loc) < 1e6)) return "schedule.loc: not a number within +-1e6";
+    if (!(s->scale > 0 && s->scale < 1e6)) return "schedule.scale: not between 0 and 1e6";
+    if (!(s->clip > 0 && s->clip < 700)) return "schedule.clip: not between 0 and 700";
+    if (desc->draws == 0) return "draws: at least one is needed";
+    if (desc->repetitions > desc->draws - desc->allocate)
+        return "draws: fewer than `repetitions`, and one more if `allocate` asks for a pilot";
+    if (desc->allocate && desc->draws < 3)
+        return "draws: fewer than 3, for two repetitions and the pilot that `allocate` asks for";
+    if (q && q->dim != den->dim) return "reference: its dim is not that of the denoisers";
+    for (size_t j = 0; q && j < q->dim; j++)
+        if (!(q->lambda[j] > 0 && q->lambda[j] <= DBL_MAX && fabs(q->mean[j]) <= DBL_MAX))
+            return "reference: a mean is not finite, or an eigenvalue not positive and finite";
+    return NULL;
+}
+
+/* Divides the draws: an eighth for the pilot, but none rather than a handful; the rest into repetitions, few and long ones where
+   there are many points. */
+static void itd__divide(itd__measurement *t, bool single_points)
+{
+    const itd_nll_desc *desc = &t->desc;
+    size_t wanted = 1 + itd__ceil_div(ITD__FEW_DEGREES, desc->common ? 1 : t->n), own;
+    if (single_points) wanted = itd__max(wanted, ITD__POINT_REPETITIONS);
+    if (desc->repetitions) wanted = desc->repetitions;
+    if (desc->allocate) {
+        size_t least = desc->repetitions ? desc->repetitions : 2;
+        t->pilot = itd__min(itd__min(t->n * desc->draws / 8, ITD__PILOT_MOST), t->n * (desc->draws - least));
+        if (t->pilot < ITD__PILOT_FEWEST) t->pilot = 0;
+    }
+    own = (t->n * desc->draws - t->pilot) / t->n;
+    t->length = own / itd__min(wanted, own);
+    t->repetitions = desc->repetitions ? desc->repetitions : own / t->length;
+}
+
+/* Batches hold whole blocks of four variates, so that their size does not change which noise a draw gets. */
+static size_t itd__batch_rows(size_t wanted) { return itd__ceil_div(itd__max(wanted, 1), 4) * 4; }
+
+/* The points' own Gaussian in the denoisers' coordinates; N(0, I) for no points. */
+static itd_result itd__fit_reference(const itd_denoiser *den, const float *x, size_t n, itd_gaussian **out)
+{
+    size_t d = den->dim;
+    bool full = d <= ITD__FULL_GAUSSIAN && n / 4 >= d;
+    float *y = itd__floats(n, d);
+    itd_result result = y ? ITD_OK : ITD_ERROR_MEMORY;
+    if (y) itd_to_coordinates(den, x, n, y);
+    if (y && !itd__all_finite(y, n * d)) result = ITD_ERROR_DATA;
+    if (result == ITD_OK) {
+        result = full ? itd_gaussian_fit(y, n, d, out) : ITD_ERROR_DATA;
+        if (result == ITD_ERROR_DATA) result = itd__gaussian_fit_axes(y, full || n < 8 ? 0 : n, d, out);
+    }
+    ITD_FREE(y);
+    return result;
+}
+
+/* The reference in the denoisers' coordinates, and nowhere narrower than `finest`. */
+static itd_result itd__choose_reference(itd__measurement *t, double finest)
+{
+    const itd_denoiser *den = t->den;
+    const itd_gaussian *given = t->desc.reference;
+    if (!given) ITD__TRY(itd__fit_reference(den, t->x, t->desc.cancel ? t->n : 0, &t->owned));
+    else if (den->mean || den->scale || den->whiten)
+        ITD__TRY(itd_gaussian_to_coordinates(den, given, &t->owned));
+    t->reference = t->owned ? *t->owned : *given;
+    t->lambda = itd__doubles(den->dim, 1);
+    if (!t->lambda) return ITD_ERROR_MEMORY;
+    for (size_t j = 0; j < den->dim; j++) {
+        if (!(t->reference.lambda[j] <= DBL_MAX && fabs(t->reference.mean[j]) <= DBL_MAX))
+            return ITD_ERROR_DATA;
+        t->lambda[j] = fmax(t->reference.lambda[j], finest);
+    }
+    t->reference.lambda = t->lambda;
     return ITD_OK;
 }
 
-/* -log of the reference density for point i, in the denoiser's coordinates. */
-static double itd__reference_nll(const itd__estimate *t, size_t i)
+static itd_result itd__measurement_rows(itd__measurement *t, size_t rows, double finest)
 {
     size_t d = t->den->dim;
-    double nll = 0.5 * (double)d * ITD__LOG_2PI_E;
-    for (size_t j = 0; t->y && j < d; j++) {
-        double y = t->y[i * d + j], lambda = t->reference->lambda[j];
-        nll += 0.5 * (log(lambda) + y * y / lambda - 1);
-    }
-    return nll;
+    t->batch = itd__batch_rows(rows);
+    if (!itd__all_finite(t->x, t->n * d)) return ITD_ERROR_DATA;
+    ITD__TRY(itd__choose_reference(t, finest));
+    bool wide = t->reference.basis != NULL; /* rows are better rotated many at once */
+    t->eps = itd__floats(t->batch, d), t->z = itd__floats(t->batch, d), t->eps_hat = itd__floats(t->batch, d);
+    if (wide) t->along = itd__floats(t->batch, d);
+    t->logsnr = itd__floats(t->batch, 1);
+    t->y = itd__doubles(t->batch, d), t->p = itd__doubles(t->batch, d);
+    t->row = (size_t *)itd__alloc(t->batch, 1, sizeof *t->row);
+    if (!t->eps || !t->z || !t->eps_hat || (wide && !t->along) || !t->logsnr || !t->y || !t->p || !t->row)
+        return ITD_ERROR_MEMORY;
+    return ITD_OK;
 }
+
+/* Reference, memory and, if there is one, the pilot. The reference may not be narrower than 100 deviations of
+   the least noise, or its own error would be cut off by the end of the schedule. */
+static itd_result itd__measurement_begin(itd__measurement *t, size_t most_rows)
+{
+    const itd_schedule *s = &t->desc.schedule;
+    double finest = fmin(1, 1e4 * exp(-(s->loc + s->scale * s->clip)));
+    ITD__TRY(itd__measurement_rows(t, itd__min(t->desc.batch, most_rows), finest));
+    for (size_t k = 0; k < ITD__DENSITY_STEPS; k++) t->density[k] = 1;
+    return t->pilot ? itd__pilot(t) : ITD_OK;
+}
+
+static void itd__measurement_end(itd__measurement *t)
+{
+    ITD_FREE(t->eps), ITD_FREE(t->z), ITD_FREE(t->eps_hat), ITD_FREE(t->along), ITD_FREE(t->logsnr);
+    ITD_FREE(t->y), ITD_FREE(t->p), ITD_FREE(t->row), ITD_FREE(t->lambda);
+    itd_gaussian_free(t->owned);
+}
+
+/* Draws of the table from number `at` on, `first` being the number of its first point. Each point has its own
+   streams of random numbers, in which a repetition or draw has its own place. */
+static void itd__draw(itd__measurement *t, size_t first, itd_draws *out, size_t at, size_t rows)
+{
+    size_t d = t->den->dim, own = t->repetitions * t->length;
+    for (size_t i = 0; i < rows; i++) {
+        size_t point = (at + i) / own, draw = (at + i) % own, repetition = draw / t->length;
+        uint64_t stream = t->desc.common ? 0 : first + point;
+        itd_rng start = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, stream);
+        itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_TEST_NOISE, stream);
+        start.counter = t->desc.stratified ? repetition : draw;
+        noise.counter = draw * itd__ceil_div(d, 4);
+        double v = itd_rng_uniform(&start);
+        if (t->desc.stratified) v = ((double)(draw % t->length) + v) / (double)t->length;
+        out->point[at + i] = point, out->repetition[at + i] = repetition;
+        itd__set_logsnr(t, out, at + i, itd__allocate(t, v));
+        itd_rng_normal_fill(&noise, d, t->eps + i * d);
+    }
+}
+
+/* A table of the draws for n points from number `first` on. */
+static itd_result itd__measure_some(itd__measurement *t, size_t first, itd_draws *out)
+{
+    for (size_t at = 0; at < out->count; at += t->batch) {
+        size_t rows = itd__min(t->batch, out->count - at);
+        itd__draw(t, first, out, at, rows);
+        ITD__TRY(itd__measure_errors(t, t->x + first * t->den->dim, t->k, out, at, rows));
+    }
+    out->evaluations = out->count + t->pilot;
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_measure(const itd_denoiser *den, size_t k, const float *x, size_t n,
+                               const itd_nll_desc *desc, itd_draws **out)
+{
+    itd__measurement t = ITD__ZERO;
+    itd_draws *draws = NULL;
+    size_t all, count;
+    if (itd_nll_problem(den, k, n, desc)) return ITD_ERROR_ARGUMENT;
+    if (!itd__multiply(n, desc->draws, &all)) return ITD_ERROR_MEMORY;
+    t.den = den, t.k = k, t.x = x, t.n = n, t.desc = *desc;
+    itd__divide(&t, false);
+    count = n * t.repetitions * t.length;
+    draws = itd__draws_alloc(&t, n, count, k);
+    itd_result result = draws ? itd__measurement_begin(&t, all) : ITD_ERROR_MEMORY;
+    if (result == ITD_OK) result = itd__measure_some(&t, 0, draws);
+    if (result == ITD_OK) {
+        draws->gaussian = t.reference, draws->owned = t.owned; /* theirs now */
+        t.lambda = NULL, t.owned = NULL;
+        *out = draws;
+    } else {
+        itd_draws_free(draws);
+    }
+    itd__measurement_end(&t);
+    return result;
+}
+
+/* ---- reducing ---- */
 
 /* Of a mean of `count` independent numbers with this sum and sum of squares. */
 static double itd__standard_error(double sum, double square, double count)
@@ -3271,557 +3484,222 @@ static double itd__standard_error(double sum, double square, double count)
     return sqrt(fmax(square - sum * sum / count, 0) / (count - 1) / count);
 }
 
-/* Mean and standard error of the points' values; squares are taken about the first, lest they cancel. */
-static void itd__summarize(const double *nll, size_t n, itd_nll_result *out)
+/* The values of points while they are collected: each one's mean over its repetitions, and the variance of
+   that mean; over all points, the sum of each repetition. */
+typedef struct itd__values {
+    size_t n, repetitions;
+    double *mean, *variance, *sum; /* (n), (n), (repetitions) */
+} itd__values;
+
+static bool itd__values_alloc(size_t n, size_t repetitions, itd__values *out)
 {
-    double sum = 0, square = 0;
-    for (size_t i = 0; i < n; i++) sum += nll[i] - nll[0], square += (nll[i] - nll[0]) * (nll[i] - nll[0]);
-    out->nll = nll[0] + sum / (double)n;
-    out->std_error_data = itd__standard_error(sum, square, (double)n);
+    out->n = n, out->repetitions = repetitions;
+    out->mean = itd__doubles(n, 2), out->sum = itd__doubles(repetitions, 1);
+    out->variance = out->mean ? out->mean + n : NULL;
+    return out->mean && out->sum;
 }
 
-/* All draws, then the averages. */
-static itd_result itd__estimate_run(itd__estimate *t, itd_nll_result *out, double *nll_x, double *std_error_x)
+static void itd__values_free(itd__values *values) { ITD_FREE(values->mean), ITD_FREE(values->sum); }
+
+/* Adds the points of a table, the first of them as number `first`. */
+static void itd__values_add(itd__values *values, size_t first, const itd_draws *draws, const double *start,
+                            const double *f)
 {
-    size_t n = t->n, draws = t->desc.draws;
-    double *sum = t->point + n, *square = sum + n, total = 0, total_square = 0;
-    double log_scale = t->den->log_det;
-    size_t pilot = itd__pilot_draws(n * draws);
-    if (pilot && (t->desc.allocate || t->desc.control == ITD_CONTROL_FITTED) && n * draws - pilot >= n * 20) {
-        ITD__TRY(itd__pilot_run(t, pilot)); /* its cost comes off the draws asked for */
-        draws = (n * draws - pilot) / n;
-    }
-    /* At least 20 replicates, as Student's t has fat tails below; more, of 16 draws, if there are many. */
-    size_t per_point = itd__max(1, draws / itd__max(20, draws / 16));
-    size_t replicates = draws / per_point;
-    t->noise = itd__rng_for(t->desc.seed, ITD__FOR_TEST_NOISE, 0);
-    for (size_t r = 0; r < replicates; r++) {
-        double mean = 0;
-        ITD__TRY(itd__replicate(t, r, per_point));
-        for (size_t i = 0; i < n; i++) {
-            mean += t->point[i] / (double)n;
-            sum[i] += t->point[i];
-            square[i] += t->point[i] * t->point[i];
+    double length = (double)draws->length;
+    for (size_t i = 0; i < draws->n; i++) {
+        double mean = 0, square = 0;
+        for (size_t k = 0; k < values->repetitions; k++) {
+            double value = 0;
+            for (size_t j = 0; j < draws->length; j++) value += 0.5 * *f++ / length;
+            double off = value - mean;
+            mean += off / (double)(k + 1), square += off * (value - mean);
+            values->sum[k] += value;
         }
-        total += mean;
-        total_square += mean * mean;
+        values->mean[first + i] = start[i] + mean;
+        values->variance[first + i] = square / (double)(values->repetitions - 1) /
+                                      (double)values->repetitions;
     }
-    for (size_t i = 0; i < n; i++) {
-        t->point[i] = itd__reference_nll(t, i) + 0.5 * sum[i] / (double)replicates + log_scale;
-        if (nll_x) nll_x[i] = t->point[i];
-        if (std_error_x) std_error_x[i] = 0.5 * itd__standard_error(sum[i], square[i], (double)replicates);
+}
+
+/* Points with draws of their own are independent, and their variances add up; with common draws, only the
+   repetitions are. */
+static void itd__values_summarize(const itd__values *values, bool common, itd_nll_result *out)
+{
+    double n = (double)values->n, r = (double)values->repetitions, sum = 0, square = 0;
+    double variance = 0, fourth = 0;
+    double first = values->mean[0]; /* squares are taken about it, lest they cancel */
+    for (size_t i = 0; i < values->n; i++) {
+        double off = values->mean[i] - first;
+        sum += off, square += off * off;
+        variance += values->variance[i], fourth += values->variance[i] * values->variance[i];
     }
-    itd__summarize(t->point, n, out);
-    out->std_error = 0.5 * itd__standard_error(total, total_square, (double)replicates);
-    out->evaluations = t->evaluations;
+    out->nll = first + sum / n;
+    out->std_error_data = itd__standard_error(sum, square, n);
+    out->std_error = sqrt(variance) / n; /* NaN for one repetition */
+    out->degrees = common       ? r - 1
+                   : fourth > 0 ? fmin(n * (r - 1), (r + 1) * variance * variance / fourth)
+                                : n * (r - 1);
+    if (!common) return;
+    sum = square = 0;
+    for (size_t k = 0; k < values->repetitions; k++) {
+        double off = (values->sum[k] - values->sum[0]) / n;
+        sum += off, square += off * off;
+    }
+    out->std_error = itd__standard_error(sum, square, r);
+}
+
+/* The results, if they are numbers. */
+static itd_result itd__values_finish(const itd__values *values, const itd_nll_desc *desc, size_t evaluations,
+                                     itd_nll_result *out, double *nll_x, double *std_error_x)
+{
+    itd_nll_result result = ITD__ZERO;
+    bool single = values->repetitions < 2;
+    itd__values_summarize(values, desc->common, &result);
+    result.evaluations = evaluations;
+    if (!(fabs(result.nll) <= DBL_MAX)) return ITD_ERROR_NUMERIC;
+    for (size_t i = 0; nll_x && i < values->n; i++) nll_x[i] = values->mean[i];
+    for (size_t i = 0; std_error_x && i < values->n; i++)
+        std_error_x[i] = single ? NAN : sqrt(values->variance[i]);
+    *out = result;
     return ITD_OK;
 }
 
-ITD_DEF itd_nll_desc itd_nll_desc_default(void)
+ITD_DEF itd_result itd_draws_integral(const itd_draws *draws, const double *start, const double *f,
+                                      itd_nll_result *out, double *nll_x, double *std_error_x)
 {
-    itd_nll_desc desc = ITD__ZERO;
-    desc.schedule = itd_schedule_default();
-    desc.draws = 100, desc.seed = 1, desc.batch = 1024, desc.control = ITD_CONTROL_FITTED;
-    desc.stratified = desc.allocate = true;
-    return desc;
+    itd__values values = ITD__ZERO;
+    itd_result result = ITD_ERROR_MEMORY;
+    if (itd__values_alloc(draws->n, draws->repetitions, &values)) {
+        itd__values_add(&values, 0, draws, start, f);
+        result = itd__values_finish(&values, &draws->desc, draws->evaluations, out, nll_x, std_error_x);
+    }
+    itd__values_free(&values);
+    return result;
 }
 
-/* Batches hold whole blocks of four variates, so that their size does not change which noise a draw gets. */
-static size_t itd__batch_rows(size_t wanted) { return itd__ceil_div(itd__max(wanted, 1), 4) * 4; }
-
-/* The reference, fitted to the points if none is given, and the points in its eigenbasis. */
-static itd_result itd__estimate_reference(itd__estimate *t)
+/* (count) the integrand of every draw */
+static double *itd__integrands(const itd_draws *draws, size_t which)
 {
-    size_t n = t->n, d = t->den->dim;
-    bool mapped = t->den->mean || t->den->scale || t->den->whiten;
-    t->reference = t->desc.reference;
-    if (t->reference && t->reference->dim != d) return ITD_ERROR_ARGUMENT;
-    if (t->reference && mapped) {
-        ITD__TRY(itd_gaussian_to_coordinates(t->den, t->reference, &t->fitted));
-        t->reference = t->fitted;
-    }
-    if (!t->reference) {
-        bool full = d <= ITD__FULL_GAUSSIAN && n / 4 >= d;
-        itd_result result = full ? itd_gaussian_fit(t->x, n, d, &t->fitted) : ITD_ERROR_DATA;
-        if (result == ITD_ERROR_DATA)
-            result = itd__gaussian_fit_axes(t->x, full || n < 8 ? 0 : n, d, &t->fitted);
+    double *f = itd__doubles(draws->count, 1);
+    for (size_t i = 0; f && i < draws->count; i++) f[i] = itd__integrand(draws, i, which);
+    return f;
+}
+
+ITD_DEF itd_result itd_draws_nll(const itd_draws *draws, size_t which, itd_nll_result *out, double *nll_x,
+                                 double *std_error_x)
+{
+    if (which >= draws->denoisers) return ITD_ERROR_ARGUMENT;
+    double *f = itd__integrands(draws, which);
+    itd_result result = ITD_ERROR_MEMORY;
+    if (f) result = itd_draws_integral(draws, draws->nll_reference, f, out, nll_x, std_error_x);
+    ITD_FREE(f);
+    return result;
+}
+
+/* itd_nll with so many points in a table at a time. */
+static itd_result itd__nll_by(size_t points, itd__measurement *t, itd__values *values)
+{
+    size_t own = t->repetitions * t->length;
+    ITD__TRY(itd__measurement_begin(t, points * own));
+    for (size_t first = 0; first < t->n; first += points) {
+        size_t some = itd__min(points, t->n - first);
+        itd_draws *draws = itd__draws_alloc(t, some, some * own, 1);
+        itd_result result = draws ? itd__measure_some(t, first, draws) : ITD_ERROR_MEMORY;
+        double *f = result == ITD_OK ? itd__integrands(draws, 0) : NULL;
+        if (result == ITD_OK && !f) result = ITD_ERROR_MEMORY;
+        if (result == ITD_OK) itd__values_add(values, first, draws, draws->nll_reference, f);
+        ITD_FREE(f), itd_draws_free(draws);
         ITD__TRY(result);
-        t->reference = t->fitted;
-    }
-    bool wide = t->reference->basis != NULL; /* rows are better rotated many at once */
-    t->y = itd__doubles(n, d);
-    if (wide) t->along = itd__floats(t->batch, d);
-    if (!t->y || (wide && !t->along)) return ITD_ERROR_MEMORY;
-    for (size_t i = 0; !wide && i < n * d; i++)
-        t->y[i] = itd__gaussian_project(t->reference, i % d, t->x + i / d * d);
-    for (size_t i = 0; wide && i < n; i += t->batch) {
-        size_t rows = itd__min(t->batch, n - i);
-        for (size_t k = 0; k < rows * d; k++) t->z[k] = (float)(t->x[i * d + k] - t->reference->mean[k % d]);
-        itd__gaussian_rotate(t->reference, t->z, rows, t->along);
-        for (size_t k = 0; k < rows * d; k++) t->y[i * d + k] = t->along[k];
     }
     return ITD_OK;
-}
-
-static itd_result itd__estimate_begin(itd__estimate *t, const itd_denoiser *den, const float *x, size_t n,
-                                      bool with_reference)
-{
-    size_t d = den->dim;
-    t->den = den, t->n = t->members = n;
-    t->bins = 1, t->beta[0] = t->density[0] = 1;
-    t->x = itd__floats(n, d);
-    t->point = itd__doubles(n, 3);
-    t->order = (size_t *)itd__alloc(n, 1, sizeof *t->order);
-    t->eps = itd__floats(t->batch, d), t->z = itd__floats(t->batch, d), t->eps_hat = itd__floats(t->batch, d);
-    t->logsnr = itd__floats(t->batch, 1);
-    t->u = itd__doubles(t->batch, 4);
-    t->row = (size_t *)itd__alloc(t->batch, 1, sizeof *t->row);
-    if (!t->x || !t->point || !t->order || !t->eps || !t->z || !t->eps_hat || !t->logsnr || !t->u || !t->row)
-        return ITD_ERROR_MEMORY;
-    t->e = t->u + t->batch, t->g = t->e + t->batch, t->mse_g = t->g + t->batch;
-    itd_to_coordinates(den, x, n, t->x);
-    if (!itd__all_finite(t->x, n * d)) return ITD_ERROR_DATA;
-    return with_reference ? itd__estimate_reference(t) : ITD_OK;
-}
-
-static void itd__estimate_end(itd__estimate *t)
-{
-    ITD_FREE(t->x), ITD_FREE(t->y), ITD_FREE(t->point), ITD_FREE(t->order), ITD_FREE(t->row), ITD_FREE(t->u);
-    ITD_FREE(t->eps), ITD_FREE(t->z), ITD_FREE(t->eps_hat), ITD_FREE(t->logsnr), ITD_FREE(t->along);
-    itd_gaussian_free(t->fitted);
 }
 
 ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x, size_t n, const itd_nll_desc *desc,
                            itd_nll_result *out, double *nll_x, double *std_error_x)
 {
-    itd__estimate t = ITD__ZERO;
-    size_t rows;
-    if (n == 0 || den->dim == 0 || desc->draws == 0 || !itd__schedule_valid(&desc->schedule))
-        return ITD_ERROR_ARGUMENT;
-    if (!itd__multiply(n, desc->draws, &rows)) return ITD_ERROR_MEMORY;
-    t.desc = *desc;
-    t.batch = itd__batch_rows(itd__min(desc->batch, rows));
-    t.noise = itd__rng_for(desc->seed, ITD__FOR_PILOT_NOISE, 0);
-    itd_result result = itd__estimate_begin(&t, den, x, n, desc->control != ITD_CONTROL_NONE);
-    /* Narrower than 100 deviations of the least noise, the reference would have its own error cut off. */
-    double finest = fmin(1, 1e4 * exp(-(desc->schedule.loc + desc->schedule.scale * desc->schedule.clip)));
-    for (size_t j = 0; result == ITD_OK && t.fitted && j < den->dim; j++)
-        t.fitted->lambda[j] = fmax(t.fitted->lambda[j], finest);
-    if (result == ITD_OK) result = itd__estimate_run(&t, out, nll_x, std_error_x);
-    itd__estimate_end(&t);
+    itd__measurement t = ITD__ZERO;
+    itd__values values = ITD__ZERO;
+    itd_result result = ITD_ERROR_MEMORY;
+    size_t all;
+    if (itd_nll_problem(den, 1, n, desc)) return ITD_ERROR_ARGUMENT;
+    if (!itd__multiply(n, desc->draws, &all)) return ITD_ERROR_MEMORY;
+    t.den = den, t.k = 1, t.x = x, t.n = n, t.desc = *desc;
+    itd__divide(&t, std_error_x != NULL);
+    size_t own = t.repetitions * t.length, points = itd__min(n, itd__max(1, ITD__TABLE_DRAWS / own));
+    if (itd__values_alloc(n, t.repetitions, &values)) result = itd__nll_by(points, &t, &values);
+    if (result == ITD_OK)
+        result = itd__values_finish(&values, desc, n * own + t.pilot, out, nll_x, std_error_x);
+    itd__values_free(&values), itd__measurement_end(&t);
     return result;
+}
+
+/* ---- curves ---- */
+
+ITD_DEF itd_result itd_draws_curve(const itd_draws *draws, size_t which, size_t bins, double *logsnr,
+                                   double *mse, double *mse_error, double *reference_mse)
+{
+    if (which >= draws->denoisers || bins == 0) return ITD_ERROR_ARGUMENT;
+    double *count = itd__doubles(bins, 5), *weight = count + bins, *mean = weight + bins;
+    if (!count) return ITD_ERROR_MEMORY;
+    double *expected = mean + bins, *square = expected + bins;
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < draws->count; i++) {
+            size_t b = itd__min((size_t)(draws->quantile[i] * (double)bins), bins - 1);
+            double w = draws->weight[i], e = draws->error[i * draws->denoisers + which];
+            if (pass == 0) {
+                count[b]++, weight[b] += w;
+                mean[b] += w * e, expected[b] += w * draws->expected[i];
+            } else {
+                double off = w * (e - mean[b] / weight[b]);
+                square[b] += off * off * count[b] / (count[b] - 1);
+            }
+        }
+    for (size_t b = 0; b < bins; b++) { /* 0 / 0 is NaN */
+        if (logsnr)
+            logsnr[b] = itd_schedule_quantile(&draws->desc.schedule, ((double)b + 0.5) / (double)bins);
+        mse[b] = mean[b] / weight[b];
+        if (mse_error) mse_error[b] = count[b] > 1 ? sqrt(square[b]) / weight[b] : NAN;
+        if (reference_mse) reference_mse[b] = expected[b] / weight[b];
+    }
+    ITD_FREE(count);
+    return ITD_OK;
+}
+
+/* Sum and sum of squares of all points' errors at one log SNR; the table has room for a batch. */
+static itd_result itd__curve_point(itd__measurement *t, itd_draws *draws, double logsnr, double *sum,
+                                   double *square)
+{
+    itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_CURVE, 0); /* that of every log SNR: a smooth curve */
+    for (size_t at = 0; at < t->n; at += t->batch) {
+        size_t rows = itd__min(t->batch, t->n - at);
+        for (size_t i = 0; i < rows; i++) draws->point[i] = at + i, draws->logsnr[i] = (float)logsnr;
+        itd_rng_normal_fill(&noise, rows * t->den->dim, t->eps);
+        ITD__TRY(itd__measure_errors(t, t->x, 1, draws, 0, rows));
+        for (size_t i = 0; i < rows; i++)
+            *sum += draws->error[i], *square += draws->error[i] * draws->error[i];
+    }
+    return ITD_OK;
 }
 
 ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t n, const double *logsnr,
                                  size_t m, uint64_t seed, double *mse, double *mse_error, double *mmse)
 {
-    itd__estimate t = ITD__ZERO;
-    if (n == 0 || den->dim == 0) return ITD_ERROR_ARGUMENT;
-    t.batch = itd__batch_rows(1024);
-    double *curve = itd__doubles(m, 2); /* the caller's arrays are written when nothing can fail any more */
-    itd_result result = curve ? itd__estimate_begin(&t, den, x, n, true) : ITD_ERROR_MEMORY;
+    itd__measurement t = ITD__ZERO;
+    if (n == 0 || itd__denoisers_problem(den, 1)) return ITD_ERROR_ARGUMENT;
+    t.den = den, t.k = 1, t.x = x, t.n = n, t.desc.seed = seed, t.desc.cancel = true;
+    double *sum = itd__doubles(m, 2); /* the caller's arrays are written when nothing can fail any more */
+    itd_result result = sum ? itd__measurement_rows(&t, 1024, 0) : ITD_ERROR_MEMORY;
+    itd_draws *draws = result == ITD_OK ? itd__draws_alloc(&t, 0, t.batch, 1) : NULL;
+    if (result == ITD_OK && !draws) result = ITD_ERROR_MEMORY;
+    for (size_t k = 0; result == ITD_OK && k < m; k++)
+        result = itd__curve_point(&t, draws, logsnr[k], sum + k, sum + m + k);
     for (size_t k = 0; result == ITD_OK && k < m; k++) {
-        double sum = 0, square = 0;
-        t.noise = itd__rng_for(seed, ITD__FOR_CURVE, 0); /* the same eps at every log SNR: a smooth curve */
-        for (size_t at = 0; result == ITD_OK && at < n; at += t.batch) {
-            size_t rows = itd__min(t.batch, n - at);
-            for (size_t i = 0; i < rows; i++) t.row[i] = at + i, t.logsnr[i] = (float)logsnr[k];
-            itd_rng_normal_fill(&t.noise, rows * den->dim, t.eps);
-            result = itd__squared_errors(&t, rows);
-            for (size_t i = 0; result == ITD_OK && i < rows; i++) sum += t.e[i], square += t.e[i] * t.e[i];
-        }
-        curve[k] = sum / (double)n;
-        curve[m + k] = itd__standard_error(sum, square, (double)n);
+        mse[k] = sum[k] / (double)n;
+        if (mse_error) mse_error[k] = itd__standard_error(sum[k], sum[m + k], (double)n);
+        if (mmse) mmse[k] = itd_gaussian_mmse(&t.reference, logsnr[k]);
     }
-    for (size_t k = 0; result == ITD_OK && k < m; k++) {
-        mse[k] = curve[k];
-        if (mse_error) mse_error[k] = curve[m + k];
-        if (mmse) mmse[k] = itd_gaussian_mmse(t.reference, logsnr[k]);
-    }
-    ITD_FREE(curve);
-    itd__estimate_end(&t);
+    ITD_FREE(sum), itd_draws_free(draws), itd__measurement_end(&t);
     return result;
-}
-
-/* ---- the same for values on a grid, and for ensembles (Kong et al. 2023, sections 4 and 5) ----
-
-   For x on a grid of values -log P(x) = 1/2 int mse(x, a) da over all a, without a reference density. Up to
-   a border b, where z begins to tell the values apart, the reference's error is in and out again,
-
-       -log P(x) = 1/2 int_{-inf}^b mse_G(x, a) da + 1/2 int_{a0}^b (mse(x, a) - mse_G(x, a)) da
-                   + 1/2 int_b^{a1} mse(x, a) da,
-
-   if below a0 nothing is known of x but its mean and covariance, and above a1 the nearest value is always
-   the right one. The first integral has a closed form: with g_i = s(b + log lambda_i) it is
-   Sum_i log(1 + lambda_i e^b) + g_i (y_i^2 / lambda_i - 1). */
-
-static double itd__level_step(const itd_levels *v) { return (v->high - v->low) / (double)(v->count - 1); }
-
-/* The posterior mean of a value of the grid, given x_hat and the precision of its error. The weights of
-   neighbours at distance k, exp(-(x - b - k step)^2 precision / 2), are made by multiplication: the ratio of
-   one to the one before itself falls by the same factor at each step. */
-static double itd__round_softly(const itd_levels *v, double x, double precision)
-{
-    double step = itd__level_step(v), sum = 1, first = 0, reach = 9 / sqrt(precision);
-    if (reach > 13 * step && x - reach > v->low && x + reach < v->high) return x; /* to 16 digits */
-    double at = fmin(fmax(floor((x - v->low) / step + 0.5), 0), (double)(v->count - 1));
-    for (int side = -1; side <= 1; side += 2) {
-        double away = (double)side * (x - v->low - at * step);
-        double ratio = exp(precision * step * (away - 0.5 * step)), weight = 1;
-        double last = side < 0 ? at : (double)(v->count - 1) - at, fall = exp(-precision * step * step);
-        for (double k = 1; k <= last && weight * ratio > 1e-17; k++, ratio *= fall) {
-            weight *= ratio;
-            sum += weight, first += (double)side * k * weight;
-        }
-    }
-    return v->low + step * (at + first / sum);
-}
-
-static double itd__round(const itd_levels *v, itd_rounding how, double x, double precision)
-{
-    double step = itd__level_step(v);
-    if (how == ITD_ROUNDED_SOFTLY) return itd__round_softly(v, x, precision);
-    if (how == ITD_CLAMPED) return fmin(fmax(x, v->low), v->high);
-    return v->low + step * fmin(fmax(floor((x - v->low) / step + 0.5), 0), (double)(v->count - 1));
-}
-
-/* e^a ||x - x_hat||^2, the squared error of eps, with x_hat rounded; of z itself without eps_hat. */
-static double itd__rounded_error(const itd__estimate *t, const itd_levels *v, size_t i, itd_rounding how,
-                                 const float *eps_hat)
-{
-    size_t d = t->den->dim;
-    const float *x = t->x + t->row[i] * d, *z = t->z + i * d;
-    double a = t->logsnr[i], root = sqrt(itd_sigmoid(a)), noise = sqrt(itd_sigmoid(-a)), sum = 0;
-    if (!v->count) return NAN;
-    for (size_t j = 0; j < d; j++) {
-        double scale = t->den->scale ? t->den->scale[j] : 1, mean = t->den->mean ? t->den->mean[j] : 0;
-        double x_hat = mean + scale * (z[j] - (eps_hat ? noise * eps_hat[j] : 0)) / root;
-        double difference = (itd__round(v, how, x_hat, (1 + exp(a)) / (scale * scale)) - mean) / scale - x[j];
-        sum += difference * difference;
-    }
-    return exp(a) * sum;
-}
-
-/* Where a level is three deviations of the noise, if that is within the schedule. */
-static double itd__errors_border(const itd__estimate *t, const itd_levels *v)
-{
-    const itd_schedule *s = &t->desc.schedule;
-    double log_scale = 0, half = s->clip * s->scale;
-    size_t d = t->den->dim;
-    if (!v->count) return s->loc + half;
-    for (size_t j = 0; t->den->scale && j < d; j++) log_scale += log(t->den->scale[j]) / (double)d;
-    return fmin(fmax(2 * (log(3 / itd__level_step(v)) + log_scale), s->loc - half), s->loc + half);
-}
-
-/* The first integral above, and the reference's -log density in the units of x. */
-static void itd__errors_of_reference(const itd__estimate *t, itd_errors *errors)
-{
-    size_t i, j, d = t->den->dim;
-    double log_scale = t->den->log_det;
-    for (i = 0; i < t->n; i++) {
-        errors->density[i] = itd__reference_nll(t, i) + log_scale;
-        for (j = 0; j < d; j++) {
-            double lambda = t->reference->lambda[j], y = t->y[i * d + j], a = errors->border + log(lambda);
-            errors->information[i] += 0.5 * (fmax(a, 0) + log1p(exp(-fabs(a)))) +
-                                      0.5 * itd_sigmoid(a) * (y * y / lambda - 1);
-        }
-    }
-}
-
-/* Above a1 z is off by j levels with at most the probability of a normal variate beyond j - 1/2 of them. */
-static double itd__errors_above(const itd__estimate *t, const itd_levels *v)
-{
-    const itd_schedule *s = &t->desc.schedule;
-    double snr = exp(s->loc + s->clip * s->scale), sum = 0, j;
-    size_t i;
-    for (i = 0; v->count && i < t->den->dim; i++) {
-        double step = itd__level_step(v) / (t->den->scale ? t->den->scale[i] : 1);
-        for (j = 0.5; j < (double)v->count; j++) {
-            double term = 2 / j * exp(-0.5 * j * j * step * step * snr);
-            sum += term;
-            if (term < 1e-20) break;
-        }
-    }
-    return sum;
-}
-
-/* All entries of one denoiser for a batch whose noise is drawn; with the first, what all have in common. */
-static itd_result itd__errors_batch(itd__estimate *t, itd_errors *errors, size_t denoiser, size_t at,
-                                    size_t m)
-{
-    const itd_levels *v = &errors->desc.levels;
-    ptrdiff_t i;
-    ITD__TRY(itd__squared_errors(t, m));
-    ITD__PARALLEL(m * t->den->dim > 4096)
-    for (i = 0; i < (ptrdiff_t)m; i++) {
-        size_t k = (size_t)i, draw = at + k;
-        double *error = errors->error + draw * errors->entries, *own = error + denoiser * ITD_ROUNDINGS;
-        int how;
-        own[ITD_UNROUNDED] = t->e[k];
-        for (how = ITD_CLAMPED; how < ITD_ROUNDINGS; how++)
-            own[how] = itd__rounded_error(t, v, k, (itd_rounding)how, t->eps_hat + k * t->den->dim);
-        if (denoiser > 0) continue;
-        error[errors->entries - 2] = t->g[k];
-        error[errors->entries - 1] = itd__rounded_error(t, v, k, ITD_ROUNDED, NULL);
-        errors->control[draw] = t->g[k], errors->expected[draw] = t->mse_g[k];
-        errors->point[draw] = t->row[k], errors->logsnr[draw] = t->logsnr[k];
-        errors->weight[draw] = itd_schedule_weight(&t->desc.schedule, t->logsnr[k]);
-        errors->weight[draw] /= t->density[itd__bin(t->u[k], t->bins)];
-        errors->bin[draw] = itd__bin(t->u[k], errors->desc.bins);
-    }
-    return ITD_OK;
-}
-
-/* All draws of so many members, kept from number `first` on. */
-static itd_result itd__errors_draws(itd__estimate *t, const itd_denoiser *den, size_t members, size_t first,
-                                    itd_rng *rng, itd_errors *errors)
-{
-    size_t at, k, count = members * t->desc.draws;
-    t->members = members;
-    for (at = 0; at < count; at += t->batch) {
-        size_t rows = itd__min(t->batch, count - at);
-        itd__draw(t, rng, at, rows, t->desc.draws);
-        for (k = 0; k < errors->denoisers; k++) {
-            t->den = &den[k];
-            ITD__TRY(itd__errors_batch(t, errors, k, first + at, rows));
-        }
-    }
-    return ITD_OK;
-}
-
-static itd_result itd__errors_run(itd__estimate *t, const itd_denoiser *den, const float *points,
-                                  itd_errors *errors)
-{
-    itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, 0);
-    size_t n = errors->n, draws = t->desc.draws, count, pilot;
-    errors->twice = itd__max(n / 7, itd__min(n, 256));
-    if (!itd__multiply(n + errors->twice, draws, &count)) return ITD_ERROR_MEMORY;
-    errors->count = count;
-    errors->point = (size_t *)itd__alloc(count, 1, sizeof *errors->point);
-    errors->bin = (size_t *)itd__alloc(count, 1, sizeof *errors->bin);
-    errors->logsnr = itd__doubles(count, 4);
-    errors->error = itd__doubles(count, errors->entries);
-    errors->density = itd__doubles(n, 2);
-    if (!errors->point || !errors->bin || !errors->logsnr || !errors->error || !errors->density)
-        return ITD_ERROR_MEMORY;
-    errors->weight = errors->logsnr + count, errors->control = errors->weight + count;
-    errors->expected = errors->control + count, errors->information = errors->density + n;
-
-    t->batch = itd__batch_rows(itd__min(t->desc.batch, count));
-    ITD__TRY(itd__estimate_begin(t, den, points, n, true));
-    errors->border = itd__errors_border(t, &errors->desc.levels);
-    errors->above = itd__errors_above(t, &errors->desc.levels);
-    itd__errors_of_reference(t, errors);
-    if (errors->desc.allocate && (pilot = itd__pilot_draws(n * draws)) > 0)
-        ITD__TRY(itd__pilot_run(t, pilot));
-    errors->pilot = t->evaluations, t->noise = itd__rng_for(t->desc.seed, ITD__FOR_TEST_NOISE, 0);
-    ITD__TRY(itd__errors_draws(t, den, n, 0, &rng, errors));
-    return itd__errors_draws(t, den, errors->twice, n * draws, &rng, errors);
-}
-
-ITD_DEF itd_errors_desc itd_errors_desc_default(void)
-{
-    itd_errors_desc desc = ITD__ZERO;
-    desc.schedule = itd_schedule_default();
-    desc.bins = 32, desc.draws = 4, desc.seed = 1, desc.batch = 1024, desc.allocate = true;
-    return desc;
-}
-
-ITD_DEF void itd_errors_free(itd_errors *errors)
-{
-    if (!errors) return;
-    ITD_FREE(errors->point), ITD_FREE(errors->bin), ITD_FREE(errors->logsnr), ITD_FREE(errors->error);
-    ITD_FREE(errors->density);
-    ITD_FREE(errors);
-}
-
-static bool itd__same_numbers(const double *a, const double *b, size_t n)
-{
-    return a == b || (a && b && !memcmp(a, b, n * sizeof *a));
-}
-
-ITD_DEF itd_result itd_errors_measure(const itd_denoiser *den, size_t denoisers, const float *x, size_t n,
-                                      const itd_errors_desc *desc, itd_errors **out)
-{
-    itd__estimate t = ITD__ZERO;
-    itd_errors *errors;
-    itd_rng gaps = itd__rng_for(desc->seed, ITD__FOR_LEVELS, 0);
-    float *points;
-    size_t i, k;
-    itd_result result = ITD_ERROR_MEMORY;
-    if (n == 0 || denoisers == 0 || denoisers > SIZE_MAX / 64 || den->dim == 0 || desc->draws == 0 ||
-        desc->bins == 0 || !itd__schedule_valid(&desc->schedule) || desc->levels.count == 1 ||
-        (desc->levels.count && !(desc->levels.high > desc->levels.low)) ||
-        (desc->dequantize && !desc->levels.count))
-        return ITD_ERROR_ARGUMENT;
-    for (k = 1; k < denoisers; k++)
-        if (den[k].dim != den->dim || !itd__same_numbers(den[k].mean, den->mean, den->dim) ||
-            !itd__same_numbers(den[k].scale, den->scale, den->dim) ||
-            !itd__same_numbers(den[k].whiten, den->whiten, den->dim * den->dim))
-            return ITD_ERROR_ARGUMENT;
-    t.desc = itd_nll_desc_default();
-    t.desc.schedule = desc->schedule, t.desc.draws = desc->draws, t.desc.seed = desc->seed;
-    t.desc.reference = desc->reference, t.desc.batch = desc->batch;
-    t.noise = itd__rng_for(desc->seed, ITD__FOR_PILOT_NOISE, 0);
-    errors = (itd_errors *)itd__alloc(1, 1, sizeof *errors);
-    points = itd__floats(n, den->dim);
-    if (errors && points) {
-        errors->desc = *desc, errors->n = n, errors->denoisers = denoisers;
-        errors->entries = denoisers * ITD_ROUNDINGS + 2;
-        for (i = 0; i < n * den->dim; i++) /* noise fills the gaps between levels */
-            points[i] = desc->dequantize
-                            ? (float)(x[i] + itd__level_step(&desc->levels) * (itd_rng_uniform(&gaps) - 0.5))
-                            : x[i];
-        result = itd__errors_run(&t, den, points, errors);
-    }
-    itd__estimate_end(&t);
-    ITD_FREE(points);
-    if (result == ITD_OK) *out = errors;
-    else itd_errors_free(errors);
-    return result;
-}
-
-/* What a draw contributes to the integral by entry k, before the noise that it shares with the reference is
-   taken off; and that noise. Both times the weight of the log SNR. */
-static double itd__errors_gap(const itd_errors *errors, itd_likelihood kind, size_t draw, size_t k)
-{
-    bool less = kind == ITD_CONTINUOUS || errors->logsnr[draw] <= errors->border;
-    return errors->weight[draw] *
-           (errors->error[draw * errors->entries + k] - (less ? errors->expected[draw] : 0));
-}
-
-static double itd__errors_noise(const itd_errors *errors, size_t draw)
-{
-    return errors->weight[draw] * (errors->control[draw] - errors->expected[draw]);
-}
-
-/* Of one half of the points in one bin and for one entry: the gap e and the noise g. */
-typedef struct itd__moments {
-    double n, e, g, eg, gg;
-} itd__moments;
-
-/* cov(e, g) / var(g), or 1 for want of draws. */
-static double itd__moments_beta(const itd__moments *m)
-{
-    double var = m->gg - m->g * m->g / fmax(m->n, 1);
-    return m->n >= 8 && var > 0 ? (m->eg - m->e * m->g / m->n) / var : 1;
-}
-
-/* (2,bins,m): the even points' moments, then the odd ones'. */
-static itd__moments *itd__errors_moments(const itd_errors *errors, itd_likelihood kind, const size_t *entry,
-                                         size_t m)
-{
-    itd__moments *all = (itd__moments *)itd__alloc(2 * errors->desc.bins, m, sizeof *all);
-    size_t i, k;
-    for (i = 0; all && i < errors->count; i++) {
-        size_t cell = errors->point[i] % 2 * errors->desc.bins + errors->bin[i];
-        double g = itd__errors_noise(errors, i);
-        for (k = 0; k < m; k++) {
-            itd__moments *at = &all[cell * m + k];
-            double e = itd__errors_gap(errors, kind, i, entry[k]);
-            at->n++, at->e += e, at->g += g, at->eg += e * g, at->gg += g * g;
-        }
-    }
-    return all;
-}
-
-/* Of the draws in one bin, sums for the straight line through f over the log SNR a. */
-typedef struct itd__line {
-    double n, a, f, aa, af;
-} itd__line;
-
-static double itd__line_at(const itd__line *s, double a)
-{
-    double width = s->aa - s->a * s->a / s->n;
-    if (s->n < 8 || !(width > 0)) return 0; /* too few to tell */
-    return s->f / s->n + (s->af - s->a * s->f / s->n) / width * (a - s->a / s->n);
-}
-
-/* Each point's mean of f, and the variance of the mean of those. A point's draws are spread evenly over the
-   log SNRs, so that only a second set of draws with another offset tells how far they are off. What all
-   points have in common at a log SNR is taken off before, two numbers for each bin: since the offsets too are
-   spread evenly, over the points, it cancels in the mean. */
-static double itd__errors_means(const itd_errors *errors, const double *f /* (count) */, itd__line *line,
-                                double *point /* (n) */, double *again /* (2,twice) */)
-{
-    size_t n = errors->n, twice = errors->twice, first = n * errors->desc.draws, stride = n / twice;
-    double variance = 0, draws = (double)errors->desc.draws, *difference = again + twice;
-    memset(point, 0, n * sizeof *point), memset(again, 0, 2 * twice * sizeof *again);
-    memset(line, 0, errors->desc.bins * sizeof *line);
-    for (size_t i = 0; i < errors->count; i++) {
-        itd__line *s = &line[errors->bin[i]];
-        double a = errors->logsnr[i];
-        s->n++, s->a += a, s->f += f[i], s->aa += a * a, s->af += a * f[i];
-    }
-    for (size_t i = 0; i < errors->count; i++) {
-        size_t at = errors->point[i], member = at / stride;
-        double rest = (f[i] - itd__line_at(&line[errors->bin[i]], errors->logsnr[i])) / draws;
-        if (i < first) point[at] += f[i] / draws;
-        else again[member] += f[i] / draws;
-        if (at % stride == 0 && member < twice) difference[member] += i < first ? rest : -rest;
-    }
-    for (size_t k = 0; k < twice; k++) {
-        variance += 0.5 * difference[k] * difference[k] / (double)twice;
-        point[k * stride] = 0.5 * (point[k * stride] + again[k]);
-    }
-    return variance * ((double)n - 0.5 * (double)twice) / ((double)n * (double)n);
-}
-
-/* In each half of the points and bin, the entry that is best by its own draws with the other half's beta. */
-static void itd__errors_choose(const itd__moments *all, size_t cells, size_t m, size_t *pick)
-{
-    size_t i, k;
-    for (i = 0; i < cells; i++) {
-        const itd__moments *own = all + i * m, *other = all + (i + cells / 2) % cells * m;
-        double least = HUGE_VAL;
-        for (k = 0; k < m; k++) {
-            double mean = (own[k].e - itd__moments_beta(&other[k]) * own[k].g) / own[k].n;
-            if (own[k].n > 0 && mean < least) least = mean, pick[i] = k;
-        }
-    }
-}
-
-ITD_DEF itd_result itd_errors_nll(const itd_errors *errors, itd_likelihood kind, const size_t *entry,
-                                  size_t m, itd_nll_result *out, double *nll_x, size_t *chosen)
-{
-    size_t i, k, bins = errors->desc.bins, n = errors->n, *pick;
-    double *f, *point, variance;
-    itd__moments *moments;
-    itd__line *line;
-    for (k = 0; k < m; k++) {
-        size_t how = entry[k] % ITD_ROUNDINGS;
-        if (entry[k] + 1 == errors->entries) how = ITD_ROUNDED;
-        if (entry[k] >= errors->entries || (how >= ITD_ROUNDED && kind == ITD_CONTINUOUS) ||
-            (how != ITD_UNROUNDED && !errors->desc.levels.count))
-            return ITD_ERROR_ARGUMENT;
-    }
-    if (m == 0 || (kind == ITD_DISCRETE && !errors->desc.levels.count)) return ITD_ERROR_ARGUMENT;
-    moments = itd__errors_moments(errors, kind, entry, m);
-    pick = (size_t *)itd__alloc(2, bins, sizeof *pick);
-    f = itd__doubles(errors->count, 1);
-    point = itd__doubles(n + 2 * errors->twice, 1);
-    line = (itd__line *)itd__alloc(bins, 1, sizeof *line);
-    if (!moments || !pick || !f || !point || !line) {
-        ITD_FREE(moments), ITD_FREE(pick), ITD_FREE(f), ITD_FREE(point), ITD_FREE(line);
-        return ITD_ERROR_MEMORY;
-    }
-    itd__errors_choose(moments, 2 * bins, m, pick);
-    for (i = 0; chosen && i < 2 * bins; i++) chosen[i] = entry[pick[i]];
-    for (i = 0; i < errors->count; i++) { /* each half takes what the other has chosen, with its beta */
-        size_t half = (1 - errors->point[i] % 2) * bins + errors->bin[i], choice = pick[half];
-        double beta = itd__moments_beta(&moments[half * m + choice]);
-        f[i] = 0.5 * (itd__errors_gap(errors, kind, i, entry[choice]) - beta * itd__errors_noise(errors, i));
-    }
-    variance = itd__errors_means(errors, f, line, point, point + n);
-    for (i = 0; i < n; i++) {
-        point[i] += kind == ITD_CONTINUOUS ? errors->density[i] : errors->information[i] + errors->above;
-        if (nll_x) nll_x[i] = point[i];
-    }
-    itd__summarize(point, n, out);
-    out->std_error = sqrt(variance);
-    out->evaluations = errors->count * errors->denoisers + errors->pilot;
-    ITD_FREE(moments), ITD_FREE(pick), ITD_FREE(f), ITD_FREE(point), ITD_FREE(line);
-    return ITD_OK;
 }
 
 /* >>descriptions -------------------------------------------------------------------------------------------
@@ -3867,8 +3745,8 @@ static const itd__field itd__fields[] = { /* type, field, default, least, most *
     ITD__M(SIZE, mlp.dim, 1, 1, 1 << 20),                 ITD__M(SIZE, mlp.layers, 3, 1, 100),
     ITD__M(SIZE, mlp.hidden, 128, 1, 1 << 20),            ITD__M(SIZE, mlp.embedding, 128, 0, 8192),
     ITD__NEW(SIZE, "mlp.directions", model.mlp.directions, 128, 0, 1 << 16, 0),
-    ITD__NEW(POSITIVE, "mlp.frequency_min", model.mlp.frequency_min, 0.5, 0, 1e6, 1),
-    ITD__NEW(POSITIVE, "mlp.frequency_max", model.mlp.frequency_max, 10, 0, 1e6, 1),
+    ITD__NEW(REAL, "mlp.frequency_min", model.mlp.frequency_min, 0.5, 1e-6, 1e6, 1),
+    ITD__NEW(REAL, "mlp.frequency_max", model.mlp.frequency_max, 10, 1e-6, 1e6, 1),
     ITD__M(REAL, mlp.coordinate_scale, 100, -FLT_MAX, FLT_MAX),
     ITD__M(REAL, mlp.logsnr_scale, 50, -FLT_MAX, FLT_MAX),
     ITD__M(ACTIVATION, mlp.activation, ITD_SILU, 0, ITD_SILU),
@@ -4821,6 +4699,17 @@ static char *itd__copy_text(const char *text)
     return copy ? strcpy(copy, text) : NULL;
 }
 
+/* NULL: no memory. */
+static itd_note *itd__note_make(const char *key, const char *value, itd_note *next)
+{
+    itd_note *note = (itd_note *)itd__alloc(1, 1, sizeof *note);
+    if (!note) return NULL;
+    note->key = itd__copy_text(key), note->value = itd__copy_text(value), note->next = next;
+    if (note->key && note->value) return note;
+    itd__note_free(note);
+    return NULL;
+}
+
 /* Where the note of this key hangs in the list, or the end of it. */
 static itd_note **itd__note_place(itd_note **at, const char *key)
 {
@@ -4840,13 +4729,8 @@ ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const c
     itd_note **at = itd__note_place(&model->notes, key), *old = *at, *fresh = NULL;
     if (!itd__utf8(key) || (value && !itd__utf8(value))) return ITD_ERROR_ARGUMENT;
     if (value) {
-        fresh = (itd_note *)itd__alloc(1, 1, sizeof *fresh);
-        if (fresh) fresh->key = itd__copy_text(key), fresh->value = itd__copy_text(value);
-        if (!fresh || !fresh->key || !fresh->value) {
-            itd__note_free(fresh);
-            return ITD_ERROR_MEMORY;
-        }
-        fresh->next = old ? old->next : NULL;
+        fresh = itd__note_make(key, value, old ? old->next : NULL);
+        if (!fresh) return ITD_ERROR_MEMORY;
     }
     *at = fresh ? fresh : old ? old->next : NULL;
     itd__note_free(old);
@@ -5998,6 +5882,9 @@ static bool itd__rebuild(itd__file *f, const itd__state *state, itd_model **out,
 {
     itd_net net = ITD__ZERO;
     itd_model *model = NULL;
+    if (!state->has_unet && /* before there is a table of directions, each of which has two weights */
+        (state->model.mlp.directions > f->size / 4 || state->model.mlp.dim > f->size / 16))
+        return itd__fail(f, ITD_ERROR_MISMATCH, "too short for the network it describes");
     itd_result result = itd__plan(&net, &state->model.mlp, &state->model.unet);
     ITD_FREE(net.layer), ITD_FREE(net.frequency);
     if (result == ITD_OK && /* w, m and v, F16 at least; mean and scale, F64 */
@@ -6057,13 +5944,16 @@ static bool itd__complete(itd__file *f, const itd__state *state, itd_model *mode
     return itd__succeeds(f, itd__gaussian_to_units(model, &model->gaussian));
 }
 
-/* The metadata under "note.". */
+/* The metadata under "note.", of which no two have the same name: none has to be looked for. */
 static bool itd__read_notes(itd__file *f, itd_model *model)
 {
-    for (size_t i = 0; i < f->pairs; i++)
-        if (!strncmp(f->metadata[i].name, "note.", 5) &&
-            !itd__succeeds(f, itd_model_set_note(model, f->metadata[i].name + 5, f->metadata[i].value)))
-            return false;
+    for (size_t i = f->pairs; i-- > 0;) {
+        const itd__pair *pair = &f->metadata[i];
+        if (strncmp(pair->name, "note.", 5)) continue;
+        itd_note *note = itd__note_make(pair->name + 5, pair->value, model->notes);
+        if (!note) return itd__succeeds(f, ITD_ERROR_MEMORY);
+        model->notes = note;
+    }
     return true;
 }
 

@@ -14,22 +14,23 @@
 #include "../itdiff.h"
 
 #include "support/args.h"
+#include "support/charts.h"
 #include "support/frame.h"
-#include "support/learn.h"
 #include "support/must.h"
 #include "support/odd.h"
-#include "support/report.h"
+#include "support/rows.h"
+#include "support/same_run.h"
+#include "support/scatter.h"
 #include "support/scores.h"
 #include "support/table_out.h"
-
-#include <signal.h>
+#include "support/training.h"
 
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
-enum { FEWEST_ROWS = 20, NOISE_DRAWS = 8, SAVE_SECONDS = 20, DEFAULT_SECONDS = 40 };
-enum { TRAIN_NOISE = 0, VALIDATION_NOISE = 100, TEST_NOISE = 101 }; /* and 1, 2, ... where rows are scored */
+enum { FEWEST_ROWS = 20, MOST_VALIDATION = 20000, NOISE_DRAWS = 8, DEFAULT_SECONDS = 40 };
+enum { VALIDATION_NOISE = 100, TEST_NOISE = 101 }; /* training has 0, scores have 1, 2, ... */
 
 /* ---- options ------------------------------------------------------------------------------------------- */
 
@@ -43,22 +44,11 @@ typedef struct options {
     int has_epochs, has_minutes, has_draws; /* whether they were given */
 } options;
 
-static volatile sig_atomic_t stop_asked;
-
-/* The first signal ends the training after its round, a second one the program. */
-static void ask_to_stop(int number)
-{
-    stop_asked = 1;
-    signal(number, SIG_DFL);
-}
-
 /* An option without effect is an error. names: of those that have none, separated by blanks. */
 static void refuse_idle(const args_table *table, const char *names, const char *where)
 {
-    for (const char *at = names; *at; at += strcspn(at, " "), at += strspn(at, " ")) {
-        const args_option *option = args_find(table, at, strcspn(at, " "));
-        if (option->given) fail("--%s: has no effect %s", option->name, where);
-    }
+    const char *name = args_first_given(table, names);
+    if (name) fail("--%s: has no effect %s", name, where);
 }
 
 static void refuse_idle_options(const options *o, const args_table *table)
@@ -80,7 +70,7 @@ static void refuse_idle_options(const options *o, const args_table *table)
 static options read_options(int argc, char **argv)
 {
     static options o; /* the option table keeps pointers into it */
-    o.validation = "0.1", o.name = "data", o.out = "runs";
+    o.name = "data", o.out = "runs";
     o.dequantize = "auto", o.lr_schedule = "cosine", o.sampler = "deterministic";
     o.batch = 512, o.hidden_size = 128, o.hidden_layers = 4, o.learning_rate = 3e-3;
     o.samples = 1000, o.steps = 100, o.pictures = 1, o.minutes = DEFAULT_SECONDS / 60.0;
@@ -91,8 +81,10 @@ static options read_options(int argc, char **argv)
             "The table: a CSV file, one row a line, or a .npy file of NumPy. With --load, the rows to "
             "score."),
         args_string("columns", &o.columns, "Some of its columns, by number or name: 1-4,7 or height,weight."),
-        args_string("validation", &o.validation,
-                    "The part of the rows that is not learned but measured, or a file of such rows."),
+        args_default_text(
+            args_string("validation", &o.validation,
+                        "The part of the rows that is not learned but measured, or a file of such rows."),
+            "0.1, of at most 20,000 rows"),
         args_string("test", &o.test, "A file of rows to measure once more at the end."),
         args_choice(
             "dequantize", &o.dequantize, "auto|off",
@@ -113,7 +105,7 @@ static options read_options(int argc, char **argv)
                   "Go on from the state in the folder of the results; give the same options."),
         args_group("Evaluation"),
         args_default_text(
-            args_size("eval_draws", &o.draws, 8, 1000000, "Denoiser evaluations per row that is measured."),
+            args_size("eval_draws", &o.draws, 2, 1000000, "Denoiser evaluations per row that is measured."),
             "200, fewer where rows are many"),
         args_size("samples", &o.samples, 1, 10000000, "Points drawn from the model at the end."),
         args_size("steps", &o.steps, 1, 100000, "Denoiser calls per sample."),
@@ -143,20 +135,13 @@ static options read_options(int argc, char **argv)
 
 /* ---- the run ------------------------------------------------------------------------------------------- */
 
-/* Rows of a table in floats, with their lines in it. */
-typedef struct rows {
-    float *x; /* (n,dim) */
-    size_t n, *line;
-    const char *unit; /* "line" or "row" */
-} rows;
-
 typedef struct run {
     options o;
     double started;
     data_frame frame;
     size_t dim, table_rows;
-    rows train, validation, test; /* with --load the rows to score are those of `validation` */
-    size_t held;                  /* the last of the training rows: they choose, the others teach */
+    row_set train, validation, test; /* with --load the rows to score are those of `validation` */
+    size_t held;                     /* the last of the training rows: they choose, the others teach */
     learner l;
     itd_model *model;
     kde rival;
@@ -169,31 +154,6 @@ static double elapsed(const run *r) { return system_seconds() - r->started; }
 
 /* ---- data ---------------------------------------------------------------------------------------------- */
 
-static rows rows_make(size_t n, size_t dim, const char *unit)
-{
-    rows s;
-    s.n = n, s.unit = unit;
-    s.x = (float *)must_alloc(n, dim * sizeof *s.x);
-    s.line = (size_t *)must_alloc(n, sizeof *s.line);
-    return s;
-}
-
-static void rows_free(rows *s)
-{
-    free(s->x), free(s->line);
-    memset(s, 0, sizeof *s);
-}
-
-static float *floats_of(const run *r, const data_table *t, uint64_t draw)
-{
-    char error[TABLE_ERROR];
-    frame_noise noise;
-    float *x = (float *)must_alloc(t->rows, t->columns * sizeof *x);
-    noise.seed = r->o.seed, noise.draw = draw;
-    if (frame_floats(&r->frame, t, &noise, x, error, sizeof error)) fail("%s", error);
-    return x;
-}
-
 /* The frame's columns of another file. */
 static data_table read_same_columns(const run *r, const char *path)
 {
@@ -203,58 +163,25 @@ static data_table read_same_columns(const run *r, const char *path)
     return t;
 }
 
-static rows read_rows(const run *r, const char *path, uint64_t draw)
+static row_set read_rows(const run *r, const char *path, uint64_t draw)
 {
     data_table t = read_same_columns(r, path);
-    rows s = rows_make(t.rows, t.columns, t.unit);
-    free(s.x);
-    s.x = floats_of(r, &t, draw);
-    memcpy(s.line, t.line, t.rows * sizeof *s.line);
+    row_set s = rows_of(&r->frame, &t, r->o.seed, draw);
     table_free(&t);
     return s;
 }
 
-static rows gather(const run *r, const data_table *t, const float *x, const size_t *index, size_t n)
-{
-    rows s = rows_make(n, r->dim, t->unit);
-    for (size_t i = 0; i < n; i++) {
-        memcpy(s.x + i * r->dim, x + index[i] * r->dim, r->dim * sizeof *x);
-        s.line[i] = t->line[index[i]];
-    }
-    return s;
-}
-
-/* The fraction that --validation tells; 0: it is the name of a file. */
-static double validation_part(const options *o)
+/* The fraction that --validation tells; 0: it is the name of a file. Many rows are measured well enough by some. */
+static double validation_part(const options *o, size_t n)
 {
     double part;
-    const char *end = o->validation + strlen(o->validation);
+    const char *end;
+    if (!o->validation) return fmin(0.1, MOST_VALIDATION / (double)n);
+    end = o->validation + strlen(o->validation);
     if (text_number(o->validation, end, &part) != end) return 0;
     if (!(part > 0 && part < 1))
         fail("--validation: expected a number between 0 and 1 or a file, found \"%.60s\"", o->validation);
     return part;
-}
-
-/* Rows in random order, identical ones together: those that teach, those that choose, those that are measured.
-   The same seed gives the same order to each of the two cuts. */
-static void split(run *r, const data_table *t)
-{
-    double part = validation_part(&r->o), kept, chosen;
-    size_t *index = (size_t *)must_alloc(t->rows, sizeof *index), n = t->rows, teaching;
-    float *x = floats_of(r, t, TRAIN_NOISE);
-    if (part > 0) n = table_split(t->values, t->rows, t->columns, 1 - part, r->o.seed, index);
-    kept = (double)n / (double)t->rows, chosen = (double)learn_held(n) / (double)t->rows;
-    teaching = table_split(t->values, t->rows, t->columns, kept - chosen, r->o.seed, index);
-    if (teaching >= n || (part > 0 && n == t->rows))
-        fail("%s: rows that differ expected, to learn from some and measure on others, %lu rows of too few "
-             "kinds found",
-             r->o.data, (unsigned long)t->rows);
-    r->train = gather(r, t, x, index, n);
-    r->held = n - teaching;
-    if (part > 0) r->validation = gather(r, t, x, index + n, t->rows - n);
-    else r->validation = read_rows(r, r->o.validation, VALIDATION_NOISE);
-    if (r->o.test) r->test = read_rows(r, r->o.test, TEST_NOISE);
-    free(index), free(x);
 }
 
 static void warn_of(void *context, const char *line)
@@ -265,19 +192,12 @@ static void warn_of(void *context, const char *line)
 
 static void find_steps(run *r, const data_table *t)
 {
-    char error[TABLE_ERROR], list[200] = "";
-    size_t found = 0, shown = 0;
+    char text[TABLE_ERROR];
     if (strcmp(r->o.dequantize, "auto")) return;
-    if (frame_find_steps(&r->frame, t, error, sizeof error)) fail("%s", error);
-    for (size_t j = 0; j < r->dim; j++) {
-        if (!(r->frame.step[j] > 0)) continue;
-        if (found++ < 5)
-            shown += (size_t)text_append(list, sizeof list, "%scolumn %lu by %g", found > 1 ? ", " : "",
-                                         (unsigned long)t->source[j], r->frame.step[j]);
-    }
-    if (found > shown) text_append(list, sizeof list, ", and %lu more", (unsigned long)(found - shown));
-    if (found)
-        warn("rounded values get uniform noise of one step: %s (--dequantize off leaves it out)", list);
+    if (frame_find_steps(&r->frame, t, text, sizeof text)) fail("%s", text);
+    if (!frame_is_rounded(&r->frame)) return;
+    warn("rounded values get uniform noise of one step: %s (--dequantize off leaves it out)",
+         rows_steps(&r->frame, text, sizeof text));
 }
 
 static void prepare_training_data(run *r)
@@ -293,7 +213,9 @@ static void prepare_training_data(run *r)
     if (frame_from_table(&t, &r->frame, error, sizeof error)) fail("%s", error);
     r->dim = t.columns, r->table_rows = t.rows;
     find_steps(r, &t);
-    split(r, &t);
+    r->held = rows_split(&r->frame, &t, validation_part(&r->o, t.rows), r->o.seed, &r->train, &r->validation);
+    if (!r->validation.n) r->validation = read_rows(r, r->o.validation, VALIDATION_NOISE);
+    if (r->o.test) r->test = read_rows(r, r->o.test, TEST_NOISE);
     table_free(&t);
 }
 
@@ -308,6 +230,7 @@ static learn_desc learn_desc_of(const run *r)
     d.trainer.batch = o->batch, d.trainer.learning_rate = o->learning_rate;
     if (o->has_epochs) d.steps = ((uint64_t)o->epochs * teaching + o->batch - 1) / o->batch;
     d.trainer.steps = strcmp(o->lr_schedule, "cosine") ? 0 : d.steps;
+    if (d.steps < LEARN_ROUNDS) d.find_range = 0; /* a race needs rounds of at least one step */
     return d;
 }
 
@@ -322,155 +245,83 @@ static void options_text(const run *r, char *text, size_t size)
         "seed=%llu num_epochs=%s train_batch_size=%lu learning_rate=%.17g lr_schedule=%s hidden_size=%lu "
         "hidden_layers=%lu dequantize=%s validation=%.200s",
         (unsigned long long)o->seed, epochs, (unsigned long)o->batch, o->learning_rate, o->lr_schedule,
-        (unsigned long)o->hidden_size, (unsigned long)o->hidden_layers, o->dequantize, o->validation);
-}
-
-/* Appends the names of those of the options whose words are not the same. */
-static void list_differences(const char *now, const char *then, char *out, size_t size)
-{
-    while (*now && *then) {
-        size_t name = strcspn(now, "="), word = strcspn(now, " "), other = strcspn(then, " ");
-        if (word != other || strncmp(now, then, word))
-            text_append(out, size, "%s--%.*s", *out ? ", " : "", (int)name, now);
-        now += word, now += strspn(now, " ");
-        then += other, then += strspn(then, " ");
-    }
-}
-
-static void refuse_other_run(const run *r, const itd_model *m, const char *path)
-{
-    char now[600], differ[300] = "", error[TABLE_ERROR];
-    const char *text = itd_model_note(m, "frame"), *then = itd_model_note(m, "options");
-    data_frame f;
-    if (!text || !then) fail("--resume: %s is not by this program", path);
-    if (frame_from_text(text, &f, error, sizeof error)) fail("%s: %s", path, error);
-    if (f.checksum != r->frame.checksum || f.rows != r->frame.rows || f.columns != r->frame.columns)
-        fail("--resume: the same rows of %lu columns expected as %s has learned, others found in %s",
-             (unsigned long)f.columns, path, r->o.data);
-    options_text(r, now, sizeof now);
-    list_differences(now, then, differ, sizeof differ);
-    if (*differ) fail("--resume: %s was trained with another %s", path, differ);
-    frame_free(&f);
+        (unsigned long)o->hidden_size, (unsigned long)o->hidden_layers, o->dequantize,
+        o->validation ? o->validation : "auto");
 }
 
 static void resume(run *r, const learn_desc *d)
 {
-    char training[1300], model[1300];
+    char state[1300], model[1300], words[600];
     itd_model *m;
     itd_error error;
     FILE *file;
-    snprintf(training, sizeof training, "%s", report_path(&r->report, "training.safetensors"));
+    snprintf(state, sizeof state, "%s", report_path(&r->report, "training.safetensors"));
     snprintf(model, sizeof model, "%s", report_path(&r->report, "model.safetensors"));
-    if (!(file = fopen(training, "rb"))) fail("--resume: no checkpoint found in %s/", r->report.folder);
+    if (!(file = fopen(state, "rb"))) fail("--resume: no checkpoint found in %s/", r->report.folder);
     fclose(file);
     if (itd_load(model, &m, NULL, &error) != ITD_OK) fail("--resume: %s", error.text);
-    refuse_other_run(r, m, model);
+    options_text(r, words, sizeof words);
+    same_run_must(&r->frame, r->o.data, words, m, model);
     itd_model_free(m);
-    learn_resume(&r->l, d, training, model, r->train.x, r->train.n, r->held);
+    learn_resume(&r->l, d, state, model, r->train.x, r->train.n, r->held);
 }
 
-static void begin(run *r)
+/* When training has to end, so that the rest ends in time. */
+static double deadline(const run *r)
 {
-    learn_desc d = learn_desc_of(r);
-    char text[600], *frame = frame_to_text(&r->frame);
-    if (r->o.resume) resume(r, &d);
-    else must(learn_begin(&r->l, &d, r->train.x, r->train.n, r->held), "training");
-    options_text(r, text, sizeof text);
-    if (!frame) fail("out of memory for %lu columns", (unsigned long)r->dim);
-    must(itd_model_set_note(r->l.model, "frame", frame), "keeping the names of the columns");
-    must(itd_model_set_note(r->l.model, "options", text), "keeping the options");
-    free(frame);
+    int none = r->o.has_epochs && !r->o.has_minutes;
+    return none ? HUGE_VAL : r->started + 0.75 * 60 * r->o.minutes;
 }
 
-static void save(run *r)
+static void say_end(const run *r, training_end end, uint64_t begun)
 {
-    char training[1300], text[30];
-    snprintf(training, sizeof training, "%s", report_path(&r->report, "training.safetensors"));
-    snprintf(text, sizeof text, "%llu", (unsigned long long)r->l.trainer->step);
-    must(itd_model_set_note(r->l.model, "steps", text), "keeping the steps");
-    learn_save(&r->l, training, report_path(&r->report, "model.safetensors"));
-}
-
-/* Passes over the rows that teach. */
-static size_t epochs_after(const run *r, uint64_t step)
-{
-    return (size_t)(step * r->l.trainer->desc.batch / r->l.n);
-}
-
-static double mean_gaussian_nll(const itd_gaussian *g, const float *x, size_t n)
-{
-    double mean = 0;
-    for (size_t i = 0; i < n; i++) mean += itd_gaussian_nll(g, x + i * g->dim) / (double)n;
-    return mean;
-}
-
-/* A row of the report: of the rows that choose, how likely they are by the present weights. */
-static void record(run *r, double gaussian, uint64_t before, double seconds)
-{
-    const learner *l = &r->l;
-    report_row row;
-    char fields[80];
-    double points = (double)((l->trainer->step - before) * l->trainer->desc.batch);
-    row.epoch = (double)epochs_after(r, l->trainer->step), row.step = (double)l->trainer->step;
-    row.loss = l->loss, row.nll = gaussian - l->gain_last, row.error = NAN;
-    row.learning_rate = l->trainer->learning_rate, row.seconds = seconds;
-    if (l->trainer->step > before) report_add(&r->report, &row, seconds > 0 ? points / seconds : 0);
-    snprintf(fields, sizeof fields, "loss %.3f  nats %.3f", row.loss, row.nll);
-    progress_update(&r->bar, (size_t)row.epoch, (size_t)l->trainer->step, fields);
-}
-
-/* Seconds after which training has to end, so that the rest ends in time. */
-static double training_seconds(const options *o)
-{
-    return o->has_epochs && !o->has_minutes ? HUGE_VAL : 0.8 * 60 * o->minutes;
+    unsigned long step = (unsigned long)r->l.trainer->step, steps = (unsigned long)r->l.desc.steps;
+    if (end == TRAINING_DIVERGED)
+        warn("training diverged after step %lu; what was kept before is used; a lower --learning_rate helps",
+             step);
+    if (end == TRAINING_CUT)
+        warn("cut by the clock at step %lu of %lu; --minutes N gives it more, also with --resume", step,
+             steps);
+    if (r->o.quiet) return;
+    if (r->o.resume && begun == r->l.trainer->step) printf("the training had ended; nothing is left to do\n");
+    if (end == TRAINING_STOPPED)
+        printf("stopped; --resume goes on from %s/training.safetensors\n", r->report.folder);
+    else if (!r->l.kept)
+        printf("nothing that was learned is surely better than the Gaussian, so that is the model\n");
 }
 
 static void train(run *r)
 {
     learn_desc d = learn_desc_of(r);
-    double saved, round = system_seconds(), limit = training_seconds(&r->o), gaussian;
-    itd_result result = ITD_OK;
-    size_t epochs = (size_t)(d.steps * d.trainer.batch / (r->train.n - r->held));
-    signal(SIGINT, ask_to_stop);
-    signal(SIGTERM, ask_to_stop);
-    progress_begin(&r->bar, "epoch", epochs, "steps", (size_t)d.steps, r->o.quiet);
-    begin(r);
-    if (r->o.resume) progress_skip(&r->bar, (size_t)r->l.trainer->step);
-    report_open(&r->report, r->o.resume ? r->l.trainer->step : 0);
-    gaussian = mean_gaussian_nll(r->l.model->gaussian, r->l.held, r->l.n_held);
-    if (!r->o.resume) record(r, gaussian, 0, system_seconds() - round);
-    for (saved = system_seconds(); learn_goes_on(&r->l) && !stop_asked && elapsed(r) < limit;) {
-        uint64_t before = r->l.trainer->step;
-        round = system_seconds();
-        if ((result = learn_round(&r->l)) != ITD_OK) break;
-        record(r, gaussian, before, system_seconds() - round);
-        if (system_seconds() - saved > SAVE_SECONDS) save(r), saved = system_seconds();
-    }
-    progress_end(&r->bar);
-    save(r);
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    if (result != ITD_OK)
-        warn("training ended at step %lu: %s; what was kept before is used; a lower --learning_rate helps",
-             (unsigned long)r->l.trainer->step, itd_result_string(result));
-    else if (learn_goes_on(&r->l) && !stop_asked)
-        warn("cut by the clock after %.0f s, at step %lu of %lu; --resume --minutes N goes on", elapsed(r),
-             (unsigned long)r->l.trainer->step, (unsigned long)d.steps);
+    char words[600], *frame = frame_to_text(&r->frame);
+    training_note notes[3] = {{"frame", NULL}, {"options", NULL}, {NULL, NULL}};
+    training_loop t;
+    uint64_t begun;
+    if (r->o.resume) resume(r, &d);
+    else learn_begin(&r->l, &d, r->train.x, r->train.n, r->held);
+    if (!frame) fail("out of memory for %lu columns", (unsigned long)r->dim);
+    options_text(r, words, sizeof words);
+    notes[0].value = frame, notes[1].value = words;
+    training_begin(&t, &r->l, &r->report, notes);
+    t.deadline = deadline(r), t.quiet = r->o.quiet;
+    begun = r->l.trainer->step;
+    say_end(r, training_run(&t), begun);
+    free(frame);
 }
 
 /* ---- evaluation ---------------------------------------------------------------------------------------- */
 
-/* Half a million evaluations in all, but 32 a row, so that each has a standard error, and 200 at most. */
+/* Some seconds of evaluations in all, but 32 a row, so that each has a standard error, and 200 at most. */
 static itd_nll_desc nll_desc_of(const run *r, size_t n)
 {
     itd_nll_desc d = itd_model_nll_desc(r->model);
-    size_t draws = 500000 / n;
+    size_t draws = (size_t)(5e10 / (double)itd_net_parameters(r->model->net) / (double)n);
     d.draws = r->o.has_draws ? r->o.draws : draws < 32 ? 32 : draws > 200 ? 200 : draws;
     d.seed = r->o.seed;
     return d;
 }
 
-static scores measure(run *r, const rows *s)
+static scores measure(run *r, const row_set *s)
 {
     scores result;
     itd_nll_desc d = nll_desc_of(r, s->n);
@@ -480,7 +331,7 @@ static scores measure(run *r, const rows *s)
     return result;
 }
 
-static void fit_rival(run *r, const rows *train)
+static void fit_rival(run *r, const row_set *train)
 {
     if (rival_fit(&r->rival, r->model, train->x, train->n, r->o.seed))
         fail("out of memory for %lu rows", (unsigned long)train->n);
@@ -491,12 +342,8 @@ static void fit_rival(run *r, const rows *train)
 
 static void say_means(const char *what, const scores *s)
 {
-    if (!s->rows) return;
-    printf("-log p, mean of %lu %s row%s: %.4f +- %.4f nats", (unsigned long)s->rows, what,
-           s->rows == 1 ? "" : "s", s->model.nll, s->std_error);
-    if (s->gaussian.row) printf("; by the Gaussian of the training rows %.4f", s->gaussian.nll);
-    if (s->kde.row) printf("; by a kernel density estimate %.4f", s->kde.nll);
-    printf("\n");
+    char text[300];
+    if (s->rows) printf("%s\n", scores_text(s, what, text, sizeof text));
 }
 
 /* Those that decide which density is the best. */
@@ -516,15 +363,11 @@ static void say_rival(const run *r)
 
 /* ---- result -------------------------------------------------------------------------------------------- */
 
-/* With four digits, "na" for what is not a number; good for the next eight calls. */
-static const char *number(double value)
+/* A number of those rows, "na" if there are none or it is not finite. */
+static void print_number(const char *name, const scores *of, double value)
 {
-    static char texts[8][40];
-    static int next;
-    char *text = texts[next++ % 8];
-    if (fabs(value) <= DBL_MAX) snprintf(text, sizeof *texts, "%.4f", value);
-    else strcpy(text, "na");
-    return text;
+    if (of->rows && fabs(value) <= DBL_MAX) printf(" %s=%.4f", name, value);
+    else printf(" %s=na", name);
 }
 
 /* The name of the file without its folders, blanks as underscores. */
@@ -535,23 +378,25 @@ static void print_name(const char *path)
         putchar((unsigned char)*path > ' ' ? *path : '_');
 }
 
-static void print_result(const run *r, size_t epochs)
+static void print_result(const run *r)
 {
     const scores *v = &r->on_validation, *t = &r->on_test;
-    int measured = v->rows > 0, tested = t->rows > 0;
     printf("result data=");
     print_name(r->o.data);
-    printf(" rows=%lu columns=%lu", (unsigned long)r->table_rows, (unsigned long)r->dim);
-    if (epochs != SIZE_MAX) printf(" epochs=%lu", (unsigned long)epochs);
+    if (r->o.data) printf(" rows=%lu", (unsigned long)r->table_rows);
+    else printf(" rows=na");
+    printf(" columns=%lu", (unsigned long)r->dim);
+    if (r->l.trainer) printf(" epochs=%lu", (unsigned long)training_epochs(&r->l, r->l.trainer->step));
     else printf(" epochs=na");
     printf(" params=%lu", (unsigned long)itd_net_parameters(r->model->net));
-    printf(" val_nll=%s stderr=%s stderr_data=%s", number(measured ? v->model.nll : NAN),
-           number(measured ? v->std_error : NAN), number(measured ? v->std_error_data : NAN));
-    printf(" gaussian_nll=%s kde_nll=%s", number(measured ? v->gaussian.nll : NAN),
-           number(measured ? v->kde.nll : NAN));
-    printf(" test_nll=%s test_stderr=%s", number(tested ? t->model.nll : NAN),
-           number(tested ? t->std_error : NAN));
-    printf(" best=%s seconds=%.2f\n", measured ? scores_best(deciding(r)) : "na", elapsed(r));
+    print_number("val_nll", v, v->model.nll);
+    print_number("stderr", v, v->std_error);
+    print_number("stderr_data", v, v->std_error_data);
+    print_number("gaussian_nll", v, v->gaussian.nll);
+    print_number("kde_nll", v, v->kde.nll);
+    print_number("test_nll", t, t->model.nll);
+    print_number("test_stderr", t, t->std_error);
+    printf(" best=%s seconds=%.2f\n", v->rows ? scores_best(deciding(r)) : "na", elapsed(r));
 }
 
 /* ---- samples ------------------------------------------------------------------------------------------- */
@@ -576,12 +421,58 @@ static void write_samples(const run *r, const float *x)
     free(values);
 }
 
-static void show_samples(run *r)
+/* ---- pictures ------------------------------------------------------------------------------------------ */
+
+static void picture(run *r, plot_canvas *c, const char *file)
+{
+    report_picture(&r->report, c, file, r->o.load ? 0 : r->l.trainer->step);
+}
+
+/* Of the rows that were learned, or with --load of those that were scored. */
+static void draw_density(run *r, const float *samples)
+{
+    const row_set *shown = r->o.load ? &r->validation : &r->train;
+    scatter_view v;
+    plot_canvas c;
+    memset(&v, 0, sizeof v);
+    v.frame = &r->frame, v.dim = r->dim, v.seed = r->o.seed, v.what = r->o.load ? "rows" : "training rows";
+    v.x = shown->x, v.n = shown->n, v.samples = samples, v.m = r->o.samples;
+    scatter_find_axes(&v);
+    if (r->dim == 1) scatter_draw_line(&c, &v, r->model);
+    if (r->dim == 2) scatter_draw_two(&c, &v);
+    if (r->dim > 2) scatter_draw_pairs(&c, &v);
+    picture(r, &c, "samples.png");
+    if (r->dim != 2) return;
+    scatter_draw_plane(&c, &v, r->model);
+    picture(r, &c, "density.png");
+}
+
+static void draw_run(run *r)
+{
+    const row_set *v = &r->validation;
+    const scores *s = &r->on_validation;
+    plot_canvas c;
+    char note[200];
+    charts_scores(&c, s->model.row, v->line, v->n, v->unit,
+                  r->o.load ? "\xe2\x88\x92log p of the rows" : "\xe2\x88\x92log p of the validation rows");
+    picture(r, &c, "scores.png");
+    snprintf(note, sizeof note, "\xe2\x88\x92log p = %.3f \xc2\xb1 %.3f nats\nGaussian %.3f", s->model.nll,
+             s->std_error, s->gaussian.nll);
+    charts_mse(&c, r->model, v->x, v->n < 1000 ? v->n : 1000, r->o.seed, note);
+    picture(r, &c, "mse.png");
+    if (r->o.load) return;
+    charts_loss(&c, &r->report, (double)training_epochs(&r->l, r->l.kept_step), "rows that choose");
+    picture(r, &c, "loss.png");
+}
+
+static void show(run *r)
 {
     float *x;
+    if (r->o.pictures && r->validation.n) draw_run(r);
     if (!r->o.samples_out && !r->o.pictures) return;
     x = draw_samples(r);
     if (r->o.samples_out) write_samples(r, x);
+    if (r->o.pictures && r->validation.n) draw_density(r, x);
     free(x);
 }
 
@@ -603,53 +494,28 @@ static void load(run *r)
              (unsigned long)r->frame.columns);
 }
 
-static int is_rounded(const data_frame *f)
-{
-    for (size_t j = 0; j < f->columns; j++)
-        if (f->step[j] > 0) return 1;
-    return 0;
-}
-
-static void write_scores(const run *r)
-{
-    static char row[] = "row", nll[] = "nll", error[] = "stderr";
-    char *names[] = {row, nll, error};
-    const scores *s = &r->on_validation;
-    size_t columns = table_is_npy(r->o.scores) ? 2 : 3;
-    double *values = (double *)must_alloc(s->rows, columns * sizeof *values);
-    for (size_t i = 0; i < s->rows; i++) {
-        double *at = values + i * columns;
-        if (columns == 3) *at++ = (double)(i + 1);
-        at[0] = s->model.row[i], at[1] = s->error[i];
-    }
-    if (table_write(r->o.scores, names, values, s->rows, columns)) fail("%s: cannot be written", r->o.scores);
-    free(values);
-}
-
 /* Every row; where columns are rounded, by several draws of noise, which share the evaluations. */
 static void score_rows(run *r)
 {
     data_table t = read_same_columns(r, r->o.data);
-    size_t draws = is_rounded(&r->frame) ? NOISE_DRAWS : 1;
+    size_t draws = frame_is_rounded(&r->frame) ? NOISE_DRAWS : 1;
     scores *s = &r->on_validation;
     itd_nll_desc d = nll_desc_of(r, t.rows);
     r->table_rows = t.rows;
-    r->validation = rows_make(t.rows, t.columns, t.unit);
-    memcpy(r->validation.line, t.line, t.rows * sizeof *t.line);
+    r->validation = rows_of(&r->frame, &t, r->o.seed, 1);
     if (r->o.train) {
-        rows train = read_rows(r, r->o.train, TRAIN_NOISE);
+        row_set train = read_rows(r, r->o.train, 0);
         fit_rival(r, &train);
         rows_free(&train);
     }
-    if (draws > 1) d.draws = (d.draws + draws - 1) / draws < 8 ? 8 : (d.draws + draws - 1) / draws;
+    if (draws > 1) d.draws = d.draws / draws < 4 ? 4 : d.draws / draws;
     scores_begin(s, t.rows);
     for (size_t k = 1; k <= draws; k++) {
-        free(r->validation.x);
-        r->validation.x = floats_of(r, &t, k);
+        rows_draw(&r->validation, &r->frame, &t, r->o.seed, k);
         scores_add(s, r->model, r->rival.rows ? &r->rival : NULL, r->validation.x, &d);
     }
     scores_end(s);
-    if (r->o.scores) write_scores(r);
+    if (r->o.scores && scores_write(r->o.scores, s)) fail("%s: cannot be written", r->o.scores);
     table_free(&t);
 }
 
@@ -657,14 +523,12 @@ static void score_rows(run *r)
 
 static void say_plan(const run *r)
 {
-    char text[120];
     if (r->o.quiet) return;
-    printf("%s: %lu training points, %lu of which choose, %lu validation points", r->o.data,
+    printf("%s: %lu rows for training, of which %lu choose what is kept, %lu for validation", r->o.data,
            (unsigned long)r->train.n, (unsigned long)r->held, (unsigned long)r->validation.n);
-    if (r->o.test) printf(", %lu test points", (unsigned long)r->test.n);
-    printf(", %lu dimensions; kernels %s\n", (unsigned long)r->dim, itd_simd_name());
+    if (r->o.test) printf(", %lu for the test", (unsigned long)r->test.n);
+    printf("; %lu column%s; kernels %s\n", (unsigned long)r->dim, r->dim == 1 ? "" : "s", itd_simd_name());
     fflush(stdout);
-    (void)text;
 }
 
 static void fit(run *r)
@@ -672,10 +536,7 @@ static void fit(run *r)
     prepare_training_data(r);
     say_plan(r);
     train(r);
-    if (stop_asked) {
-        if (!r->o.quiet) printf("stopped; --resume goes on from %s/training.safetensors\n", r->report.folder);
-        return;
-    }
+    if (training_stopped()) return;
     learn_end(&r->l);
     r->model = r->l.model;
     fit_rival(r, &r->train);
@@ -695,7 +556,6 @@ static void end(run *r)
 int main(int argc, char **argv)
 {
     static run r;
-    size_t epochs = SIZE_MAX;
     must_program = "fit";
     r.started = system_seconds();
     system_patient_threads(argv);
@@ -703,22 +563,21 @@ int main(int argc, char **argv)
 #ifdef _OPENMP
     if (r.o.threads) omp_set_num_threads((int)r.o.threads);
 #endif
-    if (r.o.pictures || !r.o.load) report_begin(&r.report, r.o.out, r.o.name, &r.bar);
+    if (!r.o.load || (r.o.pictures && r.o.data)) report_begin(&r.report, r.o.out, r.o.name, &r.bar);
     if (r.o.load) {
         load(&r);
         if (r.o.data) score_rows(&r);
     } else {
         fit(&r);
-        epochs = epochs_after(&r, r.l.trainer->step);
     }
-    if (!stop_asked) {
-        show_samples(&r);
+    if (!training_stopped()) {
+        show(&r);
         if (!r.o.quiet) {
-            say_means(r.o.load ? "" : "validation", &r.on_validation);
-            say_means("test", &r.on_test);
+            say_means(r.o.load ? "" : "validation ", &r.on_validation);
+            say_means("test ", &r.on_test);
             if (r.on_validation.rows) say_rival(&r);
         }
-        print_result(&r, epochs);
+        print_result(&r);
     }
     end(&r);
     return 0;

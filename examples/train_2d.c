@@ -321,7 +321,7 @@ static itd_nll_result estimate(const run *r, itd_model *m, const float *x, size_
     itd_denoiser den = itd_model_denoiser(m);
     itd_nll_desc d = nll_desc_of(r, m, draws);
     itd_nll_result result;
-    if (r->o.original) d.control = ITD_CONTROL_NONE, d.reference = NULL, d.stratified = d.allocate = false;
+    if (r->o.original) d.cancel = d.stratified = d.allocate = false, d.reference = NULL;
     must(itd_nll(&den, x, n, &d, &result, each, NULL), "estimating the likelihood");
     return result;
 }

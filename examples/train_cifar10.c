@@ -14,6 +14,7 @@
 #include "support/cifar10.h"
 #include "support/fields.h"
 #include "support/folder.h"
+#include "support/grid.h"
 #include "support/must.h"
 #include "support/plot.h"
 #include "support/tfevents.h"
@@ -57,7 +58,7 @@ static options read_options(int argc, char **argv)
     o.data = "data/cifar-10-batches-bin", o.out = "runs", o.logistic = "", o.features = "64,96,96";
     o.sampler = "deterministic", o.prefix = "", o.step = "table",
     o.with = o.per_sample = o.curves = o.half = "", o.reference = "full";
-    o.n = 50000, o.batch = 16, o.eval_batch = 64, o.eval_images = 10000, o.blocks = 1, o.draws = 4;
+    o.n = 50000, o.batch = 16, o.eval_batch = 64, o.eval_images = 10000, o.blocks = 1, o.draws = 5;
     o.steps = 50, o.warmup = 100, o.hours = 1, o.minutes = 5, o.eval_minutes = 10;
     o.learning_rate = 1e-3, o.clip = 4, o.ema = 0.999, o.clip_norm = 1, o.weight_limit = 1.5;
     o.flips = o.pictures = 1;
@@ -716,56 +717,120 @@ static void find_reference(run *r)
     }
 }
 
-static itd_errors *measure(const run *r, size_t draws, int dequantize)
+/* The denoisers that are measured, and the columns of the table: of each model its variants, then z itself, rounded;
+   the reference follows them. Synthetic fields are on no grid: their models are measured as they are. */
+enum { VARIANTS = 4, MOST_COLUMNS = MOST_MODELS * VARIANTS + 2, BINS = 32 };
+static const grid bytes = {-1, 1, 256};
+
+typedef struct denoisers {
+    grid_variants *of_model[MOST_MODELS];
+    itd_denoiser column[MOST_COLUMNS];
+    size_t count;
+} denoisers;
+
+static denoisers make_denoisers(const run *r)
 {
-    itd_denoiser den[MOST_MODELS];
-    itd_errors_desc d = itd_errors_desc_default();
-    itd_errors *errors;
-    size_t k;
-    for (k = 0; k < r->models; k++) den[k] = itd_model_denoiser(r->more[k]);
-    d.schedule = r->model->desc.schedule, d.draws = draws, d.batch = r->o.eval_batch, d.seed = r->o.seed;
-    d.reference = r->reference, d.dequantize = dequantize;
-    if (!r->o.synthetic) d.levels.low = -1, d.levels.high = 1, d.levels.count = 256;
-    must(itd_errors_measure(den, r->models, r->test, r->n_test, &d, &errors), "estimating the likelihood");
-    return errors;
+    denoisers all;
+    memset(&all, 0, sizeof all);
+    for (size_t k = 0; k < r->models; k++) {
+        itd_denoiser den = itd_model_denoiser(r->more[k]);
+        grid_variants *v;
+        if (r->o.synthetic) {
+            all.column[all.count++] = den;
+            continue;
+        }
+        must(grid_variants_create(&den, &bytes, &v), "rounding what is denoised");
+        all.of_model[k] = v;
+        all.column[all.count++] = grid_unrounded(v), all.column[all.count++] = grid_clamped(v);
+        all.column[all.count++] = grid_rounded(v), all.column[all.count++] = grid_softly_rounded(v, false);
+    }
+    if (!r->o.synthetic) all.column[all.count++] = grid_observed(all.of_model[0]);
+    return all;
 }
 
-typedef struct row { /* of the table */
-    const char *name;
-    itd_likelihood kind;
-    int dequantized;
-    unsigned roundings; /* bit r: entries of rounding r */
-    int gaussian, all;  /* the reference and, of all, everything else too may be chosen */
-} row;
-
-static const row table[] = {
-    {"continuous", ITD_CONTINUOUS, 0, 1u << ITD_UNROUNDED, 0, 0},
-    {"continuous, clamped, or the Gaussian", ITD_CONTINUOUS, 0, 1u << ITD_CLAMPED, 1, 0},
-    {"dequantized", ITD_CONTINUOUS, 1, 1u << ITD_UNROUNDED, 0, 0},
-    {"dequantized, or the Gaussian", ITD_CONTINUOUS, 1, 1u << ITD_UNROUNDED, 1, 0},
-    {"discrete, unrounded", ITD_DISCRETE, 0, 1u << ITD_UNROUNDED, 0, 0},
-    {"discrete, rounded", ITD_DISCRETE, 0, 1u << ITD_ROUNDED, 0, 0},
-    {"discrete, softly rounded", ITD_DISCRETE, 0, 1u << ITD_ROUNDED_SOFTLY, 0, 0},
-    {"discrete, the better of rounded and not", ITD_DISCRETE, 0, 1u << ITD_UNROUNDED | 1u << ITD_ROUNDED, 0,
-     0},
-    {"discrete, the best of all", ITD_DISCRETE, 0, 15, 1, 1},
-};
-
-static size_t entries_of(const row *w, const itd_errors *errors, size_t *entry)
+static void free_denoisers(denoisers *all)
 {
-    size_t k, m = 0;
-    for (k = 0; k + 2 < errors->entries; k++)
-        if (w->roundings >> k % ITD_ROUNDINGS & 1) entry[m++] = k;
-    if (w->gaussian) entry[m++] = errors->entries - 2;
-    if (w->all) entry[m++] = errors->entries - 1;
+    for (size_t k = 0; k < MOST_MODELS; k++) grid_variants_free(all->of_model[k]);
+}
+
+/* What is measured, once for the images as they are and once with the gaps between their values filled. */
+typedef struct measurement {
+    itd_draws *plain, *dequantized;
+    grid_tails tails; /* of the plain ones */
+} measurement;
+
+static itd_draws *measure(const run *r, const denoisers *all, size_t columns, const float *x, size_t draws)
+{
+    itd_nll_desc d = itd_nll_desc_default();
+    itd_draws *table;
+    const char *problem;
+    d.schedule = r->model->desc.schedule, d.draws = draws, d.batch = r->o.eval_batch, d.seed = r->o.seed;
+    d.reference = r->reference, d.allocate = draws > 2;
+    if ((problem = itd_nll_problem(all->column, columns, r->n_test, &d)) != NULL) fail("%s", problem);
+    must(itd_measure(all->column, columns, x, r->n_test, &d, &table), "estimating the likelihood");
+    return table;
+}
+
+/* A density needs no rounding: of the dequantized images, the first variant of every model is measured. */
+static measurement measure_both(const run *r, size_t draws)
+{
+    measurement m = {NULL, NULL, {0, NULL, 0}};
+    denoisers all = make_denoisers(r), plain = {{NULL}, {{0}}, 0};
+    m.plain = measure(r, &all, all.count, r->test, draws);
+    if (!r->o.synthetic) {
+        float *noisy = (float *)must_alloc(r->n_test, DIM * sizeof *noisy);
+        must(grid_tails_create(&bytes, &all.column[0], m.plain, r->test, &m.tails), "adding what is outside");
+        for (size_t k = 0; k < r->models; k++) plain.column[k] = all.column[k * VARIANTS];
+        grid_dequantize(&bytes, r->o.seed, r->test, r->n_test, DIM, noisy);
+        m.dequantized = measure(r, &plain, r->models, noisy, draws);
+        free(noisy);
+    }
+    free_denoisers(&all);
     return m;
 }
 
-static itd_nll_result evaluate_row(const row *w, const itd_errors *errors, double *nll_x)
+static void free_measurement(measurement *m)
 {
-    size_t entry[MOST_MODELS * ITD_ROUNDINGS + 2];
+    itd_draws_free(m->plain), itd_draws_free(m->dequantized), grid_tails_free(&m->tails);
+}
+
+enum {
+    RAW = 1,
+    CLAMPED = 2,
+    ROUNDED = 4,
+    SOFTLY = 8,
+    OBSERVED = 16,
+    GAUSSIAN = 32
+}; /* what a row may choose from */
+
+typedef struct row { /* of the table */
+    const char *name;
+    int discrete, dequantized;
+    unsigned choice;
+} row;
+
+static const row table[] = {
+    {"continuous", 0, 0, RAW},
+    {"continuous, clamped, or the Gaussian", 0, 0, CLAMPED | GAUSSIAN},
+    {"dequantized", 0, 1, RAW},
+    {"dequantized, or the Gaussian", 0, 1, RAW | GAUSSIAN},
+    {"discrete, unrounded", 1, 0, RAW},
+    {"discrete, rounded", 1, 0, ROUNDED},
+    {"discrete, softly rounded", 1, 0, SOFTLY},
+    {"discrete, the better of rounded and not", 1, 0, RAW | ROUNDED},
+    {"discrete, the best of all", 1, 0, RAW | CLAMPED | ROUNDED | SOFTLY | OBSERVED | GAUSSIAN},
+};
+
+static itd_nll_result evaluate_row(const run *r, const row *w, const measurement *m, double *nll_x)
+{
+    const itd_draws *draws = w->dequantized ? m->dequantized : m->plain;
+    size_t column[MOST_COLUMNS], n = 0, of_model = draws->denoisers / r->models; /* 4 and z itself, or 1 */
     itd_nll_result v;
-    must(itd_errors_nll(errors, w->kind, entry, entries_of(w, errors, entry), &v, nll_x, NULL),
+    for (size_t k = 0; k < r->models * of_model; k++)
+        if (w->choice >> k % of_model & 1) column[n++] = k;
+    if (w->choice & OBSERVED) column[n++] = draws->denoisers - 1;
+    if (w->choice & GAUSSIAN) column[n++] = draws->denoisers;
+    must(grid_nll(draws, w->discrete ? &m->tails : NULL, BINS, column, n, &v, nll_x, NULL),
          "adding up the likelihood");
     return v;
 }
@@ -774,12 +839,11 @@ static itd_nll_result evaluate_row(const row *w, const itd_errors *errors, doubl
 static size_t rows_of(const run *r) { return r->o.synthetic ? 1 : sizeof table / sizeof *table; }
 
 /* Draws that bring every row to the standard error asked for, by what they have brought so far. */
-static size_t draws_for(const run *r, itd_errors *const errors[2])
+static size_t draws_for(const run *r, const measurement *m)
 {
     double worst = 0;
-    size_t k;
-    for (k = 0; k < rows_of(r); k++)
-        worst = fmax(worst, bits(evaluate_row(&table[k], errors[table[k].dequantized], NULL).std_error));
+    for (size_t k = 0; k < rows_of(r); k++)
+        worst = fmax(worst, bits(evaluate_row(r, &table[k], m, NULL).std_error));
     return (size_t)ceil((double)r->o.draws * 1.1 * (worst / r->o.std_error) * (worst / r->o.std_error));
 }
 
@@ -787,7 +851,7 @@ static size_t draws_for(const run *r, itd_errors *const errors[2])
    nats and bits/dim. */
 static void print_row(const run *r, FILE *file, const row *w, const itd_nll_result *v)
 {
-    double b = bits(v->nll) + (w->kind == ITD_CONTINUOUS ? log(127.5) / log(2.0) : 0);
+    double b = bits(v->nll) + (w->discrete ? 0 : log(127.5) / log(2.0));
     fprintf(file, "%s\t%.2f\t%.2f\t%.2f\t%.4f\t%.4f\t%.4f\n", w->name, v->nll, v->std_error,
             v->std_error_data, b, bits(v->std_error), bits(v->std_error_data));
     if (!r->o.quiet)
@@ -795,14 +859,14 @@ static void print_row(const run *r, FILE *file, const row *w, const itd_nll_resu
                bits(v->std_error_data));
 }
 
-static void write_per_sample(const run *r, const itd_errors *plain)
+static void write_per_sample(const run *r, const measurement *m)
 {
     double *nll = (double *)must_alloc(2 * r->n_test, sizeof *nll);
     FILE *file = fopen(r->o.per_sample, "w");
     size_t i, last = rows_of(r) - 1;
     if (!file) fail("%s: cannot be written", r->o.per_sample);
-    evaluate_row(&table[0], plain, nll);
-    evaluate_row(&table[last], plain, nll + r->n_test);
+    evaluate_row(r, &table[0], m, nll);
+    evaluate_row(r, &table[last], m, nll + r->n_test);
     fprintf(file, "image\tcontinuous_nats%s\n", last ? "\tdiscrete_nats" : "");
     for (i = 0; i < r->n_test; i++) {
         fprintf(file, "%lu\t%.2f", (unsigned long)i, nll[i]);
@@ -813,62 +877,49 @@ static void write_per_sample(const run *r, const itd_errors *plain)
     free(nll);
 }
 
-/* The mean over log SNRs of one part of the schedule; `value` is that of the first draw. */
-static double mean_in(const itd_errors *errors, size_t bin, const double *value, size_t stride)
-{
-    double sum = 0, total = 0;
-    size_t i;
-    for (i = 0; i < errors->count; i++)
-        if (errors->bin[i] == bin) sum += errors->weight[i] * value[i * stride], total += errors->weight[i];
-    return sum / total;
-}
-
 /* What the likelihoods are made of: the errors of the first model by log SNR, in mses.tsv. */
-static void write_mses(const run *r, itd_errors *const errors[2])
+static void write_mses(const run *r, const measurement *m)
 {
     static const char *const names[] = {"mse", "mse_clamped", "mse_rounded", "mse_rounded_softly"};
-    const itd_errors *e = errors[0], *dequantized = errors[1];
-    const itd_schedule *s = &e->desc.schedule;
+    double mse[VARIANTS][BINS], gaussian[2][BINS], dequantized[BINS];
+    const itd_schedule *s = &m->plain->desc.schedule;
     FILE *file = fopen(path_of(r, "mses.tsv"), "w");
-    size_t bin, k, roundings = dequantized ? ITD_ROUNDINGS : 1;
+    size_t variants = r->o.synthetic ? 1 : VARIANTS;
     if (!file) fail("%s: cannot be written", path_of(r, "mses.tsv"));
     fprintf(file, "logsnr_from\tlogsnr_to");
-    for (k = 0; k < roundings; k++) fprintf(file, "\t%s", names[k]);
-    fprintf(file, "\tmse_gaussian%s\n", dequantized ? "\tmse_dequantized\tmse_gaussian_dequantized" : "");
-    for (bin = 0; bin < e->desc.bins; bin++) {
-        fprintf(file, "%.4f\t%.4f", itd_schedule_quantile(s, (double)bin / (double)e->desc.bins),
-                itd_schedule_quantile(s, (double)(bin + 1) / (double)e->desc.bins));
-        for (k = 0; k < roundings; k++) fprintf(file, "\t%.3f", mean_in(e, bin, e->error + k, e->entries));
-        fprintf(file, "\t%.3f", mean_in(e, bin, e->expected, 1));
-        if (dequantized)
-            fprintf(file, "\t%.3f\t%.3f", mean_in(dequantized, bin, dequantized->error, dequantized->entries),
-                    mean_in(dequantized, bin, dequantized->expected, 1));
+    for (size_t k = 0; k < variants; k++) {
+        must(itd_draws_curve(m->plain, k, BINS, NULL, mse[k], NULL, gaussian[0]), "averaging errors");
+        fprintf(file, "\t%s", names[k]);
+    }
+    if (m->dequantized)
+        must(itd_draws_curve(m->dequantized, 0, BINS, NULL, dequantized, NULL, gaussian[1]),
+             "averaging errors");
+    fprintf(file, "\tmse_gaussian%s\n", m->dequantized ? "\tmse_dequantized\tmse_gaussian_dequantized" : "");
+    for (size_t bin = 0; bin < BINS; bin++) {
+        fprintf(file, "%.4f\t%.4f", itd_schedule_quantile(s, (double)bin / BINS),
+                itd_schedule_quantile(s, (double)(bin + 1) / BINS));
+        for (size_t k = 0; k < variants; k++) fprintf(file, "\t%.3f", mse[k][bin]);
+        fprintf(file, "\t%.3f", gaussian[0][bin]);
+        if (m->dequantized) fprintf(file, "\t%.3f\t%.3f", dequantized[bin], gaussian[1][bin]);
         fprintf(file, "\n");
     }
     if (fclose(file)) fail("%s: cannot be written", path_of(r, "mses.tsv"));
-}
-
-static void measure_both(const run *r, size_t draws, itd_errors *errors[2])
-{
-    errors[0] = measure(r, draws, 0);
-    errors[1] = r->o.synthetic ? NULL : measure(r, draws, 1);
 }
 
 /* All the likelihoods of photographs, on the screen and in likelihood.tsv; what they are made of in mses.tsv.
    The first is returned. */
 static itd_nll_result evaluate(run *r)
 {
-    itd_errors *errors[2];
-    itd_nll_result first = {NAN, NAN, NAN, 0};
+    itd_nll_result first = {NAN, NAN, NAN, NAN, 0};
     FILE *file;
     size_t k, draws = r->o.draws;
     find_reference(r);
     load_more(r);
-    measure_both(r, draws, errors);
-    if (r->o.std_error > 0 && (draws = draws_for(r, errors)) > r->o.draws) {
+    measurement m = measure_both(r, draws);
+    if (r->o.std_error > 0 && (draws = draws_for(r, &m)) > r->o.draws) {
         if (!r->o.quiet) printf("%lu evaluations an image\n", (unsigned long)draws);
-        itd_errors_free(errors[0]), itd_errors_free(errors[1]);
-        measure_both(r, draws, errors);
+        free_measurement(&m);
+        m = measure_both(r, draws);
     }
     file = fopen(path_of(r, "likelihood.tsv"), "w");
     if (!file) fail("%s: cannot be written", path_of(r, "likelihood.tsv"));
@@ -877,14 +928,14 @@ static itd_nll_result evaluate(run *r)
         printf("-log likelihood of %lu test images              nats   bits/dim for values 0 .. 255\n",
                (unsigned long)r->n_test);
     for (k = 0; k < rows_of(r); k++) {
-        itd_nll_result v = evaluate_row(&table[k], errors[table[k].dequantized], NULL);
+        itd_nll_result v = evaluate_row(r, &table[k], &m, NULL);
         print_row(r, file, &table[k], &v);
         if (k == 0) first = v;
     }
     if (fclose(file)) fail("%s: cannot be written", path_of(r, "likelihood.tsv"));
-    write_mses(r, errors);
-    if (*r->o.per_sample) write_per_sample(r, errors[0]);
-    itd_errors_free(errors[0]), itd_errors_free(errors[1]);
+    write_mses(r, &m);
+    if (*r->o.per_sample) write_per_sample(r, &m);
+    free_measurement(&m);
     return first;
 }
 

@@ -41,6 +41,32 @@ static inline double ref_normal(void)
     return radius * cos(2 * REF_PI * ref_uniform(0, 1));
 }
 
+/* ---- Student's distribution ---- */
+
+/* P(|T| < t) with T's degrees of freedom: for t = sqrt(degrees) tan(a) the density is in proportion to
+ * cos(a)^(degrees - 1). By Simpson's rule. */
+static inline double ref_student_within(double t, double degrees)
+{
+    enum { STEPS = 200 };
+    double end = atan(t / sqrt(degrees)), sum = 0;
+    double norm = 2 / sqrt(REF_PI) * exp(lgamma((degrees + 1) / 2) - lgamma(degrees / 2));
+    for (int k = 0; k <= STEPS; k++)
+        sum += (k == 0 || k == STEPS ? 1 : k % 2 ? 4 : 2) * pow(cos(end * k / STEPS), degrees - 1);
+    return norm * sum * end / (3 * STEPS);
+}
+
+/* The t within which 95 % of it are. */
+static inline double ref_student(double degrees)
+{
+    double low = 1.9, high = 13;
+    for (int k = 0; k < 40; k++) {
+        double middle = 0.5 * (low + high);
+        if (ref_student_within(middle, degrees) < 0.95) low = middle;
+        else high = middle;
+    }
+    return high;
+}
+
 /* ---- memory: exactly as much as asked for, so that a sanitizer sees one element too many ---- */
 
 static inline void *ref_alloc(size_t bytes)
@@ -194,17 +220,63 @@ static inline void ref_frequencies(size_t half, double scale, double *f)
     for (k = 0; k < half; k++) f[k] = (float)(scale * pow(10000.0, -(double)k / (double)(half - 1)));
 }
 
-/* ---- the MLP: embedding of every coordinate and of the log SNR, linear layers, activations between ---- */
+/* Direction k of m has the length min (max / min)^((k + 1/2) / m), and lies along row k of `normals`; w[k] has
+ * the single precision numbers that it is stored as. */
+static inline void ref_directions(const double *normals /* (m,dim) */, size_t m, size_t dim, double min,
+                                  double max, double *w /* (m,dim) */)
+{
+    size_t k, j;
+    for (k = 0; k < m; k++) {
+        double length = exp(log(min) + log(max / min) * ((double)k + 0.5) / (double)m);
+        double norm = ref_norm(normals + k * dim, dim);
+        for (j = 0; j < dim; j++) w[k * dim + j] = (float)(length * normals[k * dim + j] / norm);
+    }
+}
+
+/* Sines, then cosines, of w.z, each times exp(-|w|^2 r / 2) with the variance of the noise r = s(-logsnr). */
+static inline void ref_waves_forward(const double *w, size_t m, size_t dim, const double *z, double logsnr,
+                                     double *y /* (2*m) */)
+{
+    size_t k, j;
+    for (k = 0; k < m; k++) {
+        double phase = 0, length = ref_norm(w + k * dim, dim);
+        double left = exp(-0.5 * length * length * ref_sigmoid(-logsnr));
+        for (j = 0; j < dim; j++) phase += w[k * dim + j] * z[j];
+        y[k] = left * sin(phase), y[m + k] = left * cos(phase);
+    }
+}
+
+/* d sin(w.z)/dz = w cos(w.z), d cos(w.z)/dz = -w sin(w.z) */
+static inline void ref_waves_backward(const double *dy, const double *w, size_t m, size_t dim,
+                                      const double *z, double logsnr, double *dz)
+{
+    double *y = ref_doubles(2 * m);
+    size_t k, j;
+    ref_waves_forward(w, m, dim, z, logsnr, y);
+    for (k = 0; k < m; k++)
+        for (j = 0; j < dim; j++) dz[j] += w[k * dim + j] * (dy[k] * y[m + k] - dy[m + k] * y[k]);
+    free(y);
+}
+
+/* ---- the MLP: embedding of z and of the log SNR, linear layers, activations between ---- */
 
 typedef struct ref_mlp {
     size_t dim, layers, hidden, embedding;
+    size_t directions;       /* 0: the coordinates one by one */
+    const double *direction; /* (directions,dim) */
     double coordinate_scale, logsnr_scale;
     bool silu, single;
 } ref_mlp;
 
+/* Numbers that stand for z, and those for the log SNR after them. */
+static inline size_t ref_mlp_of_z(const ref_mlp *m)
+{
+    return m->directions ? 2 * m->directions : m->dim * (m->embedding ? m->embedding : 1);
+}
+
 static inline size_t ref_mlp_inputs(const ref_mlp *m)
 {
-    return (m->dim + 1) * (m->embedding ? m->embedding : 1);
+    return ref_mlp_of_z(m) + (m->embedding ? m->embedding : 1);
 }
 
 static inline size_t ref_mlp_in(const ref_mlp *m, size_t layer)
@@ -234,31 +306,36 @@ static inline double ref_slope(const ref_mlp *m, double x)
 static inline void ref_mlp_features(const ref_mlp *m, const double *z, double logsnr, double *h)
 {
     size_t half = m->embedding / 2;
-    double *f;
-    if (!half) {
+    double *f = ref_doubles(half), *side = h + ref_mlp_of_z(m);
+    if (m->directions) {
+        ref_waves_forward(m->direction, m->directions, m->dim, z, logsnr, h);
+    } else if (half) {
+        ref_frequencies(half, m->coordinate_scale, f);
+        ref_embed_forward(z, f, m->dim, half, m->single, h);
+    } else {
         memcpy(h, z, m->dim * sizeof *h);
-        h[m->dim] = logsnr;
-        return;
     }
-    f = ref_doubles(half);
-    ref_frequencies(half, m->coordinate_scale, f);
-    ref_embed_forward(z, f, m->dim, half, m->single, h);
-    ref_frequencies(half, m->logsnr_scale, f);
-    ref_embed_forward(&logsnr, f, 1, half, m->single, h + 2 * half * m->dim);
+    *side = logsnr;
+    if (half) {
+        ref_frequencies(half, m->logsnr_scale, f);
+        ref_embed_forward(&logsnr, f, 1, half, m->single, side);
+    }
     free(f);
 }
 
-static inline void ref_mlp_features_backward(const ref_mlp *m, const double *dh, const double *z, double *dz)
+static inline void ref_mlp_features_backward(const ref_mlp *m, const double *dh, const double *z,
+                                             double logsnr, double *dz)
 {
     size_t half = m->embedding / 2, j;
-    double *f;
-    if (!half) {
+    double *f = ref_doubles(half);
+    if (m->directions) {
+        ref_waves_backward(dh, m->direction, m->directions, m->dim, z, logsnr, dz);
+    } else if (half) {
+        ref_frequencies(half, m->coordinate_scale, f);
+        ref_embed_backward(dh, z, f, m->dim, half, m->single, dz);
+    } else {
         for (j = 0; j < m->dim; j++) dz[j] += dh[j];
-        return;
     }
-    f = ref_doubles(half);
-    ref_frequencies(half, m->coordinate_scale, f);
-    ref_embed_backward(dh, z, f, m->dim, half, m->single, dz);
     free(f);
 }
 
@@ -317,7 +394,7 @@ static inline void ref_mlp_backward(const ref_mlp *m, const double *w, const dou
                                 dw + at + in * width);
             memcpy(dy, dx, widest * sizeof *dy);
         }
-        ref_mlp_features_backward(m, dy, z + i * m->dim, dz + i * m->dim);
+        ref_mlp_features_backward(m, dy, z + i * m->dim, logsnr[i], dz + i * m->dim);
     }
     free(before), free(after), free(out), free(dy), free(dx);
 }

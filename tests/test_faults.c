@@ -35,7 +35,7 @@ typedef struct world {
     itd_model *model;
     itd_trainer *trainer;
     itd_gaussian *gaussian;
-    itd_errors *errors;
+    itd_draws *draws;
     itd_net *net, *unet;
     itd_denoiser den;
     double out[OUT]; /* every number that comes out goes here */
@@ -43,7 +43,7 @@ typedef struct world {
         itd_model *model;
         itd_trainer *trainer;
         itd_gaussian *gaussian;
-        itd_errors *errors;
+        itd_draws *draws;
         itd_net *net;
     } made;
     itd_error error;
@@ -52,7 +52,8 @@ typedef struct world {
 static itd_model_desc small_model(void)
 {
     itd_model_desc desc = itd_model_desc_default(2);
-    desc.mlp.layers = 2, desc.mlp.hidden = 3, desc.mlp.embedding = 4, desc.mlp.zero_output = false;
+    desc.mlp.layers = 2, desc.mlp.hidden = 3, desc.mlp.embedding = 4, desc.mlp.directions = 3;
+    desc.mlp.zero_output = false;
     return desc;
 }
 
@@ -73,26 +74,20 @@ static itd_unet_desc small_unet(void)
     return d;
 }
 
-static itd_errors_desc small_errors(void)
-{
-    itd_errors_desc d = itd_errors_desc_default();
-    d.bins = 2, d.draws = 2, d.batch = 4, d.levels.low = -1, d.levels.high = 1, d.levels.count = 4;
-    return d;
-}
-
 static world *world_make(void)
 {
     static world w;
     itd_model_desc md = small_model();
     itd_trainer_desc td = small_trainer();
     itd_unet_desc ud = small_unet();
-    itd_errors_desc ed = small_errors();
+    itd_nll_desc nd = itd_nll_desc_default();
     itd_rng rng = itd_rng_make(3, 0);
     memset(&w, 0, sizeof w);
     itd_rng_normal_fill(&rng, 2 * N, w.x);
     itd_rng_normal_fill(&rng, N, w.logsnr);
     CHECK_OK(itd_model_create(&md, 1, &w.model));
     CHECK_OK(itd_model_fit(w.model, w.x, N));
+    CHECK_OK(itd_model_set_note(w.model, "columns", "a,b"));
     CHECK_OK(itd_trainer_create(w.model, &td, &w.trainer));
     CHECK_OK(itd_gaussian_fit(w.x, N, 2, &w.gaussian));
     CHECK_OK(itd_mlp_create(&md.mlp, 1, &w.net));
@@ -100,7 +95,8 @@ static world *world_make(void)
     CHECK_OK(itd_net_forward(w.net, w.x, w.logsnr, 2, (float *)w.out));
     CHECK_OK(itd_net_forward(w.unet, w.x, w.logsnr, 1, (float *)w.out));
     w.den = itd_gaussian_denoiser(w.gaussian);
-    CHECK_OK(itd_errors_measure(&w.den, 1, w.x, N, &ed, &w.errors));
+    nd.draws = 4, nd.batch = 4;
+    CHECK_OK(itd_measure(&w.den, 1, w.x, N, &nd, &w.draws));
     w.den = itd_model_denoiser(w.model);
     memset(w.out, 0xA5, sizeof w.out);
     return &w;
@@ -109,9 +105,9 @@ static world *world_make(void)
 static void world_free(world *w)
 {
     itd_trainer_free(w->made.trainer), itd_model_free(w->made.model), itd_gaussian_free(w->made.gaussian);
-    itd_errors_free(w->made.errors), itd_net_free(w->made.net);
+    itd_draws_free(w->made.draws), itd_net_free(w->made.net);
     itd_trainer_free(w->trainer), itd_model_free(w->model), itd_gaussian_free(w->gaussian);
-    itd_errors_free(w->errors), itd_net_free(w->net), itd_net_free(w->unet);
+    itd_draws_free(w->draws), itd_net_free(w->net), itd_net_free(w->unet);
 }
 
 /* ---- each public function once ---- */
@@ -217,6 +213,20 @@ CALL(gaussian_free)
     itd_gaussian_free(NULL);
     return ITD_OK;
 }
+CALL(gaussian_to_coordinates)
+{
+    return itd_gaussian_to_coordinates(&w->den, w->gaussian, &w->made.gaussian);
+}
+CALL(to_coordinates)
+{
+    itd_to_coordinates(&w->den, w->x, N, (float *)w->out);
+    return ITD_OK;
+}
+CALL(from_coordinates)
+{
+    itd_from_coordinates(&w->den, w->x, N, (float *)w->out);
+    return ITD_OK;
+}
 CALL(gaussian_entropy) { VALUE(itd_gaussian_entropy(w->gaussian)); }
 CALL(gaussian_nll) { VALUE(itd_gaussian_nll(w->gaussian, w->x)); }
 CALL(gaussian_mse) { VALUE(itd_gaussian_mse(w->gaussian, w->x, 1)); }
@@ -232,43 +242,52 @@ CALL(eigen_symmetric)
     return itd_eigen_symmetric(3, a, w->out, w->out + 3);
 }
 CALL(nll_desc_default) { VALUE(itd_nll_desc_default().draws); }
-static itd_result nll(world *w, itd_control control, const itd_gaussian *reference)
+static itd_nll_desc small_nll(const world *w, const itd_gaussian *reference)
 {
     itd_nll_desc d = itd_model_nll_desc(w->model);
-    d.draws = 8, d.batch = 8, d.control = control, d.reference = reference;
+    d.draws = 40, d.batch = 8, d.reference = reference; /* enough for a pilot */
+    return d;
+}
+static itd_result nll(world *w, bool cancel, const itd_gaussian *reference)
+{
+    itd_nll_desc d = small_nll(w, reference);
+    d.cancel = cancel;
     return itd_nll(&w->den, w->x, N, &d, (itd_nll_result *)(void *)(w->out + 2 * N), w->out, w->out + N);
 }
-CALL(nll) { return nll(w, ITD_CONTROL_FITTED, w->model->gaussian); }
-CALL(nll_plain) { return nll(w, ITD_CONTROL_NONE, NULL); }
-CALL(nll_own_reference) { return nll(w, ITD_CONTROL_UNIT, NULL); }
+CALL(nll) { return nll(w, true, w->model->gaussian); }
+CALL(nll_plain) { return nll(w, false, NULL); }
+CALL(nll_own_reference) { return nll(w, true, NULL); }
+CALL(nll_problem)
+{
+    itd_nll_desc d = small_nll(w, NULL);
+    d.draws = 0;
+    VALUE(itd_nll_problem(&w->den, 1, N, &d) != NULL);
+}
+CALL(measure)
+{
+    itd_nll_desc d = small_nll(w, w->model->gaussian);
+    return itd_measure(&w->den, 1, w->x, N, &d, &w->made.draws);
+}
+CALL(draws_free)
+{
+    itd_draws_free(w->draws), w->draws = NULL;
+    itd_draws_free(NULL);
+    return ITD_OK;
+}
+CALL(draws_nll)
+{
+    return itd_draws_nll(w->draws, 0, (itd_nll_result *)(void *)(w->out + 2 * N), w->out, w->out + N);
+}
+CALL(draws_integral)
+{
+    return itd_draws_integral(w->draws, w->draws->nll_reference, w->draws->weight,
+                              (itd_nll_result *)(void *)(w->out + 2 * N), w->out, w->out + N);
+}
+CALL(draws_curve) { return itd_draws_curve(w->draws, 0, 4, w->out, w->out + 4, w->out + 8, w->out + 12); }
 CALL(mse_curve)
 {
     const double logsnr[3] = {-1, 0, 1};
     return itd_mse_curve(&w->den, w->x, N, logsnr, 3, 1, w->out, w->out + 3, w->out + 6);
-}
-CALL(errors_desc_default) { VALUE(itd_errors_desc_default().bins); }
-CALL(errors_measure)
-{
-    itd_errors_desc d = small_errors();
-    return itd_errors_measure(&w->den, 1, w->x, N, &d, &w->made.errors);
-}
-CALL(errors_measure_dequantized)
-{
-    itd_errors_desc d = small_errors();
-    d.dequantize = true;
-    return itd_errors_measure(&w->den, 1, w->x, N, &d, &w->made.errors);
-}
-CALL(errors_free)
-{
-    itd_errors_free(w->errors), w->errors = NULL;
-    itd_errors_free(NULL);
-    return ITD_OK;
-}
-CALL(errors_nll)
-{
-    const size_t entry[3] = {0, 1, 2};
-    return itd_errors_nll(w->errors, ITD_DISCRETE, entry, 3, (itd_nll_result *)(void *)(w->out + N), w->out,
-                          (size_t *)(void *)(w->out + 2 * N));
 }
 CALL(unet_desc_default) { VALUE(itd_unet_desc_default().levels); }
 CALL(unet_desc_ddpm_cifar10) { VALUE(itd_unet_desc_ddpm_cifar10().levels); }
@@ -319,6 +338,10 @@ CALL(model_free)
     return ITD_OK;
 }
 CALL(model_fit) { return itd_model_fit(w->model, w->x, N); }
+CALL(model_set_note) { return itd_model_set_note(w->model, "columns", "b,a"); }
+CALL(model_set_note_anew) { return itd_model_set_note(w->model, "units", "cm"); }
+CALL(model_set_note_away) { return itd_model_set_note(w->model, "columns", NULL); }
+CALL(model_note) { VALUE(*itd_model_note(w->model, "columns")); }
 CALL(model_denoiser) { return w->den.predict(w->den.ctx, w->x, w->logsnr, N, (float *)w->out); }
 CALL(model_nll_desc) { VALUE(itd_model_nll_desc(w->model).draws); }
 CALL(trainer_desc_default) { VALUE(itd_trainer_desc_default().batch); }
@@ -397,11 +420,14 @@ static const function functions[] = {
     QUIET(schedule_sample),
     QUIET(schedule_from_spectrum),
     QUIET(schedule_from_mse),
+    QUIET(to_coordinates),
+    QUIET(from_coordinates),
     {"itd_score", call_score, true, true},
     ASKS(gaussian_fit),
     {"itd_gaussian_fit of many columns", call_gaussian_fit_wide, true, false},
     ASKS(gaussian_create),
     QUIET(gaussian_free),
+    ASKS(gaussian_to_coordinates),
     QUIET(gaussian_entropy),
     QUIET(gaussian_nll),
     QUIET(gaussian_mse),
@@ -410,14 +436,15 @@ static const function functions[] = {
     ASKS(eigen_symmetric),
     QUIET(nll_desc_default),
     ASKS(nll),
-    {"itd_nll without control", call_nll_plain, true, false},
+    {"itd_nll without cancelling", call_nll_plain, true, false},
     {"itd_nll without reference", call_nll_own_reference, true, false},
     ASKS(mse_curve),
-    QUIET(errors_desc_default),
-    ASKS(errors_measure),
-    {"itd_errors_measure dequantized", call_errors_measure_dequantized, true, false},
-    QUIET(errors_free),
-    ASKS(errors_nll),
+    QUIET(nll_problem),
+    ASKS(measure),
+    QUIET(draws_free),
+    ASKS(draws_nll),
+    ASKS(draws_integral),
+    ASKS(draws_curve),
     QUIET(unet_desc_default),
     QUIET(unet_desc_ddpm_cifar10),
     ASKS(unet_create),
@@ -436,6 +463,10 @@ static const function functions[] = {
     ASKS(model_create),
     QUIET(model_free),
     ASKS(model_fit),
+    ASKS(model_set_note),
+    {"itd_model_set_note of a new key", call_model_set_note_anew, true, false},
+    {"itd_model_set_note of nothing", call_model_set_note_away, false, false},
+    QUIET(model_note),
     ASKS(model_denoiser),
     QUIET(model_nll_desc),
     QUIET(trainer_desc_default),
@@ -496,7 +527,7 @@ static bool untouched(const world *w)
     const unsigned char *p = (const unsigned char *)w->out;
     for (size_t i = 0; i < sizeof w->out; i++)
         if (p[i] != 0xA5) return false;
-    return !w->made.model && !w->made.trainer && !w->made.gaussian && !w->made.errors && !w->made.net;
+    return !w->made.model && !w->made.trainer && !w->made.gaussian && !w->made.draws && !w->made.net;
 }
 
 /* One call with allocation k failing. Whether there was no such allocation. */

@@ -121,6 +121,7 @@ static void make_data(float *x)
 static itd_model_desc usual_model(void)
 {
     itd_model_desc desc = itd_model_desc_default(2);
+    desc.mlp.directions = 0, desc.whiten = false;
     desc.mlp.layers = 3, desc.mlp.hidden = 16, desc.mlp.embedding = 8;
     desc.mlp.coordinate_scale = 2, desc.mlp.logsnr_scale = 0.5;
     desc.schedule = schedule;

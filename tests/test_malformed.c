@@ -77,7 +77,7 @@ static const char *const reader_name[] = {"itd_load", "itd_load_weights", "itd_l
 static itd_model_desc small_model(void)
 {
     itd_model_desc desc = itd_model_desc_default(2);
-    desc.mlp.layers = 2, desc.mlp.hidden = 3, desc.mlp.embedding = 4;
+    desc.mlp.layers = 2, desc.mlp.hidden = 3, desc.mlp.embedding = 4, desc.mlp.directions = 2;
     return desc;
 }
 
@@ -292,6 +292,7 @@ static void checkpoint(void)
     itd_trainer *t = NULL;
     CHECK_OK(itd_model_create(&md, 1, &m));
     CHECK_OK(itd_model_fit(m, rows, 4));
+    CHECK_OK(itd_model_set_note(m, "columns", "a,b"));
     CHECK_OK(itd_trainer_create(m, &td, &t));
     CHECK_OK(itd_save(m, t, seed_path, NULL));
     itd_trainer_free(t), itd_model_free(m);
@@ -328,6 +329,13 @@ static void claims(void)
         {"\"mlp.dim\":\"", "1048576"},
         {"\"mlp.dim\":\"", "300"},
         {"\"mlp.embedding\":\"", "8192"},
+        {"\"mlp.directions\":\"", "65536"},
+        {"\"mlp.dim\":\"", "100000"},
+        {"\"mlp.directions\":\"", "1000"},
+        {"\"mlp.directions\":\"", "0"},
+        {"\"mlp.frequency_max\":\"", "1e6"},
+        {"\"whitened\":\"", "0"},
+        {"\"log_det\":\"", "1e300"},
         {"\"trainer.batch\":\"", "1000000000000"},
         {"\"trainer.rows\":\"", "18446744073709551615"},
         {"\"trainer.step\":\"", "1000000000000"},
@@ -348,12 +356,35 @@ static void claims(void)
     }
 }
 
+/* A model with more notes than anybody takes: each costs its length, and none is compared with the others. */
+static void many_notes(void)
+{
+    enum { NOTES = 200000 };
+    itd_error error;
+    size_t live = memory.live, header = 0, at, rest, k = 0;
+    unsigned char *old;
+    checkpoint();
+    for (at = 8; at-- > 0;) header = header << 8 | file[at];
+    old = file, file = NULL, rest = size, room = 0;
+    begin();
+    for (at = 8; memcmp(old + at, "\"format\"", 8); at++) continue;
+    add(old + 8, at - 8);
+    while (k < NOTES) add_number("\"note.", k++, "\":\"\",");
+    add(old + at, 8 + header - at);
+    end(0);
+    add(old + 8 + header, rest - 8 - header);
+    free(old);
+    put();
+    CHECK_OK(read_by(MODEL, &error));
+    CHECK((double)(memory.most - live) <= 8 * (double)size + SPARE);
+}
+
 /* A network that would fit into the file, were its bytes not another tensor's: training it takes five floats
  * a parameter, and the file does not hold them. */
 static void more_parameters_than_tensors(void)
 {
     enum { MORE = 400000 };
-    static const char *const hidden[] = {"4000", "13000"}; /* 60,002 and 195,002 parameters */
+    static const char *const hidden[] = {"4000", "13000"}; /* 44,002 and 143,002 parameters */
     for (size_t k = 0; k < 2; k++) {
         size_t live = memory.live, header = 0, at, data;
         unsigned char *old;
@@ -422,6 +453,7 @@ int main(void)
     RUN(lengths);
     RUN(long_headers);
     RUN(claims);
+    RUN(many_notes);
     RUN(more_parameters_than_tensors);
     RUN(gaussians);
     CHECK(memory.blocks == 0);

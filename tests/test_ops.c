@@ -3,6 +3,7 @@
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 #include "ref.h"
+#include "directions.h"
 #include "guard.h"
 #include "each_simd.h"
 #include "test.h"
@@ -584,11 +585,14 @@ static void pairs_of_inputs(void)
 
 typedef struct mlp_case {
     ref_mlp ref;
+    double *direction; /* (directions,dim) */
     itd_net *net;
     size_t n, parameters;
     float *z, *logsnr, *dout;
     double *W, *Z, *A, *DOUT;
 } mlp_case;
+
+static double shortest = 0.5, longest = 4; /* of the directions */
 
 static mlp_case mlp_make(const ref_mlp *ref, size_t n)
 {
@@ -600,7 +604,9 @@ static mlp_case mlp_make(const ref_mlp *ref, size_t n)
     desc.coordinate_scale = ref->coordinate_scale, desc.logsnr_scale = ref->logsnr_scale;
     desc.activation = ref->silu ? ITD_SILU : ITD_RELU;
     desc.zero_output = false;
+    desc.directions = ref->directions, desc.frequency_min = shortest, desc.frequency_max = longest;
     c.ref = *ref, c.n = n, c.net = NULL, c.parameters = ref_mlp_parameters(ref);
+    c.ref.direction = c.direction = directions_of(&desc);
     CHECK_OK(itd_mlp_create(&desc, 7, &c.net));
     CHECK(itd_net_parameters(c.net) == c.parameters);
     c.z = ref_normals(n * ref->dim, 1), c.logsnr = ref_normals(n, 2), c.dout = ref_normals(n * ref->dim, 1);
@@ -614,6 +620,7 @@ static mlp_case mlp_make(const ref_mlp *ref, size_t n)
 static void mlp_free(mlp_case *c)
 {
     itd_net_free(c->net);
+    free(c->direction);
     free(c->z), free(c->logsnr), free(c->dout), free(c->W), free(c->Z), free(c->A), free(c->DOUT);
 }
 
@@ -700,6 +707,7 @@ static void mlp_difference_check(mlp_case *c)
 static ref_mlp mlp_shape(size_t dim, size_t layers, size_t hidden, size_t embedding, bool smooth)
 {
     ref_mlp m;
+    m.directions = 0, m.direction = NULL;
     m.dim = dim, m.layers = layers, m.hidden = hidden, m.embedding = embedding;
     m.coordinate_scale = 3, m.logsnr_scale = 0.7, m.silu = smooth, m.single = true;
     return m;
@@ -732,8 +740,75 @@ static void mlp_of_odd_widths(void)
     mlp_check(1, 2, 1, 0, true, 2);
 }
 
-/* The default network on a full batch: phases of several hundred radians, matrices of the usual shape. */
+static void mlp_directions_check(size_t dim, size_t directions, size_t layers, size_t embedding, size_t n)
+{
+    ref_mlp shape = mlp_shape(dim, layers, 7, embedding, true);
+    mlp_case c;
+    shape.directions = directions;
+    c = mlp_make(&shape, n);
+    mlp_forward_check(&c);
+    mlp_backward_check(&c);
+    mlp_difference_check(&c);
+    mlp_free(&c);
+}
+
+/* Blocks of 64 directions, and what is left over; one layer, which reads them and puts out. */
+static void mlp_of_directions(void)
+{
+    static const size_t counts[] = {1, 3, 8, 63, 64, 65, 130};
+    size_t k;
+    ref_seed(15);
+    for (k = 0; k < sizeof counts / sizeof *counts; k++)
+        mlp_directions_check(1 + k, counts[k], 1 + k % 3, k & 1 ? 6 : 0, 1 + 2 * k);
+    shortest = longest = 2; /* all of the same length */
+    mlp_directions_check(3, 17, 2, 4, 5);
+    shortest = 0.01, longest = 0.02; /* nearly the same everywhere */
+    mlp_directions_check(2, 5, 2, 4, 5);
+    shortest = 0.5, longest = 4;
+}
+
+/* The default network on a full batch. */
 static void mlp_as_it_comes(void)
+{
+    itd_mlp_desc desc = itd_mlp_desc_default(5);
+    ref_mlp shape = mlp_shape(5, desc.layers, desc.hidden, desc.embedding, true);
+    mlp_case c;
+    ref_seed(16);
+    CHECK(desc.directions == 128 && desc.frequency_min == 0.5 && desc.frequency_max == 10);
+    shape.directions = desc.directions, shape.logsnr_scale = 50;
+    shortest = desc.frequency_min, longest = desc.frequency_max;
+    c = mlp_make(&shape, 130);
+    mlp_forward_check(&c);
+    mlp_backward_check(&c);
+    mlp_free(&c);
+    shortest = 0.5, longest = 4;
+}
+
+/* What does the noise leave of the waves? The features of z = sqrt(s) x + sqrt(r) eps, their amplitude put
+ * aside, have the mean over eps that the amplitude says: exp(-r |w|^2 / 2). */
+static void waves_fade_as_their_mean_does(void)
+{
+    enum { DRAWS = 40000, DIRECTIONS = 4 };
+    const double s = ref_sigmoid(0.3), r = ref_sigmoid(-0.3), x[2] = {0.8, -0.4};
+    float phase[DIRECTIONS], power[DIRECTIONS], at_x[2 * DIRECTIONS];
+    double sum[2 * DIRECTIONS] = {0};
+    ref_seed(17);
+    for (size_t k = 0; k < DIRECTIONS; k++) {
+        double w[2] = {0.4 + 0.4 * (double)k, 0.5}; /* |w| from 0.64 to 1.7 */
+        phase[k] = (float)(sqrt(s) * (w[0] * x[0] + w[1] * x[1]));
+        power[k] = (float)(-0.5 * (w[0] * w[0] + w[1] * w[1]));
+        for (size_t i = 0; i < DRAWS; i++) {
+            double noisy = phase[k] + sqrt(r) * (w[0] * ref_normal() + w[1] * ref_normal());
+            sum[k] += sin(noisy) / DRAWS, sum[DIRECTIONS + k] += cos(noisy) / DRAWS;
+        }
+    }
+    itd__waves_forward(phase, power, r, DIRECTIONS, at_x);
+    for (size_t k = 0; k < 2 * DIRECTIONS; k++) CHECK_CLOSE(at_x[k], sum[k], 4.5 / sqrt(2.0 * DRAWS));
+}
+
+/* The network of the original on a full batch: phases of several hundred radians, matrices of the usual
+ * shape. */
+static void mlp_of_the_original(void)
 {
     ref_mlp shape = mlp_shape(2, 3, 128, 128, true);
     mlp_case c;
@@ -773,7 +848,7 @@ static void mlp_starts_as_described(void)
 {
     itd_mlp_desc desc = itd_mlp_desc_default(2);
     itd_net *net = NULL, *again = NULL, *other = NULL;
-    size_t i, n, first = (384 + 1) * 128, last = (128 + 1) * 2;
+    size_t i, n, first = (384 + 1) * 128, last = (128 + 1) * 2; /* 128 directions, 64 frequencies; hidden */
     double sum = 0, square = 0, largest = 0, bound = 1 / sqrt(384.0), rest = 0;
     CHECK_OK(itd_mlp_create(&desc, 1, &net));
     CHECK_OK(itd_mlp_create(&desc, 1, &again));
@@ -799,7 +874,7 @@ static void mlp_descriptions_out_of_range_are_refused(void)
     const itd_mlp_desc good = itd_mlp_desc_default(2);
     itd_net *const untouched = (itd_net *)(void *)&ref_state, *net = untouched;
     size_t i;
-    for (i = 0; i < 14; i++) {
+    for (i = 0; i < 24; i++) {
         itd_mlp_desc d = good;
         switch (i) {
         case 0: d.dim = 0; break;
@@ -815,6 +890,16 @@ static void mlp_descriptions_out_of_range_are_refused(void)
         case 10: d.embedding = SIZE_MAX - 1; break;
         case 11: d.layers = SIZE_MAX; break;
         case 12: d.coordinate_scale = -INFINITY; break;
+        case 13: d.directions = ((size_t)1 << 16) + 1; break;
+        case 14: d.directions = SIZE_MAX; break;
+        case 15: d.directions = 8192, d.dim = 513; break; /* more than 2^22 numbers */
+        case 16: d.frequency_min = 0.9e-6; break;
+        case 17: d.frequency_min = -1; break;
+        case 18: d.frequency_min = 10.1; break; /* above the maximum */
+        case 19: d.frequency_max = 0.4; break;
+        case 20: d.frequency_max = 1.1e6; break;
+        case 21: d.frequency_max = NAN; break;
+        case 22: d.frequency_min = NAN; break;
         default: d.logsnr_scale = NAN; break;
         }
         CHECK(itd_mlp_create(&d, 1, &net) == ITD_ERROR_ARGUMENT);
@@ -841,7 +926,10 @@ static void all_tests(void)
     RUN(pairs_of_inputs);
     RUN(mlp_of_every_depth);
     RUN(mlp_of_odd_widths);
+    RUN(mlp_of_directions);
+    RUN(waves_fade_as_their_mean_does);
     RUN(mlp_as_it_comes);
+    RUN(mlp_of_the_original);
     RUN(mlp_with_changing_batch);
     RUN(mlp_starts_as_described);
     RUN(mlp_descriptions_out_of_range_are_refused);

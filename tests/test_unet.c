@@ -66,28 +66,47 @@ static void defaults_are_the_documented_ones(void)
 }
 
 /* The table as text: kind, what comes in and out, name and parameters, which add up. */
+static void table_check(const itd_mlp_desc *md, const char *const *expected, size_t rows)
+{
+    itd_net *net = NULL;
+    size_t k;
+    char text[120];
+    CHECK_OK(itd_mlp_create(md, 1, &net));
+    for (k = 0; itd_net_summary(net, k, text, sizeof text); k++)
+        if (!CHECK(k < rows && strcmp(text, expected[k]) == 0)) printf("    %s\n", text);
+    CHECK(k == rows && itd_net_summary(net, 0, text, 0) == NULL);
+    CHECK(itd_net_summary(net, rows - 1, text, 9) == text && strcmp(text, "linear  ") == 0);
+    itd_net_free(net);
+}
+
 static void the_table_can_be_read(void)
 {
-    static const char *const mlp[] = {"input  2",
-                                      "input  1",
-                                      "embed  2 -> 256",
-                                      "embed  1 -> 128",
-                                      "linear  256 + 128 -> 128  layers.0, 49280 parameters",
-                                      "silu  128 -> 128",
-                                      "linear  128 -> 128  layers.1, 16512 parameters",
-                                      "silu  128 -> 128",
-                                      "linear  128 -> 2  layers.2, 258 parameters"};
+    static const char *const original[] = {"input  2",
+                                           "input  1",
+                                           "embed  2 -> 256",
+                                           "embed  1 -> 128",
+                                           "linear  256 + 128 -> 128  layers.0, 49280 parameters",
+                                           "silu  128 -> 128",
+                                           "linear  128 -> 128  layers.1, 16512 parameters",
+                                           "silu  128 -> 128",
+                                           "linear  128 -> 2  layers.2, 258 parameters"};
+    static const char *const directions[] = {"input  5",
+                                             "input  1",
+                                             "project  5 -> 40",
+                                             "waves  40 + 1 -> 80",
+                                             "embed  1 -> 128",
+                                             "linear  80 + 128 -> 128  layers.0, 26752 parameters",
+                                             "silu  128 -> 128",
+                                             "linear  128 -> 5  layers.1, 645 parameters"};
     itd_mlp_desc md = itd_mlp_desc_default(2);
     itd_unet_desc d = small_desc();
     itd_net *net = NULL;
     size_t k, parameters = 0;
     char text[120];
-    CHECK_OK(itd_mlp_create(&md, 1, &net));
-    for (k = 0; itd_net_summary(net, k, text, sizeof text); k++)
-        if (!CHECK(k < 9 && strcmp(text, mlp[k]) == 0)) printf("    %s\n", text);
-    CHECK(k == 9 && itd_net_summary(net, 0, text, 0) == NULL);
-    CHECK(itd_net_summary(net, 4, text, 9) == text && strcmp(text, "linear  ") == 0);
-    itd_net_free(net);
+    md.directions = 0;
+    table_check(&md, original, sizeof original / sizeof *original);
+    md.dim = 5, md.layers = 2, md.directions = 40;
+    table_check(&md, directions, sizeof directions / sizeof *directions);
     net = make(&d);
     for (k = 0; itd_net_summary(net, k, text, sizeof text); k++) {
         const char *comma = strrchr(text, ',');

@@ -30,7 +30,7 @@ enum { LEARN_HELD_MOST = 2000, LEARN_DRAWS = 16000 }; /* held rows, evaluations 
 static const double learn_rungs[LEARN_RUNGS][2] = {{0.05, 1}, {0.2, 2}, {0.5, 10}, {1, 50}, {1, 100}};
 
 /* After so many rounds of each network that is still in the race, so many of them go on. */
-static const size_t learn_heats[LEARN_HEATS][2] = {{3, 3}, {8, 2}, {16, 1}};
+static const size_t learn_heats[LEARN_HEATS][2] = {{3, 3}, {6, 2}, {12, 1}};
 
 typedef struct learn_desc {
     itd_model_desc model;     /* its range of directions and schedule hold where they are not searched for */
@@ -151,7 +151,7 @@ static inline int learn_schedule_from_gap(const double *logsnr, const double *ga
             }
         }
     out->loc = mean + (square > 0 ? cube / square : 0);
-    out->scale = fmax(sqrt(square) / 1.1, 1.75);
+    out->scale = fmax(sqrt(square), 2.2);
     out->clip = fmax(end - out->loc, out->loc - start) / out->scale;
     return 1;
 }

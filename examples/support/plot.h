@@ -707,7 +707,7 @@ static inline void plot_number(char *text, size_t room, double value, double ste
     char digits[32];
     double size = fabs(value), power = 0.0, decimals;
     if (size >= 1e6 || (size > 0.0 && step < 1e-4)) power = floor(log10(size) + 1e-9);
-    decimals = fmin(fmax(power - floor(log10(step) + 1e-9), 0.0), 12.0);
+    decimals = size > 0.0 || step >= 1e-4 ? fmin(fmax(power - floor(log10(step) + 1e-9), 0.0), 12.0) : 0.0;
     snprintf(digits, sizeof digits, "%.*f", (int)decimals, size / pow(10.0, power));
     const char *sign = value < 0.0 && strspn(digits, "0.") < strlen(digits) ? "\xe2\x88\x92" : "";
     if (power != 0.0)

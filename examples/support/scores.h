@@ -18,6 +18,8 @@
 
 #include "kde.h"
 #include "must.h"
+#include "table_out.h"
+#include "text.h"
 
 /* Of one density; NULL where nobody has asked for it. */
 typedef struct score {
@@ -131,6 +133,36 @@ static inline const char *scores_best(const scores *s)
     if (s->gaussian.nll < least) best = "gaussian", least = s->gaussian.nll;
     if (s->kde.nll < least) best = "kde";
     return best;
+}
+
+/* The means in one line, of rows that are called "test " or the like, in `out`, which is returned. */
+static inline const char *scores_text(const scores *s, const char *what, char *out, size_t size)
+{
+    snprintf(out, size, "-log p, mean of %lu %srow%s: %.4f +- %.4f nats", (unsigned long)s->rows, what,
+             s->rows == 1 ? "" : "s", s->model.nll, s->std_error);
+    if (s->gaussian.row)
+        text_append(out, size, "; by the Gaussian of the training rows %.4f", s->gaussian.nll);
+    if (s->kde.row) text_append(out, size, "; by a kernel density estimate %.4f", s->kde.nll);
+    return out;
+}
+
+/* A file with the number of each row, from 1, its -log p and standard error; .npy has no numbers. Returns 0, or -1
+   if it cannot be written. */
+static inline int scores_write(const char *path, const scores *s)
+{
+    char number[] = "row", nll[] = "nll", error[] = "stderr", *names[3];
+    size_t columns = table_is_npy(path) ? 2 : 3;
+    double *values = (double *)must_alloc(s->rows, columns * sizeof *values);
+    int failed;
+    names[0] = number, names[1] = nll, names[2] = error;
+    for (size_t i = 0; i < s->rows; i++) {
+        double *at = values + i * columns;
+        if (columns == 3) *at++ = (double)(i + 1);
+        at[0] = s->model.row[i], at[1] = s->error[i];
+    }
+    failed = table_write(path, names, values, s->rows, columns);
+    free(values);
+    return failed;
 }
 
 static inline void scores_free(scores *s)

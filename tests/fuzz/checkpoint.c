@@ -26,7 +26,10 @@ static void checkpoint_use(itd_model *model, itd_trainer *trainer)
     float *z = (float *)calloc(model->dim, 2 * sizeof *z), logsnr = 1, *eps_hat = z + model->dim;
     if (!z) abort();
     (void)den.predict(den.ctx, z, &logsnr, 1, eps_hat);
+    itd_to_coordinates(&den, z, 1, eps_hat), itd_from_coordinates(&den, eps_hat, 1, z);
     free(z);
+    for (const itd_note *note = model->notes; note; note = note->next)
+        REQUIRE(itd_model_note(model, note->key) == note->value);
     if (trainer && trainer->desc.batch <= 16) {
         z = (float *)calloc(trainer->desc.batch, model->dim * sizeof *z);
         if (z) (void)itd_train_step(trainer, z, NULL);
@@ -46,7 +49,8 @@ static int fuzz_checkpoint(const uint8_t *bytes, size_t size)
     memory_begin(-1, 0);
     result = itd_load("file", &model, size % 2 ? &trainer : NULL, &error);
     REQUIRE((result == ITD_OK) == (model != NULL));
-    REQUIRE(memory.most <= 12 * size + ((size_t)1 << 22)); /* the tables of the largest U-Net */
+    /* and the tables of the largest U-Net, or of as many directions as the file has weights for */
+    REQUIRE(memory.most <= 12 * size + ((size_t)1 << (size < 4096 ? 22 : 25)));
     if (result != ITD_OK) fuzz_message(error.text, sizeof error.text);
     else checkpoint_use(model, trainer);
     itd_trainer_free(trainer), itd_model_free(model);
@@ -81,7 +85,7 @@ static size_t checkpoint_seed_from_file(uint8_t *out)
     return fuzz_file.size + 10 - digits;
 }
 
-/* MLPs, the last with its training; a U-Net; a Gaussian. */
+/* MLPs, one of the original kind, one with its training and notes; a U-Net; a Gaussian. */
 static size_t seed_checkpoint(size_t k, uint8_t *out)
 {
     static const float x[8] = {1, 2, 3, 5, 8, 13, 2, 1};
@@ -93,12 +97,15 @@ static size_t seed_checkpoint(size_t k, uint8_t *out)
     itd_result result;
     if (k > 4) return 0;
     md.mlp.layers = 2, md.mlp.hidden = 3, md.mlp.embedding = k == 1 ? 0 : 4;
+    md.mlp.directions = k == 0 ? 0 : 2;
     td.batch = 4, td.ema = 0.9;
     ud.height = ud.width = 4, ud.channels = 1, ud.levels = 2, ud.features[0] = ud.features[1] = 4;
     ud.features[2] = 0, ud.groups = 2, ud.attention = 2, ud.embedding = 4, ud.hidden = 4;
     if (k == 3) md.unet = ud;
     result = itd_model_create(&md, 1, &model);
     if (result == ITD_OK && k != 3) result = itd_model_fit(model, x, 4);
+    if (result == ITD_OK && k == 2) result = itd_model_set_note(model, "a", "\\\"\xC3\xA9\n");
+    if (result == ITD_OK && k == 2) result = itd_model_set_note(model, "columns", "x,y");
     if (result == ITD_OK && k == 2) result = itd_trainer_create(model, &td, &trainer);
     if (result == ITD_OK && k < 4) result = itd_save(model, trainer, "file", NULL);
     if (result == ITD_OK && k == 4) result = itd_save_gaussian(model->gaussian, "file", NULL);

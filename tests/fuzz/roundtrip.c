@@ -51,8 +51,23 @@ static itd_model_desc roundtrip_model(roundtrip_input *in)
     d.parameterization = (itd_parameterization)roundtrip_whole(in, 2);
     d.variance = roundtrip_real(in, 1), d.schedule.loc = roundtrip_real(in, 0);
     d.schedule.scale = roundtrip_real(in, 3), d.schedule.clip = roundtrip_real(in, 4);
-    d.normalize = roundtrip_whole(in, 2) == 1;
+    d.normalize = roundtrip_whole(in, 2) == 1, d.whiten = roundtrip_whole(in, 2) == 1;
+    d.mlp.directions = roundtrip_whole(in, 4);
+    d.mlp.frequency_min = roundtrip_real(in, 0.5), d.mlp.frequency_max = roundtrip_real(in, 10);
     return d;
+}
+
+/* What data and a reader of columns may leave in a model: its map and its Gaussian, and a note. */
+static void roundtrip_fit(roundtrip_input *in, itd_model *model)
+{
+    float x[3 * 4] = {1, 2, 4, 7, 5, 3, 2, 8, 9, 6, 1, 1};
+    char note[8];
+    roundtrip_numbers(in, x, roundtrip_whole(in, 12));
+    if (roundtrip_whole(in, 2)) (void)itd_model_fit(model, x, 4);
+    roundtrip_take(in, note, sizeof note);
+    note[7] = 0;
+    (void)itd_model_set_note(model, "", note);
+    (void)itd_model_set_note(model, note, "value"); /* refused if it is not UTF-8 */
 }
 
 static itd_trainer_desc roundtrip_trainer(roundtrip_input *in)
@@ -83,6 +98,7 @@ static int fuzz_roundtrip(const uint8_t *bytes, size_t size)
     md = roundtrip_model(&in), td = roundtrip_trainer(&in);
     if (itd_model_create(&md, 1, &model) == ITD_OK && itd_trainer_create(model, &td, &trainer) == ITD_OK) {
         n = itd_net_parameters(model->net);
+        roundtrip_fit(&in, model);
         roundtrip_take(&in, &trainer->step, 5);
         trainer->step &= (UINT64_MAX >> 12) / (td.batch ? td.batch : 1) / 2;
         roundtrip_numbers(&in, model->net->w, n), roundtrip_numbers(&in, model->net->ema, n);

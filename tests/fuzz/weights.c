@@ -74,7 +74,7 @@ static size_t seed_weights(size_t k, uint8_t *out)
     for (i = 0; k == 3 && i < all.count; i++) all.list[i].width = 2;
     state.model = model->desc;
     f.path = "file";
-    itd__write(&f, &state, &all);
+    itd__write(&f, &state, NULL, &all);
     ITD_FREE(all.list);
     itd_model_free(model);
     if (f.result != ITD_OK) return 0;

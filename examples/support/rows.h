@@ -1,0 +1,107 @@
+/* rows.h: the rows of a table in the floats of a frame, with the lines they come from, and the split of a table
+ * into rows that teach, rows that choose, and rows that are measured.
+ *
+ *     row_set train, validation;
+ *     size_t held = rows_split(&frame, &table, 0.1, seed, &train, &validation);
+ *     row_set fresh = rows_of(&frame, &other, seed, 1);
+ *
+ * What cannot be ends the program with one line. Include the implementation of itdiff.h before this file. */
+#ifndef ROWS_H
+#define ROWS_H
+
+#include "frame.h"
+#include "learn.h"
+#include "must.h"
+
+typedef struct row_set {
+    float *x; /* (n,dim) */
+    size_t n, *line;
+    const char *unit; /* "line" or "row", what `line` counts */
+} row_set;
+
+static inline row_set rows_make(size_t n, size_t dim, const char *unit)
+{
+    row_set s;
+    s.n = n, s.unit = unit;
+    s.x = (float *)must_alloc(n, dim * sizeof *s.x);
+    s.line = (size_t *)must_alloc(n, sizeof *s.line);
+    return s;
+}
+
+static inline void rows_free(row_set *s)
+{
+    free(s->x), free(s->line);
+    memset(s, 0, sizeof *s);
+}
+
+/* The floats of all rows anew, with another draw of the noise over a rounding step. */
+static inline void rows_draw(row_set *s, const data_frame *f, const data_table *t, uint64_t seed,
+                             uint64_t draw)
+{
+    char error[TABLE_ERROR];
+    frame_noise noise;
+    noise.seed = seed, noise.draw = draw;
+    if (frame_floats(f, t, &noise, s->x, error, sizeof error)) fail("%s", error);
+}
+
+static inline row_set rows_of(const data_frame *f, const data_table *t, uint64_t seed, uint64_t draw)
+{
+    row_set s = rows_make(t->rows, t->columns, t->unit);
+    rows_draw(&s, f, t, seed, draw);
+    memcpy(s.line, t->line, t->rows * sizeof *s.line);
+    return s;
+}
+
+static inline int frame_is_rounded(const data_frame *f)
+{
+    for (size_t j = 0; j < f->columns; j++)
+        if (f->step[j] > 0) return 1;
+    return 0;
+}
+
+/* "column 2 by 0.1, column 3 by 1, and 7 more" in `out`, which is returned. */
+static inline const char *rows_steps(const data_frame *f, char *out, size_t size)
+{
+    enum { SHOWN = 5 };
+    size_t found = 0;
+    *out = '\0';
+    for (size_t j = 0; j < f->columns; j++)
+        if (f->step[j] > 0 && ++found <= SHOWN)
+            text_append(out, size, "%scolumn %lu by %g", found > 1 ? ", " : "", (unsigned long)f->source[j],
+                        f->step[j]);
+    if (found > SHOWN) text_append(out, size, ", and %lu more", (unsigned long)(found - SHOWN));
+    return out;
+}
+
+static inline row_set rows_gather(const row_set *from, const size_t *index, size_t n, size_t dim)
+{
+    row_set s = rows_make(n, dim, from->unit);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(s.x + i * dim, from->x + index[i] * dim, dim * sizeof *s.x);
+        s.line[i] = from->line[index[i]];
+    }
+    return s;
+}
+
+/* Splits off a fraction of the rows for validation, none if it is 0. Returns how many of the training rows
+   choose, the last ones (see learn.h); identical rows stay together. The same seed gives the same order to both
+   cuts. */
+static inline size_t rows_split(const data_frame *f, const data_table *t, double fraction, uint64_t seed,
+                                row_set *train, row_set *validation)
+{
+    size_t *index = (size_t *)must_alloc(t->rows, sizeof *index), n = t->rows, teaching;
+    row_set all = rows_of(f, t, seed, 0);
+    double kept, chosen;
+    if (fraction > 0) n = table_split(t->values, t->rows, t->columns, 1 - fraction, seed, index);
+    kept = (double)n / (double)t->rows, chosen = (double)learn_held(n) / (double)t->rows;
+    teaching = table_split(t->values, t->rows, t->columns, kept - chosen, seed, index);
+    if (teaching >= n || (fraction > 0 && n == t->rows))
+        fail("%s: %s kinds of rows expected, to learn from some and measure on others, fewer found", t->path,
+             fraction > 0 ? "three" : "two");
+    *train = rows_gather(&all, index, n, t->columns);
+    if (fraction > 0) *validation = rows_gather(&all, index + n, t->rows - n, t->columns);
+    free(index), rows_free(&all);
+    return n - teaching;
+}
+
+#endif
