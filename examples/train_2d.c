@@ -209,7 +209,7 @@ static options read_options(int argc, char **argv)
         args_size("hidden_layers", &mlp->layers, 1, 100, "Linear layers."),
         args_choice("activation", &o.activation, "relu|silu", "Between the linear layers."),
         args_group("Evaluation"),
-        args_size("eval_draws", &o.draws, 2, 1000000,
+        args_size("eval_draws", &o.draws, 3, 1000000,
                   "Denoiser evaluations per validation point; a fifth of them for each of 20,000 new ones."),
         args_size("eval_batch_size", &o.eval_batch, 1, 1000000,
                   "Rows per call of the denoiser: memory, not results."),
@@ -630,7 +630,7 @@ typedef struct outcome {
 /* On points that nobody has seen: the excess of each is an estimate of that of the model. */
 static void measure_excess(const run *r, outcome *e)
 {
-    size_t draws = r->o.draws / 5 > 2 ? r->o.draws / 5 : 2;
+    size_t draws = r->o.draws / 5 > 3 ? r->o.draws / 5 : 3;
     float *x = (float *)must_alloc(FRESH, 2 * sizeof *x);
     double *nll = (double *)must_alloc(FRESH, sizeof *nll), square = 0;
     dataset_sample(&r->set, draw_evaluation, FRESH, x);

@@ -36,7 +36,9 @@ static inline void charts_loss_range(const report *r, double *low, double *high)
 static inline void charts_loss(plot_canvas *c, const report *r, double kept, const char *what)
 {
     plot_axes a;
-    plot_entry entries[2] = {{"training loss", plot_palette(0), 1.6, 0}, {NULL, plot_palette(1), 2, 0}};
+    plot_entry entries[3] = {{"training loss", plot_palette(0), 1.6, 0},
+                             {NULL, plot_palette(1), 2, 0},
+                             {"kept", plot_palette(2), 1.6, 5}};
     double *x = (double *)must_alloc(4 * (r->rows + 1), sizeof *x), *loss = x + r->rows + 1;
     double *vx = loss + r->rows + 1, *v = vx + r->rows + 1, low, high;
     size_t n = 0;
@@ -55,9 +57,9 @@ static inline void charts_loss(plot_canvas *c, const report *r, double kept, con
     plot_axes_grid(&a);
     plot_line(&a, x, loss, r->rows, plot_palette(0), 1.6, 0);
     plot_line(&a, vx, v, n, plot_palette(1), 2, 0);
-    if (kept >= 0) plot_mark_x(&a, kept, "kept", plot_palette(2), 1.6, 5);
+    if (kept >= 0) plot_mark_x(&a, kept, "", plot_palette(2), 1.6, 5);
     plot_axes_draw(&a);
-    plot_legend(&a, PLOT_RIGHT | PLOT_TOP, entries, 2);
+    plot_legend(&a, PLOT_RIGHT | PLOT_TOP, entries, kept >= 0 ? 3 : 2);
     free(x);
 }
 
