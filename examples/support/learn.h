@@ -14,7 +14,9 @@
  *   schedule   it begins wide, and closes in on the log SNRs at which the network beats the Gaussian.
  *   weights    of all states, the Gaussian of step 0 included, the best is kept. It replaces the Gaussian only
  *              if it is ahead of it by more than one standard error, taken over rows: the two errors are
- *              measured on the same noise, so that what is left is their difference. */
+ *              measured on the same noise, so that what is left is their difference. By the same measure the end
+ *              of the training, where the learning rate has come down, counts as the best if nothing before it
+ *              is ahead by more than an error. */
 #ifndef LEARN_H
 #define LEARN_H
 
@@ -54,8 +56,9 @@ typedef struct learner { /* to read, but for x */
     uint64_t kept_step;         /* after so many steps; 0: the Gaussian */
     double gain, gain_last; /* nats by which the best state, and the last one, are ahead of the Gaussian */
     double gain_error;      /* one paired standard error of `gain`, over the held rows */
-    struct learner *rival;  /* (rivals) while the range is searched for; the leader's state is above */
-    size_t rivals, turns;   /* turns: rounds done by all of them together */
+    double *gains, *gains_last; /* (n_held) of each row */
+    struct learner *rival;      /* (rivals) while the range is searched for; the leader's state is above */
+    size_t rivals, turns;       /* turns: rounds done by all of them together */
 } learner;
 
 /* How many of n rows choose: a tenth. */
@@ -73,8 +76,8 @@ static inline learn_desc learn_desc_default(size_t dim, size_t n, uint64_t seed)
     d.model = itd_model_desc_default(dim), d.trainer = itd_trainer_desc_default();
     d.model.mlp.layers = 4, d.model.mlp.directions = 256, d.model.mlp.logsnr_scale = 3;
     d.trainer.batch = 512, d.trainer.learning_rate = 3e-3, d.trainer.seed = seed;
-    d.trainer.weight_limit = 3, d.trainer.weight_decay = 0.1;
-    d.steps = n < 2000 ? (uint64_t)(6000 * sqrt((double)n / 2000)) : 6000;
+    d.trainer.weight_limit = 3;
+    d.steps = n < 2000 ? (uint64_t)(5000 * sqrt((double)n / 2000)) : 5000;
     d.trainer.steps = d.steps, d.seed = seed;
     d.find_range = d.find_schedule = 1;
     return d;
@@ -105,24 +108,27 @@ static inline itd_result learn_gaussian_predict(void *ctx, const float *z, const
     return ITD_OK;
 }
 
-/* By how many nats the model is ahead of the Gaussian on the held rows, and one standard error of that. It is
-   measured, with the same draws every time, where it has been trained; elsewhere it counts as the Gaussian. */
-static inline double learn_gain(const learner *l, double *error)
+/* By how many nats the model is ahead of the Gaussian on each held row. It is measured, with the same draws every
+   time, where it has been trained; elsewhere it counts as the Gaussian. */
+static inline void learn_gains(const learner *l, double *gain /* (n_held) */)
 {
     itd_denoiser den = itd_model_denoiser(l->model);
     itd_nll_desc d = itd_model_nll_desc(l->model);
     itd_nll_result result;
-    double *nll = (double *)must_alloc(l->n_held, sizeof *nll), mean = 0, square = 0, n = (double)l->n_held;
     d.schedule = learn_even_schedule(&l->model->desc.schedule), d.allocate = false, d.seed = l->desc.seed;
     d.draws = LEARN_DRAWS / l->n_held > 400 ? 400 : LEARN_DRAWS / l->n_held;
-    must(itd_nll(&den, l->held, l->n_held, &d, &result, nll, NULL), "estimating the likelihood");
-    for (size_t i = 0; i < l->n_held; i++) {
-        nll[i] = itd_gaussian_nll(l->model->gaussian, l->held + i * l->dim) - nll[i];
-        mean += nll[i] / n;
-    }
-    for (size_t i = 0; i < l->n_held; i++) square += (nll[i] - mean) * (nll[i] - mean);
-    free(nll);
-    *error = n > 1 ? sqrt(square / (n - 1) / n) : HUGE_VAL;
+    must(itd_nll(&den, l->held, l->n_held, &d, &result, gain, NULL), "estimating the likelihood");
+    for (size_t i = 0; i < l->n_held; i++)
+        gain[i] = itd_gaussian_nll(l->model->gaussian, l->held + i * l->dim) - gain[i];
+}
+
+/* The mean of a - b, or of a if b is NULL, and its standard error. */
+static inline double learn_mean(const double *a, const double *b, size_t count, double *error)
+{
+    double mean = 0, square = 0, n = (double)count;
+    for (size_t i = 0; i < count; i++) mean += (a[i] - (b ? b[i] : 0)) / n;
+    for (size_t i = 0; i < count; i++) square += pow(a[i] - (b ? b[i] : 0) - mean, 2);
+    *error = count > 1 ? sqrt(square / (n - 1) / n) : HUGE_VAL;
     return mean;
 }
 
@@ -184,15 +190,22 @@ static inline const float *learn_weights(const learner *l)
     return l->model->net->ema ? l->model->net->ema : l->model->net->w;
 }
 
-/* Keeps the present weights if they are the best so far. */
+/* Keeps the present weights if they are the best so far, or the last ones and hardly worse. */
 static inline void learn_keep(learner *l)
 {
-    size_t bytes = itd_net_parameters(l->model->net) * sizeof *l->kept;
-    double error;
-    l->gain_last = learn_gain(l, &error);
-    if (!(l->gain_last > error) || !(l->gain_last > l->gain)) return;
+    size_t bytes = itd_net_parameters(l->model->net) * sizeof *l->kept, n = l->n_held;
+    double error, ahead, ahead_error;
+    int better;
+    if (!l->gains) l->gains = (double *)must_alloc(n, sizeof *l->gains);
+    if (!l->gains_last) l->gains_last = (double *)must_alloc(n, sizeof *l->gains_last);
+    learn_gains(l, l->gains_last);
+    l->gain_last = learn_mean(l->gains_last, NULL, n, &error);
+    ahead = learn_mean(l->gains, l->gains_last, n, &ahead_error);
+    better = ahead < (l->trainer->step >= l->desc.steps ? ahead_error : 0);
+    if (!(l->gain_last > error) || !better) return;
     if (!l->kept) l->kept = (float *)must_alloc(1, bytes);
     memcpy(l->kept, learn_weights(l), bytes);
+    memcpy(l->gains, l->gains_last, n * sizeof *l->gains);
     l->kept_step = l->trainer->step, l->kept_schedule = l->model->desc.schedule;
     l->gain = l->gain_last, l->gain_error = error;
 }
@@ -266,9 +279,13 @@ static inline itd_result learn_lap(learner *l)
 static inline void learn_free(learner *l)
 {
     for (size_t k = 0; k < l->rivals; k++) learn_free(&l->rival[k]);
-    if (!l->rivals) itd_trainer_free(l->trainer), itd_model_free(l->model), free(l->kept);
+    if (!l->rivals) {
+        itd_trainer_free(l->trainer), itd_model_free(l->model);
+        free(l->kept), free(l->gains), free(l->gains_last);
+    }
     free(l->rival);
-    l->trainer = NULL, l->model = NULL, l->kept = NULL, l->rival = NULL, l->rivals = 0;
+    l->trainer = NULL, l->model = NULL, l->rival = NULL, l->rivals = 0;
+    l->kept = NULL, l->gains = l->gains_last = NULL;
 }
 
 /* The leader's state is l's own; what belongs to the learner as a whole stays. */
@@ -414,6 +431,13 @@ static inline void learn_resume(learner *l, const learn_desc *desc, const char *
         l->kept = (float *)must_alloc(count, sizeof *l->kept);
         memcpy(l->kept, kept->net->w, count * sizeof *l->kept);
         l->kept_schedule = kept->desc.schedule;
+    }
+    l->gains = (double *)must_alloc(l->n_held, sizeof *l->gains);
+    if (l->kept) {
+        itd_model *training = l->model;
+        l->model = kept; /* its gains are the ones that it had */
+        learn_gains(l, l->gains);
+        l->model = training;
     }
     itd_model_free(kept);
     l->trainer->desc.steps = desc->trainer.steps;
