@@ -139,7 +139,12 @@ static options read_options(int argc, char **argv)
     itd_mlp_desc *mlp = &o.learn.model.mlp;
     itd_schedule *schedule = &o.learn.model.schedule;
     itd_trainer_desc *t = &o.learn.trainer;
+    char epochs[200];
     o.learn = learn_desc_default(2, dataset_default_count, 0);
+    snprintf(epochs, sizeof epochs,
+             "what makes %lu steps, fewer where points are few, with --fresh %d times as many; with "
+             "--original %d",
+             (unsigned long)o.learn.steps, FRESH_TIMES, ORIGINAL_EPOCHS);
     o.dataset = "dino", o.out = "runs";
     o.activation = "silu", o.parameterization = "gaussian", o.lr_schedule = "cosine";
     o.sampler = "deterministic", o.scale_rule = "logistic";
@@ -157,8 +162,7 @@ static options read_options(int argc, char **argv)
         args_group("Training"),
         args_default_text(args_size("num_epochs", &o.epochs, 0, 1000000,
                                     "Passes over the training points; with --fresh, over as many new ones."),
-                          "what makes 6000 steps, fewer where points are few, with --fresh five times as "
-                          "many; with --original 160"),
+                          epochs),
         args_size("train_batch_size", &t->batch, 1, 1000000, "Points per step."),
         args_double("learning_rate", &t->learning_rate, 0, 1, "Of Adam."),
         args_choice("lr_schedule", &o.lr_schedule, "constant|cosine", "Over all of training."),
@@ -167,10 +171,6 @@ static options read_options(int argc, char **argv)
         args_double("weight_decay", &t->weight_decay, 0, 1, "Decoupled, of Adam."),
         args_double("clip_norm", &t->clip_norm, 0, 1e9, "Largest norm of the gradient; 0: no limit."),
         args_flag("stratified", &o.stratified, "Spread the log SNRs evenly over each batch."),
-        args_flag("original", &o.original,
-                  "The recipe of the original code for all options not given: batches of 128, learning rate "
-                  "0.001 constant, no moving average, no decay, i.i.d. log SNRs around 0, incomplete "
-                  "batches dropped, plain parameterization, 3 layers of ReLU, sinusoids of each coordinate."),
         args_group("Log SNR"),
         args_default_text(args_double("logsnr_loc", &schedule->loc, -30, 30,
                                       "Centre of the logistic schedule, which is found while training unless "
@@ -195,19 +195,23 @@ static options read_options(int argc, char **argv)
         args_default_text(
             args_double("frequency_max", &mlp->frequency_max, 0.001, 1e5, "Length of the longest one."),
             "found; else 10"),
-        args_choice("parameterization", &o.parameterization, "plain|gaussian",
-                    "With --original: the output is the noise, or the deviation from a Gaussian's denoiser."),
-        args_flag("embedding", &o.embedding,
-                  "With --original: sinusoids of coordinates and log SNR, or their bare values."),
         args_size("embedding_size", &mlp->embedding, 4, 8192,
                   "Sinusoids of the log SNR, with --original also of each coordinate (even)."),
-        args_double("coordinate_scale", &mlp->coordinate_scale, 0.001, 1e5,
-                    "With --original: coordinates are multiplied by this before the sinusoids."),
         args_double("logsnr_embedding_scale", &mlp->logsnr_scale, 0.001, 1e5,
                     "The log SNR is multiplied by this before the sinusoids."),
         args_size("hidden_size", &mlp->hidden, 1, 65536, "Width of the hidden layers."),
         args_size("hidden_layers", &mlp->layers, 1, 100, "Linear layers."),
         args_choice("activation", &o.activation, "relu|silu", "Between the linear layers."),
+        args_group("Original"),
+        args_flag("original", &o.original,
+                  "The recipe of the original code for all options not given: batches of 128, learning rate "
+                  "0.001 constant, no moving average, no decay, i.i.d. log SNRs around 0, incomplete "
+                  "batches dropped, plain parameterization, 3 layers of ReLU, sinusoids of each coordinate."),
+        args_choice("parameterization", &o.parameterization, "plain|gaussian",
+                    "The output is the noise, or the deviation from a Gaussian's denoiser."),
+        args_flag("embedding", &o.embedding, "Sinusoids of coordinates and log SNR, or their bare values."),
+        args_double("coordinate_scale", &mlp->coordinate_scale, 0.001, 1e5,
+                    "Coordinates are multiplied by this before the sinusoids."),
         args_group("Evaluation"),
         args_size("eval_draws", &o.draws, 3, 1000000,
                   "Denoiser evaluations per validation point; a fifth of them for each of 20,000 new ones."),
