@@ -496,10 +496,10 @@ static void train(run *r)
 
 static size_t shown(size_t n) { return n < SHOWN ? n : SHOWN; }
 
-/* The picture of the run as it ended. */
-static void leave(run *r, plot_canvas *c, const char *file)
+/* A picture of the run as it ended. tag: in TensorBoard, or NULL. */
+static void leave(run *r, plot_canvas *c, const char *file, const char *tag)
 {
-    report_picture(&r->report, c, file, r->l.trainer ? r->l.trainer->step : 0);
+    report_image(&r->report, c, file, tag, r->l.trainer ? r->l.trainer->step : 0);
 }
 
 /* Some of the panels, the first and the last among them. */
@@ -526,7 +526,7 @@ static void draw_contours(run *r)
         if (k == last) panels_bar(&a, area, 16, 14);
         before = k, cell++;
     }
-    leave(r, &c, "contours.png");
+    leave(r, &c, "contours.png", "contours");
 }
 
 static void draw_density(run *r)
@@ -546,7 +546,7 @@ static void draw_density(run *r)
     plot_scatter(&a, r->val, r->val + 1, shown(r->n_val), 2, 1.4, plot_alpha(plot_rgb(0), 0.3));
     plot_axes_draw(&a);
     panels_bar(&a, a.box, 20, 18);
-    leave(r, &c, "density.png");
+    leave(r, &c, "density.png", NULL);
     free(values);
 }
 
@@ -564,7 +564,7 @@ static void draw_samples(run *r, const float *samples)
                      plot_alpha(plot_palette(k), 0.5));
         plot_axes_draw(&a);
     }
-    leave(r, &c, "samples.png");
+    leave(r, &c, "samples.png", "samples");
 }
 
 /* The density over the steps. */
@@ -675,7 +675,7 @@ static void draw_errors(run *r, const outcome *e)
              e->v.std_error, text);
     charts_errors(&c, e->alpha, e->mse, e->gaussian, 2,
                   e->has_suggestion ? &e->suggested : &r->model->desc.schedule, note);
-    leave(r, &c, "mse.png");
+    leave(r, &c, "mse.png", "mses");
 }
 
 static void draw_loss(run *r)
@@ -684,7 +684,7 @@ static void draw_loss(run *r)
     if (!r->report.rows) return;
     charts_loss(&c, &r->report, r->held ? training_passes(&r->l, r->l.kept_step, epoch_of(r)) : -1,
                 "validation NLL");
-    leave(r, &c, "loss.png");
+    leave(r, &c, "loss.png", NULL);
 }
 
 static void draw(run *r, const outcome *e)

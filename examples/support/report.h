@@ -111,15 +111,15 @@ static inline void report_add(report *r, const report_row *row, double rate)
     report_check(r);
 }
 
-/* Into the folder under the name of a file, unless that is NULL, and into the events under a tag; then the canvas
-   is freed. */
+/* Into the folder under the name of a file and into the events under a tag, unless that is NULL; then the canvas is
+   freed. */
 static inline void report_image(report *r, plot_canvas *c, const char *file, const char *tag, uint64_t step)
 {
     unsigned char *png;
     size_t n;
     if (plot_canvas_encode(c, &png, &n)) fail("out of memory for a picture");
     if (file && plot_save(report_path(r, file), png, n)) fail("%s: cannot be written", report_path(r, file));
-    tfevents_png(&r->events, step, tag, png, n, (size_t)c->width, (size_t)c->height);
+    if (tag) tfevents_png(&r->events, step, tag, png, n, (size_t)c->width, (size_t)c->height);
     report_check(r);
     free(png);
     plot_canvas_free(c);
