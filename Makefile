@@ -33,7 +33,7 @@ all: $(EXAMPLES)
 SHARING  = bounds exact information ode ood test_cifar10 test_datasets test_frame test_golden test_kde test_learn \
            test_likelihood test_map test_npy test_rng test_sample test_schedule test_support test_table test_watch
 OWN      = fit train_2d train_cifar10 test_checkpoint test_gaussian test_grid test_images test_kernels test_ops \
-           test_threads test_train test_unet
+           test_saved test_threads test_train test_unet
 SHARED   = $(patsubst build/itdiff.o,-DITDIFF_IMPLEMENTED,$(filter build/itdiff.o,$^)) $(if \
            $(filter build/kernels.o,$^),$(KERNELS)) $(filter %.o,$^)
 KERNELS  = -DITD_NO_SIMD -DITD__KERNELS_OF=shared_kernels
@@ -65,8 +65,8 @@ demo: build/train_2d
 	build/train_2d --dataset dino
 
 # Each test program and shell test leaves its output in build/NAME.out; tests/sum.sh prints and adds them up.
-OUTPUTS  = $(TESTS:=.out) build/header.out build/examples.out build/images.out build/numbers.out build/docs.out \
-           build/mpi.out build/python.out build/package.out
+OUTPUTS  = $(TESTS:=.out) build/header.out build/examples.out build/fit.out build/images.out build/numbers.out \
+           build/docs.out build/mpi.out build/python.out build/package.out
 test: $(OUTPUTS)
 	@sh tests/sum.sh $(OUTPUTS)
 build/test_%.out: build/test_% FORCE

@@ -2516,8 +2516,8 @@ static void itd__sort_eigen(size_t n, double *lambda, double *vectors)
     }
 }
 
-/* Of few dimensions by Jacobi's rotations, each of which makes one element off the diagonal vanish. They go on
-   until every such element is small beside the two diagonal elements in its row and column, not beside the
+/* Of few dimensions by Jacobi's rotations, each of which makes one element off the diagonal vanish. They go
+   on until every such element is small beside the two diagonal elements in its row and column, not beside the
    largest of all: so the small eigenvalues of a covariance are as exact as the large ones, whatever the units
    of its columns (Demmel & Veselic 1992). */
 static void itd__jacobi(size_t n, double *a, double *lambda, double *vectors)
@@ -5109,8 +5109,8 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
 
    Ours: "layers.K.weight" (out,in) and "layers.K.bias", of a U-Net the names of diffusers, are what the
    denoiser uses (the moving average where there is one); "raw.", "adam_m.", "adam_v." before these names are
-   the state of training. "norm.*", "gaussian.*" are F64. Metadata: format, version, crc32c, all fields, and the
-   model's notes as "note.KEY". A reader ignores metadata that it does not know. */
+   the state of training. "norm.*", "gaussian.*" are F64. Metadata: format, version, crc32c, all fields, and
+   the model's notes as "note.KEY". A reader ignores metadata that it does not know. */
 
 #ifndef ITDIFF_NO_STDIO
 
@@ -5939,6 +5939,8 @@ static bool itd__complete(itd__file *f, const itd__state *state, itd_model *mode
             return itd__fail(f, ITD_ERROR_MISMATCH,
                              "norm.whiten and norm.color are not each other's inverse");
     }
+    if (model->whiten && !itd__metadata(f, "log_det"))
+        return itd__fail(f, ITD_ERROR_MISMATCH, "metadata log_det is missing");
     model->log_det = model->whiten ? state->log_det : itd__add_logs(0, model->scale, d);
     if (!model->gaussian || state->in_units) return true;
     return itd__succeeds(f, itd__gaussian_to_units(model, &model->gaussian));

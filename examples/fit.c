@@ -29,7 +29,7 @@
 #include <omp.h>
 #endif
 
-enum { FEWEST_ROWS = 20, MOST_VALIDATION = 20000, NOISE_DRAWS = 8, DEFAULT_SECONDS = 40 };
+enum { FEWEST_ROWS = 20, MOST_VALIDATION = 10000, NOISE_DRAWS = 8, DEFAULT_SECONDS = 40 };
 enum { VALIDATION_NOISE = 100, TEST_NOISE = 101 }; /* training has 0, scores have 1, 2, ... */
 
 /* ---- options ------------------------------------------------------------------------------------------- */
@@ -84,7 +84,7 @@ static options read_options(int argc, char **argv)
         args_default_text(
             args_string("validation", &o.validation,
                         "The part of the rows that is not learned but measured, or a file of such rows."),
-            "0.1, of at most 20,000 rows"),
+            "0.1, of at most 10,000 rows"),
         args_string("test", &o.test, "A file of rows to measure once more at the end."),
         args_choice(
             "dequantize", &o.dequantize, "auto|off",
@@ -128,6 +128,7 @@ static options read_options(int argc, char **argv)
     args_table table = {"fit", "Learns the density of a table of your own.", list, ARGS_COUNT(list)};
     args_parse(&table, argc, argv);
     refuse_idle_options(&o, &table);
+    table_must_write(o.scores), table_must_write(o.samples_out);
     o.has_epochs = args_given(&table, &o.epochs), o.has_minutes = args_given(&table, &o.minutes);
     o.has_draws = args_given(&table, &o.draws);
     return o;
@@ -150,8 +151,6 @@ typedef struct run {
     progress bar;
 } run;
 
-static double elapsed(const run *r) { return system_seconds() - r->started; }
-
 /* ---- data ---------------------------------------------------------------------------------------------- */
 
 /* The frame's columns of another file. */
@@ -171,7 +170,7 @@ static row_set read_rows(const run *r, const char *path, uint64_t draw)
     return s;
 }
 
-/* The fraction that --validation tells; 0: it is the name of a file. Many rows are measured well enough by some. */
+/* The fraction that --validation tells; 0: it is the name of a file. Of many rows, some are enough. */
 static double validation_part(const options *o, size_t n)
 {
     double part;
@@ -182,12 +181,6 @@ static double validation_part(const options *o, size_t n)
     if (!(part > 0 && part < 1))
         fail("--validation: expected a number between 0 and 1 or a file, found \"%.60s\"", o->validation);
     return part;
-}
-
-static void warn_of(void *context, const char *line)
-{
-    (void)context;
-    warn("%s", line);
 }
 
 static void find_steps(run *r, const data_table *t)
@@ -209,7 +202,7 @@ static void prepare_training_data(run *r)
         fail("%s: at least %d rows expected to learn from, %lu found", r->o.data, FEWEST_ROWS,
              (unsigned long)t.rows);
     if (table_refuse_constant(&t, error, sizeof error)) fail("%s", error);
-    if (odd_tell(&t, warn_of, NULL) < 0) fail("out of memory for the columns of %s", r->o.data);
+    if (odd_tell(&t, warn_line, NULL) < 0) fail("out of memory for the columns of %s", r->o.data);
     if (frame_from_table(&t, &r->frame, error, sizeof error)) fail("%s", error);
     r->dim = t.columns, r->table_rows = t.rows;
     find_steps(r, &t);
@@ -266,13 +259,6 @@ static void resume(run *r, const learn_desc *d)
     learn_resume(&r->l, d, state, model, r->train.x, r->train.n, r->held);
 }
 
-/* When training has to end, so that the rest ends in time. */
-static double deadline(const run *r)
-{
-    int none = r->o.has_epochs && !r->o.has_minutes;
-    return none ? HUGE_VAL : r->started + 0.75 * 60 * r->o.minutes;
-}
-
 static void say_end(const run *r, training_end end, uint64_t begun)
 {
     unsigned long step = (unsigned long)r->l.trainer->step, steps = (unsigned long)r->l.desc.steps;
@@ -303,7 +289,9 @@ static void train(run *r)
     options_text(r, words, sizeof words);
     notes[0].value = frame, notes[1].value = words;
     training_begin(&t, &r->l, &r->report, notes);
-    t.deadline = deadline(r), t.quiet = r->o.quiet;
+    t.quiet = r->o.quiet;
+    if (r->o.has_minutes || !r->o.has_epochs) /* the rest is for what follows */
+        t.deadline = r->started + 0.7 * 60 * r->o.minutes;
     begun = r->l.trainer->step;
     say_end(r, training_run(&t), begun);
     free(frame);
@@ -340,25 +328,22 @@ static void fit_rival(run *r, const row_set *train)
                (unsigned long)r->rival.rows, (unsigned long)r->rival.of);
 }
 
-static void say_means(const char *what, const scores *s)
-{
-    char text[300];
-    if (s->rows) printf("%s\n", scores_text(s, what, text, sizeof text));
-}
-
 /* Those that decide which density is the best. */
 static const scores *deciding(const run *r) { return r->on_test.rows ? &r->on_test : &r->on_validation; }
 
-static void say_rival(const run *r)
+static void say_outcome(const run *r)
 {
-    const scores *s = deciding(r);
+    const scores *v = &r->on_validation, *t = &r->on_test, *s = deciding(r);
     const char *best = scores_best(s);
-    int by_kde = !strcmp(best, "kde");
     double error, lead;
-    if (!strcmp(best, "model")) return;
-    lead = score_lead(by_kde ? &s->kde : &s->gaussian, &s->model, s->rows, &error);
-    printf("%s is better than the model by %.4f +- %.4f nats: use it, or give the model more rows\n",
-           by_kde ? "the kernel density estimate" : "the Gaussian", lead, error);
+    char text[300];
+    if (v->rows) printf("%s\n", scores_text(v, r->o.load ? "" : "validation ", text, sizeof text));
+    if (t->rows) printf("%s\n", scores_text(t, "test ", text, sizeof text));
+    if (s->rows < 2 || !strcmp(best, "model")) return;
+    lead = score_lead(strcmp(best, "kde") ? &s->gaussian : &s->kde, &s->model, s->rows, &error);
+    printf("%s is better than the model by %.4f +- %.4f nats%s\n",
+           strcmp(best, "kde") ? "the Gaussian" : "the kernel density estimate", lead, error,
+           r->o.load ? "" : ": use it, or give the model more rows");
 }
 
 /* ---- result -------------------------------------------------------------------------------------------- */
@@ -396,7 +381,8 @@ static void print_result(const run *r)
     print_number("kde_nll", v, v->kde.nll);
     print_number("test_nll", t, t->model.nll);
     print_number("test_stderr", t, t->std_error);
-    printf(" best=%s seconds=%.2f\n", v->rows ? scores_best(deciding(r)) : "na", elapsed(r));
+    printf(" best=%s seconds=%.2f\n", v->rows ? scores_best(deciding(r)) : "na",
+           system_seconds() - r->started);
 }
 
 /* ---- samples ------------------------------------------------------------------------------------------- */
@@ -423,11 +409,6 @@ static void write_samples(const run *r, const float *x)
 
 /* ---- pictures ------------------------------------------------------------------------------------------ */
 
-static void picture(run *r, plot_canvas *c, const char *file)
-{
-    report_picture(&r->report, c, file, r->o.load ? 0 : r->l.trainer->step);
-}
-
 /* Of the rows that were learned, or with --load of those that were scored. */
 static void draw_density(run *r, const float *samples)
 {
@@ -438,13 +419,11 @@ static void draw_density(run *r, const float *samples)
     v.frame = &r->frame, v.dim = r->dim, v.seed = r->o.seed, v.what = r->o.load ? "rows" : "training rows";
     v.x = shown->x, v.n = shown->n, v.samples = samples, v.m = r->o.samples;
     scatter_find_axes(&v);
-    if (r->dim == 1) scatter_draw_line(&c, &v, r->model);
-    if (r->dim == 2) scatter_draw_two(&c, &v);
-    if (r->dim > 2) scatter_draw_pairs(&c, &v);
-    picture(r, &c, "samples.png");
+    scatter_draw_samples(&c, &v, r->model);
+    report_picture(&r->report, &c, "samples.png");
     if (r->dim != 2) return;
     scatter_draw_plane(&c, &v, r->model);
-    picture(r, &c, "density.png");
+    report_picture(&r->report, &c, "density.png");
 }
 
 static void draw_run(run *r)
@@ -455,14 +434,14 @@ static void draw_run(run *r)
     char note[200];
     charts_scores(&c, s->model.row, v->line, v->n, v->unit,
                   r->o.load ? "\xe2\x88\x92log p of the rows" : "\xe2\x88\x92log p of the validation rows");
-    picture(r, &c, "scores.png");
+    report_picture(&r->report, &c, "scores.png");
     snprintf(note, sizeof note, "\xe2\x88\x92log p = %.3f \xc2\xb1 %.3f nats\nGaussian %.3f", s->model.nll,
              s->std_error, s->gaussian.nll);
     charts_mse(&c, r->model, v->x, v->n < 1000 ? v->n : 1000, r->o.seed, note);
-    picture(r, &c, "mse.png");
+    report_picture(&r->report, &c, "mse.png");
     if (r->o.load) return;
     charts_loss(&c, &r->report, (double)training_epochs(&r->l, r->l.kept_step), "rows that choose");
-    picture(r, &c, "loss.png");
+    report_picture(&r->report, &c, "loss.png");
 }
 
 static void show(run *r)
@@ -481,17 +460,8 @@ static void show(run *r)
 static void load(run *r)
 {
     itd_error error;
-    char text[TABLE_ERROR];
-    const char *frame;
     if (itd_load(r->o.load, &r->model, NULL, &error) != ITD_OK) fail("%s", error.text);
-    frame = itd_model_note(r->model, "frame");
-    r->dim = r->model->dim;
-    if (!frame && frame_plain(r->dim, &r->frame))
-        fail("out of memory for %lu columns", (unsigned long)r->dim);
-    if (frame && frame_from_text(frame, &r->frame, text, sizeof text)) fail("%s: %s", r->o.load, text);
-    if (r->frame.columns != r->dim)
-        fail("%s: names of %lu columns expected, %lu found", r->o.load, (unsigned long)r->dim,
-             (unsigned long)r->frame.columns);
+    r->frame = frame_of_model(r->model, r->o.load), r->dim = r->model->dim;
 }
 
 /* Every row; where columns are rounded, by several draws of noise, which share the evaluations. */
@@ -572,11 +542,7 @@ int main(int argc, char **argv)
     }
     if (!training_stopped()) {
         show(&r);
-        if (!r.o.quiet) {
-            say_means(r.o.load ? "" : "validation ", &r.on_validation);
-            say_means("test ", &r.on_test);
-            if (r.on_validation.rows) say_rival(&r);
-        }
+        if (!r.o.quiet) say_outcome(&r);
         print_result(&r);
     }
     end(&r);

@@ -375,7 +375,7 @@ static void add_panel(run *r, itd_model *m, uint64_t step)
     panels_add(&r->panels, m, &d, step, k > 0 && 3 * r->panels.step[k - 1] > r->panels.steps);
     if (is_repeated(r, k)) return;
     if (r->o.view && r->colors) view_panel(r);
-    if (!r->report.events.file || !r->o.pictures) return;
+    if (!r->report.events.file || !r->o.pictures || r->has_kept_panel) return;
     draw_panel(r, &c, k);
     report_image(&r->report, &c, NULL, "density", step);
 }

@@ -9,6 +9,7 @@
 
 #include "../examples/support/args.h"
 #include "../examples/support/cifar10.h"
+#include "../examples/support/grid.h"
 #include "../examples/support/must.h"
 
 enum { UNIT = 10000 }; /* evaluations: what the original spends, one log SNR for each test image */
@@ -20,10 +21,10 @@ typedef struct options {
 } options;
 
 /* Each adds one measure to the one before it. */
-static const char *const names[] = {"original",      "+ each image's own Gaussian error",
-                                    "+ stratified",  "+ control variate",
-                                    "+ fitted beta", "+ allocation"};
-enum { ORIGINAL, OWN, STRATIFIED, UNIT_BETA, FITTED, ALLOCATED, ESTIMATORS };
+static const char *const names[] = {"original",     "+ each image's own Gaussian error",
+                                    "+ stratified", "+ same noise",
+                                    "+ allocation", "+ common curve"};
+enum { ORIGINAL, OWN, STRATIFIED, SAME_NOISE, ALLOCATED, COMMON_CURVE, ESTIMATORS };
 
 static options read_options(int argc, char **argv)
 {
@@ -36,7 +37,7 @@ static options read_options(int argc, char **argv)
         args_string("load", &o.load, "The model, a checkpoint of train_cifar10."),
         args_string("gaussian", &o.gaussian, "Of the training images, as train_cifar10 --eval leaves it."),
         args_size("images", &o.images, 2, 10000, "Test images, the first so many."),
-        args_size("draws", &o.draws, 1, 100000, "Denoiser evaluations per image."),
+        args_size("draws", &o.draws, 3, 100000, "Denoiser evaluations per image."),
         args_size("repetitions", &o.repetitions, 2, 100000, "Estimates whose spread is taken."),
         args_size("batch", &o.batch, 1, 65536, "Images per call: memory, not results."),
         args_flag("markdown", &o.markdown, "Print a Markdown table."),
@@ -47,53 +48,24 @@ static options read_options(int argc, char **argv)
     return o;
 }
 
-/* ---- an estimate and the standard error it reports, both in nats ---- */
+/* ---- the same draws, reduced in several ways ---- */
 
-typedef struct estimate {
-    double value, error;
-    size_t evaluations;
-} estimate;
-
-/* Mean of the draws; its standard error by the library or, as if the draws were independent, by what is left
-   of their variance without that between images. */
-static estimate mean_of(const itd_errors *errors, const double *f, int stratified)
+static itd_nll_result estimate_by(int kind, const itd_draws *draws, const itd_gaussian *g, double *f)
 {
-    estimate e = {0, 0, 0};
-    double n = (double)errors->n, count = (double)errors->count, variance = 0, between = 0, mean = 0;
-    double *point = (double *)must_alloc(errors->n + 2 * errors->twice, sizeof *point);
-    itd__line *line = (itd__line *)must_alloc(errors->desc.bins, sizeof *line);
-    double noise = itd__errors_means(errors, f, line, point, point + errors->n);
-    size_t i;
-    for (i = 0; i < errors->count; i++) mean += f[i] / count;
-    for (i = 0; i < errors->count; i++) variance += (f[i] - mean) * (f[i] - mean) / (count - 1);
-    for (i = 0; i < errors->n; i++) e.value += point[i] / n;
-    for (i = 0; i < errors->n; i++) between += (point[i] - e.value) * (point[i] - e.value) / (n - 1);
-    e.error = sqrt(stratified ? noise : (variance - between + n * noise) / count);
-    e.evaluations = errors->count;
-    free(point), free(line);
-    return e;
-}
-
-/* Half the weighted error less what is subtracted from it: mmse_G of the law, mse_G of the image, or the
-   Gaussian's own error on the same noise. */
-static estimate estimate_by(int kind, const itd_errors *errors, const itd_gaussian *g, double *f)
-{
-    size_t i;
-    if (kind >= FITTED) {
-        const size_t unrounded = 0;
-        itd_nll_result r;
-        estimate e;
-        must(itd_errors_nll(errors, ITD_CONTINUOUS, &unrounded, 1, &r, NULL, NULL), "the library's estimate");
-        e.value = r.nll, e.error = r.std_error, e.evaluations = r.evaluations;
-        return e;
+    static const size_t only = 0;
+    itd_nll_result r;
+    if (kind == COMMON_CURVE) {
+        must(grid_nll(draws, NULL, 32, &only, 1, &r, NULL, NULL), "the estimate by a common curve");
+        return r;
     }
-    for (i = 0; i < errors->count; i++) {
-        double less = kind == ORIGINAL    ? itd_gaussian_mmse(g, errors->logsnr[i])
-                      : kind == UNIT_BETA ? errors->control[i]
-                                          : errors->expected[i];
-        f[i] = 0.5 * errors->weight[i] * (errors->error[i * errors->entries] - less);
+    for (size_t i = 0; i < draws->count; i++) {
+        double less = kind == ORIGINAL     ? itd_gaussian_mmse(g, draws->logsnr[i])
+                      : kind <= STRATIFIED ? draws->expected[i]
+                                           : draws->reference[i];
+        f[i] = draws->weight[i] * (draws->error[i] - less);
     }
-    return mean_of(errors, f, kind >= STRATIFIED);
+    must(itd_draws_integral(draws, draws->nll_reference, f, &r, NULL, NULL), "adding up");
+    return r;
 }
 
 /* ---- repetitions ---- */
@@ -102,40 +74,40 @@ typedef struct noise { /* standard deviations for UNIT evaluations, bits/dim */
     double seen, reported;
 } noise;
 
-static noise summarize(const estimate *e /* (n) */, size_t n)
+static noise summarize(const itd_nll_result *e /* (n) */, size_t n)
 {
     double unit = sqrt((double)e->evaluations / UNIT) / (cifar10_dim * log(2.0)), mean = 0;
     noise v = {0, 0};
     size_t i;
-    for (i = 0; i < n; i++) mean += e[i].value / (double)n;
+    for (i = 0; i < n; i++) mean += e[i].nll / (double)n;
     for (i = 0; i < n; i++) {
-        v.seen += (e[i].value - mean) * (e[i].value - mean) / (double)(n - 1);
-        v.reported += e[i].error * e[i].error / (double)n;
+        v.seen += (e[i].nll - mean) * (e[i].nll - mean) / (double)(n - 1);
+        v.reported += e[i].std_error * e[i].std_error / (double)n;
     }
     v.seen = unit * sqrt(v.seen), v.reported = unit * sqrt(v.reported);
     return v;
 }
 
+/* The first two with independent log SNRs, the next two at even quantiles, the last two with a pilot. */
 static void measure(const options *o, const itd_denoiser *den, const itd_gaussian *g, const float *x,
                     noise result[ESTIMATORS])
 {
-    estimate *e = (estimate *)must_alloc(ESTIMATORS * o->repetitions, sizeof *e);
-    double *f = (double *)must_alloc(2 * o->images * o->draws, sizeof *f);
-    itd_errors_desc d = itd_errors_desc_default();
-    size_t r;
-    int k, allocate;
+    itd_nll_result *e = (itd_nll_result *)must_alloc(ESTIMATORS * o->repetitions, sizeof *e);
+    double *f = (double *)must_alloc(o->images * o->draws, sizeof *f);
+    itd_nll_desc d = itd_nll_desc_default();
     d.schedule.loc = 6, d.schedule.scale = 3, d.schedule.clip = 4; /* the original's */
     d.draws = o->draws, d.batch = o->batch, d.reference = g;
-    for (r = 0; r < o->repetitions; r++)
-        for (allocate = 0; allocate < 2; allocate++) {
-            itd_errors *errors;
-            d.seed = 1 + 2 * r + (size_t)allocate, d.allocate = allocate != 0;
-            must(itd_errors_measure(den, 1, x, o->images, &d, &errors), "measuring errors");
-            for (k = allocate ? ALLOCATED : 0; k < (allocate ? ESTIMATORS : ALLOCATED); k++)
-                e[(size_t)k * o->repetitions + r] = estimate_by(k, errors, g, f);
-            itd_errors_free(errors);
+    for (size_t r = 0; r < o->repetitions; r++)
+        for (int way = 0; way < 3; way++) {
+            itd_draws *draws;
+            d.seed = 1 + 3 * r + (size_t)way, d.stratified = way > 0, d.allocate = way > 1;
+            must(itd_measure(den, 1, x, o->images, &d, &draws), "measuring errors");
+            for (int k = 2 * way; k < 2 * way + 2; k++)
+                e[(size_t)k * o->repetitions + r] = estimate_by(k, draws, g, f);
+            itd_draws_free(draws);
         }
-    for (k = 0; k < ESTIMATORS; k++) result[k] = summarize(e + (size_t)k * o->repetitions, o->repetitions);
+    for (int k = 0; k < ESTIMATORS; k++)
+        result[k] = summarize(e + (size_t)k * o->repetitions, o->repetitions);
     free(e), free(f);
 }
 

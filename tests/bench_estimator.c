@@ -20,19 +20,16 @@ typedef struct options {
 /* Each adds one measure to the one before it. */
 typedef struct estimator {
     const char *name;
-    itd_control control;
-    bool stratified, allocate;
     bool original_schedule; /* loc 0, scale 3, clip 4 instead of the model's */
+    bool stratified;
+    bool cancel; /* the error of the model's Gaussian on the same noise, instead of N(0, I)'s mean error */
+    bool allocate;
 } estimator;
 
 static const estimator estimators[] = {
-    {"original", ITD_CONTROL_NONE, false, false, true}, /* its reference is N(0, I) */
-    {"+ model's schedule", ITD_CONTROL_NONE, false, false, false},
-    {"+ stratified", ITD_CONTROL_NONE, true, false, false},
-    {"+ control variate", ITD_CONTROL_UNIT, true, false,
-     false}, /* and the model's Gaussian as the reference */
-    {"+ fitted beta", ITD_CONTROL_FITTED, true, false, false},
-    {"+ allocation", ITD_CONTROL_FITTED, true, true, false}, /* the library's default */
+    {"original", true, false, false, false},     {"+ model's schedule", false, false, false, false},
+    {"+ stratified", false, true, false, false}, {"+ same noise", false, true, true, false},
+    {"+ allocation", false, true, true, true}, /* the library's default */
 };
 enum { ESTIMATORS = sizeof estimators / sizeof *estimators };
 
@@ -63,7 +60,7 @@ static options read_options(int argc, char **argv)
         args_string("runs", &o.runs, "Folder with SET/model.safetensors for each of the five sets."),
         args_string("suffix", &o.suffix, "Follows SET in the names of the folders."),
         args_size("points", &o.points, 2, POINTS / 10, "Validation points, the first so many."),
-        args_size("draws", &o.draws, 2, 1000000, "Denoiser evaluations per point."),
+        args_size("draws", &o.draws, 3, 1000000, "Denoiser evaluations per point."),
         args_size("repetitions", &o.repetitions, 2, 1000000, "Estimates whose spread is taken."),
         args_flag("markdown", &o.markdown, "Print a Markdown table."),
     };
@@ -113,7 +110,8 @@ static noise measure(const options *o, const estimator *kind, itd_model *model, 
     noise result;
     size_t r;
     desc.draws = o->draws;
-    desc.control = kind->control;
+    desc.cancel = kind->cancel;
+    if (!kind->cancel) desc.reference = NULL;
     desc.stratified = kind->stratified;
     desc.allocate = kind->allocate;
     if (kind->original_schedule) desc.schedule = itd_schedule_default();

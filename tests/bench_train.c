@@ -73,6 +73,7 @@ typedef struct subject {
 static itd_model_desc model_desc_of(const network *n)
 {
     itd_model_desc d = itd_model_desc_default(DIM);
+    d.mlp.directions = 0, d.whiten = false; /* as the network of bench_torch.py */
     d.mlp.layers = n->layers;
     d.mlp.hidden = n->hidden;
     d.mlp.coordinate_scale = n->coordinate_scale;

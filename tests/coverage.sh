@@ -82,7 +82,7 @@ command -v "$GCOV" > /dev/null || { echo "coverage.sh: $GCOV is not installed"; 
 rm -rf $out
 mkdir -p $out
 date +%Y-%m-%d > $out/date
-tests=${*:-test_images test_unet test_kernels test_train test_likelihood test_errors test_ops
+tests=${*:-test_images test_unet test_kernels test_train test_likelihood test_grid test_ops
        $(for file in tests/test_*.c; do basename "$file" .c; done)}
 printf '%s\n' $tests | awk '!seen[$0]++' |
     xargs -n 1 -P "${JOBS:-$(getconf _NPROCESSORS_ONLN)}" sh tests/coverage.sh job || exit 1

@@ -1,6 +1,6 @@
 /* directions.h: the directions of an MLP, in double precision from the random numbers that the library draws
- * for them: one normal variate after the other, from a stream of their own. Include it after itdiff.h with its
- * implementation, and ref.h. */
+ * for them: one normal variate after the other, from a stream of their own. Include it after itdiff.h with
+ * its implementation, and ref.h. */
 #ifndef DIRECTIONS_H
 #define DIRECTIONS_H
 

@@ -18,7 +18,7 @@ export WINEPREFIX="$out/wine" WINEDEBUG=-all WINEDLLOVERRIDES=mscoree,mshtml=
 
 warn="-pedantic -Wall -Wextra -Wconversion -Wshadow"
 # What runs in each row; carry.c, which takes checkpoints from one row to another, always does.
-fast="test_rng test_schedule test_gaussian test_kernels test_ops test_checkpoint test_train test_errors exact
+fast="test_rng test_schedule test_gaussian test_kernels test_ops test_checkpoint test_train test_grid exact
       quickstart train_2d"
 slow="test_rng test_schedule test_kernels test_ops test_checkpoint train_2d" # emulated, or not optimized
 

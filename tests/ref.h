@@ -220,8 +220,8 @@ static inline void ref_frequencies(size_t half, double scale, double *f)
     for (k = 0; k < half; k++) f[k] = (float)(scale * pow(10000.0, -(double)k / (double)(half - 1)));
 }
 
-/* Direction k of m has the length min (max / min)^((k + 1/2) / m), and lies along row k of `normals`; w[k] has
- * the single precision numbers that it is stored as. */
+/* Direction k of m has the length min (max / min)^((k + 1/2) / m), and lies along row k of `normals`; w[k]
+ * has the single precision numbers that it is stored as. */
 static inline void ref_directions(const double *normals /* (m,dim) */, size_t m, size_t dim, double min,
                                   double max, double *w /* (m,dim) */)
 {

@@ -6,7 +6,7 @@
 #include "each_simd.h"
 #include "test.h"
 
-enum { ROWS = 50, BATCH = 16, STEPS = 30, PROBES = 5, MOST = 600 };
+enum { ROWS = 50, BATCH = 16, STEPS = 30, PROBES = 5, MOST = 800 };
 
 /* What rounding to floats may cost: of losses and norms of gradients, and of parameters and predictions after
  * 30 steps. `build/test_golden --worst` tells how much it does: less than a fifth of it. */
@@ -203,12 +203,22 @@ static void plain_training_is_the_same(void)
     train("plain", &model, &trainer);
 }
 
+/* Directions instead of sinusoids for each coordinate, and the map that whitens. */
+static void training_with_directions_is_the_same(void)
+{
+    itd_model_desc model = usual_model();
+    itd_trainer_desc trainer = usual_trainer();
+    model.mlp.directions = 10, model.mlp.frequency_max = 4, model.whiten = true;
+    train("directions", &model, &trainer);
+}
+
 static void all_tests(void)
 {
     RUN(numbers_of_a_stream_are_the_same);
     RUN(usual_training_is_the_same);
     RUN(training_with_all_options_is_the_same);
     RUN(plain_training_is_the_same);
+    RUN(training_with_directions_is_the_same);
 }
 
 int main(int argc, char **argv)

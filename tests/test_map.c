@@ -1,5 +1,5 @@
-/* The affine map that makes the data's own Gaussian N(0, I), against what its description says, written again:
- * rows one after the other, Cholesky and Denman & Beavers' iteration where the library has sums and
+/* The affine map that makes the data's own Gaussian N(0, I), against what its description says, written
+ * again: rows one after the other, Cholesky and Denman & Beavers' iteration where the library has sums and
  * eigenvectors. */
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
@@ -98,8 +98,8 @@ static void correlate(const float *x, size_t n, size_t d, size_t except, const d
         for (size_t k = 0; k < d; k++) s[j * d + k] = j == k ? 1 : s[j * d + k] / (sd[j] * sd[k]);
 }
 
-/* (1 - rho) s + rho I. Where the columns are dependent, Sum_j c_j x_j constant, u_j = c_j sd_j is flat and gets
- * a variance of 1e-8. */
+/* (1 - rho) s + rho I. Where the columns are dependent, Sum_j c_j x_j constant, u_j = c_j sd_j is flat and
+ * gets a variance of 1e-8. */
 static void shrink(const double *s, const double *sd, const double *c, size_t d, double rho, double *p)
 {
     double square = 0;
@@ -270,7 +270,7 @@ static void maps_of_columns_nearly_the_same(void)
     CHECK(map_check(x, N, 2, NULL, 1e-9) < 1e-3);
 }
 
-/* Sharing too few rows, correlations are mostly chance: they have to be shrunk, or there would be no inverse. */
+/* Of few rows, correlations are mostly chance: they have to be shrunk, or there would be no inverse. */
 static void maps_of_more_columns_than_rows(void)
 {
     float *x;
@@ -286,6 +286,28 @@ static void maps_of_more_columns_than_rows(void)
     x = correlated(12, 11, 0.9, 0);
     map_check(x, 12, 11, NULL, 1e-9);
     free(x);
+}
+
+/* Many small tables, from independent columns to nearly dependent ones: every choice of rho is the one of the
+ * rows that took no part, and most of the candidates are somebody's. */
+static void every_table_gets_its_own_shrinkage(void)
+{
+    enum { TABLES = 240 };
+    double chosen[TABLES];
+    size_t distinct = 0, none = 0, least = 0, all = 0;
+    ref_seed(13);
+    for (size_t k = 0; k < TABLES; k++) {
+        size_t n = 10 + (k * k) % 200, d = 2 + k % 4, before = 0;
+        double narrow = pow(10, -(double)(k % 7) / 2);
+        float *x = correlated(n, d, 0, 0);
+        for (size_t i = 0; i < n; i++) x[i * d] = (float)(x[i * d + 1] + narrow * x[i * d]);
+        chosen[k] = map_check(x, n, d, NULL, 1e-8);
+        for (size_t i = 0; i < k; i++) before += fabs(chosen[i] - chosen[k]) <= 1e-9 * chosen[k];
+        distinct += before == 0;
+        none += !(chosen[k] > 0), least += chosen[k] > 0 && chosen[k]<1.1e-5, all += chosen[k]> 0.99;
+        free(x);
+    }
+    CHECK(distinct > 15 && none > 0 && least > 0 && all > 0);
 }
 
 static void maps_of_few_rows_are_diagonal(void)
@@ -529,6 +551,7 @@ int main(void)
     RUN(maps_of_correlated_columns);
     RUN(maps_of_columns_nearly_the_same);
     RUN(maps_of_more_columns_than_rows);
+    RUN(every_table_gets_its_own_shrinkage);
     RUN(maps_of_few_rows_are_diagonal);
     RUN(maps_of_columns_of_unlike_size);
     RUN(maps_of_dependent_columns);

@@ -1,5 +1,5 @@
-/* What checkpoints hold besides the network: the map of the coordinates, notes; and files of earlier versions,
- * files of later ones, and how much memory a model takes. */
+/* What checkpoints hold besides the network: the map of the coordinates, notes; and files of earlier
+ * versions, files of later ones, and how much memory a model takes. */
 #include "fault_shim.h"
 
 #define ITDIFF_IMPLEMENTATION

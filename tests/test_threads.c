@@ -54,11 +54,11 @@ static void train(const run *r, itd_model *model, const float *x, outcome *o)
         CHECK_OK(itd_train_step(trainer, x, &loss));
         o->loss += loss;
     }
-    itd_trainer_free(trainer);
     o->parameters = itd_net_parameters(model->net);
     o->weights = ref_copy(model->net->w, o->parameters);
     o->average = ref_copy(model->net->ema, o->parameters);
     o->gradient = ref_copy(model->net->g, o->parameters);
+    itd_trainer_free(trainer); /* takes the gradient with it */
 }
 
 static void evaluate(itd_model *model, const float *x, outcome *o)

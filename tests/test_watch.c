@@ -20,7 +20,7 @@ static void frames_are_the_sampler_s(void)
 {
     enum { N = 11, STEPS = 10, FRAMES = 4, ROWS = 5 };
     static const size_t calls[FRAMES] = {0, 3, 5, 8};
-    itd_denoiser plain = {NULL, 2, all_noise, mean, scale}, den;
+    itd_denoiser plain = {NULL, 2, all_noise, mean, scale, NULL, NULL, 0}, den;
     itd_sample_desc d = itd_sample_desc_default();
     float x[2 * N], y[2 * N], logsnr[FRAMES];
     watched w;
@@ -50,7 +50,7 @@ static void frames_are_the_sampler_s(void)
 /* No more frames than calls, no more rows than a batch; data without mean and scale. */
 static void few_calls(void)
 {
-    itd_denoiser plain = {NULL, 2, all_noise, NULL, NULL}, den;
+    itd_denoiser plain = {NULL, 2, all_noise, NULL, NULL, NULL, NULL, 0}, den;
     itd_sample_desc d = itd_sample_desc_default();
     float x[2 * 6];
     watched w;

@@ -486,8 +486,8 @@ static inline int args_given(const args_table *table, const void *destination)
     return 0;
 }
 
-/* The first of some names, separated by blanks, that the user gave; NULL if none. For options that have no effect
- * beside others. */
+/* The first of some names, separated by blanks, that the user gave; NULL if none. For options that have no
+ * effect beside others. */
 static inline const char *args_first_given(const args_table *table, const char *names)
 {
     for (const char *at = names; *at; at += strcspn(at, " "), at += strspn(at, " ")) {

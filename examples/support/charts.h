@@ -74,8 +74,8 @@ static inline itd_result charts_gaussian_predict(void *ctx, const float *z, cons
     return ITD_OK;
 }
 
-/* The model's error by the Gaussian's exact one, d s(a), less what the two differ by on the same noise: so the
-   luck of that noise is in neither. */
+/* The model's error by the Gaussian's exact one, d s(a), less what the two differ by on the same noise: so
+   the luck of that noise is in neither. */
 static inline void charts_curves(itd_model *model, const float *x, size_t n, uint64_t seed,
                                  const double *alpha, double *mse, double *gaussian)
 {

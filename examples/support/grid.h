@@ -35,7 +35,9 @@
 #ifndef GRID_H
 #define GRID_H
 
-#include "../../itdiff.h"
+#ifndef ITDIFF_H
+#include "itdiff.h" /* stands beside this file where it is installed */
+#endif
 
 #include <math.h>
 #include <stdlib.h>

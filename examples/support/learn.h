@@ -27,7 +27,8 @@
 #include <string.h>
 
 enum { LEARN_ROUNDS = 48, LEARN_PATIENCE = LEARN_ROUNDS / 4, LEARN_RUNGS = 5, LEARN_HEATS = 3 };
-enum { LEARN_HELD_MOST = 2000, LEARN_DRAWS = 16000 }; /* held rows, evaluations each time they are measured */
+enum { LEARN_HELD_LEAST = 50, LEARN_HELD_MOST = 2000 }; /* held rows, if there are enough */
+enum { LEARN_DRAWS = 16000 };                           /* evaluations each time they are measured */
 
 static const double learn_rungs[LEARN_RUNGS][2] = {{0.05, 1}, {0.2, 2}, {0.5, 10}, {1, 50}, {1, 100}};
 
@@ -61,10 +62,12 @@ typedef struct learner { /* to read, but for x */
     size_t rivals, turns;       /* turns: rounds done by all of them together */
 } learner;
 
-/* How many of n rows choose: a tenth. */
+/* How many of n rows choose: a tenth, but more of few, as the choice of a dozen rows is chance. */
 static inline size_t learn_held(size_t n)
 {
-    size_t held = n / 10 < LEARN_HELD_MOST ? n / 10 : LEARN_HELD_MOST;
+    size_t held = n / 10, few = n / 4 < LEARN_HELD_LEAST ? n / 4 : LEARN_HELD_LEAST;
+    if (held < few) held = few;
+    if (held > LEARN_HELD_MOST) held = LEARN_HELD_MOST;
     return held || n < 2 ? held : 1;
 }
 

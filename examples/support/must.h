@@ -24,6 +24,13 @@ static inline void warn(const char *format, ...)
     va_end(arguments);
 }
 
+/* The same for those who hand over lines with a context, which is of no use here. */
+static inline void warn_line(void *context, const char *line)
+{
+    (void)context;
+    warn("%s", line);
+}
+
 static inline void fail(const char *format, ...)
 {
     va_list arguments;

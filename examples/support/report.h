@@ -1,11 +1,11 @@
-/* report.h: what a training program leaves in its folder while it works: metrics.tsv with a row per round, the
- * same numbers and the pictures for TensorBoard.
+/* report.h: what a training program leaves in its folder while it works: metrics.tsv with a row per round,
+ * the same numbers and the pictures for TensorBoard.
  *
  *     report r;
  *     report_begin(&r, "runs", "dino", &bar);
  *     report_open(&r, 0);                       or the step of the checkpoint that the run goes on from
  *     report_add(&r, &row);
- *     report_picture(&r, &canvas, "loss.png", step);
+ *     report_picture(&r, &canvas, "loss.png");
  *     report_close(&r);
  *
  * Include system.h first of all, and the implementation of itdiff.h before this file. */
@@ -125,12 +125,12 @@ static inline void report_image(report *r, plot_canvas *c, const char *file, con
     plot_canvas_free(c);
 }
 
-/* The same; the tag is the name of the file without ".png". */
-static inline void report_picture(report *r, plot_canvas *c, const char *file, uint64_t step)
+/* The same, at the step of the last row; the tag is the name of the file without ".png". */
+static inline void report_picture(report *r, plot_canvas *c, const char *file)
 {
     char tag[100];
     snprintf(tag, sizeof tag, "%.*s", (int)strcspn(file, "."), file);
-    report_image(r, c, file, tag, step);
+    report_image(r, c, file, tag, r->rows ? (uint64_t)r->row[r->rows - 1].step : 0);
 }
 
 static inline void report_close(report *r)

@@ -1,5 +1,5 @@
-/* rows.h: the rows of a table in the floats of a frame, with the lines they come from, and the split of a table
- * into rows that teach, rows that choose, and rows that are measured.
+/* rows.h: the rows of a table in the floats of a frame, with the lines they come from, and the split of a
+ * table into rows that teach, rows that choose, and rows that are measured.
  *
  *     row_set train, validation;
  *     size_t held = rows_split(&frame, &table, 0.1, seed, &train, &validation);
@@ -52,6 +52,20 @@ static inline row_set rows_of(const data_frame *f, const data_table *t, uint64_t
     return s;
 }
 
+/* The frame of a model from the file at `path`, or a plain one if it has none. */
+static inline data_frame frame_of_model(const itd_model *m, const char *path)
+{
+    char error[TABLE_ERROR];
+    const char *text = itd_model_note(m, "frame");
+    data_frame f;
+    if (!text && frame_plain(m->dim, &f)) fail("out of memory for %lu columns", (unsigned long)m->dim);
+    if (text && frame_from_text(text, &f, error, sizeof error)) fail("%s: %s", path, error);
+    if (f.columns != m->dim)
+        fail("%s: a frame of %lu columns expected, of %lu found", path, (unsigned long)m->dim,
+             (unsigned long)f.columns);
+    return f;
+}
+
 static inline int frame_is_rounded(const data_frame *f)
 {
     for (size_t j = 0; j < f->columns; j++)
@@ -84,8 +98,8 @@ static inline row_set rows_gather(const row_set *from, const size_t *index, size
 }
 
 /* Splits off a fraction of the rows for validation, none if it is 0. Returns how many of the training rows
-   choose, the last ones (see learn.h); identical rows stay together. The same seed gives the same order to both
-   cuts. */
+   choose, the last ones (see learn.h); identical rows stay together. The same seed gives the same order to
+   both cuts. */
 static inline size_t rows_split(const data_frame *f, const data_table *t, double fraction, uint64_t seed,
                                 row_set *train, row_set *validation)
 {

@@ -38,8 +38,8 @@ static inline void same_run_options(const char *now, const char *then, char *out
     }
 }
 
-/* Ends the program unless the model at `path` has learned the rows of this frame, which come from `data`, with the
- * same options. */
+/* Ends the program unless the model at `path` has learned the rows of this frame, which come from `data`,
+ * with the same options. */
 static inline void same_run_must(const data_frame *frame, const char *data, const char *options,
                                  const itd_model *m, const char *path)
 {

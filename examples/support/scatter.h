@@ -1,13 +1,14 @@
-/* scatter.h: pictures of rows and of their density: a curve over a histogram in one dimension, contours below
- * points in two, pairs of columns in more.
+/* scatter.h: pictures of rows and of their density: a curve over a histogram in one dimension, contours
+ * below points in two, pairs of columns in more.
  *
- *     scatter_axis axis[SCATTER_MOST];
- *     scatter_find_axes(axis, &frame, x, n);
- *     scatter_density(&c, &view, samples, m);
+ *     scatter_view v = {0};
+ *     v.frame = &frame, v.dim = dim, v.x = x, v.n = n, v.samples = samples, v.m = m, v.what = "rows";
+ *     scatter_find_axes(&v);
+ *     scatter_draw_samples(&canvas, &v, model);
  *
- * Rows are the floats that the model knows; axes show them in the units of the table, its offset added, or, if
- * that is so large that a float could not tell rows apart, behind a minus in the name of the column. Include
- * the implementation of itdiff.h before this file. */
+ * Rows are the floats that the model knows; axes show them in the units of the table, its offset added,
+ * or, if that is so large that a float could not tell rows apart, behind a minus in the name of the
+ * column. Include the implementation of itdiff.h before this file. */
 #ifndef SCATTER_H
 #define SCATTER_H
 
@@ -302,6 +303,14 @@ static inline void scatter_draw_pairs(plot_canvas *c, const scatter_view *v)
         scatter_draw_pair(
             c, v, plot_cell(plot_inset(plot_canvas_box(c), 84, 42, 20, 64), (int)d, (int)d, (int)k, 10, 10),
             d, k / d, k % d);
+}
+
+/* Rows and samples, whatever their number of columns. */
+static inline void scatter_draw_samples(plot_canvas *c, const scatter_view *v, itd_model *m)
+{
+    if (v->dim == 1) scatter_draw_line(c, v, m);
+    else if (v->dim == 2) scatter_draw_two(c, v);
+    else scatter_draw_pairs(c, v);
 }
 
 #endif

@@ -1,5 +1,5 @@
-/* scores.h: -log p of rows by a model, and by the two rivals that it has to beat on the same rows: the Gaussian
- * of its training data, and a kernel density estimate.
+/* scores.h: -log p of rows by a model, and by the two rivals that it has to beat on the same rows: the
+ * Gaussian of its training data, and a kernel density estimate.
  *
  *     kde k;
  *     if (rival_fit(&k, model, train, n, seed)) fail("out of memory");
@@ -9,8 +9,8 @@
  *     scores_end(&s);
  *     ... s.model.nll, s.gaussian.nll, s.kde.nll ...
  *
- * Rounded values get noise, and then a row's -log p is a mean over draws of it. By Jensen's inequality that is
- * an upper bound of -log of the probability of the rounded row, per volume of a rounding cell.
+ * Rounded values get noise, and then a row's -log p is a mean over draws of it. By Jensen's inequality
+ * that is an upper bound of -log of the probability of the rounded row, per volume of a rounding cell.
  *
  * Include the implementation of itdiff.h before this file. */
 #ifndef SCORES_H
@@ -146,8 +146,8 @@ static inline const char *scores_text(const scores *s, const char *what, char *o
     return out;
 }
 
-/* A file with the number of each row, from 1, its -log p and standard error; .npy has no numbers. Returns 0, or -1
-   if it cannot be written. */
+/* A file with the number of each row, from 1, its -log p and standard error; .npy has no numbers. Returns
+   0, or -1 if it cannot be written. */
 static inline int scores_write(const char *path, const scores *s)
 {
     char number[] = "row", nll[] = "nll", error[] = "stderr", *names[3];

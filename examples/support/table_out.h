@@ -3,9 +3,12 @@
  *     if (table_write("scores.csv", names, values, rows, 2)) fail("scores.csv: cannot be written");
  *
  * CSV has one row a line below the names of the columns, if there are any, and 15 digits a number: a decimal
- * with as many comes back as it was. .npy has float64 of shape (rows, columns). */
+ * with as many comes back as it was. .npy has float64 of shape (rows, columns). Include the implementation of
+ * itdiff.h before this file. */
 #ifndef TABLE_OUT_H
 #define TABLE_OUT_H
+
+#include "must.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -69,6 +72,15 @@ static inline void table_put_npy(FILE *file, const double *values, size_t rows, 
              (unsigned long)rows, (unsigned long)columns);
     fprintf(file, "\x93NUMPY%c%c%c%c%-117s\n", 1, 0, 118, 0, header);
     for (size_t i = 0; i < rows * columns; i++) table_put_double(file, values[i]);
+}
+
+/* Refuses a file that cannot be written before its numbers take their time; NULL: there is none to write. */
+static inline void table_must_write(const char *path)
+{
+    FILE *old = path ? fopen(path, "rb") : NULL, *file = path ? fopen(path, "ab") : NULL;
+    if (path && (!file || fclose(file))) fail("%s: cannot be written", path);
+    if (old) fclose(old);
+    else if (path) remove(path);
 }
 
 /* Returns 0, or -1 if the file cannot be written. names: (columns), or NULL. */

@@ -1,5 +1,5 @@
-/* training.h: learn.h as a program runs it: with a line of progress, rows for the report, checkpoints, a clock, and
- * an end when the user asks for it.
+/* training.h: learn.h as a program runs it: with a line of progress, rows for the report, checkpoints, a
+ * clock, and an end when the user asks for it.
  *
  *     training_loop t;
  *     training_begin(&t, &l, &report, notes);           l has begun, or was resumed

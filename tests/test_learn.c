@@ -1,0 +1,303 @@
+/* How the programs train a density of vectors (examples/support/learn.h): what rows that teach nothing
+ * choose. */
+#define ITDIFF_IMPLEMENTATION
+#include "../examples/support/learn.h"
+#include "ref.h"
+#include "test.h"
+
+enum { DIM = 2, ROWS = 320, HELD = 24, FRESH = 1000 };
+
+static learn_desc small_desc(uint64_t steps)
+{
+    learn_desc d;
+    memset(&d, 0, sizeof d);
+    d.model = itd_model_desc_default(DIM), d.trainer = itd_trainer_desc_default();
+    d.model.mlp.hidden = 16, d.model.mlp.directions = 16, d.model.mlp.embedding = 8;
+    d.trainer.batch = 64, d.trainer.steps = d.steps = steps, d.trainer.ema = 0.98;
+    d.trainer.learning_rate = 3e-3;
+    d.seed = d.trainer.seed = 5;
+    return d;
+}
+
+static float *gaussian_rows(size_t n)
+{
+    float *x = ref_normals(n * DIM, 1);
+    for (size_t i = 0; i < n; i++) x[2 * i + 1] = 30 * (x[2 * i + 1] + x[2 * i]) + 100;
+    return x;
+}
+
+/* Two spots of width 0.1 at a distance of 10. */
+static float *spots(size_t n)
+{
+    float *x = ref_normals(n * DIM, 0.1);
+    for (size_t i = 0; i < n; i++) x[2 * i] += ref_below(2) ? 5.0f : -5.0f;
+    return x;
+}
+
+static size_t weights_of(const learner *l) { return itd_net_parameters(l->model->net); }
+
+/* By how many nats a row the model is ahead of its Gaussian on rows that nobody has seen. */
+static double ahead(const learner *l, const float *x, size_t n, double *error)
+{
+    itd_denoiser den = itd_model_denoiser(l->model);
+    itd_nll_desc d = itd_model_nll_desc(l->model);
+    itd_nll_result result;
+    double *nll = ref_doubles(n), mean = 0, square = 0;
+    d.schedule = learn_wide_schedule(), d.draws = 50, d.seed = 77;
+    CHECK_OK(itd_nll(&den, x, n, &d, &result, nll, NULL));
+    for (size_t i = 0; i < n; i++) {
+        double gain = itd_gaussian_nll(l->model->gaussian, x + DIM * i) - nll[i];
+        mean += gain / (double)n, square += gain * gain / (double)n;
+    }
+    *error = sqrt((square - mean * mean) / (double)n);
+    free(nll);
+    return mean;
+}
+
+static void whole_training(learner *l, const learn_desc *d, const float *x)
+{
+    learn_begin(l, d, x, ROWS, HELD, DIM);
+    while (learn_goes_on(l)) learn_round(l);
+    learn_end(l);
+}
+
+/* ---- what is kept ---- */
+
+/* The truth is the Gaussian; what is kept instead of it is no worse than chance makes it look. */
+static void data_of_a_gaussian_leave_next_to_the_gaussian(void)
+{
+    learn_desc d = small_desc(480);
+    float *x, *fresh;
+    learner l;
+    double error, gain;
+    ref_seed(1);
+    x = gaussian_rows(ROWS), fresh = gaussian_rows(FRESH);
+    whole_training(&l, &d, x);
+    gain = ahead(&l, fresh, FRESH, &error);
+    CHECK(gain > -3 * hypot(error, l.gain_error) - 1e-4);
+    CHECK(!l.kept || l.gain > l.gain_error);
+    learn_free(&l), free(x), free(fresh);
+}
+
+/* The rows that choose lie where the rows that teach have none: no state but the Gaussian is any good for
+ * them, it is kept, and the training ends before its time. */
+static void the_gaussian_is_kept_where_nothing_beats_it(void)
+{
+    learn_desc d = small_desc(1440);
+    float *x, *fresh;
+    learner l;
+    double error;
+    ref_seed(6);
+    x = spots(ROWS), fresh = spots(FRESH);
+    for (size_t i = ROWS - HELD; i < ROWS; i++) x[DIM * i] = (float)(0.1 * ref_normal());
+    whole_training(&l, &d, x);
+    CHECK(!l.kept && l.kept_step == 0 && l.gain_last < -0.5);
+    CHECK(l.round < LEARN_ROUNDS && 3 * l.round > LEARN_ROUNDS);
+    for (size_t i = 0; i < weights_of(&l); i++) CHECK_CLOSE(learn_weights(&l)[i], 0, 0);
+    CHECK_CLOSE(ahead(&l, fresh, FRESH, &error), 0, 1e-4);
+    learn_free(&l), free(x), free(fresh);
+}
+
+/* -log p is log 2 below that of one spot, log(2 pi e 0.01) = -1.77 + log 2; the Gaussian's is
+ * log(2 pi e) + log 5 + log 0.1 = 2.14: 3.2 nats in between, of which so small a network finds more than
+ * a third. */
+static void two_spots_are_far_from_a_gaussian(void)
+{
+    learn_desc d = small_desc(1440);
+    float *x, *fresh;
+    learner l;
+    double error, gain;
+    ref_seed(2);
+    x = spots(ROWS), fresh = spots(FRESH);
+    d.find_schedule = 1;
+    whole_training(&l, &d, x);
+    gain = ahead(&l, fresh, FRESH, &error);
+    CHECK(gain > 1 && gain < 3.3);
+    CHECK(l.kept && l.kept_step > 0 && l.kept_step <= l.trainer->step);
+    CHECK(memcmp(learn_weights(&l), l.kept, weights_of(&l) * sizeof *l.kept) == 0);
+    CHECK(l.model->desc.schedule.scale * l.model->desc.schedule.clip < 13); /* no longer all log SNRs */
+    CHECK(l.model->desc.schedule.loc > 0 && l.model->desc.schedule.loc < 10);
+    CHECK_CLOSE(l.gain, gain, 5 * (l.gain_error + error) + 0.1); /* what held rows say is not flattered */
+    learn_free(&l), free(x), free(fresh);
+}
+
+/* ---- rows that teach nothing ---- */
+
+static float *weights_after_rounds(const float *x, size_t rounds, size_t *n)
+{
+    learn_desc d = small_desc(96);
+    learner l;
+    float *w;
+    d.model.normalize = false; /* or the map would know the rows */
+    learn_begin(&l, &d, x, ROWS, HELD, DIM);
+    for (size_t k = 0; k < rounds; k++) learn_round(&l);
+    CHECK(l.trainer->step == 2 * rounds && l.round == rounds);
+    *n = weights_of(&l);
+    w = ref_copy(l.model->net->w, *n);
+    learn_free(&l);
+    return w;
+}
+
+/* Absurd numbers in the rows that are held change no weight; one in a row that teaches does. */
+static void held_rows_teach_nothing(void)
+{
+    enum { ROUNDS = 12 };
+    float *x, *before, *after;
+    size_t n, i;
+    ref_seed(3);
+    x = spots(ROWS);
+    before = weights_after_rounds(x, ROUNDS, &n);
+    for (i = (ROWS - HELD) * DIM; i < ROWS * DIM; i++) x[i] = i % 3 ? 1000 : -50;
+    after = weights_after_rounds(x, ROUNDS, &n);
+    CHECK(memcmp(before, after, n * sizeof *before) == 0);
+    free(after);
+    x[(ROWS - HELD) * DIM - 1] += 1; /* the last one before them */
+    after = weights_after_rounds(x, ROUNDS, &n);
+    CHECK(memcmp(before, after, n * sizeof *before) != 0);
+    free(before), free(after), free(x);
+}
+
+/* ---- the whole search, twice ---- */
+
+static void search(learner *l, const float *x, uint64_t seed, int all)
+{
+    learn_desc d = small_desc(192);
+    d.seed = d.trainer.seed = seed;
+    d.find_range = d.find_schedule = all;
+    learn_begin(l, &d, x, ROWS, HELD, DIM);
+    while (l->round < LEARN_RACE + 2) learn_round(l);
+    learn_end(l);
+}
+
+static void same_seed_same_result(void)
+{
+    float *x;
+    learner a, b, c;
+    ref_seed(4);
+    x = spots(ROWS);
+    search(&a, x, 5, 1), search(&b, x, 5, 1), search(&c, x, 6, 0);
+    CHECK(a.rung == b.rung && a.kept_step == b.kept_step && a.round == b.round);
+    CHECK(memcmp(&a.gain, &b.gain, sizeof a.gain) == 0 && memcmp(&a.loss, &b.loss, sizeof a.loss) == 0);
+    CHECK(memcmp(&a.model->desc.schedule, &b.model->desc.schedule, sizeof a.model->desc.schedule) == 0);
+    CHECK(memcmp(a.model->net->w, b.model->net->w, weights_of(&a) * sizeof(float)) == 0);
+    CHECK(memcmp(a.model->net->w, c.model->net->w, weights_of(&a) * sizeof(float)) != 0);
+    CHECK(a.rung < LEARN_RUNGS && a.trainer->step == learn_steps(&a, LEARN_RACE + 2));
+    CHECK_CLOSE(a.model->desc.mlp.frequency_min, learn_rungs[a.rung][0], 0);
+    CHECK_CLOSE(a.model->desc.mlp.frequency_max, learn_rungs[a.rung][1], 0);
+    learn_free(&a), learn_free(&b), learn_free(&c), free(x);
+}
+
+/* ---- rounds ---- */
+
+static void rounds_share_the_steps(void)
+{
+    static const uint64_t steps[] = {48, 96, 100, 47, 1, 1000003};
+    for (size_t k = 0; k < sizeof steps / sizeof *steps; k++) {
+        learner l;
+        memset(&l, 0, sizeof l);
+        l.desc.steps = steps[k];
+        CHECK(learn_steps(&l, 0) == 0 && learn_steps(&l, LEARN_ROUNDS) == steps[k]);
+        for (size_t r = 1; r <= LEARN_ROUNDS; r++) {
+            uint64_t more = learn_steps(&l, r) - learn_steps(&l, r - 1);
+            CHECK(more >= steps[k] / LEARN_ROUNDS && more <= steps[k] / LEARN_ROUNDS + 1);
+        }
+    }
+}
+
+/* ---- the schedule ---- */
+
+enum { POINTS = 53 };
+
+static void fill_gap(double *logsnr, double *gap, double from, double to, double height)
+{
+    for (size_t i = 0; i < POINTS; i++) {
+        logsnr[i] = -13 + 0.5 * (double)i;
+        if (logsnr[i] > from && logsnr[i] < to) gap[i] += height;
+    }
+}
+
+/* What stands above a fiftieth of the widest, of means of three. */
+static double above(const double *gap, size_t i)
+{
+    double mean[POINTS] = {0}, widest = 0;
+    for (size_t k = 1; k + 1 < POINTS; k++) mean[k] = (gap[k - 1] + gap[k] + gap[k + 1]) / 3;
+    for (size_t k = 0; k < POINTS; k++) widest = fmax(widest, mean[k]);
+    return fmax(mean[i] - 0.02 * widest, 0);
+}
+
+/* Centre: Sum p (a - m)^2 a / Sum p (a - m)^2. Scale: 2/3 of the standard deviation, at least 1.75. The range
+ * reaches from 3 below the first to 4 above the last log SNR with a gap, and ends at one of the two. */
+static void schedule_check(const double *logsnr, const double *gap)
+{
+    itd_schedule s = {99, 99, 99};
+    double total = 0, mean = 0, square = 0, tails = 0, first = HUGE_VAL, last = -HUGE_VAL, low, high;
+    for (size_t i = 0; i < POINTS; i++) {
+        double p = above(gap, i);
+        total += p, mean += p * logsnr[i];
+        if (p > 0) first = fmin(first, logsnr[i]), last = fmax(last, logsnr[i]);
+    }
+    mean /= total;
+    for (size_t i = 0; i < POINTS; i++) {
+        double p = above(gap, i) / total, off = logsnr[i] - mean;
+        square += p * off * off, tails += p * off * off * logsnr[i];
+    }
+    if (!CHECK(learn_schedule_from_gap(logsnr, gap, POINTS, 2, &s))) return;
+    CHECK_CLOSE(s.loc, square > 0 ? tails / square : mean, 1e-9);
+    CHECK_CLOSE(s.scale, fmax(sqrt(square) * 2 / 3, 1.75), 1e-9);
+    low = s.loc - s.clip * s.scale, high = s.loc + s.clip * s.scale;
+    first = fmax(first - 3, logsnr[0]), last = fmin(last + 4, logsnr[POINTS - 1]);
+    CHECK(low <= first + 1e-9 && high >= last - 1e-9);
+    CHECK_CLOSE(fmin(first - low, high - last), 0, 1e-9);
+}
+
+static void schedules_of_gaps(void)
+{
+    double logsnr[POINTS], gap[POINTS] = {0}, wide[POINTS] = {0}, two[POINTS] = {0};
+    itd_schedule s = {1, 2, 3}, twice = {1, 2, 3};
+    fill_gap(logsnr, gap, 1.9, 4.1, 1); /* 2 to 4 */
+    schedule_check(logsnr, gap);
+    CHECK(learn_schedule_from_gap(logsnr, gap, POINTS, 2, &s));
+    CHECK_CLOSE(s.loc, 3, 1e-9);
+    CHECK_CLOSE(s.scale, 1.75, 0);
+    for (size_t i = 0; i < POINTS; i++) gap[i] *= 7; /* its height does not matter */
+    CHECK(learn_schedule_from_gap(logsnr, gap, POINTS, 2, &twice));
+    CHECK_CLOSE(twice.loc, s.loc, 1e-9);
+    CHECK_CLOSE(twice.clip, s.clip, 1e-9);
+    fill_gap(logsnr, wide, -8.1, 8.1, 0.5);
+    schedule_check(logsnr, wide);
+    CHECK(learn_schedule_from_gap(logsnr, wide, POINTS, 2, &s));
+    CHECK_CLOSE(s.loc, 0, 1e-9);
+    CHECK(s.scale > 2.9 && s.scale < 3.5); /* 16 / sqrt(12) * 2/3 = 3.1 */
+    fill_gap(logsnr, two, -2.1, 1.1, 1), fill_gap(logsnr, two, 6.9, 9.1, 0.2);
+    schedule_check(logsnr, two);
+    fill_gap(logsnr, two, 9.9, 99, 0.5); /* up to the end */
+    schedule_check(logsnr, two);
+}
+
+static void schedules_need_a_gap(void)
+{
+    double logsnr[POINTS], gap[POINTS] = {0}, below[POINTS] = {0};
+    itd_schedule s = {1, 2, 3};
+    fill_gap(logsnr, gap, -1, 1, 0.0199); /* a hundredth of the dimensions is noise */
+    CHECK(!learn_schedule_from_gap(logsnr, gap, POINTS, 2, &s));
+    fill_gap(logsnr, below, -5, 5, -3); /* the Gaussian is better */
+    CHECK(!learn_schedule_from_gap(logsnr, below, POINTS, 2, &s));
+    CHECK_CLOSE(s.loc, 1, 0);
+    CHECK_CLOSE(s.scale, 2, 0);
+    CHECK_CLOSE(s.clip, 3, 0);
+    fill_gap(logsnr, gap, -1, 1, 0.0003);
+    CHECK(learn_schedule_from_gap(logsnr, gap, POINTS, 2, &s));
+}
+
+int main(void)
+{
+    RUN(data_of_a_gaussian_leave_next_to_the_gaussian);
+    RUN(the_gaussian_is_kept_where_nothing_beats_it);
+    RUN(two_spots_are_far_from_a_gaussian);
+    RUN(held_rows_teach_nothing);
+    RUN(same_seed_same_result);
+    RUN(rounds_share_the_steps);
+    RUN(schedules_of_gaps);
+    RUN(schedules_need_a_gap);
+    return test_report();
+}
