@@ -4713,10 +4713,10 @@ static itd_note *itd__note_make(const char *key, const char *value, itd_note *ne
     return NULL;
 }
 
-/* Where the note of this key hangs in the list, or the end of it. */
+/* Where the note of this key hangs in the list, or has its place: by the order of keys, as files have them. */
 static itd_note **itd__note_place(itd_note **at, const char *key)
 {
-    while (*at && strcmp((*at)->key, key)) at = &(*at)->next;
+    while (*at && strcmp((*at)->key, key) < 0) at = &(*at)->next;
     return at;
 }
 
@@ -4729,13 +4729,14 @@ ITD_DEF const char *itd_model_note(const itd_model *model, const char *key)
 
 ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const char *value)
 {
-    itd_note **at = itd__note_place(&model->notes, key), *old = *at, *fresh = NULL;
+    itd_note **at = itd__note_place(&model->notes, key), *fresh = NULL;
+    itd_note *old = *at && !strcmp((*at)->key, key) ? *at : NULL, *next = old ? old->next : *at;
     if (!itd__utf8(key) || (value && !itd__utf8(value))) return ITD_ERROR_ARGUMENT;
     if (value) {
-        fresh = itd__note_make(key, value, old ? old->next : NULL);
+        fresh = itd__note_make(key, value, next);
         if (!fresh) return ITD_ERROR_MEMORY;
     }
-    *at = fresh ? fresh : old ? old->next : NULL;
+    *at = fresh ? fresh : next;
     itd__note_free(old);
     return ITD_OK;
 }

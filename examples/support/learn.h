@@ -447,6 +447,7 @@ static inline void learn_resume(learner *l, const learn_desc *desc, const char *
     itd_model_free(kept);
     l->trainer->desc.steps = desc->trainer.steps;
     while (l->round < LEARN_ROUNDS && learn_steps(l, l->round + 1) <= l->trainer->step) l->round++;
+    l->turns = l->round;
 }
 
 #endif
