@@ -321,22 +321,22 @@ typedef struct itd_nll_desc {
     bool cancel;           /* subtract the reference's error on the same noise, not its mean; true */
     size_t batch;          /* rows per call of the denoiser; does not change the result; 1024 */
     /* In the units of x; directions in it that are too narrow for the schedule are widened. NULL (the
-       default): fitted to the points; N(0, I) in the denoiser's coordinates if they are few, or not `cancel`. */
+       default): fitted to the points; N(0, I) in the denoiser's coordinates if they are few, or not
+       `cancel`. */
     const itd_gaussian *reference;
 } itd_nll_desc;
 
 typedef struct itd_nll_result {
-    double nll; /* mean over the points of -log p(x), nats, in the units of x */
-    double
-        std_error; /* of nll as an estimate of the integral for these very points; NaN for one repetition */
+    double nll;            /* mean over the points of -log p(x), nats, in the units of x */
+    double std_error;      /* of nll as an estimate for these very points; NaN for one repetition */
     double std_error_data; /* of nll as the mean over the distribution of the points; NaN for one point */
     double degrees; /* of freedom in std_error: below 30, use Student's quantile instead of the normal's */
     size_t evaluations; /* rows that the denoiser was given, the pilot's included */
 } itd_nll_result;
 
 /* What the likelihood is made of. Draw i is a log SNR and a noise for one point, shown to every denoiser and
-   to the reference q: the Gaussian above, whose best denoiser is known. Draws are in the order of the points, a
-   point's in the order of its repetitions. */
+   to the reference q: the Gaussian above, whose best denoiser is known. Draws are in the order of the
+   points, a point's in the order of its repetitions. */
 typedef struct itd_draws { /* to read */
     itd_nll_desc desc;
     size_t n, denoisers, count; /* points, k, draws of all points */
@@ -347,11 +347,10 @@ typedef struct itd_draws { /* to read */
     double *error;              /* (count,denoisers) squared errors || eps - eps_hat ||^2 */
     double *reference;          /* (count) squared error of the reference on the same noise */
     double *expected;           /* (count) its mean over the noise, mse_q(x, logsnr) */
-    itd_gaussian
-        gaussian; /* the reference, widened, in the denoisers' coordinates; borrows from desc.reference */
-    itd_gaussian *owned;   /* what it does not borrow */
-    double *nll_reference; /* (n) -log q(x), nats, in the units of x */
-    size_t evaluations;    /* rows: the draws, and those of the pilot, which only the first denoiser saw */
+    itd_gaussian gaussian;      /* the reference as used, in the denoisers' coordinates; */
+    itd_gaussian *owned;        /* what it does not borrow from desc.reference */
+    double *nll_reference;      /* (n) -log q(x), nats, in the units of x */
+    size_t evaluations; /* rows: the draws, and those of the pilot, which only the first denoiser saw */
 } itd_draws;
 
 ITD_DEF itd_nll_desc itd_nll_desc_default(void);
@@ -364,7 +363,7 @@ ITD_DEF itd_result itd_measure(const itd_denoiser *den /* (k) */, size_t k, cons
                                size_t n, const itd_nll_desc *desc, itd_draws **out);
 ITD_DEF void itd_draws_free(itd_draws *draws);
 /* The likelihood by one of the denoisers. nll_x, std_error_x: each point's own value and standard error, the
-   latter with repetitions - 1 degrees of freedom; or NULL. ITD_ERROR_NUMERIC if a likelihood is not finite. */
+   latter with repetitions - 1 degrees of freedom; or NULL. ITD_ERROR_NUMERIC if one is not finite. */
 ITD_DEF itd_result itd_draws_nll(const itd_draws *draws, size_t which, itd_nll_result *out,
                                  double *nll_x /* (n) */, double *std_error_x /* (n) */);
 /* The same for any other integrand: start + 1/2 Integral f, with f weighted already. */
@@ -3003,14 +3002,14 @@ ITD_DEF itd_result itd_gaussian_to_coordinates(const itd_denoiser *den, const it
 
    A point's draws are `repetitions` systematic samples: log SNRs at evenly spaced quantiles from a random
    start, which integrate the smooth mean of w (e - g) far better than independent ones. One such sample does
-   not show how far it is off, but repetitions with starts of their own do. If s_i is the standard deviation of
-   point i's value over its r repetitions,
+   not show how far it is off, but repetitions with starts of their own do. If s_i is the standard deviation
+   of point i's value over its r repetitions,
 
        s_i / sqrt(r)                     is the standard error of that value, with r - 1 degrees of freedom,
        sqrt( Sum_i s_i^2 / r ) / n       that of the mean over n points, which are independent too.
 
-   Draws go where a pilot run saw the integrand vary most. The pilot's own draws are not used again: they would
-   bias the result. */
+   Draws go where a pilot run saw the integrand vary most. The pilot's own draws are not used again: they
+   would bias the result. */
 
 enum {
     ITD__PILOT_MOST = 8192,     /* draws of a pilot, at most */
@@ -3109,8 +3108,8 @@ static void itd__measure_reference(itd__measurement *t, size_t i, double *g, dou
     }
 }
 
-/* The errors of the reference and of k denoisers for draws of the table, from number `at` on, whose points and
-   log SNRs are there, and whose eps is drawn. */
+/* The errors of the reference and of k denoisers for draws of the table, from number `at` on, whose points
+   and log SNRs are there, and whose eps is drawn. */
 static itd_result itd__measure_errors(itd__measurement *t, const float *x, size_t k, itd_draws *out,
                                       size_t at, size_t rows)
 {
@@ -3199,9 +3198,9 @@ static double itd__between(const double *value, size_t bins, double u)
     return value[b] + (at - (double)b) * (value[next] - value[b]);
 }
 
-/* A density of draws in proportion to the spread of the integrand, a fifth of it laid evenly so that no weight
-   exceeds five. It has no jumps: a point's draws are few, and miss what happens at one. For the same reason
-   the spread, which a few points out of the ordinary decide, is smoothed if bins are many. */
+/* A density of draws in proportion to the spread of the integrand, a fifth of it laid evenly so that no
+   weight exceeds five. It has no jumps: a point's draws are few, and miss what happens at one. For the same
+   reason the spread, which a few points out of the ordinary decide, is smoothed if bins are many. */
 static void itd__set_density(itd__measurement *t, double *spread, size_t bins)
 {
     double mean = 0, total = 0;
@@ -3327,8 +3326,8 @@ ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n,
     return NULL;
 }
 
-/* Divides the draws: an eighth for the pilot, but none rather than a handful; the rest into repetitions, few and long ones where
-   there are many points. */
+/* Divides the draws: an eighth for the pilot, but none rather than a handful; the rest into repetitions, few
+   and long ones where there are many points. */
 static void itd__divide(itd__measurement *t, bool single_points)
 {
     const itd_nll_desc *desc = &t->desc;
@@ -3903,7 +3902,8 @@ static bool itd__valid(const itd_model_desc *model, const itd_trainer_desc *trai
 
 /* clang-format off */
 typedef enum itd__kind {
-    ITD__INPUT, ITD__EMBED, ITD__PROJECT, ITD__WAVES, ITD__LINEAR, ITD__RELU, ITD__SILU, ITD__TIMESTEP, ITD__CONV, ITD__ADD,
+    ITD__INPUT, ITD__EMBED, ITD__PROJECT, ITD__WAVES, ITD__LINEAR, ITD__RELU, ITD__SILU, ITD__TIMESTEP,
+    ITD__CONV, ITD__ADD,
     ITD__UPSAMPLE, ITD__NORM, ITD__SHIFT, ITD__SCORES, ITD__ATTEND /* from NORM on: a sample at a time */
 } itd__kind;
 
@@ -4713,10 +4713,10 @@ static itd_note *itd__note_make(const char *key, const char *value, itd_note *ne
     return NULL;
 }
 
-/* Where the note of this key hangs in the list, or the end of it. */
+/* Where the note of this key hangs in the list, or has its place: by the order of keys, as files have them. */
 static itd_note **itd__note_place(itd_note **at, const char *key)
 {
-    while (*at && strcmp((*at)->key, key)) at = &(*at)->next;
+    while (*at && strcmp((*at)->key, key) < 0) at = &(*at)->next;
     return at;
 }
 
@@ -4729,13 +4729,14 @@ ITD_DEF const char *itd_model_note(const itd_model *model, const char *key)
 
 ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const char *value)
 {
-    itd_note **at = itd__note_place(&model->notes, key), *old = *at, *fresh = NULL;
+    itd_note **at = itd__note_place(&model->notes, key), *fresh = NULL;
+    itd_note *old = *at && !strcmp((*at)->key, key) ? *at : NULL, *next = old ? old->next : *at;
     if (!itd__utf8(key) || (value && !itd__utf8(value))) return ITD_ERROR_ARGUMENT;
     if (value) {
-        fresh = itd__note_make(key, value, old ? old->next : NULL);
+        fresh = itd__note_make(key, value, next);
         if (!fresh) return ITD_ERROR_MEMORY;
     }
-    *at = fresh ? fresh : old ? old->next : NULL;
+    *at = fresh ? fresh : next;
     itd__note_free(old);
     return ITD_OK;
 }
@@ -5324,10 +5325,10 @@ static size_t itd__element(const itd__tensor *t, size_t k)
     return (k % taps * t->shape[1] + row % t->shape[1]) * t->shape[0] + row / t->shape[1];
 }
 
-/* Little-endian integers of `width` bytes. */
+/* Little-endian integers of `width` bytes, at most 8 (which the compiler is told too). */
 static void itd__put(uint64_t bits, size_t width, unsigned char *bytes)
 {
-    for (size_t i = 0; i < width; i++) bytes[i] = (unsigned char)(bits >> (8 * i));
+    for (size_t i = 0; i < width && i < 8; i++) bytes[i] = (unsigned char)(bits >> (8 * i));
 }
 
 static uint64_t itd__get(const unsigned char *bytes, size_t width)

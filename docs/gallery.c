@@ -7,13 +7,11 @@
 #define ITDIFF_IMPLEMENTATION
 #include "itdiff.h"
 
-#include "examples/support/blur.h"
 #include "examples/support/datasets.h"
 #include "examples/support/must.h"
-#include "examples/support/plot.h"
+#include "examples/support/panels.h"
 
 enum { MOST = 8, SIDE = 60, DRAWS = 48, POINTS = 800, CURVE = 80, WIDTH = 1500 };
-static const double reach = 3; /* of the pictures, in standard deviations */
 
 typedef struct exhibit {
     const char *name;
@@ -48,27 +46,11 @@ static void draw_points(exhibit *e)
     must(itd_sample(&den, &sd, POINTS, e->samples), "sampling");
 }
 
-/* On a square grid, with the same draws for every point and a blur of 0.4 cells, as in train_2d. */
 static void find_density(exhibit *e)
 {
-    const double cell = 2 * reach / (SIDE - 1);
-    blurred b;
-    itd_denoiser den;
     itd_nll_desc d = itd_model_nll_desc(e->model);
-    itd_nll_result result;
-    float *x = (float *)must_alloc(SIDE * SIDE, 2 * sizeof *x);
-    for (size_t i = 0; i < SIDE * SIDE; i++) {
-        x[2 * i] = (float)(cell * (double)(i % SIDE) - reach);
-        x[2 * i + 1] = (float)(cell * (double)(i / SIDE) - reach);
-    }
-    b.sharp = itd_model_denoiser(e->model), b.v = 0.16 * cell * cell;
-    b.z = (float *)must_alloc(d.batch, 2 * sizeof *b.z);
-    b.logsnr = (float *)must_alloc(d.batch, sizeof *b.logsnr);
-    den = blurred_denoiser(&b);
-    d.draws = DRAWS, d.common = true;
-    must(itd_nll(&den, x, SIDE * SIDE, &d, &result, e->density, NULL), "estimating the density");
-    for (size_t i = 0; i < SIDE * SIDE; i++) e->density[i] = -e->density[i];
-    free(x), free(b.z), free(b.logsnr);
+    d.draws = DRAWS;
+    panels_density(e->model, &d, SIDE, NULL, 0, e->density);
 }
 
 static void find_errors(exhibit *e)
@@ -86,7 +68,7 @@ static void find_errors(exhibit *e)
 static plot_canvas begin(int height)
 {
     plot_canvas c;
-    if (plot_canvas_init(&c, WIDTH, height, plot_rgb(0xffffff))) fail("out of memory for a picture");
+    panels_canvas(&c, WIDTH, height);
     return c;
 }
 
@@ -100,25 +82,20 @@ static void finish(plot_canvas *c, const char *out, const char *file)
 
 static plot_axes square(plot_canvas *c, plot_box area, int rows, int columns, int at, const char *title)
 {
-    plot_axes a = plot_axes_make(c, plot_cell(area, rows, columns, at, 18, 40), -reach, reach, -reach, reach);
-    a.title = title;
+    plot_axes a = panels_axes(c, plot_cell(area, rows, columns, at, 18, 40), title);
     a.x_numbers = at / columns + 1 == rows ? 2 : 0, a.y_numbers = at % columns ? 0 : 2;
     return a;
 }
 
 static void show_densities(const exhibit *e, int n, const char *out)
 {
-    static const double levels[] = {-5, -4.5, -4, -3.5, -3, -2.5, -2, -1.5, -1};
-    const int count = (int)(sizeof levels / sizeof *levels);
     plot_canvas c = begin(350);
     plot_box area = plot_inset(plot_canvas_box(&c), 35, 35, 90, 40);
-    plot_box bar = {area.right + 14, area.top, area.right + 28, area.bottom};
     for (int k = 0; k < n; k++) {
         plot_axes a = square(&c, area, 1, n, k, e[k].name);
-        plot_field f = {e[k].density, SIDE, SIDE, -reach, reach, -reach, reach};
-        plot_contourf(&a, &f, levels, count, PLOT_BELOW_PAPER);
+        panels_contours(&a, e[k].density, SIDE);
         plot_axes_draw(&a);
-        if (k + 1 == n) plot_colorbar(&a, bar, levels, count, PLOT_BELOW_PAPER, "log density, nats");
+        if (k + 1 == n) panels_bar(&a, area, 14, 14);
     }
     finish(&c, out, "gallery-density.png");
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Measures what README.md and docs/estimator.md report, and writes it there.
-#   make && sh docs/results.sh [variant ...]    default, original, fresh, auto (none named: all); table of README.md
+#   make && sh docs/results.sh [variant ...]    default, original, fresh (none named: all); table of README.md
 #   make && sh docs/results.sh --estimator      table of docs/estimator.md
 # Result lines are kept in docs/results.tsv. What is there is not run again, so that an interrupted measurement
 # goes on where it stopped; FORCE=1 runs the named variants again. SETS="moons dino" runs these sets only.
@@ -8,10 +8,10 @@
 cd "$(dirname "$0")/.." || exit 1
 . docs/shell.sh
 all_sets="scg line moons circle dino"
-all_variants="default original fresh auto"
+all_variants="default original fresh"
 seeds="0 1 2"
 tab=$(printf '\t')
-columns="set variant seed epochs params val_nll stderr stderr_data true_nll excess train_seconds"
+columns="set variant seed epochs params val_nll stderr stderr_data true_nll excess train_seconds excess_stderr"
 table=docs/results.tsv
 
 measured() { # set variant seed
@@ -39,7 +39,6 @@ keep() { # row
 train() { # set variant seed
     case $2 in
     default) option= ;;
-    auto) option="--schedule auto" ;;
     *) option=--$2 ;;
     esac
     # The options are words, split on purpose.
@@ -72,37 +71,46 @@ require_markers() { # file name: looked for first, lest hours of measurement end
         END { exit !(begun == 1 && ended == 1) }' "$1" || fail "$1: no <!-- $2:begin --> and <!-- $2:end -->"
 }
 
-# The mean excess over the seeds, +- the standard error that follows from those of the estimates.
+# The mean excess over the seeds, +- the standard error that follows from those of the estimates; that of the
+# kernel density estimate and of the mixture is in docs/rivals.tsv, which sh docs/rivals.sh makes.
 results_table() {
     awk -F '\t' -v sets="$all_sets" '
+        function add(key, value, error) {
+            count[key]++; sum[key] += value; square[key] += error * error
+        }
         function excess(key,  error) {
             if (!count[key]) return "–"
             error = sqrt(square[key]) / count[key]
             return sprintf("%.3f ± %.3f", sum[key] / count[key], error > least ? error : least)
         }
         BEGIN { least = 0.001 }
-        NR > 1 {
-            key = $1 "-" $2
-            count[key]++; sum[key] += $10; square[key] += $7 * $7; seconds[key] += $11
-            if ($2 == "default" && $3 == 0) truth[$1] = $9
+        FNR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+        FILENAME ~ /rivals/ {
+            add($1 "-kde", $at["excess_kde"], $at["stderr_kde"])
+            add($1 "-gmm", $at["excess_gmm"], $at["stderr_gmm"])
+            next
+        }
+        {
+            add($1 "-" $2, $at["excess"], $at["excess_stderr"])
+            seconds[$1 "-" $2] += $at["train_seconds"]
+            if ($2 == "default" && $3 == 0) truth[$1] = $at["true_nll"]
         }
         END {
-            print "| set | true −log p | excess, 7,200 points | its schedule found | excess, fresh data | excess, original | training, s |"
-            print "|---|--:|--:|--:|--:|--:|--:|"
+            print "| set | true −log p | excess, 7,200 points | kernel density estimate | mixture of Gaussians | excess, fresh data | excess, original | training, s |"
+            print "|---|--:|--:|--:|--:|--:|--:|--:|"
             n = split(sets, set, " ")
             for (s = 1; s <= n; s++) {
                 name = set[s]
                 key = name "-default"
-                printf "| %s | %s | %s | %s | %s | %s | %s |\n", name, (name in truth) ? sprintf("%.3f", truth[name]) : "–",
-                    excess(key), excess(name "-auto"), excess(name "-fresh"), excess(name "-original"),
-                    count[key] ? sprintf("%.0f", seconds[key] / count[key]) : "–"
+                printf "| %s | %s | %s | %s | %s | %s | %s | %s |\n", name,
+                    (name in truth) ? sprintf("%.3f", truth[name]) : "–",
+                    excess(key), excess(name "-kde"), excess(name "-gmm"), excess(name "-fresh"),
+                    excess(name "-original"), count[key] ? sprintf("%.0f", seconds[key] / count[key]) : "–"
             }
             print ""
-            print "In nats. ±: standard error of the estimates (not the spread between seeds), at least 0.001."
-            print "True −log p: on the validation points of seed 0. Schedule found: loc and scale of the log SNR chosen"
-            print "while training, not by hand for the set. Fresh data: new training points every epoch, and 20,000 new"
-            print "points to validate on. Training: on the 7,200 points, mean over the seeds."
-        }' "$table"
+            print "In nats, means over three seeds. ±: standard error of the estimates (not the spread between seeds), at"
+            print "least 0.001. True −log p: on the validation points of seed 0. Training: on the 7,200 points."
+        }' docs/rivals.tsv "$table"
 }
 
 estimator_table() {

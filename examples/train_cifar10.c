@@ -717,8 +717,9 @@ static void find_reference(run *r)
     }
 }
 
-/* The denoisers that are measured, and the columns of the table: of each model its variants, then z itself, rounded;
-   the reference follows them. Synthetic fields are on no grid: their models are measured as they are. */
+/* The denoisers that are measured, and the columns of the table: of each model its variants, then z itself,
+   rounded; the reference follows them. Synthetic fields are on no grid: their models are measured as they
+   are. */
 enum { VARIANTS = 4, MOST_COLUMNS = MOST_MODELS * VARIANTS + 2, BINS = 32 };
 static const grid bytes = {-1, 1, 256};
 

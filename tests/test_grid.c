@@ -377,8 +377,8 @@ static void soft_rounding_is_a_weighted_mean(void)
     }
 }
 
-/* Where noise hides everything, soft rounding by the unbounded lattice leaves a good estimate alone; by the values
- * of the grid alone it does harm. */
+/* Where noise hides everything, soft rounding by the unbounded lattice leaves a good estimate alone; by the
+ * values of the grid alone it does harm. */
 static void soft_rounding_does_no_harm_at_low_log_snr(void)
 {
     law l = law_make(2, 6);
@@ -518,8 +518,8 @@ static void units_do_not_matter(void)
     measured_free(&one), measured_free(&other), free(moved);
 }
 
-/* In 19 of 20 cases the truth is within the error bar of 95 %, which is the spread of repeated estimates: of one
- * denoiser, and of a choice. */
+/* In 19 of 20 cases the truth is within the error bar of 95 %, which is the spread of repeated estimates: of
+ * one denoiser, and of a choice. */
 static void check_coverage(const law *l, bool allocate, double *spread)
 {
     enum { ROUNDS = 300, FEW = 200 };
@@ -585,7 +585,8 @@ static void border_and_bound_are_those_of_the_formula(void)
     CHECK_CLOSE(grid_border(&g, &den, &s), 5, 1e-12);
 }
 
-/* With a map that is not diagonal the bound is one still: of what z rounded really misses, drawn by chance. */
+/* With a map that is not diagonal the bound is one still: of what z rounded really misses, drawn by chance.
+ * */
 static void bound_holds_for_whitened_data(void)
 {
     enum { TRIALS = 200000 };

@@ -255,8 +255,8 @@ static void student_quantiles_are_those_of_tables(void)
         CHECK_CLOSE(ref_student(degrees[i]), quantile[i], 6e-4);
 }
 
-/* 19 of 20 are within their error bars, but for 3.5 standard deviations of the binomial distribution; there is
- * no bias; the squared standard error is the variance. */
+/* 19 of 20 are within their error bars, but for 3.5 standard deviations of the binomial distribution; there
+ * is no bias; the squared standard error is the variance. */
 static void check_tally(const tally *t)
 {
     double n = (double)t->n, mean = t->sum / n, variance = t->square / n - mean * mean;
@@ -706,9 +706,9 @@ static void defaults_are_the_documented_ones(void)
     CHECK_CLOSE(d.schedule.clip, 4, 0);
 }
 
-/* By hand. An eighth of all draws is for the pilot, but at most 8192, and none if that is below 64; it takes as
- * many as divide evenly among its bins, one for 24, at most 32. The others are divided into so many repetitions
- * that n points have 30 degrees of freedom, or more if they cost no length. */
+/* By hand. An eighth of all draws is for the pilot, but at most 8192, and none if that is below 64; it takes
+ * as many as divide evenly among its bins, one for 24, at most 32. The others are divided into so many
+ * repetitions that n points have 30 degrees of freedom, or more if they cost no length. */
 static void evaluations_are_divided_as_described(void)
 {
     static const struct {
@@ -949,7 +949,8 @@ static void make_table(size_t n, size_t d, double rho, float *x)
     }
 }
 
-/* -log N(x; m, (W'W)^-1) by the model's W and m, in double: |W (x - m)|^2, and the determinant by elimination. */
+/* -log N(x; m, (W'W)^-1) by the model's W and m, in double: |W (x - m)|^2, and the determinant by
+ * elimination. */
 static void map_nll(const itd_model *model, const float *x, size_t n, double *nll)
 {
     size_t d = model->dim;
@@ -984,8 +985,9 @@ static itd_model *untrained(const float *x, size_t n, size_t d)
     return model;
 }
 
-/* Tables of 1 to 50 columns, also with fewer rows than columns: a model that has learned nothing is the Gaussian
- * of its map to 1e-4 nats, draw by draw; and with N(m, 2 Sigma) as the reference, within the error bars. */
+/* Tables of 1 to 50 columns, also with fewer rows than columns: a model that has learned nothing is the
+ * Gaussian of its map to 1e-4 nats, draw by draw; and with N(m, 2 Sigma) as the reference, within the error
+ * bars. */
 static void untrained_models_are_their_gaussians(void)
 {
     static const struct {
@@ -1023,7 +1025,8 @@ static void untrained_models_are_their_gaussians(void)
 
 /* ---- numbers that must not come out ---- */
 
-/* A direction of the reference that is narrower than the least noise is widened: no 1e12 nats, but the truth. */
+/* A direction of the reference that is narrower than the least noise is widened: no 1e12 nats, but the
+ * truth. */
 static void narrow_references_are_widened(void)
 {
     static const double narrow[] = {1e-4, 1e-12, 1e-300};
@@ -1047,8 +1050,8 @@ static void narrow_references_are_widened(void)
     }
 }
 
-/* Far out a Gaussian's likelihood is still a number, to the precision of floats; where it cannot be, none comes
- * out. */
+/* Far out a Gaussian's likelihood is still a number, to the precision of floats; where it cannot be, none
+ * comes out. */
 static void far_points_have_a_likelihood_or_none(void)
 {
     static const double far[] = {1e2, 1e4, 1e8, 1e15, 1e30, 3e38};

@@ -248,13 +248,16 @@ static void notes_come_back(void)
     enum { LONG = 60000 };
     itd_model *m = fitted(), *back = NULL;
     char *text = (char *)ref_alloc(LONG + 1);
-    size_t body, i;
+    char *before;
+    size_t body, i, n;
     memset(text, 'x', LONG);
     set_all(m);
     CHECK_OK(itd_model_set_note(m, "long", text));
     CHECK_OK(itd_save(m, NULL, path, NULL));
     get(path);
     body = 8 + header_length();
+    before = (char *)ref_alloc(size), n = size;
+    memcpy(before, bytes, n);
     CHECK(body % 8 == 0);
     for (i = 8; i < body; i++) CHECK(bytes[i] >= 0x20); /* whatever the notes */
     if (CHECK_OK(itd_load(path, &back, NULL, NULL))) {
@@ -262,11 +265,13 @@ static void notes_come_back(void)
         CHECK(count_notes(back) == TEXTS + 1 && strcmp(itd_model_note(back, "long"), text) == 0);
         CHECK_OK(itd_save(back, NULL, again_path, NULL));
         itd_model_free(back);
+        get(again_path);
+        CHECK(size == n && memcmp(bytes, before, n) == 0); /* in whatever order they were set */
     }
     if (CHECK_OK(itd_load(again_path, &back, NULL, NULL))) check_all(back), itd_model_free(back);
     CHECK_OK(itd_save_half(m, path, NULL));
     if (CHECK_OK(itd_load(path, &back, NULL, NULL))) check_all(back), itd_model_free(back);
-    itd_model_free(m), free(text);
+    itd_model_free(m), free(text), free(before);
     CHECK(memory.blocks == 0);
 }
 

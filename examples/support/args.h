@@ -245,6 +245,22 @@ static inline void args_append_default(char *buffer, size_t size, const args_opt
     else args_append(buffer, size, "%s", option->initial.text ? option->initial.text : "none");
 }
 
+/* " name=value", as it is now. */
+static inline void args_append_word(char *buffer, size_t size, const args_option *option)
+{
+    args_append(buffer, size, "%s%s=", *buffer ? " " : "", option->name);
+    switch (option->kind) {
+    case ARGS_INT:
+    case ARGS_FLAG: args_append(buffer, size, "%d", *option->to.integer); break;
+    case ARGS_SIZE: args_append(buffer, size, "%llu", (unsigned long long)*option->to.size); break;
+    case ARGS_UINT64: args_append(buffer, size, "%llu", (unsigned long long)*option->to.uint64); break;
+    case ARGS_DOUBLE: args_append(buffer, size, "%.9g", *option->to.number); break;
+    case ARGS_STRING:
+    case ARGS_CHOICE: args_append(buffer, size, "%s", *option->to.text ? *option->to.text : "none"); break;
+    case ARGS_GROUP: break;
+    }
+}
+
 /* ---- reading values ---- */
 
 /* Decimal digits and nothing else, as a number of at most `limit`. Returns 0, or -1 if it is not one. */

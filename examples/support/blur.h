@@ -6,11 +6,14 @@
  *
  * which, divided by sqrt(s + s v + r), is x at log SNR log(s / (s v + r)), and the denoiser of x knows the
  * noise in it. The channel's part of that noise is sqrt(r / (s v + r)) of it. So the best denoiser of x gives
- * the best denoiser of y, and with it the density of x convolved with N(0, v I), exactly. */
+ * the best denoiser of y, and with it the density of x convolved with N(0, v I), exactly.
+ *
+ * Include the implementation of itdiff.h before this file. */
 #ifndef BLUR_H
 #define BLUR_H
 
 #include "../../itdiff.h"
+#include "must.h"
 
 #include <math.h>
 
@@ -45,6 +48,25 @@ static inline itd_denoiser blurred_denoiser(blurred *b)
     denoiser.ctx = b;
     denoiser.predict = blurred_predict;
     return denoiser;
+}
+
+/* -log p of the data of a model, blurred with standard deviation sigma in its denoiser's coordinates, with the same
+   draws for every point: for pictures, which are smooth, and where spots smaller than a cell are not a matter of
+   luck. */
+static inline void blurred_nll(itd_model *m, double sigma, const itd_nll_desc *desc,
+                               const float *x /* (n,dim) */, size_t n, double *nll /* (n) */)
+{
+    itd_nll_desc d = *desc;
+    itd_nll_result result;
+    itd_denoiser den;
+    blurred b;
+    d.common = true;
+    b.sharp = itd_model_denoiser(m), b.v = sigma * sigma;
+    b.z = (float *)must_alloc(d.batch + 3, m->dim * sizeof *b.z); /* batches are rounded up to fours */
+    b.logsnr = (float *)must_alloc(d.batch + 3, sizeof *b.logsnr);
+    den = blurred_denoiser(&b);
+    must(itd_nll(&den, x, n, &d, &result, nll, NULL), "estimating the density");
+    free(b.z), free(b.logsnr);
 }
 
 #endif

@@ -36,7 +36,9 @@ static inline void charts_loss_range(const report *r, double *low, double *high)
 static inline void charts_loss(plot_canvas *c, const report *r, double kept, const char *what)
 {
     plot_axes a;
-    plot_entry entries[2] = {{"training loss", plot_palette(0), 1.6, 0}, {NULL, plot_palette(1), 2, 0}};
+    plot_entry entries[3] = {{"training loss", plot_palette(0), 1.6, 0},
+                             {NULL, plot_palette(1), 2, 0},
+                             {"kept", plot_palette(2), 1.6, 5}};
     double *x = (double *)must_alloc(4 * (r->rows + 1), sizeof *x), *loss = x + r->rows + 1;
     double *vx = loss + r->rows + 1, *v = vx + r->rows + 1, low, high;
     size_t n = 0;
@@ -55,9 +57,9 @@ static inline void charts_loss(plot_canvas *c, const report *r, double kept, con
     plot_axes_grid(&a);
     plot_line(&a, x, loss, r->rows, plot_palette(0), 1.6, 0);
     plot_line(&a, vx, v, n, plot_palette(1), 2, 0);
-    if (kept >= 0) plot_mark_x(&a, kept, "kept", plot_palette(2), 1.6, 5);
+    if (kept >= 0) plot_mark_x(&a, kept, "", plot_palette(2), 1.6, 5);
     plot_axes_draw(&a);
-    plot_legend(&a, PLOT_RIGHT | PLOT_TOP, entries, 2);
+    plot_legend(&a, PLOT_RIGHT | PLOT_TOP, entries, kept >= 0 ? 3 : 2);
     free(x);
 }
 
@@ -101,20 +103,26 @@ static inline void charts_curves(itd_model *model, const float *x, size_t n, uin
     }
 }
 
-/* The error of denoising over log SNR, beside that of the best denoiser of the Gaussian: what is between
-   them is what the model knows beyond it. note: a text for a corner, or NULL. */
-static inline void charts_mse(plot_canvas *c, itd_model *model, const float *x, size_t n, uint64_t seed,
-                              const char *note)
+/* From the lowest log SNR of a schedule to the highest, evenly. */
+static inline void charts_range(const itd_schedule *s, double *alpha)
 {
-    double alpha[CHARTS_CURVE], mse[CHARTS_CURVE], gaussian[CHARTS_CURVE], top = 1.15 * (double)model->dim;
-    itd_schedule range = model->desc.schedule;
+    for (size_t k = 0; k < CHARTS_CURVE; k++)
+        alpha[k] = s->loc + s->scale * s->clip * (2.0 * (double)k / (CHARTS_CURVE - 1) - 1);
+}
+
+/* The error of denoising over log SNR, beside that of the best denoiser of the Gaussian: what is between them is
+   what the model knows beyond it. marked: a schedule whose quartiles are shown, or NULL; note: a text for a
+   corner, or NULL. */
+static inline void charts_errors(plot_canvas *c, const double *alpha, const double *mse,
+                                 const double *gaussian, size_t dim, const itd_schedule *marked,
+                                 const char *note)
+{
+    static const char *const names[] = {"", "25 %", "50 %", "75 %"};
+    double top = 1.15 * (double)dim;
     plot_axes a;
     plot_entry entries[3] = {{"Gaussian", plot_palette(1), 2.2, 8},
                              {"model", plot_palette(0), 2.2, 0},
                              {"gap", plot_alpha(plot_palette(0), 0.18), 0, 0}};
-    for (size_t k = 0; k < CHARTS_CURVE; k++)
-        alpha[k] = range.loc + range.scale * range.clip * (2.0 * (double)k / (CHARTS_CURVE - 1) - 1);
-    charts_curves(model, x, n, seed, alpha, mse, gaussian);
     for (size_t k = 0; k < CHARTS_CURVE; k++) top = fmax(top, 1.1 * fmax(mse[k], gaussian[k]));
     charts_canvas(c, 900, 520);
     a = plot_axes_make(c, plot_canvas_box(c), alpha[0], alpha[CHARTS_CURVE - 1], 0, top);
@@ -124,11 +132,22 @@ static inline void charts_mse(plot_canvas *c, itd_model *model, const float *x, 
     plot_axes_fit(&a);
     plot_axes_grid(&a);
     plot_fill_between(&a, alpha, mse, gaussian, CHARTS_CURVE, plot_alpha(plot_palette(0), 0.18));
+    for (size_t k = 1; marked && k < 4; k++)
+        plot_mark_x(&a, itd_schedule_quantile(marked, 0.25 * (double)k), names[k], plot_palette(5), 1.2, 5);
     plot_line(&a, alpha, gaussian, CHARTS_CURVE, plot_palette(1), 2.2, 8);
     plot_line(&a, alpha, mse, CHARTS_CURVE, plot_palette(0), 2.2, 0);
     plot_axes_draw(&a);
     plot_legend(&a, PLOT_LEFT | PLOT_TOP, entries, 3);
     if (note) plot_note(&a, PLOT_RIGHT | PLOT_BOTTOM, note);
+}
+
+static inline void charts_mse(plot_canvas *c, itd_model *model, const float *x, size_t n, uint64_t seed,
+                              const char *note)
+{
+    double alpha[CHARTS_CURVE], mse[CHARTS_CURVE], gaussian[CHARTS_CURVE];
+    charts_range(&model->desc.schedule, alpha);
+    charts_curves(model, x, n, seed, alpha, mse, gaussian);
+    charts_errors(c, alpha, mse, gaussian, model->dim, NULL, note);
 }
 
 /* ---- scores.png ---- */

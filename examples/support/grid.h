@@ -8,9 +8,9 @@
  *     size_t both[] = {0, 1};
  *     grid_nll(draws, &tails, 32, both, 2, &result, NULL, NULL);     -log P(x), by the better of the two
  *
- * DENOISERS MADE OF DENOISERS. From eps_hat follows x_hat = (z - sqrt(r) eps_hat) / sqrt(s), with s = s(a) and
- * r = s(-a). It may be moved into the grid's range or rounded to the grid before its error is taken, as any
- * function of z and a is a denoiser:
+ * DENOISERS MADE OF DENOISERS. From eps_hat follows x_hat = (z - sqrt(r) eps_hat) / sqrt(s), with s = s(a)
+ * and r = s(-a). It may be moved into the grid's range or rounded to the grid before its error is taken, as
+ * any function of z and a is a denoiser:
  *     grid_clamped         into the range
  *     grid_rounded         to the nearest value
  *     grid_softly_rounded  to the mean of the values b with weights exp(-(x_hat - b)^2 (1 + e^a) / 2)
@@ -18,20 +18,20 @@
  *
  * THE PROBABILITY OF A VALUE needs no reference density,
  *     -log P(x) = 1/2 Integral mse(x, a) da       over all log SNRs,
- * and is bounded from above, on average, by the error of any denoiser. Up to a border b, where z begins to tell
- * the values apart, the error of the reference q is in and out again:
+ * and is bounded from above, on average, by the error of any denoiser. Up to a border b, where z begins to
+ * tell the values apart, the error of the reference q is in and out again:
  *     1/2 Int_{-inf}^b mse_q + 1/2 Int_{a0}^b (mse - mse_q) + 1/2 Int_b^{a1} mse + what is above a1.
  * The first has a closed form: with lambda_i the eigenvalues of q, p_i the coordinates of x - mu along its
- * eigenvectors and g_i = s(b + log lambda_i), it is 1/2 Sum_i log(1 + lambda_i e^b) + g_i (p_i^2 / lambda_i - 1).
- * So below the schedule, from a0 down, nothing is known of x but what q knows; above it the nearest value is
- * wrong with a probability that is bounded.
+ * eigenvectors and g_i = s(b + log lambda_i), it is 1/2 Sum_i log(1 + lambda_i e^b) + g_i (p_i^2 / lambda_i
+ * - 1). So below the schedule, from a0 down, nothing is known of x but what q knows; above it the nearest
+ * value is wrong with a probability that is bounded.
  *
  * CHOICES. An ensemble takes, in each of some equally probable parts of the schedule, the denoiser that errs
- * least there, which may be the reference. A choice made by looking at the errors of the same points would look
- * better than it is, so half of the points choose for the other half.
+ * least there, which may be the reference. A choice made by looking at the errors of the same points would
+ * look better than it is, so half of the points choose for the other half.
  *
- * DEQUANTIZED rows have noise, uniform within half a step to each side, and with it a density: the mean of its
- * -log is an upper bound of that of -log P(x) + d log(step). */
+ * DEQUANTIZED rows have noise, uniform within half a step to each side, and with it a density: the mean of
+ * its -log is an upper bound of that of -log P(x) + d log(step). */
 #ifndef GRID_H
 #define GRID_H
 
@@ -65,10 +65,10 @@ static inline double grid_round(const grid *g, double x)
     return g->low + step * fmin(fmax(floor((x - g->low) / step + 0.5), 0), (double)(g->count - 1));
 }
 
-/* The mean of the values low + k step, for all whole k, with weights exp(-(x - value)^2 precision / 2), moved into
- * the range; or, as in the paper, of those on the grid alone. That pulls x_hat inwards wherever its error is
- * wider than the range, which at low log SNR is worse than not to round at all. The ratio of one weight to the
- * one before falls by the same factor at each step away from the nearest value. */
+/* The mean of the values low + k step, for all whole k, with weights exp(-(x - value)^2 precision / 2),
+ * moved into the range; or, as in the paper, of those on the grid alone. That pulls x_hat inwards wherever
+ * its error is wider than the range, which at low log SNR is worse than not to round at all. The ratio of
+ * one weight to the one before falls by the same factor at each step away from the nearest value. */
 static inline double grid_round_softly(const grid *g, double x, double precision, bool grid_only)
 {
     double step = grid_step(g), reach = 9 / sqrt(precision), most = (double)(g->count - 1);
@@ -262,7 +262,8 @@ static inline void grid_tails_free(grid_tails *t)
     t->below = NULL;
 }
 
-/* Where a step is three deviations of the noise, on average over the coordinates, if that is within the schedule. */
+/* Where a step is three deviations of the noise, on average over the coordinates, if that is within the
+ * schedule. */
 static inline double grid_border(const grid *g, const itd_denoiser *den, const itd_schedule *s)
 {
     double log_spread = 0, half = s->clip * s->scale;
@@ -328,7 +329,8 @@ static inline itd_result grid_tails_create(const grid *g, const itd_denoiser *de
 #pragma omp parallel for schedule(dynamic, 1) if (n * d > 4096)
 #endif
     for (block = 0; block < blocks; block++) {
-        size_t at = (size_t)block * GRID_TOGETHER, rows = n - at < GRID_TOGETHER ? n - at : GRID_TOGETHER;
+        size_t at = (size_t)block * GRID_TOGETHER, rows = GRID_TOGETHER;
+        if (rows > n - at) rows = n - at;
         grid_below(&draws->gaussian, y + at * d, rows, t.border, t.below + at);
     }
     free(y);
@@ -345,8 +347,8 @@ static inline double grid_error(const itd_draws *draws, size_t i, size_t column)
     return column < k ? draws->error[i * k + column] : draws->reference[i];
 }
 
-/* The integrand at one draw: below the border, or for a density, less the mean error of the reference; and, of
- * the same mean, less what its error on the same noise is above that. */
+/* The integrand at one draw: below the border, or for a density, less the mean error of the reference; and,
+ * of the same mean, less what its error on the same noise is above that. */
 static inline double grid_integrand(const itd_draws *draws, const grid_tails *tails, size_t i, size_t column,
                                     bool cancel)
 {
@@ -380,8 +382,8 @@ static inline itd_result grid_choose(const itd_draws *draws, size_t bins, const 
     return ITD_OK;
 }
 
-/* Sums over the draws of a cell, with weights, for the straight line through the integrand over the log SNR a;
- * and without and with cancelling, sum and sum of squares of the weighted integrand. */
+/* Sums over the draws of a cell, with weights, for the straight line through the integrand over the log SNR
+ * a; and without and with cancelling, sum and sum of squares of the weighted integrand. */
 typedef struct grid_cell {
     double n, w, a, aa, f[2], af[2], square[2];
 } grid_cell;
@@ -427,10 +429,11 @@ static inline double grid_lines(const itd_schedule *s, const grid_cell *cells /*
     return sum;
 }
 
-/* -log of a density, or with tails of a probability, by the best of m columns of the table in each bin; column
- * `denoisers` is the reference. Each half of the points takes what the other has chosen. The other also says what
- * all points have in common at a log SNR, a line for each bin: this is integrated exactly, and only what differs
- * from it is left to chance. chosen: by the even points, then by the odd ones. nll_x and chosen may be NULL. */
+/* -log of a density, or with tails of a probability, by the best of m columns of the table in each bin;
+ * column `denoisers` is the reference. Each half of the points takes what the other has chosen. The other
+ * also says what all points have in common at a log SNR, a line for each bin: this is integrated exactly,
+ * and only what differs from it is left to chance. chosen: by the even points, then by the odd ones. nll_x
+ * and chosen may be NULL. */
 static inline itd_result grid_nll(const itd_draws *draws, const grid_tails *tails, size_t bins,
                                   const size_t *column /* (m) */, size_t m, itd_nll_result *out,
                                   double *nll_x /* (n) */, size_t *chosen /* (2,bins) */)

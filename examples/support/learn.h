@@ -6,17 +6,16 @@
  *     while (learn_goes_on(&l)) learn_round(&l);       or learn_save, and another day learn_resume
  *     learn_end(&l);                                   l.model has the weights that were kept
  *
- * Nothing is known of the data but that the model has whitened them. Three things are found while training, by
- * rows that take no part in it, so that what is measured on other rows later is not flattered:
+ * Nothing is known of the data but that the model has whitened them. Three things are found while training,
+ * by rows that take no part in it, so that what is measured on other rows later is not flattered:
  *
  *   range      the lengths of the directions in which vectors enter the network (learn_rungs). A network of
  *              each range begins; the best three, the best two and the best one go on (learn_heats).
  *   schedule   it begins wide, and closes in on the log SNRs at which the network beats the Gaussian.
- *   weights    of all states, the Gaussian of step 0 included, the best is kept. It replaces the Gaussian only
- *              if it is ahead of it by more than one standard error, taken over rows: the two errors are
- *              measured on the same noise, so that what is left is their difference. By the same measure the end
- *              of the training, where the learning rate has come down, counts as the best if nothing before it
- *              is ahead by more than an error. */
+ *   weights    of all states, the Gaussian of step 0 included, the best is kept. It replaces the Gaussian
+ *              only if it is ahead by more than one standard error over the rows; both are measured on the
+ *              same noise, so that what is left is their difference. The end of the training, where the
+ *              learning rate has come down, is kept unless an earlier state is ahead by more than that. */
 #ifndef LEARN_H
 #define LEARN_H
 
@@ -71,8 +70,8 @@ static inline size_t learn_held(size_t n)
     return held || n < 2 ? held : 1;
 }
 
-/* What is right for most data: found by trial on known distributions in the plane and on small tables, and the
-   same for all of them. Fewer rows are learned in fewer steps. */
+/* One set of values for all data, found by trial on known distributions in the plane and on small tables.
+   Fewer rows are learned in fewer steps. */
 static inline learn_desc learn_desc_default(size_t dim, size_t n, uint64_t seed)
 {
     learn_desc d;
@@ -88,8 +87,8 @@ static inline learn_desc learn_desc_default(size_t dim, size_t n, uint64_t seed)
 
 /* ---- measuring ---- */
 
-/* All log SNRs at which data of unit variance may have something to teach, from 8 below equal signal and noise
-   to where structure of an eight-thousandth of the spread shows, almost evenly. */
+/* All log SNRs at which data of unit variance may have something to teach, almost evenly: from hardly any
+   signal to where structure of an eight-thousandth of the spread shows. */
 static inline itd_schedule learn_wide_schedule(void)
 {
     const itd_schedule s = {5, 6.5, 2};
@@ -111,8 +110,8 @@ static inline itd_result learn_gaussian_predict(void *ctx, const float *z, const
     return ITD_OK;
 }
 
-/* By how many nats the model is ahead of the Gaussian on each held row. It is measured, with the same draws every
-   time, where it has been trained; elsewhere it counts as the Gaussian. */
+/* By how many nats the model is ahead of the Gaussian on each held row, by the same draws every time. It is
+   measured over the log SNRs it was trained at; elsewhere it counts as the Gaussian. */
 static inline void learn_gains(const learner *l, double *gain /* (n_held) */)
 {
     itd_denoiser den = itd_model_denoiser(l->model);
@@ -138,9 +137,10 @@ static inline double learn_mean(const double *a, const double *b, size_t count, 
 /* ---- the schedule ---- */
 
 /* The gap by which the model's error is below the Gaussian's is taken for a density over log SNR. The centre
-   is the middle of its tails, a mean in which log SNRs count by their squared distance from the gap's own; a
-   scale of 1/1.1 of its standard deviation makes the logistic twice as wide, lest its ends go unlearned. It is cut 3 below the first and 4 above the last log SNR with a fiftieth of the
-   widest gap, further out on one side, as cuts are symmetric. False: there is no gap to speak of. */
+   is the middle of its tails, a mean in which log SNRs count by their squared distance from the gap's own.
+   Its standard deviation as the scale makes the logistic almost twice as wide, lest the ends go unlearned. It
+   is cut 3 below the first and 4 above the last log SNR with a fiftieth of the widest gap, further out on one
+   side, as cuts are symmetric. False: there is no gap to speak of. */
 static inline int learn_schedule_from_gap(const double *logsnr, const double *gap, size_t m, size_t dim,
                                           itd_schedule *out)
 {
@@ -369,7 +369,7 @@ static inline void learn_begin(learner *l, const learn_desc *desc, const float *
     learn_follow(l, l->rival);
 }
 
-/* Puts weights in the place of those that the denoiser uses, which are copied to `aside` unless it is NULL. */
+/* Puts weights in the place of those that the denoiser uses, which go to `aside` unless it is NULL. */
 static inline void learn_exchange(const learner *l, const float *weights, float *aside)
 {
     float *used = learn_weights(l);
@@ -391,8 +391,8 @@ static inline void learn_end(learner *l)
 
 /* ---- files ---- */
 
-/* All that is needed to go on, and the model as it is kept. While the range is searched for, the leader is saved
-   as if it had won. */
+/* All that is needed to go on, and the model as it is kept. While the range is searched for, the leader is
+   saved as if it had won. */
 static inline void learn_save(learner *l, const char *training_path, const char *model_path)
 {
     float *aside = (float *)must_alloc(itd_net_parameters(l->model->net), sizeof *aside);
@@ -447,6 +447,7 @@ static inline void learn_resume(learner *l, const learn_desc *desc, const char *
     itd_model_free(kept);
     l->trainer->desc.steps = desc->trainer.steps;
     while (l->round < LEARN_ROUNDS && learn_steps(l, l->round + 1) <= l->trainer->step) l->round++;
+    l->turns = l->round;
 }
 
 #endif

@@ -63,7 +63,7 @@ static inline void report_keep(report *r, const report_row *row)
 
 static inline void report_print(const report *r, const report_row *row)
 {
-    fprintf(r->metrics, "%.0f\t%.0f\t%.6f\t%.6f\t%.6f\t%.6g\t%.3f\n", row->epoch, row->step, row->loss,
+    fprintf(r->metrics, "%.6g\t%.0f\t%.6f\t%.6f\t%.6f\t%.6g\t%.3f\n", row->epoch, row->step, row->loss,
             row->nll, row->error, row->learning_rate, row->seconds);
 }
 
@@ -111,21 +111,26 @@ static inline void report_add(report *r, const report_row *row, double rate)
     report_check(r);
 }
 
-/* Into the folder and the events, at the step of the last row, under the name of the file without ".png";
-   then the canvas is freed. */
-static inline void report_picture(report *r, plot_canvas *c, const char *file)
+/* Into the folder under the name of a file and into the events under a tag, unless that is NULL; then the canvas is
+   freed. */
+static inline void report_image(report *r, plot_canvas *c, const char *file, const char *tag, uint64_t step)
 {
-    double step = r->rows ? r->row[r->rows - 1].step : 0;
     unsigned char *png;
-    char tag[100];
     size_t n;
     if (plot_canvas_encode(c, &png, &n)) fail("out of memory for a picture");
-    if (plot_save(report_path(r, file), png, n)) fail("%s: cannot be written", report_path(r, file));
-    snprintf(tag, sizeof tag, "%.*s", (int)strcspn(file, "."), file);
-    tfevents_png(&r->events, (uint64_t)step, tag, png, n, (size_t)c->width, (size_t)c->height);
+    if (file && plot_save(report_path(r, file), png, n)) fail("%s: cannot be written", report_path(r, file));
+    if (tag) tfevents_png(&r->events, step, tag, png, n, (size_t)c->width, (size_t)c->height);
     report_check(r);
     free(png);
     plot_canvas_free(c);
+}
+
+/* The same, at the step of the last row; the tag is the name of the file without ".png". */
+static inline void report_picture(report *r, plot_canvas *c, const char *file)
+{
+    char tag[100];
+    snprintf(tag, sizeof tag, "%.*s", (int)strcspn(file, "."), file);
+    report_image(r, c, file, tag, r->rows ? (uint64_t)r->row[r->rows - 1].step : 0);
 }
 
 static inline void report_close(report *r)

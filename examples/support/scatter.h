@@ -108,24 +108,14 @@ static inline void scatter_points(const scatter_view *v, const plot_axes *a, con
 
 /* ---- the density of the model ---- */
 
-/* log p at points, blurred to the resolution of the picture, lest spots smaller than a cell be a matter of
-   luck, and with the same draws for all points, so that the picture is smooth. sigma: of the blur, in the
-   model's own coordinates. */
+/* log p at points, for a picture. sigma: of its blur, in the model's own coordinates. */
 static inline void scatter_log_density(const scatter_view *v, itd_model *m, const float *x, size_t n,
                                        double sigma, double *log_density)
 {
     itd_nll_desc d = itd_model_nll_desc(m);
-    itd_nll_result result;
-    itd_denoiser den;
-    blurred b;
-    d.draws = SCATTER_DRAWS / n + 1, d.seed = v->seed, d.common = true;
-    b.sharp = itd_model_denoiser(m), b.v = sigma * sigma;
-    b.z = (float *)must_alloc(d.batch + 3, m->dim * sizeof *b.z); /* batches are rounded up to fours */
-    b.logsnr = (float *)must_alloc(d.batch + 3, sizeof *b.logsnr);
-    den = blurred_denoiser(&b);
-    must(itd_nll(&den, x, n, &d, &result, log_density, NULL), "estimating the density");
+    d.draws = SCATTER_DRAWS / n + 1, d.seed = v->seed;
+    blurred_nll(m, sigma, &d, x, n, log_density);
     for (size_t i = 0; i < n; i++) log_density[i] = -log_density[i];
-    free(b.z), free(b.logsnr);
 }
 
 /* 0.4 of the width of a cell, where `cells` of them show the column. */

@@ -36,12 +36,17 @@ typedef struct training_loop {
     const training_note *notes;
     double deadline;           /* of system_seconds; HUGE_VAL: none */
     void (*before)(void *ctx); /* before each round, or NULL: may exchange l->x */
+    double (*measure)(void *ctx,
+                      double *error); /* mean -log p for the report; NULL: that of the rows that choose */
     void *ctx;
+    size_t epoch; /* rows in one: as many as teach, unless set otherwise */
     int quiet;
     progress *bar;
-    double gaussian;        /* mean -log p of the rows that choose, by the Gaussian */
-    double saved, recorded; /* when */
-    uint64_t step;          /* at the last row of the report */
+    double gaussian; /* mean -log p of the rows that choose, by the Gaussian */
+    double nll;      /* last measured */
+    double saved;    /* when */
+    double seconds;  /* of training since the last row of the report */
+    uint64_t step;   /* at the last row of the report */
 } training_loop;
 
 static volatile sig_atomic_t training_stop_asked;
@@ -60,15 +65,21 @@ static inline void training_begin(training_loop *t, learner *l, report *r, const
     const itd_gaussian *g = l->model->gaussian;
     memset(t, 0, sizeof *t);
     t->l = l, t->report = r, t->bar = r->bar, t->notes = notes;
-    t->deadline = HUGE_VAL;
+    t->deadline = HUGE_VAL, t->epoch = l->n, t->nll = (double)NAN;
     for (size_t i = 0; i < l->n_held; i++)
         t->gaussian += itd_gaussian_nll(g, l->held + i * l->dim) / (double)l->n_held;
 }
 
-/* Passes over the rows that teach. */
+/* Passes over as many rows. */
+static inline double training_passes(const learner *l, uint64_t step, size_t rows)
+{
+    return (double)step * (double)l->trainer->desc.batch / (double)rows;
+}
+
+/* Whole passes over the rows that teach. */
 static inline size_t training_epochs(const learner *l, uint64_t step)
 {
-    return (size_t)(step * l->trainer->desc.batch / l->n);
+    return (size_t)training_passes(l, step, l->n);
 }
 
 static inline void training_save(training_loop *t)
@@ -85,22 +96,24 @@ static inline void training_save(training_loop *t)
 static inline void training_record(training_loop *t)
 {
     const learner *l = t->l;
-    double now = system_seconds(), points = (double)((l->trainer->step - t->step) * l->trainer->desc.batch);
+    double points = (double)((l->trainer->step - t->step) * l->trainer->desc.batch);
     report_row row;
     if (l->trainer->step <= t->step) return;
-    row.epoch = (double)training_epochs(l, l->trainer->step), row.step = (double)l->trainer->step;
-    row.loss = l->loss, row.nll = l->n_held ? t->gaussian - l->gain_last : (double)NAN, row.error = NAN;
-    row.learning_rate = l->trainer->learning_rate, row.seconds = now - t->recorded;
+    row.error = NAN;
+    if (t->measure) t->nll = t->measure(t->ctx, &row.error);
+    else t->nll = l->n_held ? t->gaussian - l->gain_last : (double)NAN;
+    row.epoch = training_passes(l, l->trainer->step, t->epoch), row.step = (double)l->trainer->step;
+    row.loss = l->loss, row.nll = t->nll;
+    row.learning_rate = l->trainer->learning_rate, row.seconds = t->seconds;
     report_add(t->report, &row, row.seconds > 0 ? points / row.seconds : 0);
-    t->step = l->trainer->step, t->recorded = now;
+    t->step = l->trainer->step, t->seconds = 0;
 }
 
 static inline void training_show(training_loop *t)
 {
     char fields[100];
-    snprintf(fields, sizeof fields, "epoch %lu  loss %.3f  nats %.3f",
-             (unsigned long)training_epochs(t->l, t->l->trainer->step), t->l->loss,
-             t->gaussian - t->l->gain_last);
+    snprintf(fields, sizeof fields, "epoch %.0f  loss %.3f  nats %.3f",
+             floor(training_passes(t->l, t->l->trainer->step, t->epoch)), t->l->loss, t->nll);
     progress_update(t->bar, t->l->turns, t->l->turns, fields);
 }
 
@@ -108,8 +121,11 @@ static inline itd_result training_rounds(training_loop *t)
 {
     itd_result result = ITD_OK;
     while (result == ITD_OK && learn_goes_on(t->l) && !training_stopped() && system_seconds() < t->deadline) {
+        double begun;
         if (t->before) t->before(t->ctx);
+        begun = system_seconds();
         result = learn_round(t->l);
+        t->seconds += system_seconds() - begun;
         if (result != ITD_OK) break;
         training_record(t), training_show(t);
         if (system_seconds() - t->saved > TRAINING_SAVE_SECONDS) training_save(t);
@@ -125,7 +141,7 @@ static inline training_end training_run(training_loop *t)
     report_open(t->report, t->l->trainer->step);
     signal(SIGINT, training_ask_to_stop);
     signal(SIGTERM, training_ask_to_stop);
-    t->step = t->l->trainer->step, t->saved = t->recorded = system_seconds();
+    t->step = t->l->trainer->step, t->saved = system_seconds();
     progress_begin(t->bar, "round", turns, "rounds", turns, t->quiet || !learn_goes_on(t->l));
     progress_skip(t->bar, t->l->turns);
     result = training_rounds(t);
