@@ -57,10 +57,13 @@ typedef struct learner { /* to read, but for x */
     uint64_t kept_step;      /* after so many steps; 0: the Gaussian */
     double gain, gain_last;  /* nats by which the best state, and the last one, are ahead of the Gaussian */
     double gain_error;       /* one paired standard error of `gain`, over the held rows */
+    double gain_last_error;  /* and of `gain_last` */
     double *gains, *gains_last; /* (n_held) of each row */
     double *gap;           /* (LEARN_POINTS,n_held) Gaussian's error less the model's, after the last round */
     struct learner *rival; /* (rivals) while the range is searched for; the leader's state is above */
     size_t rivals, turns;  /* turns: rounds done by all of them together */
+    int (*stop)(const void *ctx); /* asked before each step whether to leave the round, or NULL */
+    const void *stop_ctx;
 } learner;
 
 /* How many of n rows choose: a tenth, but more of few, as the choice of a dozen rows is chance. */
@@ -236,6 +239,7 @@ static inline void learn_keep(learner *l)
     if (!l->gains_last) l->gains_last = (double *)must_alloc(n, sizeof *l->gains_last);
     range = learn_gains(l, l->gains_last);
     l->gain_last = learn_mean(l->gains_last, NULL, n, &error);
+    l->gain_last_error = error;
     ahead = learn_mean(l->gains, l->gains_last, n, &ahead_error);
     better = ahead < (l->trainer->step >= l->desc.steps ? ahead_error : 0);
     if (!(l->gain_last > error) || !better) return;
@@ -262,19 +266,22 @@ static inline uint64_t learn_steps(const learner *l, size_t round)
     return l->desc.steps / LEARN_ROUNDS * round + l->desc.steps % LEARN_ROUNDS * round / LEARN_ROUNDS;
 }
 
+/* Steps up to `end`, or until it is asked to stop. */
 static inline itd_result learn_train(learner *l, uint64_t end)
 {
     size_t batch = l->trainer->desc.batch, *index = (size_t *)must_alloc(batch, sizeof *index);
     float *rows = (float *)must_alloc(batch, l->dim * sizeof *rows);
     uint64_t begin = l->trainer->step;
     itd_result result = ITD_OK;
-    double loss = 0;
-    for (l->loss = 0; result == ITD_OK && l->trainer->step < end; l->loss += loss / (double)(end - begin)) {
+    double loss, sum = 0;
+    while (result == ITD_OK && l->trainer->step < end && !(l->stop && l->stop(l->stop_ctx))) {
         result = itd_train_indices(l->trainer, l->n, index);
         for (size_t i = 0; result == ITD_OK && i < batch; i++)
             memcpy(rows + i * l->dim, l->x + index[i] * l->dim, l->dim * sizeof *rows);
         if (result == ITD_OK) result = itd_train_step(l->trainer, rows, &loss);
+        if (result == ITD_OK) sum += loss;
     }
+    if (l->trainer->step > begin) l->loss = sum / (double)(l->trainer->step - begin);
     free(index), free(rows);
     return result;
 }
@@ -294,7 +301,7 @@ static inline size_t learn_turns(const learner *l)
 static inline int learn_goes_on(const learner *l)
 {
     int hopeless = l->n_held && 3 * l->round > LEARN_ROUNDS &&
-                   l->trainer->step - l->kept_step >= learn_steps(l, LEARN_PATIENCE) &&
+                   l->trainer->step - l->kept_step > learn_steps(l, LEARN_PATIENCE) &&
                    l->gain_last < l->gain - l->gain_error;
     return l->rivals || (l->trainer->step < l->desc.steps && !hopeless);
 }
@@ -303,10 +310,11 @@ static inline int learn_goes_on(const learner *l)
 static inline itd_result learn_lap(learner *l)
 {
     static const size_t adapts[] = {1, 2, 4, 8, 12};
-    itd_result result = learn_train(l, learn_steps(l, l->round + 1));
-    if (result != ITD_OK) return result;
-    l->round++;
-    if (!l->n_held) return ITD_OK;
+    uint64_t begin = learn_steps(l, l->round), end = learn_steps(l, l->round + 1);
+    itd_result result = learn_train(l, end);
+    if (result != ITD_OK || l->trainer->step < end) return result;
+    l->round++, l->turns++;
+    if (!l->n_held || end == begin) return ITD_OK;
     learn_measure(l);
     for (size_t k = 0; k < sizeof adapts / sizeof *adapts; k++)
         if (l->desc.find_schedule && l->round == adapts[k]) learn_schedule(l);
@@ -332,6 +340,7 @@ static inline void learn_follow(learner *l, const learner *leader)
     learner own = *l;
     *l = *leader;
     l->x = own.x, l->n = own.n, l->rival = own.rival, l->rivals = own.rivals, l->turns = own.turns;
+    l->stop = own.stop, l->stop_ctx = own.stop_ctx;
 }
 
 /* The rival that is least far ahead of the Gaussian leaves the race. */
@@ -347,13 +356,15 @@ static inline void learn_drop_last(learner *l)
 /* The next rival makes a lap; at the end of a heat the slower ones go, and the last one left has won. */
 static inline itd_result learn_race(learner *l)
 {
-    size_t next = 0, best = 0, heat = 0;
+    size_t next = 0, best = 0, heat = 0, round;
     itd_result result;
     for (size_t k = 1; k < l->rivals; k++)
         if (l->rival[k].round < l->rival[next].round) next = k;
-    l->rival[next].x = l->x, l->rival[next].n = l->n;
+    l->rival[next].x = l->x, l->rival[next].n = l->n, round = l->rival[next].round;
+    l->rival[next].stop = l->stop, l->rival[next].stop_ctx = l->stop_ctx;
     result = learn_lap(&l->rival[next]);
-    if (result != ITD_OK) return result;
+    if (result != ITD_OK || l->rival[next].round == round) return result;
+    l->turns++;
     while (heat < LEARN_HEATS && learn_heats[heat][0] < l->rival[next].round) heat++;
     if (next + 1 == l->rivals && l->rival[next].round == learn_heats[heat][0])
         while (l->rivals > learn_heats[heat][1]) learn_drop_last(l);
@@ -365,12 +376,7 @@ static inline itd_result learn_race(learner *l)
 }
 
 /* A LEARN_ROUNDS-th of the training. ITD_ERROR_NUMERIC: it has diverged; what was kept is still there. */
-static inline itd_result learn_round(learner *l)
-{
-    itd_result result = l->rivals ? learn_race(l) : learn_lap(l);
-    if (result == ITD_OK) l->turns++;
-    return result;
-}
+static inline itd_result learn_round(learner *l) { return l->rivals ? learn_race(l) : learn_lap(l); }
 
 static inline void learn_rows(learner *l, const learn_desc *desc, const float *x, size_t n, size_t held)
 {

@@ -51,7 +51,7 @@ typedef struct training_loop {
 
 static volatile sig_atomic_t training_stop_asked;
 
-/* The first signal ends the training after its round, a second one the program. */
+/* The first signal ends the training, a second one the program. */
 static inline void training_ask_to_stop(int number)
 {
     training_stop_asked = 1;
@@ -99,7 +99,7 @@ static inline void training_record(training_loop *t)
     double points = (double)((l->trainer->step - t->step) * l->trainer->desc.batch);
     report_row row;
     if (l->trainer->step <= t->step) return;
-    row.error = NAN;
+    row.error = l->n_held ? l->gain_last_error : (double)NAN;
     if (t->measure) t->nll = t->measure(t->ctx, &row.error);
     else t->nll = l->n_held ? t->gaussian - l->gain_last : (double)NAN;
     row.epoch = training_passes(l, l->trainer->step, t->epoch), row.step = (double)l->trainer->step;
@@ -117,10 +117,17 @@ static inline void training_show(training_loop *t)
     progress_update(t->bar, t->l->turns, t->l->turns, fields);
 }
 
+/* Between two steps: has somebody asked, or is the time over? */
+static inline int training_must_stop(const void *ctx)
+{
+    const training_loop *t = (const training_loop *)ctx;
+    return training_stopped() || !(system_seconds() < t->deadline);
+}
+
 static inline itd_result training_rounds(training_loop *t)
 {
     itd_result result = ITD_OK;
-    while (result == ITD_OK && learn_goes_on(t->l) && !training_stopped() && system_seconds() < t->deadline) {
+    while (result == ITD_OK && learn_goes_on(t->l) && !training_must_stop(t)) {
         double begun;
         if (t->before) t->before(t->ctx);
         begun = system_seconds();
@@ -141,6 +148,7 @@ static inline training_end training_run(training_loop *t)
     report_open(t->report, t->l->trainer->step);
     signal(SIGINT, training_ask_to_stop);
     signal(SIGTERM, training_ask_to_stop);
+    t->l->stop = training_must_stop, t->l->stop_ctx = t;
     t->step = t->l->trainer->step, t->saved = system_seconds();
     progress_begin(t->bar, "round", turns, "rounds", turns, t->quiet || !learn_goes_on(t->l));
     progress_skip(t->bar, t->l->turns);
