@@ -1,6 +1,6 @@
 #!/bin/sh
 # Measures what README.md and docs/estimator.md report, and writes it there.
-#   make && sh docs/results.sh [variant ...]    default, original, fresh, auto (none named: all); table of README.md
+#   make && sh docs/results.sh [variant ...]    default, original, fresh (none named: all); table of README.md
 #   make && sh docs/results.sh --estimator      table of docs/estimator.md
 # Result lines are kept in docs/results.tsv. What is there is not run again, so that an interrupted measurement
 # goes on where it stopped; FORCE=1 runs the named variants again. SETS="moons dino" runs these sets only.
@@ -8,21 +8,25 @@
 cd "$(dirname "$0")/.." || exit 1
 . docs/shell.sh
 all_sets="scg line moons circle dino"
-all_variants="default original fresh auto"
+all_variants="default original fresh"
 seeds="0 1 2"
 tab=$(printf '\t')
-columns="set variant seed epochs params val_nll stderr stderr_data true_nll excess train_seconds"
+columns="set variant seed epochs params val_nll stderr stderr_data true_nll val_excess excess excess_stderr train_seconds"
 table=docs/results.tsv
 
+has_columns() { # a table of other columns is begun anew
+    [ -f "$table" ] && [ "$(head -n 1 "$table")" = "$(echo "$columns" | tr ' ' '\t')" ]
+}
+
 measured() { # set variant seed
-    [ -f "$table" ] && grep -q "^$1$tab$2$tab$3$tab" "$table"
+    has_columns && grep -q "^$1$tab$2$tab$3$tab" "$table"
 }
 
 # Takes the place of the row with the same set, variant and seed; rows stay in the order of variants, sets, seeds.
 keep() { # row
     {
         echo "$columns" | tr ' ' '\t'
-        { [ -f "$table" ] && sed 1d "$table"; printf '%s\n' "$1"; } |
+        { has_columns && sed 1d "$table"; printf '%s\n' "$1"; } |
             awk -F '\t' -v sets="$all_sets" -v variants="$all_variants" -v seeds="$seeds" '
                 { row[$2, $1, $3] = $0 }
                 END {
@@ -39,7 +43,6 @@ keep() { # row
 train() { # set variant seed
     case $2 in
     default) option= ;;
-    auto) option="--schedule auto" ;;
     *) option=--$2 ;;
     esac
     # The options are words, split on purpose.
@@ -72,7 +75,7 @@ require_markers() { # file name: looked for first, lest hours of measurement end
         END { exit !(begun == 1 && ended == 1) }' "$1" || fail "$1: no <!-- $2:begin --> and <!-- $2:end -->"
 }
 
-# The mean excess over the seeds, +- the standard error that follows from those of the estimates.
+# The mean excess over the seeds, also that of docs/rivals.tsv, +- the standard error that follows from those of the runs.
 results_table() {
     awk -F '\t' -v sets="$all_sets" '
         function excess(key,  error) {
@@ -80,29 +83,32 @@ results_table() {
             error = sqrt(square[key]) / count[key]
             return sprintf("%.3f ± %.3f", sum[key] / count[key], error > least ? error : least)
         }
+        function add(key, value, error) { count[key]++; sum[key] += value; square[key] += error * error }
         BEGIN { least = 0.001 }
-        NR > 1 {
-            key = $1 "-" $2
-            count[key]++; sum[key] += $10; square[key] += $7 * $7; seconds[key] += $11
-            if ($2 == "default" && $3 == 0) truth[$1] = $9
+        FNR == 1 { delete at; for (i = 1; i <= NF; i++) at[$i] = i; next }
+        "excess_kde" in at { add($1 "-kde", $at["excess_kde"], $at["stderr_kde"]); next }
+        {
+            add($1 "-" $2, $at["excess"], $at["excess_stderr"])
+            seconds[$1 "-" $2] += $at["train_seconds"]
+            if ($2 == "default" && $3 == 0) truth[$1] = $at["true_nll"]
         }
         END {
-            print "| set | true −log p | excess, 7,200 points | its schedule found | excess, fresh data | excess, original | training, s |"
+            print "| set | true −log p | excess, 7,200 points | excess, fresh data | excess, original | excess, KDE | training, s |"
             print "|---|--:|--:|--:|--:|--:|--:|"
             n = split(sets, set, " ")
             for (s = 1; s <= n; s++) {
                 name = set[s]
                 key = name "-default"
                 printf "| %s | %s | %s | %s | %s | %s | %s |\n", name, (name in truth) ? sprintf("%.3f", truth[name]) : "–",
-                    excess(key), excess(name "-auto"), excess(name "-fresh"), excess(name "-original"),
+                    excess(key), excess(name "-fresh"), excess(name "-original"), excess(name "-kde"),
                     count[key] ? sprintf("%.0f", seconds[key] / count[key]) : "–"
             }
             print ""
-            print "In nats. ±: standard error of the estimates (not the spread between seeds), at least 0.001."
-            print "True −log p: on the validation points of seed 0. Schedule found: loc and scale of the log SNR chosen"
-            print "while training, not by hand for the set. Fresh data: new training points every epoch, and 20,000 new"
-            print "points to validate on. Training: on the 7,200 points, mean over the seeds."
-        }' "$table"
+            print "In nats, on 20,000 points that took no part in anything else. ±: standard error over these points (not the"
+            print "spread between seeds), at least 0.001. True −log p: on the validation points of seed 0. Fresh data: new"
+            print "training points all the time, and five times as many steps. KDE: a kernel density estimate of the same 7,200"
+            print "points, its bandwidth by cross-validation (`sh docs/rivals.sh`). Training: on the 7,200 points, mean over seeds."
+        }' "$table" docs/rivals.tsv
 }
 
 estimator_table() {
