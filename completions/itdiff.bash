@@ -1,6 +1,37 @@
-# Bash completion for train_2d and train_cifar10: `make install`, or `source completions/itdiff.bash`.
+# Bash completion for fit, train_2d and train_cifar10: `make install`, or `source completions/itdiff.bash`.
 # One option a line, with the words it takes if there are only a few;
 # where there are none, names of files are offered.
+itdiff_fit='
+data
+columns
+validation
+test
+dequantize auto off
+seed
+num_epochs
+minutes
+train_batch_size
+learning_rate
+lr_schedule constant cosine
+hidden_size
+hidden_layers
+resume on off
+eval_draws
+samples
+steps
+sampler deterministic ancestral
+samples_out
+load
+scores
+train
+experiment_name
+out
+pictures on off
+threads
+quiet on off
+help
+version
+'
 itdiff_train_2d='
 dataset dino moons scg line circle
 n
@@ -108,4 +139,4 @@ _itdiff() { # program, word so far, word before
     if [ -n "$words" ]; then mapfile -t COMPREPLY < <(compgen -W "$words" -- "$2")
     else mapfile -t COMPREPLY < <(compgen -f -- "$2"); fi
 }
-complete -o filenames -F _itdiff train_2d train_cifar10
+complete -o filenames -F _itdiff fit train_2d train_cifar10

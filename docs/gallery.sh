@@ -25,9 +25,9 @@ if [ "$1" != --tables ]; then
 fi
 awk -F '\t' '
     NR == 1 {
-        print "| set | true −log p | estimate | ± | excess | ± | parameters | epochs | training, s |"
-        print "|---|--:|--:|--:|--:|--:|--:|--:|--:|"
+        print "| set | true −log p | estimate | ± | excess | parameters | epochs | training, s |"
+        print "|---|--:|--:|--:|--:|--:|--:|--:|"
     }
     $2 == "default" && $3 == 0 {
-        printf "| %s | %.3f | %.3f | %.3f | %.3f | %.3f | %d | %d | %.0f |\n", $1, $9, $6, $7, $11, $12, $5, $4, $13
+        printf "| %s | %.3f | %.3f | %.3f | %.3f | %d | %d | %.0f |\n", $1, $9, $6, $7, $10, $5, $4, $11
     }' docs/results.tsv | replace docs/gallery.md gallery

@@ -11,22 +11,18 @@ all_sets="scg line moons circle dino"
 all_variants="default original fresh"
 seeds="0 1 2"
 tab=$(printf '\t')
-columns="set variant seed epochs params val_nll stderr stderr_data true_nll val_excess excess excess_stderr train_seconds"
+columns="set variant seed epochs params val_nll stderr stderr_data true_nll excess train_seconds excess_stderr"
 table=docs/results.tsv
 
-has_columns() { # a table of other columns is begun anew
-    [ -f "$table" ] && [ "$(head -n 1 "$table")" = "$(echo "$columns" | tr ' ' '\t')" ]
-}
-
 measured() { # set variant seed
-    has_columns && grep -q "^$1$tab$2$tab$3$tab" "$table"
+    [ -f "$table" ] && grep -q "^$1$tab$2$tab$3$tab" "$table"
 }
 
 # Takes the place of the row with the same set, variant and seed; rows stay in the order of variants, sets, seeds.
 keep() { # row
     {
         echo "$columns" | tr ' ' '\t'
-        { has_columns && sed 1d "$table"; printf '%s\n' "$1"; } |
+        { [ -f "$table" ] && sed 1d "$table"; printf '%s\n' "$1"; } |
             awk -F '\t' -v sets="$all_sets" -v variants="$all_variants" -v seeds="$seeds" '
                 { row[$2, $1, $3] = $0 }
                 END {
@@ -75,40 +71,46 @@ require_markers() { # file name: looked for first, lest hours of measurement end
         END { exit !(begun == 1 && ended == 1) }' "$1" || fail "$1: no <!-- $2:begin --> and <!-- $2:end -->"
 }
 
-# The mean excess over the seeds, also that of docs/rivals.tsv, +- the standard error that follows from those of the runs.
+# The mean excess over the seeds, +- the standard error that follows from those of the estimates; that of the
+# kernel density estimate and of the mixture is in docs/rivals.tsv, which sh docs/rivals.sh makes.
 results_table() {
     awk -F '\t' -v sets="$all_sets" '
+        function add(key, value, error) {
+            count[key]++; sum[key] += value; square[key] += error * error
+        }
         function excess(key,  error) {
             if (!count[key]) return "–"
             error = sqrt(square[key]) / count[key]
             return sprintf("%.3f ± %.3f", sum[key] / count[key], error > least ? error : least)
         }
-        function add(key, value, error) { count[key]++; sum[key] += value; square[key] += error * error }
         BEGIN { least = 0.001 }
-        FNR == 1 { delete at; for (i = 1; i <= NF; i++) at[$i] = i; next }
-        "excess_kde" in at { add($1 "-kde", $at["excess_kde"], $at["stderr_kde"]); next }
+        FNR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+        FILENAME ~ /rivals/ {
+            add($1 "-kde", $at["excess_kde"], $at["stderr_kde"])
+            add($1 "-gmm", $at["excess_gmm"], $at["stderr_gmm"])
+            next
+        }
         {
             add($1 "-" $2, $at["excess"], $at["excess_stderr"])
             seconds[$1 "-" $2] += $at["train_seconds"]
             if ($2 == "default" && $3 == 0) truth[$1] = $at["true_nll"]
         }
         END {
-            print "| set | true −log p | excess, 7,200 points | excess, fresh data | excess, original | excess, KDE | training, s |"
-            print "|---|--:|--:|--:|--:|--:|--:|"
+            print "| set | true −log p | excess, 7,200 points | kernel density estimate | mixture of Gaussians | excess, fresh data | excess, original | training, s |"
+            print "|---|--:|--:|--:|--:|--:|--:|--:|"
             n = split(sets, set, " ")
             for (s = 1; s <= n; s++) {
                 name = set[s]
                 key = name "-default"
-                printf "| %s | %s | %s | %s | %s | %s | %s |\n", name, (name in truth) ? sprintf("%.3f", truth[name]) : "–",
-                    excess(key), excess(name "-fresh"), excess(name "-original"), excess(name "-kde"),
-                    count[key] ? sprintf("%.0f", seconds[key] / count[key]) : "–"
+                printf "| %s | %s | %s | %s | %s | %s | %s | %s |\n", name,
+                    (name in truth) ? sprintf("%.3f", truth[name]) : "–",
+                    excess(key), excess(name "-kde"), excess(name "-gmm"), excess(name "-fresh"),
+                    excess(name "-original"), count[key] ? sprintf("%.0f", seconds[key] / count[key]) : "–"
             }
             print ""
-            print "In nats, on 20,000 points that took no part in anything else. ±: standard error over these points (not the"
-            print "spread between seeds), at least 0.001. True −log p: on the validation points of seed 0. Fresh data: new"
-            print "training points all the time, and five times as many steps. KDE: a kernel density estimate of the same 7,200"
-            print "points, its bandwidth by cross-validation (`sh docs/rivals.sh`). Training: on the 7,200 points, mean over seeds."
-        }' "$table" docs/rivals.tsv
+            print "In nats, means over three seeds. ±: standard error of the estimates (not the spread between seeds), at"
+            print "least 0.001. True −log p: on the validation points of seed 0. Training: on the 7,200 points."
+        }' docs/rivals.tsv "$table"
 }
 
 estimator_table() {

@@ -271,7 +271,7 @@ check_that "an unknown heading is noticed" noticed links 's/#images)/#image)/' d
 check_that "an unknown name is noticed" noticed names 's/`itd_score`/`itd_scores`/' docs/method.md
 check_that "an unknown option is noticed" noticed command_errors 's/--fresh #/--fresher #/' docs/gallery.md
 check_that "an unknown target is noticed" noticed command_errors 's/^make demo /make dem /' README.md
-awk -F '\t' -v OFS='\t' 'NR == 2 { $11 += 0.1 } 1' docs/results.tsv > "$copy/docs/results.tsv"
+awk -F '\t' -v OFS='\t' 'NR == 2 { $10 += 0.1 } 1' docs/results.tsv > "$copy/docs/results.tsv"
 sh "$copy/docs/results.sh" > /dev/null 2>&1
 check_that "a changed table is noticed" notices cmp -s README.md "$copy/README.md"
 {

@@ -74,19 +74,32 @@ static inline itd_result charts_gaussian_predict(void *ctx, const float *z, cons
     return ITD_OK;
 }
 
-/* The model's error by the Gaussian's exact one, d s(a), less what the two differ by on the same noise: so
-   the luck of that noise is in neither. */
+/* The mean squared length of rows in the coordinates of the model; dim for those it was fitted to. */
+static inline double charts_square(const itd_denoiser *den, const float *x, size_t n)
+{
+    float *y = (float *)must_alloc(n, den->dim * sizeof *y);
+    double square = 0;
+    itd_to_coordinates(den, x, n, y);
+    for (size_t i = 0; i < n * den->dim; i++) square += (double)y[i] * (double)y[i] / (double)n;
+    free(y);
+    return square;
+}
+
+/* The Gaussian's error on these rows is known, mse_G(x, a) = d g^2 + g (1 - g) |y|^2 with g = s(a); the
+   model's is that plus what the two differ by on the same noise, so that the luck of that noise is in
+   neither. */
 static inline void charts_curves(itd_model *model, const float *x, size_t n, uint64_t seed,
                                  const double *alpha, double *mse, double *gaussian)
 {
     itd_denoiser den = itd_model_denoiser(model), reference = den;
+    double square = charts_square(&den, x, n);
     reference.ctx = model, reference.predict = charts_gaussian_predict;
     must(itd_mse_curve(&den, x, n, alpha, CHARTS_CURVE, seed, mse, NULL, NULL), "measuring the errors");
     must(itd_mse_curve(&reference, x, n, alpha, CHARTS_CURVE, seed, gaussian, NULL, NULL),
          "measuring the errors");
     for (size_t k = 0; k < CHARTS_CURVE; k++) {
-        double exact = (double)model->dim * itd_sigmoid(alpha[k]);
-        mse[k] += exact - gaussian[k], gaussian[k] = exact;
+        double g = itd_sigmoid(alpha[k]), known = (double)model->dim * g * g + g * (1 - g) * square;
+        mse[k] += known - gaussian[k], gaussian[k] = known;
     }
 }
 
@@ -105,12 +118,14 @@ static inline void charts_errors(plot_canvas *c, const double *alpha, const doub
                                  const char *note)
 {
     static const char *const names[] = {"", "25 %", "50 %", "75 %"};
+    double top = 1.15 * (double)dim;
     plot_axes a;
     plot_entry entries[3] = {{"Gaussian", plot_palette(1), 2.2, 8},
                              {"model", plot_palette(0), 2.2, 0},
                              {"gap", plot_alpha(plot_palette(0), 0.18), 0, 0}};
+    for (size_t k = 0; k < CHARTS_CURVE; k++) top = fmax(top, 1.1 * fmax(mse[k], gaussian[k]));
     charts_canvas(c, 900, 520);
-    a = plot_axes_make(c, plot_canvas_box(c), alpha[0], alpha[CHARTS_CURVE - 1], 0, 1.15 * (double)dim);
+    a = plot_axes_make(c, plot_canvas_box(c), alpha[0], alpha[CHARTS_CURVE - 1], 0, top);
     a.text_size = 16;
     a.title = "denoising error against log SNR", a.x_label = "log SNR \xce\xb1",
     a.y_label = "mean squared error of \xce\xb5";
