@@ -159,6 +159,8 @@ static data_table read_same_columns(const run *r, const char *path)
     char error[TABLE_ERROR];
     data_table t;
     if (frame_read(&r->frame, path, r->o.columns, &t, error, sizeof error)) fail("%s", error);
+    if (path != r->o.train && table_checksum(&t) == r->frame.checksum)
+        warn("%s: the very rows that the model learns from, which flatter it", path);
     return t;
 }
 
@@ -309,14 +311,12 @@ static itd_nll_desc nll_desc_of(const run *r, size_t n)
     return d;
 }
 
-static scores measure(run *r, const row_set *s)
+static void measure(run *r, const row_set *s, scores *result)
 {
-    scores result;
     itd_nll_desc d = nll_desc_of(r, s->n);
-    scores_begin(&result, s->n);
-    scores_add(&result, r->model, r->rival.rows ? &r->rival : NULL, s->x, &d);
-    scores_end(&result);
-    return result;
+    scores_begin(result, s->n);
+    scores_add(result, r->model, &r->rival, s->x, &d);
+    scores_end(result);
 }
 
 static void fit_rival(run *r, const row_set *train)
@@ -510,8 +510,8 @@ static void fit(run *r)
     learn_end(&r->l);
     r->model = r->l.model;
     fit_rival(r, &r->train);
-    r->on_validation = measure(r, &r->validation);
-    if (r->o.test) r->on_test = measure(r, &r->test);
+    measure(r, &r->validation, &r->on_validation);
+    if (r->o.test) measure(r, &r->test, &r->on_test);
 }
 
 static void end(run *r)

@@ -11,7 +11,8 @@
  *
  *   range      the lengths of the directions in which vectors enter the network (learn_rungs). A network of
  *              each range begins; the best three, the best two and the best one go on (learn_heats).
- *   schedule   it begins wide, and closes in on the log SNRs at which the network beats the Gaussian.
+ *   schedule   it begins wide, and closes in on the log SNRs at which the network beats the Gaussian. In the
+ *              end only those count where it does: elsewhere the model is taken to be the Gaussian.
  *   weights    of all states, the Gaussian of step 0 included, the best is kept. It replaces the Gaussian
  *              only if it is ahead by more than one standard error over the rows; both are measured on the
  *              same noise, so that what is left is their difference. The end of the training, where the
@@ -26,8 +27,8 @@
 #include <string.h>
 
 enum { LEARN_ROUNDS = 48, LEARN_PATIENCE = LEARN_ROUNDS / 4, LEARN_RUNGS = 5, LEARN_HEATS = 3 };
-enum { LEARN_HELD_LEAST = 50, LEARN_HELD_MOST = 2000 }; /* held rows, if there are enough */
-enum { LEARN_DRAWS = 16000 };                           /* evaluations each time they are measured */
+enum { LEARN_HELD_LEAST = 50, LEARN_HELD_MOST = 1000 }; /* held rows, if there are enough */
+enum { LEARN_POINTS = 27, LEARN_DRAWS = 16000 };        /* log SNRs they are measured at; evaluations */
 
 static const double learn_rungs[LEARN_RUNGS][2] = {{0.05, 1}, {0.2, 2}, {0.5, 10}, {1, 50}, {1, 100}};
 
@@ -48,17 +49,18 @@ typedef struct learner { /* to read, but for x */
     size_t dim, n, n_held;
     itd_model *model;
     itd_trainer *trainer;
-    size_t round;               /* rounds done, of LEARN_ROUNDS */
-    size_t rung;                /* of learn_rungs, the one that won */
-    double loss;                /* mean over the last round, nats */
-    float *kept;                /* (parameters) the best weights; NULL: the Gaussian */
-    itd_schedule kept_schedule; /* with which they were trained */
-    uint64_t kept_step;         /* after so many steps; 0: the Gaussian */
-    double gain, gain_last; /* nats by which the best state, and the last one, are ahead of the Gaussian */
-    double gain_error;      /* one paired standard error of `gain`, over the held rows */
+    size_t round;            /* rounds done, of LEARN_ROUNDS */
+    size_t rung;             /* of learn_rungs, the one that won */
+    double loss;             /* mean over the last round, nats */
+    float *kept;             /* (parameters) the best weights; NULL: the Gaussian */
+    itd_schedule kept_range; /* the log SNRs at which they beat the Gaussian */
+    uint64_t kept_step;      /* after so many steps; 0: the Gaussian */
+    double gain, gain_last;  /* nats by which the best state, and the last one, are ahead of the Gaussian */
+    double gain_error;       /* one paired standard error of `gain`, over the held rows */
     double *gains, *gains_last; /* (n_held) of each row */
-    struct learner *rival;      /* (rivals) while the range is searched for; the leader's state is above */
-    size_t rivals, turns;       /* turns: rounds done by all of them together */
+    double *gap;           /* (LEARN_POINTS,n_held) Gaussian's error less the model's, after the last round */
+    struct learner *rival; /* (rivals) while the range is searched for; the leader's state is above */
+    size_t rivals, turns;  /* turns: rounds done by all of them together */
 } learner;
 
 /* How many of n rows choose: a tenth, but more of few, as the choice of a dozen rows is chance. */
@@ -95,33 +97,73 @@ static inline itd_schedule learn_wide_schedule(void)
     return s;
 }
 
-/* The same range, almost evenly: weights differ by 2.4 at most. */
-static inline itd_schedule learn_even_schedule(const itd_schedule *s)
-{
-    const itd_schedule even = {s->loc, s->scale * s->clip / 2, 2};
-    return even;
-}
+/* Of those, one unit apart. */
+static inline double learn_logsnr(size_t k) { return (double)k - 8; }
 
-static inline itd_result learn_gaussian_predict(void *ctx, const float *z, const float *logsnr, size_t n,
-                                                float *eps_hat)
-{
-    size_t dim = *(const size_t *)ctx;
-    for (size_t i = 0; i < n * dim; i++) eps_hat[i] = (float)sqrt(itd_sigmoid(-logsnr[i / dim])) * z[i];
-    return ITD_OK;
-}
-
-/* By how many nats the model is ahead of the Gaussian on each held row, by the same draws every time. It is
-   measured over the log SNRs it was trained at; elsewhere it counts as the Gaussian. */
-static inline void learn_gains(const learner *l, double *gain /* (n_held) */)
+/* Adds to gap the difference |eps - eps_hat_G|^2 - |eps - eps_hat|^2 at one log SNR for each held row; the
+   Gaussian's denoiser is eps_hat_G = sqrt(s(-a)) z in the model's coordinates. */
+static inline void learn_add_gap(const learner *l, const float *y, const float *eps, double logsnr, float *z,
+                                 float *eps_hat, float *a, double *gap)
 {
     itd_denoiser den = itd_model_denoiser(l->model);
-    itd_nll_desc d = itd_model_nll_desc(l->model);
-    itd_nll_result result;
-    d.schedule = learn_even_schedule(&l->model->desc.schedule), d.allocate = false, d.seed = l->desc.seed;
-    d.draws = LEARN_DRAWS / l->n_held > 400 ? 400 : LEARN_DRAWS / l->n_held;
-    must(itd_nll(&den, l->held, l->n_held, &d, &result, gain, NULL), "estimating the likelihood");
-    for (size_t i = 0; i < l->n_held; i++)
-        gain[i] = itd_gaussian_nll(l->model->gaussian, l->held + i * l->dim) - gain[i];
+    double root = sqrt(itd_sigmoid(-logsnr));
+    for (size_t i = 0; i < l->n_held; i++) a[i] = (float)logsnr;
+    itd_channel(y, eps, a, l->n_held, l->dim, z);
+    must(den.predict(den.ctx, z, a, l->n_held, eps_hat), "measuring the error");
+    for (size_t i = 0; i < l->n_held * l->dim; i++) {
+        double gaussian = eps[i] - root * z[i], model = (double)eps[i] - eps_hat[i];
+        gap[i / l->dim] += gaussian * gaussian - model * model;
+    }
+}
+
+/* The gap of each held row at each log SNR, by the same noise every time. Few rows are measured repeatedly. */
+static inline void learn_measure(learner *l)
+{
+    itd_denoiser den = itd_model_denoiser(l->model);
+    size_t n = l->n_held, size = n * l->dim, times = 1 + LEARN_DRAWS / (2 * LEARN_POINTS * n);
+    float *y = (float *)must_alloc(size + n, 4 * sizeof *y), *eps = y + size, *z = eps + size;
+    float *eps_hat = z + size, *a = eps_hat + size;
+    itd_rng rng = itd_rng_make(l->desc.seed, 0x68656c64); /* "held" */
+    if (!l->gap) l->gap = (double *)must_alloc(LEARN_POINTS * n, sizeof *l->gap);
+    memset(l->gap, 0, LEARN_POINTS * n * sizeof *l->gap);
+    itd_to_coordinates(&den, l->held, n, y);
+    for (size_t t = 0; t < times; t++) {
+        itd_rng_normal_fill(&rng, size, eps);
+        for (size_t k = 0; k < LEARN_POINTS; k++)
+            learn_add_gap(l, y, eps, learn_logsnr(k), z, eps_hat, a, l->gap + k * n);
+    }
+    for (size_t i = 0; i < LEARN_POINTS * n; i++) l->gap[i] /= (double)times;
+    free(y);
+}
+
+/* The mean over the rows. */
+static inline void learn_curve(const learner *l, double *gap /* (LEARN_POINTS) */)
+{
+    for (size_t k = 0; k < LEARN_POINTS; k++) {
+        gap[k] = 0;
+        for (size_t i = 0; i < l->n_held; i++) gap[k] += l->gap[k * l->n_held + i] / (double)l->n_held;
+    }
+}
+
+/* By how many nats the model is ahead of the Gaussian on each held row, half the integral of the gap, over the
+   range where it gains most; this is returned as an almost even schedule. */
+static inline itd_schedule learn_gains(const learner *l, double *gain /* (n_held) */)
+{
+    double curve[LEARN_POINTS], best = 0, middle, half;
+    size_t first = 0, last = 0;
+    learn_curve(l, curve);
+    for (size_t i = 0; i < LEARN_POINTS; i++) {
+        double sum = 0;
+        for (size_t k = i; k < LEARN_POINTS; k++)
+            if ((sum += curve[k]) > best) best = sum, first = i, last = k;
+    }
+    for (size_t i = 0; i < l->n_held; i++) {
+        gain[i] = 0;
+        for (size_t k = first; best > 0 && k <= last; k++) gain[i] += 0.5 * l->gap[k * l->n_held + i];
+    }
+    middle = 0.5 * (learn_logsnr(first) + learn_logsnr(last)), half = 0.5 * ((double)(last - first) + 1);
+    const itd_schedule range = {middle, half / 2, 2};
+    return range;
 }
 
 /* The mean of a - b, or of a if b is NULL, and its standard error. */
@@ -165,25 +207,13 @@ static inline int learn_schedule_from_gap(const double *logsnr, const double *ga
     return 1;
 }
 
-/* Both denoisers' errors on the same noise, at log SNRs half a unit apart. */
 static inline void learn_schedule(learner *l)
 {
-    enum { SEARCH = 53, DRAWS = 1000 };
-    double alpha[SEARCH], gap[SEARCH] = {0}, model[SEARCH], gaussian[SEARCH];
-    itd_schedule s = learn_wide_schedule();
-    itd_denoiser den = itd_model_denoiser(l->model), reference = den;
-    size_t rounds = (DRAWS + l->n_held - 1) / l->n_held;
-    reference.ctx = &l->dim, reference.predict = learn_gaussian_predict;
-    for (size_t k = 0; k < SEARCH; k++) alpha[k] = itd_schedule_quantile(&s, 0) + 0.5 * (double)k;
-    for (size_t i = 0; i < rounds; i++) {
-        uint64_t seed = l->trainer->step + i;
-        size_t n = l->n_held < DRAWS ? l->n_held : DRAWS;
-        must(itd_mse_curve(&den, l->held, n, alpha, SEARCH, seed, model, NULL, NULL), "measuring errors");
-        must(itd_mse_curve(&reference, l->held, n, alpha, SEARCH, seed, gaussian, NULL, NULL),
-             "measuring errors");
-        for (size_t k = 0; k < SEARCH; k++) gap[k] += (gaussian[k] - model[k]) / (double)rounds;
-    }
-    if (learn_schedule_from_gap(alpha, gap, SEARCH, l->dim, &s)) l->model->desc.schedule = s;
+    double logsnr[LEARN_POINTS], gap[LEARN_POINTS];
+    itd_schedule s;
+    for (size_t k = 0; k < LEARN_POINTS; k++) logsnr[k] = learn_logsnr(k);
+    learn_curve(l, gap);
+    if (learn_schedule_from_gap(logsnr, gap, LEARN_POINTS, l->dim, &s)) l->model->desc.schedule = s;
 }
 
 /* ---- the weights ---- */
@@ -200,10 +230,11 @@ static inline void learn_keep(learner *l)
 {
     size_t bytes = itd_net_parameters(l->model->net) * sizeof *l->kept, n = l->n_held;
     double error, ahead, ahead_error;
+    itd_schedule range;
     int better;
     if (!l->gains) l->gains = (double *)must_alloc(n, sizeof *l->gains);
     if (!l->gains_last) l->gains_last = (double *)must_alloc(n, sizeof *l->gains_last);
-    learn_gains(l, l->gains_last);
+    range = learn_gains(l, l->gains_last);
     l->gain_last = learn_mean(l->gains_last, NULL, n, &error);
     ahead = learn_mean(l->gains, l->gains_last, n, &ahead_error);
     better = ahead < (l->trainer->step >= l->desc.steps ? ahead_error : 0);
@@ -211,7 +242,7 @@ static inline void learn_keep(learner *l)
     if (!l->kept) l->kept = (float *)must_alloc(1, bytes);
     memcpy(l->kept, learn_weights(l), bytes);
     memcpy(l->gains, l->gains_last, n * sizeof *l->gains);
-    l->kept_step = l->trainer->step, l->kept_schedule = l->model->desc.schedule;
+    l->kept_step = l->trainer->step, l->kept_range = range;
     l->gain = l->gain_last, l->gain_error = error;
 }
 
@@ -275,9 +306,11 @@ static inline itd_result learn_lap(learner *l)
     itd_result result = learn_train(l, learn_steps(l, l->round + 1));
     if (result != ITD_OK) return result;
     l->round++;
+    if (!l->n_held) return ITD_OK;
+    learn_measure(l);
     for (size_t k = 0; k < sizeof adapts / sizeof *adapts; k++)
         if (l->desc.find_schedule && l->round == adapts[k]) learn_schedule(l);
-    if (l->n_held) learn_keep(l);
+    learn_keep(l);
     return ITD_OK;
 }
 
@@ -286,11 +319,11 @@ static inline void learn_free(learner *l)
     for (size_t k = 0; k < l->rivals; k++) learn_free(&l->rival[k]);
     if (!l->rivals) {
         itd_trainer_free(l->trainer), itd_model_free(l->model);
-        free(l->kept), free(l->gains), free(l->gains_last);
+        free(l->kept), free(l->gains), free(l->gains_last), free(l->gap);
     }
     free(l->rival);
     l->trainer = NULL, l->model = NULL, l->rival = NULL, l->rivals = 0;
-    l->kept = NULL, l->gains = l->gains_last = NULL;
+    l->kept = NULL, l->gains = l->gains_last = l->gap = NULL;
 }
 
 /* The leader's state is l's own; what belongs to the learner as a whole stays. */
@@ -379,14 +412,14 @@ static inline void learn_exchange(const learner *l, const float *weights, float 
     else memset(used, 0, bytes); /* the Gaussian */
 }
 
-/* The kept weights become the model's, with the schedule they were trained with. */
+/* The kept weights become the model's, with the range in which they count. */
 static inline void learn_end(learner *l)
 {
     while (l->rivals > 1) learn_drop_last(l);
     if (l->rivals) learn_follow(l, l->rival), free(l->rival), l->rival = NULL, l->rivals = 0;
     if (!l->n_held) return;
     learn_exchange(l, l->kept, NULL);
-    if (l->kept) l->model->desc.schedule = l->kept_schedule;
+    if (l->kept) l->model->desc.schedule = l->kept_range;
 }
 
 /* ---- files ---- */
@@ -404,7 +437,7 @@ static inline void learn_save(learner *l, const char *training_path, const char 
     must(itd_model_set_note(l->model, "learn", note), "saving");
     if (itd_save(l->model, l->trainer, training_path, &error) != ITD_OK) fail("%s", error.text);
     if (l->n_held) learn_exchange(l, l->kept, aside);
-    if (l->kept) l->model->desc.schedule = l->kept_schedule;
+    if (l->kept) l->model->desc.schedule = l->kept_range;
     if (itd_save(l->model, NULL, model_path, &error) != ITD_OK) fail("%s", error.text);
     if (l->n_held) learn_exchange(l, aside, NULL);
     l->model->desc.schedule = present;
@@ -435,13 +468,13 @@ static inline void learn_resume(learner *l, const learn_desc *desc, const char *
         size_t count = itd_net_parameters(kept->net);
         l->kept = (float *)must_alloc(count, sizeof *l->kept);
         memcpy(l->kept, itd_net_weights(kept->net), count * sizeof *l->kept);
-        l->kept_schedule = kept->desc.schedule;
+        l->kept_range = kept->desc.schedule;
     }
     l->gains = (double *)must_alloc(l->n_held, sizeof *l->gains);
     if (l->kept) {
         itd_model *training = l->model;
         l->model = kept; /* its gains are the ones that it had */
-        learn_gains(l, l->gains);
+        learn_measure(l), learn_gains(l, l->gains);
         l->model = training;
     }
     itd_model_free(kept);
