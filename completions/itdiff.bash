@@ -34,7 +34,6 @@ version
 '
 itdiff_train_2d='
 dataset dino moons scg line circle
-data
 n
 fresh on off
 seed
@@ -47,21 +46,23 @@ ema
 weight_decay
 clip_norm
 stratified on off
-schedule recipe auto
 logsnr_loc
 logsnr_scale
 logsnr_clip
 weight_limit
 scale_rule logistic original
-parameterization plain gaussian
-embedding on off
+directions
+frequency_min
+frequency_max
 embedding_size
-coordinate_scale
 logsnr_embedding_scale
 hidden_size
 hidden_layers
 activation relu silu
 original on off
+parameterization plain gaussian
+embedding on off
+coordinate_scale
 eval_draws
 eval_batch_size
 grid

@@ -452,7 +452,10 @@ static void say_end(const run *r, training_end end)
     else if (end == TRAINING_DIVERGED)
         fail("training diverged after step %lu; a lower --learning_rate helps", step);
     if (r->o.quiet) return;
-    if (end == TRAINING_STOPPED)
+    if (end == TRAINING_STOPPED && r->l.rivals)
+        printf(
+            "stopped before the range of directions was decided; --resume goes on with the one that leads\n");
+    else if (end == TRAINING_STOPPED)
         printf("stopped; --resume goes on from %s/training.safetensors\n", r->report.folder);
     else if (r->held && !r->l.kept)
         printf("nothing that was learned is surely better than the Gaussian, so that is the model\n");

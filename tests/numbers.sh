@@ -64,10 +64,12 @@ check_that "and a warning that a Gaussian is better" grep -q \
 check_that "also where what is kept is chosen" finite --n 200 --train_batch_size 60 --num_epochs 20 --learning_rate 1 \
     --lr_schedule constant --directions 8
 check_that "which is no worse than a Gaussian" [ "$(wc -l < "$out/text")" -eq 1 ]
+cp "$out/dino/model.safetensors" "$out/before"
 deep="$wild --embedding off --hidden_size 64 --hidden_layers 60"
 check_that "a training that diverges ends in an error that says when" refused \
     'training diverged after step [0-9]*; a lower --learning_rate helps' $deep
-check_that "what was saved can be read" sh -c "
+check_that "and leaves what was saved before" cmp "$out/before" "$out/dino/model.safetensors"
+check_that "which still can be read" sh -c "
     build/train_2d --quiet --pictures off --n 200 --eval_draws 8 --load $out/dino/model.safetensors |
         grep '^result .*val_nll=-\{0,1\}[0-9]' | grep -qvi '=-\{0,1\}\(nan\|inf\)'"
 report

@@ -104,7 +104,7 @@ if command -v bash > /dev/null; then
     check_that "bash completes" bash -c '. completions/itdiff.bash
         _itdiff train_2d --lr_ x; [ "${COMPREPLY[*]}" = --lr_schedule ] || exit 1
         _itdiff build/train_2d c --lr_schedule; [ "${COMPREPLY[*]}" = "constant cosine" ] || exit 1
-        _itdiff train_2d READ --data; [ "${COMPREPLY[*]}" = README.md ]'
+        _itdiff train_2d READ --load; [ "${COMPREPLY[*]}" = README.md ]'
 else
     skip "no bash"
 fi

@@ -154,7 +154,7 @@ static inline training_end training_run(training_loop *t)
     progress_skip(t->bar, t->l->turns);
     result = training_rounds(t);
     progress_end(t->bar);
-    training_save(t);
+    if (result == ITD_OK || t->l->n_held) training_save(t); /* what has diverged is of no use */
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     if (result != ITD_OK) return TRAINING_DIVERGED;
