@@ -306,12 +306,12 @@ static inline size_t learn_turns(const learner *l)
     return turns;
 }
 
-/* False also where nothing has been gained for a quarter of the training, and something lost. */
+/* False also where nothing has been gained for a quarter of the training, and something lost if there was. */
 static inline int learn_goes_on(const learner *l)
 {
     int hopeless = l->n_held && 3 * l->round > LEARN_ROUNDS &&
                    l->trainer->step - l->kept_step > learn_steps(l, LEARN_PATIENCE) &&
-                   l->gain_last < l->gain - l->gain_error;
+                   (!l->kept || l->gain_last < l->gain - l->gain_error);
     return l->rivals || (l->trainer->step < l->desc.steps && !hopeless);
 }
 
