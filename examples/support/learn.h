@@ -27,8 +27,9 @@
 #include <string.h>
 
 enum { LEARN_ROUNDS = 48, LEARN_PATIENCE = LEARN_ROUNDS / 4, LEARN_RUNGS = 5, LEARN_HEATS = 3 };
-enum { LEARN_HELD_LEAST = 50, LEARN_HELD_MOST = 1000 }; /* held rows, if there are enough */
-enum { LEARN_POINTS = 27, LEARN_DRAWS = 16000 };        /* log SNRs they are measured at; evaluations */
+enum { LEARN_HELD_LEAST = 30, LEARN_HELD_MOST = 1000 }; /* held rows, if there are enough */
+enum { LEARN_HELD_FEWEST = 10 }; /* with fewer the Gaussian is kept: a choice by so few rows is chance */
+enum { LEARN_POINTS = 27, LEARN_DRAWS = 16000 }; /* log SNRs they are measured at; evaluations */
 
 static const double learn_rungs[LEARN_RUNGS][2] = {{0.05, 1}, {0.2, 2}, {0.5, 10}, {1, 50}, {1, 100}};
 
@@ -251,7 +252,7 @@ static inline void learn_keep(learner *l)
     free(all);
     ahead = learn_mean(l->gains, l->gains_last, n, &ahead_error);
     better = ahead < (l->trainer->step >= l->desc.steps ? ahead_error : 0);
-    if (!(l->gain_last > error) || !better) return;
+    if (!(l->gain_last > error) || !better || n < LEARN_HELD_FEWEST) return;
     if (!l->kept) l->kept = (float *)must_alloc(1, bytes);
     memcpy(l->kept, learn_weights(l), bytes);
     memcpy(l->gains, l->gains_last, n * sizeof *l->gains);
