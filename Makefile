@@ -1,13 +1,14 @@
-# make            the example programs, into build/
+# make            the example programs, into build/; build/fit is the one for a table of your own
 # make demo       train on the dino and leave pictures in runs/dino
-# make test       everything the project promises, in two or three minutes
+# make test       everything the project promises, in some minutes
 # make matrix     other compilers, languages and machines, where installed; ONLY="tcc musl": some of them
 # make trust      half an hour: sanitizers, valgrind, analysers, 1,000 kills; ONLY="msan tsan": some of them
 # make fuzz       MINUTES=10 of fuzzing for each reader of files
 # make soak       HOURS=1 of training, killed and resumed: is the memory flat?
 # make night      all of these, into docs/reliability.md
 # make bench      six minutes: how fast everything is, beside its limits and its rivals
-# make docs       measures and draws all of README.md and docs/ again, in less than half an hour
+# make docs       measures and draws all of README.md and docs/ again, within an hour; but not what rivals reach,
+#                 which takes scikit-learn: make build/points && sh docs/rivals.sh
 # make mpi        train_cifar10 for several machines
 # make install    header, pkg-config file, manual pages and completion, into $(PREFIX); `make uninstall` takes
 #                 them away

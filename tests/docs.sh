@@ -106,7 +106,7 @@ known_options() { # program: what its --help or its source knows
     case $1 in
     *.sh) cat "$1" ;;
     build/train_cifar10_mpi) build/train_cifar10 --help all ;;
-    build/train_2d | build/train_cifar10 | build/ode | build/bounds | build/information | build/ood)
+    build/fit | build/train_2d | build/train_cifar10 | build/ode | build/bounds | build/information | build/ood)
         "$1" --help all
         ;;
     *) cat "examples/${1#build/}.c" "tests/${1#build/}.c" "docs/${1#build/}.c" 2> /dev/null ;;
@@ -153,7 +153,7 @@ command_errors() { # page
     done
 }
 {
-    for name in train_2d train_cifar10 ode bounds information ood; do known_options "build/$name"; done
+    for name in fit train_2d train_cifar10 ode bounds information ood; do known_options "build/$name"; done
     cat docs/*.sh tests/bench.sh tests/bench_*.c
 } > "$dir/every-option"
 
@@ -223,6 +223,7 @@ cp -R README.md docs "$copy"
 printf '#!/bin/sh\nexit 1\n' > "$copy/build/train_2d"
 chmod +x "$copy/build/train_2d"
 check_that "results.sh makes its table" sh "$copy/docs/results.sh"
+check "rivals.sh makes its table" sh "$copy/docs/rivals.sh" --table
 check "gallery.sh makes its table" sh "$copy/docs/gallery.sh" --tables
 check "images.sh makes its tables" sh "$copy/docs/images.sh" --tables
 for page in $pages; do
@@ -246,7 +247,7 @@ check "output of information" printed information docs/likelihood.md
 records="estimator errors bench ode-checkpoints bounds matrix fuzz soak trust coverage mutants"
 regions() {
     cat $pages | sed -n 's/^<!-- \([-a-z]*\):begin -->$/\1/p' | while read -r name; do
-        case " results gallery likelihood ood exact ode information $records " in
+        case " results rivals gallery likelihood ood exact ode information $records " in
         *" $name "*) ;;
         *) echo "region $name: nobody makes it" ;;
         esac

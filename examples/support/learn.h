@@ -148,9 +148,10 @@ static inline void learn_curve(const learner *l, double *gap /* (LEARN_POINTS) *
     }
 }
 
-/* By how many nats the model is ahead of the Gaussian on each held row, half the integral of the gap, over the
-   range where it gains most; this is returned as an almost even schedule. */
-static inline itd_schedule learn_gains(const learner *l, double *gain /* (n_held) */)
+/* By how many nats the model is ahead of the Gaussian on each held row, half the integral of the gap: over the
+   range where it gains most, which is returned as an almost even schedule, and, unless NULL, over all. */
+static inline itd_schedule learn_gains(const learner *l, double *gain /* (n_held) */,
+                                       double *all /* (n_held) */)
 {
     double curve[LEARN_POINTS], best = 0, middle, half;
     size_t first = 0, last = 0;
@@ -162,7 +163,12 @@ static inline itd_schedule learn_gains(const learner *l, double *gain /* (n_held
     }
     for (size_t i = 0; i < l->n_held; i++) {
         gain[i] = 0;
-        for (size_t k = first; best > 0 && k <= last; k++) gain[i] += 0.5 * l->gap[k * l->n_held + i];
+        if (all) all[i] = 0;
+        for (size_t k = 0; k < LEARN_POINTS; k++) {
+            double part = 0.5 * l->gap[k * l->n_held + i];
+            if (all) all[i] += part;
+            if (best > 0 && k >= first && k <= last) gain[i] += part;
+        }
     }
     middle = 0.5 * (learn_logsnr(first) + learn_logsnr(last)), half = 0.5 * ((double)(last - first) + 1);
     const itd_schedule range = {middle, half / 2, 2};
@@ -232,14 +238,17 @@ static inline float *learn_weights(const learner *l)
 static inline void learn_keep(learner *l)
 {
     size_t bytes = itd_net_parameters(l->model->net) * sizeof *l->kept, n = l->n_held;
-    double error, ahead, ahead_error;
+    double error, ahead, ahead_error, *all;
     itd_schedule range;
     int better;
     if (!l->gains) l->gains = (double *)must_alloc(n, sizeof *l->gains);
     if (!l->gains_last) l->gains_last = (double *)must_alloc(n, sizeof *l->gains_last);
-    range = learn_gains(l, l->gains_last);
+    all = (double *)must_alloc(n, sizeof *all);
+    range = learn_gains(l, l->gains_last, all);
     l->gain_last = learn_mean(l->gains_last, NULL, n, &error);
+    learn_mean(all, NULL, n, &error); /* which the choice of a range has not made small */
     l->gain_last_error = error;
+    free(all);
     ahead = learn_mean(l->gains, l->gains_last, n, &ahead_error);
     better = ahead < (l->trainer->step >= l->desc.steps ? ahead_error : 0);
     if (!(l->gain_last > error) || !better) return;
@@ -297,12 +306,12 @@ static inline size_t learn_turns(const learner *l)
     return turns;
 }
 
-/* False also where nothing has been gained for a quarter of the training, and something lost. */
+/* False also where nothing has been gained for a quarter of the training, and something lost if there was. */
 static inline int learn_goes_on(const learner *l)
 {
     int hopeless = l->n_held && 3 * l->round > LEARN_ROUNDS &&
                    l->trainer->step - l->kept_step > learn_steps(l, LEARN_PATIENCE) &&
-                   l->gain_last < l->gain - l->gain_error;
+                   (!l->kept || l->gain_last < l->gain - l->gain_error);
     return l->rivals || (l->trainer->step < l->desc.steps && !hopeless);
 }
 
@@ -480,7 +489,7 @@ static inline void learn_resume(learner *l, const learn_desc *desc, const char *
     if (l->kept) {
         itd_model *training = l->model;
         l->model = kept; /* its gains are the ones that it had */
-        learn_measure(l), learn_gains(l, l->gains);
+        learn_measure(l), learn_gains(l, l->gains, NULL);
         l->model = training;
     }
     itd_model_free(kept);
