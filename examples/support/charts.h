@@ -110,9 +110,9 @@ static inline void charts_range(const itd_schedule *s, double *alpha)
         alpha[k] = s->loc + s->scale * s->clip * (2.0 * (double)k / (CHARTS_CURVE - 1) - 1);
 }
 
-/* The error of denoising over log SNR, beside that of the best denoiser of the Gaussian: what is between them is
-   what the model knows beyond it. marked: a schedule whose quartiles are shown, or NULL; note: a text for a
-   corner, or NULL. */
+/* The error of denoising over log SNR, beside that of the best denoiser of the Gaussian: what is between them
+   is what the model knows beyond it. marked: a schedule whose quartiles are shown, or NULL; note: a text for
+   a corner, or NULL. */
 static inline void charts_errors(plot_canvas *c, const double *alpha, const double *mse,
                                  const double *gaussian, size_t dim, const itd_schedule *marked,
                                  const char *note)
