@@ -4,7 +4,8 @@
  * --help explains the options. Pictures, metrics (also for TensorBoard) and the model go to runs/NAME/. The
  * last line of output is
  *   result dataset=moons epochs=... params=... val_nll=... stderr=... stderr_data=... true_nll=...
- *   val_excess=... excess=... excess_stderr=... suggested_loc=... suggested_scale=... train_seconds=... total_seconds=...
+ *   val_excess=... excess=... excess_stderr=... suggested_loc=... suggested_scale=... train_seconds=...
+ *   total_seconds=...
  * in one line: val_nll to val_excess are measured on the validation points, excess on 20,000 new ones. */
 #include "support/progress.h" /* first: it asks the system headers for POSIX */
 
@@ -465,8 +466,7 @@ static void say_end(const run *r, training_end end)
                r->l.model->desc.mlp.frequency_max);
 }
 
-/* The weights that are kept become the model's; if they are not the last ones, they get a panel of their own.
-   */
+/* The weights that are kept become the model's; if they are not the last ones, they get their own panel. */
 static void keep_best(run *r)
 {
     learner *l = &r->l;

@@ -1,5 +1,5 @@
-/* panels.h: the learned density of a set of the plane, over +-3 in both directions: on a grid, as contours, and
- * as a series of panels along a training, which go on in a file if that is interrupted.
+/* panels.h: the learned density of a set of the plane, over +-3 in both directions: on a grid, as contours,
+ * and as a series of panels along a training, which go on in a file if that is interrupted.
  *
  *     panel_series p;
  *     panels_begin(&p, 50, steps, "runs/dino/panels.bin");
