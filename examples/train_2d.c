@@ -1,10 +1,11 @@
-/* train_2d.c: learns the density of one of five sets of the plane whose true density is known, and shows how well.
- * Tables of your own are for fit.c.
+/* train_2d.c: learns the density of one of five sets of the plane whose true density is known, and shows how
+ * well. Tables of your own are for fit.c.
  *   cc -O2 -fopenmp examples/train_2d.c -o build/train_2d -lm && build/train_2d --dataset moons
  * --help explains the options. Pictures, metrics (also for TensorBoard) and the model go to runs/NAME/. The
  * last line of output is
- *   result dataset=moons epochs=... params=... val_nll=... stderr=... stderr_data=... true_nll=... val_excess=...
- *   excess=... excess_stderr=... suggested_loc=... suggested_scale=... train_seconds=... total_seconds=...
+ *   result dataset=moons epochs=... params=... val_nll=... stderr=... stderr_data=... true_nll=...
+ *   val_excess=... excess=... excess_stderr=... suggested_loc=... suggested_scale=... train_seconds=...
+ *   total_seconds=...
  * in one line: val_nll to val_excess are measured on the validation points, excess on 20,000 new ones. */
 #include "support/progress.h" /* first: it asks the system headers for POSIX */
 
@@ -33,8 +34,8 @@ enum { FLIGHT = 16, FLYING = 800 };   /* frames and points of the animated sampl
 enum { FRESH = 20000, WATCHED = 20 }; /* points that `excess` is measured on; draws a point while training */
 enum { ORIGINAL_EPOCHS = 160, FRESH_TIMES = 5 };
 
-/* Numbers of draws from the law of the set: see dataset_sample. Those of the race for the range are their own, so
-   that a resumed run, which has none, goes on as it would have. */
+/* Numbers of draws from the law of the set: see dataset_sample. Those of the race for the range are their
+   own, so that a resumed run, which has none, goes on as it would have. */
 enum { DRAW_FIRST = 1, DRAW_RACE = 1000 };
 static const uint64_t draw_held = UINT32_MAX - 1, draw_evaluation = UINT32_MAX;
 
@@ -286,8 +287,8 @@ static size_t epoch_of(const run *r)
     return r->o.learn.trainer.drop_incomplete ? n / batch * batch : n;
 }
 
-/* The last rows choose which weights are kept; the original code keeps the last ones. With --fresh, as many points
-   teach as a round takes. */
+/* The last rows choose which weights are kept; the original code keeps the last ones. With --fresh, as many
+   points teach as a round takes. */
 static void prepare_learning(run *r)
 {
     learn_desc *d = &r->o.learn;
@@ -365,8 +366,8 @@ static void draw_panel(const run *r, plot_canvas *c, size_t k)
 
 static int is_repeated(const run *r, size_t k) { return k > 0 && r->panels.step[k - 1] == r->panels.step[k]; }
 
-/* Once the race is decided, a third of the way, and all panels are of one network, what the last one has far below
-   all that is shown is taken to stay there: no point was seen to rise by 6 nats into sight. */
+/* Once the race is decided, a third of the way, and all panels are of one network, what the last one has far
+   below all that is shown is taken to stay there: no point was seen to rise by 6 nats into sight. */
 static void add_panel(run *r, itd_model *m, uint64_t step)
 {
     itd_nll_desc d = nll_desc_of(r, m, 0);
@@ -465,7 +466,7 @@ static void say_end(const run *r, training_end end)
                r->l.model->desc.mlp.frequency_max);
 }
 
-/* The weights that are kept become the model's; if they are not the last ones, they get a panel of their own. */
+/* The weights that are kept become the model's; if they are not the last ones, they get their own panel. */
 static void keep_best(run *r)
 {
     learner *l = &r->l;

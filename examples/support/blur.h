@@ -50,9 +50,9 @@ static inline itd_denoiser blurred_denoiser(blurred *b)
     return denoiser;
 }
 
-/* -log p of the data of a model, blurred with standard deviation sigma in its denoiser's coordinates, with the same
-   draws for every point: for pictures, which are smooth, and where spots smaller than a cell are not a matter of
-   luck. */
+/* -log p of the data of a model, blurred with standard deviation sigma in its denoiser's coordinates, with
+   the same draws for every point: for pictures, which are smooth, and where spots smaller than a cell are not
+   a matter of luck. */
 static inline void blurred_nll(itd_model *m, double sigma, const itd_nll_desc *desc,
                                const float *x /* (n,dim) */, size_t n, double *nll /* (n) */)
 {

@@ -110,34 +110,39 @@ static inline void charts_range(const itd_schedule *s, double *alpha)
         alpha[k] = s->loc + s->scale * s->clip * (2.0 * (double)k / (CHARTS_CURVE - 1) - 1);
 }
 
-/* The error of denoising over log SNR, beside that of the best denoiser of the Gaussian: what is between them is
-   what the model knows beyond it. marked: a schedule whose quartiles are shown, or NULL; note: a text for a
-   corner, or NULL. */
+/* The error of denoising over log SNR, beside that of the best denoiser of the Gaussian: what is between them
+   is what the model knows beyond it. marked: a schedule whose quartiles are shown, or NULL; note: a text for
+   a corner, or NULL. */
 static inline void charts_errors(plot_canvas *c, const double *alpha, const double *mse,
                                  const double *gaussian, size_t dim, const itd_schedule *marked,
                                  const char *note)
 {
     static const char *const names[] = {"", "25 %", "50 %", "75 %"};
-    double top = 1.15 * (double)dim;
+    double low = alpha[0], high = alpha[CHARTS_CURVE - 1], top = 1.15 * (double)dim;
+    int side = PLOT_LEFT; /* of the legend, where it hides no mark */
     plot_axes a;
     plot_entry entries[3] = {{"Gaussian", plot_palette(1), 2.2, 8},
                              {"model", plot_palette(0), 2.2, 0},
                              {"gap", plot_alpha(plot_palette(0), 0.18), 0, 0}};
     for (size_t k = 0; k < CHARTS_CURVE; k++) top = fmax(top, 1.1 * fmax(mse[k], gaussian[k]));
+    if (marked) top *= 1.2; /* room for their names */
     charts_canvas(c, 900, 520);
-    a = plot_axes_make(c, plot_canvas_box(c), alpha[0], alpha[CHARTS_CURVE - 1], 0, top);
+    a = plot_axes_make(c, plot_canvas_box(c), low, high, 0, top);
     a.text_size = 16;
     a.title = "denoising error against log SNR", a.x_label = "log SNR \xce\xb1",
     a.y_label = "mean squared error of \xce\xb5";
     plot_axes_fit(&a);
     plot_axes_grid(&a);
     plot_fill_between(&a, alpha, mse, gaussian, CHARTS_CURVE, plot_alpha(plot_palette(0), 0.18));
-    for (size_t k = 1; marked && k < 4; k++)
-        plot_mark_x(&a, itd_schedule_quantile(marked, 0.25 * (double)k), names[k], plot_palette(5), 1.2, 5);
+    for (size_t k = 1; marked && k < 4; k++) {
+        double at = itd_schedule_quantile(marked, 0.25 * (double)k);
+        plot_mark_x(&a, at, names[k], plot_palette(5), 1.2, 5);
+        if (at >= low && at < low + 0.2 * (high - low)) side = PLOT_RIGHT;
+    }
     plot_line(&a, alpha, gaussian, CHARTS_CURVE, plot_palette(1), 2.2, 8);
     plot_line(&a, alpha, mse, CHARTS_CURVE, plot_palette(0), 2.2, 0);
     plot_axes_draw(&a);
-    plot_legend(&a, PLOT_LEFT | PLOT_TOP, entries, 3);
+    plot_legend(&a, side | PLOT_TOP, entries, 3);
     if (note) plot_note(&a, PLOT_RIGHT | PLOT_BOTTOM, note);
 }
 

@@ -1,5 +1,5 @@
-/* panels.h: the learned density of a set of the plane, over +-3 in both directions: on a grid, as contours, and as
- * a series of panels along a training, which go on in a file if that is interrupted.
+/* panels.h: the learned density of a set of the plane, over +-3 in both directions: on a grid, as contours,
+ * and as a series of panels along a training, which go on in a file if that is interrupted.
  *
  *     panel_series p;
  *     panels_begin(&p, 50, steps, "runs/dino/panels.bin");
@@ -36,8 +36,8 @@ static inline double panels_largest_around(const double *values, size_t side, do
     return most;
 }
 
-/* log p on a square grid, blurred by 0.4 of its cells' width. Where an earlier one is far below all that is shown,
-   its value does; earlier: may be NULL. */
+/* log p on a square grid, blurred by 0.4 of its cells' width. Where an earlier one is far below all that is
+   shown, its value does; earlier: may be NULL. */
 static inline void panels_density(itd_model *m, const itd_nll_desc *desc, size_t side, const double *earlier,
                                   size_t earlier_side, double *log_density)
 {
@@ -161,8 +161,8 @@ static inline void panels_add(panel_series *p, itd_model *m, const itd_nll_desc 
     else panels_density(m, &d, p->side, k && settled ? p->values[k - 1] : NULL, p->side, p->values[k]);
 }
 
-/* Those up to a step, as far as the training, which may have become longer, has them due by then. Panels of another
-   grid are of no use. */
+/* Those up to a step, as far as the training, which may have become longer, has them due by then. Panels of
+   another grid are of no use. */
 static inline void panels_recall(panel_series *p, uint64_t step)
 {
     size_t cells = p->side * p->side, side;

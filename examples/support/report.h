@@ -111,8 +111,8 @@ static inline void report_add(report *r, const report_row *row, double rate)
     report_check(r);
 }
 
-/* Into the folder under the name of a file and into the events under a tag, unless that is NULL; then the canvas is
-   freed. */
+/* Into the folder under the name of a file and into the events under a tag, unless that is NULL; then the
+   canvas is freed. */
 static inline void report_image(report *r, plot_canvas *c, const char *file, const char *tag, uint64_t step)
 {
     unsigned char *png;
