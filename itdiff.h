@@ -4713,7 +4713,7 @@ static itd_note *itd__note_make(const char *key, const char *value, itd_note *ne
     return NULL;
 }
 
-/* Where the note of this key hangs in the list, or has its place: by the order of keys, as files have them. */
+/* Where the note of this key hangs in the list, or has its place by the order of the keys. */
 static itd_note **itd__note_place(itd_note **at, const char *key)
 {
     while (*at && strcmp((*at)->key, key) < 0) at = &(*at)->next;

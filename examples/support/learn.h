@@ -120,7 +120,7 @@ static inline void learn_add_gap(const learner *l, const float *y, const float *
     }
 }
 
-/* The gap of each held row at each log SNR, by the same noise every time. Few rows are measured repeatedly. */
+/* The gap of each held row at each log SNR, by the same noise every time. Few rows are measured more often. */
 static inline void learn_measure(learner *l)
 {
     itd_denoiser den = itd_model_denoiser(l->model);
@@ -149,8 +149,8 @@ static inline void learn_curve(const learner *l, double *gap /* (LEARN_POINTS) *
     }
 }
 
-/* By how many nats the model is ahead of the Gaussian on each held row, half the integral of the gap: over the
-   range where it gains most, which is returned as an almost even schedule, and, unless NULL, over all. */
+/* By how many nats the model is ahead of the Gaussian on each held row, half the integral of the gap: over
+   the range where it gains most, which is returned as an almost even schedule, and, unless NULL, over all. */
 static inline itd_schedule learn_gains(const learner *l, double *gain /* (n_held) */,
                                        double *all /* (n_held) */)
 {
