@@ -10,8 +10,8 @@
 # make docs       measures and draws all of README.md and docs/ again, within an hour; but not what rivals reach,
 #                 which takes scikit-learn: make build/points && sh docs/rivals.sh
 # make mpi        train_cifar10 for several machines
-# make install    header, pkg-config file, manual pages and completion, into $(PREFIX); `make uninstall` takes
-#                 them away
+# make install    header, grid.h beside it as itdiff_grid.h, pkg-config file, manual pages and completion, into
+#                 $(PREFIX); `make uninstall` takes them away
 # make dist       build/itdiff-VERSION.tar.gz of the last commit, always with the same bytes
 CC      ?= cc
 CFLAGS  ?= -O2
@@ -133,6 +133,7 @@ COMPLETE = $(INTO)/share/bash-completion/completions
 install:
 	mkdir -p "$(INTO)/include" "$(INTO)/share/pkgconfig" "$(INTO)/share/man/man1" "$(COMPLETE)"
 	cp itdiff.h "$(INTO)/include/itdiff.h"
+	cp examples/support/grid.h "$(INTO)/include/itdiff_grid.h"
 	cp $(MANUAL:%=man/%) "$(INTO)/share/man/man1"
 	for program in $(MANUAL:.1=); do cp completions/itdiff.bash "$(COMPLETE)/$$program" || exit 1; done
 	printf '%s\n' 'prefix=$(PREFIX)' 'Name: itdiff' 'Version: $(VERSION)' \
@@ -140,7 +141,7 @@ install:
 	  'Cflags: -I$${prefix}/include' 'Libs: -lm' > "$(INTO)/share/pkgconfig/itdiff.pc"
 
 uninstall:
-	rm -f "$(INTO)/include/itdiff.h" "$(INTO)/share/pkgconfig/itdiff.pc" \
+	rm -f "$(INTO)/include/itdiff.h" "$(INTO)/include/itdiff_grid.h" "$(INTO)/share/pkgconfig/itdiff.pc" \
 	  $(MANUAL:%="$(INTO)/share/man/man1/%") $(MANUAL:%.1="$(COMPLETE)/%")
 
 # git dates all files by the commit, and gzip -n adds no date of its own

@@ -24,6 +24,7 @@ files() { (cd "$out/stage" && find . -type f | sort); }
 install_to() { make -s install DESTDIR="$out/stage" PREFIX=/opt/there; }
 check "make install" install_to
 check_that "every file is in its place" [ "$(files)" = "./opt/there/include/itdiff.h
+./opt/there/include/itdiff_grid.h
 ./opt/there/share/bash-completion/completions/fit
 ./opt/there/share/bash-completion/completions/train_2d
 ./opt/there/share/bash-completion/completions/train_cifar10
@@ -40,10 +41,11 @@ config() { # options...: of pkg-config, as if the stage were the root
     PKG_CONFIG_PATH=$out/stage/opt/there/share/pkgconfig PKG_CONFIG_SYSROOT_DIR=$out/stage pkg-config "$@" itdiff
 }
 if command -v pkg-config > /dev/null; then
-    printf '#include <itdiff.h>\nint main(void) { return ITDIFF_VERSION[0] == 0; }\n' > "$out/main.c"
+    printf '#define ITDIFF_IMPLEMENTATION\n#define ITD_NO_SIMD\n#include <itdiff_grid.h>\nint main(void)' > "$out/main.c"
+    echo '{ const grid g = {-1, 1, 3}; return grid_valid(&g) ? ITDIFF_VERSION[0] == 0 : 1; }' >> "$out/main.c"
     check_that "pkg-config knows the version" [ "$(config --modversion)" = "$version" ]
     # shellcheck disable=SC2046 # flags are words
-    check "a program finds the header by pkg-config" $CC $(config --cflags) "$out/main.c" -o "$out/main" \
+    check "a program finds header and grid by pkg-config" $CC $(config --cflags) "$out/main.c" -o "$out/main" \
         $(config --libs)
 else
     skip "no pkg-config"

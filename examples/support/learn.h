@@ -120,7 +120,7 @@ static inline void learn_add_gap(const learner *l, const float *y, const float *
     }
 }
 
-/* The gap of each held row at each log SNR, by the same noise every time. Few rows are measured more often. */
+/* The gap of each held row at each log SNR, by the same noise every time. Few rows are measured often. */
 static inline void learn_measure(learner *l)
 {
     itd_denoiser den = itd_model_denoiser(l->model);
