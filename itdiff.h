@@ -445,8 +445,7 @@ ITD_DEF void itd_net_free(itd_net *net);
 ITD_DEF size_t itd_net_parameters(const itd_net *net);
 ITD_DEF float *itd_net_weights(itd_net *net);   /* (parameters) the slab that training moves */
 ITD_DEF float *itd_net_gradients(itd_net *net); /* (parameters) or NULL before the first backward */
-ITD_DEF float *
-itd_net_average(itd_net *net); /* (parameters) of the weights, or NULL if training keeps none */
+ITD_DEF float *itd_net_average(itd_net *net);   /* (parameters) or NULL if no training has kept one */
 /* forward keeps what backward needs; the n rows of backward are those of the forward before it. backward ADDS
    the gradient of a loss with d loss / d out = dout to the gradient slab. */
 ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z /* (n,dim) */, const float *logsnr /* (n) */,

@@ -37,16 +37,16 @@ check_that "exact prints what its comment says" as_told "$out/exact"
 
 # ---- other ways to a likelihood: programs that end with 1 unless all that is known agrees ----
 
-few="--points 30 --draws 200"
+brief="--points 30 --draws 200"
 within() { # program, awk program that fails on a wrong line: both have to end well
     build/$1 > "$out/numbers" && awk "$2" "$out/numbers"
 }
-check_that "ode agrees with the truth" within "ode $few" '
+check_that "ode agrees with the truth" within "ode $brief" '
     function off(x, y) { return x > y ? x - y : y - x }
     NR > 1 { lines++; if (off($(NF - 9), $(NF - 5)) > ($(NF - 10) == "full" ? 0.003 : 4 * $(NF - 3))) bad = 1
              if (off($(NF - 9), $(NF - 8)) > 4 * $(NF - 6) + 0.002) bad = 1 }
     END { exit bad || lines != 5 }'
-check_that "bounds fall to the truth" within "bounds $few" '
+check_that "bounds fall to the truth" within "bounds $brief" '
     /in truth/ { cases++; truth = $(NF - 8); last = 1e9 }
     $3 == "+-" && $1 != "T" { if ($2 > last + 4 * $4 || $2 < truth - 4 * $4) bad = 1
                  if ($1 == "limit" && $2 > truth + 4 * $4 + 0.005) bad = 1

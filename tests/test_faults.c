@@ -311,6 +311,7 @@ CALL(net_free)
 CALL(net_parameters) { VALUE(itd_net_parameters(w->net)); }
 CALL(net_weights) { VALUE(*itd_net_weights(w->net)); }
 CALL(net_gradients) { VALUE(itd_net_gradients(w->net) == NULL); }
+CALL(net_average) { VALUE(itd_net_average(w->net) == NULL); }
 CALL(net_forward) { return itd_net_forward(w->net, w->x, w->logsnr, 3, (float *)w->out); }
 CALL(net_forward_unet)
 {
@@ -454,6 +455,7 @@ static const function functions[] = {
     QUIET(net_parameters),
     QUIET(net_weights),
     QUIET(net_gradients),
+    QUIET(net_average),
     ASKS(net_forward),
     {"itd_net_forward of images", call_net_forward_unet, true, false},
     ASKS(net_backward),

@@ -1,5 +1,5 @@
-/* What the examples share besides their data: options, a progress line, the four questions to the operating system. Started with arguments, this program is itself a small program with
- * options. */
+/* What the examples share besides their data: options, a progress line, the four questions to the operating
+ * system. Started with arguments, this program is itself a small program with options. */
 #include "../examples/support/system.h"
 
 #define ITDIFF_IMPLEMENTATION
