@@ -80,7 +80,10 @@ check_that "a better density is named on the line before the result" sh -c "
 
 # ---- scores ----
 
-model=$out/two/model.safetensors
+model=$out/learned/model.safetensors # of enough epochs not to be the Gaussian
+check_that "a hundred epochs find more than the Gaussian" sh -c "
+    $fit --data $out/two.csv --num_epochs 100 --experiment_name learned | sed 's/.*val_nll=\([^ ]*\) .*gaussian_nll=\([^ ]*\) .*/\1 \2/' |
+        awk '{ exit !(\$1 < \$2 - 0.5) }'"
 fit="build/fit --out $out --quiet --eval_draws 8 --pictures off"
 check_that "every row is scored" ends_in "$(form two.csv 400 2 na na na)" \
     $fit --load $model --data $out/two.csv --scores $out/scores.csv

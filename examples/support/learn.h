@@ -307,11 +307,12 @@ static inline size_t learn_turns(const learner *l)
     return turns;
 }
 
-/* False also where nothing has been gained for a quarter of the training, and something lost if there was. */
+/* False also where nothing has been gained for a quarter of the training, and a hundred steps at least, and
+   something lost if there was anything to lose. */
 static inline int learn_goes_on(const learner *l)
 {
-    int hopeless = l->n_held && 3 * l->round > LEARN_ROUNDS &&
-                   l->trainer->step - l->kept_step > learn_steps(l, LEARN_PATIENCE) &&
+    uint64_t patience = learn_steps(l, LEARN_PATIENCE) < 100 ? 100 : learn_steps(l, LEARN_PATIENCE);
+    int hopeless = l->n_held && 3 * l->round > LEARN_ROUNDS && l->trainer->step - l->kept_step > patience &&
                    (!l->kept || l->gain_last < l->gain - l->gain_error);
     return l->rivals || (l->trainer->step < l->desc.steps && !hopeless);
 }
