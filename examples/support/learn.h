@@ -14,9 +14,10 @@
  *   schedule   it begins wide, and closes in on the log SNRs at which the network beats the Gaussian. In the
  *              end only those count where it does: elsewhere the model is taken to be the Gaussian.
  *   weights    of all states, the Gaussian of step 0 included, the best is kept. It replaces the Gaussian
- *              only if it is ahead by more than one standard error over the rows; both are measured on the
- *              same noise, so that what is left is their difference. The end of the training, where the
- *              learning rate has come down, is kept unless an earlier state is ahead by more than that. */
+ *              only if it is ahead by more than two standard errors over the rows, as the best of many looks
+ *              flatters; both are measured on the same noise, so that what is left is their difference. The
+ *              end of the training, where the learning rate has come down, is kept unless an earlier state
+ *              is ahead by more than one error. */
 #ifndef LEARN_H
 #define LEARN_H
 
@@ -120,7 +121,9 @@ static inline void learn_add_gap(const learner *l, const float *y, const float *
     }
 }
 
-/* The gap of each held row at each log SNR, by the same noise every time. Few rows are measured often. */
+/* The gap of each held row at each log SNR, by the same noise every time. Few rows are measured often. Of two
+   neighbouring log SNRs the second has the noise of the first with the other sign. The difference of the
+   errors is first of all linear in the noise, which so cancels in the integral. */
 static inline void learn_measure(learner *l)
 {
     itd_denoiser den = itd_model_denoiser(l->model);
@@ -132,9 +135,11 @@ static inline void learn_measure(learner *l)
     memset(l->gap, 0, LEARN_POINTS * n * sizeof *l->gap);
     itd_to_coordinates(&den, l->held, n, y);
     for (size_t t = 0; t < times; t++) {
-        itd_rng_normal_fill(&rng, size, eps);
-        for (size_t k = 0; k < LEARN_POINTS; k++)
+        for (size_t k = 0; k < LEARN_POINTS; k++) {
+            if (k % 2 == 0) itd_rng_normal_fill(&rng, size, eps);
+            for (size_t i = 0; k % 2 == 1 && i < size; i++) eps[i] = -eps[i];
             learn_add_gap(l, y, eps, learn_logsnr(k), z, eps_hat, a, l->gap + k * n);
+        }
     }
     for (size_t i = 0; i < LEARN_POINTS * n; i++) l->gap[i] /= (double)times;
     free(y);
@@ -252,7 +257,7 @@ static inline void learn_keep(learner *l)
     free(all);
     ahead = learn_mean(l->gains, l->gains_last, n, &ahead_error);
     better = ahead < (l->trainer->step >= l->desc.steps ? ahead_error : 0);
-    if (!(l->gain_last > error) || !better || n < LEARN_HELD_FEWEST) return;
+    if (!(l->gain_last > 2 * error) || !better || n < LEARN_HELD_FEWEST) return;
     if (!l->kept) l->kept = (float *)must_alloc(1, bytes);
     memcpy(l->kept, learn_weights(l), bytes);
     memcpy(l->gains, l->gains_last, n * sizeof *l->gains);
