@@ -154,6 +154,9 @@ done
 check_that "a likelihood of time stamps is in their units" sh -c "
     $fit $short --data $out/stamps.csv --experiment_name stamps 2> /dev/null |
         sed 's/.* gaussian_nll=\([^ ]*\) .*/\1/' | awk '{ exit !(\$1 > 4 && \$1 < 8) }'"
+check_that "ode takes the same columns, less the same offsets, and agrees" sh -c "
+    build/ode --load $out/stamps/model.safetensors --data $out/stamps.csv --points 40 | tail -n 1 |
+        awk '{ off = \$(NF - 8) - \$(NF - 5); exit !(off * off < 16 * \$(NF - 6) * \$(NF - 6) + 0.0001) }'"
 check_that "rounded values do not gain by narrow peaks" sh -c "
     $fit $short --data $out/rounded.csv --experiment_name rounded 2> /dev/null |
         sed 's/.* val_nll=\([^ ]*\) .*/\1/' | awk '{ exit !(\$1 > 1 && \$1 < 2) }'"

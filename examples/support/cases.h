@@ -17,7 +17,7 @@
 #include "../../itdiff.h"
 #include "cifar10.h"
 #include "datasets.h"
-#include "frame.h"
+#include "rows.h"
 #include "mixture.h"
 #include "must.h"
 
@@ -161,17 +161,18 @@ static inline void cases_dataset(const cases_source *s, cases_case *c)
     c->exact = dataset_mean_true_nll(&set, s->n, c->x, NULL);
 }
 
-/* The first rows of the user's table. */
+/* The first rows of the user's table, as the model learned it: its columns, less their offsets; columns that
+ * were rounded have noise of one step. */
 static inline void cases_table(const cases_source *s, cases_case *c)
 {
     char error[TABLE_ERROR];
     data_table t;
-    data_frame f;
-    if (frame_plain(c->den.dim, &f)) fail("out of memory for %lu columns", (unsigned long)c->den.dim);
+    data_frame f = frame_of_model(c->model, s->load);
+    const frame_noise noise = {s->seed, 1};
     if (frame_read(&f, s->data, s->columns, &t, error, sizeof error)) fail("%s", error);
     if (t.rows > s->n) t.rows = s->n;
     c->n = t.rows, c->x = (float *)must_alloc(c->n, c->den.dim * sizeof *c->x);
-    if (frame_floats(&f, &t, NULL, c->x, error, sizeof error)) fail("%s", error);
+    if (frame_floats(&f, &t, &noise, c->x, error, sizeof error)) fail("%s", error);
     table_free(&t), frame_free(&f);
     c->name = s->data;
 }
