@@ -32,18 +32,45 @@ def embed(x, size, scale):
     return torch.cat((angle.sin(), angle.cos()), -1).flatten(1)
 
 
+def normal(stream, count):
+    """Normal number `count` of a stream with seed 0: Philox4x32-10, then Box-Muller."""
+    c, k, mask = [count, 0, stream & 0xFFFFFFFF, stream >> 32], [0, 0], 0xFFFFFFFF
+    for _ in range(10):
+        a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [b >> 32 ^ c[1] ^ k[0], b & mask, a >> 32 ^ c[3] ^ k[1], a & mask]
+        k = [(k[0] + 0x9E3779B9) & mask, (k[1] + 0xBB67AE85) & mask]
+    u, v = (((c[i] << 32 | c[i + 1]) >> 11) + 0.5 for i in (0, 2))
+    return math.sqrt(-2 * math.log(u * 2**-53)) * math.cos(2 * math.pi * v * 2**-53)
+
+
+def waves(z, logsnr, count, low, high):
+    """sin(w.z) and cos(w.z), less the more noise z has. Directions w are the same for every network with as many."""
+    d = z.shape[1]
+    w = torch.tensor([[normal(12 << 56, k * d + j) for j in range(d)] for k in range(count)]).double()
+    length = low * (high / low) ** ((torch.arange(count).double() + 0.5) / count)
+    w = (w * (length / w.norm(dim=1)).unsqueeze(1)).float()
+    left = torch.exp(-torch.sigmoid(-logsnr) * length.float() ** 2 / 2)
+    return torch.cat((left * (z @ w.T).sin(), left * (z @ w.T).cos()), 1)
+
+
 def denoise(tensors, metadata, z, logsnr):
-    """eps_hat for rows z (n,d) of normalized data, (x - norm.mean) / norm.scale, at log SNRs (n,1)."""
+    """eps_hat for rows z (n,d) of the model's coordinates, norm.whiten (x - norm.mean), at log SNRs (n,1)."""
     size = int(metadata["mlp.embedding"])
     shrink, skip, gain = 1, 0, 1
     if metadata["parameterization"] == "1":  # the deviation from a Gaussian's denoiser
         signal, noise = torch.sigmoid(logsnr) * float(metadata["variance"]), torch.sigmoid(-logsnr)
         total = signal + noise
         shrink, skip, gain = total.rsqrt(), noise.sqrt() / total, (signal / total).sqrt()
-    h = torch.cat((shrink * z, logsnr), 1)
+    h, side = shrink * z, logsnr
+    directions = int(metadata.get("mlp.directions", 0))
+    if directions:
+        low, high = float(metadata["mlp.frequency_min"]), float(metadata["mlp.frequency_max"])
+        h = waves(h, logsnr, directions, low, high)
+    elif size:
+        h = embed(h, size, float(metadata["mlp.coordinate_scale"]))
     if size:
-        h = torch.cat((embed(shrink * z, size, float(metadata["mlp.coordinate_scale"])),
-                       embed(logsnr, size, float(metadata["mlp.logsnr_scale"]))), 1)
+        side = embed(logsnr, size, float(metadata["mlp.logsnr_scale"]))
+    h = torch.cat((h, side), 1)
     for k in range(int(metadata["mlp.layers"])):
         if k:
             h = torch.relu(h) if metadata["mlp.activation"] == "0" else torch.nn.functional.silu(h)
