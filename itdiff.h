@@ -3174,7 +3174,7 @@ static itd_draws *itd__draws_alloc(const itd__measurement *t, size_t n, size_t c
 /* A draw at quantile u of the schedule. */
 static void itd__set_logsnr(const itd__measurement *t, itd_draws *out, size_t i, double u)
 {
-    size_t step = itd__min((size_t)(u * ITD__DENSITY_STEPS), ITD__DENSITY_STEPS - 1);
+    size_t step = itd__min((size_t)(u * (double)ITD__DENSITY_STEPS), ITD__DENSITY_STEPS - 1);
     out->quantile[i] = u;
     out->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, u);
     out->weight[i] = itd_schedule_weight(&t->desc.schedule, out->logsnr[i]) / t->density[step];
@@ -3213,9 +3213,9 @@ static void itd__set_density(itd__measurement *t, double *spread, size_t bins)
     }
     for (size_t b = 0; b < bins; b++) mean += spread[b] / (double)bins;
     for (size_t s = 0; mean > 0 && s < ITD__DENSITY_STEPS; s++) {
-        double u = ((double)s + 0.5) / ITD__DENSITY_STEPS;
+        double u = ((double)s + 0.5) / (double)ITD__DENSITY_STEPS;
         t->density[s] = 0.2 + 0.8 * itd__between(spread, bins, u) / mean;
-        total += t->density[s] / ITD__DENSITY_STEPS;
+        total += t->density[s] / (double)ITD__DENSITY_STEPS;
     }
     for (size_t s = 0; mean > 0 && s < ITD__DENSITY_STEPS; s++) t->density[s] /= total;
 }
@@ -3223,10 +3223,11 @@ static void itd__set_density(itd__measurement *t, double *spread, size_t bins)
 /* u from a uniform v by inverting the distribution function, which is piecewise linear. */
 static double itd__allocate(const itd__measurement *t, double v)
 {
-    double low = 0, high = t->density[0] / ITD__DENSITY_STEPS;
+    double low = 0, high = t->density[0] / (double)ITD__DENSITY_STEPS;
     size_t s = 0;
-    while (s + 1 < ITD__DENSITY_STEPS && high <= v) low = high, high += t->density[++s] / ITD__DENSITY_STEPS;
-    return ((double)s + fmin(fmax((v - low) / (high - low), 0), 1)) / ITD__DENSITY_STEPS;
+    while (s + 1 < ITD__DENSITY_STEPS && high <= v)
+        low = high, high += t->density[++s] / (double)ITD__DENSITY_STEPS;
+    return ((double)s + fmin(fmax((v - low) / (high - low), 0), 1)) / (double)ITD__DENSITY_STEPS;
 }
 
 /* Draws on random points at evenly spaced quantiles, and the integrand's standard deviation in each bin. */
