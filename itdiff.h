@@ -2809,13 +2809,14 @@ static double itd__fold_sums(const float *x, const double *centre, size_t n, siz
     return rows;
 }
 
-/* From such sums over some rows: mean, standard deviations (`least` at least), correlations. */
+/* From such sums over some rows: mean, standard deviations, correlations. Where a column hardly varies in some
+   of its parts, a thousandth of its deviation in all rows (`scale`) stands in. */
 static void itd__correlate(const double *sum, const double *products, double rows, size_t d,
-                           const double *least, double *mean, double *sd, double *correlation)
+                           const double *scale, double *mean, double *sd, double *correlation)
 {
     for (size_t j = 0; j < d; j++) {
         mean[j] = sum[j] / rows;
-        sd[j] = fmax(sqrt(fmax(products[j * d + j] / rows - mean[j] * mean[j], 0)), least[j]);
+        sd[j] = fmax(sqrt(fmax(products[j * d + j] / rows - mean[j] * mean[j], 0)), 1e-3 * scale[j]);
     }
     for (size_t j = 0; j < d; j++)
         for (size_t k = 0; k < d; k++)
@@ -2833,19 +2834,27 @@ typedef struct itd__folds {
     double *correlation, *vectors; /* (d,d) */
 } itd__folds;
 
+/* All parts but `left_out` (ITD__FOLDS: none) together; returns their rows. */
+static double itd__add_folds(itd__folds *f, size_t d, size_t left_out)
+{
+    double rows = 0;
+    memset(f->total, 0, d * sizeof *f->total), memset(f->all_products, 0, d * d * sizeof *f->total);
+    for (size_t k = 0; k < ITD__FOLDS; k++) {
+        if (k == left_out) continue;
+        rows += f->rows[k];
+        for (size_t j = 0; j < d; j++) f->total[j] += f->sum[k * d + j];
+        for (size_t j = 0; j < d * d; j++) f->all_products[j] += f->products[k * d * d + j];
+    }
+    return rows;
+}
+
 /* -log likelihood of one part, but for constants, by what the other four say, for each of the candidates. */
-static itd_result itd__foretell(itd__folds *f, size_t fold, size_t d, const double *least, const double *rho,
+static itd_result itd__foretell(itd__folds *f, size_t fold, size_t d, const double *scale, const double *rho,
                                 size_t candidates, double *nll)
 {
     const double *sum = f->sum + fold * d, *products = f->products + fold * d * d;
-    double others = -f->rows[fold];
-    memset(f->total, 0, d * sizeof *f->total), memset(f->all_products, 0, d * d * sizeof *f->total);
-    for (size_t k = 0; k < ITD__FOLDS; k++) {
-        others += f->rows[k];
-        for (size_t j = 0; k != fold && j < d; j++) f->total[j] += f->sum[k * d + j];
-        for (size_t j = 0; k != fold && j < d * d; j++) f->all_products[j] += f->products[k * d * d + j];
-    }
-    itd__correlate(f->total, f->all_products, others, d, least, f->mean, f->sd, f->correlation);
+    double others = itd__add_folds(f, d, fold);
+    itd__correlate(f->total, f->all_products, others, d, scale, f->mean, f->sd, f->correlation);
     ITD__TRY(itd_eigen_symmetric(d, f->correlation, f->lambda, f->vectors));
     for (size_t i = 0; i < d; i++) { /* squares of this part's rows along eigenvector i */
         const double *u = f->vectors + i * d;
@@ -2864,13 +2873,13 @@ static itd_result itd__foretell(itd__folds *f, size_t fold, size_t d, const doub
 }
 
 /* rho of 0, or from 1e-5 to 1 in quarters of a decade: the one by which all parts are most likely. */
-static itd_result itd__choose_shrinkage(itd__folds *f, size_t d, const double *least, double *chosen)
+static itd_result itd__choose_shrinkage(itd__folds *f, size_t d, const double *scale, double *chosen)
 {
     enum { CANDIDATES = 22 };
     double rho[CANDIDATES], nll[CANDIDATES] = {0};
     size_t best = 0;
     for (size_t c = 0; c < CANDIDATES; c++) rho[c] = c ? pow(10, 0.25 * (double)c - 5.25) : 0;
-    for (size_t k = 0; k < ITD__FOLDS; k++) ITD__TRY(itd__foretell(f, k, d, least, rho, CANDIDATES, nll));
+    for (size_t k = 0; k < ITD__FOLDS; k++) ITD__TRY(itd__foretell(f, k, d, scale, rho, CANDIDATES, nll));
     for (size_t c = 1; c < CANDIDATES; c++)
         if (nll[c] < nll[best]) best = c;
     *chosen = rho[best];
@@ -2895,8 +2904,8 @@ static double itd__square_roots(const itd__folds *f, size_t d, double rho, doubl
     return log_det;
 }
 
-/* The map of n rows around their mean `centre`; no column may vary less than `least`. */
-static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double *centre, const double *least,
+/* The map of n rows, whose columns have these means and standard deviations. */
+static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double *mean, const double *scale,
                                double *whiten, double *color, double *log_det)
 {
     itd__folds f = ITD__ZERO;
@@ -2908,16 +2917,12 @@ static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double 
         f.all_products = f.lambda + d, f.correlation = f.all_products + d * d;
         f.vectors = f.correlation + d * d;
         for (size_t k = 0; k < ITD__FOLDS; k++)
-            f.rows[k] = itd__fold_sums(x, centre, n, d, k, f.sum + k * d, f.products + k * d * d);
-        if (n >= ITD__FEWEST_ROWS) result = itd__choose_shrinkage(&f, d, least, &rho);
+            f.rows[k] = itd__fold_sums(x, mean, n, d, k, f.sum + k * d, f.products + k * d * d);
+        if (n >= ITD__FEWEST_ROWS) result = itd__choose_shrinkage(&f, d, scale, &rho);
     }
     if (result == ITD_OK) {
-        memset(f.total, 0, d * sizeof *f.total), memset(f.all_products, 0, d * d * sizeof *f.total);
-        for (size_t k = 0; k < ITD__FOLDS; k++) {
-            for (size_t j = 0; j < d; j++) f.total[j] += f.sum[k * d + j];
-            for (size_t j = 0; j < d * d; j++) f.all_products[j] += f.products[k * d * d + j];
-        }
-        itd__correlate(f.total, f.all_products, (double)n, d, least, f.mean, f.sd, f.correlation);
+        double rows = itd__add_folds(&f, d, ITD__FOLDS);
+        itd__correlate(f.total, f.all_products, rows, d, scale, f.mean, f.sd, f.correlation);
         result = itd_eigen_symmetric(d, f.correlation, f.lambda, f.vectors);
     }
     if (result == ITD_OK) *log_det = itd__square_roots(&f, d, rho, whiten, color);
@@ -4607,10 +4612,9 @@ ITD_DEF void itd_model_free(itd_model *model)
     ITD_FREE(model);
 }
 
-/* Mean, standard deviation and, in `least`, the smallest spread that a float of this size can have. False if
-   a column that has to be divided by its spread is constant, as far as floats can tell. */
-static bool itd__spread(const itd_model *model, const float *x, size_t n, double *mean, double *scale,
-                        double *least)
+/* Mean and standard deviation. False if a column that has to be divided by its spread is constant, as far as
+   floats can tell. */
+static bool itd__spread(const itd_model *model, const float *x, size_t n, double *mean, double *scale)
 {
     size_t d = model->dim;
     for (size_t j = 0; j < d; j++) {
@@ -4620,7 +4624,6 @@ static bool itd__spread(const itd_model *model, const float *x, size_t n, double
         for (size_t i = 0; i < n; i++) square += (x[i * d + j] - sum) * (x[i * d + j] - sum) / (double)n;
         mean[j] = model->desc.normalize ? sum : 0;
         scale[j] = model->desc.normalize ? sqrt(square) : 1;
-        least[j] = 1e-3 * scale[j];
         if (model->desc.normalize && (!(square > 1e-12 * sum * sum) || !(scale[j] > 0))) return false;
     }
     return true;
@@ -4644,13 +4647,13 @@ ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
     itd_gaussian *gaussian = NULL;
     double *color = NULL, *white = NULL, log_det = 0;
     if (n < 2) return ITD_ERROR_ARGUMENT;
-    double *mean = itd__doubles(d, 1), *scale = itd__doubles(d, 1), *least = itd__doubles(d, 1);
+    double *mean = itd__doubles(d, 1), *scale = itd__doubles(d, 1);
     if (whiten) white = itd__doubles(d, d), color = itd__doubles(d, d);
-    itd_result result = mean && scale && least && (!whiten || (white && color)) ? ITD_OK : ITD_ERROR_MEMORY;
+    itd_result result = mean && scale && (!whiten || (white && color)) ? ITD_OK : ITD_ERROR_MEMORY;
     if (result == ITD_OK && !itd__all_finite(x, n * d)) result = ITD_ERROR_DATA;
-    if (result == ITD_OK && !itd__spread(model, x, n, mean, scale, least)) result = ITD_ERROR_DATA;
+    if (result == ITD_OK && !itd__spread(model, x, n, mean, scale)) result = ITD_ERROR_DATA;
     if (result == ITD_OK && whiten) {
-        result = itd__fit_map(x, n, d, mean, least, white, color, &log_det);
+        result = itd__fit_map(x, n, d, mean, scale, white, color, &log_det);
         if (result == ITD_OK) result = itd__mapped_gaussian(d, mean, color, &gaussian);
     } else if (result == ITD_OK) {
         log_det = itd__add_logs(0, scale, d);
@@ -4664,7 +4667,7 @@ ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
     } else {
         ITD_FREE(white), ITD_FREE(color);
     }
-    ITD_FREE(mean), ITD_FREE(scale), ITD_FREE(least);
+    ITD_FREE(mean), ITD_FREE(scale);
     return result;
 }
 
