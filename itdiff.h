@@ -2809,7 +2809,7 @@ static double itd__fold_sums(const float *x, const double *centre, size_t n, siz
     return rows;
 }
 
-/* From such sums over some rows: mean, standard deviations, correlations. Where a column hardly varies in some
+/* From such sums over some rows: mean, standard deviations, correlations. Where a column hardly varies in one
    of its parts, a thousandth of its deviation in all rows (`scale`) stands in. */
 static void itd__correlate(const double *sum, const double *products, double rows, size_t d,
                            const double *scale, double *mean, double *sd, double *correlation)
