@@ -652,6 +652,14 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
 #endif
 /* clang-format on */
 
+#if defined(__GNUC__) || defined(_MSC_VER)
+#define ITD__RESTRICT __restrict
+#elif defined(__cplusplus)
+#define ITD__RESTRICT
+#else
+#define ITD__RESTRICT restrict
+#endif
+
 #define ITD__PI 3.14159265358979323846
 #define ITD__LOG_2PI_E 2.83787706640934548356
 
@@ -716,6 +724,16 @@ static size_t itd__threads(void)
     return omp_in_parallel() ? 1 : (size_t)omp_get_max_threads();
 #else
     return 1;
+#endif
+}
+
+/* The number of this one among the threads of the innermost loop that is divided. */
+static size_t itd__thread(void)
+{
+#if defined(_OPENMP)
+    return (size_t)omp_get_thread_num();
+#else
+    return 0;
 #endif
 }
 
@@ -844,29 +862,37 @@ ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index)
    Everything that costs time, as a handful of functions, written in vectors of ITD__W floats. The text is
    compiled for every instruction set the compiler knows, by letting this file include itself, and the best
    one the processor has is picked at run time. The first time a vector is one float and the functions are
-   libm's, which any compiler understands. Matrix products and convolutions, whose text for vectors is long,
-   are there also as plain loops, which are its specification.
+   libm's, which any compiler understands; the matrix product of that pass is a plain loop, the reference
+   implementation of the fast one.
 
-   The product is built as by Goto & van de Geijn (2008): a small block of C stays in registers while k runs
-   (itd__block); columns of B, a strip of them at a time, are packed into panels two vectors wide so that they
-   are read in order; and what is read again and again is kept so small that it stays in a cache. */
+   Two kernels do nearly all of the arithmetic. The product C = A B is built as by Goto & van de Geijn (2008):
 
-/* The matrix of a 3x3 convolution, read from NHWC images without being built: row p is an output pixel,
-   column (ky,kx,c) channel c of the input pixel its tap (ky,kx) falls on, zero outside the image. The
-   adjoint window goes from input pixels to the output pixels they contribute to, its taps in reverse. */
-typedef struct itd__window {
-    size_t height, width, channels; /* of the images that are read */
-    size_t rows, columns;           /* of the pixels that are computed */
-    size_t stride, before;          /* pixel y, tap ky: y * stride + ky - before */
-    bool adjoint;
-} itd__window;
+             panel of B, k by 2 vectors: first-level cache
+                 +--+--+--+--+
+                 |  |  |  |  |     strip of B: packed panel by panel, so that it is read in order
+                 +--+--+--+--+
+         +---+   +--+--+--+--+
+         +---+   |##|  |  |  |     ##: a block of C, held in registers while k runs
+         |   |   |  |  |  |  |
+         +---+   +--+--+--+--+
+         rows of A, a block of them copied: second-level cache
+
+   Small products, whose B stays in the second-level cache, are computed in place. Sums go on from what C holds,
+   in the order of k, so no number depends on how the work is divided.
+
+   A 3x3 convolution of stride 1 is 16 products of a quarter as many rows (Winograd's F(2x2,3x3), Lavin & Gray
+   2016): itd__transform below has the formulas, the chapter on operations has the convolution. */
+
+/* Memory in which each thread works by itself, of at least ITD__WORK floats. */
+typedef struct itd__scratch {
+    float *floats; /* (threads,each) */
+    size_t each;
+} itd__scratch;
 
 /* C (m,n) = A B, on top of what C holds if accumulate, else on top of the bias row (zero if NULL).
    A(i,k) = a[i*ra + k*ca] and B(k,j) = b[k*rb + j*cb], so either may be read transposed. */
 typedef struct itd__product {
     size_t m, n, k;
-    const itd__window *window; /* NULL, or A is read through it: ra, ca do not count */
-    size_t first;              /* with a window: row 0 is this row of A */
     const float *a;
     size_t ra, ca;
     const float *b;
@@ -875,25 +901,36 @@ typedef struct itd__product {
     bool accumulate;
     float *c;  /* (m,n) */
     size_t rc; /* floats from row to row of C */
+    itd__scratch work;
 } itd__product;
 
 enum {
-    ITD__DEPTH = 288,  /* most of k between loading and storing a block: 9 taps of 32 channels */
-    ITD__ACROSS = 512, /* most columns of a strip of B that is read in place */
-    ITD__SLIDE = 4096, /* most floats of what a block of neighbouring pixels sees of an image */
-    ITD__PIXELS = 128  /* whose part of a weight gradient is found at a time */
+    ITD__DEPTH = 256,     /* largest part of k between loading and storing a block of C */
+    ITD__ACROSS = 512,    /* most columns of a strip of B */
+    ITD__DOWN = 96,       /* most rows of A that are copied at a time */
+    ITD__SMALL = 1 << 16, /* floats of B that stay in the second-level cache */
+    ITD__WORK = ITD__DEPTH * ITD__ACROSS + (ITD__DEPTH + 16) * ITD__DOWN
 };
 
-/* The gradient of a 3x3 convolution's weights, for `some` of the channels it reads, from `first` on:
-   dw(tap,c,j) = sum over pixels of x(where the tap falls, c) dy(pixel,j), on top of what dw holds if
-   accumulate. The window is not adjoint. */
-typedef struct itd__conv_gradient {
-    const itd__window *window;
-    size_t n, first, some, out;
-    const float *x, *dy; /* (n,height,width,channels), (n,rows,columns,out) */
-    bool accumulate;
-    float *dw; /* (9,channels,out) */
-} itd__conv_gradient;
+/* The linear maps of Winograd's F(2x2,3x3), each applied to the rows and then to the columns of a square of
+   arrays. With X a 4x4 patch of the input, w the 3x3 taps, Y the 2x2 outputs the patch belongs to, and (.) the
+   product number by number, summed over the input's channels:
+
+       Y = A (U (.) V) A^T,  V = B X B^T,  U = G w G^T,
+
+           [ 1  0 -1  0 ]        [  1   0   0  ]        [ 1  1  1  0 ]
+       B = [ 0  1  1  0 ]    G = [ 1/2 1/2 1/2 ]    A = [ 0  1 -1 -1 ]
+           [ 0 -1  1  0 ]        [ 1/2 -1/2 1/2 ]
+           [ 0  1  0 -1 ]        [  0   0   1  ]
+
+   The gradient by U is V times A^T dY A, summed over patches, and the gradient by w is G^T dU G. */
+typedef enum itd__transform {
+    ITD__FROM_PATCH,    /* B:   4x4 -> 4x4 */
+    ITD__FROM_TAPS,     /* G:   3x3 -> 4x4 */
+    ITD__TO_OUTPUT,     /* A:   4x4 -> 2x2 */
+    ITD__FROM_GRADIENT, /* A^T: 2x2 -> 4x4 */
+    ITD__TO_TAPS        /* G^T: 4x4 -> 3x3 */
+} itd__transform;
 
 /* The numbers one step of Adam shares between all parameters. */
 typedef struct itd__adam_constants {
@@ -912,7 +949,7 @@ typedef struct itd__adam_constants {
 typedef struct itd__kernels { /* log is there for the tests: polar is made of it */
     const char *name;
     void (*gemm)(const itd__product *p);
-    void (*conv_gradient)(const itd__conv_gradient *g);
+    void (*transform)(itd__transform t, const float *const *x, float *const *y, size_t channels, bool add);
     void (*exp)(const float *x, size_t n, float *y);
     void (*log)(const float *x, size_t n, float *y);
     void (*relu)(const float *x, size_t n, float *y);
@@ -935,56 +972,46 @@ typedef struct itd__kernels { /* log is there for the tests: polar is made of it
                  float *ema);
 } itd__kernels;
 
-/* Where tap k of pixel y falls along one axis, of an adjoint window tap 2 - k; false outside. */
-static bool itd__tap(const itd__window *w, size_t y, size_t k, size_t extent, size_t *at)
+/* ---- the reference implementation of the product ---- */
+
+/* c += x0 b0 + ... + x3 b3 from left to right, in a loop that any compiler turns into vectors. */
+static void itd__add_four_rows(const float *x, size_t step, const float *ITD__RESTRICT b, size_t rb, size_t n,
+                               float *ITD__RESTRICT c)
 {
-    if (!w->adjoint) {
-        if (y * w->stride + k < w->before) return false;
-        *at = y * w->stride + k - w->before;
-    } else {
-        if (y + w->before + k < 2 || (y + w->before + k - 2) % w->stride) return false;
-        *at = (y + w->before + k - 2) / w->stride;
-    }
-    return *at < extent;
+    const float x0 = x[0], x1 = x[step], x2 = x[2 * step], x3 = x[3 * step];
+    const float *b1 = b + rb, *b2 = b1 + rb, *b3 = b2 + rb;
+    for (size_t j = 0; j < n; j++) c[j] = c[j] + x0 * b[j] + x1 * b1[j] + x2 * b2[j] + x3 * b3[j];
 }
 
-/* ---- the specification ---- */
-
-static float itd__seen(const itd__window *w, const float *images, size_t pixel, size_t column)
+static void itd__add_row(float x, const float *ITD__RESTRICT b, size_t n, float *ITD__RESTRICT c)
 {
-    size_t image = pixel / (w->rows * w->columns), y, x;
-    if (!itd__tap(w, pixel / w->columns % w->rows, column / w->channels / 3, w->height, &y) ||
-        !itd__tap(w, pixel % w->columns, column / w->channels % 3, w->width, &x))
-        return 0;
-    return images[((image * w->height + y) * w->width + x) * w->channels + column % w->channels];
+    for (size_t j = 0; j < n; j++) c[j] += x * b[j];
 }
 
 static void itd__gemm_plain(const itd__product *p)
 {
-    for (size_t i = 0; i < p->m; i++) {
-        float *c = p->c + i * p->rc;
-        if (!p->accumulate)
-            for (size_t j = 0; j < p->n; j++) c[j] = p->bias ? p->bias[j] : 0.0f;
-        for (size_t k = 0; k < p->k; k++) {
-            float a = p->window ? itd__seen(p->window, p->a, i + p->first, k) : p->a[i * p->ra + k * p->ca];
-            const float *b = p->b + k * p->rb;
-            for (size_t j = 0; j < p->n; j++) c[j] += a * b[j * p->cb];
-        }
-    }
-}
-
-static void itd__conv_gradient_plain(const itd__conv_gradient *g)
-{
-    const itd__window *w = g->window;
-    for (size_t tap = 0; tap < 9; tap++)
-        for (size_t c = g->first; c < g->first + g->some; c++) {
-            float *dw = g->dw + (tap * w->channels + c) * g->out;
-            if (!g->accumulate) memset(dw, 0, g->out * sizeof *dw);
-            for (size_t pixel = 0; pixel < g->n * w->rows * w->columns; pixel++) {
-                float x = itd__seen(w, g->x, pixel, tap * w->channels + c);
-                for (size_t j = 0; j < g->out; j++) dw[j] += x * g->dy[pixel * g->out + j];
+    size_t columns, depth;
+    for (size_t j = 0; j < p->n; j += columns) {
+        columns = itd__min(p->n - j, ITD__ACROSS);
+        for (size_t i = 0; i < p->m && !p->accumulate; i++)
+            for (size_t q = 0; q < columns; q++) p->c[i * p->rc + j + q] = p->bias ? p->bias[j + q] : 0;
+        for (size_t from = 0; from < p->k; from += depth) {
+            depth = itd__min(p->k - from, ITD__DEPTH);
+            const float *b = p->b + from * p->rb + j * p->cb;
+            size_t rb = p->cb == 1 ? p->rb : columns;
+            for (size_t k = 0; k < depth && p->cb != 1; k++) /* rows of B are made contiguous */
+                for (size_t q = 0; q < columns; q++) p->work.floats[k * rb + q] = b[k * p->rb + q * p->cb];
+            if (p->cb != 1) b = p->work.floats;
+            for (size_t i = 0; i < p->m; i++) {
+                const float *a = p->a + i * p->ra + from * p->ca;
+                float *c = p->c + i * p->rc + j;
+                size_t k = 0;
+                for (; k + 4 <= depth; k += 4)
+                    itd__add_four_rows(a + k * p->ca, p->ca, b + k * rb, rb, columns, c);
+                for (; k < depth; k++) itd__add_row(a[k * p->ca], b + k * rb, columns, c);
             }
         }
+    }
 }
 
 /* ---- the instruction sets ---- */
@@ -998,34 +1025,15 @@ static void itd__conv_gradient_plain(const itd__conv_gradient *g)
 #endif
 
 #ifdef ITD__VECTORS
-/* count columns of A from `from` on, in one row: runs of channels of taps that are neighbours. */
-static void itd__window_row(const itd__product *p, size_t row, size_t from, size_t count, float *to)
-{
-    const itd__window *w = p->window;
-    size_t pixel = row + p->first, image = pixel / (w->rows * w->columns);
-    size_t py = pixel / w->columns % w->rows, px = pixel % w->columns, y, x;
-    const float *a = p->a + image * w->height * w->width * w->channels;
-    bool neighbours = !w->adjoint || w->stride == 1;
-    while (count > 0) {
-        size_t tap = from / w->channels, c = from % w->channels, more = 2 - tap % 3;
-        bool row_inside = itd__tap(w, py, tap / 3, w->height, &y);
-        bool inside = itd__tap(w, px, tap % 3, w->width, &x) && row_inside;
-        if (row_inside && (!inside || !neighbours || x + more >= w->width)) more = 0;
-        size_t run = itd__min((more + 1) * w->channels - c, count);
-        if (!inside) memset(to, 0, run * sizeof *to);
-        else memcpy(to, a + (y * w->width + x) * w->channels + c, run * sizeof *to);
-        from += run, count -= run, to += run;
-    }
-}
-
 /* Some columns of C and a range of k: column j of B starts at b[j / w * panel + j % w], w = 2 ITD__W. */
 typedef struct itd__strip {
-    size_t rc, columns, k;
-    size_t parts, jump; /* k runs in so many parts; what lies between them in A */
+    size_t columns, k;
+    size_t ra, ca; /* A(i,k) = a[i*ra + k*ca] */
     const float *b;
     size_t rb, panel;
-    const float *start; /* (columns) what the sums begin with: the bias, zero without */
+    const float *bias; /* what the sums begin with, or NULL: zero; if accumulate, what C holds */
     bool accumulate;
+    size_t rc;
 } itd__strip;
 #endif
 
@@ -1060,7 +1068,11 @@ typedef struct itd__strip {
 
 typedef float ITD__V;
 typedef int ITD__VI;
+#ifdef __GNUC__
+#define ITD__INLINE static inline __attribute__((always_inline))
+#else
 #define ITD__INLINE static inline
+#endif
 
 ITD__INLINE ITD__V ITD__K(itd__load)(const float *x, size_t left) { return (void)left, *x; }
 ITD__INLINE void ITD__K(itd__store)(ITD__V v, size_t left, float *y) { (void)left, *y = v; }
@@ -1393,289 +1405,232 @@ static void ITD__K(itd__adam)(const itd__adam_constants *k, size_t n, const floa
     }
 }
 
+/* ---- linear maps of squares, for Winograd ---- */
+
+/* One of the maps along one axis, from x[0], x[sx], ... to y[0], y[sy], ... */
+ITD__INLINE void ITD__K(itd__map)(const itd__transform t, const ITD__V *x, const size_t sx, ITD__V *y,
+                                  const size_t sy)
+{
+    switch (t) {
+    case ITD__FROM_PATCH:
+        y[0] = x[0] - x[2 * sx], y[sy] = x[sx] + x[2 * sx];
+        y[2 * sy] = x[2 * sx] - x[sx], y[3 * sy] = x[sx] - x[3 * sx];
+        break;
+    case ITD__FROM_TAPS:
+        y[0] = x[0], y[3 * sy] = x[2 * sx];
+        y[sy] = 0.5f * (x[0] + x[2 * sx] + x[sx]), y[2 * sy] = 0.5f * (x[0] + x[2 * sx] - x[sx]);
+        break;
+    case ITD__TO_OUTPUT: y[0] = x[0] + (x[sx] + x[2 * sx]), y[sy] = (x[sx] - x[2 * sx]) - x[3 * sx]; break;
+    case ITD__FROM_GRADIENT:
+        y[0] = x[0], y[3 * sy] = -x[sx];
+        y[sy] = x[0] + x[sx], y[2 * sy] = x[0] - x[sx];
+        break;
+    case ITD__TO_TAPS:
+        y[0] = x[0] + 0.5f * (x[sx] + x[2 * sx]), y[sy] = 0.5f * (x[sx] - x[2 * sx]);
+        y[2 * sy] = 0.5f * (x[sx] + x[2 * sx]) + x[3 * sx];
+        break;
+    }
+}
+
+/* For the next vector of channels: m by m arrays become n by n. */
+ITD__INLINE void ITD__K(itd__square)(const itd__transform t, const size_t m, const size_t n,
+                                     const float *const *x, float *const *y, size_t c, const size_t left,
+                                     bool add)
+{
+    ITD__V in[16], half[16], out[16];
+    ITD__UNROLL for (size_t i = 0; i < m * m; i++) in[i] = ITD__K(itd__load)(x[i] + c, left);
+    ITD__UNROLL for (size_t i = 0; i < m; i++) ITD__K(itd__map)(t, in + i, m, half + i, m);
+    ITD__UNROLL for (size_t i = 0; i < n; i++) ITD__K(itd__map)(t, half + i * m, 1, out + i * n, 1);
+    ITD__UNROLL for (size_t i = 0; i < n * n; i++)
+    {
+        if (add) out[i] += ITD__K(itd__load)(y[i] + c, left);
+        ITD__K(itd__store)(out[i], left, y[i] + c);
+    }
+}
+
+ITD__INLINE void ITD__K(itd__squares)(const itd__transform t, const size_t m, const size_t n,
+                                      const float *const *x, float *const *y, size_t channels, bool add)
+{
+    size_t c = 0;
+    for (; c + ITD__W <= channels; c += ITD__W) ITD__K(itd__square)(t, m, n, x, y, c, ITD__W, add);
+    if (c < channels) ITD__K(itd__square)(t, m, n, x, y, c, channels - c, add);
+}
+
+static void ITD__K(itd__transform)(itd__transform t, const float *const *x, float *const *y, size_t channels,
+                                   bool add)
+{
+    switch (t) {
+    case ITD__FROM_PATCH: ITD__K(itd__squares)(ITD__FROM_PATCH, 4, 4, x, y, channels, false); break;
+    case ITD__FROM_TAPS: ITD__K(itd__squares)(ITD__FROM_TAPS, 3, 4, x, y, channels, false); break;
+    case ITD__TO_OUTPUT: ITD__K(itd__squares)(ITD__TO_OUTPUT, 4, 2, x, y, channels, add); break;
+    case ITD__FROM_GRADIENT: ITD__K(itd__squares)(ITD__FROM_GRADIENT, 2, 4, x, y, channels, false); break;
+    case ITD__TO_TAPS: ITD__K(itd__squares)(ITD__TO_TAPS, 4, 3, x, y, channels, add); break;
+    }
+}
+
+/* ---- the matrix product ---- */
+
 #if ITD__W > 1
 
-/* The one inner loop of all matrix work: `rows` rows of C by `vectors` vectors stay in registers while k
-   runs. A is read one float at a time. Of the rows `live` exist, of the columns `columns`. Sums go on from
-   what C holds, so that they come out the same however k is divided. */
+/* The inner loop of all matrix work: `rows` rows of C by `vectors` vectors stay in registers while k runs.
+   Sums begin with what is at `start`, whose rows are `rs` apart. */
 ITD__INLINE void ITD__K(itd__block)(const size_t rows, const size_t vectors, const itd__strip *s,
-                                    const float *a, const size_t ra, const size_t ca, const float *b,
-                                    const float *start, float *c, size_t live, size_t columns)
+                                    const float *a, const float *b, const float *start, size_t rs, float *c,
+                                    size_t rc)
+{
+    const size_t ra = s->ra, ca = s->ca, rb = s->rb;
+    ITD__V sum[ITD__ROWS_AT_ONCE][2];
+    ITD__UNROLL for (size_t r = 0; r < rows; r++)
+    {
+        const float *from = start + r * rs;
+        ITD__UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] = *(const ITD__VU *)(from + v * ITD__W);
+    }
+    for (size_t k = s->k; k > 0; k--, a += ca, b += rb) {
+        ITD__V row[2];
+        ITD__UNROLL for (size_t v = 0; v < vectors; v++) row[v] = *(const ITD__VU *)(b + v * ITD__W);
+        ITD__UNROLL for (size_t r = 0; r < rows; r++)
+        {
+            float x = a[r * ra];
+            ITD__UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] += x * row[v];
+        }
+    }
+    ITD__UNROLL for (size_t r = 0; r < rows; r++)
+    {
+        ITD__UNROLL for (size_t v = 0; v < vectors; v++) * (ITD__VU *)(c + r * rc + v * ITD__W) = sum[r][v];
+    }
+}
+
+/* A block of which `live` rows and `columns` columns exist; the rest of it lives in a tile of its own. */
+ITD__INLINE void ITD__K(itd__part)(const size_t rows, const size_t vectors, const itd__strip *s,
+                                   const float *a, const float *b, const float *start, float *c, size_t live,
+                                   size_t columns)
 {
     const size_t width = vectors * ITD__W;
     float tile[ITD__ROWS_AT_ONCE * 2 * ITD__W];
-    ITD__V sum[ITD__ROWS_AT_ONCE][2];
-    bool whole = columns == width;
-    memset(tile, 0, whole ? 0 : sizeof tile); /* a part of C is a part of the tile */
-    for (size_t r = 0; r < live && !whole; r++) memcpy(tile + r * width, c + r * s->rc, columns * sizeof *c);
-    ITD__UNROLL for (size_t r = 0; r < rows; r++)
-    {
-        const float *from = start;
-        if (s->accumulate && r < live) from = whole ? c + r * s->rc : tile + r * width;
-        ITD__UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] = *(const ITD__VU *)(from + v * ITD__W);
-        if (r < live) __builtin_prefetch(c + r * s->rc + columns, 1); /* the next block's C */
-        if (r < live) __builtin_prefetch(c + r * s->rc + columns + ITD__W, 1);
-    }
-    for (size_t part = s->parts; part > 0; part--, a += s->jump)
-        for (size_t k = s->k; k > 0; k--, a += ca, b += s->rb) {
-            ITD__V row[2];
-            ITD__UNROLL for (size_t v = 0; v < vectors; v++) row[v] = *(const ITD__VU *)(b + v * ITD__W);
-            ITD__UNROLL for (size_t r = 0; r < rows; r++)
-            {
-                float x = a[r * ra];
-                ITD__UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] += x * row[v];
-            }
-        }
-    ITD__UNROLL for (size_t r = 0; r < rows; r++)
-    {
-        float *to = whole && r < live ? c + r * s->rc : tile + r * width;
-        ITD__UNROLL for (size_t v = 0; v < vectors; v++) * (ITD__VU *)(to + v * ITD__W) = sum[r][v];
-    }
-    for (size_t r = 0; r < live && !whole; r++) memcpy(c + r * s->rc, tile + r * width, columns * sizeof *c);
-}
-
-/* A row of blocks. */
-ITD__INLINE void ITD__K(itd__blocks)(const size_t rows, const itd__strip *s, const float *a, const size_t ra,
-                                     const size_t ca, float *c, size_t live)
-{
-    const size_t width = 2 * ITD__W;
-    for (size_t j = 0; j < s->columns; j += width) {
-        size_t columns = itd__min(s->columns - j, width);
-        const float *b = s->b + j / width * s->panel, *start = s->start + j;
-        if (columns > ITD__W) ITD__K(itd__block)(rows, 2, s, a, ra, ca, b, start, c + j, live, columns);
-        else ITD__K(itd__block)(rows, 1, s, a, ra, ca, b, start, c + j, live, columns);
-    }
-}
-
-/* Blocks as high as the `live` rows need. One stride of A is 1, which keeps the loops short. Compiled apart:
-   a loop of its own for every caller took twice as long to compile and was not faster. */
-static __attribute__((noinline)) void ITD__K(itd__rows)(const itd__strip *s, const float *a, size_t ra,
-                                                        size_t ca, float *c, size_t live)
-{
-    const size_t whole = ITD__ROWS_AT_ONCE, part = whole / 3;
-    if (live > 2 * part && ra == 1) ITD__K(itd__blocks)(whole, s, a, 1, ca, c, live);
-    else if (live > 2 * part) ITD__K(itd__blocks)(whole, s, a, ra, 1, c, live);
-    else if (live > part && ra == 1) ITD__K(itd__blocks)(2 * part, s, a, 1, ca, c, live);
-    else if (live > part) ITD__K(itd__blocks)(2 * part, s, a, ra, 1, c, live);
-    else if (ra == 1) ITD__K(itd__blocks)(part, s, a, 1, ca, c, live);
-    else ITD__K(itd__blocks)(part, s, a, ra, 1, c, live);
-}
-
-/* n floats, in a loop that no compiler takes for a slow memcpy. */
-ITD__INLINE void ITD__K(itd__copy)(const float *x, size_t n, float *y)
-{
-    size_t i;
-    for (i = 0; i + 2 * ITD__W <= n; i += 2 * ITD__W) {
-        ITD__V first = *(const ITD__VU *)(x + i), second = *(const ITD__VU *)(x + i + ITD__W);
-        *(ITD__VU *)(y + i) = first;
-        *(ITD__VU *)(y + i + ITD__W) = second;
-    }
-    for (; i < n; i++) y[i] = x[i];
-}
-
-/* All rows of C, for some columns and the range of k that begins at `from`. The rows of A that a block needs
-   are copied to where they do not displace one another in the cache, along k or across as A is laid out. */
-static void ITD__K(itd__sweep)(const itd__product *p, const itd__strip *s, size_t from, float *c)
-{
-    enum { ROWS = ITD__ROWS_AT_ONCE, ALONG = ITD__DEPTH + 16 };
-    bool along = p->window || p->ca == 1;
-    float copy[ROWS * ALONG];
-    memset(copy, 0, sizeof copy);
-    for (size_t i = 0; i < p->m; i += ROWS, c += ROWS * p->rc) {
-        size_t live = itd__min(p->m - i, ROWS);
-        const float *a = p->window ? NULL : p->a + i * p->ra + from * p->ca;
-        if (p->window)
-            for (size_t r = 0; r < live; r++) itd__window_row(p, i + r, from, s->k, copy + r * ALONG);
-        else if (along)
-            for (size_t r = 0; r < live; r++) ITD__K(itd__copy)(a + r * p->ra, s->k, copy + r * ALONG);
-        else if (p->ra == 1 && live == ROWS)
-            for (size_t k = 0; k < s->k; k++) memcpy(copy + k * ROWS, a + k * p->ca, ROWS * sizeof *copy);
-        else
-            for (size_t k = 0; k < s->k; k++)
-                for (size_t r = 0; r < live; r++) copy[k * ROWS + r] = a[k * p->ca + r * p->ra];
-        if (along) ITD__K(itd__rows)(s, copy, ALONG, 1, c, live);
-        else ITD__K(itd__rows)(s, copy, 1, ROWS, c, live);
-    }
-}
-
-/* What the taps of row ky see of the `run` neighbours from this pixel on: run + 2 pixels of the image. */
-static void ITD__K(itd__window_strip)(const itd__product *p, size_t pixel, size_t run, size_t ky, float *to)
-{
-    const itd__window *w = p->window;
-    size_t px = pixel % w->columns, lead = w->adjoint ? 2 - w->before : w->before, c = w->channels, y;
-    size_t skip = px < lead ? lead - px : 0, x = px + skip - lead;
-    const float *a = p->a + pixel / (w->rows * w->columns) * w->height * w->width * c;
-    if (!itd__tap(w, pixel / w->columns % w->rows, ky, w->height, &y)) {
-        memset(to, 0, (run + 2) * c * sizeof *to);
+    if (live == rows && columns == width) {
+        ITD__K(itd__block)(rows, vectors, s, a, b, start ? start : c, start ? 0 : s->rc, c, s->rc);
         return;
     }
-    size_t inside = x < w->width ? itd__min(w->width - x, run + 2 - skip) : 0;
-    memset(to, 0, skip * c * sizeof *to);
-    ITD__K(itd__copy)(a + (y * w->width + x) * c, inside * c, to + skip * c);
-    memset(to + (skip + inside) * c, 0, (run + 2 - skip - inside) * c * sizeof *to);
+    memset(tile, 0, sizeof tile);
+    for (size_t r = 0; r < live; r++)
+        memcpy(tile + r * width, start ? start : c + r * s->rc, columns * sizeof *c);
+    ITD__K(itd__block)(rows, vectors, s, a, b, tile, width, tile, width);
+    for (size_t r = 0; r < live; r++) memcpy(c + r * s->rc, tile + r * width, columns * sizeof *c);
 }
 
-/* Whether rows of A that follow each other are the same pixels, one further on: then they are copied once. */
-static bool ITD__K(itd__slides)(const itd__product *p)
+/* Blocks side by side, for `live` rows of A. */
+ITD__INLINE void ITD__K(itd__blocks)(const size_t rows, const itd__strip *s, const float *a, float *c,
+                                     size_t live)
 {
-    const itd__window *w = p->window;
-    return w && w->stride == 1 && w->columns >= 8 && (ITD__ROWS_AT_ONCE + 2) * w->channels <= ITD__SLIDE;
-}
-
-/* itd__sweep for such a window: blocks end where a row of the image does. */
-static void ITD__K(itd__slide)(const itd__product *p, const itd__strip *s, size_t from, float *c)
-{
-    enum { ROWS = ITD__ROWS_AT_ONCE };
-    const size_t channels = p->window->channels, ky = from / (3 * channels), across = from % (3 * channels);
-    float copy[ITD__SLIDE];
-    size_t run, along = s->k + s->jump;
-    memset(copy, 0, sizeof copy);
-    for (size_t i = 0; i < p->m; i += run, c += run * p->rc) {
-        size_t pixel = p->first + i;
-        run = itd__min(p->m - i, p->window->columns - pixel % p->window->columns);
-        if (run > ROWS) run = run <= ROWS + ROWS / 3 ? ROWS / 3 * 2 : ROWS; /* 16 = 8 + 8, not 12 + 4 */
-        for (size_t part = 0; part < s->parts; part++)
-            ITD__K(itd__window_strip)(p, pixel, run, ky + part, copy + part * along);
-        ITD__K(itd__rows)(s, copy + across, channels, 1, c, run);
+    const float zeros[2 * ITD__W] = {0}, *b = s->b;
+    for (size_t j = 0; j < s->columns; j += 2 * ITD__W, b += s->panel) {
+        const float *start = s->accumulate ? NULL : s->bias ? s->bias + j : zeros;
+        size_t columns = itd__min(s->columns - j, 2 * ITD__W);
+        if (columns > ITD__W) ITD__K(itd__part)(rows, 2, s, a, b, start, c + j, live, columns);
+        else ITD__K(itd__part)(rows, 1, s, a, b, start, c + j, live, columns);
     }
 }
 
-/* What the taps see of h rows of v output pixels from (y,x) on: `live` channels of the pixels of an image. */
-static void ITD__K(itd__look)(const itd__window *w, const float *image, size_t live, size_t y, size_t x,
-                              size_t h, size_t v, float *to)
+/* Blocks as high as the `live` rows need; where they are higher, a copy of A has zeros below. */
+static __attribute__((noinline)) void ITD__K(itd__rows)(const itd__strip *strip, const float *a, float *c,
+                                                        size_t live)
 {
-    enum { ROWS = ITD__ROWS_AT_ONCE };
-    size_t height = (h - 1) * w->stride + 3, width = (v - 1) * w->stride + 3, left = x * w->stride;
-    size_t first = left < w->before ? w->before - left : 0; /* what is inside, of a row that is */
-    size_t last = itd__min(width, w->width + w->before - left);
-    for (size_t r = y * w->stride; r < y * w->stride + height; r++, to += width * ROWS) {
-        bool inside = r >= w->before && r - w->before < w->height && first < last;
-        size_t from = inside ? first : width, end = inside ? last : width;
-        size_t at = (r - w->before) * w->width + left - w->before; /* with q, of a pixel inside */
-        memset(to, 0, from * ROWS * sizeof *to);
-        if (live == ROWS)
-            for (size_t q = from; q < end; q++)
-                memcpy(to + q * ROWS, image + (at + q) * w->channels, ROWS * sizeof *to);
-        else
-            for (size_t q = from; q < end; q++)
-                memcpy(to + q * ROWS, image + (at + q) * w->channels, live * sizeof *to);
-        memset(to + end * ROWS, 0, (width - end) * ROWS * sizeof *to);
+    enum { PART = ITD__ROWS_AT_ONCE / 3 };
+    size_t rows = itd__ceil_div(live, PART) * PART;
+    float copy[ITD__ROWS_AT_ONCE * ITD__DEPTH];
+    itd__strip s = *strip;
+    if (rows > live) {
+        for (size_t k = 0; k < s.k; k++)
+            for (size_t r = 0; r < rows; r++) copy[k * rows + r] = r < live ? a[r * s.ra + k * s.ca] : 0.0f;
+        a = copy, s.ra = 1, s.ca = rows;
     }
+    if (rows == 3 * PART) ITD__K(itd__blocks)(3 * PART, &s, a, c, live);
+    else if (rows == 2 * PART) ITD__K(itd__blocks)(2 * PART, &s, a, c, live);
+    else ITD__K(itd__blocks)(PART, &s, a, c, live);
 }
 
-/* dw for some pixels of one image and `live` channels, of which `seen` has what the taps see; `width` pixels
-   make a row of it. For two vectors of outputs at a time, dy stays in the first-level cache for nine taps. */
-static void ITD__K(itd__nine_taps)(const itd__conv_gradient *g, itd__strip s, const float *seen, size_t width,
-                                   const float *dy, float *dw, size_t live)
-{
-    enum { ROWS = ITD__ROWS_AT_ONCE, WIDTH = 2 * ITD__W };
-    ITD__LINES float packed[ITD__PIXELS * WIDTH];
-    size_t across = g->window->columns, along = g->window->stride * ROWS;
-    for (size_t j = 0; j < g->out; j += WIDTH, dy += WIDTH) {
-        s.columns = itd__min(g->out - j, WIDTH);
-        s.b = g->out == WIDTH && s.k == across ? dy : packed;
-        for (size_t r = 0; r < s.parts && s.b == packed; r++)
-            for (size_t k = 0; k < s.k; k++) {
-                float *to = packed + (r * s.k + k) * WIDTH;
-                ITD__K(itd__copy)(dy + (r * across + k) * g->out, s.columns, to);
-            }
-        for (size_t tap = 0; tap < 9; tap++) {
-            const float *a = seen + (tap / 3 * width + tap % 3) * ROWS;
-            float *c = dw + tap * g->window->channels * g->out + j;
-            ITD__K(itd__rows)(&s, a, 1, along, c, live);
-        }
-    }
-}
-
-/* Part of an image at a time, so small that what the taps see of some channels stays in the cache as well. */
-static void ITD__K(itd__conv_gradient)(const itd__conv_gradient *g)
-{
-    enum { ROWS = ITD__ROWS_AT_ONCE, SEEN = 6 * ITD__PIXELS + 3 };
-    float seen[SEEN * ROWS] = {0}, zeros[2 * ITD__W] = {0};
-    const itd__window *w = g->window;
-    size_t columns = itd__min(w->columns, ITD__PIXELS), rows = itd__min(w->rows, ITD__PIXELS / columns);
-    size_t live, width;
-    itd__strip s;
-    ITD_ASSERT(w->stride <= 2 && !w->adjoint);
-    s.rc = g->out, s.rb = 2 * ITD__W, s.panel = 0, s.start = zeros;
-    for (size_t image = 0; image < g->n; image++)
-        for (size_t y = 0; y < w->rows; y += rows)
-            for (size_t x = 0; x < w->columns; x += columns) {
-                const float *from = g->x + image * w->height * w->width * w->channels;
-                const float *dy = g->dy + ((image * w->rows + y) * w->columns + x) * g->out;
-                s.parts = itd__min(rows, w->rows - y), s.k = itd__min(columns, w->columns - x);
-                width = (s.k - 1) * w->stride + 3;
-                s.jump = w->stride * ROWS * (width - s.k);
-                s.accumulate = g->accumulate || image + y + x > 0;
-                for (size_t c = g->first; c < g->first + g->some; c += live) {
-                    live = itd__min(g->first + g->some - c, ROWS);
-                    ITD__K(itd__look)(w, from + c, live, y, x, s.parts, s.k, seen);
-                    ITD__K(itd__nine_taps)(g, s, seen, width, dy, g->dw + c * g->out, live);
-                }
-            }
-}
-
-/* B(from.., j..) in panels of two vectors, zero beyond the last column. */
-static void ITD__K(itd__pack)(const itd__product *p, size_t from, size_t k, size_t j, size_t columns,
-                              float *packed)
+/* The strip's part of B in panels of two vectors, zero beyond the last column. */
+static void ITD__K(itd__pack)(const itd__product *p, const float *b, size_t k, size_t columns, float *panel)
 {
     const size_t width = 2 * ITD__W;
-    const float *b = p->b + from * p->rb + j * p->cb;
-    size_t whole = p->cb == 1 ? columns / width * width : 0;
-    for (size_t q = 0; q < whole; q += 4 * width) /* more streams would displace one another */
-        for (size_t i = 0; i < k; i++)
-            for (size_t r = q; r < q + 4 * width && r < whole; r += width)
-                ITD__K(itd__copy)(b + i * p->rb + r, width, packed + r * k + i * width);
-    for (size_t q = whole; q < columns; q += width) {
-        size_t some = itd__min(columns - q, width);
-        float *panel = packed + q * k;
-        if (some < width) memset(panel, 0, k * width * sizeof *panel);
-        for (size_t r = 0; r < some; r++)
-            for (size_t i = 0; i < k; i++) panel[i * width + r] = b[i * p->rb + (q + r) * p->cb];
+    for (size_t j = 0; j < columns; j += width, panel += k * width) {
+        size_t some = itd__min(columns - j, width);
+        const float *from = b + j * p->cb;
+        if (some == width && p->cb == 1)
+            for (size_t i = 0; i < k; i++, from += p->rb) {
+                ITD__V first = *(const ITD__VU *)from, second = *(const ITD__VU *)(from + ITD__W);
+                *(ITD__VU *)(panel + i * width) = first;
+                *(ITD__VU *)(panel + i * width + ITD__W) = second;
+            }
+        else
+            for (size_t i = 0; i < k; i++)
+                for (size_t q = 0; q < width; q++)
+                    panel[i * width + q] = q < some ? from[i * p->rb + q * p->cb] : 0.0f;
     }
 }
 
-/* B is read in place where its rows are contiguous and it stays in the second-level cache, or is not worth
-   packing for so few rows. Otherwise, and for the last columns, a block of it is packed. */
+/* Some rows of A, as they lie: along k at a pitch that does not fill a set of the cache, or block by block. */
+static void ITD__K(itd__copy)(const itd__product *p, const float *a, size_t m, size_t k, float *to)
+{
+    enum { ROWS = ITD__ROWS_AT_ONCE };
+    if (p->ca == 1)
+        for (size_t i = 0; i < m; i++) memcpy(to + i * (k + 16), a + i * p->ra, k * sizeof *to);
+    else
+        for (size_t i = 0; i < m; i += ROWS, to += k * ROWS, a += ROWS * p->ra) {
+            size_t live = itd__min(m - i, ROWS);
+            if (p->ra == 1 && live == ROWS)
+                for (size_t j = 0; j < k; j++) memcpy(to + j * ROWS, a + j * p->ca, ROWS * sizeof *to);
+            else
+                for (size_t j = 0; j < k; j++)
+                    for (size_t r = 0; r < live; r++) to[j * ROWS + r] = a[r * p->ra + j * p->ca];
+        }
+}
+
+/* A strip of a large product: copied rows of A meet one panel of B after another. */
+static void ITD__K(itd__large)(const itd__product *p, itd__strip *s, const float *a, float *c)
+{
+    enum { ROWS = ITD__ROWS_AT_ONCE };
+    float *copy = p->work.floats + ITD__DEPTH * ITD__ACROSS;
+    size_t step = p->ca == 1 ? ROWS * (s->k + 16) : ROWS * s->k, some;
+    itd__strip panel = *s;
+    panel.ra = p->ca == 1 ? s->k + 16 : 1, panel.ca = p->ca == 1 ? 1 : ROWS;
+    for (size_t i = 0; i < p->m; i += some, a += some * p->ra, c += some * p->rc) {
+        some = itd__min(p->m - i, ITD__DOWN);
+        ITD__K(itd__copy)(p, a, some, s->k, copy);
+        for (size_t j = 0; j < s->columns; j += 2 * ITD__W) {
+            panel.columns = itd__min(s->columns - j, 2 * ITD__W);
+            panel.b = s->b + j / (2 * ITD__W) * s->panel;
+            panel.bias = s->bias ? s->bias + j : NULL;
+            for (size_t r = 0; r < some; r += ROWS) ITD__K(itd__rows)
+            (&panel, copy + r / ROWS * step, c + r * p->rc + j, itd__min(some - r, ROWS));
+        }
+    }
+}
+
+/* B is read in place where it is small and its rows are contiguous; its last columns are packed anyway. */
 static void ITD__K(itd__gemm)(const itd__product *p)
 {
-    enum { PACKED = 64 };
-    ITD__LINES float packed[ITD__DEPTH * PACKED];
-    float start[ITD__ACROSS];
-    bool in_place = p->cb == 1 && (p->k * p->n <= 1 << 17 || p->n <= 512);
-    size_t width = 2 * ITD__W, k, q;
-    bool slides = ITD__K(itd__slides)(p);
-    /* Where A is narrow, two vectors of columns of B at a time stay in the first-level cache. */
-    bool strips = slides && p->window->channels < 256 && p->window->channels * p->window->columns < 4096;
-    size_t even = slides && p->k > ITD__DEPTH ? p->k / 3 : p->k; /* a row of taps at a time */
-    size_t parts = itd__max(1, itd__ceil_div(even, ITD__DEPTH));
-    size_t depth = itd__max(1, itd__ceil_div(even, parts));
-    for (size_t j = 0; j < p->n;) {
-        itd__strip s;
-        bool stays = in_place && !strips && (p->n - j >= width || p->n - j == ITD__W);
-        s.rc = p->rc, s.start = start;
-        s.columns = strips ? width : stays ? (size_t)ITD__ACROSS : (size_t)PACKED;
-        s.columns = itd__min(s.columns, p->n - j);
-        if (stays && s.columns > width) s.columns -= s.columns % width;
-        for (size_t from = 0; from < p->k || from == 0; from += k) {
-            k = slides ? itd__min(even - from % itd__max(even, 1), depth) : itd__min(p->k - from, depth);
-            s.k = k, s.parts = 1, s.jump = 0;
-            if (slides && even == p->k)
-                s.k = k / 3, s.parts = 3, s.jump = (ITD__ROWS_AT_ONCE + 2) * p->window->channels - s.k;
-            s.accumulate = p->accumulate || from > 0;
-            for (q = 0; q < s.columns; q++) start[q] = p->bias && !s.accumulate ? p->bias[j + q] : 0.0f;
-            for (; q % width; q++) start[q] = 0.0f;
-            if (stays) {
-                s.b = p->b + from * p->rb + j, s.rb = p->rb, s.panel = width;
-            } else {
-                s.b = packed, s.rb = width, s.panel = k * width;
-                ITD__K(itd__pack)(p, from, k, j, s.columns, packed);
-            }
-            if (slides) ITD__K(itd__slide)(p, &s, from, p->c + j);
-            else ITD__K(itd__sweep)(p, &s, from, p->c + j);
-            if (k == 0) break;
+    enum { ROWS = ITD__ROWS_AT_ONCE };
+    const size_t width = 2 * ITD__W, parts = itd__max(1, itd__ceil_div(p->k, ITD__DEPTH));
+    const size_t depth = itd__max(1, itd__ceil_div(p->k, parts));
+    bool small = p->k * p->n <= ITD__SMALL;
+    itd__strip s;
+    s.ra = p->ra, s.ca = p->ca, s.rc = p->rc;
+    for (size_t j = 0; j < p->n; j += s.columns) {
+        bool in_place = small && p->cb == 1 && (p->n - j >= width || p->n - j == ITD__W);
+        s.columns = itd__min(p->n - j, ITD__ACROSS);
+        if (in_place && s.columns > width) s.columns -= s.columns % width;
+        for (size_t from = 0; from < p->k || from == 0; from += depth) {
+            const float *a = p->a + from * p->ca, *b = p->b + from * p->rb + j * p->cb;
+            s.k = itd__min(p->k - from, depth);
+            s.b = in_place ? b : p->work.floats, s.rb = in_place ? p->rb : width;
+            s.panel = in_place ? width : s.k * width;
+            s.bias = p->bias ? p->bias + j : NULL, s.accumulate = p->accumulate || from > 0;
+            if (!in_place) ITD__K(itd__pack)(p, b, s.k, s.columns, p->work.floats);
+            if (!small) ITD__K(itd__large)(p, &s, a, p->c + j);
+            for (size_t i = 0; small && i < p->m; i += ROWS)
+                ITD__K(itd__rows)(&s, a + i * p->ra, p->c + i * p->rc + j, itd__min(p->m - i, ROWS));
         }
-        j += s.columns;
     }
 }
 
@@ -1683,7 +1638,7 @@ static void ITD__K(itd__gemm)(const itd__product *p)
 
 /* clang-format off */
 static const itd__kernels ITD__K(itd__kernels) = {
-    ITD__QUOTE_EXPANDED(ITD__ISA), ITD__K(itd__gemm), ITD__K(itd__conv_gradient),
+    ITD__QUOTE_EXPANDED(ITD__ISA), ITD__K(itd__gemm), ITD__K(itd__transform),
     ITD__K(itd__exp), ITD__K(itd__log),
     ITD__K(itd__relu), ITD__K(itd__relu_backward), ITD__K(itd__silu), ITD__K(itd__silu_backward),
     ITD__K(itd__embed), ITD__K(itd__polar),
@@ -1803,11 +1758,22 @@ static const itd__kernels *itd__fast(void)
 
 ITD_DEF const char *itd_simd_name(void) { return itd__fast()->name; }
 
+/* How many threads to use for so many multiplications: fewer than this cost more to divide than they take. */
+static size_t itd__useful_threads(double multiplications)
+{
+    return multiplications < 1 << 22 ? 1 : itd__threads();
+}
+
+static itd__scratch itd__own(itd__scratch work)
+{
+    work.floats += itd__thread() * work.each;
+    return work;
+}
+
 /* A large product is divided among the threads, by columns or by rows, which changes no number of C. */
 static void itd__gemm(const itd__product *p)
 {
-    const double large = 1 << 22; /* multiplications: below, threads cost more than they save */
-    size_t pieces = (double)p->m * (double)p->n * (double)p->k < large ? 1 : itd__threads();
+    size_t pieces = itd__useful_threads((double)p->m * (double)p->n * (double)p->k);
     bool by_columns = p->n >= 256 * pieces || p->n % (32 * pieces) == 0; /* whole panels, even shares */
     size_t step = itd__ceil_div(by_columns ? p->n : p->m, pieces), unit = by_columns ? 32 : 12;
     ptrdiff_t i, end = (ptrdiff_t)pieces;
@@ -1818,10 +1784,10 @@ static void itd__gemm(const itd__product *p)
         size_t from = (size_t)i * step, *size = by_columns ? &q.n : &q.m;
         if (from >= *size) continue;
         *size = itd__min(*size - from, step);
-        if (!by_columns) q.a += p->window ? 0 : from * p->ra, q.first += from;
-        q.b += by_columns ? from * p->cb : 0;
+        q.a += by_columns ? 0 : from * p->ra, q.b += by_columns ? from * p->cb : 0;
         q.c += from * (by_columns ? 1 : p->rc);
         if (p->bias && by_columns) q.bias += from;
+        q.work = itd__own(p->work);
         itd__fast()->gemm(&q);
     }
 }
@@ -1853,27 +1819,27 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
 
 /* C (m,n) = A B, or added to C if add; the distances from row to row and column to column: itd__product. */
 static void itd__matmul(size_t m, size_t n, size_t k, bool add, const float *a, size_t ra, size_t ca,
-                        const float *b, size_t rb, size_t cb, float *c, size_t rc)
+                        const float *b, size_t rb, size_t cb, float *c, size_t rc, itd__scratch work)
 {
     itd__product p = ITD__ZERO;
     p.m = m, p.n = n, p.k = k, p.accumulate = add;
     p.a = a, p.ra = ra, p.ca = ca;
     p.b = b, p.rb = rb, p.cb = cb;
-    p.c = c, p.rc = rc;
+    p.c = c, p.rc = rc, p.work = work;
     itd__gemm(&p);
 }
 
 /* y = x W + b. Weights are stored (in,out): the output runs along the vector. Without b, y += x W. */
 static void itd__linear_forward(const float *x /* (n,in) */, const float *w /* (in,out) */,
                                 const float *b /* (out) */, size_t n, size_t in, size_t out,
-                                float *y /* (n,out) */)
+                                float *y /* (n,out) */, itd__scratch work)
 {
     itd__product p = ITD__ZERO;
     p.m = n, p.n = out, p.k = in;
     p.a = x, p.ra = in, p.ca = 1;
     p.b = w, p.rb = out, p.cb = 1;
     p.bias = b, p.accumulate = b == NULL;
-    p.c = y, p.rc = out;
+    p.c = y, p.rc = out, p.work = work;
     itd__gemm(&p);
 }
 
@@ -1881,89 +1847,315 @@ static void itd__linear_forward(const float *x /* (n,in) */, const float *w /* (
    of one log SNR are, one stands for all. */
 static void itd__linear_pair_forward(const float *x /* (n,in) */, const float *s /* (n,side) */,
                                      const float *w /* (in+side,out) */, const float *b /* (out) */, size_t n,
-                                     size_t in, size_t side, size_t out, float *y /* (n,out) */)
+                                     size_t in, size_t side, size_t out, float *y /* (n,out) */,
+                                     itd__scratch work)
 {
     size_t i = 1;
     while (i < n && memcmp(s, s + i * side, side * sizeof *s) == 0) i++;
-    itd__linear_forward(s, w + in * out, b, i == n ? 1 : n, side, out, y);
+    itd__linear_forward(s, w + in * out, b, i == n ? 1 : n, side, out, y, work);
     if (i == n)
         for (i = 1; i < n; i++) memcpy(y + i * out, y, out * sizeof *y);
-    itd__linear_forward(x, w, NULL, n, in, out, y);
+    itd__linear_forward(x, w, NULL, n, in, out, y, work);
 }
 
-/* dx = dy W^T, or added to it if add. */
-static void itd__linear_backward_input(const float *dy /* (n,out) */, const float *w /* (in,out) */, size_t n,
-                                       size_t in, size_t out, bool add, float *dx /* (n,in) */)
+/* (rows,columns) -> (columns,rows), in squares that stay in the first-level cache. */
+static void itd__transpose(const float *x, size_t rows, size_t columns, float *y)
 {
-    itd__matmul(n, in, out, add, dy, out, 1, w, 1, out, dx, in);
+    for (size_t i = 0; i < rows; i += 16)
+        for (size_t j = 0; j < columns; j += 16)
+            for (size_t r = i; r < itd__min(i + 16, rows); r++)
+                for (size_t q = j; q < itd__min(j + 16, columns); q++) y[q * rows + r] = x[r * columns + q];
+}
+
+/* dx = dy W^T for `some` of the inputs, or added to it if add; back: W^T from the first of them on. */
+static void itd__linear_backward_input(const float *dy /* (n,out) */, const float *back /* (out,in) */,
+                                       size_t n, size_t in, size_t some, size_t out, bool add,
+                                       float *dx /* (n,some) */, itd__scratch work)
+{
+    itd__matmul(n, some, out, add, dy, out, 1, back, in, 1, dx, some, work);
 }
 
 /* dW = x^T dy,  db = column sums of dy unless NULL, or added if add, for `some` of the features of x. */
 static void itd__linear_backward_weight(const float *dy /* (n,out) */,
                                         const float *x /* (n,some) of (n,in) */, size_t n, size_t in,
                                         size_t some, size_t out, bool add, float *dw /* (some,out) */,
-                                        float *db /* (out) */)
+                                        float *db /* (out) */, itd__scratch work)
 {
-    itd__matmul(some, out, n, add, x, 1, in, dy, out, 1, dw, out);
+    itd__matmul(some, out, n, add, x, 1, in, dy, out, 1, dw, out, work);
     if (db && !add) memset(db, 0, out * sizeof *db);
     if (db) itd__fast()->column_sums(dy, out, n, out, db);
 }
 
-/* 3x3 convolution, cross-correlation as in all frameworks. Weights are (ky,kx,in,out). */
-static void itd__conv_forward(const itd__window *window, const float *x /* (n,H,W,in) */,
-                              const float *w /* (3,3,in,out) */, const float *b /* (out) */, size_t n,
-                              size_t out, float *y /* (n,rows,columns,out) */)
+/* ---- convolutions ----
+
+   3x3, cross-correlation as in all frameworks; weights are (3,3,in,out), images NHWC. Output pixel y sees rows
+   y * stride + 0, 1, 2 - before of the input, zero outside it. A convolution of stride 1 between many
+   channels goes through Winograd's transforms, others through a matrix of gathered pixels. */
+
+typedef struct itd__convolution {
+    size_t height, width, in;  /* of an image that is read */
+    size_t rows, columns, out; /* of one that is computed */
+    size_t stride, before;
+} itd__convolution;
+
+enum {
+    ITD__TILES = 48,  /* patches at a time: what they become stays in the second-level cache */
+    ITD__PIXELS = 96, /* gathered at a time */
+    ITD__SOME = 64    /* channels whose weights' gradient is found at a time */
+};
+
+static bool itd__is_winograd(const itd__convolution *c)
 {
-    itd__product p = ITD__ZERO;
-    p.window = window;
-    p.m = n * window->rows * window->columns, p.n = out, p.k = 9 * window->channels;
-    p.a = x;
-    p.b = w, p.rb = out, p.cb = 1;
-    p.bias = b;
-    p.c = y, p.rc = out;
-    itd__gemm(&p);
+    return c->stride == 1 && c->before == 1 && c->in >= 8 && c->out >= 8;
 }
 
-/* dx = what comes back through the adjoint window, or added if add; each tap's weights are transposed. */
-static void itd__conv_backward_input(const itd__window *window, const float *dy /* (n,rows,columns,out) */,
-                                     const float *transposed /* (3,3,out,in) */, size_t n, size_t out,
-                                     bool add, float *dx /* (n,H,W,in) */)
+/* Floats of one frequency of so many tiles, and a line of the cache more: 16 frequencies at multiples of 4 KB
+   would all fall into one set. */
+static size_t itd__plane(size_t tiles, size_t channels) { return tiles * (channels + 16) + 16; }
+
+/* What a thread needs beside ITD__WORK: transformed inputs and outputs, one pixel of zeros; for the weights'
+   gradient, that of some transformed weights. */
+static size_t itd__conv_work(const itd__convolution *c, bool gradient)
 {
-    itd__window back = *window;
-    itd__product p = ITD__ZERO;
-    back.adjoint = true;
-    back.height = window->rows, back.width = window->columns, back.channels = out;
-    back.rows = window->height, back.columns = window->width;
-    p.window = &back, p.accumulate = add;
-    p.m = n * window->height * window->width, p.n = window->channels, p.k = 9 * out;
-    p.a = dy;
-    p.b = transposed, p.rb = p.n, p.cb = 1;
-    p.c = dx, p.rc = p.n;
-    itd__gemm(&p);
+    size_t some = itd__min(c->in, ITD__SOME), most = itd__max(c->in, c->out);
+    if (!itd__is_winograd(c)) return ITD__PIXELS * 9 * c->in;
+    return 16 * (itd__plane(ITD__TILES, c->in) + itd__plane(ITD__TILES, c->out)) + most +
+           (gradient ? 16 * itd__plane(some, c->out) : 0);
+}
+
+/* Where in an image of c channels the m by m pixels from (y,x) on are; SIZE_MAX outside. */
+static void itd__patch(size_t height, size_t width, size_t c, size_t y, size_t x, size_t before, size_t m,
+                       size_t *at)
+{
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < m; j++) {
+            bool inside = y + i >= before && y + i - before < height && x + j >= before &&
+                          x + j - before < width;
+            at[i * m + j] = inside ? ((y + i - before) * width + x + j - before) * c : SIZE_MAX;
+        }
+}
+
+/* Tiles from `first` on, of images of h by w pixels and c channels of which `some` count: the m by m pixels at
+   each become 16 arrays, `plane` floats apart. */
+static void itd__tiles_read(itd__transform t, const float *x, size_t h, size_t w, size_t c, size_t some,
+                            size_t first, size_t tiles, const float *zeros, size_t plane, float *to)
+{
+    size_t across = (w + 1) / 2, down = (h + 1) / 2, m = t == ITD__FROM_PATCH ? 4 : 2, at[16];
+    const float *from[16];
+    float *out[16];
+    for (size_t i = 0; i < tiles; i++) {
+        size_t tile = first + i, image = tile / (across * down);
+        const float *pixels = x + image * h * w * c;
+        itd__patch(h, w, c, tile / across % down * 2, tile % across * 2, m == 4, m, at);
+        for (size_t q = 0; q < m * m; q++) from[q] = at[q] == SIZE_MAX ? zeros : pixels + at[q];
+        for (size_t f = 0; f < 16; f++) out[f] = to + f * plane + i * (some + 16);
+        itd__fast()->transform(t, from, out, some, false);
+    }
+}
+
+/* What 16 arrays of each tile make of its 2 by 2 pixels; those outside the image go to `sink`. */
+static void itd__tiles_write(const float *from, size_t plane, size_t first, size_t tiles, float *sink,
+                             size_t h, size_t w, size_t c, bool add, float *y)
+{
+    size_t across = (w + 1) / 2, down = (h + 1) / 2, at[4];
+    const float *in[16];
+    float *to[4];
+    for (size_t i = 0; i < tiles; i++) {
+        size_t tile = first + i, image = tile / (across * down);
+        itd__patch(h, w, c, tile / across % down * 2, tile % across * 2, 0, 2, at);
+        for (size_t q = 0; q < 4; q++) to[q] = at[q] == SIZE_MAX ? sink : y + image * h * w * c + at[q];
+        for (size_t f = 0; f < 16; f++) in[f] = from + f * plane + i * (c + 16);
+        itd__fast()->transform(ITD__TO_OUTPUT, in, to, c, add);
+    }
+}
+
+/* U = G w G^T for all pairs of channels. */
+static void itd__taps_forward(const itd__convolution *c, const float *w /* (3,3,in,out) */,
+                              float *u /* (16,in,out) */)
+{
+    const float *from[9];
+    float *to[16];
+    for (size_t i = 0; i < c->in; i++) {
+        for (size_t t = 0; t < 9; t++) from[t] = w + (t * c->in + i) * c->out;
+        for (size_t f = 0; f < 16; f++) to[f] = u + (f * c->in + i) * c->out;
+        itd__fast()->transform(ITD__FROM_TAPS, from, to, c->out, false);
+    }
+}
+
+/* The same of the weights that lead back, which are transposed and rotated: rotation exchanges the first and
+   the last row of G w, and its columns. */
+static void itd__taps_backward(const itd__convolution *c, const float *u /* (16,in,out) */,
+                               float *back /* (16,out,in) */)
+{
+    static const size_t opposite[4] = {3, 1, 2, 0};
+    for (size_t f = 0; f < 16; f++)
+        itd__transpose(u + (opposite[f / 4] * 4 + opposite[f % 4]) * c->in * c->out, c->in, c->out,
+                       back + f * c->in * c->out);
+}
+
+/* Tiles from `first` on of the output. The bias of all four outputs of a tile is that of one frequency, whose
+   array A U A^T adds to each of them. */
+static void itd__winograd_tiles(const itd__convolution *c, const float *x, const float *u, const float *bias,
+                                size_t first, size_t tiles, bool add, float *y, itd__scratch work)
+{
+    size_t in = itd__plane(tiles, c->in), out = itd__plane(tiles, c->out), most = itd__max(c->in, c->out);
+    float *outside = work.floats + ITD__WORK, *v = outside + most, *m = v + 16 * in;
+    memset(outside, 0, most * sizeof *outside);
+    itd__tiles_read(ITD__FROM_PATCH, x, c->height, c->width, c->in, c->in, first, tiles, outside, in, v);
+    for (size_t f = 0; f < 16; f++) {
+        itd__product p = ITD__ZERO;
+        p.m = tiles, p.n = c->out, p.k = c->in;
+        p.a = v + f * in, p.ra = c->in + 16, p.ca = 1;
+        p.b = u + f * c->in * c->out, p.rb = c->out, p.cb = 1;
+        p.bias = f == 5 ? bias : NULL;
+        p.c = m + f * out, p.rc = c->out + 16;
+        p.work = work;
+        itd__fast()->gemm(&p);
+    }
+    itd__tiles_write(m, out, first, tiles, outside, c->rows, c->columns, c->out, add, y);
+}
+
+/* y = w * x + bias by the transformed weights, or added to y. */
+static void itd__winograd(const itd__convolution *c, const float *x /* (n,height,width,in) */,
+                          const float *u /* (16,in,out) */, const float *bias, size_t n, bool add,
+                          float *y /* (n,rows,columns,out) */, itd__scratch work)
+{
+    size_t total = n * itd__ceil_div(c->rows, 2) * itd__ceil_div(c->columns, 2);
+    size_t threads = itd__useful_threads((double)total * 16 * (double)c->in * (double)c->out);
+    size_t even = itd__ceil_div(total, threads), parts = itd__ceil_div(even, ITD__TILES);
+    size_t tiles = itd__ceil_div(itd__ceil_div(even, parts), 4) * 4; /* whole blocks of rows */
+    ptrdiff_t i, end = (ptrdiff_t)itd__ceil_div(total, tiles);
+    ITD__PARALLEL(threads > 1)
+    for (i = 0; i < end; i++) {
+        size_t first = (size_t)i * tiles;
+        itd__winograd_tiles(c, x, u, bias, first, itd__min(tiles, total - first), add, y, itd__own(work));
+    }
+}
+
+/* The gradient by `some` of the input's channels, from `first` on. */
+static void itd__winograd_gradient(const itd__convolution *c, const float *x, const float *dy, size_t n,
+                                   size_t first, size_t some, bool add, float *dw, itd__scratch work)
+{
+    size_t total = n * itd__ceil_div(c->rows, 2) * itd__ceil_div(c->columns, 2), tiles;
+    size_t in = itd__plane(ITD__TILES, some), out = itd__plane(ITD__TILES, c->out);
+    size_t sum = itd__plane(some, c->out), most = itd__max(c->in, c->out);
+    float *zeros = work.floats + ITD__WORK, *v = zeros + most, *m = v + 16 * in, *du = m + 16 * out;
+    memset(zeros, 0, most * sizeof *zeros);
+    for (size_t at = 0; at < total; at += tiles) {
+        tiles = itd__min(total - at, ITD__TILES);
+        itd__tiles_read(ITD__FROM_PATCH, x + first, c->height, c->width, c->in, some, at, tiles, zeros, in,
+                        v);
+        itd__tiles_read(ITD__FROM_GRADIENT, dy, c->rows, c->columns, c->out, c->out, at, tiles, zeros, out,
+                        m);
+        for (size_t f = 0; f < 16; f++) {
+            itd__product p = ITD__ZERO;
+            p.m = some, p.n = c->out, p.k = tiles;
+            p.a = v + f * in, p.ra = 1, p.ca = some + 16;
+            p.b = m + f * out, p.rb = c->out + 16, p.cb = 1;
+            p.accumulate = at > 0;
+            p.c = du + f * sum, p.rc = c->out + 16;
+            p.work = work;
+            itd__fast()->gemm(&p);
+        }
+    }
+    for (size_t i = 0; i < some; i++) {
+        const float *from[16];
+        float *to[9];
+        for (size_t f = 0; f < 16; f++) from[f] = du + f * sum + i * (c->out + 16);
+        for (size_t t = 0; t < 9; t++) to[t] = dw + (t * c->in + first + i) * c->out;
+        itd__fast()->transform(ITD__TO_TAPS, from, to, c->out, add);
+    }
+}
+
+/* What the nine taps see from some pixels of the output, of `some` channels from `first` on. */
+static void itd__gather(const itd__convolution *c, const float *x, size_t first, size_t some, size_t pixel,
+                        size_t count, float *row /* (count,9,some) */)
+{
+    size_t at[9];
+    for (size_t i = pixel; i < pixel + count; i++) {
+        const float *image = x + i / (c->rows * c->columns) * c->height * c->width * c->in + first;
+        itd__patch(c->height, c->width, c->in, i / c->columns % c->rows * c->stride,
+                   i % c->columns * c->stride, c->before, 3, at);
+        for (size_t t = 0; t < 9; t++, row += some)
+            if (at[t] == SIZE_MAX) memset(row, 0, some * sizeof *row);
+            else memcpy(row, image + at[t], some * sizeof *row);
+    }
+}
+
+/* The gradients that came back to there are added to those of the input. */
+static void itd__scatter(const itd__convolution *c, const float *row /* (count,9,in) */, size_t pixel,
+                         size_t count, float *dx)
+{
+    size_t at[9];
+    for (size_t i = pixel; i < pixel + count; i++) {
+        float *image = dx + i / (c->rows * c->columns) * c->height * c->width * c->in;
+        itd__patch(c->height, c->width, c->in, i / c->columns % c->rows * c->stride,
+                   i % c->columns * c->stride, c->before, 3, at);
+        for (size_t t = 0; t < 9; t++, row += c->in)
+            if (at[t] != SIZE_MAX) itd__fast()->add(image + at[t], row, c->in, image + at[t]);
+    }
+}
+
+/* u: the transformed weights, where Winograd's algorithm is used. */
+static void itd__conv_forward(const itd__convolution *c, const float *x /* (n,height,width,in) */,
+                              const float *w /* (3,3,in,out) */, const float *u /* (16,in,out) */,
+                              const float *b /* (out) */, size_t n, float *y /* (n,rows,columns,out) */,
+                              itd__scratch work)
+{
+    size_t pixels = n * c->rows * c->columns, count;
+    float *gathered = work.floats + ITD__WORK;
+    if (itd__is_winograd(c)) {
+        itd__winograd(c, x, u, b, n, false, y, work);
+        return;
+    }
+    for (size_t at = 0; at < pixels; at += count, y += count * c->out) {
+        count = itd__min(pixels - at, ITD__PIXELS);
+        itd__gather(c, x, 0, c->in, at, count, gathered);
+        itd__linear_forward(gathered, w, b, count, 9 * c->in, c->out, y, work);
+    }
+}
+
+/* dx = what comes back through the weights, or added if add. */
+static void itd__conv_backward_input(const itd__convolution *c, const float *dy /* (n,rows,columns,out) */,
+                                     const float *back /* (16,out,in) or (out,9,in) */, size_t n, bool add,
+                                     float *dx /* (n,height,width,in) */, itd__scratch work)
+{
+    size_t pixels = n * c->rows * c->columns, count;
+    float *gathered = work.floats + ITD__WORK;
+    itd__convolution reverse = {c->rows, c->columns, c->out, c->height, c->width, c->in, 1, 1};
+    if (itd__is_winograd(c)) {
+        itd__winograd(&reverse, dy, back, NULL, n, add, dx, work);
+        return;
+    }
+    if (!add) memset(dx, 0, n * c->height * c->width * c->in * sizeof *dx);
+    for (size_t at = 0; at < pixels; at += count, dy += count * c->out) {
+        count = itd__min(pixels - at, ITD__PIXELS);
+        itd__linear_backward_input(dy, back, count, 9 * c->in, 9 * c->in, c->out, false, gathered, work);
+        itd__scatter(c, gathered, at, count, dx);
+    }
 }
 
 /* dW for `some` of the channels read, from `first` on, and with the first of them db; added if add. */
-static void itd__conv_backward_weight(const itd__window *window, const float *dy /* (n,rows,columns,out) */,
-                                      const float *x /* (n,H,W,in) */, size_t n, size_t first, size_t some,
-                                      size_t out, bool add, float *dw /* (3,3,in,out) */,
-                                      float *db /* (out) */)
+static void itd__conv_backward_weight(const itd__convolution *c, const float *dy /* (n,rows,columns,out) */,
+                                      const float *x /* (n,height,width,in) */, size_t n, size_t first,
+                                      size_t some, bool add, float *dw /* (3,3,in,out) */,
+                                      float *db /* (out) */, itd__scratch work)
 {
-    itd__conv_gradient g = ITD__ZERO;
-    size_t pixels = n * window->rows * window->columns;
-    g.window = window, g.n = n, g.first = first, g.some = some, g.out = out;
-    g.x = x, g.dy = dy, g.accumulate = add, g.dw = dw;
-    itd__fast()->conv_gradient(&g);
-    if (first > 0) return;
-    if (!add) memset(db, 0, out * sizeof *db);
-    itd__fast()->column_sums(dy, out, pixels, out, db);
-}
-
-/* (taps,in,out) -> (taps,out,in), the taps in the opposite order */
-static void itd__transpose_taps(const float *w, size_t taps, size_t in, size_t out, float *transposed)
-{
-    for (size_t t = taps; t-- > 0; w += in * out)
-        for (size_t i = 0; i < in; i++)
-            for (size_t j = 0; j < out; j++) transposed[(t * out + j) * in + i] = w[i * out + j];
+    size_t pixels = n * c->rows * c->columns, count;
+    float *gathered = work.floats + ITD__WORK;
+    if (first == 0 && !add) memset(db, 0, c->out * sizeof *db);
+    if (first == 0) itd__fast()->column_sums(dy, c->out, pixels, c->out, db);
+    if (itd__is_winograd(c)) {
+        itd__winograd_gradient(c, x, dy, n, first, some, add, dw, work);
+        return;
+    }
+    for (size_t at = 0; at < pixels; at += count, add = true) {
+        count = itd__min(pixels - at, ITD__PIXELS);
+        itd__gather(c, x, first, some, at, count, gathered);
+        for (size_t t = 0; t < 9; t++)
+            itd__matmul(some, c->out, count, add, gathered + t * some, 1, 9 * some, dy + at * c->out, c->out,
+                        1, dw + (t * c->in + first) * c->out, c->out, work);
+    }
 }
 
 /* Sine and cosine of each of `half` phases x = w.u, times exp(-|w|^2 noise / 2): what is left of them on
@@ -2105,13 +2297,14 @@ static void itd__upsample_backward(const float *dy, size_t n, size_t h, size_t w
 
 /* Attention (Vaswani et al. 2017) of an image, for each head: the rows of softmax(q k^T / sqrt(d)). */
 static void itd__scores_forward(const float *q /* (tokens,channels) */, const float *k, size_t tokens,
-                                size_t channels, size_t heads, float *p /* (heads,tokens,tokens) */)
+                                size_t channels, size_t heads, float *p /* (heads,tokens,tokens) */,
+                                itd__scratch work)
 {
     size_t d = channels / heads;
     float scale = (float)(1 / sqrt((double)d));
     for (size_t h = 0; h < heads; h++)
         itd__matmul(tokens, tokens, d, false, q + h * d, channels, 1, k + h * d, 1, channels,
-                    p + h * tokens * tokens, tokens);
+                    p + h * tokens * tokens, tokens, work);
     for (size_t i = 0; i < heads * tokens; i++, p += tokens) {
         float most = p[0], sum = 0;
         for (size_t j = 1; j < tokens; j++) most = p[j] > most ? p[j] : most;
@@ -2125,7 +2318,7 @@ static void itd__scores_forward(const float *q /* (tokens,channels) */, const fl
 /* dp becomes the gradient by the scores before the softmax: p (dp - sum p dp) / sqrt(d). */
 static void itd__scores_backward(float *dp /* (heads,tokens,tokens) */, const float *p, const float *q,
                                  const float *k, size_t tokens, size_t channels, size_t heads, float *dq,
-                                 float *dk)
+                                 float *dk, itd__scratch work)
 {
     size_t d = channels / heads;
     float scale = (float)(1 / sqrt((double)d));
@@ -2136,27 +2329,31 @@ static void itd__scores_backward(float *dp /* (heads,tokens,tokens) */, const fl
         for (size_t j = 0; j < tokens; j++) drow[j] = scale * row[j] * (drow[j] - sum);
     }
     for (size_t h = 0; h < heads; h++, dp += tokens * tokens) {
-        itd__matmul(tokens, d, tokens, true, dp, tokens, 1, k + h * d, channels, 1, dq + h * d, channels);
-        itd__matmul(tokens, d, tokens, true, dp, 1, tokens, q + h * d, channels, 1, dk + h * d, channels);
+        itd__matmul(tokens, d, tokens, true, dp, tokens, 1, k + h * d, channels, 1, dq + h * d, channels,
+                    work);
+        itd__matmul(tokens, d, tokens, true, dp, 1, tokens, q + h * d, channels, 1, dk + h * d, channels,
+                    work);
     }
 }
 
 /* y = p v, head by head. */
 static void itd__attend_forward(const float *p /* (heads,tokens,tokens) */, const float *v, size_t tokens,
-                                size_t channels, size_t heads, float *y /* (tokens,channels) */)
+                                size_t channels, size_t heads, float *y /* (tokens,channels) */,
+                                itd__scratch work)
 {
     size_t d = channels / heads;
     for (size_t h = 0; h < heads; h++, p += tokens * tokens)
-        itd__matmul(tokens, d, tokens, false, p, tokens, 1, v + h * d, channels, 1, y + h * d, channels);
+        itd__matmul(tokens, d, tokens, false, p, tokens, 1, v + h * d, channels, 1, y + h * d, channels,
+                    work);
 }
 
 static void itd__attend_backward(const float *dy, const float *p, const float *v, size_t tokens,
-                                 size_t channels, size_t heads, float *dp, float *dv)
+                                 size_t channels, size_t heads, float *dp, float *dv, itd__scratch work)
 {
     size_t d = channels / heads;
     for (size_t h = 0; h < heads; h++, p += tokens * tokens, dp += tokens * tokens, dy += d) {
-        itd__matmul(tokens, tokens, d, true, dy, channels, 1, v + h * d, 1, channels, dp, tokens);
-        itd__matmul(tokens, d, tokens, true, p, 1, tokens, dy, channels, 1, dv + h * d, channels);
+        itd__matmul(tokens, tokens, d, true, dy, channels, 1, v + h * d, 1, channels, dp, tokens, work);
+        itd__matmul(tokens, d, tokens, true, p, 1, tokens, dy, channels, 1, dv + h * d, channels, work);
     }
 }
 
@@ -2643,19 +2840,21 @@ static itd_result itd__add_products(const float *x, const double *mean, size_t n
     enum { ROWS = 256 };
     bool few = dim <= ITD__FULL_GAUSSIAN;
     float *centred = few ? NULL : itd__floats(ROWS, dim), *block = few ? NULL : itd__floats(dim, dim);
+    itd__scratch work = {few ? NULL : itd__floats(itd__threads(), ITD__WORK), ITD__WORK};
     for (size_t i = 0; few && i < n; i++)
         for (size_t j = 0; j < dim; j++)
             for (size_t k = 0; k < dim; k++)
                 sum[j * dim + k] += (x[i * dim + j] - mean[j]) * (x[i * dim + k] - mean[k]);
-    for (size_t at = 0; centred && block && at < n; at += ROWS) {
+    for (size_t at = 0; centred && block && work.floats && at < n; at += ROWS) {
         size_t rows = itd__min(ROWS, n - at);
         for (size_t i = 0; i < rows; i++)
             for (size_t j = 0; j < dim; j++) centred[i * dim + j] = (float)(x[(at + i) * dim + j] - mean[j]);
-        itd__matmul(dim, dim, rows, false, centred, 1, dim, centred, dim, 1, block, dim);
+        itd__matmul(dim, dim, rows, false, centred, 1, dim, centred, dim, 1, block, dim, work);
         for (size_t i = 0; i < dim * dim; i++) sum[i] += block[i];
     }
-    ITD_FREE(centred), ITD_FREE(block);
-    return few || (centred && block) ? ITD_OK : ITD_ERROR_MEMORY;
+    bool enough = few || (centred && block && work.floats);
+    ITD_FREE(centred), ITD_FREE(block), ITD_FREE(work.floats);
+    return enough ? ITD_OK : ITD_ERROR_MEMORY;
 }
 
 ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_gaussian **out)
@@ -2715,9 +2914,10 @@ static double itd__gaussian_project(const itd_gaussian *g, size_t i, const float
 }
 
 /* y = U x for each of n rows. */
-static void itd__gaussian_rotate(const itd_gaussian *g, const float *x, size_t n, float *y)
+static void itd__gaussian_rotate(const itd_gaussian *g, const float *x, size_t n, float *y, itd__scratch work)
 {
-    itd__linear_backward_input(x, g->basis, n, g->dim, g->dim, false, y);
+    size_t d = g->dim;
+    itd__matmul(n, d, d, false, x, d, 1, g->basis, 1, d, y, d, work);
 }
 
 ITD_DEF double itd_gaussian_nll(const itd_gaussian *g, const float *x)
@@ -3040,6 +3240,7 @@ typedef struct itd__measurement {
     size_t batch;
     float *eps, *z, *eps_hat, *along; /* (batch,dim) along: eps in a wide reference's eigenbasis, else NULL */
     float *logsnr;                    /* (batch) */
+    itd__scratch work;                /* for the rotation */
     double *y, *p; /* (batch,dim) the batch's points in the denoisers' coordinates, and in the eigenbasis */
     size_t *row;   /* (batch) where among those a draw's point is */
 } itd__measurement;
@@ -3076,7 +3277,7 @@ static itd_result itd__measure_points(itd__measurement *t, const float *x, const
     }
     if (!t->along) return ITD_OK;
     for (size_t i = 0; i < m * d; i++) t->z[i] = (float)t->p[i];
-    itd__gaussian_rotate(q, t->z, m, t->along);
+    itd__gaussian_rotate(q, t->z, m, t->along, t->work);
     for (size_t i = 0; i < m * d; i++) t->p[i] = t->along[i];
     return ITD_OK;
 }
@@ -3125,7 +3326,7 @@ static itd_result itd__measure_errors(itd__measurement *t, const float *x, size_
         if (out->n && (i == 0 || t->row[i] != t->row[i - 1]))
             out->nll_reference[out->point[at + i]] = t->den->log_det + itd__reference_nll(t, t->row[i]);
     }
-    if (t->along) itd__gaussian_rotate(&t->reference, t->eps, rows, t->along);
+    if (t->along) itd__gaussian_rotate(&t->reference, t->eps, rows, t->along, t->work);
     ITD__PARALLEL(slices > 4)
     for (slice = 0; slice < slices; slice++) {
         size_t i = (size_t)slice * ITD__SLICE, end = itd__min(rows, i + ITD__SLICE);
@@ -3397,11 +3598,13 @@ static itd_result itd__measurement_rows(itd__measurement *t, size_t rows, double
     ITD__TRY(itd__choose_reference(t, finest));
     bool wide = t->reference.basis != NULL; /* rows are better rotated many at once */
     t->eps = itd__floats(t->batch, d), t->z = itd__floats(t->batch, d), t->eps_hat = itd__floats(t->batch, d);
-    if (wide) t->along = itd__floats(t->batch, d);
+    if (wide) t->along = itd__floats(t->batch, d), t->work.each = ITD__WORK;
+    if (wide) t->work.floats = itd__floats(itd__threads(), ITD__WORK);
     t->logsnr = itd__floats(t->batch, 1);
     t->y = itd__doubles(t->batch, d), t->p = itd__doubles(t->batch, d);
     t->row = (size_t *)itd__alloc(t->batch, 1, sizeof *t->row);
-    if (!t->eps || !t->z || !t->eps_hat || (wide && !t->along) || !t->logsnr || !t->y || !t->p || !t->row)
+    if (!t->eps || !t->z || !t->eps_hat || (wide && (!t->along || !t->work.floats)) || !t->logsnr || !t->y ||
+        !t->p || !t->row)
         return ITD_ERROR_MEMORY;
     return ITD_OK;
 }
@@ -3420,6 +3623,7 @@ static itd_result itd__measurement_begin(itd__measurement *t, size_t most_rows)
 static void itd__measurement_end(itd__measurement *t)
 {
     ITD_FREE(t->eps), ITD_FREE(t->z), ITD_FREE(t->eps_hat), ITD_FREE(t->along), ITD_FREE(t->logsnr);
+    ITD_FREE(t->work.floats);
     ITD_FREE(t->y), ITD_FREE(t->p), ITD_FREE(t->row), ITD_FREE(t->lambda);
     itd_gaussian_free(t->owned);
 }
@@ -3919,23 +4123,25 @@ static const char *const itd__kind_name[] = {
 
 typedef struct itd__layer {
     itd__kind kind;
-    size_t input[2];     /* rows read; the same one twice where only one is */
-    size_t in, side;     /* channels that come from each; side is 0 where only one is read */
-    size_t h, w, c;      /* image that comes out; 1, 1, features where there is none */
-    size_t width;        /* floats per sample that come out */
-    size_t weight, bias; /* LINEAR, CONV, NORM: offsets into the parameter slabs */
-    size_t weights;      /* how many, without the biases */
-    size_t frequency;    /* EMBED, PROJECT, WAVES: offset into the table of frequencies */
-    itd__window window;  /* CONV */
-    itd__grouping norm;  /* NORM */
-    size_t extra;        /* NORM: offset of its notes per sample */
-    size_t heads;        /* SCORES, ATTEND */
-    size_t offset;       /* floats per sample of all rows before it */
-    bool zero;           /* parameters start at zero */
-    bool trains;         /* parameters here or upstream: backward has to pass */
-    size_t reader;       /* the last row that reads it, or itself */
-    bool last[2];        /* the last reader of this input, so the first to write its gradient */
-    char name[56];       /* of rows with parameters, in the checkpoint */
+    size_t input[2];       /* rows read; the same one twice where only one is */
+    size_t in, side;       /* channels that come from each; side is 0 where only one is read */
+    size_t h, w, c;        /* image that comes out; 1, 1, features where there is none */
+    size_t width;          /* floats per sample that come out */
+    size_t weight, bias;   /* LINEAR, CONV, NORM: offsets into the parameter slabs */
+    size_t weights;        /* how many, without the biases */
+    size_t frequency;      /* EMBED, PROJECT, WAVES: offset into the table of frequencies */
+    itd__convolution conv; /* CONV */
+    size_t taps;           /* CONV: offset of its transformed weights */
+    size_t back;           /* LINEAR, CONV: offset of the weights that lead back */
+    itd__grouping norm;    /* NORM */
+    size_t extra;          /* NORM: offset of its notes per sample */
+    size_t heads;          /* SCORES, ATTEND */
+    size_t offset;         /* floats per sample of all rows before it */
+    bool zero;             /* parameters start at zero */
+    bool trains;           /* parameters here or upstream: backward has to pass */
+    size_t reader;         /* the last row that reads it, or itself */
+    bool last[2];          /* the last reader of this input, so the first to write its gradient */
+    char name[56];         /* of rows with parameters, in the checkpoint */
 } itd__layer;
 
 struct itd_net {
@@ -3954,9 +4160,15 @@ struct itd_net {
     size_t capacity, gradient_capacity, width;
     float *extra; /* notes of the normalizations, each (extra_capacity,ITD__NOTES,channels) */
     size_t extra_capacity, extra_width;
-    float *transposed; /* the slab of weights with the taps of convolutions transposed, for backward */
-    double *timestep;  /* (ITD__TABLE) log SNRs of the steps, descending */
-    char path[48];     /* what the names of the next rows begin with */
+    float *taps; /* weights of convolutions, transformed for forward */
+    float *back; /* weights transposed, of convolutions transformed, for backward */
+    size_t taps_size, back_size;
+    const float *taps_of; /* the slab they were made of; NULL: they are stale */
+    bool shared;          /* weights may change unseen: the caller has a pointer to them */
+    itd__scratch work;
+    size_t work_threads, inference_work, training_work; /* for how many there is space; floats of each */
+    double *timestep;                                   /* (ITD__TABLE) log SNRs of the steps, descending */
+    char path[48];                                      /* what the names of the next rows begin with */
 };
 
 /* Appends a row that reads row a and, if it is another one, row b; returns its index. */
@@ -4098,8 +4310,8 @@ static size_t itd__conv(itd_net *net, size_t x, size_t c, size_t stride, const c
     size_t before = stride == 2 && net->unet.pad_after ? 0 : 1;
     size_t h = (in->h + before - 2) / stride + 1, w = (in->w + before - 2) / stride + 1;
     size_t i = itd__row(net, ITD__CONV, x, x, h, w, c);
-    itd__window window = {in->h, in->w, in->c, h, w, stride, before, false};
-    net->layer[i].window = window;
+    itd__convolution conv = {in->h, in->w, in->c, h, w, c, stride, before};
+    net->layer[i].conv = conv;
     itd__parameterized(net, i, 9 * in->c, c, name);
     return i;
 }
@@ -4215,6 +4427,24 @@ static void itd__initialize(itd_net *net, uint64_t seed)
     }
 }
 
+/* Where weights have their place that are transformed or transposed, and what a thread needs for the work. */
+static void itd__plan_prepared(itd_net *net)
+{
+    net->inference_work = net->training_work = ITD__WORK;
+    for (size_t i = 0; i < net->layers && !net->too_large; i++) {
+        itd__layer *row = &net->layer[i];
+        bool conv = row->kind == ITD__CONV, winograd = conv && itd__is_winograd(&row->conv);
+        if (!conv && row->kind != ITD__LINEAR) continue;
+        row->taps = net->taps_size, row->back = net->back_size;
+        net->taps_size += winograd ? row->weights / 9 * 16 : 0;
+        net->back_size += winograd ? row->weights / 9 * 16 : row->weights;
+        if (!conv) continue;
+        net->inference_work = itd__max(net->inference_work, ITD__WORK + itd__conv_work(&row->conv, false));
+        net->training_work = itd__max(net->training_work, ITD__WORK + itd__conv_work(&row->conv, true));
+    }
+    net->work.each = net->inference_work;
+}
+
 /* The table alone: sizes known, no parameters allocated. */
 static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_unet_desc *unet)
 {
@@ -4228,6 +4458,7 @@ static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_une
     if (images) net->unet = *unet, itd__plan_unet(net, unet);
     else itd__plan_mlp(net, mlp);
     net->dim = net->layer[0].width;
+    itd__plan_prepared(net);
     for (size_t i = 0; i < net->layers; i++) {
         itd__layer *row = &net->layer[i];
         const size_t *input = row->input;
@@ -4269,15 +4500,24 @@ ITD_DEF void itd_net_free(itd_net *net)
 {
     if (!net) return;
     ITD_FREE(net->layer), ITD_FREE(net->frequency), ITD_FREE(net->value), ITD_FREE(net->gradient);
-    ITD_FREE(net->extra), ITD_FREE(net->transposed), ITD_FREE(net->timestep);
+    ITD_FREE(net->extra), ITD_FREE(net->timestep);
+    ITD_FREE(net->taps), ITD_FREE(net->back), ITD_FREE(net->work.floats);
     ITD_FREE(net->w), ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->ema);
     ITD_FREE(net);
 }
 
 ITD_DEF size_t itd_net_parameters(const itd_net *net) { return net->parameters; }
-ITD_DEF float *itd_net_weights(itd_net *net) { return net->w; }
+ITD_DEF float *itd_net_weights(itd_net *net)
+{
+    net->shared = true;
+    return net->w;
+}
 ITD_DEF float *itd_net_gradients(itd_net *net) { return net->g; }
-ITD_DEF float *itd_net_average(itd_net *net) { return net->ema; }
+ITD_DEF float *itd_net_average(itd_net *net)
+{
+    net->shared = true;
+    return net->ema;
+}
 
 /* Space for one number per parameter, where there is none yet. */
 static bool itd__slab(const itd_net *net, float **slab)
@@ -4351,7 +4591,7 @@ static float itd__timestep(const itd_net *net, double logsnr)
 /* ---- forward and backward walk the table for a slice of the samples; slices do not touch each other ---- */
 
 static void itd__forward_row(itd_net *net, size_t i, const float *z, const float *logsnr, size_t from,
-                             size_t n)
+                             size_t n, itd__scratch work)
 {
     const itd__layer *row = &net->layer[i];
     const float *w = itd__weights(net) + row->weight, *b = itd__weights(net) + row->bias;
@@ -4360,53 +4600,54 @@ static void itd__forward_row(itd_net *net, size_t i, const float *z, const float
     float *y = itd__value(net, i, from);
     size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
     if (row->kind >= ITD__NORM && n > 1) {
-        for (size_t k = 0; k < n; k++) itd__forward_row(net, i, z, logsnr, from + k, 1);
+        for (size_t k = 0; k < n; k++) itd__forward_row(net, i, z, logsnr, from + k, 1, work);
         return;
     }
     switch (row->kind) {
     case ITD__INPUT: memcpy(y, (i == 0 ? z : logsnr) + from * row->width, n * row->width * sizeof *y); break;
     case ITD__EMBED: itd__embed_forward(x, frequency, n * row->in, row->c / row->in / 2, y); break;
     case ITD__PROJECT:
-        itd__matmul(n, row->c, row->in, false, x, row->in, 1, frequency, row->c, 1, y, row->c);
+        itd__matmul(n, row->c, row->in, false, x, row->in, 1, frequency, row->c, 1, y, row->c, work);
         break;
     case ITD__WAVES:
         for (size_t k = 0; k < n; k++)
             itd__waves_forward(x + k * row->in, frequency, itd_sigmoid(-s[k]), row->in, y + k * row->c);
         break;
     case ITD__LINEAR:
-        if (row->side) itd__linear_pair_forward(x, s, w, b, n * pixels, row->in, row->side, row->c, y);
-        else itd__linear_forward(x, w, b, n * pixels, row->in, row->c, y);
+        if (row->side) itd__linear_pair_forward(x, s, w, b, n * pixels, row->in, row->side, row->c, y, work);
+        else itd__linear_forward(x, w, b, n * pixels, row->in, row->c, y, work);
         break;
     case ITD__RELU: itd__fast()->relu(x, n * row->width, y); break;
     case ITD__SILU: itd__fast()->silu(x, n * row->width, y); break;
     case ITD__TIMESTEP:
         for (size_t k = 0; k < n; k++) y[k] = itd__timestep(net, x[k]);
         break;
-    case ITD__CONV: itd__conv_forward(&row->window, x, w, b, n, row->c, y); break;
+    case ITD__CONV: itd__conv_forward(&row->conv, x, w, net->taps + row->taps, b, n, y, work); break;
     case ITD__ADD: itd__fast()->add(x, s, n * row->width, y); break;
     case ITD__UPSAMPLE: itd__upsample_forward(x, n, row->h / 2, row->w / 2, row->c, y); break;
     case ITD__NORM: itd__norm_forward(&row->norm, x, s, w, b, itd__extra(net, row, from), y); break;
     case ITD__SHIFT: itd__shift_forward(x, s, pixels, row->c, y); break;
-    case ITD__SCORES: itd__scores_forward(x, s, tokens, row->in, row->heads, y); break;
-    case ITD__ATTEND: itd__attend_forward(x, s, pixels, row->c, row->heads, y); break;
+    case ITD__SCORES: itd__scores_forward(x, s, tokens, row->in, row->heads, y, work); break;
+    case ITD__ATTEND: itd__attend_forward(x, s, pixels, row->c, row->heads, y, work); break;
     }
 }
 
-static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
+static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n, itd__scratch work)
 {
     const itd__layer *row = &net->layer[i];
-    const float *w = itd__weights(net) + row->weight;
+    const float *w = itd__weights(net) + row->weight, *back = net->back + row->back;
     const float *x = itd__value(net, row->input[0], from), *s = itd__value(net, row->input[1], from);
     const float *y = itd__value(net, i, from), *frequency = net->frequency + row->frequency;
     float *dy = itd__gradient(net, i, from);
     float *dx = itd__gradient(net, row->input[0], from), *ds = itd__gradient(net, row->input[1], from);
     float *extra = row->kind == ITD__NORM ? itd__extra(net, row, from) : NULL;
     size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
+    const size_t both = row->in + row->side;
     const bool sets = row->kind == ITD__LINEAR || row->kind == ITD__CONV || row->kind == ITD__ADD ||
                       row->kind == ITD__PROJECT;
     const bool add[2] = {!row->last[0], !row->last[1]}; /* to what later readers of an input have left */
     if (row->kind >= ITD__NORM && n > 1) {
-        for (size_t k = 0; k < n; k++) itd__backward_row(net, i, from + k, 1);
+        for (size_t k = 0; k < n; k++) itd__backward_row(net, i, from + k, 1, work);
         return;
     }
     for (size_t k = 0; k < 2; k++) /* what the others add to */
@@ -4415,21 +4656,22 @@ static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
     case ITD__INPUT:
     case ITD__TIMESTEP: break;
     case ITD__EMBED: itd__embed_backward(dy, y, frequency, n * row->in, row->c / row->in / 2, dx); break;
-    case ITD__PROJECT: itd__linear_backward_input(dy, frequency, n, row->in, row->c, add[0], dx); break;
+    case ITD__PROJECT:
+        itd__matmul(n, row->in, row->c, add[0], dy, row->c, 1, frequency, 1, row->c, dx, row->in, work);
+        break;
     case ITD__WAVES:
         for (size_t k = 0; k < n; k++)
             itd__waves_backward(dy + k * row->c, y + k * row->c, row->in, dx + k * row->in);
         break;
     case ITD__LINEAR:
-        itd__linear_backward_input(dy, w, n * pixels, row->in, row->c, add[0], dx);
-        w += row->in * row->c;
-        if (row->side) itd__linear_backward_input(dy, w, n * pixels, row->side, row->c, add[1], ds);
+        itd__linear_backward_input(dy, back, n * pixels, both, row->in, row->c, add[0], dx, work);
+        back += row->in;
+        if (row->side)
+            itd__linear_backward_input(dy, back, n * pixels, both, row->side, row->c, add[1], ds, work);
         break;
     case ITD__RELU: itd__fast()->relu_backward(dy, x, n * row->width, dx); break;
     case ITD__SILU: itd__fast()->silu_backward(dy, x, n * row->width, dx); break;
-    case ITD__CONV:
-        itd__conv_backward_input(&row->window, dy, net->transposed + row->weight, n, row->c, add[0], dx);
-        break;
+    case ITD__CONV: itd__conv_backward_input(&row->conv, dy, back, n, add[0], dx, work); break;
     case ITD__ADD:
         for (size_t k = 0; k < 2; k++)
             if (add[k]) itd__fast()->add(k ? ds : dx, dy, n * row->width, k ? ds : dx);
@@ -4441,36 +4683,42 @@ static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n)
         itd__fast()->add(dx, dy, row->width, dx);
         itd__fast()->column_sums(dy, row->c, pixels, row->c, ds);
         break;
-    case ITD__SCORES: itd__scores_backward(dy, y, x, s, tokens, row->in, row->heads, dx, ds); break;
-    case ITD__ATTEND: itd__attend_backward(dy, x, s, pixels, row->c, row->heads, dx, ds); break;
+    case ITD__SCORES: itd__scores_backward(dy, y, x, s, tokens, row->in, row->heads, dx, ds, work); break;
+    case ITD__ATTEND: itd__attend_backward(dy, x, s, pixels, row->c, row->heads, dx, ds, work); break;
     }
 }
 
 /* The gradients of the rows of the table, down to the first parameters or, if dz is wanted, to the input. */
-static void itd__backward_slice(itd_net *net, const float *dout, size_t from, size_t n, float *dz)
+/* Does backward have to pass through this row? */
+static bool itd__passes(const itd_net *net, size_t i, bool to_input)
+{
+    const size_t *input = net->layer[i].input;
+    return net->layer[input[0]].trains || net->layer[input[1]].trains || to_input;
+}
+
+static void itd__backward_slice(itd_net *net, const float *dout, size_t from, size_t n, float *dz,
+                                itd__scratch work)
 {
     size_t size = n * net->dim * sizeof *dout;
     memcpy(itd__gradient(net, net->layers - 1, from), dout + from * net->dim, size);
-    for (size_t i = net->layers; i-- > 0;) {
-        const size_t *input = net->layer[i].input;
-        if (net->layer[input[0]].trains || net->layer[input[1]].trains || dz)
-            itd__backward_row(net, i, from, n);
-    }
+    for (size_t i = net->layers; i-- > 0;)
+        if (itd__passes(net, i, dz != NULL)) itd__backward_row(net, i, from, n, work);
     if (dz) memcpy(dz + from * net->dim, itd__gradient(net, 0, from), size);
 }
 
 /* The gradient by the weights of `some` of a row's inputs, from `from` on; with the first, by the biases. */
-static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t some, size_t n, bool add)
+static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t some, size_t n, bool add,
+                                 itd__scratch work)
 {
     const itd__layer *row = &net->layer[i];
     size_t pixels = n * row->h * row->w, side = from >= row->in && row->kind == ITD__LINEAR;
     const float *x = itd__value(net, row->input[side], 0), *dy = itd__gradient(net, i, 0);
     float *dw = net->g + row->weight, *db = net->g + row->bias;
     if (row->kind == ITD__CONV) {
-        itd__conv_backward_weight(&row->window, dy, x, n, from, some, row->c, add, dw, db);
+        itd__conv_backward_weight(&row->conv, dy, x, n, from, some, add, dw, db, work);
     } else if (row->kind == ITD__LINEAR) {
         itd__linear_backward_weight(dy, x + from - (side ? row->in : 0), pixels, side ? row->side : row->in,
-                                    some, row->c, add, dw + from * row->c, from ? NULL : db);
+                                    some, row->c, add, dw + from * row->c, from ? NULL : db, work);
     } else { /* NORM left them for each sample */
         const float *dgamma = itd__extra(net, row, 0) + 4 * row->c;
         if (!add) memset(dw, 0, 2 * row->c * sizeof *dw);
@@ -4479,19 +4727,20 @@ static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t som
 }
 
 /* Weight gradients sum over all samples, so they are split by what they are the gradient of: piece k belongs
-   to some of the inputs of some row, 48 at most. False past the last piece. */
-static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool compute, bool add)
+   to some of the inputs of some row, ITD__SOME at most. False past the last piece. */
+static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool compute, bool add,
+                                       itd__scratch work)
 {
     for (size_t i = 0; i < 2 * net->layers; i++) { /* linear layers have two inputs */
         const itd__layer *row = &net->layer[i / 2];
         bool second = i % 2, none = !row->weights || (second && row->kind != ITD__LINEAR);
         size_t inputs = none ? 0 : row->kind == ITD__NORM ? 1 : second ? row->side : row->in;
-        size_t even = inputs ? itd__ceil_div(inputs, itd__ceil_div(inputs, 48)) : 1;
+        size_t even = inputs ? itd__ceil_div(inputs, itd__ceil_div(inputs, ITD__SOME)) : 1;
         size_t share = itd__ceil_div(even, 4) * 4, pieces = itd__ceil_div(inputs, share);
         if (k < pieces) {
             if (compute)
                 itd__weight_gradient(net, i / 2, k * share + (second ? row->in : 0),
-                                     itd__min(share, inputs - k * share), n, add);
+                                     itd__min(share, inputs - k * share), n, add, work);
             return true;
         }
         k -= pieces;
@@ -4504,6 +4753,7 @@ static itd_result itd__reserve_forward(itd_net *net, size_t n)
 {
     ITD__TRY(itd__reserve(&net->value, &net->capacity, n, net->width));
     ITD__TRY(itd__reserve(&net->extra, &net->extra_capacity, n, net->extra_width));
+    ITD__TRY(itd__reserve(&net->work.floats, &net->work_threads, itd__threads(), net->work.each));
     if (net->unet.time == ITD_TIME_LOGSNR || net->timestep) return ITD_OK;
     net->timestep = itd__doubles(ITD__TABLE, 1);
     if (!net->timestep) return ITD_ERROR_MEMORY;
@@ -4512,31 +4762,54 @@ static itd_result itd__reserve_forward(itd_net *net, size_t n)
     return ITD_OK;
 }
 
-ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *logsnr, size_t n, float *out)
+/* The transformed weights of all convolutions, unless they are there. */
+static itd_result itd__prepare_forward(itd_net *net)
 {
-    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice);
-    ITD__TRY(itd__reserve_forward(net, n));
-    ITD__PARALLEL(slices > 1)
-    for (k = 0; k < slices; k++) {
-        size_t from = (size_t)k * net->slice, rows = itd__min(n - from, net->slice);
-        for (size_t i = 0; i < net->layers; i++) itd__forward_row(net, i, z, logsnr, from, rows);
-        memcpy(out + from * net->dim, itd__value(net, net->layers - 1, from), rows * net->dim * sizeof *out);
+    const float *w = itd__weights(net);
+    ptrdiff_t i, layers = (ptrdiff_t)net->layers;
+    if (net->taps_size == 0 || (net->taps_of == w && !net->shared)) return ITD_OK;
+    if (!net->taps) net->taps = itd__floats(net->taps_size, 1);
+    if (!net->taps) return ITD_ERROR_MEMORY;
+    ITD__PARALLEL(layers > 1)
+    for (i = 0; i < layers; i++) {
+        const itd__layer *row = &net->layer[i];
+        if (row->kind == ITD__CONV && itd__is_winograd(&row->conv))
+            itd__taps_forward(&row->conv, w + row->weight, net->taps + row->taps);
+    }
+    net->taps_of = w;
+    return ITD_OK;
+}
+
+/* Likewise what the backward pass multiplies with, for the rows it has to pass through. */
+static itd_result itd__prepare_backward(itd_net *net, bool to_input)
+{
+    const float *w = itd__weights(net);
+    ptrdiff_t i, layers = (ptrdiff_t)net->layers;
+    if (!net->back) net->back = itd__floats(net->back_size, 1);
+    if (!net->back) return ITD_ERROR_MEMORY;
+    ITD__PARALLEL(net->unet.levels > 0)
+    for (i = 0; i < layers; i++) {
+        const itd__layer *row = &net->layer[i];
+        bool conv = row->kind == ITD__CONV;
+        if ((!conv && row->kind != ITD__LINEAR) || !itd__passes(net, (size_t)i, to_input)) continue;
+        if (conv && itd__is_winograd(&row->conv))
+            itd__taps_backward(&row->conv, net->taps + row->taps, net->back + row->back);
+        else itd__transpose(w + row->weight, row->weights / row->c, row->c, net->back + row->back);
     }
     return ITD_OK;
 }
 
-/* The taps of all convolutions, transposed: what their backward passes multiply with. */
-static itd_result itd__transpose_convolutions(itd_net *net)
+ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *logsnr, size_t n, float *out)
 {
-    ptrdiff_t i, layers = (ptrdiff_t)net->layers;
-    if (!net->unet.levels) return ITD_OK;
-    if (!itd__slab(net, &net->transposed)) return ITD_ERROR_MEMORY;
-    ITD__PARALLEL(layers > 1)
-    for (i = 0; i < layers; i++) {
-        const itd__layer *row = &net->layer[i];
-        if (row->kind == ITD__CONV)
-            itd__transpose_taps(itd__weights(net) + row->weight, 9, row->in, row->c,
-                                net->transposed + row->weight);
+    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice);
+    ITD__TRY(itd__reserve_forward(net, n));
+    ITD__TRY(itd__prepare_forward(net));
+    ITD__PARALLEL(slices > 1)
+    for (k = 0; k < slices; k++) {
+        size_t from = (size_t)k * net->slice, rows = itd__min(n - from, net->slice);
+        itd__scratch work = itd__own(net->work);
+        for (size_t i = 0; i < net->layers; i++) itd__forward_row(net, i, z, logsnr, from, rows, work);
+        memcpy(out + from * net->dim, itd__value(net, net->layers - 1, from), rows * net->dim * sizeof *out);
     }
     return ITD_OK;
 }
@@ -4548,15 +4821,18 @@ static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, b
     ITD_ASSERT(n <= net->capacity);
     if (!itd__slab(net, &net->g)) return ITD_ERROR_MEMORY;
     ITD__TRY(itd__reserve(&net->gradient, &net->gradient_capacity, n, net->width));
-    ITD__TRY(itd__transpose_convolutions(net));
+    if (net->work.each < net->training_work) net->work.each = net->training_work, net->work_threads = 0;
+    ITD__TRY(itd__reserve(&net->work.floats, &net->work_threads, itd__threads(), net->work.each));
+    ITD__TRY(itd__prepare_backward(net, dz != NULL));
     ITD__PARALLEL(slices > 1)
     for (k = 0; k < slices; k++) {
         size_t from = (size_t)k * net->slice;
-        itd__backward_slice(net, dout, from, itd__min(n - from, net->slice), dz);
+        itd__backward_slice(net, dout, from, itd__min(n - from, net->slice), dz, itd__own(net->work));
     }
-    while (itd__weight_gradient_piece(net, (size_t)pieces, n, false, add)) pieces++;
+    while (itd__weight_gradient_piece(net, (size_t)pieces, n, false, add, net->work)) pieces++;
     ITD__PARALLEL(slices > 1)
-    for (k = 0; k < pieces; k++) itd__weight_gradient_piece(net, (size_t)k, n, true, add);
+    for (k = 0; k < pieces; k++)
+        itd__weight_gradient_piece(net, (size_t)k, n, true, add, itd__own(net->work));
     return ITD_OK;
 }
 
@@ -4837,6 +5113,7 @@ ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *
         ITD_FREE(net->ema), net->ema = NULL; /* the denoiser would go on using an earlier training's */
     memset(net->m, 0, net->parameters * sizeof *net->m); /* an earlier training's do not count */
     memset(net->v, 0, net->parameters * sizeof *net->v);
+    net->taps_of = NULL;
     trainer->desc = *desc, trainer->model = model, trainer->workers.count = 1;
     *out = trainer;
     return ITD_OK;
@@ -4857,9 +5134,11 @@ ITD_DEF void itd_trainer_free(itd_trainer *trainer)
 {
     if (!trainer) return;
     itd_net *net = trainer->model->net;
-    ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->gradient), ITD_FREE(net->transposed);
-    net->g = net->m = net->v = net->gradient = net->transposed = NULL;
+    ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->gradient), ITD_FREE(net->back);
+    net->g = net->m = net->v = net->gradient = net->back = NULL;
     net->gradient_capacity = 0;
+    ITD_FREE(net->work.floats), net->work.floats = NULL;
+    net->work_threads = 0, net->work.each = net->inference_work;
     ITD_FREE(trainer->work), ITD_FREE(trainer->order), ITD_FREE(trainer->index);
     ITD_FREE(trainer);
 }
@@ -4892,6 +5171,7 @@ static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, do
     c.decay = (float)(lr * d->weight_decay);
     c.keep = (float)fmin(d->ema, (1 + t) / (10 + t));
     c.keep_rest = (float)fmax(1 - d->ema, 9 / (10 + t));
+    net->taps_of = NULL;
     ITD__PARALLEL(chunks > 1)
     for (k = 0; k < chunks; k++) {
         size_t at = (size_t)k * ITD__CHUNK, n = itd__min(net->parameters - at, ITD__CHUNK);
