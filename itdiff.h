@@ -1088,6 +1088,8 @@ ITD__INLINE void ITD__K(itd__sin_cos_any)(ITD__V x, ITD__V *sine, ITD__V *cosine
 {
     ITD__K(itd__sin_cos_v)(x, sine, cosine);
 }
+ITD__INLINE ITD__VI ITD__K(itd__far)(ITD__V x) { return (void)x, 0; }
+ITD__INLINE bool ITD__K(itd__any)(ITD__VI mask) { return mask != 0; }
 
 #else
 
@@ -1211,13 +1213,20 @@ ITD__INLINE void ITD__K(itd__sin_cos_v)(ITD__V x, ITD__V *sine, ITD__V *cosine)
     *cosine = (ITD__V)((ITD__VI)ITD__K(itd__select)(odd, s, c) ^ (((quadrant + 1) & 2) << 30));
 }
 
-/* Beyond the range of the vector version, or not a number: lane by lane. */
+/* Beyond the range of that, or not a number? */
+ITD__INLINE ITD__VI ITD__K(itd__far)(ITD__V x) { return ~(x * x <= 1e8f); }
+
+ITD__INLINE bool ITD__K(itd__any)(ITD__VI mask)
+{
+    int32_t any = 0;
+    ITD__UNROLL for (size_t i = 0; i < ITD__W; i++) any |= mask[i];
+    return any != 0;
+}
+
+/* Then lane by lane. */
 ITD__INLINE void ITD__K(itd__sin_cos_any)(ITD__V x, ITD__V *sine, ITD__V *cosine)
 {
-    ITD__VI outside = ~(x * x <= 1e8f);
-    int32_t any = 0;
-    ITD__UNROLL for (size_t i = 0; i < ITD__W; i++) any |= outside[i];
-    if (!any) {
+    if (!ITD__K(itd__any)(ITD__K(itd__far)(x))) {
         ITD__K(itd__sin_cos_v)(x, sine, cosine);
         return;
     }
@@ -1274,9 +1283,14 @@ static void ITD__K(itd__silu_backward)(const float *dy, const float *x, size_t n
 
 static void ITD__K(itd__embed)(float x, const float *frequency, size_t half, float *y)
 {
+    ITD__VI outside = {0};
+    for (size_t k = 0; k < half; k += ITD__W)
+        outside |= ITD__K(itd__far)(x * ITD__K(itd__load)(frequency + k, half - k));
+    bool far = ITD__K(itd__any)(outside);
     for (size_t k = 0; k < half; k += ITD__W) {
-        ITD__V s = {0}, c = {0};
-        ITD__K(itd__sin_cos_any)(x * ITD__K(itd__load)(frequency + k, half - k), &s, &c);
+        ITD__V phase = x * ITD__K(itd__load)(frequency + k, half - k), s = {0}, c = {0};
+        if (far) ITD__K(itd__sin_cos_any)(phase, &s, &c);
+        else ITD__K(itd__sin_cos_v)(phase, &s, &c);
         ITD__K(itd__store)(s, half - k, y + k);
         ITD__K(itd__store)(c, half - k, y + half + k);
     }
@@ -3232,11 +3246,11 @@ typedef struct itd__measurement {
     const float *x; /* (n,dim) */
     itd_nll_desc desc;
     size_t repetitions, length, pilot; /* repetitions of each point, draws in one; draws of the pilot */
-    double
-        density[ITD__DENSITY_STEPS]; /* of draws in equal steps of the schedule's quantile; its mean is 1 */
-    itd_gaussian reference;          /* in the denoisers' coordinates; its arrays may be the caller's, */
-    itd_gaussian *owned;             /* or these */
-    double *lambda;                  /* (dim) its eigenvalues, the narrow ones widened */
+    /* Draws in equal steps of the schedule's quantile: their density, of mean 1, and how many are below. */
+    double density[ITD__DENSITY_STEPS], below[ITD__DENSITY_STEPS + 1];
+    itd_gaussian reference; /* in the denoisers' coordinates; its arrays may be the caller's, */
+    itd_gaussian *owned;    /* or these */
+    double *lambda;         /* (dim) its eigenvalues, the narrow ones widened */
     size_t batch;
     float *eps, *z, *eps_hat, *along; /* (batch,dim) along: eps in a wide reference's eigenbasis, else NULL */
     float *logsnr;                    /* (batch) */
@@ -3395,6 +3409,14 @@ static double itd__integrand(const itd_draws *draws, size_t i, size_t which)
 
 /* ---- the pilot: where in the schedule more draws are worth it ---- */
 
+/* The distribution function at the ends of the steps. */
+static void itd__add_up_density(itd__measurement *t)
+{
+    t->below[0] = 0;
+    for (size_t s = 0; s < ITD__DENSITY_STEPS; s++)
+        t->below[s + 1] = t->below[s] + t->density[s] / (double)ITD__DENSITY_STEPS;
+}
+
 /* Of values in the middles of equal parts of [0, 1], joined by straight lines: that at u. */
 static double itd__between(const double *value, size_t bins, double u)
 {
@@ -3424,16 +3446,16 @@ static void itd__set_density(itd__measurement *t, double *spread, size_t bins)
         total += t->density[s] / (double)ITD__DENSITY_STEPS;
     }
     for (size_t s = 0; mean > 0 && s < ITD__DENSITY_STEPS; s++) t->density[s] /= total;
+    itd__add_up_density(t);
 }
 
 /* u from a uniform v by inverting the distribution function, which is piecewise linear. */
 static double itd__allocate(const itd__measurement *t, double v)
 {
-    double low = 0, high = t->density[0] / (double)ITD__DENSITY_STEPS;
     size_t s = 0;
-    while (s + 1 < ITD__DENSITY_STEPS && high <= v)
-        low = high, high += t->density[++s] / (double)ITD__DENSITY_STEPS;
-    return ((double)s + fmin(fmax((v - low) / (high - low), 0), 1)) / (double)ITD__DENSITY_STEPS;
+    for (size_t half = ITD__DENSITY_STEPS / 2; half > 0; half /= 2) s += t->below[s + half] <= v ? half : 0;
+    double part = (v - t->below[s]) / (t->below[s + 1] - t->below[s]);
+    return ((double)s + fmin(fmax(part, 0), 1)) / (double)ITD__DENSITY_STEPS;
 }
 
 /* Draws on random points at evenly spaced quantiles, and the integrand's standard deviation in each bin. */
@@ -3617,6 +3639,7 @@ static itd_result itd__measurement_begin(itd__measurement *t, size_t most_rows)
     double finest = fmin(1, 1e4 * exp(-(s->loc + s->scale * s->clip)));
     ITD__TRY(itd__measurement_rows(t, itd__min(t->desc.batch, most_rows), finest));
     for (size_t k = 0; k < ITD__DENSITY_STEPS; k++) t->density[k] = 1;
+    itd__add_up_density(t);
     return t->pilot ? itd__pilot(t) : ITD_OK;
 }
 
@@ -3630,21 +3653,29 @@ static void itd__measurement_end(itd__measurement *t)
 
 /* Draws of the table from number `at` on, `first` being the number of its first point. Each point has its own
    streams of random numbers, in which a repetition or draw has its own place. */
-static void itd__draw(itd__measurement *t, size_t first, itd_draws *out, size_t at, size_t rows)
+static void itd__draw_row(itd__measurement *t, size_t first, itd_draws *out, size_t at, size_t i)
 {
     size_t d = t->den->dim, own = t->repetitions * t->length;
-    for (size_t i = 0; i < rows; i++) {
-        size_t point = (at + i) / own, draw = (at + i) % own, repetition = draw / t->length;
-        uint64_t stream = t->desc.common ? 0 : first + point;
-        itd_rng start = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, stream);
-        itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_TEST_NOISE, stream);
-        start.counter = t->desc.stratified ? repetition : draw;
-        noise.counter = draw * itd__ceil_div(d, 4);
-        double v = itd_rng_uniform(&start);
-        if (t->desc.stratified) v = ((double)(draw % t->length) + v) / (double)t->length;
-        out->point[at + i] = point, out->repetition[at + i] = repetition;
-        itd__set_logsnr(t, out, at + i, itd__allocate(t, v));
-        itd_rng_normal_fill(&noise, d, t->eps + i * d);
+    size_t point = (at + i) / own, draw = (at + i) % own, repetition = draw / t->length;
+    uint64_t stream = t->desc.common ? 0 : first + point;
+    itd_rng start = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, stream);
+    itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_TEST_NOISE, stream);
+    start.counter = t->desc.stratified ? repetition : draw;
+    noise.counter = draw * itd__ceil_div(d, 4);
+    double v = itd_rng_uniform(&start);
+    if (t->desc.stratified) v = ((double)(draw % t->length) + v) / (double)t->length;
+    out->point[at + i] = point, out->repetition[at + i] = repetition;
+    itd__set_logsnr(t, out, at + i, itd__allocate(t, v));
+    itd_rng_normal_fill(&noise, d, t->eps + i * d);
+}
+
+static void itd__draw(itd__measurement *t, size_t first, itd_draws *out, size_t at, size_t rows)
+{
+    ptrdiff_t slice, slices = (ptrdiff_t)itd__ceil_div(rows, ITD__SLICE);
+    ITD__PARALLEL(slices > 4)
+    for (slice = 0; slice < slices; slice++) {
+        size_t i = (size_t)slice * ITD__SLICE, end = itd__min(rows, i + ITD__SLICE);
+        for (; i < end; i++) itd__draw_row(t, first, out, at, i);
     }
 }
 
@@ -4748,7 +4779,7 @@ static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool co
     return false;
 }
 
-/* Space for n samples on the way forward. */
+/* Memory for the values of n samples. */
 static itd_result itd__reserve_forward(itd_net *net, size_t n)
 {
     ITD__TRY(itd__reserve(&net->value, &net->capacity, n, net->width));
@@ -4780,6 +4811,20 @@ static itd_result itd__prepare_forward(itd_net *net)
     return ITD_OK;
 }
 
+static itd_result itd__forward_begin(itd_net *net, size_t n)
+{
+    ITD__TRY(itd__reserve_forward(net, n));
+    return itd__prepare_forward(net);
+}
+
+static void itd__forward_slice(itd_net *net, const float *z, const float *logsnr, size_t from, size_t n,
+                               float *out)
+{
+    itd__scratch work = itd__own(net->work);
+    for (size_t i = 0; i < net->layers; i++) itd__forward_row(net, i, z, logsnr, from, n, work);
+    memcpy(out + from * net->dim, itd__value(net, net->layers - 1, from), n * net->dim * sizeof *out);
+}
+
 /* Likewise what the backward pass multiplies with, for the rows it has to pass through. */
 static itd_result itd__prepare_backward(itd_net *net, bool to_input)
 {
@@ -4802,14 +4847,11 @@ static itd_result itd__prepare_backward(itd_net *net, bool to_input)
 ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *logsnr, size_t n, float *out)
 {
     ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice);
-    ITD__TRY(itd__reserve_forward(net, n));
-    ITD__TRY(itd__prepare_forward(net));
+    ITD__TRY(itd__forward_begin(net, n));
     ITD__PARALLEL(slices > 1)
     for (k = 0; k < slices; k++) {
-        size_t from = (size_t)k * net->slice, rows = itd__min(n - from, net->slice);
-        itd__scratch work = itd__own(net->work);
-        for (size_t i = 0; i < net->layers; i++) itd__forward_row(net, i, z, logsnr, from, rows, work);
-        memcpy(out + from * net->dim, itd__value(net, net->layers - 1, from), rows * net->dim * sizeof *out);
+        size_t from = (size_t)k * net->slice;
+        itd__forward_slice(net, z, logsnr, from, itd__min(n - from, net->slice), out);
     }
     return ITD_OK;
 }
@@ -5037,20 +5079,36 @@ static itd__coefficients itd__parameterize(const itd_model_desc *desc, double lo
     return c;
 }
 
+/* eps_hat of some rows, as many as a slice of the network has. */
+static void itd__model_slice(itd_model *model, const float *z, const float *logsnr, size_t from, size_t n,
+                             float *shrunk, float *eps_hat)
+{
+    itd__coefficients c[ITD__SLICE];
+    size_t d = model->dim;
+    for (size_t i = 0; i < n; i++) {
+        size_t row = (from + i) * d;
+        c[i] = itd__parameterize(&model->desc, logsnr[from + i]);
+        for (size_t j = row; j < row + d; j++) shrunk[j] = (float)c[i].shrink * z[j];
+    }
+    itd__forward_slice(model->net, shrunk, logsnr, from, n, eps_hat);
+    for (size_t i = 0; i < n; i++) {
+        size_t row = (from + i) * d;
+        float skip = (float)c[i].skip, gain = (float)c[i].gain;
+        for (size_t j = row; j < row + d; j++) eps_hat[j] = skip * z[j] + gain * eps_hat[j];
+    }
+}
+
 /* Forward on n rows of z; eps_hat comes out, shrunk is where the network's input is put together. */
 static itd_result itd__model_forward(itd_model *model, const float *z, const float *logsnr, size_t n,
                                      float *shrunk, float *eps_hat)
 {
-    size_t d = model->dim;
-    for (size_t i = 0; i < n; i++) {
-        float shrink = (float)itd__parameterize(&model->desc, logsnr[i]).shrink;
-        for (size_t j = 0; j < d; j++) shrunk[i * d + j] = shrink * z[i * d + j];
-    }
-    ITD__TRY(itd_net_forward(model->net, shrunk, logsnr, n, eps_hat));
-    for (size_t i = 0; i < n; i++) {
-        itd__coefficients c = itd__parameterize(&model->desc, logsnr[i]);
-        float skip = (float)c.skip, gain = (float)c.gain;
-        for (size_t j = 0; j < d; j++) eps_hat[i * d + j] = skip * z[i * d + j] + gain * eps_hat[i * d + j];
+    size_t slice = model->net->slice;
+    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, slice);
+    ITD__TRY(itd__forward_begin(model->net, n));
+    ITD__PARALLEL(slices > 1)
+    for (k = 0; k < slices; k++) {
+        size_t from = (size_t)k * slice;
+        itd__model_slice(model, z, logsnr, from, itd__min(n - from, slice), shrunk, eps_hat);
     }
     return ITD_OK;
 }
