@@ -949,7 +949,8 @@ typedef struct itd__adam_constants {
 typedef struct itd__kernels { /* log is there for the tests: polar is made of it */
     const char *name;
     void (*gemm)(const itd__product *p);
-    void (*transform)(itd__transform t, const float *const *x, float *const *y, size_t channels, bool add);
+    void (*transform)(itd__transform t, const float *const *x, float *const *y, size_t from, size_t channels,
+                      bool add);
     void (*exp)(const float *x, size_t n, float *y);
     void (*log)(const float *x, size_t n, float *y);
     void (*relu)(const float *x, size_t n, float *y);
@@ -1067,6 +1068,7 @@ typedef struct itd__strip {
 #if ITD__W == 1 /* plain C: a vector is a float, the outcome of a comparison an int */
 
 typedef float ITD__V;
+typedef float ITD__VU;
 typedef int ITD__VI;
 #ifdef __GNUC__
 #define ITD__INLINE static inline __attribute__((always_inline))
@@ -1446,39 +1448,39 @@ ITD__INLINE void ITD__K(itd__map)(const itd__transform t, const ITD__V *x, const
     }
 }
 
-/* For the next vector of channels: m by m arrays become n by n. */
-ITD__INLINE void ITD__K(itd__square)(const itd__transform t, const size_t m, const size_t n,
-                                     const float *const *x, float *const *y, size_t c, const size_t left,
-                                     bool add)
-{
-    ITD__V in[16], half[16], out[16];
-    ITD__UNROLL for (size_t i = 0; i < m * m; i++) in[i] = ITD__K(itd__load)(x[i] + c, left);
-    ITD__UNROLL for (size_t i = 0; i < m; i++) ITD__K(itd__map)(t, in + i, m, half + i, m);
-    ITD__UNROLL for (size_t i = 0; i < n; i++) ITD__K(itd__map)(t, half + i * m, 1, out + i * n, 1);
-    ITD__UNROLL for (size_t i = 0; i < n * n; i++)
-    {
-        if (add) out[i] += ITD__K(itd__load)(y[i] + c, left);
-        ITD__K(itd__store)(out[i], left, y[i] + c);
-    }
-}
-
+/* m by m arrays become n by n, from channel c on: whole vectors, and single floats where none is left. */
 ITD__INLINE void ITD__K(itd__squares)(const itd__transform t, const size_t m, const size_t n,
-                                      const float *const *x, float *const *y, size_t channels, bool add)
+                                      const float *const *x, float *const *y, size_t c, size_t channels,
+                                      bool add)
 {
-    size_t c = 0;
-    for (; c + ITD__W <= channels; c += ITD__W) ITD__K(itd__square)(t, m, n, x, y, c, ITD__W, add);
-    if (c < channels) ITD__K(itd__square)(t, m, n, x, y, c, channels - c, add);
+    for (; c + ITD__W <= channels; c += ITD__W) {
+        ITD__V in[16], half[16], out[16];
+        ITD__UNROLL for (size_t i = 0; i < m * m; i++) in[i] = *(const ITD__VU *)(x[i] + c);
+        ITD__UNROLL for (size_t i = 0; i < m; i++) ITD__K(itd__map)(t, in + i, m, half + i, m);
+        ITD__UNROLL for (size_t i = 0; i < n; i++) ITD__K(itd__map)(t, half + i * m, 1, out + i * n, 1);
+        ITD__UNROLL for (size_t i = 0; i < n * n; i++)
+        {
+            ITD__VU *to = (ITD__VU *)(y[i] + c);
+            if (add) out[i] += *to;
+            *to = out[i];
+        }
+    }
+#if ITD__W > 1
+    if (c < channels) itd__transform_plain(t, x, y, c, channels, add);
+#endif
 }
 
-static void ITD__K(itd__transform)(itd__transform t, const float *const *x, float *const *y, size_t channels,
-                                   bool add)
+static void ITD__K(itd__transform)(itd__transform t, const float *const *x, float *const *y, size_t from,
+                                   size_t channels, bool add)
 {
     switch (t) {
-    case ITD__FROM_PATCH: ITD__K(itd__squares)(ITD__FROM_PATCH, 4, 4, x, y, channels, false); break;
-    case ITD__FROM_TAPS: ITD__K(itd__squares)(ITD__FROM_TAPS, 3, 4, x, y, channels, false); break;
-    case ITD__TO_OUTPUT: ITD__K(itd__squares)(ITD__TO_OUTPUT, 4, 2, x, y, channels, add); break;
-    case ITD__FROM_GRADIENT: ITD__K(itd__squares)(ITD__FROM_GRADIENT, 2, 4, x, y, channels, false); break;
-    case ITD__TO_TAPS: ITD__K(itd__squares)(ITD__TO_TAPS, 4, 3, x, y, channels, add); break;
+    case ITD__FROM_PATCH: ITD__K(itd__squares)(ITD__FROM_PATCH, 4, 4, x, y, from, channels, false); break;
+    case ITD__FROM_TAPS: ITD__K(itd__squares)(ITD__FROM_TAPS, 3, 4, x, y, from, channels, false); break;
+    case ITD__TO_OUTPUT: ITD__K(itd__squares)(ITD__TO_OUTPUT, 4, 2, x, y, from, channels, add); break;
+    case ITD__FROM_GRADIENT:
+        ITD__K(itd__squares)(ITD__FROM_GRADIENT, 2, 4, x, y, from, channels, false);
+        break;
+    case ITD__TO_TAPS: ITD__K(itd__squares)(ITD__TO_TAPS, 4, 3, x, y, from, channels, add); break;
     }
 }
 
@@ -1963,7 +1965,7 @@ static void itd__tiles_read(itd__transform t, const float *x, size_t h, size_t w
         itd__patch(h, w, c, tile / across % down * 2, tile % across * 2, m == 4, m, at);
         for (size_t q = 0; q < m * m; q++) from[q] = at[q] == SIZE_MAX ? zeros : pixels + at[q];
         for (size_t f = 0; f < 16; f++) out[f] = to + f * plane + i * (some + 16);
-        itd__fast()->transform(t, from, out, some, false);
+        itd__fast()->transform(t, from, out, 0, some, false);
     }
 }
 
@@ -1979,7 +1981,7 @@ static void itd__tiles_write(const float *from, size_t plane, size_t first, size
         itd__patch(h, w, c, tile / across % down * 2, tile % across * 2, 0, 2, at);
         for (size_t q = 0; q < 4; q++) to[q] = at[q] == SIZE_MAX ? sink : y + image * h * w * c + at[q];
         for (size_t f = 0; f < 16; f++) in[f] = from + f * plane + i * (c + 16);
-        itd__fast()->transform(ITD__TO_OUTPUT, in, to, c, add);
+        itd__fast()->transform(ITD__TO_OUTPUT, in, to, 0, c, add);
     }
 }
 
@@ -1992,7 +1994,7 @@ static void itd__taps_forward(const itd__convolution *c, const float *w /* (3,3,
     for (size_t i = 0; i < c->in; i++) {
         for (size_t t = 0; t < 9; t++) from[t] = w + (t * c->in + i) * c->out;
         for (size_t f = 0; f < 16; f++) to[f] = u + (f * c->in + i) * c->out;
-        itd__fast()->transform(ITD__FROM_TAPS, from, to, c->out, false);
+        itd__fast()->transform(ITD__FROM_TAPS, from, to, 0, c->out, false);
     }
 }
 
@@ -2077,7 +2079,7 @@ static void itd__winograd_gradient(const itd__convolution *c, const float *x, co
         float *to[9];
         for (size_t f = 0; f < 16; f++) from[f] = du + f * sum + i * (c->out + 16);
         for (size_t t = 0; t < 9; t++) to[t] = dw + (t * c->in + first + i) * c->out;
-        itd__fast()->transform(ITD__TO_TAPS, from, to, c->out, add);
+        itd__fast()->transform(ITD__TO_TAPS, from, to, 0, c->out, add);
     }
 }
 
