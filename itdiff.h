@@ -905,7 +905,7 @@ typedef struct itd__product {
 } itd__product;
 
 enum {
-    ITD__DEPTH = 256,     /* largest part of k between loading and storing a block of C */
+    ITD__DEPTH = 288,     /* largest part of k between loading and storing a block of C */
     ITD__ACROSS = 512,    /* most columns of a strip of B */
     ITD__DOWN = 96,       /* most rows of A that are copied at a time */
     ITD__SMALL = 1 << 16, /* floats of B that stay in the second-level cache */
@@ -1574,22 +1574,26 @@ static __attribute__((noinline)) void ITD__K(itd__rows)(const itd__strip *strip,
 }
 
 /* The strip's part of B in panels of two vectors, zero beyond the last column. */
-static void ITD__K(itd__pack)(const itd__product *p, const float *b, size_t k, size_t columns, float *panel)
+static void ITD__K(itd__pack)(const itd__product *p, const float *b, size_t k, size_t columns, float *packed)
 {
-    const size_t width = 2 * ITD__W;
-    for (size_t j = 0; j < columns; j += width, panel += k * width) {
+    const size_t width = 2 * ITD__W, whole = p->cb == 1 ? columns / width * width : 0;
+    for (size_t q = 0; q < whole; q += 4 * width) /* four panels side by side: one would waste half of what
+                                                     memory sends, more would displace one another */
+        for (size_t i = 0; i < k; i++)
+            for (size_t j = q; j < itd__min(q + 4 * width, whole); j += width) {
+                const float *from = b + i * p->rb + j;
+                float *to = packed + j * k + i * width;
+                ITD__V first = *(const ITD__VU *)from, second = *(const ITD__VU *)(from + ITD__W);
+                *(ITD__VU *)to = first;
+                *(ITD__VU *)(to + ITD__W) = second;
+            }
+    for (size_t j = whole; j < columns; j += width) {
         size_t some = itd__min(columns - j, width);
         const float *from = b + j * p->cb;
-        if (some == width && p->cb == 1)
-            for (size_t i = 0; i < k; i++, from += p->rb) {
-                ITD__V first = *(const ITD__VU *)from, second = *(const ITD__VU *)(from + ITD__W);
-                *(ITD__VU *)(panel + i * width) = first;
-                *(ITD__VU *)(panel + i * width + ITD__W) = second;
-            }
-        else
-            for (size_t i = 0; i < k; i++)
-                for (size_t q = 0; q < width; q++)
-                    panel[i * width + q] = q < some ? from[i * p->rb + q * p->cb] : 0.0f;
+        float *panel = packed + j * k;
+        for (size_t i = 0; i < k; i++)
+            for (size_t q = 0; q < width; q++)
+                panel[i * width + q] = q < some ? from[i * p->rb + q * p->cb] : 0.0f;
     }
 }
 
