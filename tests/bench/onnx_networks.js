@@ -1,4 +1,4 @@
-// The rival ONNX Runtime: forward passes that torch_networks.py has exported, each as often as fits in a time.
+// The rival ONNX Runtime: forward passes that torch_networks.py has exported, repeated for some time.
 //
 //     node tests/bench/onnx_networks.js FOLDER-OF-MODULES FOLDER-OF-NETWORKS THREADS SECONDS
 //
@@ -14,8 +14,8 @@ const ort = require(path.resolve(modules, "onnxruntime-node"));
 function inputs(session) {
   const feeds = {};
   for (const { name, shape } of session.inputMetadata) {
-    const size = shape.reduce((a, b) => a * b, 1);
-    feeds[name] = new ort.Tensor("float32", Float32Array.from({ length: size }, () => 2 * Math.random() - 1), shape);
+    const values = new Float32Array(shape.reduce((a, b) => a * b, 1)).map(() => 2 * Math.random() - 1);
+    feeds[name] = new ort.Tensor("float32", values, shape);
   }
   return feeds;
 }
@@ -33,9 +33,9 @@ async function measure(file, threads) {
     calls++;
     elapsed = (performance.now() - started) / 1000;
   } while (elapsed < seconds);
-  const unit = shape.length == 4 ? "images/s" : "rows/s";
-  const value = ((calls * shape[0]) / elapsed).toPrecision(6);
-  console.log(`onnx name=${path.parse(file).name}_t${threads} way=default value=${Number(value)} unit=${unit}`);
+  const name = `${path.parse(file).name}_t${threads}`, unit = shape.length == 4 ? "images/s" : "rows/s";
+  const value = Number(((calls * shape[0]) / elapsed).toPrecision(6));
+  console.log(`onnx name=${name} way=default value=${value} unit=${unit}`);
   await session.release();
 }
 

@@ -62,8 +62,7 @@ def number(x):
     """Four digits or more."""
     if x is None:
         return "–"
-    decimals = max(0, 3 - len(str(int(abs(x)))) + (abs(x) < 1)) + (abs(x) < 10)
-    return f"{x:,.{min(decimals, 4)}f}"
+    return f"{x:,.{max(0, 4 - len(str(int(x)))) + (x < 1)}f}"
 
 
 def percent(x):
@@ -102,9 +101,10 @@ def networks(p):
         of, threads = name.rsplit("_t", 1)
         (torch, way), (onnx, with_threads) = p.rival("torch", of), p.rival("onnx", of)
         what, network = of.split("_")
-        yield [what, network, threads, p.text(name, "unit"), number(p.value(name)), number(torch), way,
-               ratio(p.value(name), torch), number(onnx), with_threads.split(", ")[-1],
-               ratio(p.value(name), onnx), number(p.value(name, "gflops")), percent(p.value(name, "fraction"))]
+        value, gflops, fraction = (p.value(name, key) for key in ("value", "gflops", "fraction"))
+        yield [what, network, threads, p.text(name, "unit"), number(value), number(gflops), percent(fraction),
+               number(torch), way, ratio(value, torch),
+               number(onnx), with_threads.split(", ")[-1], ratio(value, onnx)]
 
 
 def plain(p):
@@ -119,20 +119,21 @@ def costs(p):
         yield [name.replace("_", " "), p.text(name, "unit"), number(p.value(name)), number(TARGETS.get(name))]
 
 
-NETWORK_HEAD = ("what", "network", "threads:", "unit", "here:", "PyTorch:", "fastest way", "ratio:",
-                "ONNX Runtime:", "fastest with", "ratio:", "GFLOP/s:", "of the limit:")
+NETWORK_HEAD = ("what", "network", "threads:", "unit", "here:", "GFLOP/s:", "of the limit:", "PyTorch:",
+                "fastest way", "ratio:", "ONNX Runtime:", "fastest with", "ratio:")
 COST_HEAD = ("what", "unit", "here:", "target:")
 TABLES = [  # part, title, head (a colon at the end: right), rows
     ("kernels", "Matrix products, GFLOP/s", ("product", "m×n×k", "threads:", "here:", "limit:", "fraction:",
                                              "rival", "its value:", "ratio:"), products),
     ("kernels", "3×3 convolutions of 4 images, one thread, GFLOP/s in operations of nine taps a pixel",
-     ("pixels×channels", "forward:", "fraction:", "input:", "fraction:", "weight:", "fraction:"), convolutions),
+     ("pixels×channels", "forward:", "fraction:", "input:", "fraction:", "weight:", "fraction:"),
+     convolutions),
     ("kernels", "Elementwise functions, one thread, arrays of 4,096, Gelem/s",
      ("function", "here:", "rival", "its value:", "ratio:"), functions),
     ("mlps", "Networks of vectors", NETWORK_HEAD, networks),
     ("unets", "U-Nets", NETWORK_HEAD, networks),
-    ("plain", "A training step in plain C (ITD_NO_SIMD), one thread: times as long as with vectors",
-     ("network", "unit", "with vectors:", "gcc -O2, times:", "-O3, times:"), plain),
+    ("plain", "A training step in plain C (`ITD_NO_SIMD`), one thread: times as long as with vectors",
+     ("network", "unit", "with vectors:", "-O2, times:", "-O3, times:"), plain),
     ("compile", "The header alone, `-O2`", COST_HEAD, costs),
     ("files", "The training of ddpm, 572 MB, saved and loaded", COST_HEAD, costs),
     ("jobs", "Whole jobs", COST_HEAD, costs),
@@ -142,7 +143,8 @@ TABLES = [  # part, title, head (a colon at the end: right), rows
 def table(part, title, head, rows):
     rows = list(rows(part))
     if not rows:
-        return []
+        return
+    title += f", {part.about['kernels']}" if "kernels" in part.about else ""
     about = "; ".join(f"{key}: {value}" for key, value in part.about.items() if key != "part")
     yield from ["", f"**{title}**", "", "| " + " | ".join(cell.rstrip(":") for cell in head) + " |"]
     yield "|" + "|".join("--:" if cell.endswith(":") else "---" for cell in head) + "|"

@@ -7,6 +7,7 @@
 # kernels instead of the best. PYTHON=... names the interpreter that has PyTorch, ONNX=... the folder of npm's
 # node_modules that have ONNX Runtime. With QUICK=1 everything runs for a moment only and is kept in
 # build/bench_quick/: that is to try this script out, the numbers are worth nothing.
+# shellcheck disable=SC2086 # options are words
 cd "$(dirname "$0")/../.." || exit 1
 parts="kernels mlps unets plain compile files jobs"
 onnx=${ONNX:-build/onnxruntime/node_modules}
@@ -17,7 +18,8 @@ fail() {
 }
 
 temporary=$(mktemp -d) || fail "no temporary folder"
-trap 'rm -rf "$temporary"' EXIT
+memory=''
+trap 'rm -rf "$temporary" "$memory"' EXIT
 trap 'exit 1' HUP INT TERM
 
 if [ "$QUICK" = 1 ]; then
@@ -33,11 +35,9 @@ fi
 
 # Variables that would choose the kernels or the threads of a rival are not the user's to set here.
 unset_choices() {
-    names=$(env | sed -n -E 's/^((OPENBLAS|OMP|GOMP|KMP|MKL|DNNL|ONEDNN|ATEN)_[A-Z0-9_]*|GOTO_NUM_THREADS)=.*/\1/p')
-    # Words on purpose.
-    # shellcheck disable=SC2086
-    unset $names
-    unset_said=$(echo $names)
+    names='(OPENBLAS|GOTO|OMP|GOMP|KMP|MKL|DNNL|ONEDNN|ATEN)_[A-Z0-9_]*'
+    chosen=$(env | sed -n -E "s/^($names)=.*/\1/p" | tr '\n' ' ')
+    unset $chosen
 }
 
 has() { build/bench_kernels --simd "$1" --only nothing > /dev/null 2>&1; }
@@ -49,8 +49,8 @@ find_sets() {
     best=$(set -- $sets && echo "$1")
 }
 
-# OpenBLAS gets kernels for the instructions of these kernels, or if it has none, what it chooses itself, which
-# is then no rival in products. PyTorch computes with OpenBLAS, too, and can be told what not to use.
+# OpenBLAS gets kernels for the same instructions; where it has none, those it chooses itself, which are no
+# rival in products then. PyTorch computes with OpenBLAS, too, and can be told what instructions to use.
 choose_for() { # instruction set
     for core in SkylakeX "" Haswell; do
         OPENBLAS_CORETYPE=$core build/bench_kernels --simd "$1" --rival > /dev/null 2>&1 && break
@@ -69,9 +69,9 @@ find_rivals() { # instruction set
     echo "# PyTorch: ${torch:-skipped, no python3 with torch found}"
     runtime=$(sed -n 's/.*"version": "\(.*\)".*/\1/p' "$onnx/onnxruntime-node/package.json" 2> /dev/null)
     if [ -z "$runtime" ] || ! command -v node > /dev/null; then
-        runtime= why="not installed: npm install --ignore-scripts --prefix build/onnxruntime onnxruntime-node"
-    elif [ -z "$python" ]; then runtime= why="its networks are exported by PyTorch"
-    elif [ "$1" != "$best" ]; then runtime= why="it cannot be kept to $1"
+        runtime='' why="npm install --ignore-scripts --prefix build/onnxruntime onnxruntime-node"
+    elif [ -z "$python" ]; then runtime='' why="its networks are exported by PyTorch"
+    elif [ "$1" != "$best" ]; then runtime='' why="it cannot be kept to $1"
     fi
     echo "# ONNX Runtime: ${runtime:-skipped, $why}"
 }
@@ -86,8 +86,10 @@ record() { # name command...
             echo "# part: $kept"
             echo "# date: $(date +%Y-%m-%d)"
             echo "# processor: ${model:-$(uname -m)}, cores: $cores"
+            echo "# load before: $(cut -d ' ' -f 1 /proc/loadavg 2> /dev/null || echo unknown)"
             echo "# commit: $(git describe --always --dirty --exclude '*' 2> /dev/null || echo unknown)"
-            [ -z "$unset_said" ] || echo "# unset: $unset_said"
+            echo "# compiler: $(${CC:-cc} --version 2> /dev/null | head -n 1)"
+            echo "# unset: ${chosen:-nothing}"
             [ "$QUICK" != 1 ] || echo "# QUICK=1: numbers of no value"
             "$@"
         )
@@ -95,6 +97,7 @@ record() { # name command...
     } | tee "$temporary/lines"
     [ "$(cat "$temporary/status")" = 0 ] || fail "part $kept failed"
     cp "$temporary/lines" "$results/$kept.out" || exit 1
+    recorded="$recorded $results/$kept.out"
 }
 
 # ---- the parts ----
@@ -145,11 +148,12 @@ steps() { # label program [option]...
     shift
     for options in "--only train_original_t1" "--only train_small_t1 --batch 4"; do
         "$@" $options --threads 1 $piece > "$temporary/step" || exit 1
-        sed "s/^bench name=/bench name=${label}_/" "$temporary/step"
+        sed -n "s/^bench name=/bench name=${label}_/p" "$temporary/step"
     done
 }
 
 in_plain_c() {
+    echo "# vectors: $set"
     for round in $rounds; do
         steps vectors build/bench_networks --simd "$set"
         steps O2 build/bench_networks_O2
@@ -176,7 +180,9 @@ compiled() {
     printf '#define ITDIFF_IMPLEMENTATION\n#include "itdiff.h"\n' > "$temporary/header.c"
     for round in $rounds; do
         for compiler in gcc clang; do
-            command -v $compiler > /dev/null || { echo "# $compiler: not installed"; continue; }
+            found=$($compiler --version 2> /dev/null | head -n 1)
+            echo "# $compiler: ${found:-not installed}"
+            [ -n "$found" ] || continue
             job $compiler -std=c99 -O2 -I. -c "$temporary/header.c" -o "$temporary/header.o"
             line compile_$compiler "$elapsed" s
         done
@@ -190,13 +196,16 @@ compiled() {
 
 compile() { record compile compiled; }
 
+saved() { # folder
+    echo "# folder: $1"
+    build/bench_networks --state "$1/state"
+}
+
 # On a file system in memory, if there is one with room.
 files() {
-    folder=$temporary
-    [ "$(df -Pk /dev/shm 2> /dev/null | awk 'END { print ($4 > 1000000) }')" != 1 ] || folder=$(mktemp -d /dev/shm/bench.XXXXXX)
-    record files build/bench_networks --state "$folder/state"
-    rm -rf "$folder/state"
-    [ "$folder" = "$temporary" ] || rmdir "$folder"
+    free=$(df -Pk /dev/shm 2> /dev/null | awk 'END { print $4 }')
+    [ "${free:-0}" -lt 1000000 ] || memory=$(mktemp -d /dev/shm/bench.XXXXXX)
+    record files saved "${memory:-$temporary}"
 }
 
 whole_jobs() {
@@ -230,5 +239,6 @@ unset_choices
 cores=$(getconf _NPROCESSORS_ONLN 2> /dev/null || echo 1)
 find_sets
 mkdir -p "$results"
+recorded=
 for part in ${*:-$parts}; do $part; done
-! command -v python3 > /dev/null || python3 tests/bench/report.py "$results"/*.out
+! command -v python3 > /dev/null || python3 tests/bench/report.py $recorded

@@ -3,7 +3,7 @@
 
     build/bench_networks --list | python3 tests/bench/torch_networks.py
 
-For each network, way of doing it and number of threads (one, and as many as --threads says), lines like these:
+For each network, way of doing it and number of threads (one, and as many as --threads says), lines like:
 
     torch name=train_dino_t2 way=eager-foreach value=... unit=steps/s
     torch name=forward_small_t2 way=channels-last value=... unit=images/s
@@ -290,8 +290,8 @@ def fastest(path):
     """The name and way of the fastest earlier line about each name, whatever its number of threads."""
     best = {}
     with open(path) as file:
-        for line in file:
-            field = dict(part.split("=", 1) for part in line.split()[1:])
+        for line in filter(lambda line: line.startswith("torch "), file):
+            field = dict(word.split("=", 1) for word in line.split()[1:])
             of = best.setdefault(field["name"].rsplit("_t", 1)[0], [])
             of.append((float(field["value"]), field["name"], field["way"]))
     return {name: max(lines)[1:] for name, lines in best.items()}
@@ -308,7 +308,7 @@ def main():
     parser = argparse.ArgumentParser(description="Measures PyTorch on networks listed on standard input.")
     parser.add_argument("--threads", type=int, default=1, help="measured beside one thread")
     parser.add_argument("--seconds", type=float, default=0.2, help="for one measurement, at least")
-    parser.add_argument("--earlier", help="file of earlier lines: only what was fastest there")
+    parser.add_argument("--earlier", help="file of earlier lines: of what is there, only the fastest way")
     parser.add_argument("--onnx", metavar="FOLDER", help="only write the forward passes there")
     o = parser.parse_args()
     torch.manual_seed(1)
