@@ -11,7 +11,7 @@
 
 /* ---- the functions under test: only this section knows the names of private ones ---- */
 
-enum { IMAGES = 4 }; /* of a convolution: as many as a thread of the network takes at a time */
+enum { IMAGES = 4, STEP = 64 }; /* that a convolution takes at a time, as a thread does; of a whole step */
 
 /* C (m,n) = A B; layout says whether A and B lie as they are (n) or transposed (t). */
 typedef struct shape {
@@ -27,7 +27,8 @@ typedef struct extent {
 typedef struct convolution {
     extent e;
     itd__window window;
-    float *x, *y, *w, *b; /* w: weights, transposed for the gradient of x, or a place for their gradients */
+    float *x, *y, *w, *b; /* w: weights, or a place for their gradients */
+    float *transposed;    /* w as the gradient of x needs it */
 } convolution;
 
 static void product_run(const shape *s, const float *a, const float *b, float *c)
@@ -41,13 +42,18 @@ static void product_run(const shape *s, const float *a, const float *b, float *c
     itd__gemm(&q);
 }
 
-/* What the network does once a step, and so is not timed with each slice of a batch. */
 static void convolution_prepare(convolution *v)
 {
     const extent *e = &v->e;
     const itd__window window = {e->side,   e->side, e->channels, e->side / e->stride, e->side / e->stride,
                                 e->stride, 1,       false};
     v->window = window;
+}
+
+/* Once a step, for all its images. */
+static void convolution_transpose(const convolution *v)
+{
+    itd__transpose_taps(v->w, 9, v->e.channels, v->e.channels, v->transposed);
 }
 
 static void convolution_forward(const convolution *v)
@@ -57,7 +63,7 @@ static void convolution_forward(const convolution *v)
 
 static void convolution_input(const convolution *v)
 {
-    itd__conv_backward_input(&v->window, v->y, v->w, IMAGES, v->e.channels, false, v->x);
+    itd__conv_backward_input(&v->window, v->y, v->transposed, IMAGES, v->e.channels, false, v->x);
 }
 
 /* In the pieces that the network gives to its threads. */
@@ -256,46 +262,56 @@ static void measure_product(const shape *s, int threads)
 static const extent extents[] = {{32, 32, 1},  {32, 64, 1},  {16, 96, 1}, {16, 128, 1}, {8, 128, 1},
                                  {32, 128, 1}, {16, 256, 1}, {8, 256, 1}, {32, 64, 2},  {16, 128, 2}};
 
+typedef void convolution_function(const convolution *v);
+
 typedef struct pass {
     const char *name;
-    void (*run)(const convolution *v);
+    convolution_function *run, *once; /* once: a step, or NULL */
 } pass;
 
-static const pass passes[] = {
-    {"forward", convolution_forward}, {"input", convolution_input}, {"weight", convolution_weight}};
+static const pass passes[] = {{"forward", convolution_forward, NULL},
+                              {"input", convolution_input, convolution_transpose},
+                              {"weight", convolution_weight, NULL}};
 
 typedef struct convolution_run {
     convolution v;
-    const pass *pass;
+    convolution_function *function;
 } convolution_run;
 
-static void run_pass(void *context, size_t repeats)
+static void run_convolution(void *context, size_t repeats)
 {
     const convolution_run *r = (const convolution_run *)context;
     bench_use_threads(1);
-    for (; repeats > 0; repeats--) r->pass->run(&r->v);
+    for (; repeats > 0; repeats--) r->function(&r->v);
+}
+
+static void convolution_fill(convolution *v, size_t in, size_t out, size_t weights)
+{
+    v->x = filled(in), v->y = filled(out), v->b = filled(v->e.channels);
+    v->w = filled(weights), v->transposed = filled(weights);
+    convolution_prepare(v);
 }
 
 /* Operations are those of nine taps a pixel, whatever way the convolution is computed; taps that fall outside
- * the image count as others do. */
+ * the image count as others do. What is done once a step counts with these images' share of it. */
 static void measure_convolution(const extent *e, const pass *p)
 {
     char name[80];
     size_t in = IMAGES * e->side * e->side * e->channels, out = in / (e->stride * e->stride);
     bench_line line = {name, "GFLOP/s", 0, 0, 0, NULL, 0};
-    convolution_run r;
-    bench_contestant c[2] = {{run_pass, NULL, NULL, 0, 0, 0}};
+    convolution_run r = ITD__ZERO, once;
+    bench_contestant c[3] = {{run_convolution, &r, NULL, 0, 0, 0}, {run_convolution, &once, NULL, 0, 0, 0}};
     snprintf(name, sizeof name, "conv_%s_%lux%lux%lu%s_t1", p->name, (unsigned long)e->side,
              (unsigned long)e->side, (unsigned long)e->channels, e->stride == 2 ? "/2" : "");
     if (!bench_wants(name)) return;
-    r.v.e = *e, r.pass = p, c[0].context = &r;
-    r.v.x = filled(in), r.v.y = filled(out);
-    r.v.w = filled(9 * e->channels * e->channels), r.v.b = filled(e->channels);
-    convolution_prepare(&r.v);
-    line.limit = bench_beside_limit(c, 1, 1);
+    r.v.e = *e, r.function = p->run;
+    convolution_fill(&r.v, in, out, 9 * e->channels * e->channels);
+    once = r, once.function = p->once;
+    line.limit = bench_beside_limit(c, p->once ? 2 : 1, 1);
+    if (p->once) c[0].seconds += c[1].seconds * IMAGES / STEP;
     line.value = 1e-9 * 2 * (double)out * (double)(9 * e->channels) / c[0].seconds;
     bench_print(&line);
-    free(r.v.x), free(r.v.y), free(r.v.w), free(r.v.b);
+    free(r.v.x), free(r.v.y), free(r.v.b), free(r.v.w), free(r.v.transposed);
 }
 
 /* ---- elementwise functions ---- */
