@@ -38,6 +38,7 @@ unset_choices() {
     names='(OPENBLAS|GOTO|OMP|GOMP|KMP|MKL|DNNL|ONEDNN|ATEN)_[A-Z0-9_]*'
     chosen=$(env | sed -n -E "s/^($names)=.*/\1/p" | tr '\n' ' ')
     unset $chosen
+    chosen=${chosen% }
 }
 
 has() { build/bench_kernels --simd "$1" --only nothing > /dev/null 2>&1; }
@@ -86,7 +87,7 @@ record() { # name command...
             echo "# part: $kept"
             echo "# date: $(date +%Y-%m-%d)"
             echo "# processor: ${model:-$(uname -m)}, cores: $cores"
-            echo "# load before: $(cut -d ' ' -f 1 /proc/loadavg 2> /dev/null || echo unknown)"
+            echo "# load before: $load"
             echo "# commit: $(git describe --always --dirty --exclude '*' 2> /dev/null || echo unknown)"
             echo "# compiler: $(${CC:-cc} --version 2> /dev/null | head -n 1)"
             echo "# unset: ${chosen:-nothing}"
@@ -234,6 +235,7 @@ fi
 for part; do
     case " $parts " in *" $part "*) ;; *) fail "one of $parts expected, $part found" ;; esac
 done
+load=$(cut -d ' ' -f 1 /proc/loadavg 2> /dev/null || echo unknown) # before any part makes some itself
 unset_choices
 [ -n "$MAKELEVEL" ] || make -s bench-programs || exit 1
 cores=$(getconf _NPROCESSORS_ONLN 2> /dev/null || echo 1)
