@@ -6,7 +6,8 @@
 # make fuzz       MINUTES=10 of fuzzing for each reader of files
 # make soak       HOURS=1 of training, killed and resumed: is the memory flat?
 # make night      all of these, into docs/reliability.md
-# make bench      six minutes: how fast everything is, beside its limits and its rivals
+# make bench      ten minutes: how fast everything is, beside its limits and its rivals; `sh tests/bench/run.sh kernels`
+#                 and other names of parts: some of it
 # make docs       measures and draws all of README.md and docs/ again, within an hour; but not what rivals reach,
 #                 which takes scikit-learn: make build/points && sh docs/rivals.sh
 # make mpi        train_cifar10 for several machines
@@ -24,7 +25,7 @@ BUILD    = $(CC) $(WARN) $(CFLAGS) $(OPENMP)
 
 EXAMPLES = $(patsubst examples/%.c,build/%,$(wildcard examples/*.c))
 TESTS    = $(patsubst tests/%.c,build/%,$(wildcard tests/test_*.c))
-HEADERS  = itdiff.h $(wildcard examples/support/*.h tests/*.h)
+HEADERS  = itdiff.h $(wildcard examples/support/*.h tests/*.h tests/bench/*.h)
 
 all: $(EXAMPLES)
 
@@ -108,11 +109,15 @@ night:
 OPENBLAS = $(shell echo 'char *openblas_get_config(void); int main(void){return !openblas_get_config();}' \
              > build/blas.c && $(CC) build/blas.c -o build/blas -lopenblas 2>/dev/null && \
              echo -DBENCH_OPENBLAS -lopenblas)
-build/bench_kernels: tests/bench_kernels.c $(HEADERS) Makefile
-	$(BUILD) '-DBENCH_BUILD="$(CC) $(CFLAGS) $(OPENMP)"' $< -o $@ $(OPENBLAS) -lm
+build/bench_kernels: LINKED = $(OPENBLAS)
+build/bench_%: tests/bench/%.c $(HEADERS) Makefile
+	$(BUILD) '-DBENCH_BUILD="$(CC) $(CFLAGS) $(OPENMP)"' $< -o $@ $(LINKED) -lm
+build/bench_networks_O%: tests/bench/networks.c $(HEADERS) Makefile
+	$(BUILD) -O$* -DITD_NO_SIMD $< -o $@ -lm
 
-bench: build/bench_kernels build/bench_train build/bench_images build/train_2d
-	@sh tests/bench.sh
+bench-programs: build/bench_kernels build/bench_networks build/bench_networks_O2 build/bench_networks_O3 build/train_2d
+bench: bench-programs
+	@sh tests/bench/run.sh
 
 # The tables and figures of the plane are measured again, those of CIFAR-10 made from the tables in docs/.
 build/gallery build/points: build/%: docs/%.c $(HEADERS) Makefile
@@ -154,5 +159,5 @@ clean:
 	rm -rf build runs
 
 .SECONDARY:
-.PHONY: all mpi demo test matrix trust fuzz soak night bench docs install uninstall dist clean
+.PHONY: all mpi demo test matrix trust fuzz soak night bench bench-programs docs install uninstall dist clean
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)

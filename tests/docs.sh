@@ -109,7 +109,8 @@ known_options() { # program: what its --help or its source knows
     build/fit | build/train_2d | build/train_cifar10 | build/ode | build/bounds | build/information | build/ood)
         "$1" --help all
         ;;
-    *) cat "examples/${1#build/}.c" "tests/${1#build/}.c" "docs/${1#build/}.c" 2> /dev/null ;;
+    *) cat "examples/${1#build/}.c" "tests/${1#build/}.c" "docs/${1#build/}.c" \
+        "tests/bench/${1#build/bench_}.c" 2> /dev/null ;;
     esac
 }
 command_errors() { # page
@@ -130,7 +131,8 @@ command_errors() { # page
             shift
             ;;
         build/*)
-            ls "examples/${1#build/}.c" "tests/${1#build/}.c" "docs/${1#build/}.c" 2> /dev/null | grep -q . ||
+            ls "examples/${1#build/}.c" "tests/${1#build/}.c" "docs/${1#build/}.c" \
+                "tests/bench/${1#build/bench_}.c" 2> /dev/null | grep -q . ||
                 [ "$1" = build/train_cifar10_mpi ] || { echo "$page: $1: no such program"; continue; }
             ;;
         --*) ;;
@@ -154,7 +156,7 @@ command_errors() { # page
 }
 {
     for name in fit train_2d train_cifar10 ode bounds information ood; do known_options "build/$name"; done
-    cat docs/*.sh tests/bench.sh tests/bench_*.c
+    cat docs/*.sh tests/bench/*
 } > "$dir/every-option"
 
 # ---- numbers: with +- or a unit of likelihood, they stand in one row of a table, after rounding ----

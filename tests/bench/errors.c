@@ -1,16 +1,16 @@
-/* bench_errors.c: how noisy the likelihood of images is, from the original's estimator to the library's, at
+/* bench/errors.c: how noisy the likelihood of images is, from the original's estimator to the library's, at
  * the same number of denoiser evaluations; and whether the standard error that the library reports is the
  * spread that repetitions show.
  *   sh data/get_cifar10.sh && make build/train_cifar10 build/bench_errors
  *   build/train_cifar10 --eval --experiment_name shipped && build/bench_errors
  * The first command leaves the Gaussian of the training images in runs/shipped/. */
 #define ITDIFF_IMPLEMENTATION
-#include "../itdiff.h"
+#include "../../itdiff.h"
 
-#include "../examples/support/args.h"
-#include "../examples/support/cifar10.h"
-#include "../examples/support/grid.h"
-#include "../examples/support/must.h"
+#include "../../examples/support/args.h"
+#include "../../examples/support/cifar10.h"
+#include "../../examples/support/grid.h"
+#include "../../examples/support/must.h"
 
 enum { UNIT = 10000 }; /* evaluations: what the original spends, one log SNR for each test image */
 

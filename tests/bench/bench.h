@@ -7,49 +7,55 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#include "../../examples/support/args.h"
+#include "../../examples/support/must.h"
+
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
-enum { BENCH_MOST_ROUNDS = 1000 };
+#ifndef BENCH_BUILD
+#define BENCH_BUILD "cc"
+#endif
 
-static const char *bench_program = "bench"; /* main sets it; errors begin with it */
+/* ---- what both programs can be told ---- */
 
-/* Every failure ends here: one line, exit 1. */
-static inline void bench_fail(const char *what, const char *why)
+typedef struct bench_options {
+    const char *simd, *only;
+    size_t threads, rounds;
+    double piece; /* ms */
+} bench_options;
+
+static bench_options bench = {"best", NULL, 0, 7, 20};
+
+/* The first rows of an option table. */
+#define BENCH_OPTIONS                                                                                        \
+    args_choice("simd", &bench.simd, "best|plain|base|avx2|avx512", "Instruction set of the kernels."),      \
+        args_size("threads", &bench.threads, 0, 1024, "At most so many; 0: one per processor."),             \
+        args_string("only", &bench.only, "Only what has this text in its name."),                            \
+        args_size("rounds", &bench.rounds, 1, 1000, "Pieces timed of each contestant."),                     \
+        args_double("piece", &bench.piece, 0.01, 10000, "Milliseconds that one piece takes at least.")
+
+static inline bool bench_wants(const char *name) { return !bench.only || strstr(name, bench.only); }
+
+static inline void bench_use_simd(const char *name)
 {
-    fprintf(stderr, "%s: %s: %s\n", bench_program, what, why);
-    exit(1);
-}
-
-static inline void bench_must(itd_result result, const char *what)
-{
-    if (result != ITD_OK) bench_fail(what, itd_result_string(result));
-}
-
-static inline void *bench_alloc(size_t count, size_t size)
-{
-    void *p = calloc(count, size);
-    if (!p) bench_fail("memory", "used up");
-    return p;
+    static const char *const names[] = {"best", "plain", "base", "avx2", "avx512"}; /* as in itd_simd */
+    int k = 0;
+    while (strcmp(names[k], name) != 0) k++;
+    if (!itd_simd_use((itd_simd)k)) fail("--simd %s: not of this compiler or processor", name);
 }
 
 /* ---- threads ---- */
 
-static inline int bench_most_threads(void)
+/* As many as asked for, and no more than there are processors. */
+static inline int bench_threads(void)
 {
+    int most = 1;
 #ifdef _OPENMP
-    return omp_get_num_procs();
-#else
-    return 1;
+    most = omp_get_num_procs();
 #endif
-}
-
-/* As many as an option says, 0 or too many being all there are. */
-static inline int bench_threads(size_t asked)
-{
-    int most = bench_most_threads();
-    return asked && asked < (size_t)most ? (int)asked : most;
+    return bench.threads && bench.threads < (size_t)most ? (int)bench.threads : most;
 }
 
 static inline void bench_use_threads(int threads)
@@ -61,13 +67,33 @@ static inline void bench_use_threads(int threads)
 #endif
 }
 
+/* What the lines after these were measured with. */
+static inline void bench_say_plan(int threads)
+{
+    const char *policy = getenv("OMP_WAIT_POLICY");
+#if defined(__clang__) || !defined(__GNUC__)
+    const char *kind = "";
+#else
+    const char *kind = "gcc ";
+#endif
+#ifdef __VERSION__
+    printf("# built by: %s (%s%s)\n", BENCH_BUILD, kind, __VERSION__);
+#else
+    printf("# built by: %s\n", BENCH_BUILD);
+#endif
+    printf("# kernels: %s\n# threads: %s%d", itd_simd_name(), threads > 1 ? "1 and " : "", threads);
+    if (threads > 1) printf(", OMP_WAIT_POLICY=%s", policy ? policy : "unset");
+    printf("\n");
+    fflush(stdout);
+}
+
 /* ---- rounds ---- */
 
 typedef struct bench_contestant {
     void (*run)(void *context, size_t repeats);
     void *context;
-    double piece;         /* seconds that one timed piece takes, about; 0: one repeat, not tried before */
     void (*settle)(void); /* after each piece, not timed; or NULL */
+    double piece;         /* seconds that one timed piece takes, about; 0: as bench.piece says */
     size_t repeats;       /* that make one piece */
     double seconds;       /* for one repeat, the median over the rounds */
 } bench_contestant;
@@ -94,24 +120,26 @@ static inline double bench_time(const bench_contestant *c)
     return seconds;
 }
 
-/* Finds the repeats. The doubling also warms up caches, threads and clock. */
+/* Finds the repeats. What runs here is not measured: it warms up memory, caches, threads and clock. */
 static inline void bench_calibrate(bench_contestant *c)
 {
-    for (c->repeats = 1; c->piece > 0; c->repeats *= 2) {
+    double piece = c->piece > 0 ? c->piece : 1e-3 * bench.piece;
+    for (c->repeats = 1;; c->repeats *= 2) {
         double seconds = bench_time(c);
-        if (seconds < 0.5 * c->piece) continue;
-        if (seconds < c->piece) c->repeats = (size_t)((double)c->repeats * c->piece / seconds) + 1;
+        if (seconds < 0.5 * piece) continue;
+        if (seconds < piece) c->repeats = (size_t)((double)c->repeats * piece / seconds) + 1;
         return;
     }
 }
 
-static inline void bench_alternate(bench_contestant *c, size_t count, size_t rounds)
+static inline void bench_alternate(bench_contestant *c, size_t count)
 {
-    double *seconds = (double *)bench_alloc(count * rounds, sizeof *seconds);
+    double *seconds = (double *)must_alloc(count * bench.rounds, sizeof *seconds);
     for (size_t k = 0; k < count; k++) bench_calibrate(&c[k]);
-    for (size_t r = 0; r < rounds; r++)
-        for (size_t k = 0; k < count; k++) seconds[k * rounds + r] = bench_time(&c[k]) / (double)c[k].repeats;
-    for (size_t k = 0; k < count; k++) c[k].seconds = bench_median(seconds + k * rounds, rounds);
+    for (size_t r = 0; r < bench.rounds; r++)
+        for (size_t k = 0; k < count; k++)
+            seconds[k * bench.rounds + r] = bench_time(&c[k]) / (double)c[k].repeats;
+    for (size_t k = 0; k < count; k++) c[k].seconds = bench_median(seconds + k * bench.rounds, bench.rounds);
     free(seconds);
 }
 
@@ -199,16 +227,15 @@ static inline void bench_peak_run(void *context, size_t repeats)
 
 #define BENCH_PEAK_PIECE 0.02 /* seconds: enough for a rate */
 
-/* Times one contestant in turn with the limit for the kernels in use, whose pieces take so many seconds;
- * returns the limit in GFLOP/s, 0 where the compiler has no vectors. */
-static inline double bench_beside_limit(bench_contestant *c, size_t rounds, int threads, double piece)
+/* Times contestants in turn with the limit for the kernels in use, whose place is the last, c[count]; returns
+ * the limit in GFLOP/s, 0 where the compiler has no vectors. */
+static inline double bench_beside_limit(bench_contestant *c, size_t count, int threads)
 {
     bench_peak peak = bench_peak_of(itd_simd_name(), threads);
-    bench_contestant both[2] = {*c, {bench_peak_run, NULL, 0, NULL, 0, 0}};
-    both[1].context = &peak, both[1].piece = piece;
-    bench_alternate(both, peak.fma ? 2 : 1, rounds);
-    *c = both[0];
-    return peak.fma ? 1e-9 * peak.flops / both[1].seconds : 0;
+    const bench_contestant limit = {bench_peak_run, &peak, NULL, BENCH_PEAK_PIECE, 0, 0};
+    c[count] = limit;
+    bench_alternate(c, peak.fma ? count + 1 : count);
+    return peak.fma ? 1e-9 * peak.flops / c[count].seconds : 0;
 }
 
 /* ---- results ---- */
@@ -216,7 +243,8 @@ static inline double bench_beside_limit(bench_contestant *c, size_t rounds, int 
 /* Zeros and NULLs have no meaning for the line. ratio > 1: we are faster. */
 typedef struct bench_line {
     const char *name, *unit;
-    double value, limit;
+    double value, flops; /* flops: in one unit, where the unit is not GFLOP/s itself */
+    double limit;        /* GFLOP/s */
     const char *rival;
     double rival_value;
 } bench_line;
@@ -233,33 +261,22 @@ static inline void bench_print_number(const char *key, double x)
 
 static inline void bench_print(const bench_line *line)
 {
+    double gflops = line->flops > 0 ? 1e-9 * line->flops * line->value : line->value;
     printf("bench name=%s", line->name);
     bench_print_number("value", line->value);
     printf(" unit=%s", line->unit);
+    if (line->flops > 0) bench_print_number("gflops", gflops);
     if (line->limit > 0) {
         bench_print_number("limit", line->limit);
-        bench_print_number("fraction", line->value / line->limit);
+        bench_print_number("fraction", gflops / line->limit);
     }
-    if (line->rival) {
-        printf(" rival=%s", line->rival);
+    if (line->rival) printf(" rival=%s", line->rival);
+    if (line->rival_value > 0) {
         bench_print_number("rival_value", line->rival_value);
         bench_print_number("ratio", line->value / line->rival_value);
     }
     printf("\n");
     fflush(stdout); /* there are minutes to watch */
-}
-
-/* WHAT_NETWORK_t1 in units a second, and WHAT_NETWORK_flops_t1 beside the limit; flops: in one unit. */
-static inline void bench_report(const char *what, const char *network, int threads, const char *unit,
-                                double rate, double flops, double limit)
-{
-    char name[80];
-    bench_line line = {name, unit, rate, 0, NULL, 0};
-    snprintf(name, sizeof name, "%s_%s_t%d", what, network, threads);
-    bench_print(&line);
-    snprintf(name, sizeof name, "%s_%s_flops_t%d", what, network, threads);
-    line.unit = "GFLOP/s", line.value = 1e-9 * rate * flops, line.limit = limit;
-    bench_print(&line);
 }
 
 #endif

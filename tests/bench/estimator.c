@@ -1,13 +1,14 @@
-/* bench_estimator.c: how noisy the likelihood estimate is, from the original's estimator to the library's
+/* bench/estimator.c: how noisy the likelihood estimate is, from the original's estimator to the library's
  * default, at the same number of denoiser evaluations; and whether the standard error that the library
  * reports is the spread that repetitions show.
  *   make build/bench_estimator && build/bench_estimator --runs runs
  * --help explains the options. Each of the five sets needs a trained model, RUNS/SET/model.safetensors. */
 #define ITDIFF_IMPLEMENTATION
-#include "../itdiff.h"
+#include "../../itdiff.h"
 
-#include "../examples/support/args.h"
-#include "../examples/support/datasets.h"
+#include "../../examples/support/args.h"
+#include "../../examples/support/datasets.h"
+#include "../../examples/support/must.h"
 
 enum { POINTS = 8000, SEED = 0, UNIT = 800 }; /* the first two as train_2d has them by default */
 
@@ -35,19 +36,6 @@ enum { ESTIMATORS = sizeof estimators / sizeof *estimators };
 
 static const char *const sets[] = {"scg", "line", "moons", "circle", "dino"};
 enum { SETS = sizeof sets / sizeof *sets };
-
-static void fail(const char *what, const char *why)
-{
-    fprintf(stderr, "bench_estimator: %s: %s\n", what, why);
-    exit(1);
-}
-
-static void *must_alloc(size_t count, size_t size)
-{
-    void *p = calloc(count, size);
-    if (!p) fail("memory", "used up");
-    return p;
-}
 
 static options read_options(int argc, char **argv)
 {
@@ -77,7 +65,7 @@ static void validation_points(const char *set_name, size_t n, float *x /* (n, 2)
     dataset set;
     float *all = (float *)must_alloc(POINTS, 2 * sizeof *all);
     size_t *index = (size_t *)must_alloc(POINTS, sizeof *index);
-    if (dataset_open(set_name, SEED, &set, error, sizeof error)) fail(set_name, error);
+    if (dataset_open(set_name, SEED, &set, error, sizeof error)) fail("%s: %s", set_name, error);
     dataset_sample(&set, 0, POINTS, all);
     dataset_gather(all, 2, n, index + dataset_split(POINTS, SEED, index), x);
     free(all), free(index);
@@ -89,9 +77,9 @@ static itd_model *load_model(const options *o, const char *set_name)
     itd_model *model;
     itd_error error;
     int length = snprintf(path, sizeof path, "%s/%s%s/model.safetensors", o->runs, set_name, o->suffix);
-    if (length < 0 || (size_t)length >= sizeof path) fail("--runs", "the name of the folder is too long");
-    if (itd_load(path, &model, NULL, &error) != ITD_OK) fail(set_name, error.text);
-    if (model->dim != 2) fail(path, "a model of the plane expected");
+    if (length < 0 || (size_t)length >= sizeof path) fail("--runs: the name of the folder is too long");
+    if (itd_load(path, &model, NULL, &error) != ITD_OK) fail("%s", error.text);
+    if (model->dim != 2) fail("%s: a model of the plane expected", path);
     return model;
 }
 
@@ -117,11 +105,9 @@ static noise measure(const options *o, const estimator *kind, itd_model *model, 
     if (kind->original_schedule) desc.schedule = itd_schedule_default();
     for (r = 0; r < o->repetitions; r++) {
         itd_nll_result nll;
-        itd_result code;
         double deviation;
         desc.seed = seed + r;
-        code = itd_nll(&denoiser, x, o->points, &desc, &nll, NULL, NULL);
-        if (code != ITD_OK) fail(kind->name, itd_result_string(code));
+        must(itd_nll(&denoiser, x, o->points, &desc, &nll, NULL, NULL), kind->name);
         deviation = nll.nll - mean; /* Welford's recurrence: no cancelling of large squares */
         mean += deviation / (double)(r + 1);
         squares += deviation * (nll.nll - mean);
@@ -171,6 +157,7 @@ int main(int argc, char **argv)
     float *x = (float *)must_alloc(o.points, 2 * sizeof *x);
     itd_model *models[SETS];
     size_t s, k;
+    must_program = "bench_estimator";
     for (s = 0; s < SETS; s++) models[s] = load_model(&o, sets[s]); /* all, before the first long minute */
     print_head(&o);
     for (s = 0; s < SETS; s++) {
