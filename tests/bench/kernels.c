@@ -26,10 +26,23 @@ typedef struct extent {
 
 typedef struct convolution {
     extent e;
-    itd__window window;
+    itd__convolution c;
     float *x, *y, *w, *b; /* w: weights, or a place for their gradients */
-    float *transposed;    /* w as the gradient of x needs it */
+    float *taps, *back;   /* w as forward and the gradient of x need it */
+    itd__scratch work;
 } convolution;
+
+/* Memory for the threads to work in, of so many floats for each. */
+static itd__scratch scratch(size_t each)
+{
+    static itd__scratch work;
+    if (work.each < each) {
+        ITD_FREE(work.floats);
+        work.each = each, work.floats = itd__floats((size_t)bench_threads(), each);
+        if (!work.floats) puts("out of memory"), exit(2);
+    }
+    return work;
+}
 
 static void product_run(const shape *s, const float *a, const float *b, float *c)
 {
@@ -38,41 +51,54 @@ static void product_run(const shape *s, const float *a, const float *b, float *c
     q.m = s->m, q.n = s->n, q.k = s->k;
     q.a = a, q.ra = a_transposed ? 1 : q.k, q.ca = a_transposed ? q.m : 1;
     q.b = b, q.rb = b_transposed ? 1 : q.n, q.cb = b_transposed ? q.k : 1;
-    q.c = c, q.rc = q.n;
+    q.c = c, q.rc = q.n, q.work = scratch(ITD__WORK);
     itd__gemm(&q);
 }
 
 static void convolution_prepare(convolution *v)
 {
     const extent *e = &v->e;
-    const itd__window window = {e->side,   e->side, e->channels, e->side / e->stride, e->side / e->stride,
-                                e->stride, 1,       false};
-    v->window = window;
+    const itd__convolution c = {
+        e->side, e->side, e->channels, e->side / e->stride, e->side / e->stride, e->channels, e->stride, 1};
+    size_t weights = (itd__is_winograd(&c) ? 16 : 9) * e->channels * e->channels;
+    v->c = c, v->work = scratch(ITD__WORK + itd__conv_work(&c, true));
+    v->taps = itd__floats(weights, 1), v->back = itd__floats(weights, 1);
 }
 
-/* Once a step, for all its images. */
-static void convolution_transpose(const convolution *v)
+/* Once a step, for all its images: the weights that lead forward, and those that lead back. */
+static void convolution_turn_forward(const convolution *v)
 {
-    itd__transpose_taps(v->w, 9, v->e.channels, v->e.channels, v->transposed);
+    if (itd__is_winograd(&v->c)) itd__taps_forward(&v->c, v->w, v->taps);
+}
+
+static void convolution_turn_back(const convolution *v)
+{
+    if (itd__is_winograd(&v->c)) itd__taps_backward(&v->c, v->taps, v->back);
+    else itd__transpose(v->w, 9 * v->c.in, v->c.out, v->back);
 }
 
 static void convolution_forward(const convolution *v)
 {
-    itd__conv_forward(&v->window, v->x, v->w, v->b, IMAGES, v->e.channels, v->y);
+    itd__conv_forward(&v->c, v->x, v->w, v->taps, v->b, IMAGES, v->y, v->work);
 }
 
 static void convolution_input(const convolution *v)
 {
-    itd__conv_backward_input(&v->window, v->y, v->transposed, IMAGES, v->e.channels, false, v->x);
+    itd__conv_backward_input(&v->c, v->y, v->back, IMAGES, false, v->x, v->work);
 }
 
 /* In the pieces that the network gives to its threads. */
 static void convolution_weight(const convolution *v)
 {
-    size_t c = v->e.channels, share = c < 48 ? c : 32, k;
-    for (k = 0; k < c; k += share)
-        itd__conv_backward_weight(&v->window, v->y, v->x, IMAGES, k, itd__min(share, c - k), c, false, v->w,
-                                  v->b);
+    size_t c = v->e.channels, some = itd__ceil_div(c, itd__ceil_div(c, ITD__SOME)), k;
+    for (k = 0; k < c; k += some)
+        itd__conv_backward_weight(&v->c, v->y, v->x, IMAGES, k, itd__min(some, c - k), false, v->w, v->b,
+                                  v->work);
+}
+
+static void convolution_free(convolution *v)
+{
+    free(v->x), free(v->y), free(v->b), free(v->w), ITD_FREE(v->taps), ITD_FREE(v->back);
 }
 
 enum { ELEMENTS = 4096, COLUMNS = 128, HALF = 64 }; /* 16 KiB an array: in some cache */
@@ -269,8 +295,8 @@ typedef struct pass {
     convolution_function *run, *once; /* once: a step, or NULL */
 } pass;
 
-static const pass passes[] = {{"forward", convolution_forward, NULL},
-                              {"input", convolution_input, convolution_transpose},
+static const pass passes[] = {{"forward", convolution_forward, convolution_turn_forward},
+                              {"input", convolution_input, convolution_turn_back},
                               {"weight", convolution_weight, NULL}};
 
 typedef struct convolution_run {
@@ -288,7 +314,7 @@ static void run_convolution(void *context, size_t repeats)
 static void convolution_fill(convolution *v, size_t in, size_t out, size_t weights)
 {
     v->x = filled(in), v->y = filled(out), v->b = filled(v->e.channels);
-    v->w = filled(weights), v->transposed = filled(weights);
+    v->w = filled(weights);
     convolution_prepare(v);
 }
 
@@ -311,7 +337,7 @@ static void measure_convolution(const extent *e, const pass *p)
     if (p->once) c[0].seconds += c[1].seconds * IMAGES / STEP;
     line.value = 1e-9 * 2 * (double)out * (double)(9 * e->channels) / c[0].seconds;
     bench_print(&line);
-    free(r.v.x), free(r.v.y), free(r.v.b), free(r.v.w), free(r.v.transposed);
+    convolution_free(&r.v);
 }
 
 /* ---- elementwise functions ---- */
