@@ -432,6 +432,10 @@ typedef struct itd_unet_desc {
     bool zero_output;                 /* the last convolution, and each block's, start at zero; true */
 } itd_unet_desc;
 
+/* Memory. A network takes 4 bytes a parameter, in training 20. Once it predicts, each weight of a convolution
+   takes another 7.1 in transformed form (itd__transform has the formulas); training doubles these, and adds
+   4 for each weight of a linear layer. Each thread works in 0.7 MB, with convolutions in some 2 to 8 MB. The
+   rest is what the rows of the layer table hold, for the n rows of a call: see itd_net_summary. */
 typedef struct itd_net itd_net;
 
 ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim);
@@ -443,9 +447,12 @@ ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_n
 ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd_net **out);
 ITD_DEF void itd_net_free(itd_net *net);
 ITD_DEF size_t itd_net_parameters(const itd_net *net);
-ITD_DEF float *itd_net_weights(itd_net *net);   /* (parameters) the slab that training moves */
+/* The slab that training moves, and its moving average, or NULL if no training has kept one. Once a program
+   has one of these pointers the weights may change unseen, so every forward pass then transforms those of
+   the convolutions again: noticeable where a pass has few images. */
+ITD_DEF float *itd_net_weights(itd_net *net);   /* (parameters) */
+ITD_DEF float *itd_net_average(itd_net *net);   /* (parameters) */
 ITD_DEF float *itd_net_gradients(itd_net *net); /* (parameters) or NULL before the first backward */
-ITD_DEF float *itd_net_average(itd_net *net);   /* (parameters) or NULL if no training has kept one */
 /* forward keeps what backward needs; the n rows of backward are those of the forward before it. backward ADDS
    the gradient of a loss with d loss / d out = dout to the gradient slab. */
 ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z /* (n,dim) */, const float *logsnr /* (n) */,
@@ -599,7 +606,7 @@ ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *trainer, 
 /* The model alone, its weights as F16: half the size. ITD_ERROR_NUMERIC if one is too large for that. */
 ITD_DEF itd_result itd_save_half(const itd_model *model, const char *path, itd_error *error);
 /* Rebuilds the model from the file and, unless NULL, the trainer (ITD_ERROR_MISMATCH if it has none). Without
-   it a model takes four bytes a parameter, also from a file that could go on training; training takes 20. */
+   it a model takes no more memory than one that never trained, also from a file that could go on training. */
 ITD_DEF itd_result itd_load(const char *path, itd_model **model, itd_trainer **trainer, itd_error *error);
 /* The weights of a network that another program saved as safetensors, into a model made for them: names and
    shapes of diffusers after `prefix` (""), F32, F16 or BF16, attention as to_q or as query, 1x1 convolutions
@@ -877,8 +884,8 @@ ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index)
          +---+   +--+--+--+--+
          rows of A, a block of them copied: second-level cache
 
-   Small products, whose B stays in the second-level cache, are computed in place. Sums go on from what C holds,
-   in the order of k, so no number depends on how the work is divided.
+   Small products, whose B stays in the second-level cache, are computed in place. Sums go on from what C
+   holds, in the order of k, so no number depends on how the work is divided.
 
    A 3x3 convolution of stride 1 is 16 products of a quarter as many rows (Winograd's F(2x2,3x3), Lavin & Gray
    2016): itd__transform below has the formulas, the chapter on operations has the convolution. */
@@ -913,8 +920,8 @@ enum {
 };
 
 /* The linear maps of Winograd's F(2x2,3x3), each applied to the rows and then to the columns of a square of
-   arrays. With X a 4x4 patch of the input, w the 3x3 taps, Y the 2x2 outputs the patch belongs to, and (.) the
-   product number by number, summed over the input's channels:
+   arrays. With X a 4x4 patch of the input, w the 3x3 taps, Y the 2x2 outputs the patch belongs to, and (.)
+   the product number by number, summed over the input's channels:
 
        Y = A (U (.) V) A^T,  V = B X B^T,  U = G w G^T,
 
@@ -1597,7 +1604,8 @@ static void ITD__K(itd__pack)(const itd__product *p, const float *b, size_t k, s
     }
 }
 
-/* Some rows of A, as they lie: along k at a pitch that does not fill a set of the cache, or block by block. */
+/* Some rows of A, as they lie: along k, 64 bytes further apart so as not to fill one set of the cache, or
+   block by block. */
 static void ITD__K(itd__copy)(const itd__product *p, const float *a, size_t m, size_t k, float *to)
 {
     enum { ROWS = ITD__ROWS_AT_ONCE };
@@ -1916,8 +1924,8 @@ static void itd__linear_backward_weight(const float *dy /* (n,out) */,
 
 /* ---- convolutions ----
 
-   3x3, cross-correlation as in all frameworks; weights are (3,3,in,out), images NHWC. Output pixel y sees rows
-   y * stride + 0, 1, 2 - before of the input, zero outside it. A convolution of stride 1 between many
+   3x3, cross-correlation as in all frameworks; weights are (3,3,in,out), images NHWC. Output pixel y sees
+   rows y * stride + 0, 1, 2 - before of the input, zero outside it. A convolution of stride 1 between many
    channels goes through Winograd's transforms, others through a matrix of gathered pixels. */
 
 typedef struct itd__convolution {
@@ -1963,8 +1971,8 @@ static void itd__patch(size_t height, size_t width, size_t c, size_t y, size_t x
         }
 }
 
-/* Tiles from `first` on, of images of h by w pixels and c channels of which `some` count: the m by m pixels at
-   each become 16 arrays, `plane` floats apart. */
+/* Tiles from `first` on, of images of h by w pixels and c channels of which `some` count: the m by m pixels
+   at each become 16 arrays, `plane` floats apart. */
 static void itd__tiles_read(itd__transform t, const float *x, size_t h, size_t w, size_t c, size_t some,
                             size_t first, size_t tiles, const float *zeros, size_t plane, float *to)
 {
