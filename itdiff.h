@@ -2068,38 +2068,40 @@ static void itd__winograd(const itd__convolution *c, const float *x /* (n,height
     }
 }
 
-/* The gradient by `some` of the input's channels, from `first` on. */
+/* A gradient that several passes add up, for batches that do not fit into memory at once. That of transformed
+   weights stays as it is until the last of them, so that the sum is the one of a single pass, bit by bit. */
+typedef struct itd__passes {
+    bool first, last;
+    float *du; /* (16,in,out) or NULL if there is one pass only */
+} itd__passes;
+
+/* The gradient by `some` of the input's channels, from `from` on. */
 static void itd__winograd_gradient(const itd__convolution *c, const float *x, const float *dy, size_t n,
-                                   size_t first, size_t some, bool add, float *dw, itd__scratch work)
+                                   size_t from, size_t some, const itd__passes *passes, bool add, float *dw,
+                                   itd__scratch work)
 {
     size_t total = n * itd__ceil_div(c->rows, 2) * itd__ceil_div(c->columns, 2), tiles;
     size_t in = itd__plane(ITD__TILES, some), out = itd__plane(ITD__TILES, c->out);
-    size_t sum = itd__plane(some, c->out), most = itd__max(c->in, c->out);
-    float *zeros = work.floats + ITD__WORK, *v = zeros + most, *m = v + 16 * in, *du = m + 16 * out;
+    size_t most = itd__max(c->in, c->out), pitch = passes->du ? c->out : c->out + 16;
+    size_t sum = passes->du ? c->in * c->out : itd__plane(some, c->out);
+    float *zeros = work.floats + ITD__WORK, *v = zeros + most, *m = v + 16 * in;
+    float *du = passes->du ? passes->du + from * c->out : m + 16 * out;
     memset(zeros, 0, most * sizeof *zeros);
     for (size_t at = 0; at < total; at += tiles) {
         tiles = itd__min(total - at, ITD__TILES);
-        itd__tiles_read(ITD__FROM_PATCH, x + first, c->height, c->width, c->in, some, at, tiles, zeros, in,
-                        v);
+        itd__tiles_read(ITD__FROM_PATCH, x + from, c->height, c->width, c->in, some, at, tiles, zeros, in, v);
         itd__tiles_read(ITD__FROM_GRADIENT, dy, c->rows, c->columns, c->out, c->out, at, tiles, zeros, out,
                         m);
-        for (size_t f = 0; f < 16; f++) {
-            itd__product p = ITD__ZERO;
-            p.m = some, p.n = c->out, p.k = tiles;
-            p.a = v + f * in, p.ra = 1, p.ca = some + 16;
-            p.b = m + f * out, p.rb = c->out + 16, p.cb = 1;
-            p.accumulate = at > 0;
-            p.c = du + f * sum, p.rc = c->out + 16;
-            p.work = work;
-            itd__fast()->gemm(&p);
-        }
+        for (size_t f = 0; f < 16; f++)
+            itd__matmul(some, c->out, tiles, at > 0 || !passes->first, v + f * in, 1, some + 16, m + f * out,
+                        c->out + 16, 1, du + f * sum, pitch, work);
     }
-    for (size_t i = 0; i < some; i++) {
-        const float *from[16];
+    for (size_t i = 0; i < some && passes->last; i++) {
+        const float *row[16];
         float *to[9];
-        for (size_t f = 0; f < 16; f++) from[f] = du + f * sum + i * (c->out + 16);
-        for (size_t t = 0; t < 9; t++) to[t] = dw + (t * c->in + first + i) * c->out;
-        itd__fast()->transform(ITD__TO_TAPS, from, to, 0, c->out, add);
+        for (size_t f = 0; f < 16; f++) row[f] = du + f * sum + i * pitch;
+        for (size_t t = 0; t < 9; t++) to[t] = dw + (t * c->in + from + i) * c->out;
+        itd__fast()->transform(ITD__TO_TAPS, row, to, 0, c->out, add);
     }
 }
 
@@ -2171,26 +2173,27 @@ static void itd__conv_backward_input(const itd__convolution *c, const float *dy 
     }
 }
 
-/* dW for `some` of the channels read, from `first` on, and with the first of them db; added if add. */
+/* dW for `some` of the channels read, from `from` on, and with the first of them db; added if add. */
 static void itd__conv_backward_weight(const itd__convolution *c, const float *dy /* (n,rows,columns,out) */,
-                                      const float *x /* (n,height,width,in) */, size_t n, size_t first,
-                                      size_t some, bool add, float *dw /* (3,3,in,out) */,
-                                      float *db /* (out) */, itd__scratch work)
+                                      const float *x /* (n,height,width,in) */, size_t n, size_t from,
+                                      size_t some, const itd__passes *passes, bool add,
+                                      float *dw /* (3,3,in,out) */, float *db /* (out) */, itd__scratch work)
 {
     size_t pixels = n * c->rows * c->columns, count;
     float *gathered = work.floats + ITD__WORK;
-    if (first == 0 && !add) memset(db, 0, c->out * sizeof *db);
-    if (first == 0) itd__fast()->column_sums(dy, c->out, pixels, c->out, db);
+    bool more = add || !passes->first;
+    if (from == 0 && !more) memset(db, 0, c->out * sizeof *db);
+    if (from == 0) itd__fast()->column_sums(dy, c->out, pixels, c->out, db);
     if (itd__is_winograd(c)) {
-        itd__winograd_gradient(c, x, dy, n, first, some, add, dw, work);
+        itd__winograd_gradient(c, x, dy, n, from, some, passes, add, dw, work);
         return;
     }
-    for (size_t at = 0; at < pixels; at += count, add = true) {
+    for (size_t at = 0; at < pixels; at += count, more = true) {
         count = itd__min(pixels - at, ITD__PIXELS);
-        itd__gather(c, x, first, some, at, count, gathered);
+        itd__gather(c, x, from, some, at, count, gathered);
         for (size_t t = 0; t < 9; t++)
-            itd__matmul(some, c->out, count, add, gathered + t * some, 1, 9 * some, dy + at * c->out, c->out,
-                        1, dw + (t * c->in + first) * c->out, c->out, work);
+            itd__matmul(some, c->out, count, more, gathered + t * some, 1, 9 * some, dy + at * c->out, c->out,
+                        1, dw + (t * c->in + from) * c->out, c->out, work);
     }
 }
 
@@ -4213,8 +4216,9 @@ struct itd_net {
     size_t capacity, gradient_capacity, width;
     float *extra; /* notes of the normalizations, each (extra_capacity,ITD__NOTES,channels) */
     size_t extra_capacity, extra_width;
-    float *taps; /* weights of convolutions, transformed for forward */
-    float *back; /* weights transposed, of convolutions transformed, for backward */
+    float *taps;          /* weights of convolutions, transformed for forward */
+    float *back;          /* weights transposed, of convolutions transformed, for backward */
+    float *taps_gradient; /* by transformed weights, while several passes add it up */
     size_t taps_size, back_size;
     const float *taps_of; /* the slab they were made of; NULL: they are stale */
     bool shared;          /* weights may change unseen: the caller has a pointer to them */
@@ -4554,7 +4558,7 @@ ITD_DEF void itd_net_free(itd_net *net)
     if (!net) return;
     ITD_FREE(net->layer), ITD_FREE(net->frequency), ITD_FREE(net->value), ITD_FREE(net->gradient);
     ITD_FREE(net->extra), ITD_FREE(net->timestep);
-    ITD_FREE(net->taps), ITD_FREE(net->back), ITD_FREE(net->work.floats);
+    ITD_FREE(net->taps), ITD_FREE(net->back), ITD_FREE(net->taps_gradient), ITD_FREE(net->work.floats);
     ITD_FREE(net->w), ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->ema);
     ITD_FREE(net);
 }
@@ -4743,7 +4747,7 @@ static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n, itd
 
 /* The gradients of the rows of the table, down to the first parameters or, if dz is wanted, to the input. */
 /* Does backward have to pass through this row? */
-static bool itd__passes(const itd_net *net, size_t i, bool to_input)
+static bool itd__leads_back(const itd_net *net, size_t i, bool to_input)
 {
     const size_t *input = net->layer[i].input;
     return net->layer[input[0]].trains || net->layer[input[1]].trains || to_input;
@@ -4755,34 +4759,36 @@ static void itd__backward_slice(itd_net *net, const float *dout, size_t from, si
     size_t size = n * net->dim * sizeof *dout;
     memcpy(itd__gradient(net, net->layers - 1, from), dout + from * net->dim, size);
     for (size_t i = net->layers; i-- > 0;)
-        if (itd__passes(net, i, dz != NULL)) itd__backward_row(net, i, from, n, work);
+        if (itd__leads_back(net, i, dz != NULL)) itd__backward_row(net, i, from, n, work);
     if (dz) memcpy(dz + from * net->dim, itd__gradient(net, 0, from), size);
 }
 
 /* The gradient by the weights of `some` of a row's inputs, from `from` on; with the first, by the biases. */
-static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t some, size_t n, bool add,
-                                 itd__scratch work)
+static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t some, size_t n,
+                                 itd__passes passes, bool add, itd__scratch work)
 {
     const itd__layer *row = &net->layer[i];
     size_t pixels = n * row->h * row->w, side = from >= row->in && row->kind == ITD__LINEAR;
     const float *x = itd__value(net, row->input[side], 0), *dy = itd__gradient(net, i, 0);
     float *dw = net->g + row->weight, *db = net->g + row->bias;
+    bool more = add || !passes.first;
     if (row->kind == ITD__CONV) {
-        itd__conv_backward_weight(&row->conv, dy, x, n, from, some, add, dw, db, work);
+        if (passes.du) passes.du += row->taps;
+        itd__conv_backward_weight(&row->conv, dy, x, n, from, some, &passes, add, dw, db, work);
     } else if (row->kind == ITD__LINEAR) {
         itd__linear_backward_weight(dy, x + from - (side ? row->in : 0), pixels, side ? row->side : row->in,
-                                    some, row->c, add, dw + from * row->c, from ? NULL : db, work);
+                                    some, row->c, more, dw + from * row->c, from ? NULL : db, work);
     } else { /* NORM left them for each sample */
         const float *dgamma = itd__extra(net, row, 0) + 4 * row->c;
-        if (!add) memset(dw, 0, 2 * row->c * sizeof *dw);
+        if (!more) memset(dw, 0, 2 * row->c * sizeof *dw);
         itd__fast()->column_sums(dgamma, ITD__NOTES * row->c, n, 2 * row->c, dw);
     }
 }
 
 /* Weight gradients sum over all samples, so they are split by what they are the gradient of: piece k belongs
    to some of the inputs of some row, ITD__SOME at most. False past the last piece. */
-static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool compute, bool add,
-                                       itd__scratch work)
+static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool compute, itd__passes passes,
+                                       bool add, itd__scratch work)
 {
     for (size_t i = 0; i < 2 * net->layers; i++) { /* linear layers have two inputs */
         const itd__layer *row = &net->layer[i / 2];
@@ -4793,7 +4799,7 @@ static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool co
         if (k < pieces) {
             if (compute)
                 itd__weight_gradient(net, i / 2, k * share + (second ? row->in : 0),
-                                     itd__min(share, inputs - k * share), n, add, work);
+                                     itd__min(share, inputs - k * share), n, passes, add, work);
             return true;
         }
         k -= pieces;
@@ -4858,7 +4864,7 @@ static itd_result itd__prepare_backward(itd_net *net, bool to_input)
     for (i = 0; i < layers; i++) {
         const itd__layer *row = &net->layer[i];
         bool conv = row->kind == ITD__CONV;
-        if ((!conv && row->kind != ITD__LINEAR) || !itd__passes(net, (size_t)i, to_input)) continue;
+        if ((!conv && row->kind != ITD__LINEAR) || !itd__leads_back(net, (size_t)i, to_input)) continue;
         if (conv && itd__is_winograd(&row->conv))
             itd__taps_backward(&row->conv, net->taps + row->taps, net->back + row->back);
         else itd__transpose(w + row->weight, row->weights / row->c, row->c, net->back + row->back);
@@ -4878,31 +4884,42 @@ ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *lo
     return ITD_OK;
 }
 
+/* Memory to work in, and for the gradient of transformed weights where several passes add it up. */
+static itd_result itd__reserve_training(itd_net *net, bool passes)
+{
+    if (net->work.each < net->training_work) net->work.each = net->training_work, net->work_threads = 0;
+    ITD__TRY(itd__reserve(&net->work.floats, &net->work_threads, itd__threads(), net->work.each));
+    if (passes && !net->taps_gradient) net->taps_gradient = itd__floats(net->taps_size, 1);
+    return passes && !net->taps_gradient ? ITD_ERROR_MEMORY : ITD_OK;
+}
+
 /* Gradients of the parameters replace those of an earlier batch, or are added to them. */
-static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, bool add, float *dz)
+static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, bool first, bool last,
+                                    bool add, float *dz)
 {
     ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice), pieces = 0;
+    itd__passes passes = {first, last, NULL};
     ITD_ASSERT(n <= net->capacity);
     if (!itd__slab(net, &net->g)) return ITD_ERROR_MEMORY;
     ITD__TRY(itd__reserve(&net->gradient, &net->gradient_capacity, n, net->width));
-    if (net->work.each < net->training_work) net->work.each = net->training_work, net->work_threads = 0;
-    ITD__TRY(itd__reserve(&net->work.floats, &net->work_threads, itd__threads(), net->work.each));
+    ITD__TRY(itd__reserve_training(net, !first || !last));
     ITD__TRY(itd__prepare_backward(net, dz != NULL));
+    if (!first || !last) passes.du = net->taps_gradient;
     ITD__PARALLEL(slices > 1)
     for (k = 0; k < slices; k++) {
         size_t from = (size_t)k * net->slice;
         itd__backward_slice(net, dout, from, itd__min(n - from, net->slice), dz, itd__own(net->work));
     }
-    while (itd__weight_gradient_piece(net, (size_t)pieces, n, false, add, net->work)) pieces++;
+    while (itd__weight_gradient_piece(net, (size_t)pieces, n, false, passes, add, net->work)) pieces++;
     ITD__PARALLEL(slices > 1)
     for (k = 0; k < pieces; k++)
-        itd__weight_gradient_piece(net, (size_t)k, n, true, add, itd__own(net->work));
+        itd__weight_gradient_piece(net, (size_t)k, n, true, passes, add, itd__own(net->work));
     return ITD_OK;
 }
 
 ITD_DEF itd_result itd_net_backward(itd_net *net, const float *dout, size_t n, float *dz)
 {
-    return itd__net_backward(net, dout, n, true, dz);
+    return itd__net_backward(net, dout, n, true, true, true, dz);
 }
 
 ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, size_t size)
@@ -5217,6 +5234,7 @@ ITD_DEF void itd_trainer_free(itd_trainer *trainer)
     ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->gradient), ITD_FREE(net->back);
     net->g = net->m = net->v = net->gradient = net->back = NULL;
     net->gradient_capacity = 0;
+    ITD_FREE(net->taps_gradient), net->taps_gradient = NULL;
     ITD_FREE(net->work.floats), net->work.floats = NULL;
     net->work_threads = 0, net->work.each = net->inference_work;
     ITD_FREE(trainer->work), ITD_FREE(trainer->order), ITD_FREE(trainer->index);
@@ -5319,7 +5337,7 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
         float *out = eps_hat + at * d;
         ITD__TRY(itd__model_forward(model, z + at * d, logsnr + at, now, shrunk, out));
         itd__loss(t, eps + at * d, logsnr + at, weight + at, now, out, &sum);
-        ITD__TRY(itd__net_backward(net, out, now, at > begin, NULL));
+        ITD__TRY(itd__net_backward(net, out, now, at == begin, at + now == end, false, NULL));
     }
     ITD__TRY(itd__join(t, &sum));
     double norm = sqrt(itd__fast()->sum_squares(net->g, net->parameters));
