@@ -403,25 +403,28 @@ static void weights_changed_through_their_pointer_count(void)
     }
 }
 
-/* The denoiser has the average's weights, if there is one, and the network by itself its own; in whatever order
- * they are asked. No pointer is asked for, so nothing tells the network that its weights may change. */
-static bool predicts_with_its_weights(itd_model *model, batch *b)
+enum { DENOISER, NETWORK };
+
+/* The denoiser has the average's weights, if there is one, and the network by itself its own. Five predictions of
+ * both, in turns, of which the first and the last are of one kind: the next call may begin with that, too. No
+ * pointer is asked for, so nothing else tells the network that its weights may change. */
+static bool predicts_with_its_weights(itd_model *model, batch *b, size_t first)
 {
     const itd_net *net = model->net;
-    const float *average = net->ema ? net->ema : net->w;
     size_t cells = b->n * b->d, k;
     float *expected = ref_floats(cells);
     bool same = true;
-    for (k = 0; k < 4; k++) {
+    for (k = first; k < first + 5; k++) {
         itd_model *fresh = make_model(1);
         itd_denoiser theirs = itd_model_denoiser(fresh), ours = itd_model_denoiser(model);
-        memcpy(itd_net_weights(fresh->net), k % 2 ? net->w : average, net->parameters * sizeof(float));
-        if (k % 2) {
-            CHECK_OK(itd_net_forward(fresh->net, b->z, b->logsnr, b->n, expected));
-            CHECK_OK(itd_net_forward(model->net, b->z, b->logsnr, b->n, b->out));
-        } else {
+        bool average = k % 2 == DENOISER && net->ema;
+        memcpy(itd_net_weights(fresh->net), average ? net->ema : net->w, net->parameters * sizeof(float));
+        if (k % 2 == DENOISER) {
             CHECK_OK(theirs.predict(theirs.ctx, b->z, b->logsnr, b->n, expected));
             CHECK_OK(ours.predict(ours.ctx, b->z, b->logsnr, b->n, b->out));
+        } else {
+            CHECK_OK(itd_net_forward(fresh->net, b->z, b->logsnr, b->n, expected));
+            CHECK_OK(itd_net_forward(model->net, b->z, b->logsnr, b->n, b->out));
         }
         same = same && !memcmp(b->out, expected, cells * sizeof *expected);
         itd_model_free(fresh);
@@ -451,20 +454,42 @@ static void training_and_predictions_keep_apart(void)
     x = ref_normals(5 * model->dim, 0.5);
     for (k = 0; k < 3; k++) {
         itd_trainer *trainer = make_trainer(model, averages[k]), *alone = make_trainer(twin, averages[k]);
-        CHECK(predicts_with_its_weights(model, &b));
-        for (step = 0; step < 2; step++) {
+        CHECK(predicts_with_its_weights(model, &b, DENOISER));
+        for (step = 0; step < 3; step++) {
             CHECK_OK(itd_train_step(trainer, x, NULL));
             CHECK_OK(itd_train_step(alone, x, NULL));
-            CHECK(predicts_with_its_weights(model, &b));
+            CHECK(predicts_with_its_weights(model, &b, step ? NETWORK : DENOISER));
         }
         itd_trainer_free(trainer), itd_trainer_free(alone);
-        CHECK(predicts_with_its_weights(model, &b));
+        CHECK(predicts_with_its_weights(model, &b, k % 2 ? NETWORK : DENOISER));
         CHECK((model->net->ema != NULL) == (averages[k] > 0));
         CHECK(!memcmp(model->net->w, twin->net->w, model->net->parameters * sizeof(float)));
     }
     batch_free(&b);
     free(x);
     itd_model_free(model), itd_model_free(twin);
+}
+
+/* The memory of an average that was given up is likely to be that of the next one. */
+static void an_average_is_not_taken_for_an_older_one(void)
+{
+    itd_model *model = make_model(3);
+    itd_trainer *trainer = make_trainer(model, 0.9);
+    batch b = batch_make(model->net, 3);
+    float *x;
+    size_t step;
+    ref_seed(11);
+    x = ref_normals(5 * model->dim, 0.5);
+    for (step = 0; step < 2; step++) CHECK_OK(itd_train_step(trainer, x, NULL));
+    CHECK(predicts_with_its_weights(model, &b, DENOISER));
+    itd_trainer_free(trainer);
+    itd_trainer_free(make_trainer(model, 0));
+    trainer = make_trainer(model, 0.9);
+    CHECK(predicts_with_its_weights(model, &b, DENOISER));
+    batch_free(&b);
+    free(x);
+    itd_trainer_free(trainer);
+    itd_model_free(model);
 }
 
 static void averages_changed_through_their_pointer_count(void)
@@ -475,10 +500,10 @@ static void averages_changed_through_their_pointer_count(void)
     float *average = itd_net_average(model->net);
     size_t k, i;
     for (k = 0; k < 2; k++) {
-        CHECK(predicts_with_its_weights(model, &b));
+        CHECK(predicts_with_its_weights(model, &b, DENOISER));
         for (i = 0; i < model->net->parameters; i++) average[i] *= 1.1f;
     }
-    CHECK(predicts_with_its_weights(model, &b));
+    CHECK(predicts_with_its_weights(model, &b, DENOISER));
     batch_free(&b);
     itd_trainer_free(trainer);
     itd_model_free(model);
@@ -662,23 +687,26 @@ static void refused(const spelling *s, const char *prefix, const char *tensor)
     remove(FILE_NAME);
 }
 
-/* Also if the model has made predictions with those that it had. */
+/* Also if the model has made predictions with those that it had, from its average or without one. */
 static void weights_read_into_a_model_count(void)
 {
     static const spelling usual = {"", "F32", false, false, NULL, NULL};
-    itd_model *model = make_model(3);
-    itd_trainer *trainer = make_trainer(model, 0.9);
-    itd_error error = {""};
-    batch b = batch_make(model->net, 2);
-    CHECK(predicts_with_its_weights(model, &b));
-    write_weights(model, &usual);
-    CHECK_OK(itd_load_weights(model, FILE_NAME, "", &error));
-    CHECK(holds_what_was_written(model));
-    CHECK(predicts_with_its_weights(model, &b));
-    CHECK(itd__all_finite(b.out, b.n * b.d));
-    batch_free(&b);
-    itd_trainer_free(trainer);
-    itd_model_free(model);
+    size_t k;
+    for (k = 0; k < 3; k++) {
+        itd_model *model = make_model(3);
+        itd_trainer *trainer = k ? make_trainer(model, 0.9) : NULL;
+        itd_error error = {""};
+        batch b = batch_make(model->net, 2);
+        CHECK(predicts_with_its_weights(model, &b, k == 1 ? DENOISER : NETWORK));
+        write_weights(model, &usual);
+        CHECK_OK(itd_load_weights(model, FILE_NAME, "", &error));
+        CHECK(holds_what_was_written(model));
+        CHECK(predicts_with_its_weights(model, &b, k == 1 ? DENOISER : NETWORK));
+        CHECK(itd__all_finite(b.out, b.n * b.d));
+        batch_free(&b);
+        itd_trainer_free(trainer);
+        itd_model_free(model);
+    }
     remove(FILE_NAME);
 }
 
@@ -793,6 +821,7 @@ static void all_tests(void)
     RUN(memory_changes_nothing);
     RUN(weights_changed_through_their_pointer_count);
     RUN(training_and_predictions_keep_apart);
+    RUN(an_average_is_not_taken_for_an_older_one);
     RUN(averages_changed_through_their_pointer_count);
 }
 
