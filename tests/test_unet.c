@@ -470,11 +470,12 @@ static void training_and_predictions_keep_apart(void)
     itd_model_free(model), itd_model_free(twin);
 }
 
-/* The memory of an average that was given up is likely to be that of the next one. */
+/* The memory of an average that was given up is likely to be that of the next one: here nothing else of the
+ * size is asked for in between. */
 static void an_average_is_not_taken_for_an_older_one(void)
 {
     itd_model *model = make_model(3);
-    itd_trainer *trainer = make_trainer(model, 0.9);
+    itd_trainer *trainer = make_trainer(model, 0.9), *without, *next;
     batch b = batch_make(model->net, 3);
     float *x;
     size_t step;
@@ -482,13 +483,11 @@ static void an_average_is_not_taken_for_an_older_one(void)
     x = ref_normals(5 * model->dim, 0.5);
     for (step = 0; step < 2; step++) CHECK_OK(itd_train_step(trainer, x, NULL));
     CHECK(predicts_with_its_weights(model, &b, DENOISER));
-    itd_trainer_free(trainer);
-    itd_trainer_free(make_trainer(model, 0));
-    trainer = make_trainer(model, 0.9);
+    without = make_trainer(model, 0), next = make_trainer(model, 0.9);
     CHECK(predicts_with_its_weights(model, &b, DENOISER));
     batch_free(&b);
     free(x);
-    itd_trainer_free(trainer);
+    itd_trainer_free(next), itd_trainer_free(without), itd_trainer_free(trainer);
     itd_model_free(model);
 }
 
