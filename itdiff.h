@@ -1047,8 +1047,10 @@ typedef struct itd__strip {
 #define ITD__K(name) ITD__PASTE_EXPANDED(name, ITD__ISA)
 #ifdef __clang__
 #define ITD__UNROLL _Pragma("clang loop unroll(full)")
-#else
+#elif defined(__GNUC__) && __GNUC__ >= 8 && !defined(__TINYC__)
 #define ITD__UNROLL _Pragma("GCC unroll 16")
+#else
+#define ITD__UNROLL
 #endif
 
 #ifndef ITDIFF_FILE

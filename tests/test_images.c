@@ -433,8 +433,8 @@ static bool conv_is_exact(const conv_case *c)
     return ok;
 }
 
-/* Of small whole numbers, whose halves and quarters in Winograd's transforms are floats too, no sum is rounded:
- * all passes agree to the last bit with the sums over the taps, which know nothing of tiles. */
+/* Of small whole numbers, whose halves and quarters in Winograd's transforms are floats too, no sum is
+ * rounded. All passes agree to the last bit with the sums over the taps, which know nothing of tiles. */
 static void conv_of_whole_numbers_is_exact(void)
 {
     size_t size, kind, i;
@@ -522,8 +522,8 @@ static size_t count_broken(const float *x, size_t n, size_t stride)
     return count;
 }
 
-/* May a broken pixel break another one which no tap leads to? Winograd's transforms mix a patch of 4 by 4 pixels
- * into a tile of 2 by 2, so within a patch and its tile it may, but not from image to image. */
+/* May a broken pixel break another one which no tap leads to? Winograd's transforms mix a patch of 4 by 4
+ * pixels into a tile of 2 by 2, so within a patch and its tile it may, but not from image to image. */
 static bool may_break(const conv_case *c, size_t from, size_t to)
 {
     size_t height = c->g.height, width = c->g.width, size = height * width;
@@ -533,8 +533,8 @@ static bool may_break(const conv_case *c, size_t from, size_t to)
     return y + 1 >= 2 * tile_y && y <= 2 * tile_y + 2 && x + 1 >= 2 * tile_x && x <= 2 * tile_x + 2;
 }
 
-/* Of `pixels` with so many channels, those that are marked are broken in each channel; others, that the broken
- * pixel `from` may not reach, in none. */
+/* Of `pixels` with so many channels, those that are marked are broken in each channel; others, that the
+ * broken pixel `from` may not reach, in none. */
 static bool breaks(const conv_case *c, const float *values, size_t pixels, size_t channels,
                    const bool *marked, size_t from)
 {
@@ -548,9 +548,9 @@ static bool breaks(const conv_case *c, const float *values, size_t pixels, size_
     return ok;
 }
 
-/* Gradients of the weights: all that `marked` taps make of one input channel, or of one output channel if `out`,
- * are broken; those of other channels are not. Those of other taps may be by Winograd's algorithm, and where a
- * gradient that comes in meets the zeros around the image. */
+/* Gradients of the weights: all that `marked` taps make of one input channel, or of one output channel if
+ * `out`, are broken; those of other channels are not. Those of other taps may be by Winograd's algorithm, and
+ * where a gradient that comes in meets the zeros around the image. */
 static bool breaks_weights(const conv_case *c, const float *dw, const bool *marked, size_t channel, bool out)
 {
     size_t in = c->in, t, broken, all = count_broken(dw, c->nw, 1), seen = 0;
@@ -606,8 +606,8 @@ static passes passes_of(const conv_case *c)
 
 static void passes_free(passes *p) { free(p->y), free(p->dx), free(p->dw), free(p->db); }
 
-/* One number of an input pixel: the pixels of y that its links lead to, and the gradients of the weights that it
- * meets; no gradient of the input, of which it is no part. */
+/* One number of an input pixel: the pixels of y that its links lead to, and the gradients of the weights that
+ * it meets; no gradient of the input, of which it is no part. */
 static bool broken_input_shows(conv_case *c, size_t at, float what)
 {
     size_t channel = at % c->in;

@@ -827,8 +827,8 @@ static void every_length_gives_the_same_numbers(void)
 
 /* ---- linear maps of squares ---- */
 
-/* The matrices of F(2x2,3x3), by rows: each map multiplies with its own from the left, and from the right with
- * its transpose. */
+/* The matrices of F(2x2,3x3), by rows: each map multiplies with its own from the left, and from the right
+ * with its transpose. */
 static const double patch_matrix[] = {1, 0, -1, 0, 0, 1, 1, 0, 0, -1, 1, 0, 0, 1, 0, -1};
 static const double taps_matrix[] = {1, 0, 0, 0.5, 0.5, 0.5, 0.5, -0.5, 0.5, 0, 0, 1};
 static const double output_matrix[] = {1, 1, 1, 0, 0, 1, -1, -1};
@@ -893,8 +893,8 @@ static bool nothing_beside(float *block, size_t n, size_t shift)
     return guard_holds(block, inside, n, shift);
 }
 
-/* Along each axis a number is the sum of three terms at most, so two roundings, and one more where it is added
- * to what was there; of small whole numbers, quarters at the least, there are none. */
+/* Along each axis a number is the sum of three terms at most, so two roundings, and one more where it is
+ * added to what was there; of small whole numbers, quarters at the least, there are none. */
 static bool map_agrees(size_t map, size_t channels, bool whole, bool add)
 {
     squares s = squares_make(map, channels, whole);
@@ -934,7 +934,7 @@ static void maps_are_their_matrices(void)
         }
 }
 
-/* Nothing is lost on the way: a NaN shows wherever the matrices take it. Nor does it get to another channel. */
+/* A NaN shows wherever the matrices take it, and in no other channel. */
 static void maps_do_not_swallow_nan(void)
 {
     enum { CHANNELS = 37 };

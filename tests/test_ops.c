@@ -162,8 +162,8 @@ static void products_with_every_remainder(void)
         for (n = 1; n <= 99; n += 1 + (m + n) % 3) CHECK(products_agree(m, n, 7, true, n % 3, 7));
 }
 
-/* B in place, packed, and on the border between the two; A copied in parts; several strips of columns, several
- * parts of k, and what is left over of each. */
+/* B in place, packed, and on the border between the two; A copied in parts; several strips of columns,
+ * several parts of k, and what is left over of each. */
 static void products_of_all_ways(void)
 {
     static const size_t shapes[][3] = {{13, 300, 100}, {5, 1100, 20},  {101, 540, 260}, {97, 70, 1000},

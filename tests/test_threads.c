@@ -258,8 +258,8 @@ static bool conv_is_divided(const itd__convolution *c, size_t images)
            1;
 }
 
-/* By Winograd's algorithm, in blocks of tiles whose number is that of the threads; and by gathering, where the
- * product divides its columns. Pixels are odd in number, and so are the tiles that are left over. */
+/* By Winograd's algorithm, in blocks of tiles whose number is that of the threads; and by gathering, where
+ * the product is divided. Pixels are odd in number, and so are the tiles that are left over. */
 static void convolutions_do_not_depend_on_threads(void)
 {
     static const itd__convolution list[] = {
@@ -318,7 +318,7 @@ static void one_slice_does_not_depend_on_threads(void)
 
 /* ---- loops in threads of the caller's ---- */
 
-/* A caller may call from threads of its own, and allow threads within threads: each call has memory for one. */
+/* A caller may call from threads of its own, and allow threads within threads: a call has memory for one. */
 static void loops_of_busy_threads_are_not_divided(void)
 {
     enum { OUTER = 2, PIECES = 64 };
