@@ -406,8 +406,8 @@ static void weights_changed_through_their_pointer_count(void)
 enum { DENOISER, NETWORK };
 
 /* The denoiser has the average's weights, if there is one, and the network by itself its own. Five
- * predictions of both, in turns, of which the first and the last are of one kind: the next call may begin with
- * that, too. No pointer is asked for, so nothing else tells the network that its weights may change. */
+ * predictions of both, in turns, of which the first and the last are of one kind: the next call may begin
+ * with that, too. No pointer is asked for, so nothing else tells the network that its weights may change. */
 static bool predicts_with_its_weights(itd_model *model, batch *b, size_t first)
 {
     const itd_net *net = model->net;
