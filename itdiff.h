@@ -716,10 +716,12 @@ static double *itd__doubles(size_t rows, size_t columns)
 
 enum { ITD__SLICE = 64 }; /* rows a thread takes at a time: they stay in the second-level cache */
 
-/* A loop over independent pieces of work whose number does not depend on the number of threads. */
+/* A loop over independent pieces of work, whose number does not depend on the number of threads; of loops
+   within each other only one is divided, also where the caller allows more. */
 #if defined(_OPENMP)
 #define ITD__PRAGMA(text) _Pragma(#text)
-#define ITD__PARALLEL(condition) ITD__PRAGMA(omp parallel for schedule(dynamic, 1) if (condition))
+#define ITD__PARALLEL(condition)                                                                             \
+    ITD__PRAGMA(omp parallel for schedule(dynamic, 1) if ((condition) && itd__threads() > 1))
 #else
 #define ITD__PARALLEL(condition)
 #endif
@@ -1053,8 +1055,10 @@ typedef struct itd__strip {
 #define ITD__K(name) ITD__PASTE_EXPANDED(name, ITD__ISA)
 #ifdef __clang__
 #define ITD__UNROLL _Pragma("clang loop unroll(full)")
-#else
+#elif defined(__GNUC__) && __GNUC__ >= 8 && !defined(__TINYC__)
 #define ITD__UNROLL _Pragma("GCC unroll 16")
+#else
+#define ITD__UNROLL
 #endif
 
 #ifndef ITDIFF_FILE
@@ -6381,6 +6385,7 @@ ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const ch
         if (itd__read_tensors(&f, prefix, &all)) {
             memcpy(net->w, weights, bytes);
             if (net->ema) memcpy(net->ema, weights, bytes);
+            net->taps_of = NULL;
         }
     }
     ITD_FREE(weights), ITD_FREE(all.list);

@@ -24,6 +24,7 @@ END
 sed '1d' "$dir/main.c" > "$dir/user.c"
 printf '#define ITDIFF_IMPLEMENTATION\n#include "itdiff.h"\n' > "$dir/library.c"
 cp "$dir/main.c" "$dir/main.cc"
+echo 'int none;' > "$dir/none.c"
 
 compile() { # options...: builds and runs one program
     silent "$@" -o "$dir/program" -lm && "$dir/program"
@@ -33,7 +34,29 @@ check_that "compiles silently as c99" compile $CC -std=c99 $warn -I. "$dir/main.
 for std in c11 c17; do
     check "compiles silently as $std" $CC -std=$std $warn -I. -fsyntax-only "$dir/main.c"
 done
-check_that "compiles silently with -O2, as gnu C" compile $CC $warn -O2 -I. "$dir/main.c"
+
+# Threads may have small stacks, as those of musl have: what each function takes is told by gcc and clang.
+usage=-fstack-usage most_stack=24576
+silent $CC $usage -c "$dir/none.c" -o "$dir/none.o" > /dev/null || usage=
+check "compiles silently with -O2, as gnu C" $CC $warn $usage -O2 -I. -c "$dir/library.c" -o "$dir/library.o"
+check_that "... and links with a program" compile $CC -I. "$dir/user.c" "$dir/library.o"
+if [ -s "$dir/library.su" ]; then
+    check "no function takes more than $most_stack bytes of the stack" awk -F'\t' -v most=$most_stack \
+        '$2 > most || $3 == "dynamic" { print $1 ": " $2 " bytes, " $3 }' "$dir/library.su"
+    check_that "... and all were looked at" grep -q itd_nll "$dir/library.su"
+else
+    skip "$CC does not tell what functions take of the stack"
+fi
+if $CC tests/small_stack.c "$dir/library.o" -o "$dir/small_stack" -lpthread -lm 2> /dev/null; then
+    "$dir/small_stack" "$dir/model" > /dev/null 2>&1
+    status=$?
+    if [ $status -eq 77 ]; then skip "no threads with 64 KB of stack"
+    else check_that "64 KB of stack are enough" test $status -eq 0
+    fi
+else
+    skip "no POSIX threads"
+fi
+
 case $CC in *clang*) CXX=clang++ ;; *) CXX=g++ ;; esac
 if command -v $CXX > /dev/null; then
     check_that "compiles silently as c++11" compile $CXX -std=c++11 $warn -I. "$dir/main.cc"

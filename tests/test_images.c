@@ -5,6 +5,7 @@
 #include "../itdiff.h"
 #include "ref.h"
 #include "guard.h"
+#include "work.h"
 #include "each_simd.h"
 #include "test.h"
 
@@ -134,85 +135,9 @@ static links links_make(const geometry *g)
     return l;
 }
 
-static itd__window window_make(const geometry *g, size_t channels, bool adjoint)
-{
-    itd__window w;
-    w.height = adjoint ? g->rows : g->height, w.width = adjoint ? g->columns : g->width;
-    w.rows = adjoint ? g->height : g->rows, w.columns = adjoint ? g->width : g->columns;
-    w.channels = channels, w.stride = g->stride, w.before = g->before;
-    w.adjoint = adjoint;
-    return w;
-}
-
-/* ---- matrix products through a window ---- */
-
-enum { ADJOINT = 1, B_TRANSPOSED = 2, ACCUMULATE = 4, BIAS = 8, PIECE = 16 };
-
-/* The matrix itself: (pixels, 9 channels), of the pixels at one end of the links, x being at the other. */
-static double *window_matrix(const geometry *g, const float *x, size_t channels, bool adjoint)
-{
-    links l = links_make(g);
-    double *a = ref_doubles((adjoint ? pixels_from(g) : pixels_to(g)) * 9 * channels);
-    size_t i, c;
-    for (i = 0; i < l.n; i++) {
-        size_t row = adjoint ? l.list[i].from : l.list[i].to, read = adjoint ? l.list[i].to : l.list[i].from;
-        size_t tap = adjoint ? 8 - l.list[i].tap
-                             : l.list[i].tap; /* the adjoint's taps are in the opposite order */
-        for (c = 0; c < channels; c++) a[(row * 9 + tap) * channels + c] = x[read * channels + c];
-    }
-    free(l.list);
-    return a;
-}
-
-/* expected = start + A B, size the sum of the terms without signs, for rows from `first` on. */
-static void window_product(const double *a, const itd__product *p, const float *before, double *expected,
-                           double *size)
-{
-    size_t i, j, k;
-    for (i = 0; i < p->m; i++)
-        for (j = 0; j < p->n; j++) {
-            double sum = p->accumulate ? before[i * p->n + j] : p->bias ? p->bias[j] : 0, terms = fabs(sum);
-            for (k = 0; k < p->k; k++) {
-                double term = a[(i + p->first) * p->k + k] * p->b[k * p->rb + j * p->cb];
-                sum += term, terms += fabs(term);
-            }
-            expected[i * p->n + j] = sum, size[i * p->n + j] = terms;
-        }
-}
-
-static bool window_product_agrees(const geometry *g, size_t channels, size_t n, unsigned mode)
-{
-    bool adjoint = mode & ADJOINT, ok;
-    itd__window w = window_make(g, channels, adjoint);
-    float *x = ref_normals((adjoint ? pixels_to(g) : pixels_from(g)) * channels, 1);
-    double *a = window_matrix(g, x, channels, adjoint), *expected, *size;
-    float *b, *bias = ref_normals(n, 1), *before;
-    itd__product p = ITD__ZERO;
-    guarded c;
-    p.window = &w, p.a = x;
-    p.m = adjoint ? pixels_from(g) : pixels_to(g), p.n = n, p.k = 9 * channels;
-    if (mode & PIECE) p.first = p.m / 3, p.m -= p.m / 3 + p.m / 4;
-    p.b = b = ref_normals(p.k * n, 1);
-    p.rb = mode & B_TRANSPOSED ? 1 : n, p.cb = mode & B_TRANSPOSED ? p.k : 1;
-    p.accumulate = (mode & ACCUMULATE) != 0, p.bias = mode & BIAS ? bias : NULL;
-    before = ref_normals(p.m * n, 1), expected = ref_doubles(p.m * n), size = ref_doubles(p.m * n);
-    c = guard(p.accumulate ? before : NULL, p.m * n, mode % 4);
-    p.c = c.data, p.rc = n;
-    window_product(a, &p, before, expected, size);
-    itd__gemm(&p);
-    ok = agrees_closely(&c, NULL, expected, size, 0);
-    ok = guard_release(&c) && ok;
-    free(x), free(a), free(expected), free(size), free(b), free(bias), free(before);
-    if (!ok)
-        printf("  images %lu (%lu,%lu) stride %lu before %lu channels %lu n %lu mode %u\n", number(g->images),
-               number(g->height), number(g->width), number(g->stride), number(g->before), number(channels),
-               number(n), mode);
-    return ok;
-}
-
 static const size_t image_sizes[][2] = {{1, 1}, {2, 2}, {5, 3}, {8, 8}, {1, 4}, {7, 2}, {7, 9}};
-static const size_t channel_counts[] = {1, 3, 5, 16, 17, 33, 48, 64};
-enum { IMAGE_SIZES = sizeof image_sizes / sizeof *image_sizes, CHANNEL_COUNTS = 8 };
+static const size_t channel_counts[] = {1, 3, 5, 7, 8, 9, 16, 17, 33, 48, 64};
+enum { IMAGE_SIZES = sizeof image_sizes / sizeof *image_sizes, CHANNEL_COUNTS = 11 };
 
 /* Stride 1, or 2 with zeros around the image, or only to the right and below: then of two pixels at least. */
 static bool geometry_exists(size_t size, size_t kind)
@@ -223,35 +148,6 @@ static bool geometry_exists(size_t size, size_t kind)
 static geometry geometry_of(size_t images, size_t size, size_t kind)
 {
     return geometry_make(images, image_sizes[size][0], image_sizes[size][1], kind ? 2 : 1, kind != 2);
-}
-
-static void products_through_windows(void)
-{
-    size_t size, kind;
-    unsigned mode;
-    ref_seed(1);
-    for (size = 0; size < IMAGE_SIZES; size++)
-        for (kind = 0; kind < 3; kind++)
-            for (mode = 0; mode < PIECE && geometry_exists(size, kind); mode++) {
-                geometry g = geometry_of(1 + ref_bits() % 2, size, kind);
-                size_t channels = channel_counts[ref_bits() % 4], n = channel_counts[ref_bits() % 6];
-                unsigned piece = ref_bits() % 2 ? PIECE : 0;
-                if (mode & BIAS && mode & ACCUMULATE) continue;
-                CHECK(window_product_agrees(&g, channels, n, mode | piece));
-            }
-}
-
-/* Large enough to be shared among threads, by columns or by rows, and for B to be packed. */
-static void large_products_through_windows(void)
-{
-    geometry g = geometry_make(2, 16, 16, 1, 1), h = geometry_make(2, 15, 17, 2, 1);
-    unsigned mode;
-    ref_seed(2);
-    for (mode = 0; mode < 4; mode++) {
-        CHECK(window_product_agrees(&g, 16, 64, mode | ACCUMULATE));
-        CHECK(window_product_agrees(&g, 5, 65, mode | PIECE | BIAS));
-        if (mode & ADJOINT) CHECK(window_product_agrees(&h, 33, 72, mode | B_TRANSPOSED));
-    }
 }
 
 /* ---- convolution ---- */
@@ -287,32 +183,84 @@ static void ref_conv_backward(const links *l, const double *dy, const double *x,
 
 typedef struct conv_case { /* a convolution, its inputs, what its gradients held before */
     geometry g;
-    itd__window window;
+    itd__convolution conv;
     links l;
-    size_t in, out, nx, nw, ny;
-    float *x, *w, *transposed, *b, *dy, *dx, *dw, *db;
+    size_t in, out, nx, nw, ny, most; /* most: channels whose weights' gradient is found at a time */
+    float *x, *w, *b, *dy, *dx, *dw, *db;
+    float *u, *back; /* the weights as they lead forward and back */
     double *X, *W, *B, *DY;
 } conv_case;
 
-static conv_case conv_make(geometry g, size_t in, size_t out)
+/* After each change of the weights. */
+static void conv_prepare(conv_case *c)
 {
+    if (itd__is_winograd(&c->conv)) itd__taps_forward(&c->conv, c->w, c->u);
+    if (itd__is_winograd(&c->conv)) itd__taps_backward(&c->conv, c->u, c->back);
+    else itd__transpose(c->w, 9 * c->in, c->out, c->back);
+}
+
+static float *conv_numbers(size_t n, bool whole)
+{
+    float *x = ref_normals(n, 1);
+    size_t i;
+    for (i = 0; i < n && whole; i++) x[i] = (float)ref_below(9) - 4;
+    return x;
+}
+
+static conv_case conv_make(geometry g, size_t in, size_t out, bool whole)
+{
+    itd__convolution conv = {g.height, g.width, in, g.rows, g.columns, out, g.stride, g.before};
     conv_case c;
-    c.g = g, c.in = in, c.out = out, c.l = links_make(&g);
-    c.window = window_make(&g, in, false);
+    c.g = g, c.conv = conv, c.in = in, c.out = out, c.l = links_make(&g);
     c.nx = pixels_from(&g) * in, c.nw = 9 * in * out, c.ny = pixels_to(&g) * out;
-    c.x = ref_normals(c.nx, 1), c.w = ref_normals(c.nw, 1), c.b = ref_normals(out, 1);
-    c.dy = ref_normals(c.ny, 1), c.transposed = ref_floats(c.nw);
-    c.dx = ref_normals(c.nx, 1), c.dw = ref_normals(c.nw, 1), c.db = ref_normals(out, 1);
+    c.most = itd__min(in, ITD__SOME);
+    c.x = conv_numbers(c.nx, whole), c.w = conv_numbers(c.nw, whole), c.b = conv_numbers(out, whole);
+    c.dy = conv_numbers(c.ny, whole), c.u = ref_floats(16 * in * out), c.back = ref_floats(16 * in * out);
+    c.dx = conv_numbers(c.nx, whole), c.dw = conv_numbers(c.nw, whole), c.db = conv_numbers(out, whole);
     c.X = ref_widened(c.x, c.nx), c.W = ref_widened(c.w, c.nw), c.B = ref_widened(c.b, out);
     c.DY = ref_widened(c.dy, c.ny);
-    itd__transpose_taps(c.w, 9, in, out, c.transposed);
+    conv_prepare(&c);
     return c;
 }
 
 static void conv_free(conv_case *c)
 {
-    free(c->l.list), free(c->x), free(c->w), free(c->transposed), free(c->b), free(c->dy), free(c->dx);
+    free(c->l.list), free(c->x), free(c->w), free(c->u), free(c->back), free(c->b), free(c->dy), free(c->dx);
     free(c->dw), free(c->db), free(c->X), free(c->W), free(c->B), free(c->DY);
+}
+
+static void conv_print(const conv_case *c)
+{
+    printf("  images %lu (%lu,%lu) stride %lu before %lu in %lu out %lu\n", number(c->g.images),
+           number(c->g.height), number(c->g.width), number(c->g.stride), number(c->g.before), number(c->in),
+           number(c->out));
+}
+
+/* The three passes, each in as much work memory as it asks for; false if it wrote beyond. */
+static bool conv_forward(const conv_case *c, const float *x, const float *bias, size_t images, float *y)
+{
+    itd__conv_forward(&c->conv, x, c->w, c->u, bias, images, y, work_with(itd__conv_work(&c->conv, false)));
+    return work_holds();
+}
+
+static bool conv_input_gradient(const conv_case *c, const float *dy, size_t images, bool add, float *dx)
+{
+    itd__conv_backward_input(&c->conv, dy, c->back, images, add, dx,
+                             work_with(itd__conv_work(&c->conv, false)));
+    return work_holds();
+}
+
+/* In pieces of some of the channels read. */
+static bool conv_weight_gradient(const conv_case *c, size_t step, bool add, float *dw, float *db)
+{
+    size_t first;
+    bool ok = true;
+    for (first = 0; first < c->in; first += step) {
+        itd__conv_backward_weight(&c->conv, c->dy, c->x, c->g.images, first, itd__min(step, c->in - first),
+                                  add, dw, db, work_with(itd__conv_work(&c->conv, true)));
+        ok = work_holds() && ok;
+    }
+    return ok;
 }
 
 static bool conv_forward_agrees(const conv_case *c)
@@ -321,20 +269,11 @@ static bool conv_forward_agrees(const conv_case *c)
     guarded y = guard(NULL, c->ny, 1);
     bool ok;
     ref_conv_forward(&c->l, c->X, c->W, c->B, pixels_to(&c->g), c->in, c->out, expected);
-    itd__conv_forward(&c->window, c->x, c->w, c->b, c->g.images, c->out, y.data);
-    ok = agrees_closely(&y, NULL, expected, NULL, 4 * sqrt(9 * (double)c->in));
+    ok = conv_forward(c, c->x, c->b, c->g.images, y.data);
+    ok = agrees_closely(&y, NULL, expected, NULL, 4 * sqrt(9 * (double)c->in)) && ok;
     ok = guard_release(&y) && ok;
     free(expected);
     return ok;
-}
-
-/* The weight gradient at once or in pieces of some of the channels read. */
-static void conv_weight_gradient(const conv_case *c, size_t step, bool add, float *dw, float *db)
-{
-    size_t first;
-    for (first = 0; first < c->in; first += step)
-        itd__conv_backward_weight(&c->window, c->dy, c->x, c->g.images, first,
-                                  first + step < c->in ? step : c->in - first, c->out, add, dw, db);
 }
 
 static bool conv_weight_gradient_agrees(const conv_case *c, const double *dw, const double *db, size_t step,
@@ -343,10 +282,9 @@ static bool conv_weight_gradient_agrees(const conv_case *c, const double *dw, co
     double size = 4 * sqrt((double)pixels_to(&c->g));
     guarded gw = guard(add ? c->dw : NULL, c->nw, 2), gb = guard(add ? c->db : NULL, c->out, 3);
     float *whole = ref_copy(c->dw, c->nw), *bias = ref_copy(c->db, c->out);
-    bool ok;
-    conv_weight_gradient(c, step, add, gw.data, gb.data);
-    if (add) conv_weight_gradient(c, c->in, add, whole, bias);
-    ok = !add || same_bits(gw.data, whole, c->nw);
+    bool ok = conv_weight_gradient(c, step, add, gw.data, gb.data);
+    ok = conv_weight_gradient(c, c->most, add, whole, bias) && ok;
+    ok = same_bits(gw.data, whole, c->nw) && same_bits(gb.data, bias, c->out) && ok;
     ok = agrees_closely(&gw, add ? c->dw : NULL, dw, NULL, size) && ok;
     ok = agrees_closely(&gb, add ? c->db : NULL, db, NULL, size) && ok;
     ok = guard_release(&gw) && ok;
@@ -361,14 +299,14 @@ static bool conv_backward_agrees(const conv_case *c)
     guarded gx = guard(c->dx, c->nx, 1), set = guard(NULL, c->nx, 2);
     bool ok;
     ref_conv_backward(&c->l, c->DY, c->X, c->W, pixels_to(&c->g), c->in, c->out, dx, dw, db);
-    itd__conv_backward_input(&c->window, c->dy, c->transposed, c->g.images, c->out, true, gx.data);
-    itd__conv_backward_input(&c->window, c->dy, c->transposed, c->g.images, c->out, false, set.data);
-    ok = agrees_closely(&gx, c->dx, dx, NULL, 4 * sqrt(9 * (double)c->out));
+    ok = conv_input_gradient(c, c->dy, c->g.images, true, gx.data);
+    ok = conv_input_gradient(c, c->dy, c->g.images, false, set.data) && ok;
+    ok = agrees_closely(&gx, c->dx, dx, NULL, 4 * sqrt(9 * (double)c->out)) && ok;
     ok = agrees_closely(&set, NULL, dx, NULL, 4 * sqrt(9 * (double)c->out)) && ok;
     ok = guard_release(&gx) && ok;
     ok = guard_release(&set) && ok;
-    ok = conv_weight_gradient_agrees(c, dw, db, c->in / 2 + 1, false) && ok;
-    ok = conv_weight_gradient_agrees(c, dw, db, (c->in + 4) / 5, true) && ok;
+    ok = conv_weight_gradient_agrees(c, dw, db, c->most / 2 + 1, false) && ok;
+    ok = conv_weight_gradient_agrees(c, dw, db, (c->most + 4) / 5, true) && ok;
     free(dx), free(dw), free(db);
     return ok;
 }
@@ -377,30 +315,29 @@ static bool conv_backward_agrees(const conv_case *c)
 static bool conv_is_a_linear_map(const conv_case *c)
 {
     float *y = ref_floats(c->ny), *dx = ref_floats(c->nx), *dw = ref_floats(c->nw), *db = ref_floats(c->out);
+    float *zeros = ref_floats(c->out);
     double forward, size;
-    bool ok;
-    itd__conv_forward(&c->window, c->x, c->w, NULL, c->g.images, c->out, y);
-    itd__conv_backward_input(&c->window, c->dy, c->transposed, c->g.images, c->out, false, dx);
-    conv_weight_gradient(c, c->in, false, dw, db);
+    bool ok = conv_forward(c, c->x, zeros, c->g.images, y);
+    ok = conv_input_gradient(c, c->dy, c->g.images, false, dx) && ok;
+    ok = conv_weight_gradient(c, c->most, false, dw, db) && ok;
     forward = dot(c->dy, y, c->ny), size = length(c->dy, c->ny) * length(y, c->ny);
     ok = size > 0 && fabs(dot(dx, c->x, c->nx) - forward) <= 1e-6 * size &&
-         fabs(dot(dw, c->w, c->nw) - forward) <= 1e-6 * size;
-    free(y), free(dx), free(dw), free(db);
+         fabs(dot(dw, c->w, c->nw) - forward) <= 1e-6 * size && ok;
+    free(y), free(dx), free(dw), free(db), free(zeros);
     return ok;
 }
 
-/* Each image by itself gives the same bits. */
+/* Each image by itself gives the same bits, whichever images share its blocks of tiles or of pixels. */
 static bool conv_images_are_independent(const conv_case *c)
 {
     size_t nx = c->nx / c->g.images, ny = c->ny / c->g.images, i;
     float *y = ref_floats(c->ny), *dx = ref_copy(c->dx, c->nx), *alone = ref_floats(ny);
-    bool ok = true;
-    itd__conv_forward(&c->window, c->x, c->w, c->b, c->g.images, c->out, y);
-    itd__conv_backward_input(&c->window, c->dy, c->transposed, c->g.images, c->out, true, dx);
+    bool ok = conv_forward(c, c->x, c->b, c->g.images, y);
+    ok = conv_input_gradient(c, c->dy, c->g.images, true, dx) && ok;
     for (i = 0; i < c->g.images; i++) {
         float *one = ref_copy(c->dx + i * nx, nx);
-        itd__conv_forward(&c->window, c->x + i * nx, c->w, c->b, 1, c->out, alone);
-        itd__conv_backward_input(&c->window, c->dy + i * ny, c->transposed, 1, c->out, true, one);
+        ok = conv_forward(c, c->x + i * nx, c->b, 1, alone) && ok;
+        ok = conv_input_gradient(c, c->dy + i * ny, 1, true, one) && ok;
         ok = same_bits(alone, y + i * ny, ny) && same_bits(one, dx + i * nx, nx) && ok;
         free(one);
     }
@@ -408,17 +345,37 @@ static bool conv_images_are_independent(const conv_case *c)
     return ok;
 }
 
+/* What the work memory holds beforehand changes nothing: here it is what other work left, and then NaN. */
+static bool conv_needs_no_clean_memory(const conv_case *c)
+{
+    float *result[2][4];
+    size_t k;
+    bool ok = true;
+    for (k = 0; k < 2; k++) {
+        float *y = result[k][0] = ref_floats(c->ny), *dx = result[k][1] = ref_floats(c->nx);
+        float *dw = result[k][2] = ref_floats(c->nw), *db = result[k][3] = ref_floats(c->out);
+        if (k) work_spoil();
+        ok = conv_forward(c, c->x, c->b, c->g.images, y) && ok;
+        if (k) work_spoil();
+        ok = conv_input_gradient(c, c->dy, c->g.images, false, dx) && ok;
+        if (k) work_spoil();
+        ok = conv_weight_gradient(c, c->most, false, dw, db) && ok;
+    }
+    ok = same_bits(result[0][0], result[1][0], c->ny) && same_bits(result[0][1], result[1][1], c->nx) && ok;
+    ok = same_bits(result[0][2], result[1][2], c->nw) && same_bits(result[0][3], result[1][3], c->out) && ok;
+    for (k = 0; k < 8; k++) free(result[k / 4][k % 4]);
+    return ok;
+}
+
 static void conv_case_check(geometry g, size_t in, size_t out)
 {
-    conv_case c = conv_make(g, in, out);
+    conv_case c = conv_make(g, in, out, false);
     bool ok = CHECK(conv_forward_agrees(&c));
     ok = CHECK(conv_backward_agrees(&c)) && ok;
     ok = CHECK(conv_is_a_linear_map(&c)) && ok;
     ok = CHECK(conv_images_are_independent(&c)) && ok;
-    if (!ok)
-        printf("  images %lu (%lu,%lu) stride %lu before %lu in %lu out %lu\n", number(g.images),
-               number(g.height), number(g.width), number(g.stride), number(g.before), number(in),
-               number(out));
+    ok = CHECK(conv_needs_no_clean_memory(&c)) && ok;
+    if (!ok) conv_print(&c);
     conv_free(&c);
 }
 
@@ -435,13 +392,76 @@ static void conv_of_all_sizes(void)
             }
 }
 
-/* Shared among threads. */
+/* Shared among threads; more channels than their weights' gradients are found at a time. */
 static void large_conv(void)
 {
     ref_seed(4);
     conv_case_check(geometry_make(2, 8, 8, 1, 1), 64, 64);
     conv_case_check(geometry_make(5, 8, 8, 1, 1), 33, 48);
     conv_case_check(geometry_make(5, 17, 16, 2, 0), 48, 33);
+    conv_case_check(geometry_make(2, 9, 5, 1, 1), 130, 24);
+    conv_case_check(geometry_make(1, 4, 4, 1, 1), 24, 530);
+}
+
+/* To the last bit, where no sum is rounded. */
+static bool equals(const float *value, const float *before, const double *added, size_t n)
+{
+    size_t i, wrong = 0;
+    for (i = 0; i < n; i++) wrong += !(fabs(value[i] - ((before ? before[i] : 0) + added[i])) <= 0);
+    return wrong == 0;
+}
+
+static bool conv_is_exact(const conv_case *c)
+{
+    double *y = ref_doubles(c->ny), *dx = ref_doubles(c->nx), *dw = ref_doubles(c->nw);
+    double *db = ref_doubles(c->out);
+    float *out = ref_floats(c->ny), *x = ref_floats(c->nx), *w = ref_floats(c->nw), *b = ref_floats(c->out);
+    float *onto_x = ref_copy(c->dx, c->nx), *onto_w = ref_copy(c->dw, c->nw),
+          *onto_b = ref_copy(c->db, c->out);
+    bool ok = conv_forward(c, c->x, c->b, c->g.images, out);
+    ref_conv_forward(&c->l, c->X, c->W, c->B, pixels_to(&c->g), c->in, c->out, y);
+    ref_conv_backward(&c->l, c->DY, c->X, c->W, pixels_to(&c->g), c->in, c->out, dx, dw, db);
+    ok = conv_input_gradient(c, c->dy, c->g.images, false, x) && ok;
+    ok = conv_input_gradient(c, c->dy, c->g.images, true, onto_x) && ok;
+    ok = conv_weight_gradient(c, c->most, false, w, b) && ok;
+    ok = conv_weight_gradient(c, (c->most + 1) / 2, true, onto_w, onto_b) && ok;
+    ok = equals(out, NULL, y, c->ny) && equals(x, NULL, dx, c->nx) && equals(onto_x, c->dx, dx, c->nx) && ok;
+    ok = equals(w, NULL, dw, c->nw) && equals(onto_w, c->dw, dw, c->nw) && ok;
+    ok = equals(b, NULL, db, c->out) && equals(onto_b, c->db, db, c->out) && ok;
+    free(y), free(dx), free(dw), free(db), free(out), free(x), free(w), free(b);
+    free(onto_x), free(onto_w), free(onto_b);
+    return ok;
+}
+
+/* Of small whole numbers, whose halves and quarters in Winograd's transforms are floats too, no sum is
+ * rounded. All passes agree to the last bit with the sums over the taps, which know nothing of tiles. */
+static void conv_of_whole_numbers_is_exact(void)
+{
+    size_t size, kind, i;
+    ref_seed(21);
+    for (size = 0; size < IMAGE_SIZES; size++)
+        for (kind = 0; kind < 3; kind++)
+            for (i = 0; i < CHANNEL_COUNTS && geometry_exists(size, kind); i++) {
+                size_t other = channel_counts[(5 * i + size + kind + 4) % CHANNEL_COUNTS];
+                conv_case c = conv_make(geometry_of(1 + i % 3, size, kind), channel_counts[i], other, true);
+                if (!CHECK(conv_is_exact(&c))) conv_print(&c);
+                conv_free(&c);
+            }
+}
+
+/* From how many channels to how many the fast algorithm goes: whichever it is, the tests above hold; this one
+ * sees that they met both. */
+static void conv_of_many_channels_is_winograds(void)
+{
+    size_t in, out, stride, before;
+    for (in = 7; in <= 9; in++)
+        for (out = 7; out <= 9; out++)
+            for (stride = 1; stride <= 2; stride++)
+                for (before = 0; before <= 1; before++) {
+                    itd__convolution c = {4, 4, in, 4, 4, out, stride, before};
+                    bool expected = in >= 8 && out >= 8 && stride == 1 && before == 1;
+                    CHECK(itd__is_winograd(&c) == expected);
+                }
 }
 
 static double conv_sum(const void *context)
@@ -460,7 +480,7 @@ static void conv_reference_has_the_slope_of_its_forward(void)
     size_t kind;
     ref_seed(5);
     for (kind = 0; kind < 3; kind++) {
-        conv_case c = conv_make(geometry_of(2, 2, kind), 2, 3);
+        conv_case c = conv_make(geometry_of(2, 2, kind), 2, 3, false);
         double *dx = ref_doubles(c.nx), *dw = ref_doubles(c.nw), *db = ref_doubles(c.out);
         ref_conv_backward(&c.l, c.DY, c.X, c.W, pixels_to(&c.g), c.in, c.out, dx, dw, db);
         CHECK(has_slope(c.X, dx, c.nx, 1e-3, conv_sum, &c, 1e-10));
@@ -477,76 +497,241 @@ static void conv_is_cross_correlation(void)
     static const float x[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
     static const float w[9] = {1, 2, 0, 0, 0, 10, 0, 0, 100}, b[1] = {0.5f};
     static const float whole[9] = {520.5f, 630.5f, 0.5f, 852.5f, 965.5f, 8.5f, 88.5f, 104.5f, 17.5f};
-    itd__window window = {3, 3, 1, 3, 3, 1, 1, false};
+    itd__convolution conv = {3, 3, 1, 3, 3, 1, 1, 1};
+    itd__scratch work = work_with(itd__conv_work(&conv, false));
     float y[9];
     size_t i;
-    itd__conv_forward(&window, x, w, b, 1, 1, y);
+    itd__conv_forward(&conv, x, w, NULL, b, 1, y, work);
     for (i = 0; i < 9; i++) CHECK_CLOSE(y[i], whole[i], 0);
-    window.rows = window.columns = 2, window.stride = 2;
-    itd__conv_forward(&window, x, w, b, 1, 1, y);
+    conv.rows = conv.columns = 2, conv.stride = 2;
+    itd__conv_forward(&conv, x, w, NULL, b, 1, y, work);
     CHECK_CLOSE(y[0], 520.5, 0);
     CHECK_CLOSE(y[3], 17.5, 0);
-    window.rows = window.columns = 1, window.before = 0;
-    itd__conv_forward(&window, x, w, b, 1, 1, y);
+    conv.rows = conv.columns = 1, conv.before = 0;
+    itd__conv_forward(&conv, x, w, NULL, b, 1, y, work);
     CHECK_CLOSE(y[0], 1 * 1 + 2 * 2 + 10 * 6 + 100 * 9 + 0.5, 0);
+    CHECK(work_holds());
 }
 
-/* Of which pixels of y or dx one NaN makes a NaN: those its links lead to, and no other. */
+/* ---- where a NaN or an infinity may get to ---- */
+
+static size_t count_broken(const float *x, size_t n, size_t stride)
+{
+    size_t i, count = 0;
+    for (i = 0; i < n; i++) count += !itd__finite(x[i * stride]);
+    return count;
+}
+
+/* May a broken pixel break another one which no tap leads to? Winograd's transforms mix a patch of 4 by 4
+ * pixels into a tile of 2 by 2, so within a patch and its tile it may, but not from image to image. */
+static bool may_break(const conv_case *c, size_t from, size_t to)
+{
+    size_t height = c->g.height, width = c->g.width, size = height * width;
+    size_t y = from / width % height, x = from % width, tile_y = to / width % height / 2,
+           tile_x = to % width / 2;
+    if (!itd__is_winograd(&c->conv) || from / size != to / size) return false;
+    return y + 1 >= 2 * tile_y && y <= 2 * tile_y + 2 && x + 1 >= 2 * tile_x && x <= 2 * tile_x + 2;
+}
+
+/* Of `pixels` with so many channels, those that are marked are broken in each channel; others, that the
+ * broken pixel `from` may not reach, in none. */
+static bool breaks(const conv_case *c, const float *values, size_t pixels, size_t channels,
+                   const bool *marked, size_t from)
+{
+    size_t i;
+    bool ok = true;
+    for (i = 0; i < pixels; i++) {
+        size_t count = count_broken(values + i * channels, channels, 1);
+        if (marked[i]) ok = ok && count == channels;
+        else ok = ok && (count == 0 || may_break(c, from, i));
+    }
+    return ok;
+}
+
+/* Gradients of the weights: all that `marked` taps make of one input channel, or of one output channel if
+ * `out`, are broken; those of other channels are not. Those of other taps may be by Winograd's algorithm, and
+ * where a gradient that comes in meets the zeros around the image. */
+static bool breaks_weights(const conv_case *c, const float *dw, const bool *marked, size_t channel, bool out)
+{
+    size_t in = c->in, t, broken, all = count_broken(dw, c->nw, 1), seen = 0;
+    bool ok = true;
+    for (t = 0; t < 9; t++) {
+        const float *tap = dw + t * in * c->out;
+        size_t many = out ? in : c->out;
+        broken = out ? count_broken(tap + channel, in, c->out)
+                     : count_broken(tap + channel * c->out, c->out, 1);
+        if (marked[t]) ok = ok && broken == many;
+        else ok = ok && (broken == 0 || out || itd__is_winograd(&c->conv));
+        seen += broken;
+    }
+    return ok && seen == all;
+}
+
+typedef struct marks { /* what the links of one pixel or tap lead to */
+    bool *from, *to, tap[9];
+} marks;
+
+enum { BY_FROM, BY_TO, BY_TAP };
+
+static marks marks_make(const conv_case *c, size_t at, int by)
+{
+    marks m;
+    size_t i;
+    memset(&m, 0, sizeof m);
+    m.from = (bool *)ref_alloc(pixels_from(&c->g) * sizeof *m.from);
+    m.to = (bool *)ref_alloc(pixels_to(&c->g) * sizeof *m.to);
+    for (i = 0; i < c->l.n; i++) {
+        const link *l = &c->l.list[i];
+        if ((by == BY_FROM ? l->from : by == BY_TO ? l->to : l->tap) != at) continue;
+        m.from[l->from] = m.to[l->to] = m.tap[l->tap] = true;
+    }
+    return m;
+}
+
+static void marks_free(marks *m) { free(m->from), free(m->to); }
+
+typedef struct passes { /* room for what the three passes compute */
+    float *y, *dx, *dw, *db;
+} passes;
+
+static passes passes_of(const conv_case *c)
+{
+    passes p;
+    p.y = ref_floats(c->ny), p.dx = ref_floats(c->nx), p.dw = ref_floats(c->nw), p.db = ref_floats(c->out);
+    CHECK(conv_forward(c, c->x, c->b, c->g.images, p.y));
+    CHECK(conv_input_gradient(c, c->dy, c->g.images, false, p.dx));
+    CHECK(conv_weight_gradient(c, c->most, false, p.dw, p.db));
+    return p;
+}
+
+static void passes_free(passes *p) { free(p->y), free(p->dx), free(p->dw), free(p->db); }
+
+/* One number of an input pixel: the pixels of y that its links lead to, and the gradients of the weights that
+ * it meets; no gradient of the input, of which it is no part. */
+static bool broken_input_shows(conv_case *c, size_t at, float what)
+{
+    size_t channel = at % c->in;
+    float *x = &c->x[at * c->in + channel], saved = *x;
+    marks m = marks_make(c, at, BY_FROM);
+    passes p;
+    bool ok;
+    *x = what, p = passes_of(c), *x = saved;
+    ok = breaks(c, p.y, pixels_to(&c->g), c->out, m.to, at) && breaks_weights(c, p.dw, m.tap, channel, false);
+    ok = count_broken(p.dx, c->nx, 1) == 0 && count_broken(p.db, c->out, 1) == 0 && ok;
+    marks_free(&m), passes_free(&p);
+    return ok;
+}
+
+/* The same of the gradient that comes in; it is a part of one bias's gradient. */
+static bool broken_gradient_shows(conv_case *c, size_t at, float what)
+{
+    size_t channel = at % c->out;
+    float *dy = &c->dy[at * c->out + channel], saved = *dy;
+    marks m = marks_make(c, at, BY_TO);
+    passes p;
+    bool ok;
+    *dy = what, p = passes_of(c), *dy = saved;
+    ok = breaks(c, p.dx, pixels_from(&c->g), c->in, m.from, at) &&
+         breaks_weights(c, p.dw, m.tap, channel, true);
+    ok = count_broken(p.y, c->ny, 1) == 0 && count_broken(p.db, c->out, 1) == 1 && ok;
+    ok = !itd__finite(p.db[channel]) && ok;
+    marks_free(&m), passes_free(&p);
+    return ok;
+}
+
+/* One weight: a channel of all pixels that its tap leads to, and no other channel. */
+static bool broken_weight_shows(conv_case *c, size_t tap, float what)
+{
+    size_t in = tap % c->in, out = (tap + 1) % c->out, i, missed = 0;
+    float *w = &c->w[(tap * c->in + in) * c->out + out], saved = *w;
+    marks m = marks_make(c, tap, BY_TAP);
+    bool winograd = itd__is_winograd(&c->conv);
+    size_t to = pixels_to(&c->g), from = pixels_from(&c->g);
+    passes p;
+    *w = what, conv_prepare(c), p = passes_of(c);
+    *w = saved, conv_prepare(c);
+    for (i = 0; i < to; i++) /* others may be, too: the zeros around an image have their weights */
+        missed += m.to[i] && itd__finite(p.y[i * c->out + out]);
+    for (i = 0; i < from; i++) {
+        bool broken = !itd__finite(p.dx[i * c->in + in]);
+        missed += m.from[i] ? !broken : broken && !winograd;
+    }
+    missed += count_broken(p.y, c->ny, 1) != count_broken(p.y + out, to, c->out);
+    missed += count_broken(p.dx, c->nx, 1) != count_broken(p.dx + in, from, c->in);
+    missed += count_broken(p.dw, c->nw, 1) + count_broken(p.db, c->out, 1);
+    marks_free(&m), passes_free(&p);
+    return missed == 0;
+}
+
+/* Two images of 5 by 3 pixels: by Winograd's algorithm, and in the three ways that gather. */
 static void conv_does_not_swallow_nan(void)
 {
-    enum { IN = 17, OUT = 19 };
-    size_t kind, at, i;
+    static const size_t channels[][2] = {{17, 19}, {5, 19}, {17, 19}, {17, 19}}, kinds[] = {0, 0, 1, 2};
+    size_t i, at;
     ref_seed(6);
-    for (kind = 0; kind < 3; kind++) {
-        conv_case c = conv_make(geometry_of(2, 2, kind), IN, OUT);
-        size_t from = pixels_from(&c.g), to = pixels_to(&c.g);
-        float *y = ref_floats(c.ny), *dx = ref_floats(c.nx), *dw = ref_floats(c.nw), db[OUT];
-        bool *reached = (bool *)ref_alloc((from + to) * sizeof *reached);
-        for (at = 0; at < from; at++) {
-            memset(reached, 0, to * sizeof *reached);
-            for (i = 0; i < c.l.n; i++)
-                if (c.l.list[i].from == at) reached[c.l.list[i].to] = true;
-            c.x[at * IN + at % IN] = NAN;
-            itd__conv_forward(&c.window, c.x, c.w, c.b, 2, OUT, y);
-            conv_weight_gradient(&c, IN, false, dw, db);
-            for (i = 0; i < to; i++) CHECK(count_nan(y + i * OUT, OUT) == (reached[i] ? OUT : 0));
-            for (i = 0; i < IN; i++) CHECK((count_nan(dw + (4 * IN + i) * OUT, OUT) > 0) <= (i == at % IN));
-            CHECK(count_nan(dw, c.nw) > 0 || kind == 2);
-            c.x[at * IN + at % IN] = 1;
-        }
-        for (at = 0; at < to; at++) {
-            memset(reached, 0, from * sizeof *reached);
-            for (i = 0; i < c.l.n; i++)
-                if (c.l.list[i].to == at) reached[c.l.list[i].from] = true;
-            c.dy[at * OUT + at % OUT] = NAN;
-            itd__conv_backward_input(&c.window, c.dy, c.transposed, 2, OUT, false, dx);
-            for (i = 0; i < from; i++) CHECK(count_nan(dx + i * IN, IN) == (reached[i] ? IN : 0));
-            c.dy[at * OUT + at % OUT] = 1;
-        }
-        c.w[(4 * IN + 3) * OUT + 2] = NAN; /* the middle tap */
-        itd__conv_forward(&c.window, c.x, c.w, c.b, 2, OUT, y);
-        for (i = 0; i < to; i++) CHECK(isnan(y[i * OUT + 2]) && count_nan(y + i * OUT, OUT) == 1);
-        free(y), free(dx), free(dw), free(reached);
+    for (i = 0; i < 4; i++) {
+        conv_case c = conv_make(geometry_of(2, 2, kinds[i]), channels[i][0], channels[i][1], false);
+        bool ok = CHECK(itd__is_winograd(&c.conv) == (i == 0));
+        for (at = 0; at < pixels_from(&c.g); at++)
+            ok = CHECK(broken_input_shows(&c, at, at % 3 ? NAN : INFINITY)) && ok;
+        for (at = 0; at < pixels_to(&c.g); at++)
+            ok = CHECK(broken_gradient_shows(&c, at, at % 3 ? NAN : INFINITY)) && ok;
+        for (at = 0; at < 9; at++) ok = CHECK(broken_weight_shows(&c, at, at % 3 ? NAN : INFINITY)) && ok;
+        if (!ok) conv_print(&c);
         conv_free(&c);
     }
 }
 
-static void taps_transposed(void)
+/* ---- transformed weights ---- */
+
+/* What leads back is what leads forward of the weights with their taps in opposite order and their channels
+ * exchanged, to the last bit: (9,in,out) -> (9,out,in). */
+static void taps_back_are_those_of_rotated_weights(void)
 {
     size_t i, j, t, k;
     ref_seed(7);
     for (k = 0; k < CHANNEL_COUNTS; k++) {
-        size_t in = channel_counts[k], out = channel_counts[(3 * k + 1) % CHANNEL_COUNTS], wrong = 0;
-        float *w = ref_normals(9 * in * out, 1);
-        guarded g = guard(NULL, 9 * in * out, k % 4);
-        itd__transpose_taps(w, 9, in, out, g.data);
+        size_t in = channel_counts[k], out = channel_counts[(3 * k + 1) % CHANNEL_COUNTS],
+               cells = 16 * in * out;
+        itd__convolution c = {4, 4, in, 4, 4, out, 1, 1}, reverse = {4, 4, out, 4, 4, in, 1, 1};
+        float *w = ref_normals(9 * in * out, 1), *rotated = ref_floats(9 * in * out);
+        float *expected = ref_floats(cells);
+        guarded u = guard(NULL, cells, k % 4), back = guard(NULL, cells, (k + 1) % 4);
         for (t = 0; t < 9; t++)
             for (i = 0; i < in; i++)
-                for (j = 0; j < out; j++)
-                    wrong += !same_bits(g.data + ((8 - t) * out + j) * in + i, w + (t * in + i) * out + j, 1);
-        CHECK(wrong == 0);
-        CHECK(guard_release(&g));
-        free(w);
+                for (j = 0; j < out; j++) rotated[((8 - t) * out + j) * in + i] = w[(t * in + i) * out + j];
+        itd__taps_forward(&c, w, u.data);
+        itd__taps_backward(&c, u.data, back.data);
+        itd__taps_forward(&reverse, rotated, expected);
+        CHECK(same_bits(back.data, expected, cells));
+        CHECK(guard_release(&u));
+        CHECK(guard_release(&back));
+        free(w), free(rotated), free(expected);
+    }
+}
+
+/* U = G w G^T in double precision: of nine weights, each at most once, four roundings. */
+static void taps_are_transformed_weights(void)
+{
+    static const double g[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+    size_t k, f, i, s, t;
+    ref_seed(22);
+    for (k = 0; k < CHANNEL_COUNTS; k++) {
+        size_t in = channel_counts[k], out = channel_counts[(3 * k + 1) % CHANNEL_COUNTS], pairs = in * out;
+        itd__convolution c = {4, 4, in, 4, 4, out, 1, 1};
+        float *w = ref_normals(9 * pairs, 1), *u = ref_floats(16 * pairs);
+        double *expected = ref_doubles(16 * pairs), *size = ref_doubles(16 * pairs);
+        itd__taps_forward(&c, w, u);
+        for (f = 0; f < 16; f++)
+            for (i = 0; i < pairs; i++)
+                for (s = 0; s < 3; s++)
+                    for (t = 0; t < 3; t++) {
+                        double term = g[f / 4][s] * w[(3 * s + t) * pairs + i] * g[f % 4][t];
+                        expected[f * pairs + i] += term, size[f * pairs + i] += 4 * 0x1p-24 * fabs(term);
+                    }
+        for (i = 0; i < 16 * pairs; i++) size[i] *= 1 + 1e-6; /* of the roundings themselves */
+        CHECK(ref_each(u, expected, 16 * pairs, 0, 0, size));
+        free(w), free(u), free(expected), free(size);
     }
 }
 
@@ -1057,7 +1242,7 @@ static bool scores_forward_agrees(attention_case *c, float *p)
     size_t i, j;
     bool ok;
     ref_scores_forward(c, c->P, size);
-    itd__scores_forward(c->q, c->k, c->tokens, c->channels, c->heads, g.data);
+    itd__scores_forward(c->q, c->k, c->tokens, c->channels, c->heads, g.data, work_with(0));
     ok = agrees(&g, NULL, c->P, size, 0);
     for (i = 0; i < c->heads * c->tokens; i++) {
         double sum = 0;
@@ -1079,7 +1264,8 @@ static bool scores_backward_agrees(const attention_case *c, const float *p)
     guarded dp = guard(c->dp, c->np, 1), gq = guard(c->dq, c->nx, 2), gk = guard(c->dk, c->nx, 3);
     bool ok, moves = c->tokens > 1;
     ref_scores_backward(c, c->DP, dq, dk);
-    itd__scores_backward(dp.data, p, c->q, c->k, c->tokens, c->channels, c->heads, gq.data, gk.data);
+    itd__scores_backward(dp.data, p, c->q, c->k, c->tokens, c->channels, c->heads, gq.data, gk.data,
+                         work_with(0));
     ok = moves ? agrees_closely(&gq, c->dq, dq, NULL, size) : agrees(&gq, c->dq, dq, NULL, size);
     ok = (moves ? agrees_closely(&gk, c->dk, dk, NULL, size) : agrees(&gk, c->dk, dk, NULL, size)) && ok;
     ok = guard_release(&dp) && ok;
@@ -1095,8 +1281,8 @@ static bool attend_agrees(const attention_case *c, const float *p)
     guarded y = guard(NULL, c->nx, 1), gp = guard(c->dp, c->np, 2), gv = guard(c->dv, c->nx, 3);
     bool ok;
     ref_attend_forward(c, expected), ref_attend_backward(c, dp, dv);
-    itd__attend_forward(p, c->v, c->tokens, c->channels, c->heads, y.data);
-    itd__attend_backward(c->dy, p, c->v, c->tokens, c->channels, c->heads, gp.data, gv.data);
+    itd__attend_forward(p, c->v, c->tokens, c->channels, c->heads, y.data, work_with(0));
+    itd__attend_backward(c->dy, p, c->v, c->tokens, c->channels, c->heads, gp.data, gv.data, work_with(0));
     ok = agrees_closely(&y, NULL, expected, NULL, 1);
     ok = agrees_closely(&gp, c->dp, dp, NULL, 4 * sqrt((double)(c->channels / c->heads))) && ok;
     ok = agrees_closely(&gv, c->dv, dv, NULL, 4) && ok;
@@ -1114,6 +1300,7 @@ static void attention_check(size_t tokens, size_t channels, size_t heads, double
     bool ok = CHECK(scores_forward_agrees(&c, p));
     ok = CHECK(scores_backward_agrees(&c, p)) && ok;
     ok = CHECK(attend_agrees(&c, p)) && ok;
+    ok = CHECK(work_holds()) && ok;
     if (!ok)
         printf("  tokens %lu channels %lu heads %lu spread %g\n", number(tokens), number(channels),
                number(heads), spread);
@@ -1150,7 +1337,7 @@ static void softmax_does_not_overflow(void)
     for (mode = 0; mode < 4; mode++) {
         for (i = 0; i < TOKENS; i++) q[i] = mode & 1 ? -1000.0f : 1000.0f, k[i] = 100;
         if (mode & 2) k[7] = -100;
-        itd__scores_forward(q, k, TOKENS, 1, 1, p);
+        itd__scores_forward(q, k, TOKENS, 1, 1, p, work_with(0));
         for (i = 0; i < TOKENS * TOKENS; i++) {
             double one = i % TOKENS == 7, expected = 1.0 / TOKENS;
             if (mode & 2) expected = mode & 1 ? one : (1 - one) / (TOKENS - 1);
@@ -1200,22 +1387,22 @@ static void attention_does_not_swallow_nan(void)
         attention_case c = attention_make(TOKENS, CHANNELS, HEADS, 1);
         float p[HEADS * CELLS], y[TOKENS * CHANNELS], saved = c.q[token * CHANNELS];
         c.q[token * CHANNELS] = NAN;
-        itd__scores_forward(c.q, c.k, TOKENS, CHANNELS, HEADS, p);
+        itd__scores_forward(c.q, c.k, TOKENS, CHANNELS, HEADS, p, work_with(0));
         for (i = wrong = 0; i < HEADS * CELLS; i++) wrong += (isnan(p[i]) != 0) != (i / TOKENS == token);
         CHECK(wrong == 0);
         c.q[token * CHANNELS] = saved, saved = c.k[(token + 1) * CHANNELS - 1];
         c.k[(token + 1) * CHANNELS - 1] = NAN;
-        itd__scores_forward(c.q, c.k, TOKENS, CHANNELS, HEADS, p);
+        itd__scores_forward(c.q, c.k, TOKENS, CHANNELS, HEADS, p, work_with(0));
         CHECK(count_nan(p, CELLS) == 0 && count_nan(p + CELLS, CELLS) == CELLS);
         c.k[(token + 1) * CHANNELS - 1] = saved;
-        itd__scores_forward(c.q, c.k, TOKENS, CHANNELS, HEADS, p);
+        itd__scores_forward(c.q, c.k, TOKENS, CHANNELS, HEADS, p, work_with(0));
         CHECK(count_nan(p, HEADS * CELLS) == 0);
         c.v[token * CHANNELS + 6] = NAN;
-        itd__attend_forward(p, c.v, TOKENS, CHANNELS, HEADS, y);
+        itd__attend_forward(p, c.v, TOKENS, CHANNELS, HEADS, y, work_with(0));
         for (i = wrong = 0; i < TOKENS * CHANNELS; i++) wrong += (isnan(y[i]) != 0) != (i % CHANNELS == 6);
         CHECK(wrong == 0);
         c.dp[CELLS + token * TOKENS + 3] = NAN;
-        itd__scores_backward(c.dp, p, c.q, c.k, TOKENS, CHANNELS, HEADS, c.dq, c.dk);
+        itd__scores_backward(c.dp, p, c.q, c.k, TOKENS, CHANNELS, HEADS, c.dq, c.dk, work_with(0));
         for (i = wrong = 0; i < TOKENS * CHANNELS; i++)
             wrong += (isnan(c.dq[i]) != 0) != (i / CHANNELS == token && i % CHANNELS >= 5) ||
                      (isnan(c.dk[i]) != 0) != (i % CHANNELS >= 5);
@@ -1360,14 +1547,15 @@ static void affine_of_large_numbers(void)
 
 static void all_tests(void)
 {
-    RUN(products_through_windows);
-    RUN(large_products_through_windows);
     RUN(conv_of_all_sizes);
     RUN(large_conv);
+    RUN(conv_of_whole_numbers_is_exact);
+    RUN(conv_of_many_channels_is_winograds);
     RUN(conv_reference_has_the_slope_of_its_forward);
     RUN(conv_is_cross_correlation);
     RUN(conv_does_not_swallow_nan);
-    RUN(taps_transposed);
+    RUN(taps_back_are_those_of_rotated_weights);
+    RUN(taps_are_transformed_weights);
     RUN(norm_of_all_shapes);
     RUN(norm_of_tiny_variance);
     RUN(norm_of_large_mean_or_no_spread);

@@ -3,6 +3,7 @@
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 #include "ref.h"
+#include "work.h"
 #include "each_simd.h"
 #include "test.h"
 
@@ -824,6 +825,139 @@ static void every_length_gives_the_same_numbers(void)
     }
 }
 
+/* ---- linear maps of squares ---- */
+
+/* The matrices of F(2x2,3x3), by rows: each map multiplies with its own from the left, and from the right
+ * with its transpose. */
+static const double patch_matrix[] = {1, 0, -1, 0, 0, 1, 1, 0, 0, -1, 1, 0, 0, 1, 0, -1};
+static const double taps_matrix[] = {1, 0, 0, 0.5, 0.5, 0.5, 0.5, -0.5, 0.5, 0, 0, 1};
+static const double output_matrix[] = {1, 1, 1, 0, 0, 1, -1, -1};
+static const double gradient_matrix[] = {1, 0, 1, 1, 1, -1, 0, -1};
+static const double back_matrix[] = {1, 0.5, 0.5, 0, 0, 0.5, -0.5, 0, 0, 0.5, 0.5, 1};
+
+static const struct {
+    itd__transform t;
+    const double *matrix; /* (n,m) */
+    size_t m, n;
+    bool adds; /* may be asked to */
+} maps[] = {{ITD__FROM_PATCH, patch_matrix, 4, 4, false},
+            {ITD__FROM_TAPS, taps_matrix, 3, 4, false},
+            {ITD__TO_OUTPUT, output_matrix, 4, 2, true},
+            {ITD__FROM_GRADIENT, gradient_matrix, 2, 4, false},
+            {ITD__TO_TAPS, back_matrix, 4, 3, true}};
+enum { MAPS = sizeof maps / sizeof *maps, MOST_CHANNELS = 70 };
+
+/* The outcome and, without signs, the sum of its terms. */
+static void map_square(size_t map, const double *x, double *y, double *terms)
+{
+    size_t m = maps[map].m, n = maps[map].n, i, j, k, l;
+    for (i = 0; i < n; i++)
+        for (j = 0; j < n; j++) {
+            y[i * n + j] = terms[i * n + j] = 0;
+            for (k = 0; k < m; k++)
+                for (l = 0; l < m; l++) {
+                    double term = maps[map].matrix[i * m + k] * x[k * m + l] * maps[map].matrix[j * m + l];
+                    y[i * n + j] += term, terms[i * n + j] += fabs(term);
+                }
+        }
+}
+
+typedef struct squares { /* arrays as the map reads them, as it leaves them and as they were */
+    float *x[16], *y[16], before[16][MOST_CHANNELS];
+} squares;
+
+static float map_number(bool whole) { return whole ? (float)ref_below(129) - 64 : (float)ref_normal(); }
+
+static squares squares_make(size_t map, size_t channels, bool whole)
+{
+    squares s;
+    float from[MOST_CHANNELS];
+    size_t i, c;
+    memset(&s, 0, sizeof s);
+    for (i = 0; i < maps[map].m * maps[map].m; i++) {
+        for (c = 0; c < channels; c++) from[c] = map_number(whole);
+        s.x[i] = guard(from, channels, i);
+    }
+    for (i = 0; i < maps[map].n * maps[map].n; i++) {
+        for (c = 0; c < channels; c++) s.before[i][c] = map_number(whole);
+        s.y[i] = guard(s.before[i], channels, 15 - i);
+    }
+    return s;
+}
+
+/* Frees; true if what is beside the n numbers is what guard() put there. */
+static bool nothing_beside(float *block, size_t n, size_t shift)
+{
+    float inside[MOST_CHANNELS];
+    memcpy(inside, block + shift, n * sizeof *inside);
+    return guard_holds(block, inside, n, shift);
+}
+
+/* Along each axis a number is the sum of three terms at most, so two roundings, and one more where it is
+ * added to what was there; of small whole numbers, quarters at the least, there are none. */
+static bool map_agrees(size_t map, size_t channels, bool whole, bool add)
+{
+    squares s = squares_make(map, channels, whole);
+    size_t m = maps[map].m, n = maps[map].n, i, c, wrong = 0;
+    const float *in[16] = {NULL};
+    float *out[16] = {NULL};
+    bool ok = true;
+    for (i = 0; i < m * m; i++) in[i] = s.x[i] + i;
+    for (i = 0; i < n * n; i++) out[i] = s.y[i] + 15 - i;
+    kernels->transform(maps[map].t, in, out, channels, add);
+    for (c = 0; c < channels; c++) {
+        double x[16], y[16], terms[16];
+        for (i = 0; i < m * m; i++) x[i] = in[i][c];
+        map_square(map, x, y, terms);
+        for (i = 0; i < n * n; i++) {
+            double start = add ? s.before[i][c] : 0;
+            double most = whole ? 0 : 5 * 0x1p-24 * (terms[i] + fabs(start));
+            wrong += !(fabs(out[i][c] - (y[i] + start)) <= most);
+        }
+    }
+    for (i = 0; i < m * m; i++) ok = nothing_beside(s.x[i], channels, i) && ok;
+    for (i = 0; i < n * n; i++) ok = nothing_beside(s.y[i], channels, 15 - i) && ok;
+    if (wrong || !ok)
+        printf("  map %d of %lu channels (%s)\n", (int)maps[map].t, (unsigned long)channels, kernels->name);
+    return wrong == 0 && ok;
+}
+
+static void maps_are_their_matrices(void)
+{
+    size_t map, channels;
+    ref_seed(16);
+    for (map = 0; map < MAPS; map++)
+        for (channels = 0; channels <= MOST_CHANNELS; channels++) {
+            CHECK(map_agrees(map, channels, true, false));
+            CHECK(map_agrees(map, channels, false, false));
+            if (maps[map].adds) CHECK(map_agrees(map, channels, channels % 2, true));
+        }
+}
+
+/* A NaN shows wherever the matrices take it, and in no other channel. */
+static void maps_do_not_swallow_nan(void)
+{
+    enum { CHANNELS = 37 };
+    size_t map, at, i, c;
+    ref_seed(17);
+    for (map = 0; map < MAPS; map++)
+        for (at = 0; at < maps[map].m * maps[map].m; at++) {
+            size_t n = maps[map].n, channel = ref_below(CHANNELS), wrong = 0;
+            float x[16][CHANNELS], y[16][CHANNELS], *out[16];
+            const float *in[16];
+            double one[16] = {0}, reached[16], terms[16];
+            for (i = 0; i < 16; i++) in[i] = x[i], out[i] = y[i];
+            for (i = 0; i < 16 * CHANNELS; i++) x[i / CHANNELS][i % CHANNELS] = (float)ref_normal();
+            x[at][channel] = NAN, one[at] = 1;
+            map_square(map, one, reached, terms);
+            kernels->transform(maps[map].t, in, out, CHANNELS, false);
+            for (i = 0; i < n * n; i++)
+                for (c = 0; c < CHANNELS; c++)
+                    wrong += (isnan(y[i][c]) != 0) != (c == channel && terms[i] > 0);
+            CHECK(wrong == 0);
+        }
+}
+
 /* ---- matrix product ---- */
 
 typedef struct product { /* with room for `rows` rows */
@@ -854,17 +988,25 @@ static float *product_b(const product *p, size_t k, size_t j)
     return p->b + (p->b_transposed ? j * p->k + k : k * p->n + j);
 }
 
+/* m rows and n columns of the product from (row,column) on, into that part of c. */
+static void product_part(const product *p, size_t row, size_t m, size_t column, size_t n, float *c)
+{
+    itd__product q = ITD__ZERO;
+    size_t i;
+    q.m = m, q.n = n, q.k = p->k;
+    q.a = product_a(p, row, 0), q.ra = p->a_transposed ? 1 : p->k, q.ca = p->a_transposed ? p->rows : 1;
+    q.b = product_b(p, 0, column), q.rb = p->b_transposed ? 1 : p->n, q.cb = p->b_transposed ? p->k : 1;
+    q.bias = p->bias ? p->row + column : NULL, q.accumulate = p->accumulate;
+    q.c = c + row * p->n + column, q.rc = p->n;
+    q.work = work_with(0);
+    for (i = 0; i < m; i++) memcpy(q.c + i * p->n, p->before + (row + i) * p->n + column, n * sizeof *q.c);
+    kernels->gemm(&q);
+}
+
 /* m rows of the product from row `from` on, into those rows of c. */
 static void product_rows(const product *p, size_t from, size_t m, float *c)
 {
-    itd__product q = ITD__ZERO;
-    q.m = m, q.n = p->n, q.k = p->k;
-    q.a = product_a(p, from, 0), q.ra = p->a_transposed ? 1 : p->k, q.ca = p->a_transposed ? p->rows : 1;
-    q.b = p->b, q.rb = p->b_transposed ? 1 : p->n, q.cb = p->b_transposed ? p->k : 1;
-    q.bias = p->bias ? p->row : NULL, q.accumulate = p->accumulate;
-    q.c = c + from * p->n, q.rc = p->n;
-    memcpy(q.c, p->before + from * p->n, m * p->n * sizeof *q.c);
-    kernels->gemm(&q);
+    product_part(p, from, m, 0, p->n, c);
 }
 
 /* All rows in slices of m, the first of them shorter by `cut`. */
@@ -918,6 +1060,50 @@ static void rows_of_tall_products_do_not_depend_on_other_rows(void)
         for (i = 0; i < sizeof slices / sizeof *slices; i++) {
             product_sliced(&p, slices[i], 0, sliced);
             CHECK(same_bits(sliced, whole, 1000 * 19));
+        }
+        product_free(&p);
+    }
+    free(whole), free(sliced);
+}
+
+/* Columns go to different threads, too: in strips of another width, with B in place or packed. */
+static void columns_do_not_depend_on_other_columns(void)
+{
+    static const size_t slices[] = {1, 4, 16, 31, 32, 64, 100, 128, 224, 512};
+    enum { ROWS = 29, COLUMNS = 550, DEPTH = 270 };
+    float *whole = ref_floats(ROWS * COLUMNS), *sliced = ref_floats(ROWS * COLUMNS);
+    size_t i, at;
+    unsigned mode;
+    ref_seed(18);
+    for (mode = 0; mode < 12; mode++) {
+        product p = product_make(ROWS, COLUMNS, DEPTH, mode);
+        product_rows(&p, 0, ROWS, whole);
+        for (i = mode % 3; i < sizeof slices / sizeof *slices; i += 3) {
+            for (at = 0; at < COLUMNS; at += slices[i])
+                product_part(&p, 0, ROWS, at, itd__min(slices[i], COLUMNS - at), sliced);
+            CHECK(same_bits(sliced, whole, ROWS * COLUMNS));
+        }
+        product_free(&p);
+    }
+    free(whole), free(sliced);
+}
+
+/* B too large for the second-level cache, so that parts of A are copied, 96 rows at a time. */
+static void rows_of_large_products_do_not_depend_on_other_rows(void)
+{
+    static const size_t slices[] = {1, 11, 12, 95, 96, 97};
+    enum { ROWS = 195, COLUMNS = 250, DEPTH = 263 };
+    float *whole = ref_floats(ROWS * COLUMNS), *sliced = ref_floats(ROWS * COLUMNS);
+    size_t i;
+    unsigned mode;
+    ref_seed(19);
+    CHECK(COLUMNS * DEPTH > ITD__SMALL);
+    for (mode = 0; mode < 12; mode += 5) {
+        product p = product_make(ROWS, COLUMNS, DEPTH, mode);
+        product_rows(&p, 0, ROWS, whole);
+        for (i = 0; i < sizeof slices / sizeof *slices; i += 1 + mode % 2) {
+            product_sliced(&p, slices[i], 0, sliced);
+            CHECK(same_bits(sliced, whole, ROWS * COLUMNS));
         }
         product_free(&p);
     }
@@ -978,8 +1164,25 @@ static void products_show_what_is_not_finite(void)
             product p = product_make(1 + ref_below(29), 1 + ref_below(50), 1 + ref_below(20), mode);
             for (i = 0; i < 3; i++) CHECK(spoils(&p, what[i]));
             CHECK(spoils_from_the_start(&p, what[trial % 3]));
+            CHECK(work_holds());
             product_free(&p);
         }
+}
+
+/* Where B is packed, and more than one part of k. */
+static void large_products_show_what_is_not_finite(void)
+{
+    unsigned mode;
+    ref_seed(20);
+    for (mode = 0; mode < 12; mode++) {
+        product p = product_make(14, 270, 263, mode);
+        CHECK(p.n * p.k > ITD__SMALL && p.k > ITD__DEPTH);
+        CHECK(spoils(&p, NAN));
+        CHECK(spoils(&p, INFINITY));
+        CHECK(spoils_from_the_start(&p, NAN));
+        CHECK(work_holds());
+        product_free(&p);
+    }
 }
 
 static void all_tests(void)
@@ -1007,9 +1210,14 @@ static void all_tests(void)
     RUN(adam_within_five_roundings);
     RUN(adam_without_average_takes_the_same_steps);
     RUN(every_length_gives_the_same_numbers);
+    RUN(maps_are_their_matrices);
+    RUN(maps_do_not_swallow_nan);
     RUN(rows_do_not_depend_on_other_rows);
     RUN(rows_of_tall_products_do_not_depend_on_other_rows);
+    RUN(rows_of_large_products_do_not_depend_on_other_rows);
+    RUN(columns_do_not_depend_on_other_columns);
     RUN(products_show_what_is_not_finite);
+    RUN(large_products_show_what_is_not_finite);
     printf("  %s: worst ulp of exp %.2f, log %.2f, sine %.2f, cosine %.2f, ", kernels->name, worst_seen.exp,
            worst_seen.log, worst_seen.sine, worst_seen.cosine);
     printf("silu %.2f (slope %.2f), polar %.2f\n", worst_seen.silu, worst_seen.slope, worst_seen.polar);

@@ -5,6 +5,7 @@
 #include "ref.h"
 #include "directions.h"
 #include "guard.h"
+#include "work.h"
 #include "each_simd.h"
 #include "test.h"
 
@@ -15,62 +16,115 @@ static guarded guard(const float *from, size_t n, size_t shift) { return guard_f
 
 /* ---- matrix product ---- */
 
-typedef struct product_case {
-    size_t m, n, k, padding, shift;
-    bool a_transposed, b_transposed, bias, accumulate;
+enum { A_TRANSPOSED = 1, B_TRANSPOSED = 2, BIAS = 4, ACCUMULATE = 8, SPREAD = 16, MODES = 32 };
+
+typedef struct product_case { /* what is multiplied, and what comes of it */
+    size_t m, n, k;
+    bool whole;                   /* small whole numbers, of which all sums are exact */
+    float *a, *b, *bias, *before; /* (m,k), (k,n), (n), (m,n) */
+    double *sum, *terms;          /* A B, and the same without signs */
 } product_case;
 
-static bool product_agrees(const product_case *c)
+static float *product_numbers(size_t n, bool whole)
 {
-    size_t ra = c->a_transposed ? c->m + c->padding : c->k + c->padding;
-    size_t rb = c->b_transposed ? c->k + c->padding : c->n + c->padding, i, j, k;
-    size_t na = ra * (c->a_transposed ? c->k : c->m), nb = rb * (c->b_transposed ? c->n : c->k);
-    float *a = ref_normals(na, 1), *b = ref_normals(nb, 1), *bias = ref_normals(c->n, 1);
-    float *before = ref_normals(c->m * c->n, 1);
-    double *expected = ref_doubles(c->m * c->n), *size = ref_doubles(c->m * c->n);
-    guarded out = guard(before, c->m * c->n, c->shift);
-    itd__product p = ITD__ZERO;
-    bool ok;
-    p.m = c->m, p.n = c->n, p.k = c->k, p.a = a, p.b = b, p.c = out.data, p.rc = c->n;
-    p.ra = c->a_transposed ? 1 : ra, p.ca = c->a_transposed ? ra : 1;
-    p.rb = c->b_transposed ? 1 : rb, p.cb = c->b_transposed ? rb : 1;
-    p.bias = c->bias ? bias : NULL, p.accumulate = c->accumulate;
-    for (i = 0; i < c->m; i++)
-        for (j = 0; j < c->n; j++) {
-            double start = c->accumulate ? before[i * c->n + j] : c->bias ? bias[j] : 0;
-            double sum = start, terms = fabs(start);
-            for (k = 0; k < c->k; k++) {
-                double x = c->a_transposed ? a[k * ra + i] : a[i * ra + k];
-                double y = c->b_transposed ? b[j * rb + k] : b[k * rb + j];
-                sum += x * y, terms += fabs(x * y);
+    float *x = ref_normals(n, 1);
+    size_t i;
+    for (i = 0; i < n && whole; i++) x[i] = (float)ref_below(17) - 8;
+    return x;
+}
+
+static product_case product_make(size_t m, size_t n, size_t k, bool whole)
+{
+    product_case c;
+    size_t i, j, q;
+    c.m = m, c.n = n, c.k = k, c.whole = whole;
+    c.a = product_numbers(m * k, whole), c.b = product_numbers(k * n, whole);
+    c.bias = product_numbers(n, whole), c.before = product_numbers(m * n, whole);
+    c.sum = ref_doubles(m * n), c.terms = ref_doubles(m * n);
+    for (i = 0; i < m; i++)
+        for (q = 0; q < k; q++)
+            for (j = 0; j < n; j++) {
+                double term = (double)c.a[i * k + q] * c.b[q * n + j];
+                c.sum[i * n + j] += term, c.terms[i * n + j] += fabs(term);
             }
-            expected[i * c->n + j] = sum;
-            size[i * c->n + j] = 1e-6 * terms; /* rounding is relative to the terms, not to their sum */
-        }
-    itd__gemm(&p);
-    ok = ref_norm(expected, c->m * c->n) > 0 && ref_error(out.data, expected, c->m * c->n) <= tolerance &&
-         ref_each(out.data, expected, c->m * c->n, tolerance, 0, size);
-    ok = guard_release(&out) && ok;
-    free(a), free(b), free(bias), free(before), free(expected), free(size);
-    if (!ok)
-        printf("  m %lu n %lu k %lu padding %lu shift %lu transposed %d %d bias %d accumulate %d\n",
-               (unsigned long)c->m, (unsigned long)c->n, (unsigned long)c->k, (unsigned long)c->padding,
-               (unsigned long)c->shift, c->a_transposed, c->b_transposed, c->bias, c->accumulate);
+    return c;
+}
+
+static void product_free(product_case *c)
+{
+    free(c->a), free(c->b), free(c->bias), free(c->before), free(c->sum), free(c->terms);
+}
+
+/* The same numbers at other distances from row to row and column to column, and NaN between them. */
+static float *laid_out(const float *x, size_t rows, size_t columns, size_t rs, size_t cs)
+{
+    size_t size = rows && columns ? (rows - 1) * rs + (columns - 1) * cs + 1 : 0, i, j;
+    float *y = ref_floats(size);
+    memset(y, 0xff, size * sizeof *y);
+    for (i = 0; i < rows; i++)
+        for (j = 0; j < columns; j++) y[i * rs + j * cs] = x[i * columns + j];
+    return y;
+}
+
+/* C as computed against what it should be; rounding is relative to the terms of a sum, not to the sum. */
+static bool product_is(const product_case *c, unsigned mode, const float *value)
+{
+    size_t cells = c->m * c->n, i;
+    double *expected = ref_doubles(cells), *size = ref_doubles(cells), relative = c->whole ? 0 : tolerance;
+    bool ok;
+    for (i = 0; i < cells; i++) {
+        double start = mode & ACCUMULATE ? c->before[i] : mode & BIAS ? c->bias[i % c->n] : 0;
+        expected[i] = c->sum[i] + start;
+        size[i] = c->whole ? 0 : 1e-6 * (c->terms[i] + fabs(start));
+    }
+    ok = (c->whole || (ref_norm(expected, cells) > 0 && ref_error(value, expected, cells) <= tolerance)) &&
+         ref_each(value, expected, cells, relative, 0, size);
+    free(expected), free(size);
     return ok;
 }
 
-/* The four readings of A and B, with and without bias, stored or added. */
-static bool products_agree(size_t m, size_t n, size_t k, size_t padding, size_t shift)
+/* Rows of A, B and C have `padding` floats between them, and with SPREAD no numbers of A or B are next to
+ * each other; between the rows of C nothing changes. */
+static bool product_agrees(const product_case *c, unsigned mode, size_t padding, size_t shift)
 {
-    size_t mode;
+    size_t step = mode & SPREAD ? 2 : 1, rc = c->n + padding, i, j, damage = 0;
+    itd__product p = ITD__ZERO;
+    float *a, *b, *rows = laid_out(c->before, c->m, c->n, rc, 1), *value = ref_floats(c->m * c->n);
+    guarded out;
+    bool ok;
+    p.m = c->m, p.n = c->n, p.k = c->k, p.rc = rc;
+    p.ra = mode & A_TRANSPOSED ? step : step * c->k + padding;
+    p.ca = mode & A_TRANSPOSED ? step * c->m + padding : step;
+    p.rb = mode & B_TRANSPOSED ? step : step * c->n + padding;
+    p.cb = mode & B_TRANSPOSED ? step * c->k + padding : step;
+    p.a = a = laid_out(c->a, c->m, c->k, p.ra, p.ca), p.b = b = laid_out(c->b, c->k, c->n, p.rb, p.cb);
+    p.bias = mode & BIAS ? c->bias : NULL, p.accumulate = (mode & ACCUMULATE) != 0;
+    out = guard(rows, (c->m - 1) * rc + c->n, shift), p.c = out.data, p.work = work_with(0);
+    itd__gemm(&p);
+    for (i = 0; i < c->m; i++)
+        for (j = 0; j < rc && i * rc + j < out.n; j++) {
+            if (j < c->n) value[i * c->n + j] = out.data[i * rc + j];
+            else damage += memcmp(&out.data[i * rc + j], &rows[i * rc + j], sizeof *rows) != 0;
+        }
+    ok = product_is(c, mode, value) && damage == 0;
+    ok = guard_release(&out) && ok;
+    ok = work_holds() && ok;
+    free(a), free(b), free(rows), free(value);
+    if (!ok)
+        printf("  m %lu n %lu k %lu padding %lu shift %lu mode %u\n", (unsigned long)c->m,
+               (unsigned long)c->n, (unsigned long)c->k, (unsigned long)padding, (unsigned long)shift, mode);
+    return ok;
+}
+
+/* All readings of A and B, with and without bias, stored or added; every `step`-th of them. */
+static bool products_agree(size_t m, size_t n, size_t k, bool whole, size_t padding, unsigned step)
+{
+    product_case c = product_make(m, n, k, whole);
+    unsigned mode;
     bool ok = true;
-    for (mode = 0; mode < 16; mode++) {
-        product_case c;
-        c.m = m, c.n = n, c.k = k, c.padding = padding, c.shift = shift;
-        c.a_transposed = mode & 1, c.b_transposed = mode & 2, c.bias = mode & 4, c.accumulate = mode & 8;
-        if (c.bias && c.accumulate) continue;
-        ok = product_agrees(&c) && ok;
-    }
+    for (mode = (unsigned)((m + n) % step); mode < MODES; mode += step)
+        if (!(mode & BIAS && mode & ACCUMULATE)) ok = product_agrees(&c, mode, padding, mode % 4) && ok;
+    product_free(&c);
     return ok;
 }
 
@@ -84,9 +138,9 @@ static void products_of_all_sizes(void)
     ref_seed(1);
     for (i = 0; i < SIZES; i++) {
         size_t other = sizes[(5 * i + 3) % SIZES], third = sizes[(7 * i + 1) % 15];
-        CHECK(products_agree(sizes[i], other, third, 0, i % 4));
-        CHECK(products_agree(third, sizes[i], other, 0, (i + 1) % 4));
-        CHECK(products_agree(other, third, sizes[i], 0, (i + 2) % 4));
+        CHECK(products_agree(sizes[i], other, third, false, 0, 1));
+        CHECK(products_agree(third, sizes[i], other, false, 0, 1));
+        CHECK(products_agree(other, third, sizes[i], false, 0, 1));
     }
 }
 
@@ -96,34 +150,50 @@ static void small_products(void)
     ref_seed(2);
     for (m = 1; m <= 9; m++)
         for (n = 1; n <= 19; n++)
-            for (k = 1; k <= 5; k++) CHECK(products_agree(m, n, k, 0, (m + n) % 4));
+            for (k = 1; k <= 5; k++) CHECK(products_agree(m, n, k, false, 0, 3));
+}
+
+/* Two blocks of the tallest and all that can be left over, by one to three panels of the widest. */
+static void products_with_every_remainder(void)
+{
+    size_t m, n;
+    ref_seed(18);
+    for (m = 1; m <= 25; m++)
+        for (n = 1; n <= 99; n += 1 + (m + n) % 3) CHECK(products_agree(m, n, 7, true, n % 3, 7));
+}
+
+/* B in place, packed, and on the border between the two; A copied in parts; several strips of columns,
+ * several parts of k, and what is left over of each. */
+static void products_of_all_ways(void)
+{
+    static const size_t shapes[][3] = {{13, 300, 100}, {5, 1100, 20},  {101, 540, 260}, {97, 70, 1000},
+                                       {200, 33, 300}, {31, 600, 513}, {1, 1030, 70},   {3, 513, 257},
+                                       {7, 64, 1024},  {7, 64, 1025}};
+    size_t i;
+    ref_seed(19);
+    for (i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        const size_t *s = shapes[i];
+        CHECK(products_agree(s[0], s[1], s[2], i % 2 == 0, i % 3, 1));
+        CHECK(products_agree(s[0], s[1], s[2], i % 2 == 1, i % 2, 9));
+    }
 }
 
 static void products_of_parts_of_larger_matrices(void)
 {
     ref_seed(3);
-    CHECK(products_agree(5, 7, 9, 3, 0));
-    CHECK(products_agree(17, 33, 31, 1, 1));
-    CHECK(products_agree(64, 16, 8, 8, 0));
+    CHECK(products_agree(5, 7, 9, false, 3, 1));
+    CHECK(products_agree(17, 33, 31, false, 1, 1));
+    CHECK(products_agree(64, 16, 8, false, 8, 1));
 }
 
 /* The empty sum: nothing to multiply leaves the bias, zero, or what was there. */
 static void products_over_nothing(void)
 {
-    float c[6], bias[3] = {1, 2, 3};
-    itd__product p = ITD__ZERO;
-    size_t i;
-    p.m = 2, p.n = 3, p.k = 0, p.a = bias, p.b = bias, p.ca = p.ra = p.rb = p.cb = 1, p.c = c, p.rc = 3;
-    for (i = 0; i < 6; i++) c[i] = 7;
-    p.accumulate = true;
-    itd__gemm(&p);
-    for (i = 0; i < 6; i++) CHECK_CLOSE(c[i], 7, 0);
-    p.accumulate = false, p.bias = bias;
-    itd__gemm(&p);
-    for (i = 0; i < 6; i++) CHECK_CLOSE(c[i], bias[i % 3], 0);
-    p.bias = NULL;
-    itd__gemm(&p);
-    for (i = 0; i < 6; i++) CHECK_CLOSE(c[i], 0, 0);
+    static const size_t rows[] = {1, 2, 13}, columns[] = {1, 3, 8, 33, 600};
+    size_t i, j;
+    ref_seed(20);
+    for (i = 0; i < 3; i++)
+        for (j = 0; j < 5; j++) CHECK(products_agree(rows[i], columns[j], 0, true, j, 1));
 }
 
 /* 0 * infinity is NaN: a product that skips zeros would hide a broken network. */
@@ -137,7 +207,7 @@ static void products_do_not_swallow_nan(void)
         for (j = 0; j < 33 * 9; j++) b[j] = 1;
         for (j = 0; j < 9; j++) b[9 * k + j] = k % 2 ? INFINITY : -INFINITY;
         p.m = 1, p.n = 9, p.k = 33, p.a = a, p.ra = 33, p.ca = 1, p.b = b, p.rb = 9, p.cb = 1;
-        p.c = c, p.rc = 9;
+        p.c = c, p.rc = 9, p.work = work_with(0);
         itd__gemm(&p);
         for (j = 0; j < 9; j++) numbers += itd__finite(c[j]);
         CHECK(numbers == 0);
@@ -183,8 +253,8 @@ static bool linear_forward_agrees(const linear_case *c)
             for (k = 0; k < c->in; k++)
                 size[i * c->out + j] += 1e-6 * fabs(c->X[i * c->in + k] * c->W[k * c->out + j]);
         }
-    itd__linear_forward(c->x, c->w, c->b, c->n, c->in, c->out, y.data);
-    ok = ref_error(y.data, expected, cells) <= tolerance &&
+    itd__linear_forward(c->x, c->w, c->b, c->n, c->in, c->out, y.data, work_with(0));
+    ok = work_holds() && ref_error(y.data, expected, cells) <= tolerance &&
          ref_each(y.data, expected, cells, tolerance, 0, size);
     ok = guard_release(&y) && ok;
     free(expected), free(size);
@@ -207,38 +277,67 @@ static bool gradient_agrees(const float *before, guarded *after, const double *a
     return ok;
 }
 
-static bool linear_backward_agrees(const linear_case *c)
+/* The gradient by the inputs from `from` on, on top of what was there, and in the place of NaN. */
+static bool linear_input_agrees(const linear_case *c, const float *back, size_t from, size_t some,
+                                const double *dx)
 {
-    size_t nx = c->n * c->in, nw = c->in * c->out;
-    double *dx = ref_doubles(nx), *dw = ref_doubles(nw), *db = ref_doubles(c->out);
-    guarded gx = guard(c->dx, nx, 1), gw = guard(c->dw, nw, 2), gb = guard(c->db, c->out, 3);
-    bool ok = true;
-    ref_linear_backward(c->DY, c->X, c->W, c->n, c->in, c->out, dx, dw, db);
-    itd__linear_backward_input(c->dy, c->w, c->n, c->in, c->out, true, gx.data);
-    itd__linear_backward_weight(c->dy, c->x, c->n, c->in, c->in, c->out, true, gw.data, gb.data);
-    ok = gradient_agrees(c->dx, &gx, dx, c->out, 1) && ok;
-    ok = gradient_agrees(c->dw, &gw, dw, c->n, 1) && ok;
-    ok = gradient_agrees(c->db, &gb, db, c->n, 1) && ok;
-    free(dx), free(dw), free(db);
+    size_t cells = c->n * some, i;
+    float *before = ref_normals(cells, 1), *nothing = ref_floats(cells);
+    double *part = ref_doubles(cells);
+    guarded onto = guard(before, cells, 1), set = guard_filled(NULL, NAN, cells, 2);
+    bool ok;
+    for (i = 0; i < cells; i++) part[i] = dx[i / some * c->in + from + i % some];
+    itd__linear_backward_input(c->dy, back + from, c->n, c->in, some, c->out, true, onto.data, work_with(0));
+    ok = work_holds();
+    itd__linear_backward_input(c->dy, back + from, c->n, c->in, some, c->out, false, set.data, work_with(0));
+    ok = work_holds() && ok;
+    ok = gradient_agrees(before, &onto, part, c->out, 1) && ok;
+    ok = gradient_agrees(nothing, &set, part, c->out, 1) && ok;
+    free(before), free(nothing), free(part);
     return ok;
 }
 
-/* The weight gradient in three slices of the input features, the bias with the first of them only. */
-static bool linear_backward_slices_agree(const linear_case *c)
+static bool linear_backward_agrees(const linear_case *c)
+{
+    size_t nw = c->in * c->out, half = (c->in + 1) / 2;
+    double *dx = ref_doubles(c->n * c->in), *dw = ref_doubles(nw), *db = ref_doubles(c->out);
+    float *back = ref_floats(nw);
+    guarded gw = guard(c->dw, nw, 2), gb = guard(c->db, c->out, 3);
+    bool ok = true;
+    ref_linear_backward(c->DY, c->X, c->W, c->n, c->in, c->out, dx, dw, db);
+    itd__transpose(c->w, c->in, c->out, back);
+    ok = linear_input_agrees(c, back, 0, c->in, dx) && ok;
+    ok = linear_input_agrees(c, back, 0, half, dx) && ok;
+    if (half < c->in) ok = linear_input_agrees(c, back, half, c->in - half, dx) && ok;
+    itd__linear_backward_weight(c->dy, c->x, c->n, c->in, c->in, c->out, true, gw.data, gb.data,
+                                work_with(0));
+    ok = work_holds() && ok;
+    ok = gradient_agrees(c->dw, &gw, dw, c->n, 1) && ok;
+    ok = gradient_agrees(c->db, &gb, db, c->n, 1) && ok;
+    free(dx), free(dw), free(db), free(back);
+    return ok;
+}
+
+/* The weight gradient in three slices of the input features, the bias with the first of them only; added to
+ * what was there, or in the place of NaN. */
+static bool linear_backward_slices_agree(const linear_case *c, bool add)
 {
     size_t nw = c->in * c->out, from, step = (c->in + 2) / 3;
     double *dx = ref_doubles(c->n * c->in), *dw = ref_doubles(nw), *db = ref_doubles(c->out);
-    guarded gw = guard(c->dw, nw, 2), gb = guard(c->db, c->out, 3);
+    float *zeros = ref_floats(nw + c->out), *before = add ? c->dw : zeros, *bias = add ? c->db : zeros;
+    guarded gw = guard_filled(add ? before : NULL, NAN, nw, 2);
+    guarded gb = guard_filled(add ? bias : NULL, NAN, c->out, 3);
     bool ok = true;
     ref_linear_backward(c->DY, c->X, c->W, c->n, c->in, c->out, dx, dw, db);
     for (from = 0; from < c->in; from += step) {
         size_t some = from + step < c->in ? step : c->in - from;
-        itd__linear_backward_weight(c->dy, c->x + from, c->n, c->in, some, c->out, true,
-                                    gw.data + from * c->out, from == 0 ? gb.data : NULL);
+        itd__linear_backward_weight(c->dy, c->x + from, c->n, c->in, some, c->out, add,
+                                    gw.data + from * c->out, from == 0 ? gb.data : NULL, work_with(0));
+        ok = work_holds() && ok;
     }
-    ok = gradient_agrees(c->dw, &gw, dw, c->n, 1) && ok;
-    ok = gradient_agrees(c->db, &gb, db, c->n, 1) && ok;
-    free(dx), free(dw), free(db);
+    ok = gradient_agrees(before, &gw, dw, c->n, 1) && ok;
+    ok = gradient_agrees(bias, &gb, db, c->n, 1) && ok;
+    free(dx), free(dw), free(db), free(zeros);
     return ok;
 }
 
@@ -247,7 +346,8 @@ static void linear_case_check(size_t n, size_t in, size_t out)
     linear_case c = linear_make(n, in, out);
     bool ok = CHECK(linear_forward_agrees(&c));
     ok = CHECK(linear_backward_agrees(&c)) && ok;
-    ok = CHECK(linear_backward_slices_agree(&c)) && ok;
+    ok = CHECK(linear_backward_slices_agree(&c, true)) && ok;
+    ok = CHECK(linear_backward_slices_agree(&c, false)) && ok;
     if (!ok) printf("  n %lu in %lu out %lu\n", (unsigned long)n, (unsigned long)in, (unsigned long)out);
     linear_free(&c);
 }
@@ -264,6 +364,25 @@ static void linear_of_all_sizes(void)
     }
     linear_case_check(128, 384, 128);
     linear_case_check(128, 128, 2);
+}
+
+static void transposed_of_all_sizes(void)
+{
+    size_t rows, columns, i, j;
+    ref_seed(21);
+    for (rows = 1; rows <= 49; rows += rows < 18 ? 1 : 15)
+        for (columns = 1; columns <= 49; columns += columns < 18 ? 1 : 15) {
+            float *x = ref_normals(rows * columns, 1);
+            guarded y = guard_filled(NULL, NAN, rows * columns, columns % 4);
+            size_t wrong = 0;
+            itd__transpose(x, rows, columns, y.data);
+            for (i = 0; i < rows; i++)
+                for (j = 0; j < columns; j++)
+                    wrong += memcmp(&y.data[j * rows + i], &x[i * columns + j], sizeof *x) != 0;
+            CHECK(wrong == 0);
+            CHECK(guard_release(&y));
+            free(x);
+        }
 }
 
 /* A central difference of Sum y * dy by one number. */
@@ -557,10 +676,11 @@ static void pair_case_check(size_t n, size_t in, size_t side, size_t out, bool s
     for (i = 1; same && i < n; i++) memcpy(s + i * side, s, side * sizeof *s);
     put_side_by_side(x, s, n, in, side, both);
     ref_linear_forward(both, wide, bias, n, in + side, out, expected);
-    itd__linear_pair_forward(x, s, w, b, n, in, side, out, y.data);
+    itd__linear_pair_forward(x, s, w, b, n, in, side, out, y.data, work_with(0));
+    CHECK(work_holds());
     CHECK(ref_error(y.data, expected, cells) <= tolerance);
     for (i = 0; i < n; i++) {
-        itd__linear_pair_forward(x + i * in, s + i * side, w, b, 1, in, side, out, alone);
+        itd__linear_pair_forward(x + i * in, s + i * side, w, b, 1, in, side, out, alone, work_with(0));
         bits = bits && memcmp(alone, y.data + i * out, out * sizeof *alone) == 0;
     }
     CHECK(bits);
@@ -911,9 +1031,12 @@ static void all_tests(void)
 {
     RUN(products_of_all_sizes);
     RUN(small_products);
+    RUN(products_with_every_remainder);
+    RUN(products_of_all_ways);
     RUN(products_of_parts_of_larger_matrices);
     RUN(products_over_nothing);
     RUN(products_do_not_swallow_nan);
+    RUN(transposed_of_all_sizes);
     RUN(linear_of_all_sizes);
     RUN(linear_reference_has_the_slope_of_its_forward);
     RUN(relu_both_ways);

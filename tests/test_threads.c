@@ -3,6 +3,7 @@
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 #include "ref.h"
+#include "work.h"
 #include "each_simd.h"
 #include "test.h"
 
@@ -173,7 +174,9 @@ static float *product(const float *a, const float *b, size_t m, size_t n, size_t
     p.bias = onto ? NULL : b, p.accumulate = onto;
     p.c = c, p.rc = n;
     omp_set_num_threads(count);
+    p.work = work_with(0);
     itd__gemm(&p);
+    CHECK(work_holds());
     omp_set_num_threads(1);
     return c;
 }
@@ -181,7 +184,8 @@ static float *product(const float *a, const float *b, size_t m, size_t n, size_t
 /* Divided by columns or by rows, with B in place or packed. */
 static void large_products_do_not_depend_on_threads(void)
 {
-    static const size_t shapes[][3] = {{300, 150, 100}, {70, 700, 300}, {130, 300, 600}, {1000, 65, 70}};
+    static const size_t shapes[][3] = {
+        {300, 150, 100}, {70, 700, 300}, {130, 300, 600}, {1000, 65, 70}, {50, 1100, 290}};
     size_t s, t, onto;
     for (s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         size_t m = shapes[s][0], n = shapes[s][1], k = shapes[s][2];
@@ -201,11 +205,148 @@ static void large_products_do_not_depend_on_threads(void)
     }
 }
 
+/* ---- convolutions ---- */
+
+typedef struct conv_outcome { /* all that the passes of a convolution leave */
+    float *y, *dx, *dw, *db;
+    size_t ny, nx, nw;
+} conv_outcome;
+
+static void conv_outcome_free(conv_outcome *o) { free(o->y), free(o->dx), free(o->dw), free(o->db); }
+
+static bool conv_outcomes_equal(const conv_outcome *a, const conv_outcome *b, size_t out)
+{
+    return same(a->y, b->y, a->ny * sizeof *a->y) && same(a->dx, b->dx, a->nx * sizeof *a->dx) &&
+           same(a->dw, b->dw, a->nw * sizeof *a->dw) && same(a->db, b->db, out * sizeof *a->db);
+}
+
+/* Of one slice of images, which the threads divide among them. */
+static conv_outcome conv_outcome_with(const itd__convolution *c, size_t images, int count)
+{
+    conv_outcome o;
+    float *x, *dy, *w, *b, *u = ref_floats(16 * c->in * c->out), *back = ref_floats(16 * c->in * c->out);
+    size_t first, some;
+    ref_seed(5);
+    o.nx = images * c->height * c->width * c->in, o.ny = images * c->rows * c->columns * c->out;
+    o.nw = 9 * c->in * c->out;
+    x = ref_normals(o.nx, 1), dy = ref_normals(o.ny, 1), w = ref_normals(o.nw, 1), b = ref_normals(c->out, 1);
+    o.y = ref_floats(o.ny), o.dx = ref_normals(o.nx, 1), o.dw = ref_floats(o.nw), o.db = ref_floats(c->out);
+    if (itd__is_winograd(c)) itd__taps_forward(c, w, u), itd__taps_backward(c, u, back);
+    else itd__transpose(w, 9 * c->in, c->out, back);
+    omp_set_num_threads(count);
+    itd__conv_forward(c, x, w, u, b, images, o.y, work_with(itd__conv_work(c, false)));
+    CHECK(work_holds());
+    itd__conv_backward_input(c, dy, back, images, true, o.dx, work_with(itd__conv_work(c, false)));
+    CHECK(work_holds());
+    for (first = 0; first < c->in; first += some) {
+        some = itd__min(c->in - first, ITD__SOME);
+        itd__conv_backward_weight(c, dy, x, images, first, some, false, o.dw, o.db,
+                                  work_with(itd__conv_work(c, true)));
+        CHECK(work_holds());
+    }
+    omp_set_num_threads(1);
+    free(x), free(dy), free(w), free(b), free(u), free(back);
+    return o;
+}
+
+/* So large that they are worth dividing: all at once, or what is gathered at a time. */
+static bool conv_is_divided(const itd__convolution *c, size_t images)
+{
+    size_t tiles = images * ((c->rows + 1) / 2) * ((c->columns + 1) / 2);
+    double pairs = (double)c->in * (double)c->out;
+    return itd__useful_threads(itd__is_winograd(c) ? 16 * (double)tiles * pairs : 9 * ITD__PIXELS * pairs) >
+           1;
+}
+
+/* By Winograd's algorithm, in blocks of tiles whose number is that of the threads; and by gathering, where
+ * the product is divided. Pixels are odd in number, and so are the tiles that are left over. */
+static void convolutions_do_not_depend_on_threads(void)
+{
+    static const itd__convolution list[] = {
+        {13, 11, 64, 13, 11, 64, 1, 1}, {16, 16, 40, 16, 16, 100, 1, 1}, {9, 9, 80, 5, 5, 72, 2, 1}};
+    enum { IMAGES = 4 };
+    size_t i, t;
+    for (i = 0; i < 3; i++) {
+        const itd__convolution *c = &list[i];
+        conv_outcome one = conv_outcome_with(c, IMAGES, 1);
+        omp_set_num_threads(2);
+        CHECK(conv_is_divided(c, IMAGES) && IMAGES * c->rows * c->columns > ITD__PIXELS);
+        for (t = 0; t < THREADS; t++) {
+            conv_outcome o = conv_outcome_with(c, IMAGES, threads[t]);
+            CHECK(conv_outcomes_equal(&o, &one, c->out));
+            conv_outcome_free(&o);
+        }
+        conv_outcome_free(&one);
+    }
+}
+
+/* Forward and backward for two images, one slice, so that threads meet within the operations. */
+static float *unet_outcome_with(int count, size_t *size)
+{
+    itd_unet_desc d = itd_unet_desc_default();
+    itd_net *net = NULL;
+    size_t cells, n;
+    float *z, *dout, *all;
+    const float logsnr[2] = {2, -1};
+    d.height = d.width = 16, d.levels = d.blocks = 1, d.zero_output = false;
+    ref_seed(6);
+    omp_set_num_threads(count);
+    CHECK_OK(itd_unet_create(&d, 3, &net));
+    cells = 2 * net->dim, n = net->parameters, *size = 2 * cells + n;
+    z = ref_normals(cells, 1), dout = ref_normals(cells, 1), all = ref_floats(*size);
+    CHECK_OK(itd_net_forward(net, z, logsnr, 2, all));
+    CHECK_OK(itd_net_backward(net, dout, 2, all + cells));
+    memcpy(all + 2 * cells, itd_net_gradients(net), n * sizeof *all);
+    omp_set_num_threads(1);
+    itd_net_free(net);
+    free(z), free(dout);
+    return all;
+}
+
+static void one_slice_does_not_depend_on_threads(void)
+{
+    static const int counts[] = {3, 16};
+    size_t size, i;
+    float *one = unet_outcome_with(1, &size);
+    for (i = 0; i < 2; i++) {
+        float *other = unet_outcome_with(counts[i], &size);
+        CHECK(same(one, other, size * sizeof *one));
+        free(other);
+    }
+    free(one);
+}
+
+/* ---- loops in threads of the caller's ---- */
+
+/* A caller may call from threads of its own, and allow threads within threads: a call has memory for one. */
+static void loops_of_busy_threads_are_not_divided(void)
+{
+    enum { OUTER = 2, PIECES = 64 };
+    int levels = omp_get_max_active_levels(), outer, inside = 0, beyond = 0;
+    omp_set_max_active_levels(2);
+    omp_set_num_threads(4);
+#pragma omp parallel for num_threads(OUTER) reduction(+ : inside, beyond)
+    for (outer = 0; outer < OUTER; outer++) {
+        ptrdiff_t i;
+        size_t largest[PIECES] = {0};
+        ITD__PARALLEL(true)
+        for (i = 0; i < PIECES; i++) largest[i] = itd__thread();
+        inside += omp_in_parallel();
+        for (i = 0; i < PIECES; i++) beyond += largest[i] >= itd__threads();
+    }
+    CHECK(inside == OUTER);
+    CHECK(beyond == 0);
+    omp_set_max_active_levels(levels);
+    omp_set_num_threads(1);
+}
+
 static void all_tests(void)
 {
     RUN(narrow_networks_do_not_depend_on_threads);
     RUN(wide_networks_do_not_depend_on_threads);
     RUN(large_products_do_not_depend_on_threads);
+    RUN(convolutions_do_not_depend_on_threads);
+    RUN(one_slice_does_not_depend_on_threads);
 }
 
 int main(void)
@@ -214,6 +355,7 @@ int main(void)
     if (omp_get_thread_limit() < threads[THREADS - 1])
         SKIP("OpenMP is limited to fewer threads than are to be compared");
     else RUN(so_many_threads_run);
+    RUN(loops_of_busy_threads_are_not_divided);
     each_simd(all_tests);
     return test_report();
 }

@@ -30,6 +30,16 @@ static itd_net *make(const itd_unet_desc *d)
     return net;
 }
 
+static itd_model *make_model(uint64_t seed)
+{
+    itd_model_desc md = itd_model_desc_default(2);
+    itd_model *model = NULL;
+    md.unet = small_desc();
+    md.normalize = false;
+    CHECK_OK(itd_model_create(&md, seed, &model));
+    return model;
+}
+
 /* ---- size ---- */
 
 static void the_published_network_has_its_parameters(void)
@@ -90,14 +100,11 @@ static void the_table_can_be_read(void)
                                            "linear  128 -> 128  layers.1, 16512 parameters",
                                            "silu  128 -> 128",
                                            "linear  128 -> 2  layers.2, 258 parameters"};
-    static const char *const directions[] = {"input  5",
-                                             "input  1",
-                                             "project  5 -> 40",
-                                             "waves  40 + 1 -> 80",
-                                             "embed  1 -> 128",
-                                             "linear  80 + 128 -> 128  layers.0, 26752 parameters",
-                                             "silu  128 -> 128",
-                                             "linear  128 -> 5  layers.1, 645 parameters"};
+    static const char *const directions[] = {
+        "input  5",         "input  1",
+        "project  5 -> 40", "waves  40 + 1 -> 80",
+        "embed  1 -> 128",  "linear  80 + 128 -> 128  layers.0, 26752 parameters",
+        "silu  128 -> 128", "linear  128 -> 5  layers.1, 645 parameters"};
     itd_mlp_desc md = itd_mlp_desc_default(2);
     itd_unet_desc d = small_desc();
     itd_net *net = NULL;
@@ -186,19 +193,20 @@ static void gradient_is_the_slope(const itd_unet_desc *d)
     itd_net *net = make(d);
     batch b = batch_make(net, 3);
     size_t n = itd_net_parameters(net), i;
-    float *w = ref_copy(net->w, n), *dz = ref_floats(b.n * b.d), *z = ref_copy(b.z, b.n * b.d);
+    float *weights = itd_net_weights(net), *w = ref_copy(weights, n);
+    float *dz = ref_floats(b.n * b.d), *z = ref_copy(b.z, b.n * b.d);
     double norm = 0, h, up, down;
     loss(net, &b);
     CHECK_OK(itd_net_backward(net, b.dout, b.n, dz));
     for (i = 0; i < n; i++) norm += (double)net->g[i] * net->g[i];
     CHECK(norm > 0);
     h = 3e-3 / sqrt(norm);
-    for (i = 0; i < n; i++) net->w[i] = (float)(w[i] + h * net->g[i]);
+    for (i = 0; i < n; i++) weights[i] = (float)(w[i] + h * net->g[i]);
     up = loss(net, &b);
-    for (i = 0; i < n; i++) net->w[i] = (float)(w[i] - h * net->g[i]);
+    for (i = 0; i < n; i++) weights[i] = (float)(w[i] - h * net->g[i]);
     down = loss(net, &b);
     CHECK_CLOSE((up - down) / (2 * h) / norm, 1, 3e-3);
-    memcpy(net->w, w, n * sizeof *w);
+    memcpy(weights, w, n * sizeof *w);
     for (norm = 0, i = 0; i < b.n * b.d; i++) norm += (double)dz[i] * dz[i];
     h = 1e-2 / sqrt(norm);
     for (i = 0; i < b.n * b.d; i++) b.z[i] = (float)(z[i] + h * dz[i]);
@@ -351,6 +359,155 @@ static void threads_change_nothing(void)
 #endif
 }
 
+/* ---- weights that change: what was made of them before must not be used again ---- */
+
+/* What networks of these weights give that have done nothing else before. */
+static bool computes_with(itd_net *net, const float *w, batch *b)
+{
+    itd_net *fresh = make(&net->unet);
+    size_t cells = b->n * b->d, size = net->parameters * sizeof *w;
+    float *expected = ref_floats(cells), *dz = ref_floats(cells), *dz_fresh = ref_floats(cells), *g;
+    bool same;
+    memcpy(itd_net_weights(fresh), w, size);
+    CHECK_OK(itd_net_forward(fresh, b->z, b->logsnr, b->n, expected));
+    CHECK_OK(itd_net_forward(net, b->z, b->logsnr, b->n, b->out));
+    same = !memcmp(b->out, expected, cells * sizeof *expected);
+    CHECK_OK(itd_net_backward(fresh, b->dout, b->n, dz_fresh));
+    if (net->g) memset(net->g, 0, size);
+    CHECK_OK(itd_net_backward(net, b->dout, b->n, dz));
+    g = itd_net_gradients(net);
+    same = !memcmp(g, fresh->g, size) && !memcmp(dz, dz_fresh, cells * sizeof *dz) && same;
+    itd_net_free(fresh);
+    free(expected), free(dz), free(dz_fresh);
+    return same;
+}
+
+/* The pointer is asked for once, before the first forward pass or after it. */
+static void weights_changed_through_their_pointer_count(void)
+{
+    itd_unet_desc d = small_desc();
+    size_t late, k, i;
+    ref_seed(9);
+    for (late = 0; late < 2; late++) {
+        itd_net *net = make(&d);
+        float *w = late ? NULL : itd_net_weights(net);
+        batch b = batch_make(net, 3);
+        CHECK(computes_with(net, net->w, &b));
+        if (late) w = itd_net_weights(net);
+        for (k = 0; k < 3; k++) {
+            for (i = 0; i < net->parameters; i++) w[i] += (float)(0.1 * ref_normal());
+            CHECK(computes_with(net, w, &b));
+        }
+        batch_free(&b);
+        itd_net_free(net);
+    }
+}
+
+enum { DENOISER, NETWORK };
+
+/* The denoiser has the average's weights, if there is one, and the network by itself its own. Five
+ * predictions of both, in turns, of which the first and the last are of one kind: the next call may begin
+ * with that, too. No pointer is asked for, so nothing else tells the network that its weights may change. */
+static bool predicts_with_its_weights(itd_model *model, batch *b, size_t first)
+{
+    const itd_net *net = model->net;
+    size_t cells = b->n * b->d, k;
+    float *expected = ref_floats(cells);
+    bool same = true;
+    for (k = first; k < first + 5; k++) {
+        itd_model *fresh = make_model(1);
+        itd_denoiser theirs = itd_model_denoiser(fresh), ours = itd_model_denoiser(model);
+        bool average = k % 2 == DENOISER && net->ema;
+        memcpy(itd_net_weights(fresh->net), average ? net->ema : net->w, net->parameters * sizeof(float));
+        if (k % 2 == DENOISER) {
+            CHECK_OK(theirs.predict(theirs.ctx, b->z, b->logsnr, b->n, expected));
+            CHECK_OK(ours.predict(ours.ctx, b->z, b->logsnr, b->n, b->out));
+        } else {
+            CHECK_OK(itd_net_forward(fresh->net, b->z, b->logsnr, b->n, expected));
+            CHECK_OK(itd_net_forward(model->net, b->z, b->logsnr, b->n, b->out));
+        }
+        same = same && !memcmp(b->out, expected, cells * sizeof *expected);
+        itd_model_free(fresh);
+    }
+    free(expected);
+    return same;
+}
+
+static itd_trainer *make_trainer(itd_model *model, double average)
+{
+    itd_trainer_desc td = itd_trainer_desc_default();
+    itd_trainer *trainer = NULL;
+    td.batch = 5, td.learning_rate = 0.01, td.ema = average;
+    CHECK_OK(itd_trainer_create(model, &td, &trainer));
+    return trainer;
+}
+
+/* Predictions between the steps see each step, and the steps do not see the predictions. */
+static void training_and_predictions_keep_apart(void)
+{
+    static const double averages[] = {0.9, 0, 0.5}; /* one training after the other */
+    itd_model *model = make_model(3), *twin = make_model(3);
+    batch b = batch_make(model->net, 3);
+    float *x;
+    size_t k, step;
+    ref_seed(10);
+    x = ref_normals(5 * model->dim, 0.5);
+    for (k = 0; k < 3; k++) {
+        itd_trainer *trainer = make_trainer(model, averages[k]), *alone = make_trainer(twin, averages[k]);
+        CHECK(predicts_with_its_weights(model, &b, DENOISER));
+        for (step = 0; step < 3; step++) {
+            CHECK_OK(itd_train_step(trainer, x, NULL));
+            CHECK_OK(itd_train_step(alone, x, NULL));
+            CHECK(predicts_with_its_weights(model, &b, step ? NETWORK : DENOISER));
+        }
+        itd_trainer_free(trainer), itd_trainer_free(alone);
+        CHECK(predicts_with_its_weights(model, &b, k % 2 ? NETWORK : DENOISER));
+        CHECK((model->net->ema != NULL) == (averages[k] > 0));
+        CHECK(!memcmp(model->net->w, twin->net->w, model->net->parameters * sizeof(float)));
+    }
+    batch_free(&b);
+    free(x);
+    itd_model_free(model), itd_model_free(twin);
+}
+
+/* The memory of an average that was given up is likely to be that of the next one: here nothing else of the
+ * size is asked for in between. */
+static void an_average_is_not_taken_for_an_older_one(void)
+{
+    itd_model *model = make_model(3);
+    itd_trainer *trainer = make_trainer(model, 0.9), *without, *next;
+    batch b = batch_make(model->net, 3);
+    float *x;
+    size_t step;
+    ref_seed(11);
+    x = ref_normals(5 * model->dim, 0.5);
+    for (step = 0; step < 2; step++) CHECK_OK(itd_train_step(trainer, x, NULL));
+    CHECK(predicts_with_its_weights(model, &b, DENOISER));
+    without = make_trainer(model, 0), next = make_trainer(model, 0.9);
+    CHECK(predicts_with_its_weights(model, &b, DENOISER));
+    batch_free(&b);
+    free(x);
+    itd_trainer_free(next), itd_trainer_free(without), itd_trainer_free(trainer);
+    itd_model_free(model);
+}
+
+static void averages_changed_through_their_pointer_count(void)
+{
+    itd_model *model = make_model(3);
+    itd_trainer *trainer = make_trainer(model, 0.9);
+    batch b = batch_make(model->net, 2);
+    float *average = itd_net_average(model->net);
+    size_t k, i;
+    for (k = 0; k < 2; k++) {
+        CHECK(predicts_with_its_weights(model, &b, DENOISER));
+        for (i = 0; i < model->net->parameters; i++) average[i] *= 1.1f;
+    }
+    CHECK(predicts_with_its_weights(model, &b, DENOISER));
+    batch_free(&b);
+    itd_trainer_free(trainer);
+    itd_model_free(model);
+}
+
 /* ---- the steps of DDPM ---- */
 
 static itd_net *with_steps(itd_time time)
@@ -397,16 +554,6 @@ static void the_exact_map_has_whole_steps(void)
 /* ---- files ---- */
 
 #define FILE_NAME "build/test_unet.safetensors"
-
-static itd_model *make_model(uint64_t seed)
-{
-    itd_model_desc md = itd_model_desc_default(2);
-    itd_model *model = NULL;
-    md.unet = small_desc();
-    md.normalize = false;
-    CHECK_OK(itd_model_create(&md, seed, &model));
-    return model;
-}
 
 static void checkpoints_come_back(void)
 {
@@ -539,6 +686,29 @@ static void refused(const spelling *s, const char *prefix, const char *tensor)
     remove(FILE_NAME);
 }
 
+/* Also if the model has made predictions with those that it had, from its average or without one. */
+static void weights_read_into_a_model_count(void)
+{
+    static const spelling usual = {"", "F32", false, false, NULL, NULL};
+    size_t k;
+    for (k = 0; k < 3; k++) {
+        itd_model *model = make_model(3);
+        itd_trainer *trainer = k ? make_trainer(model, 0.9) : NULL;
+        itd_error error = {""};
+        batch b = batch_make(model->net, 2);
+        CHECK(predicts_with_its_weights(model, &b, k == 1 ? DENOISER : NETWORK));
+        write_weights(model, &usual);
+        CHECK_OK(itd_load_weights(model, FILE_NAME, "", &error));
+        CHECK(holds_what_was_written(model));
+        CHECK(predicts_with_its_weights(model, &b, k == 1 ? DENOISER : NETWORK));
+        CHECK(itd__all_finite(b.out, b.n * b.d));
+        batch_free(&b);
+        itd_trainer_free(trainer);
+        itd_model_free(model);
+    }
+    remove(FILE_NAME);
+}
+
 static void errors_name_the_tensor(void)
 {
     spelling s = {"", "F32", false, false, "mid_block.resnets.0.conv1.weight", NULL};
@@ -648,6 +818,10 @@ static void all_tests(void)
     RUN(images_do_not_depend_on_each_other);
     RUN(threads_change_nothing);
     RUN(memory_changes_nothing);
+    RUN(weights_changed_through_their_pointer_count);
+    RUN(training_and_predictions_keep_apart);
+    RUN(an_average_is_not_taken_for_an_older_one);
+    RUN(averages_changed_through_their_pointer_count);
 }
 
 int main(void)
@@ -661,6 +835,7 @@ int main(void)
     RUN(the_table_is_the_paper_s);
     RUN(the_exact_map_has_whole_steps);
     RUN(checkpoints_come_back);
+    RUN(weights_read_into_a_model_count);
     RUN(weights_of_other_programs_are_read);
     RUN(errors_name_the_tensor);
     each_simd(all_tests);
