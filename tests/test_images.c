@@ -257,7 +257,7 @@ static bool conv_weight_gradient(const conv_case *c, size_t step, bool add, floa
     bool ok = true;
     for (first = 0; first < c->in; first += step) {
         itd__conv_backward_weight(&c->conv, c->dy, c->x, c->g.images, first, itd__min(step, c->in - first),
-                                  add, dw, db, work_with(itd__conv_work(&c->conv, true)));
+                                  &work_one_pass, add, dw, db, work_with(itd__conv_work(&c->conv, true)));
         ok = work_holds() && ok;
     }
     return ok;

@@ -904,7 +904,7 @@ static bool map_agrees(size_t map, size_t channels, bool whole, bool add)
     bool ok = true;
     for (i = 0; i < m * m; i++) in[i] = s.x[i] + i;
     for (i = 0; i < n * n; i++) out[i] = s.y[i] + 15 - i;
-    kernels->transform(maps[map].t, in, out, channels, add);
+    kernels->transform(maps[map].t, in, out, 0, channels, add);
     for (c = 0; c < channels; c++) {
         double x[16], y[16], terms[16];
         for (i = 0; i < m * m; i++) x[i] = in[i][c];
@@ -950,7 +950,7 @@ static void maps_do_not_swallow_nan(void)
             for (i = 0; i < 16 * CHANNELS; i++) x[i / CHANNELS][i % CHANNELS] = (float)ref_normal();
             x[at][channel] = NAN, one[at] = 1;
             map_square(map, one, reached, terms);
-            kernels->transform(maps[map].t, in, out, CHANNELS, false);
+            kernels->transform(maps[map].t, in, out, 0, CHANNELS, false);
             for (i = 0; i < n * n; i++)
                 for (c = 0; c < CHANNELS; c++)
                     wrong += (isnan(y[i][c]) != 0) != (c == channel && terms[i] > 0);

@@ -240,7 +240,7 @@ static conv_outcome conv_outcome_with(const itd__convolution *c, size_t images, 
     CHECK(work_holds());
     for (first = 0; first < c->in; first += some) {
         some = itd__min(c->in - first, ITD__SOME);
-        itd__conv_backward_weight(c, dy, x, images, first, some, false, o.dw, o.db,
+        itd__conv_backward_weight(c, dy, x, images, first, some, &work_one_pass, false, o.dw, o.db,
                                   work_with(itd__conv_work(c, true)));
         CHECK(work_holds());
     }

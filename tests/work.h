@@ -1,3 +1,6 @@
+/* Of convolutions' gradients that one pass finds. */
+static const itd__passes work_one_pass = {true, true, NULL};
+
 /* work.h: memory for the library's threads to work in, guarded behind what each of them may use. Include it
  * after itdiff.h with its implementation, and ref.h. */
 #ifndef WORK_H
