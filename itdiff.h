@@ -5111,13 +5111,20 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
 
 /* >>checkpoint ---------------------------------------------------------------------------------------------
 
-   safetensors: an eight-byte little-endian length N, N bytes of JSON, then raw little-endian data. The JSON
-   maps each tensor's name to its dtype, shape and [begin, end) in the data, and "__metadata__" to strings.
+   Models, their training and Gaussians as files that every reader of safetensors understands:
 
-   Ours: "layers.K.weight" (out,in) and "layers.K.bias", of a U-Net the names of diffusers, are what the
-   denoiser uses (the moving average where there is one); "raw.", "adam_m.", "adam_v." before these names are
-   the state of training. "norm.*", "gaussian.*" are F64. Metadata: format, version, crc32c, all fields, and
-   the model's notes as "note.KEY". A reader ignores metadata that it does not know. */
+       8 bytes   N, least significant byte first, as all numbers are
+       N bytes   JSON: {"__metadata__": {"format": "itdiff", "crc32c": "3808858755", ..},
+                        "layers.0.bias": {"dtype": "F32", "shape": [128], "data_offsets": [0, 512]}, ..}
+       the rest  the numbers of all tensors, one tensor after the other without a gap
+
+   "layers.K.weight" (out,in) and "layers.K.bias", of a U-Net the names of diffusers, are what the denoiser
+   uses (the moving average where there is one); "raw.", "adam_m.", "adam_v." before these names are the state
+   of training. "norm.*", "gaussian.*" are F64. Metadata: format, version, the checksum of the data, all
+   fields of >>descriptions, and the model's notes as "note.KEY". Others are ignored.
+
+   A writer finds its tensors in the table of layers (>>network). A reader has >>model and >>trainer make what
+   the file describes, once the header is proven, and fills it. */
 
 #ifndef ITDIFF_NO_STDIO
 
@@ -5153,6 +5160,8 @@ typedef struct itd__file {
     itd__pair *metadata;
     size_t tensors, pairs;
     bool skips_training; /* its tensors are left in the file */
+    void *buffer;        /* numbers on their way, as many as `room` bytes hold */
+    size_t room;
 } itd__file;
 
 /* Keeps the code and writes the one line of explanation, without control characters. Returns false. */
@@ -5179,14 +5188,39 @@ static bool itd__succeeds(itd__file *f, itd_result result)
     return result == ITD_OK || itd__fail(f, result, "%s", itd_result_string(result));
 }
 
-/* CRC-32C (Castagnoli), bit by bit; begun with all ones and inverted at the end, by the caller. */
-static uint32_t itd__crc32c(uint32_t crc, const unsigned char *bytes, size_t n)
+/* CRC-32C (Castagnoli), which is ~rest: what is left of the bytes so far when they are divided by the
+   polynomial 0x82F63B78, lowest bit first. after[k][b] is what is left of byte b and k zero bytes, so that
+   eight bytes are divided at once, each as if it stood alone. */
+typedef struct itd__checksum {
+    uint32_t rest, after[8][256];
+} itd__checksum;
+
+static void itd__checksum_begin(itd__checksum *c)
 {
-    for (size_t i = 0; i < n; i++) {
-        crc ^= bytes[i];
-        for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (0x82F63B78u & (0u - (crc & 1)));
+    c->rest = 0xFFFFFFFFu;
+    for (uint32_t b = 0; b < 256; b++) {
+        uint32_t rest = b;
+        for (int bit = 0; bit < 8; bit++) rest = rest >> 1 ^ (0x82F63B78u & (0u - (rest & 1)));
+        c->after[0][b] = rest;
     }
-    return crc;
+    for (size_t i = 256; i < 8 * 256; i++) {
+        uint32_t before = c->after[i / 256 - 1][i % 256];
+        c->after[i / 256][i % 256] = before >> 8 ^ c->after[0][before & 255];
+    }
+}
+
+static void itd__checksum_add(itd__checksum *c, const void *bytes, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)bytes;
+    uint32_t rest = c->rest;
+    for (; n >= 8; n -= 8, p += 8) {
+        rest ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+        rest = c->after[7][rest & 255] ^ c->after[6][rest >> 8 & 255] ^ c->after[5][rest >> 16 & 255] ^
+               c->after[4][rest >> 24] ^ c->after[3][p[4]] ^ c->after[2][p[5]] ^ c->after[1][p[6]] ^
+               c->after[0][p[7]];
+    }
+    for (; n > 0; n--) rest = rest >> 8 ^ c->after[0][(rest ^ *p++) & 255];
+    c->rest = rest;
 }
 
 /* 17 digits bring a double back exactly; the decimal point is '.' whatever the program's locale says. */
@@ -5328,17 +5362,69 @@ static size_t itd__element(const itd__tensor *t, size_t k)
     return (k % taps * t->shape[1] + row % t->shape[1]) * t->shape[0] + row / t->shape[1];
 }
 
-/* Little-endian integers of `width` bytes, at most 8 (which the compiler is told too). */
-static void itd__put(uint64_t bits, size_t width, unsigned char *bytes)
+/* ---- their numbers, on the way between memory and file ---- */
+
+/* A tensor travels in pieces: some rows of the matrix of shape[0] rows that it is in the file, or part of one
+   row if that is long. In memory these rows are columns, so several are moved at a time. */
+typedef struct itd__piece {
+    size_t row, rows, column, columns;
+} itd__piece;
+
+static size_t itd__size(const itd__tensor *t) { return t->f64 ? sizeof *t->f64 : sizeof *t->f32; }
+
+static size_t itd__columns(const itd__tensor *t) { return t->shape[1] * t->shape[2] * t->shape[3]; }
+
+/* Room for eight rows of any of these tensors, half a cache line of memory, as long as they stay in cache. */
+static bool itd__make_room(itd__file *f, const itd__tensors *all)
 {
-    for (size_t i = 0; i < width && i < 8; i++) bytes[i] = (unsigned char)(bits >> (8 * i));
+    for (size_t i = 0; i < all->count; i++) {
+        const itd__tensor *t = &all->list[i];
+        f->room = itd__max(f->room, itd__min(t->shape[0], 8) * itd__columns(t) * itd__size(t));
+    }
+    f->room = itd__min(f->room, 1 << 16);
+    f->buffer = itd__alloc(f->room, 1, 1);
+    return itd__succeeds(f, f->buffer ? ITD_OK : ITD_ERROR_MEMORY);
 }
 
-static uint64_t itd__get(const unsigned char *bytes, size_t width)
+/* From all zeros to the first piece, from there to the next; false after the last. */
+static bool itd__next_piece(const itd__file *f, const itd__tensor *t, itd__piece *p)
 {
-    uint64_t bits = 0;
-    while (width--) bits = bits << 8 | bytes[width];
-    return bits;
+    size_t most = f->room / itd__size(t), columns = itd__columns(t);
+    p->column += p->columns;
+    if (p->column == columns) p->column = 0, p->row += p->rows;
+    p->columns = itd__min(most, columns - p->column);
+    p->rows = itd__min(itd__max(most / columns, 1), t->shape[0] - p->row);
+    return p->row < t->shape[0];
+}
+
+/* Copies a piece from memory into the buffer, or back. */
+static void itd__move(itd__file *f, const itd__tensor *t, const itd__piece *p, bool back)
+{
+    size_t first = p->row * itd__columns(t) + p->column;
+    if (t->f64) {
+        double *memory = t->f64 + first;
+        memcpy(back ? memory : f->buffer, back ? f->buffer : memory, p->rows * p->columns * sizeof *memory);
+        return;
+    }
+    for (size_t c = 0; c < p->columns; c++) {
+        float *memory = t->f32 + itd__element(t, first + c), *buffer = (float *)f->buffer + c;
+        for (size_t k = 0; k < p->rows; k++)
+            if (back) memory[k] = buffer[k * p->columns];
+            else buffer[k * p->columns] = memory[k];
+    }
+}
+
+/* From this machine's order of bytes to the file's, or back: on most machines they are the same. */
+static void itd__order_bytes(void *numbers, size_t n, size_t width)
+{
+    const uint16_t one = 1;
+    unsigned char *p = (unsigned char *)numbers, first;
+    memcpy(&first, &one, 1);
+    for (size_t i = 0; first != 1 && i < n; i++, p += width)
+        for (size_t k = 0; k < width / 2; k++) {
+            unsigned char low = p[k];
+            p[k] = p[width - 1 - k], p[width - 1 - k] = low;
+        }
 }
 
 /* bfloat16, the upper half of a float, or IEEE half precision: ([1024 +] fraction) 2^(exponent - 25). */
@@ -5364,29 +5450,64 @@ static uint32_t itd__narrow(float x)
     return sign | (bits - 0x38000000) >> 13;
 }
 
+static size_t itd__dtype_size(const char *dtype)
+{
+    static const char *const names[] = {"F64",  "I64", "U64", "F32", "I32", "U32", "F16",
+                                        "BF16", "I16", "U16", "I8",  "U8",  "BOOL"};
+    static const size_t sizes[] = {8, 8, 8, 4, 4, 4, 2, 2, 2, 2, 1, 1, 1};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (!strcmp(dtype, names[i])) return sizes[i];
+    return 0;
+}
+
+/* Makes the first n numbers of the buffer those of the file, where halves take half of the space. */
+static bool itd__encode(itd__file *f, const itd__tensor *t, size_t n)
+{
+    char *bytes = (char *)f->buffer;
+    for (size_t k = 0; t->width == 2 && k < n; k++) {
+        float x;
+        memcpy(&x, bytes + 4 * k, 4);
+        uint16_t half = (uint16_t)itd__narrow(x);
+        if ((half & 0x7C00) == 0x7C00)
+            return itd__fail(f, ITD_ERROR_NUMERIC, "tensor %s: %g is too large for half precision", t->name,
+                             (double)x);
+        memcpy(bytes + 2 * k, &half, 2);
+    }
+    itd__order_bytes(bytes, n, t->width);
+    return true;
+}
+
+/* And back, where floats grow out of halves from the last to the first. */
+static void itd__decode(itd__file *f, const char *dtype, size_t n)
+{
+    char *bytes = (char *)f->buffer;
+    size_t width = itd__dtype_size(dtype);
+    itd__order_bytes(bytes, n, width);
+    for (size_t k = width == 2 ? n : 0; k-- > 0;) {
+        uint16_t half;
+        memcpy(&half, bytes + 2 * k, 2);
+        float x = itd__widen(half, *dtype == 'B');
+        memcpy(bytes + 4 * k, &x, 4);
+    }
+}
+
 /* ---- writing ---- */
 
-/* The data section: into the file if it is open, else into the checksum that is returned. */
-static uint32_t itd__write_data(itd__file *f, const itd__tensors *all)
+/* The data section, into the file or, if there is one, into the checksum. */
+static bool itd__write_data(itd__file *f, const itd__tensors *all, itd__checksum *sum)
 {
-    unsigned char bytes[8];
-    uint32_t crc = 0xFFFFFFFFu, single;
-    for (size_t i = 0; i < all->count; i++)
-        for (size_t k = 0; k < itd__tensor_count(&all->list[i]); k++) {
-            const itd__tensor *t = &all->list[i];
-            size_t at = itd__element(t, k);
-            uint64_t bits = 0;
-            if (t->f64) memcpy(&bits, &t->f64[at], 8);
-            else if (t->width == 4) memcpy(&single, &t->f32[at], 4), bits = single;
-            else bits = itd__narrow(t->f32[at]);
-            if (t->width == 2 && (bits & 0x7C00) == 0x7C00 && f->result == ITD_OK)
-                itd__fail(f, ITD_ERROR_NUMERIC, "tensor %s: %g is too large for half precision", t->name,
-                          (double)t->f32[at]);
-            itd__put(bits, t->width, bytes);
-            if (f->file) fwrite(bytes, 1, t->width, f->file);
-            else crc = itd__crc32c(crc, bytes, t->width);
+    for (size_t i = 0; i < all->count; i++) {
+        const itd__tensor *t = &all->list[i];
+        itd__piece p = ITD__ZERO;
+        while (itd__next_piece(f, t, &p)) {
+            size_t n = p.rows * p.columns;
+            itd__move(f, t, &p, false);
+            if (!itd__encode(f, t, n)) return false;
+            if (sum) itd__checksum_add(sum, f->buffer, n * t->width);
+            else if (fwrite(f->buffer, t->width, n, f->file) != n) return false;
         }
-    return ~crc;
+    }
+    return true;
 }
 
 /* A string of JSON, without its quotes; UTF-8 stands for itself. */
@@ -5403,10 +5524,9 @@ static void itd__print_text(const char *text, FILE *file)
 static bool itd__write_contents(itd__file *f, const itd__state *state, const itd_note *note,
                                 const itd__tensors *all, uint32_t crc)
 {
-    unsigned char length[8] = {0};
-    uint64_t begin = 0, end;
+    uint64_t begin = 0, end, length = 0;
     long at;
-    fwrite(length, 1, 8, f->file);
+    fwrite(&length, 8, 1, f->file);
     fprintf(f->file, "{\"__metadata__\":{\"format\":\"%s\",\"version\":\"1\",\"crc32c\":\"%lu\"",
             state ? "itdiff" : "itdiff-gaussian", (unsigned long)crc);
     for (size_t i = 0; state && i < ITD__FIELDS; i++)
@@ -5427,26 +5547,28 @@ static bool itd__write_contents(itd__file *f, const itd__state *state, const itd
     }
     fputs("}", f->file);
     for (at = ftell(f->file); at % 8; at++) fputc(' ', f->file);
-    itd__write_data(f, all);
-    itd__put((uint64_t)at - 8, 8, length);
-    return at >= 8 && !ferror(f->file) && fseek(f->file, 0, SEEK_SET) == 0 &&
-           fwrite(length, 1, 8, f->file) == 8 && fflush(f->file) == 0 && ITD_FSYNC(f->file) == 0;
+    length = (uint64_t)at - 8;
+    itd__order_bytes(&length, 1, 8);
+    return at >= 8 && itd__write_data(f, all, NULL) && !ferror(f->file) && fseek(f->file, 0, SEEK_SET) == 0 &&
+           fwrite(&length, 8, 1, f->file) == 1 && fflush(f->file) == 0 && ITD_FSYNC(f->file) == 0;
 }
 
 /* Writes under another name, makes sure of it, and only then gives the file its name. */
 static void itd__write(itd__file *f, const itd__state *state, const itd_note *note, const itd__tensors *all)
 {
-    uint32_t crc = itd__write_data(f, all);
+    itd__checksum sum;
     size_t size = strlen(f->path) + 5;
     char *temporary = (char *)ITD_MALLOC(size);
-    bool good = f->result == ITD_OK && itd__succeeds(f, temporary ? ITD_OK : ITD_ERROR_MEMORY);
+    itd__checksum_begin(&sum);
+    bool good = itd__succeeds(f, temporary ? ITD_OK : ITD_ERROR_MEMORY) && itd__make_room(f, all) &&
+                itd__write_data(f, all, &sum);
     if (good) {
         snprintf(temporary, size, "%s.tmp", f->path);
         f->file = fopen(temporary, "wb");
         if (!f->file) good = itd__fail(f, ITD_ERROR_OPEN, "%s cannot be created", temporary);
     }
     if (good) {
-        good = itd__write_contents(f, state, note, all, crc);
+        good = itd__write_contents(f, state, note, all, ~sum.rest);
         good = fclose(f->file) == 0 && good;
 #ifdef _WIN32
         if (good) remove(f->path); /* rename does not replace there: a moment without a file */
@@ -5455,7 +5577,7 @@ static void itd__write(itd__file *f, const itd__state *state, const itd_note *no
         if (!good) itd__fail(f, ITD_ERROR_WRITE, "writing failed; what was there before is kept");
         if (!good) remove(temporary);
     }
-    ITD_FREE(temporary);
+    ITD_FREE(temporary), ITD_FREE(f->buffer);
 }
 
 static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, bool half, const char *path,
@@ -5607,16 +5729,6 @@ static size_t itd__parse_integers(itd__file *f, uint64_t *list, size_t most)
     return i;
 }
 
-static size_t itd__dtype_size(const char *dtype)
-{
-    static const char *const names[] = {"F64",  "I64", "U64", "F32", "I32", "U32", "F16",
-                                        "BF16", "I16", "U16", "I8",  "U8",  "BOOL"};
-    static const size_t sizes[] = {8, 8, 8, 4, 4, 4, 2, 2, 2, 2, 1, 1, 1};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        if (!strcmp(dtype, names[i])) return sizes[i];
-    return 0;
-}
-
 /* Three keys, each once, in any order; the extent in the file has to be what dtype and shape say. */
 static void itd__parse_tensor(itd__file *f, itd__entry *e)
 {
@@ -5709,7 +5821,7 @@ static bool itd__read(itd__file *f, void *bytes, size_t n)
 /* Opens any safetensors file and checks all of its structure. Call itd__close whatever the result. */
 static bool itd__open(itd__file *f, const char *path, itd_error *error)
 {
-    unsigned char length[8];
+    uint64_t n = UINT64_MAX;
     long size = -1;
     f->path = path, f->error = error;
     f->file = fopen(path, "rb");
@@ -5717,7 +5829,7 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
     if (fseek(f->file, 0, SEEK_END) == 0) size = ftell(f->file);
     if (size < 0 || fseek(f->file, 0, SEEK_SET) != 0)
         return itd__fail(f, ITD_ERROR_READ, "its size cannot be found out");
-    uint64_t n = size < 8 || !itd__read(f, length, 8) ? UINT64_MAX : itd__get(length, 8);
+    if (size >= 8 && itd__read(f, &n, 8)) itd__order_bytes(&n, 1, 8);
     if (n > 100000000 || n > (uint64_t)size - 8)
         return f->result == ITD_OK &&
                itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too few for its header, or not safetensors", size);
@@ -5734,7 +5846,7 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
 static void itd__close(itd__file *f)
 {
     if (f->file) fclose(f->file);
-    ITD_FREE(f->json), ITD_FREE(f->tensor);
+    ITD_FREE(f->json), ITD_FREE(f->tensor), ITD_FREE(f->buffer);
 }
 
 /* ---- what the file says of itself ---- */
@@ -5756,22 +5868,22 @@ static bool itd__says(itd__file *f, const char *key, const char *value)
 static bool itd__verify_checksum(itd__file *f)
 {
     const char *text = itd__metadata(f, "crc32c");
-    unsigned char buffer[4096];
-    uint32_t crc = 0xFFFFFFFFu;
+    unsigned char buffer[8192];
+    itd__checksum sum;
     uint64_t expected, left = f->size - f->data;
     if (!text) return true;
     size_t n = itd__digits(text, UINT32_MAX, &expected);
     if (n == 0 || text[n])
         return itd__fail(f, ITD_ERROR_FORMAT, "crc32c is not a 32-bit number: \"%.20s\"", text);
-    for (; left; left -= n) {
+    for (itd__checksum_begin(&sum); left; left -= n) {
         n = left < sizeof buffer ? (size_t)left : sizeof buffer;
         if (!itd__read(f, buffer, n)) return false;
-        crc = itd__crc32c(crc, buffer, n);
+        itd__checksum_add(&sum, buffer, n);
     }
-    crc = ~crc;
-    return crc == expected ||
+    sum.rest = ~sum.rest;
+    return sum.rest == expected ||
            itd__fail(f, ITD_ERROR_CHECKSUM, "CRC-32C of the data is %lu, the file says %lu",
-                     (unsigned long)crc, (unsigned long)expected);
+                     (unsigned long)sum.rest, (unsigned long)expected);
 }
 
 static bool itd__read_state(itd__file *f, itd__state *state)
@@ -5838,29 +5950,34 @@ static bool itd__fits(itd__file *f, const itd__entry *e, const itd__tensor *t)
     return true;
 }
 
+/* All numbers are finite and, of some tensors, positive. */
+static bool itd__sound(itd__file *f, const itd__tensor *t, const char *name, size_t n)
+{
+    const double *x = (const double *)f->buffer;
+    bool finite = t->f64 || itd__all_finite((const float *)f->buffer, n);
+    for (size_t k = 0; t->f64 && finite && k < n; k++) {
+        finite = fabs(x[k]) <= DBL_MAX;
+        if (finite && t->positive && !(x[k] > 0))
+            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: %g is not positive", name, x[k]);
+    }
+    return finite || itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s holds a number that is not finite", name);
+}
+
 static bool itd__read_tensor(itd__file *f, const char *prefix, const itd__tensor *t)
 {
-    unsigned char bytes[512 * 8];
+    itd__piece p = ITD__ZERO;
     itd__entry *e = itd__find_tensor(f, prefix, t->name);
     if (!e) return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s%s is missing", prefix, t->name);
     e->used = true;
     if (!itd__fits(f, e, t)) return false;
     if (fseek(f->file, (long)(f->data + e->offset[0]), SEEK_SET) != 0)
         return itd__fail(f, ITD_ERROR_READ, "reading failed");
-    size_t width = itd__dtype_size(e->dtype);
-    for (size_t k = 0; k < itd__tensor_count(t); k++) {
-        size_t at = itd__element(t, k);
-        if (k % 512 == 0 && !itd__read(f, bytes, itd__min(512, itd__tensor_count(t) - k) * width))
-            return false;
-        uint64_t bits = itd__get(bytes + k % 512 * width, width);
-        uint32_t single = (uint32_t)bits;
-        if (t->f64) memcpy(&t->f64[at], &bits, 8);
-        if (width == 4) memcpy(&t->f32[at], &single, 4);
-        if (width == 2) t->f32[at] = itd__widen(single, *e->dtype == 'B');
-        if (t->f64 ? !(fabs(t->f64[at]) <= DBL_MAX) : !itd__finite(t->f32[at]))
-            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s holds a number that is not finite", e->name);
-        if (t->positive && !(t->f64[at] > 0))
-            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: %g is not positive", e->name, t->f64[at]);
+    while (itd__next_piece(f, t, &p)) {
+        size_t n = p.rows * p.columns;
+        if (!itd__read(f, f->buffer, n * itd__dtype_size(e->dtype))) return false;
+        itd__decode(f, e->dtype, n);
+        if (!itd__sound(f, t, e->name, n)) return false;
+        itd__move(f, t, &p, true);
     }
     return true;
 }
@@ -5875,6 +5992,7 @@ static bool itd__of_training(const char *name)
 static bool itd__read_tensors(itd__file *f, const char *prefix, const itd__tensors *all)
 {
     const itd__entry *e = f->tensor;
+    if (!itd__make_room(f, all)) return false;
     for (size_t i = 0; i < all->count; i++)
         if (!itd__read_tensor(f, prefix, &all->list[i])) return false;
     for (size_t i = 0; i < f->tensors; i++)
