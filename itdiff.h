@@ -5159,9 +5159,9 @@ typedef struct itd__file {
     itd__entry *tensor;   /* what the header says, by offset; metadata by name */
     itd__pair *metadata;
     size_t tensors, pairs;
-    bool skips_training; /* its tensors are left in the file */
-    void *buffer;        /* numbers on their way, as many as `room` bytes hold */
-    size_t room;
+    bool skips_training;   /* its tensors are left in the file */
+    unsigned char *buffer; /* numbers on their way */
+    size_t room;           /* how many it holds */
 } itd__file;
 
 /* Keeps the code and writes the one line of explanation, without control characters. Returns false. */
@@ -5188,9 +5188,9 @@ static bool itd__succeeds(itd__file *f, itd_result result)
     return result == ITD_OK || itd__fail(f, result, "%s", itd_result_string(result));
 }
 
-/* CRC-32C (Castagnoli), which is ~rest: what is left of the bytes so far when they are divided by the
-   polynomial 0x82F63B78, lowest bit first. after[k][b] is what is left of byte b and k zero bytes, so that
-   eight bytes are divided at once, each as if it stood alone. */
+/* CRC-32C (Castagnoli): the bits so far, lowest first, are divided by the polynomial 0x82F63B78, and ~rest is
+   the checksum. after[k][b] is the rest of byte b and k zero bytes: eight bytes are divided at once, each as if
+   it stood alone. */
 typedef struct itd__checksum {
     uint32_t rest, after[8][256];
 } itd__checksum;
@@ -5198,20 +5198,15 @@ typedef struct itd__checksum {
 static void itd__checksum_begin(itd__checksum *c)
 {
     c->rest = 0xFFFFFFFFu;
-    for (uint32_t b = 0; b < 256; b++) {
-        uint32_t rest = b;
-        for (int bit = 0; bit < 8; bit++) rest = rest >> 1 ^ (0x82F63B78u & (0u - (rest & 1)));
-        c->after[0][b] = rest;
-    }
-    for (size_t i = 256; i < 8 * 256; i++) {
-        uint32_t before = c->after[i / 256 - 1][i % 256];
-        c->after[i / 256][i % 256] = before >> 8 ^ c->after[0][before & 255];
+    for (uint32_t i = 0; i < 8 * 256; i++) {
+        uint32_t rest = i < 256 ? i : c->after[i / 256 - 1][i % 256];
+        for (int bit = 0; bit < 8; bit++) rest = (rest >> 1) ^ (0x82F63B78u & (0u - (rest & 1)));
+        c->after[i / 256][i % 256] = rest;
     }
 }
 
-static void itd__checksum_add(itd__checksum *c, const void *bytes, size_t n)
+static void itd__checksum_add(itd__checksum *c, const unsigned char *p, size_t n)
 {
-    const unsigned char *p = (const unsigned char *)bytes;
     uint32_t rest = c->rest;
     for (; n >= 8; n -= 8, p += 8) {
         rest ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
@@ -5219,7 +5214,7 @@ static void itd__checksum_add(itd__checksum *c, const void *bytes, size_t n)
                c->after[4][rest >> 24] ^ c->after[3][p[4]] ^ c->after[2][p[5]] ^ c->after[1][p[6]] ^
                c->after[0][p[7]];
     }
-    for (; n > 0; n--) rest = rest >> 8 ^ c->after[0][(rest ^ *p++) & 255];
+    for (; n > 0; n--) rest = (rest >> 8) ^ c->after[0][(rest ^ *p++) & 255];
     c->rest = rest;
 }
 
@@ -5278,8 +5273,8 @@ typedef struct itd__tensor {
     size_t rank, shape[4]; /* 1, 2 or 4; weights, of rank 2 or 4, are stored here as (3,3,in,out) */
     float *f32;            /* one of the two */
     double *f64;
-    size_t width;  /* bytes of a number in the file: F64, F32 or F16 */
-    bool positive; /* as all its numbers have to be */
+    const char *dtype; /* when it is written */
+    bool positive;     /* as all its numbers have to be */
 } itd__tensor;
 
 typedef struct itd__tensors {
@@ -5287,10 +5282,8 @@ typedef struct itd__tensors {
     size_t count;
 } itd__tensors;
 
-static size_t itd__tensor_count(const itd__tensor *t)
-{
-    return t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3];
-}
+static size_t itd__columns(const itd__tensor *t) { return t->shape[1] * t->shape[2] * t->shape[3]; }
+static size_t itd__tensor_count(const itd__tensor *t) { return t->shape[0] * itd__columns(t); }
 
 static void itd__tensor_add(itd__tensors *all, const char *prefix, const char *name, const char *suffix,
                             size_t rank, size_t rows, size_t columns, float *f32, double *f64)
@@ -5301,7 +5294,7 @@ static void itd__tensor_add(itd__tensors *all, const char *prefix, const char *n
     t->shape[0] = rows, t->shape[1] = rank > 1 ? columns : 1;
     t->shape[2] = t->shape[3] = rank > 2 ? 3 : 1;
     t->f32 = f32, t->f64 = f64;
-    t->width = f64 ? 8 : 4;
+    t->dtype = f64 ? "F64" : "F32";
     t->positive = !strcmp(name, "lambda") || !strcmp(name, "scale");
 }
 
@@ -5364,67 +5357,14 @@ static size_t itd__element(const itd__tensor *t, size_t k)
 
 /* ---- their numbers, on the way between memory and file ---- */
 
-/* A tensor travels in pieces: some rows of the matrix of shape[0] rows that it is in the file, or part of one
-   row if that is long. In memory these rows are columns, so several are moved at a time. */
-typedef struct itd__piece {
-    size_t row, rows, column, columns;
-} itd__piece;
-
-static size_t itd__size(const itd__tensor *t) { return t->f64 ? sizeof *t->f64 : sizeof *t->f32; }
-
-static size_t itd__columns(const itd__tensor *t) { return t->shape[1] * t->shape[2] * t->shape[3]; }
-
-/* Room for eight rows of any of these tensors, half a cache line of memory, as long as they stay in cache. */
-static bool itd__make_room(itd__file *f, const itd__tensors *all)
+static size_t itd__dtype_size(const char *dtype)
 {
-    for (size_t i = 0; i < all->count; i++) {
-        const itd__tensor *t = &all->list[i];
-        f->room = itd__max(f->room, itd__min(t->shape[0], 8) * itd__columns(t) * itd__size(t));
-    }
-    f->room = itd__min(f->room, 1 << 16);
-    f->buffer = itd__alloc(f->room, 1, 1);
-    return itd__succeeds(f, f->buffer ? ITD_OK : ITD_ERROR_MEMORY);
-}
-
-/* From all zeros to the first piece, from there to the next; false after the last. */
-static bool itd__next_piece(const itd__file *f, const itd__tensor *t, itd__piece *p)
-{
-    size_t most = f->room / itd__size(t), columns = itd__columns(t);
-    p->column += p->columns;
-    if (p->column == columns) p->column = 0, p->row += p->rows;
-    p->columns = itd__min(most, columns - p->column);
-    p->rows = itd__min(itd__max(most / columns, 1), t->shape[0] - p->row);
-    return p->row < t->shape[0];
-}
-
-/* Copies a piece from memory into the buffer, or back. */
-static void itd__move(itd__file *f, const itd__tensor *t, const itd__piece *p, bool back)
-{
-    size_t first = p->row * itd__columns(t) + p->column;
-    if (t->f64) {
-        double *memory = t->f64 + first;
-        memcpy(back ? memory : f->buffer, back ? f->buffer : memory, p->rows * p->columns * sizeof *memory);
-        return;
-    }
-    for (size_t c = 0; c < p->columns; c++) {
-        float *memory = t->f32 + itd__element(t, first + c), *buffer = (float *)f->buffer + c;
-        for (size_t k = 0; k < p->rows; k++)
-            if (back) memory[k] = buffer[k * p->columns];
-            else buffer[k * p->columns] = memory[k];
-    }
-}
-
-/* From this machine's order of bytes to the file's, or back: on most machines they are the same. */
-static void itd__order_bytes(void *numbers, size_t n, size_t width)
-{
-    const uint16_t one = 1;
-    unsigned char *p = (unsigned char *)numbers, first;
-    memcpy(&first, &one, 1);
-    for (size_t i = 0; first != 1 && i < n; i++, p += width)
-        for (size_t k = 0; k < width / 2; k++) {
-            unsigned char low = p[k];
-            p[k] = p[width - 1 - k], p[width - 1 - k] = low;
-        }
+    static const char *const names[] = {"F64",  "I64", "U64", "F32", "I32", "U32", "F16",
+                                        "BF16", "I16", "U16", "I8",  "U8",  "BOOL"};
+    static const size_t sizes[] = {8, 8, 8, 4, 4, 4, 2, 2, 2, 2, 1, 1, 1};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (!strcmp(dtype, names[i])) return sizes[i];
+    return 0;
 }
 
 /* bfloat16, the upper half of a float, or IEEE half precision: ([1024 +] fraction) 2^(exponent - 25). */
@@ -5450,45 +5390,53 @@ static uint32_t itd__narrow(float x)
     return sign | (bits - 0x38000000) >> 13;
 }
 
-static size_t itd__dtype_size(const char *dtype)
+/* From this machine's order of bytes to the file's, or back: on most machines they are the same. */
+static void itd__order_bytes(void *numbers, size_t n, size_t width)
 {
-    static const char *const names[] = {"F64",  "I64", "U64", "F32", "I32", "U32", "F16",
-                                        "BF16", "I16", "U16", "I8",  "U8",  "BOOL"};
-    static const size_t sizes[] = {8, 8, 8, 4, 4, 4, 2, 2, 2, 2, 1, 1, 1};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        if (!strcmp(dtype, names[i])) return sizes[i];
-    return 0;
+    const uint16_t one = 1;
+    unsigned char *p = (unsigned char *)numbers, first;
+    memcpy(&first, &one, 1);
+    for (size_t i = 0; first != 1 && i < n; i++, p += width)
+        for (size_t k = 0; k < width / 2; k++) {
+            unsigned char low = p[k];
+            p[k] = p[width - 1 - k], p[width - 1 - k] = low;
+        }
 }
 
-/* Makes the first n numbers of the buffer those of the file, where halves take half of the space. */
-static bool itd__encode(itd__file *f, const itd__tensor *t, size_t n)
+/* In the file a tensor is a matrix of shape[0] rows, which of weights are columns in memory. Eight of them, half
+   a cache line, pass through the buffer together; of narrow tensors as many as then have room. */
+static bool itd__make_room(itd__file *f, const itd__tensors *all)
 {
-    char *bytes = (char *)f->buffer;
-    for (size_t k = 0; t->width == 2 && k < n; k++) {
-        float x;
-        memcpy(&x, bytes + 4 * k, 4);
-        uint16_t half = (uint16_t)itd__narrow(x);
-        if ((half & 0x7C00) == 0x7C00)
-            return itd__fail(f, ITD_ERROR_NUMERIC, "tensor %s: %g is too large for half precision", t->name,
-                             (double)x);
-        memcpy(bytes + 2 * k, &half, 2);
-    }
-    itd__order_bytes(bytes, n, t->width);
-    return true;
+    for (size_t i = 0; i < all->count; i++)
+        f->room = itd__max(f->room, itd__min(all->list[i].shape[0], 8) * itd__columns(&all->list[i]));
+    f->buffer = (unsigned char *)itd__alloc(f->room, sizeof(double), 1);
+    return itd__succeeds(f, f->buffer ? ITD_OK : ITD_ERROR_MEMORY);
 }
 
-/* And back, where floats grow out of halves from the last to the first. */
-static void itd__decode(itd__file *f, const char *dtype, size_t n)
+/* The rows that follow after so many; 0 at the end. */
+static size_t itd__next_rows(const itd__file *f, const itd__tensor *t, size_t row)
 {
-    char *bytes = (char *)f->buffer;
-    size_t width = itd__dtype_size(dtype);
-    itd__order_bytes(bytes, n, width);
-    for (size_t k = width == 2 ? n : 0; k-- > 0;) {
-        uint16_t half;
-        memcpy(&half, bytes + 2 * k, 2);
-        float x = itd__widen(half, *dtype == 'B');
-        memcpy(bytes + 4 * k, &x, 4);
+    return itd__min(f->room / itd__columns(t), t->shape[0] - row);
+}
+
+/* Rows from memory into the buffer, of this type; or, `back`, from there into memory. */
+static void itd__move(itd__file *f, const itd__tensor *t, size_t row, size_t rows, const char *dtype,
+                      bool back)
+{
+    size_t columns = itd__columns(t), width = itd__dtype_size(dtype);
+    uint16_t half;
+    if (back) itd__order_bytes(f->buffer, rows * columns, width);
+    for (size_t c = 0; c < columns; c++) {
+        size_t at = itd__element(t, row * columns + c), step = t->f64 ? columns : 1;
+        unsigned char *bytes = f->buffer + c * width;
+        for (size_t k = 0; k < rows; k++, at += step, bytes += columns * width)
+            if (width == 8) memcpy(back ? (void *)&t->f64[at] : bytes, back ? bytes : (void *)&t->f64[at], 8);
+            else if (width == 4 && back) memcpy(&t->f32[at], bytes, 4);
+            else if (width == 4) memcpy(bytes, &t->f32[at], 4);
+            else if (back) memcpy(&half, bytes, 2), t->f32[at] = itd__widen(half, *dtype == 'B');
+            else half = (uint16_t)itd__narrow(t->f32[at]), memcpy(bytes, &half, 2);
     }
+    if (!back) itd__order_bytes(f->buffer, rows * columns, width);
 }
 
 /* ---- writing ---- */
@@ -5498,13 +5446,11 @@ static bool itd__write_data(itd__file *f, const itd__tensors *all, itd__checksum
 {
     for (size_t i = 0; i < all->count; i++) {
         const itd__tensor *t = &all->list[i];
-        itd__piece p = ITD__ZERO;
-        while (itd__next_piece(f, t, &p)) {
-            size_t n = p.rows * p.columns;
-            itd__move(f, t, &p, false);
-            if (!itd__encode(f, t, n)) return false;
-            if (sum) itd__checksum_add(sum, f->buffer, n * t->width);
-            else if (fwrite(f->buffer, t->width, n, f->file) != n) return false;
+        for (size_t row = 0, rows; (rows = itd__next_rows(f, t, row)) > 0; row += rows) {
+            size_t bytes = rows * itd__columns(t) * itd__dtype_size(t->dtype);
+            itd__move(f, t, row, rows, t->dtype, false);
+            if (sum) itd__checksum_add(sum, f->buffer, bytes);
+            else if (fwrite(f->buffer, 1, bytes, f->file) != bytes) return false;
         }
     }
     return true;
@@ -5538,8 +5484,8 @@ static bool itd__write_contents(itd__file *f, const itd__state *state, const itd
     fputs("}", f->file);
     for (size_t i = 0; i < all->count; i++, begin = end) {
         const itd__tensor *t = &all->list[i];
-        end = begin + (uint64_t)itd__tensor_count(t) * t->width;
-        fprintf(f->file, ",\"%s\":{\"dtype\":\"F%d\",\"shape\":[", t->name, (int)(8 * t->width));
+        end = begin + (uint64_t)itd__tensor_count(t) * itd__dtype_size(t->dtype);
+        fprintf(f->file, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[", t->name, t->dtype);
         for (size_t k = 0; k < t->rank; k++)
             fprintf(f->file, "%s%llu", k ? "," : "", (unsigned long long)t->shape[k]);
         fprintf(f->file, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)begin,
@@ -5580,6 +5526,20 @@ static void itd__write(itd__file *f, const itd__state *state, const itd_note *no
     ITD_FREE(temporary), ITD_FREE(f->buffer);
 }
 
+/* What are floats in memory become halves in the file, if they can. */
+static bool itd__make_halves(itd__file *f, itd__tensors *all)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        itd__tensor *t = &all->list[i];
+        for (size_t k = 0; t->f32 && k < itd__tensor_count(t); k++)
+            if ((itd__narrow(t->f32[k]) & 0x7C00) == 0x7C00)
+                return itd__fail(f, ITD_ERROR_NUMERIC, "tensor %s: %g is too large for half precision",
+                                 t->name, (double)t->f32[k]);
+        if (t->f32) t->dtype = "F16";
+    }
+    return true;
+}
+
 static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, bool half, const char *path,
                             itd_error *error)
 {
@@ -5594,11 +5554,9 @@ static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, 
     state.has_trainer = trainer != NULL;
     state.has_whiten = model->whiten != NULL, state.log_det = model->log_det, state.in_units = true;
     if (trainer) state.trainer = trainer->desc, state.step = trainer->step;
-    if (itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &all))) {
-        for (size_t i = 0; half && i < all.count; i++)
-            if (all.list[i].f32) all.list[i].width = 2;
+    if (itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &all)) &&
+        (!half || itd__make_halves(&f, &all)))
         itd__write(&f, &state, model->notes, &all);
-    }
     ITD_FREE(all.list);
     return f.result;
 }
@@ -5951,35 +5909,30 @@ static bool itd__fits(itd__file *f, const itd__entry *e, const itd__tensor *t)
 }
 
 /* All numbers are finite and, of some tensors, positive. */
-static bool itd__sound(itd__file *f, const itd__tensor *t, const char *name, size_t n)
+static bool itd__sound(itd__file *f, const itd__tensor *t, const char *name)
 {
-    const double *x = (const double *)f->buffer;
-    bool finite = t->f64 || itd__all_finite((const float *)f->buffer, n);
-    for (size_t k = 0; t->f64 && finite && k < n; k++) {
-        finite = fabs(x[k]) <= DBL_MAX;
-        if (finite && t->positive && !(x[k] > 0))
-            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: %g is not positive", name, x[k]);
+    bool finite = t->f64 || itd__all_finite(t->f32, itd__tensor_count(t));
+    for (size_t k = 0; t->f64 && finite && k < itd__tensor_count(t); k++) {
+        finite = fabs(t->f64[k]) <= DBL_MAX;
+        if (finite && t->positive && !(t->f64[k] > 0))
+            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: %g is not positive", name, t->f64[k]);
     }
     return finite || itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s holds a number that is not finite", name);
 }
 
 static bool itd__read_tensor(itd__file *f, const char *prefix, const itd__tensor *t)
 {
-    itd__piece p = ITD__ZERO;
     itd__entry *e = itd__find_tensor(f, prefix, t->name);
     if (!e) return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s%s is missing", prefix, t->name);
     e->used = true;
     if (!itd__fits(f, e, t)) return false;
     if (fseek(f->file, (long)(f->data + e->offset[0]), SEEK_SET) != 0)
         return itd__fail(f, ITD_ERROR_READ, "reading failed");
-    while (itd__next_piece(f, t, &p)) {
-        size_t n = p.rows * p.columns;
-        if (!itd__read(f, f->buffer, n * itd__dtype_size(e->dtype))) return false;
-        itd__decode(f, e->dtype, n);
-        if (!itd__sound(f, t, e->name, n)) return false;
-        itd__move(f, t, &p, true);
+    for (size_t row = 0, rows; (rows = itd__next_rows(f, t, row)) > 0; row += rows) {
+        if (!itd__read(f, f->buffer, rows * itd__columns(t) * itd__dtype_size(e->dtype))) return false;
+        itd__move(f, t, row, rows, e->dtype, true);
     }
-    return true;
+    return itd__sound(f, t, e->name);
 }
 
 static bool itd__of_training(const char *name)
