@@ -5413,30 +5413,45 @@ static bool itd__make_room(itd__file *f, const itd__tensors *all)
     return itd__succeeds(f, f->buffer ? ITD_OK : ITD_ERROR_MEMORY);
 }
 
-/* The rows that follow after so many; 0 at the end. */
-static size_t itd__next_rows(const itd__file *f, const itd__tensor *t, size_t row)
-{
-    return itd__min(f->room / itd__columns(t), t->shape[0] - row);
-}
-
-/* Rows from memory into the buffer, of this type; or, `back`, from there into memory. */
-static void itd__move(itd__file *f, const itd__tensor *t, size_t row, size_t rows, const char *dtype,
-                      bool back)
+/* Whole rows, n numbers from number k on, between memory and the buffer, where they are of this type. */
+static void itd__move(itd__file *f, const itd__tensor *t, size_t k, size_t n, const char *dtype, bool reading)
 {
     size_t columns = itd__columns(t), width = itd__dtype_size(dtype);
-    uint16_t half;
-    if (back) itd__order_bytes(f->buffer, rows * columns, width);
+    if (reading) itd__order_bytes(f->buffer, n, width);
     for (size_t c = 0; c < columns; c++) {
-        size_t at = itd__element(t, row * columns + c), step = t->f64 ? columns : 1;
-        unsigned char *bytes = f->buffer + c * width;
-        for (size_t k = 0; k < rows; k++, at += step, bytes += columns * width)
-            if (width == 8) memcpy(back ? (void *)&t->f64[at] : bytes, back ? bytes : (void *)&t->f64[at], 8);
-            else if (width == 4 && back) memcpy(&t->f32[at], bytes, 4);
+        size_t at = itd__element(t, k + c), step = t->f64 ? columns : 1;
+        for (size_t i = c; i < n; i += columns, at += step) {
+            unsigned char *bytes = f->buffer + i * width;
+            uint16_t half;
+            if (width == 8 && reading) memcpy(&t->f64[at], bytes, 8);
+            else if (width == 8) memcpy(bytes, &t->f64[at], 8);
+            else if (width == 4 && reading) memcpy(&t->f32[at], bytes, 4);
             else if (width == 4) memcpy(bytes, &t->f32[at], 4);
-            else if (back) memcpy(&half, bytes, 2), t->f32[at] = itd__widen(half, *dtype == 'B');
+            else if (reading) memcpy(&half, bytes, 2), t->f32[at] = itd__widen(half, *dtype == 'B');
             else half = (uint16_t)itd__narrow(t->f32[at]), memcpy(bytes, &half, 2);
+        }
     }
-    if (!back) itd__order_bytes(f->buffer, rows * columns, width);
+    if (!reading) itd__order_bytes(f->buffer, n, width);
+}
+
+static bool itd__read(itd__file *f, void *bytes, size_t n)
+{
+    return fread(bytes, 1, n, f->file) == n || itd__fail(f, ITD_ERROR_READ, "reading failed");
+}
+
+/* A tensor out of the file or, if not reading, into it, or instead into a checksum if there is one. */
+static bool itd__transfer(itd__file *f, const itd__tensor *t, const char *dtype, bool reading,
+                          itd__checksum *sum)
+{
+    size_t columns = itd__columns(t), width = itd__dtype_size(dtype);
+    for (size_t k = 0, n; k < itd__tensor_count(t); k += n) {
+        n = itd__min(f->room / columns * columns, itd__tensor_count(t) - k);
+        if (reading && !itd__read(f, f->buffer, n * width)) return false;
+        itd__move(f, t, k, n, dtype, reading);
+        if (sum) itd__checksum_add(sum, f->buffer, n * width);
+        else if (!reading && fwrite(f->buffer, width, n, f->file) != n) return false;
+    }
+    return true;
 }
 
 /* ---- writing ---- */
@@ -5444,15 +5459,8 @@ static void itd__move(itd__file *f, const itd__tensor *t, size_t row, size_t row
 /* The data section, into the file or, if there is one, into the checksum. */
 static bool itd__write_data(itd__file *f, const itd__tensors *all, itd__checksum *sum)
 {
-    for (size_t i = 0; i < all->count; i++) {
-        const itd__tensor *t = &all->list[i];
-        for (size_t row = 0, rows; (rows = itd__next_rows(f, t, row)) > 0; row += rows) {
-            size_t bytes = rows * itd__columns(t) * itd__dtype_size(t->dtype);
-            itd__move(f, t, row, rows, t->dtype, false);
-            if (sum) itd__checksum_add(sum, f->buffer, bytes);
-            else if (fwrite(f->buffer, 1, bytes, f->file) != bytes) return false;
-        }
-    }
+    for (size_t i = 0; i < all->count; i++)
+        if (!itd__transfer(f, &all->list[i], all->list[i].dtype, false, sum)) return false;
     return true;
 }
 
@@ -5771,11 +5779,6 @@ static bool itd__parse_header(itd__file *f)
     return f->result == ITD_OK;
 }
 
-static bool itd__read(itd__file *f, void *bytes, size_t n)
-{
-    return fread(bytes, 1, n, f->file) == n || itd__fail(f, ITD_ERROR_READ, "reading failed");
-}
-
 /* Opens any safetensors file and checks all of its structure. Call itd__close whatever the result. */
 static bool itd__open(itd__file *f, const char *path, itd_error *error)
 {
@@ -5787,10 +5790,10 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
     if (fseek(f->file, 0, SEEK_END) == 0) size = ftell(f->file);
     if (size < 0 || fseek(f->file, 0, SEEK_SET) != 0)
         return itd__fail(f, ITD_ERROR_READ, "its size cannot be found out");
-    if (size >= 8 && itd__read(f, &n, 8)) itd__order_bytes(&n, 1, 8);
+    if (size >= 8 && !itd__read(f, &n, 8)) return false;
+    itd__order_bytes(&n, 1, 8);
     if (n > 100000000 || n > (uint64_t)size - 8)
-        return f->result == ITD_OK &&
-               itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too few for its header, or not safetensors", size);
+        return itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too few for its header, or not safetensors", size);
     f->size = (uint64_t)size, f->data = 8 + n;
     f->json = (char *)itd__alloc((size_t)n + 1, 1, 1);
     /* One block, tensors from its front, metadata from its end: of JSON they take 47 and five bytes at least,
@@ -5928,11 +5931,7 @@ static bool itd__read_tensor(itd__file *f, const char *prefix, const itd__tensor
     if (!itd__fits(f, e, t)) return false;
     if (fseek(f->file, (long)(f->data + e->offset[0]), SEEK_SET) != 0)
         return itd__fail(f, ITD_ERROR_READ, "reading failed");
-    for (size_t row = 0, rows; (rows = itd__next_rows(f, t, row)) > 0; row += rows) {
-        if (!itd__read(f, f->buffer, rows * itd__columns(t) * itd__dtype_size(e->dtype))) return false;
-        itd__move(f, t, row, rows, e->dtype, true);
-    }
-    return itd__sound(f, t, e->name);
+    return itd__transfer(f, t, e->dtype, true, NULL) && itd__sound(f, t, e->name);
 }
 
 static bool itd__of_training(const char *name)
