@@ -5111,20 +5111,18 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
 
 /* >>checkpoint ---------------------------------------------------------------------------------------------
 
-   Models, their training and Gaussians as files that every reader of safetensors understands:
+   Models, their training and Gaussians as files, which any reader of safetensors understands:
 
-       8 bytes   N, least significant byte first, as all numbers are
-       N bytes   JSON: {"__metadata__": {"format": "itdiff", "crc32c": "3808858755", ..},
-                        "layers.0.bias": {"dtype": "F32", "shape": [128], "data_offsets": [0, 512]}, ..}
-       the rest  the numbers of all tensors, one tensor after the other without a gap
+       8 bytes   N, as all numbers with the least significant byte first
+       N bytes   JSON: {"__metadata__":{"format":"itdiff","version":"1","crc32c":"..", ..},
+                        "layers.0.bias":{"dtype":"F32","shape":[128],"data_offsets":[0,512]}, ..}
+       the rest  the numbers of all tensors, between their offsets and without a gap
 
    "layers.K.weight" (out,in) and "layers.K.bias", of a U-Net the names of diffusers, are what the denoiser
    uses (the moving average where there is one); "raw.", "adam_m.", "adam_v." before these names are the state
-   of training. "norm.*", "gaussian.*" are F64. Metadata: format, version, the checksum of the data, all
-   fields of >>descriptions, and the model's notes as "note.KEY". Others are ignored.
-
-   A writer finds its tensors in the table of layers (>>network). A reader has >>model and >>trainer make what
-   the file describes, once the header is proven, and fills it. */
+   of training. "norm.*", "gaussian.*" are F64. Metadata are the fields of >>descriptions, the checksum of the
+   rest, and the model's notes as "note.KEY"; others are ignored. Tensors are found in the table of layers of
+   >>network, and a reader has >>model and >>trainer make what it then fills. */
 
 #ifndef ITDIFF_NO_STDIO
 
@@ -5159,9 +5157,7 @@ typedef struct itd__file {
     itd__entry *tensor;   /* what the header says, by offset; metadata by name */
     itd__pair *metadata;
     size_t tensors, pairs;
-    bool skips_training;   /* its tensors are left in the file */
-    unsigned char *buffer; /* numbers on their way */
-    size_t room;           /* how many it holds */
+    bool skips_training; /* its tensors are left in the file */
 } itd__file;
 
 /* Keeps the code and writes the one line of explanation, without control characters. Returns false. */
@@ -5188,9 +5184,8 @@ static bool itd__succeeds(itd__file *f, itd_result result)
     return result == ITD_OK || itd__fail(f, result, "%s", itd_result_string(result));
 }
 
-/* CRC-32C (Castagnoli): the bits so far, lowest first, are divided by the polynomial 0x82F63B78, and ~rest is
-   the checksum. after[k][b] is the rest of byte b and k zero bytes: eight bytes are divided at once, each as if
-   it stood alone. */
+/* CRC-32C (Castagnoli) is ~rest when all bits, lowest first, are divided by the polynomial 0x82F63B78.
+   after[k][b] is what byte b leaves when k zero bytes follow it: so eight bytes are divided at once. */
 typedef struct itd__checksum {
     uint32_t rest, after[8][256];
 } itd__checksum;
@@ -5273,7 +5268,7 @@ typedef struct itd__tensor {
     size_t rank, shape[4]; /* 1, 2 or 4; weights, of rank 2 or 4, are stored here as (3,3,in,out) */
     float *f32;            /* one of the two */
     double *f64;
-    const char *dtype; /* when it is written */
+    const char *dtype; /* in the file */
     bool positive;     /* as all its numbers have to be */
 } itd__tensor;
 
@@ -5361,9 +5356,8 @@ static size_t itd__dtype_size(const char *dtype)
 {
     static const char *const names[] = {"F64",  "I64", "U64", "F32", "I32", "U32", "F16",
                                         "BF16", "I16", "U16", "I8",  "U8",  "BOOL"};
-    static const size_t sizes[] = {8, 8, 8, 4, 4, 4, 2, 2, 2, 2, 1, 1, 1};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        if (!strcmp(dtype, names[i])) return sizes[i];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(dtype, names[i])) return i < 3 ? 8 : i < 6 ? 4 : i < 10 ? 2 : 1;
     return 0;
 }
 
@@ -5403,35 +5397,28 @@ static void itd__order_bytes(void *numbers, size_t n, size_t width)
         }
 }
 
-/* In the file a tensor is a matrix of shape[0] rows, which of weights are columns in memory. Eight of them, half
-   a cache line, pass through the buffer together; of narrow tensors as many as then have room. */
-static bool itd__make_room(itd__file *f, const itd__tensors *all)
+/* Copies n numbers of a tensor, whole rows from number k on, from memory to the bytes of a file or back. */
+static void itd__move(itd__file *f, const itd__tensor *t, size_t k, size_t n, unsigned char *bytes, bool back)
 {
-    for (size_t i = 0; i < all->count; i++)
-        f->room = itd__max(f->room, itd__min(all->list[i].shape[0], 8) * itd__columns(&all->list[i]));
-    f->buffer = (unsigned char *)itd__alloc(f->room, sizeof(double), 1);
-    return itd__succeeds(f, f->buffer ? ITD_OK : ITD_ERROR_MEMORY);
-}
-
-/* Whole rows, n numbers from number k on, between memory and the buffer, where they are of this type. */
-static void itd__move(itd__file *f, const itd__tensor *t, size_t k, size_t n, const char *dtype, bool reading)
-{
-    size_t columns = itd__columns(t), width = itd__dtype_size(dtype);
-    if (reading) itd__order_bytes(f->buffer, n, width);
+    size_t columns = itd__columns(t), width = itd__dtype_size(t->dtype);
+    uint16_t half = 0;
+    if (back) itd__order_bytes(bytes, n, width);
     for (size_t c = 0; c < columns; c++) {
         size_t at = itd__element(t, k + c), step = t->f64 ? columns : 1;
         for (size_t i = c; i < n; i += columns, at += step) {
-            unsigned char *bytes = f->buffer + i * width;
-            uint16_t half;
-            if (width == 8 && reading) memcpy(&t->f64[at], bytes, 8);
-            else if (width == 8) memcpy(bytes, &t->f64[at], 8);
-            else if (width == 4 && reading) memcpy(&t->f32[at], bytes, 4);
-            else if (width == 4) memcpy(bytes, &t->f32[at], 4);
-            else if (reading) memcpy(&half, bytes, 2), t->f32[at] = itd__widen(half, *dtype == 'B');
-            else half = (uint16_t)itd__narrow(t->f32[at]), memcpy(bytes, &half, 2);
+            unsigned char *p = bytes + i * width;
+            if (width == 8 && back) memcpy(&t->f64[at], p, 8);
+            else if (width == 8) memcpy(p, &t->f64[at], 8);
+            else if (width == 4 && back) memcpy(&t->f32[at], p, 4);
+            else if (width == 4) memcpy(p, &t->f32[at], 4);
+            else if (back) memcpy(&half, p, 2), t->f32[at] = itd__widen(half, *t->dtype == 'B');
+            else half = (uint16_t)itd__narrow(t->f32[at]), memcpy(p, &half, 2);
+            if (!back && (half & 0x7C00) == 0x7C00 && f->result == ITD_OK)
+                itd__fail(f, ITD_ERROR_NUMERIC, "tensor %s: %g is too large for half precision", t->name,
+                          (double)t->f32[at]);
         }
     }
-    if (!reading) itd__order_bytes(f->buffer, n, width);
+    if (!back) itd__order_bytes(bytes, n, width);
 }
 
 static bool itd__read(itd__file *f, void *bytes, size_t n)
@@ -5439,19 +5426,23 @@ static bool itd__read(itd__file *f, void *bytes, size_t n)
     return fread(bytes, 1, n, f->file) == n || itd__fail(f, ITD_ERROR_READ, "reading failed");
 }
 
-/* A tensor out of the file or, if not reading, into it, or instead into a checksum if there is one. */
-static bool itd__transfer(itd__file *f, const itd__tensor *t, const char *dtype, bool reading,
-                          itd__checksum *sum)
+/* A tensor into a file or, if there is a checksum, into that instead; or `back` into memory. Rows of weights
+   are columns there, of which eight go together, since they are half a cache line. */
+static bool itd__transfer(itd__file *f, const itd__tensor *t, bool back, itd__checksum *sum)
 {
-    size_t columns = itd__columns(t), width = itd__dtype_size(dtype);
-    for (size_t k = 0, n; k < itd__tensor_count(t); k += n) {
-        n = itd__min(f->room / columns * columns, itd__tensor_count(t) - k);
-        if (reading && !itd__read(f, f->buffer, n * width)) return false;
-        itd__move(f, t, k, n, dtype, reading);
-        if (sum) itd__checksum_add(sum, f->buffer, n * width);
-        else if (!reading && fwrite(f->buffer, width, n, f->file) != n) return false;
+    size_t columns = itd__columns(t), count = itd__tensor_count(t), width = itd__dtype_size(t->dtype);
+    size_t most = itd__min(itd__max(8 * columns, 4096) / columns * columns, count);
+    unsigned char *bytes = (unsigned char *)itd__alloc(most, width, 1);
+    bool good = itd__succeeds(f, bytes ? ITD_OK : ITD_ERROR_MEMORY);
+    for (size_t k = 0, n; good && k < count; k += n) {
+        n = itd__min(most, count - k);
+        good = !back || itd__read(f, bytes, n * width);
+        if (good) itd__move(f, t, k, n, bytes, back);
+        if (sum) itd__checksum_add(sum, bytes, n * width);
+        else if (!back) good = fwrite(bytes, width, n, f->file) == n;
     }
-    return true;
+    ITD_FREE(bytes);
+    return good && f->result == ITD_OK;
 }
 
 /* ---- writing ---- */
@@ -5460,7 +5451,7 @@ static bool itd__transfer(itd__file *f, const itd__tensor *t, const char *dtype,
 static bool itd__write_data(itd__file *f, const itd__tensors *all, itd__checksum *sum)
 {
     for (size_t i = 0; i < all->count; i++)
-        if (!itd__transfer(f, &all->list[i], all->list[i].dtype, false, sum)) return false;
+        if (!itd__transfer(f, &all->list[i], false, sum)) return false;
     return true;
 }
 
@@ -5514,8 +5505,7 @@ static void itd__write(itd__file *f, const itd__state *state, const itd_note *no
     size_t size = strlen(f->path) + 5;
     char *temporary = (char *)ITD_MALLOC(size);
     itd__checksum_begin(&sum);
-    bool good = itd__succeeds(f, temporary ? ITD_OK : ITD_ERROR_MEMORY) && itd__make_room(f, all) &&
-                itd__write_data(f, all, &sum);
+    bool good = itd__succeeds(f, temporary ? ITD_OK : ITD_ERROR_MEMORY) && itd__write_data(f, all, &sum);
     if (good) {
         snprintf(temporary, size, "%s.tmp", f->path);
         f->file = fopen(temporary, "wb");
@@ -5528,24 +5518,11 @@ static void itd__write(itd__file *f, const itd__state *state, const itd_note *no
         if (good) remove(f->path); /* rename does not replace there: a moment without a file */
 #endif
         good = good && rename(temporary, f->path) == 0;
-        if (!good) itd__fail(f, ITD_ERROR_WRITE, "writing failed; what was there before is kept");
+        if (!good && f->result == ITD_OK)
+            itd__fail(f, ITD_ERROR_WRITE, "writing failed; what was there before is kept");
         if (!good) remove(temporary);
     }
-    ITD_FREE(temporary), ITD_FREE(f->buffer);
-}
-
-/* What are floats in memory become halves in the file, if they can. */
-static bool itd__make_halves(itd__file *f, itd__tensors *all)
-{
-    for (size_t i = 0; i < all->count; i++) {
-        itd__tensor *t = &all->list[i];
-        for (size_t k = 0; t->f32 && k < itd__tensor_count(t); k++)
-            if ((itd__narrow(t->f32[k]) & 0x7C00) == 0x7C00)
-                return itd__fail(f, ITD_ERROR_NUMERIC, "tensor %s: %g is too large for half precision",
-                                 t->name, (double)t->f32[k]);
-        if (t->f32) t->dtype = "F16";
-    }
-    return true;
+    ITD_FREE(temporary);
 }
 
 static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, bool half, const char *path,
@@ -5562,9 +5539,11 @@ static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, 
     state.has_trainer = trainer != NULL;
     state.has_whiten = model->whiten != NULL, state.log_det = model->log_det, state.in_units = true;
     if (trainer) state.trainer = trainer->desc, state.step = trainer->step;
-    if (itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &all)) &&
-        (!half || itd__make_halves(&f, &all)))
+    if (itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &all))) {
+        for (size_t i = 0; half && i < all.count; i++)
+            if (all.list[i].f32) all.list[i].dtype = "F16";
         itd__write(&f, &state, model->notes, &all);
+    }
     ITD_FREE(all.list);
     return f.result;
 }
@@ -5807,7 +5786,7 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
 static void itd__close(itd__file *f)
 {
     if (f->file) fclose(f->file);
-    ITD_FREE(f->json), ITD_FREE(f->tensor), ITD_FREE(f->buffer);
+    ITD_FREE(f->json), ITD_FREE(f->tensor);
 }
 
 /* ---- what the file says of itself ---- */
@@ -5911,19 +5890,7 @@ static bool itd__fits(itd__file *f, const itd__entry *e, const itd__tensor *t)
     return true;
 }
 
-/* All numbers are finite and, of some tensors, positive. */
-static bool itd__sound(itd__file *f, const itd__tensor *t, const char *name)
-{
-    bool finite = t->f64 || itd__all_finite(t->f32, itd__tensor_count(t));
-    for (size_t k = 0; t->f64 && finite && k < itd__tensor_count(t); k++) {
-        finite = fabs(t->f64[k]) <= DBL_MAX;
-        if (finite && t->positive && !(t->f64[k] > 0))
-            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: %g is not positive", name, t->f64[k]);
-    }
-    return finite || itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s holds a number that is not finite", name);
-}
-
-static bool itd__read_tensor(itd__file *f, const char *prefix, const itd__tensor *t)
+static bool itd__read_tensor(itd__file *f, const char *prefix, itd__tensor *t)
 {
     itd__entry *e = itd__find_tensor(f, prefix, t->name);
     if (!e) return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s%s is missing", prefix, t->name);
@@ -5931,7 +5898,15 @@ static bool itd__read_tensor(itd__file *f, const char *prefix, const itd__tensor
     if (!itd__fits(f, e, t)) return false;
     if (fseek(f->file, (long)(f->data + e->offset[0]), SEEK_SET) != 0)
         return itd__fail(f, ITD_ERROR_READ, "reading failed");
-    return itd__transfer(f, t, e->dtype, true, NULL) && itd__sound(f, t, e->name);
+    t->dtype = e->dtype;
+    if (!itd__transfer(f, t, true, NULL)) return false;
+    for (size_t k = 0; k < itd__tensor_count(t); k++) {
+        if (t->f64 ? !(fabs(t->f64[k]) <= DBL_MAX) : !itd__finite(t->f32[k]))
+            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s holds a number that is not finite", e->name);
+        if (t->positive && !(t->f64[k] > 0))
+            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: %g is not positive", e->name, t->f64[k]);
+    }
+    return true;
 }
 
 static bool itd__of_training(const char *name)
@@ -5944,7 +5919,6 @@ static bool itd__of_training(const char *name)
 static bool itd__read_tensors(itd__file *f, const char *prefix, const itd__tensors *all)
 {
     const itd__entry *e = f->tensor;
-    if (!itd__make_room(f, all)) return false;
     for (size_t i = 0; i < all->count; i++)
         if (!itd__read_tensor(f, prefix, &all->list[i])) return false;
     for (size_t i = 0; i < f->tensors; i++)
