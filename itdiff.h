@@ -5397,7 +5397,7 @@ static void itd__order_bytes(void *numbers, size_t n, size_t width)
         }
 }
 
-/* Copies n numbers of a tensor, whole rows from number k on, from memory to the bytes of a file or back. */
+/* Copies n numbers of a tensor, from number k on, from memory into the bytes of a file, or back. */
 static void itd__move(itd__file *f, const itd__tensor *t, size_t k, size_t n, unsigned char *bytes, bool back)
 {
     size_t columns = itd__columns(t), width = itd__dtype_size(t->dtype);
@@ -5431,7 +5431,7 @@ static bool itd__read(itd__file *f, void *bytes, size_t n)
 static bool itd__transfer(itd__file *f, const itd__tensor *t, bool back, itd__checksum *sum)
 {
     size_t columns = itd__columns(t), count = itd__tensor_count(t), width = itd__dtype_size(t->dtype);
-    size_t most = itd__min(itd__max(8 * columns, 4096) / columns * columns, count);
+    size_t most = itd__min(itd__max(8 * columns, 4096), count);
     unsigned char *bytes = (unsigned char *)itd__alloc(most, width, 1);
     bool good = itd__succeeds(f, bytes ? ITD_OK : ITD_ERROR_MEMORY);
     for (size_t k = 0, n; good && k < count; k += n) {
