@@ -5116,7 +5116,7 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
        8 bytes   N, as all numbers with the least significant byte first
        N bytes   JSON: {"__metadata__":{"format":"itdiff","version":"1","crc32c":"..", ..},
                         "layers.0.bias":{"dtype":"F32","shape":[128],"data_offsets":[0,512]}, ..}
-       the rest  the numbers of all tensors, between their offsets and without a gap
+       the rest  the numbers of all tensors, one after the other, as their offsets say
 
    "layers.K.weight" (out,in) and "layers.K.bias", of a U-Net the names of diffusers, are what the denoiser
    uses (the moving average where there is one); "raw.", "adam_m.", "adam_v." before these names are the state
@@ -5184,8 +5184,9 @@ static bool itd__succeeds(itd__file *f, itd_result result)
     return result == ITD_OK || itd__fail(f, result, "%s", itd_result_string(result));
 }
 
-/* CRC-32C (Castagnoli) is ~rest when all bits, lowest first, are divided by the polynomial 0x82F63B78.
-   after[k][b] is what byte b leaves when k zero bytes follow it: so eight bytes are divided at once. */
+/* CRC-32C (Castagnoli): what the bytes, lowest bit first, leave when divided by the polynomial 0x82F63B78;
+   begun with all ones, and inverted at the end by the caller. after[k][b] is what byte b leaves when k zero
+   bytes follow it, so that eight bytes are divided at once. */
 typedef struct itd__checksum {
     uint32_t rest, after[8][256];
 } itd__checksum;
