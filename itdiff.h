@@ -5493,13 +5493,18 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
 
 /* >>checkpoint ---------------------------------------------------------------------------------------------
 
-   safetensors: an eight-byte little-endian length N, N bytes of JSON, then raw little-endian data. The JSON
-   maps each tensor's name to its dtype, shape and [begin, end) in the data, and "__metadata__" to strings.
+   Models, their training and Gaussians as files, which any reader of safetensors understands:
 
-   Ours: "layers.K.weight" (out,in) and "layers.K.bias", of a U-Net the names of diffusers, are what the
-   denoiser uses (the moving average where there is one); "raw.", "adam_m.", "adam_v." before these names are
-   the state of training. "norm.*", "gaussian.*" are F64. Metadata: format, version, crc32c, all fields, and
-   the model's notes as "note.KEY". A reader ignores metadata that it does not know. */
+       8 bytes   N, as all numbers with the least significant byte first
+       N bytes   JSON: {"__metadata__":{"format":"itdiff","version":"1","crc32c":"..", ..},
+                        "layers.0.bias":{"dtype":"F32","shape":[128],"data_offsets":[0,512]}, ..}
+       the rest  the numbers of all tensors, one after the other, as their offsets say
+
+   "layers.K.weight" (out,in) and "layers.K.bias", of a U-Net the names of diffusers, are what the denoiser
+   uses (the moving average where there is one); "raw.", "adam_m.", "adam_v." before these names are the state
+   of training. "norm.*", "gaussian.*" are F64. Metadata are the fields of >>descriptions, the checksum of the
+   rest, and the model's notes as "note.KEY"; others are ignored. Tensors are found in the table of layers of
+   >>network, and a reader has >>model and >>trainer make what it then fills. */
 
 #ifndef ITDIFF_NO_STDIO
 
@@ -5561,14 +5566,34 @@ static bool itd__succeeds(itd__file *f, itd_result result)
     return result == ITD_OK || itd__fail(f, result, "%s", itd_result_string(result));
 }
 
-/* CRC-32C (Castagnoli), bit by bit; begun with all ones and inverted at the end, by the caller. */
-static uint32_t itd__crc32c(uint32_t crc, const unsigned char *bytes, size_t n)
+/* CRC-32C (Castagnoli): what the bytes, lowest bit first, leave when divided by the polynomial 0x82F63B78;
+   begun with all ones, and inverted at the end by the caller. after[k][b] is what byte b leaves when k zero
+   bytes follow it, so that eight bytes are divided at once. */
+typedef struct itd__checksum {
+    uint32_t rest, after[8][256];
+} itd__checksum;
+
+static void itd__checksum_begin(itd__checksum *c)
 {
-    for (size_t i = 0; i < n; i++) {
-        crc ^= bytes[i];
-        for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (0x82F63B78u & (0u - (crc & 1)));
+    c->rest = 0xFFFFFFFFu;
+    for (uint32_t i = 0; i < 8 * 256; i++) {
+        uint32_t rest = i < 256 ? i : c->after[i / 256 - 1][i % 256];
+        for (int bit = 0; bit < 8; bit++) rest = (rest >> 1) ^ (0x82F63B78u & (0u - (rest & 1)));
+        c->after[i / 256][i % 256] = rest;
     }
-    return crc;
+}
+
+static void itd__checksum_add(itd__checksum *c, const unsigned char *p, size_t n)
+{
+    uint32_t rest = c->rest;
+    for (; n >= 8; n -= 8, p += 8) {
+        rest ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+        rest = c->after[7][rest & 255] ^ c->after[6][rest >> 8 & 255] ^ c->after[5][rest >> 16 & 255] ^
+               c->after[4][rest >> 24] ^ c->after[3][p[4]] ^ c->after[2][p[5]] ^ c->after[1][p[6]] ^
+               c->after[0][p[7]];
+    }
+    for (; n > 0; n--) rest = (rest >> 8) ^ c->after[0][(rest ^ *p++) & 255];
+    c->rest = rest;
 }
 
 /* 17 digits bring a double back exactly; the decimal point is '.' whatever the program's locale says. */
@@ -5626,8 +5651,8 @@ typedef struct itd__tensor {
     size_t rank, shape[4]; /* 1, 2 or 4; weights, of rank 2 or 4, are stored here as (3,3,in,out) */
     float *f32;            /* one of the two */
     double *f64;
-    size_t width;  /* bytes of a number in the file: F64, F32 or F16 */
-    bool positive; /* as all its numbers have to be */
+    const char *dtype; /* in the file */
+    bool positive;     /* as all its numbers have to be */
 } itd__tensor;
 
 typedef struct itd__tensors {
@@ -5635,10 +5660,8 @@ typedef struct itd__tensors {
     size_t count;
 } itd__tensors;
 
-static size_t itd__tensor_count(const itd__tensor *t)
-{
-    return t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3];
-}
+static size_t itd__columns(const itd__tensor *t) { return t->shape[1] * t->shape[2] * t->shape[3]; }
+static size_t itd__tensor_count(const itd__tensor *t) { return t->shape[0] * itd__columns(t); }
 
 static void itd__tensor_add(itd__tensors *all, const char *prefix, const char *name, const char *suffix,
                             size_t rank, size_t rows, size_t columns, float *f32, double *f64)
@@ -5649,7 +5672,7 @@ static void itd__tensor_add(itd__tensors *all, const char *prefix, const char *n
     t->shape[0] = rows, t->shape[1] = rank > 1 ? columns : 1;
     t->shape[2] = t->shape[3] = rank > 2 ? 3 : 1;
     t->f32 = f32, t->f64 = f64;
-    t->width = f64 ? 8 : 4;
+    t->dtype = f64 ? "F64" : "F32";
     t->positive = !strcmp(name, "lambda") || !strcmp(name, "scale");
 }
 
@@ -5710,17 +5733,15 @@ static size_t itd__element(const itd__tensor *t, size_t k)
     return (k % taps * t->shape[1] + row % t->shape[1]) * t->shape[0] + row / t->shape[1];
 }
 
-/* Little-endian integers of `width` bytes, at most 8 (which the compiler is told too). */
-static void itd__put(uint64_t bits, size_t width, unsigned char *bytes)
-{
-    for (size_t i = 0; i < width && i < 8; i++) bytes[i] = (unsigned char)(bits >> (8 * i));
-}
+/* ---- their numbers, on the way between memory and file ---- */
 
-static uint64_t itd__get(const unsigned char *bytes, size_t width)
+static size_t itd__dtype_size(const char *dtype)
 {
-    uint64_t bits = 0;
-    while (width--) bits = bits << 8 | bytes[width];
-    return bits;
+    static const char *const names[] = {"F64",  "I64", "U64", "F32", "I32", "U32", "F16",
+                                        "BF16", "I16", "U16", "I8",  "U8",  "BOOL"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(dtype, names[i])) return i < 3 ? 8 : i < 6 ? 4 : i < 10 ? 2 : 1;
+    return 0;
 }
 
 /* bfloat16, the upper half of a float, or IEEE half precision: ([1024 +] fraction) 2^(exponent - 25). */
@@ -5746,29 +5767,75 @@ static uint32_t itd__narrow(float x)
     return sign | (bits - 0x38000000) >> 13;
 }
 
-/* ---- writing ---- */
-
-/* The data section: into the file if it is open, else into the checksum that is returned. */
-static uint32_t itd__write_data(itd__file *f, const itd__tensors *all)
+/* From this machine's order of bytes to the file's, or back: on most machines they are the same. */
+static void itd__order_bytes(void *numbers, size_t n, size_t width)
 {
-    unsigned char bytes[8];
-    uint32_t crc = 0xFFFFFFFFu, single;
-    for (size_t i = 0; i < all->count; i++)
-        for (size_t k = 0; k < itd__tensor_count(&all->list[i]); k++) {
-            const itd__tensor *t = &all->list[i];
-            size_t at = itd__element(t, k);
-            uint64_t bits = 0;
-            if (t->f64) memcpy(&bits, &t->f64[at], 8);
-            else if (t->width == 4) memcpy(&single, &t->f32[at], 4), bits = single;
-            else bits = itd__narrow(t->f32[at]);
-            if (t->width == 2 && (bits & 0x7C00) == 0x7C00 && f->result == ITD_OK)
+    const uint16_t one = 1;
+    unsigned char *p = (unsigned char *)numbers, first;
+    memcpy(&first, &one, 1);
+    for (size_t i = 0; first != 1 && i < n; i++, p += width)
+        for (size_t k = 0; k < width / 2; k++) {
+            unsigned char low = p[k];
+            p[k] = p[width - 1 - k], p[width - 1 - k] = low;
+        }
+}
+
+/* Copies n numbers of a tensor, from number k on, from memory into the bytes of a file, or back. */
+static void itd__move(itd__file *f, const itd__tensor *t, size_t k, size_t n, unsigned char *bytes, bool back)
+{
+    size_t columns = itd__columns(t), width = itd__dtype_size(t->dtype);
+    uint16_t half = 0;
+    if (back) itd__order_bytes(bytes, n, width);
+    for (size_t c = 0; c < columns; c++) {
+        size_t at = itd__element(t, k + c), step = t->f64 ? columns : 1;
+        for (size_t i = c; i < n; i += columns, at += step) {
+            unsigned char *p = bytes + i * width;
+            if (width == 8 && back) memcpy(&t->f64[at], p, 8);
+            else if (width == 8) memcpy(p, &t->f64[at], 8);
+            else if (width == 4 && back) memcpy(&t->f32[at], p, 4);
+            else if (width == 4) memcpy(p, &t->f32[at], 4);
+            else if (back) memcpy(&half, p, 2), t->f32[at] = itd__widen(half, *t->dtype == 'B');
+            else half = (uint16_t)itd__narrow(t->f32[at]), memcpy(p, &half, 2);
+            if (!back && (half & 0x7C00) == 0x7C00 && f->result == ITD_OK)
                 itd__fail(f, ITD_ERROR_NUMERIC, "tensor %s: %g is too large for half precision", t->name,
                           (double)t->f32[at]);
-            itd__put(bits, t->width, bytes);
-            if (f->file) fwrite(bytes, 1, t->width, f->file);
-            else crc = itd__crc32c(crc, bytes, t->width);
         }
-    return ~crc;
+    }
+    if (!back) itd__order_bytes(bytes, n, width);
+}
+
+static bool itd__read(itd__file *f, void *bytes, size_t n)
+{
+    return fread(bytes, 1, n, f->file) == n || itd__fail(f, ITD_ERROR_READ, "reading failed");
+}
+
+/* A tensor into a file or, if there is a checksum, into that instead; or `back` into memory. Rows of weights
+   are columns there, of which eight go together, since they are half a cache line. */
+static bool itd__transfer(itd__file *f, const itd__tensor *t, bool back, itd__checksum *sum)
+{
+    size_t columns = itd__columns(t), count = itd__tensor_count(t), width = itd__dtype_size(t->dtype);
+    size_t most = itd__min(itd__max(8 * columns, 4096), count);
+    unsigned char *bytes = (unsigned char *)itd__alloc(most, width, 1);
+    bool good = itd__succeeds(f, bytes ? ITD_OK : ITD_ERROR_MEMORY);
+    for (size_t k = 0, n; good && k < count; k += n) {
+        n = itd__min(most, count - k);
+        good = !back || itd__read(f, bytes, n * width);
+        if (good) itd__move(f, t, k, n, bytes, back);
+        if (sum) itd__checksum_add(sum, bytes, n * width);
+        else if (!back) good = fwrite(bytes, width, n, f->file) == n;
+    }
+    ITD_FREE(bytes);
+    return good && f->result == ITD_OK;
+}
+
+/* ---- writing ---- */
+
+/* The data section, into the file or, if there is one, into the checksum. */
+static bool itd__write_data(itd__file *f, const itd__tensors *all, itd__checksum *sum)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (!itd__transfer(f, &all->list[i], false, sum)) return false;
+    return true;
 }
 
 /* A string of JSON, without its quotes; UTF-8 stands for itself. */
@@ -5785,10 +5852,9 @@ static void itd__print_text(const char *text, FILE *file)
 static bool itd__write_contents(itd__file *f, const itd__state *state, const itd_note *note,
                                 const itd__tensors *all, uint32_t crc)
 {
-    unsigned char length[8] = {0};
-    uint64_t begin = 0, end;
+    uint64_t begin = 0, end, length = 0;
     long at;
-    fwrite(length, 1, 8, f->file);
+    fwrite(&length, 8, 1, f->file);
     fprintf(f->file, "{\"__metadata__\":{\"format\":\"%s\",\"version\":\"1\",\"crc32c\":\"%lu\"",
             state ? "itdiff" : "itdiff-gaussian", (unsigned long)crc);
     for (size_t i = 0; state && i < ITD__FIELDS; i++)
@@ -5800,8 +5866,8 @@ static bool itd__write_contents(itd__file *f, const itd__state *state, const itd
     fputs("}", f->file);
     for (size_t i = 0; i < all->count; i++, begin = end) {
         const itd__tensor *t = &all->list[i];
-        end = begin + (uint64_t)itd__tensor_count(t) * t->width;
-        fprintf(f->file, ",\"%s\":{\"dtype\":\"F%d\",\"shape\":[", t->name, (int)(8 * t->width));
+        end = begin + (uint64_t)itd__tensor_count(t) * itd__dtype_size(t->dtype);
+        fprintf(f->file, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[", t->name, t->dtype);
         for (size_t k = 0; k < t->rank; k++)
             fprintf(f->file, "%s%llu", k ? "," : "", (unsigned long long)t->shape[k]);
         fprintf(f->file, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)begin,
@@ -5809,32 +5875,34 @@ static bool itd__write_contents(itd__file *f, const itd__state *state, const itd
     }
     fputs("}", f->file);
     for (at = ftell(f->file); at % 8; at++) fputc(' ', f->file);
-    itd__write_data(f, all);
-    itd__put((uint64_t)at - 8, 8, length);
-    return at >= 8 && !ferror(f->file) && fseek(f->file, 0, SEEK_SET) == 0 &&
-           fwrite(length, 1, 8, f->file) == 8 && fflush(f->file) == 0 && ITD_FSYNC(f->file) == 0;
+    length = (uint64_t)at - 8;
+    itd__order_bytes(&length, 1, 8);
+    return at >= 8 && itd__write_data(f, all, NULL) && !ferror(f->file) && fseek(f->file, 0, SEEK_SET) == 0 &&
+           fwrite(&length, 8, 1, f->file) == 1 && fflush(f->file) == 0 && ITD_FSYNC(f->file) == 0;
 }
 
 /* Writes under another name, makes sure of it, and only then gives the file its name. */
 static void itd__write(itd__file *f, const itd__state *state, const itd_note *note, const itd__tensors *all)
 {
-    uint32_t crc = itd__write_data(f, all);
+    itd__checksum sum;
     size_t size = strlen(f->path) + 5;
     char *temporary = (char *)ITD_MALLOC(size);
-    bool good = f->result == ITD_OK && itd__succeeds(f, temporary ? ITD_OK : ITD_ERROR_MEMORY);
+    itd__checksum_begin(&sum);
+    bool good = itd__succeeds(f, temporary ? ITD_OK : ITD_ERROR_MEMORY) && itd__write_data(f, all, &sum);
     if (good) {
         snprintf(temporary, size, "%s.tmp", f->path);
         f->file = fopen(temporary, "wb");
         if (!f->file) good = itd__fail(f, ITD_ERROR_OPEN, "%s cannot be created", temporary);
     }
     if (good) {
-        good = itd__write_contents(f, state, note, all, crc);
+        good = itd__write_contents(f, state, note, all, ~sum.rest);
         good = fclose(f->file) == 0 && good;
 #ifdef _WIN32
         if (good) remove(f->path); /* rename does not replace there: a moment without a file */
 #endif
         good = good && rename(temporary, f->path) == 0;
-        if (!good) itd__fail(f, ITD_ERROR_WRITE, "writing failed; what was there before is kept");
+        if (!good && f->result == ITD_OK)
+            itd__fail(f, ITD_ERROR_WRITE, "writing failed; what was there before is kept");
         if (!good) remove(temporary);
     }
     ITD_FREE(temporary);
@@ -5856,7 +5924,7 @@ static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, 
     if (trainer) state.trainer = trainer->desc, state.step = trainer->step;
     if (itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &all))) {
         for (size_t i = 0; half && i < all.count; i++)
-            if (all.list[i].f32) all.list[i].width = 2;
+            if (all.list[i].f32) all.list[i].dtype = "F16";
         itd__write(&f, &state, model->notes, &all);
     }
     ITD_FREE(all.list);
@@ -5989,16 +6057,6 @@ static size_t itd__parse_integers(itd__file *f, uint64_t *list, size_t most)
     return i;
 }
 
-static size_t itd__dtype_size(const char *dtype)
-{
-    static const char *const names[] = {"F64",  "I64", "U64", "F32", "I32", "U32", "F16",
-                                        "BF16", "I16", "U16", "I8",  "U8",  "BOOL"};
-    static const size_t sizes[] = {8, 8, 8, 4, 4, 4, 2, 2, 2, 2, 1, 1, 1};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        if (!strcmp(dtype, names[i])) return sizes[i];
-    return 0;
-}
-
 /* Three keys, each once, in any order; the extent in the file has to be what dtype and shape say. */
 static void itd__parse_tensor(itd__file *f, itd__entry *e)
 {
@@ -6083,15 +6141,10 @@ static bool itd__parse_header(itd__file *f)
     return f->result == ITD_OK;
 }
 
-static bool itd__read(itd__file *f, void *bytes, size_t n)
-{
-    return fread(bytes, 1, n, f->file) == n || itd__fail(f, ITD_ERROR_READ, "reading failed");
-}
-
 /* Opens any safetensors file and checks all of its structure. Call itd__close whatever the result. */
 static bool itd__open(itd__file *f, const char *path, itd_error *error)
 {
-    unsigned char length[8];
+    uint64_t n = UINT64_MAX;
     long size = -1;
     f->path = path, f->error = error;
     f->file = fopen(path, "rb");
@@ -6099,10 +6152,10 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
     if (fseek(f->file, 0, SEEK_END) == 0) size = ftell(f->file);
     if (size < 0 || fseek(f->file, 0, SEEK_SET) != 0)
         return itd__fail(f, ITD_ERROR_READ, "its size cannot be found out");
-    uint64_t n = size < 8 || !itd__read(f, length, 8) ? UINT64_MAX : itd__get(length, 8);
+    if (size >= 8 && !itd__read(f, &n, 8)) return false;
+    itd__order_bytes(&n, 1, 8);
     if (n > 100000000 || n > (uint64_t)size - 8)
-        return f->result == ITD_OK &&
-               itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too few for its header, or not safetensors", size);
+        return itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too few for its header, or not safetensors", size);
     f->size = (uint64_t)size, f->data = 8 + n;
     f->json = (char *)itd__alloc((size_t)n + 1, 1, 1);
     /* One block, tensors from its front, metadata from its end: of JSON they take 47 and five bytes at least,
@@ -6138,22 +6191,22 @@ static bool itd__says(itd__file *f, const char *key, const char *value)
 static bool itd__verify_checksum(itd__file *f)
 {
     const char *text = itd__metadata(f, "crc32c");
-    unsigned char buffer[4096];
-    uint32_t crc = 0xFFFFFFFFu;
+    unsigned char buffer[8192];
+    itd__checksum sum;
     uint64_t expected, left = f->size - f->data;
     if (!text) return true;
     size_t n = itd__digits(text, UINT32_MAX, &expected);
     if (n == 0 || text[n])
         return itd__fail(f, ITD_ERROR_FORMAT, "crc32c is not a 32-bit number: \"%.20s\"", text);
-    for (; left; left -= n) {
+    for (itd__checksum_begin(&sum); left; left -= n) {
         n = left < sizeof buffer ? (size_t)left : sizeof buffer;
         if (!itd__read(f, buffer, n)) return false;
-        crc = itd__crc32c(crc, buffer, n);
+        itd__checksum_add(&sum, buffer, n);
     }
-    crc = ~crc;
-    return crc == expected ||
+    sum.rest = ~sum.rest;
+    return sum.rest == expected ||
            itd__fail(f, ITD_ERROR_CHECKSUM, "CRC-32C of the data is %lu, the file says %lu",
-                     (unsigned long)crc, (unsigned long)expected);
+                     (unsigned long)sum.rest, (unsigned long)expected);
 }
 
 static bool itd__read_state(itd__file *f, itd__state *state)
@@ -6220,29 +6273,21 @@ static bool itd__fits(itd__file *f, const itd__entry *e, const itd__tensor *t)
     return true;
 }
 
-static bool itd__read_tensor(itd__file *f, const char *prefix, const itd__tensor *t)
+static bool itd__read_tensor(itd__file *f, const char *prefix, itd__tensor *t)
 {
-    unsigned char bytes[512 * 8];
     itd__entry *e = itd__find_tensor(f, prefix, t->name);
     if (!e) return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s%s is missing", prefix, t->name);
     e->used = true;
     if (!itd__fits(f, e, t)) return false;
     if (fseek(f->file, (long)(f->data + e->offset[0]), SEEK_SET) != 0)
         return itd__fail(f, ITD_ERROR_READ, "reading failed");
-    size_t width = itd__dtype_size(e->dtype);
+    t->dtype = e->dtype;
+    if (!itd__transfer(f, t, true, NULL)) return false;
     for (size_t k = 0; k < itd__tensor_count(t); k++) {
-        size_t at = itd__element(t, k);
-        if (k % 512 == 0 && !itd__read(f, bytes, itd__min(512, itd__tensor_count(t) - k) * width))
-            return false;
-        uint64_t bits = itd__get(bytes + k % 512 * width, width);
-        uint32_t single = (uint32_t)bits;
-        if (t->f64) memcpy(&t->f64[at], &bits, 8);
-        if (width == 4) memcpy(&t->f32[at], &single, 4);
-        if (width == 2) t->f32[at] = itd__widen(single, *e->dtype == 'B');
-        if (t->f64 ? !(fabs(t->f64[at]) <= DBL_MAX) : !itd__finite(t->f32[at]))
+        if (t->f64 ? !(fabs(t->f64[k]) <= DBL_MAX) : !itd__finite(t->f32[k]))
             return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s holds a number that is not finite", e->name);
-        if (t->positive && !(t->f64[at] > 0))
-            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: %g is not positive", e->name, t->f64[at]);
+        if (t->positive && !(t->f64[k] > 0))
+            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: %g is not positive", e->name, t->f64[k]);
     }
     return true;
 }

@@ -67,6 +67,18 @@ static inline double ref_student(double degrees)
     return high;
 }
 
+/* ---- CRC-32C (Castagnoli), bit by bit ---- */
+
+static inline uint32_t ref_crc32c(const unsigned char *bytes, size_t n)
+{
+    uint32_t crc = 0xFFFFFFFFu;
+    for (size_t i = 0; i < n; i++) {
+        crc ^= bytes[i];
+        for (int bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >> 1) ^ 0x82F63B78u : crc >> 1;
+    }
+    return ~crc;
+}
+
 /* ---- memory: exactly as much as asked for, so that a sanitizer sees one element too many ---- */
 
 static inline void *ref_alloc(size_t bytes)

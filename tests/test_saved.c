@@ -68,8 +68,7 @@ static void mend(void)
     static const char key[] = "\"crc32c\":\"";
     size_t body = 8 + header_length();
     char digits[20];
-    snprintf(digits, sizeof digits, "%lu",
-             (unsigned long)(uint32_t)~itd__crc32c(0xFFFFFFFFu, bytes + body, size - body));
+    snprintf(digits, sizeof digits, "%lu", (unsigned long)ref_crc32c(bytes + body, size - body));
     replace(key, strspn((const char *)bytes + find(key) + strlen(key), "0123456789"), digits);
 }
 

@@ -4,6 +4,8 @@
 #define ITDIFF_IMPLEMENTATION
 #include "../../itdiff.h"
 
+#include "../ref.h"
+
 /* The ten digits after "crc32c":" become those of the data. */
 static void checkpoint_mend(uint8_t *bytes, size_t size)
 {
@@ -12,7 +14,7 @@ static void checkpoint_mend(uint8_t *bytes, size_t size)
     size_t at, k;
     for (k = 8; size >= 8 && k-- > 0;) n = n << 8 | bytes[k];
     if (size < 8 || n > size - 8) return;
-    crc = (uint32_t)~itd__crc32c(0xFFFFFFFFu, bytes + 8 + n, size - 8 - (size_t)n);
+    crc = ref_crc32c(bytes + 8 + n, size - 8 - (size_t)n);
     for (at = 8; at + sizeof key + 9 <= 8 + n; at++) {
         if (memcmp(bytes + at, key, sizeof key - 1)) continue;
         for (k = 10; k-- > 0; crc /= 10) bytes[at + sizeof key - 1 + k] = (uint8_t)('0' + crc % 10);

@@ -71,7 +71,7 @@ static size_t seed_weights(size_t k, uint8_t *out)
     all.list = (itd__tensor *)itd__alloc(2 * model->net->layers, 1, sizeof *all.list);
     if (!all.list) abort();
     itd__add_slab(&all, model->net, k > 1 ? "unet." : "", model->net->w);
-    for (i = 0; k == 3 && i < all.count; i++) all.list[i].width = 2;
+    for (i = 0; k == 3 && i < all.count; i++) all.list[i].dtype = "F16";
     state.model = model->desc;
     f.path = "file";
     itd__write(&f, &state, NULL, &all);
