@@ -126,7 +126,7 @@ docs: all build/gallery build/bench_estimator
 
 VERSION := $(shell sed -n 's/^.define ITDIFF_VERSION "\(.*\)"/\1/p' itdiff.h)
 INTO     = $(DESTDIR)$(PREFIX)
-MANUAL   = $(notdir $(wildcard man/*.1))
+MANUAL   = $(notdir $(wildcard docs/man/*.1))
 COMPLETE = $(INTO)/share/bash-completion/completions
 
 # Bash reads the completion of a program when it is first wanted, from a file of the program's name.
@@ -134,8 +134,8 @@ install:
 	mkdir -p "$(INTO)/include" "$(INTO)/share/pkgconfig" "$(INTO)/share/man/man1" "$(COMPLETE)"
 	cp itdiff.h "$(INTO)/include/itdiff.h"
 	cp examples/support/grid.h "$(INTO)/include/itdiff_grid.h"
-	cp $(MANUAL:%=man/%) "$(INTO)/share/man/man1"
-	for program in $(MANUAL:.1=); do cp completions/itdiff.bash "$(COMPLETE)/$$program" || exit 1; done
+	cp $(MANUAL:%=docs/man/%) "$(INTO)/share/man/man1"
+	for program in $(MANUAL:.1=); do cp docs/completion/itdiff.bash "$(COMPLETE)/$$program" || exit 1; done
 	printf '%s\n' 'prefix=$(PREFIX)' 'Name: itdiff' 'Version: $(VERSION)' \
 	  'Description: information-theoretic diffusion in one C header' 'URL: https://arxiv.org/abs/2302.03792' \
 	  'Cflags: -I$${prefix}/include' 'Libs: -lm' > "$(INTO)/share/pkgconfig/itdiff.pc"
