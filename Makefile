@@ -1,15 +1,10 @@
 # make            the example programs, into build/; build/fit is the one for a table of your own
 # make demo       train on the dino and leave pictures in runs/dino
 # make test       everything the project promises, in some minutes
-# make matrix     other compilers, languages and machines, where installed; ONLY="tcc musl": some of them
-# make trust      half an hour: sanitizers, valgrind, analysers, 1,000 kills; ONLY="msan tsan": some of them
-# make fuzz       MINUTES=10 of fuzzing for each reader of files
-# make soak       HOURS=1 of training, killed and resumed: is the memory flat?
-# make night      all of these, into docs/reliability.md
+# make -C tests/extra   what else there is to test: other compilers, sanitizers, fuzzing, MPI, ...
 # make bench      six minutes: how fast everything is, beside its limits and its rivals
 # make docs       measures and draws all of README.md and docs/ again, within an hour; but not what rivals reach,
 #                 which takes scikit-learn: make build/points && sh docs/rivals.sh
-# make mpi        train_cifar10 for several machines
 # make install    header, grid.h beside it as itdiff_grid.h, pkg-config file, manual pages and completion, into
 #                 $(PREFIX); `make uninstall` takes them away
 # make dist       build/itdiff-VERSION.tar.gz of the last commit, always with the same bytes
@@ -57,18 +52,12 @@ build/%: tests/%.c $(HEADERS) Makefile
 build/test_malformed build/test_faults build/test_fuzz build/test_saved: CFLAGS += -O1 -DITD_NO_SIMD
 build/test_fuzz: $(wildcard tests/fuzz/*.[ch])
 
-# One training on many machines: mpirun -n 4 build/train_cifar10_mpi --threads N ...
-mpi: build/train_cifar10_mpi
-build/train_cifar10_mpi: examples/train_cifar10.c build/kernels.o $(HEADERS) Makefile
-	@command -v mpicc > /dev/null || { echo "make mpi: mpicc is not installed (Debian: libopenmpi-dev)"; exit 1; }
-	OMPI_CC="$(CC)" MPICH_CC="$(CC)" mpicc $(WARN) $(CFLAGS) $(OPENMP) -DUSE_MPI -I. $(SHARED) $< -o $@ -lm
-
 demo: build/train_2d
 	build/train_2d --dataset dino
 
 # Each test program and shell test leaves its output in build/NAME.out; tests/sum.sh prints and adds them up.
 OUTPUTS  = $(TESTS:=.out) build/header.out build/examples.out build/fit.out build/images.out build/numbers.out \
-           build/docs.out build/mpi.out build/python.out build/package.out
+           build/docs.out
 test: $(OUTPUTS)
 	@sh tests/sum.sh $(OUTPUTS)
 build/test_%.out: build/test_% FORCE
@@ -76,33 +65,6 @@ build/test_%.out: build/test_% FORCE
 build/%.out: tests/%.sh $(EXAMPLES) FORCE
 	@CC="$(CC)" OMP_WAIT_POLICY=passive sh $< > $@ 2>&1; echo "exit $$?" >> $@
 FORCE:
-
-matrix:
-	@sh tests/matrix.sh
-
-# What a fuzzer finds in MINUTES for each reader of files; tests/fuzz/run.sh says with which fuzzer
-MINUTES ?= 10
-fuzz:
-	@CC="$(CC)" sh tests/fuzz/run.sh $(MINUTES)
-
-# Sanitizers, valgrind, static analysers, 1,000 kills; `make trust ONLY="msan tsan"` for some of them
-trust:
-	@CC="$(CC)" ONLY="$(ONLY)" sh tests/trust.sh
-
-# Two trainings side by side, stopped and resumed every ten minutes
-HOURS ?= 1
-soak:
-	@CC="$(CC)" sh tests/soak.sh $(HOURS)
-
-# Everything that gets better with time, and what came of it into docs/reliability.md
-night:
-	-$(MAKE) trust
-	-$(MAKE) fuzz MINUTES=60
-	-$(MAKE) soak HOURS=2
-	-sh tests/coverage.sh
-	-python3 tests/mutate.py -n 195
-	for part in trust fuzz/run soak coverage; do sh tests/$$part.sh docs || exit 1; done
-	python3 tests/mutate.py -n 195 --docs
 
 # A rival in the benchmark, where it can be linked; `make OPENBLAS= bench` goes without
 OPENBLAS = $(shell echo 'char *openblas_get_config(void); int main(void){return !openblas_get_config();}' \
@@ -154,5 +116,5 @@ clean:
 	rm -rf build runs
 
 .SECONDARY:
-.PHONY: all mpi demo test matrix trust fuzz soak night bench docs install uninstall dist clean
+.PHONY: all demo test bench docs install uninstall dist clean
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)

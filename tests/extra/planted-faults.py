@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""mutate.py [-n 65] [-s SEED] [-j JOBS] [--list | --docs]: how many single faults the tests notice.
+"""planted-faults.py [-n 65] [-s SEED] [-j JOBS] [--list | --docs]: how many single faults the tests notice.
 
 Plants one fault after the other into a copy of itdiff.h: a sign, an index, a constant, a missing term, a
 comparison off by one, a condition the wrong way round. Each is compiled and put to the tests of its
 section, until one fails; if none does, to the same tests under AddressSanitizer and UBSan. Results are kept
-in build/mutants/results.tsv; a second run goes on where the first has stopped, and tries survivors again.
+in build/planted-faults/results.tsv; a second run goes on where the first has stopped, and tries survivors again.
 At the end: how many were caught, and those that survived. A survivor either changes nothing that matters
 or shows a test that is missing.
 """
@@ -21,8 +21,8 @@ import subprocess
 import sys
 import time
 
-TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-WORK = os.path.join(TOP, "build", "mutants")
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+WORK = os.path.join(TOP, "build", "planted-faults")
 RESULTS = os.path.join(WORK, "results.tsv")
 KERNELS = os.path.join(TOP, "build", "kernels.o")
 CC = os.environ.get("CC", "cc")
@@ -36,7 +36,7 @@ TESTS = {
     "channel": (["test_golden", "test_schedule", "test_gaussian"], False),
     "eigen": (["test_gaussian"], False),
     "gaussian": (["test_gaussian"], False),
-    "likelihood": (["test_errors", "test_likelihood"], False),
+    "likelihood": (["test_likelihood"], False),
     "descriptions": (["test_checkpoint", "test_train", "test_unet"], False),
     "network": (["test_ops", "test_unet", "test_train", "test_checkpoint", "test_images"], False),
     "model": (["test_golden", "test_train", "test_schedule", "test_sample", "test_likelihood"], False),
@@ -44,7 +44,7 @@ TESTS = {
     "sampling": (["test_sample"], False),
     "checkpoint": (["test_checkpoint", "test_malformed", "test_faults", "test_fuzz", "test_unet"], False),
 }
-SLOW = ["test_errors", "test_likelihood", "test_images", "test_unet", "test_train", "test_sample"]
+SLOW = ["test_likelihood", "test_images", "test_unet", "test_train", "test_sample"]
 
 # What a fault is: a pattern in the code and what takes its place.
 RULES = [
@@ -184,7 +184,7 @@ def check_health(folder, text, section):
     for test in tests:
         started = time.monotonic()
         if run_test(folder, test, fast, 1200) != "passed":
-            sys.exit(f"mutate.py: without any fault, {test} fails")
+            sys.exit(f"planted-faults.py: without any fault, {test} fails")
         LIMITS[test] = 30 + 10 * (time.monotonic() - started)
 
 
@@ -197,7 +197,7 @@ def read_results():
 
 
 def docs(lines):
-    subprocess.run(["sh", os.path.join(TOP, "tests", "insert.sh"), "mutants"], input="\n".join(lines) + "\n",
+    subprocess.run(["sh", os.path.join(TOP, "tests", "extra", "insert.sh"), "planted-faults"], input="\n".join(lines) + "\n",
                    text=True, check=True)
 
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What is installed and passed on: files in their places, one version everywhere, manual and completion that
 # know the options the programs have.
-cd "$(dirname "$0")/.." || exit 1
+cd "$(dirname "$0")/../.." || exit 1
 . tests/shell.sh
 CC=${CC:-cc}
 out=$PWD/build/package.$$
