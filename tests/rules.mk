@@ -11,7 +11,8 @@ test: $(OUTPUTS)
 build/test_%.out: build/test_% FORCE
 	@OMP_WAIT_POLICY=passive $< > $@ 2>&1; echo "exit $$?" >> $@
 build/%.out: tests/%.sh all FORCE
-	@CC="$(CC)" OMP_WAIT_POLICY=passive sh $< > $@ 2>&1; echo "exit $$?" >> $@
+	@CC="$(CC)" OPENMP="$(OPENMP)" OMP_WAIT_POLICY=passive sh $< > $@ 2>&1; echo "exit $$?" >> $@
+build/docs.out: build/itdiff.o
 FORCE:
 
 # The implementation takes longest to compile. It is compiled once, as users compile it: build/itdiff.o. Most tests
@@ -27,11 +28,8 @@ TEST     = $(CC) $(WARN) $(patsubst -O2,-O1,$(CFLAGS)) $(OPENMP)
 PUBLIC   = -DITDIFF_IMPLEMENTED build/itdiff.o
 PRIVATE  = -DITDIFF_STATIC -DITD_NO_SIMD -DITD__KERNELS_OF=shared_kernels build/itdiff.o
 
-build/itdiff.o: itdiff.h examples/support/system.h
-	@printf '%s\n' '#include "../examples/support/system.h"' '#define ITD_FSYNC(file) system_sync(file)' \
-	  '#define ITDIFF_IMPLEMENTATION' '#include "../itdiff.h"' 'const itd__kernels *shared_kernels(itd_simd simd);' \
-	  'const itd__kernels *shared_kernels(itd_simd simd) { return itd__kernels_of(simd); }' > build/itdiff.c
-	$(COMPILE) -c build/itdiff.c -o $@
+build/itdiff.o: tests/implementation.c itdiff.h examples/support/system.h
+	$(COMPILE) -c $< -o $@
 $(OUTSIDE:%=build/%): build/%: tests/%.c build/itdiff.o $(HEADERS)
 	$(TEST) $(PUBLIC) $< -o $@ -lm
 $(INSIDE:%=build/%): build/%: tests/%.c build/itdiff.o $(HEADERS)
