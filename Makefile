@@ -1,10 +1,10 @@
 # make            the example programs, into build/; build/fit is the one for a table of your own
 # make demo       train on the dino and leave pictures in runs/dino
-# make test       everything the project promises, in a minute or so; make -C tests/extra lists what takes longer
+# make test       everything the project promises, in a minute; make -C tests/extra lists what takes longer
 # make bench      six minutes: how fast everything is, beside its limits and its rivals
 # make docs       measures and draws all of README.md and docs/ again, within an hour
-# make install    header, grid.h beside it as itdiff_grid.h, pkg-config file, manual pages and completion, into
-#                 $(PREFIX); `make uninstall` takes them away
+# make install    header, grid.h beside it as itdiff_grid.h, pkg-config file, manual pages, completion, into
+#                 $(PREFIX); make uninstall takes them away
 # make dist       build/itdiff-VERSION.tar.gz of the last commit, always with the same bytes
 CC      ?= cc
 CFLAGS  ?= -O2

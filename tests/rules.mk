@@ -1,5 +1,5 @@
-# How `make test` builds and runs what is in this folder; the Makefile includes it. Each test_NAME.c is a program,
-# each NAME.sh a test of the example programs or of the documentation; either leaves what it prints in
+# How `make test` builds and runs what is in this folder; the Makefile includes it. Each test_NAME.c is a
+# program, each NAME.sh a test of the example programs or of the documentation; either leaves what it prints in
 # build/NAME.out and ends with a line of counts, which sum.sh adds up.
 TESTS    = $(patsubst tests/%.c,build/%,$(wildcard tests/test_*.c))
 SCRIPTS  = examples fit images numbers docs header
@@ -15,11 +15,11 @@ build/%.out: tests/%.sh all FORCE
 build/docs.out: build/itdiff.o
 FORCE:
 
-# The implementation takes longest to compile. It is compiled once, as users compile it: build/itdiff.o. Most tests
-# see of it what is public. Those that look inside have an implementation of their own, private to their file, and
-# only the kernels from there. Those on faults replace functions that it calls, and have plain loops alone.
-INSIDE   = test_checkpoint test_gaussian test_images test_kernels test_likelihood test_ops test_saved test_threads \
-           test_train test_unet
+# The implementation takes longest to compile. It is compiled once, as users compile it: build/itdiff.o. Most
+# tests see of it what is public. Those that look inside have an implementation of their own, private to their
+# file, and only the kernels from there. Those on faults replace functions that it calls, and have plain loops.
+INSIDE   = test_checkpoint test_gaussian test_images test_kernels test_likelihood test_ops test_saved \
+           test_threads test_train test_unet
 FAULTS   = test_faults test_fuzz test_malformed
 OUTSIDE  = $(filter-out $(INSIDE) $(FAULTS),$(TESTS:build/%=%))
 COMPILE  = $(CC) $(WARN) $(CFLAGS) $(OPENMP)

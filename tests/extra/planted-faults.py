@@ -5,8 +5,8 @@ Plants one fault after the other into a copy of itdiff.h: a sign, an index, a co
 comparison off by one, a condition the wrong way round. Each is compiled and put to the tests of its
 section, until one fails; if none does, to the same tests under AddressSanitizer and UBSan. Results are kept
 in build/planted-faults/results.tsv; a second run goes on where the first has stopped, and tries survivors
-again. At the end: how many were caught, and those that survived. A survivor either changes nothing that matters
-or shows a test that is missing.
+again. At the end: how many were caught, and those that survived. A survivor either changes nothing that
+matters or shows a test that is missing.
 """
 import argparse
 import concurrent.futures
@@ -243,7 +243,8 @@ def main():
         docs(report(chosen, known))
         return 0
     os.makedirs(WORK, exist_ok=True)
-    subprocess.run([CC, "-std=c99", "-O2", "-c", "tests/implementation.c", "-o", KERNELS], cwd=TOP, check=True)
+    build = [CC, "-std=c99", "-O2", "-c", "tests/implementation.c", "-o", KERNELS]
+    subprocess.run(build, cwd=TOP, check=True)
     folders = queue.Queue()
     for k in range(options.j):
         prepare(os.path.join(WORK, str(k)))
