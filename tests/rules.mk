@@ -23,8 +23,9 @@ INSIDE   = test_checkpoint test_gaussian test_images test_kernels test_likelihoo
 FAULTS   = test_faults test_fuzz test_malformed
 OUTSIDE  = $(filter-out $(INSIDE) $(FAULTS),$(TESTS:build/%=%))
 COMPILE  = $(CC) $(WARN) $(CFLAGS) $(OPENMP)
-# Tests are not optimized as far: most run for less time than it would take.
+# Tests are not optimized as far: all but one run for less time than it would take.
 TEST     = $(CC) $(WARN) $(patsubst -O2,-O1,$(CFLAGS)) $(OPENMP)
+build/test_kde: TEST = $(COMPILE)
 PUBLIC   = -DITDIFF_IMPLEMENTED build/itdiff.o
 PRIVATE  = -DITDIFF_STATIC -DITD_NO_SIMD -DITD__KERNELS_OF=shared_kernels build/itdiff.o
 
