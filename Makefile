@@ -1,127 +1,45 @@
 # make            the example programs, into build/; build/fit is the one for a table of your own
 # make demo       train on the dino and leave pictures in runs/dino
-# make test       everything the project promises, in some minutes
-# make matrix     other compilers, languages and machines, where installed; ONLY="tcc musl": some of them
-# make trust      half an hour: sanitizers, valgrind, analysers, 1,000 kills; ONLY="msan tsan": some of them
-# make fuzz       MINUTES=10 of fuzzing for each reader of files
-# make soak       HOURS=1 of training, killed and resumed: is the memory flat?
-# make night      all of these, into docs/reliability.md
-# make bench      ten minutes: how fast everything is, beside its limits and its rivals; `sh tests/bench/run.sh kernels`
-#                 and other names of parts: some of it
-# make docs       measures and draws all of README.md and docs/ again, within an hour; but not what rivals reach,
-#                 which takes scikit-learn: make build/points && sh docs/rivals.sh
-# make mpi        train_cifar10 for several machines
-# make install    header, grid.h beside it as itdiff_grid.h, pkg-config file, manual pages and completion, into
-#                 $(PREFIX); `make uninstall` takes them away
+# make test       everything the project promises, in a minute; make -C tests/extra lists what takes longer
+# make bench      ten minutes: how fast everything is, beside its limits and its rivals; `sh tests/bench/run.sh
+#                 kernels` and other names of parts: some of it
+# make docs       measures and draws all of README.md and docs/ again, within an hour
+# make install    header, grid.h beside it as itdiff_grid.h, pkg-config file, manual pages, completion, into
+#                 $(PREFIX); make uninstall takes them away
 # make dist       build/itdiff-VERSION.tar.gz of the last commit, always with the same bytes
 CC      ?= cc
 CFLAGS  ?= -O2
-PREFIX  ?= /usr/local
-WARN    := -std=c99 -pedantic -Wall -Wextra -Wconversion -Wshadow
+WARN     = -std=c99 -pedantic -Wall -Wextra -Wconversion -Wshadow
 # OpenMP where the compiler can link it; `make OPENMP=` goes without
 OPENMP  := $(shell mkdir -p build && echo 'int main(void){return 0;}' > build/omp.c && \
              $(CC) -fopenmp build/omp.c -o build/omp 2>/dev/null && echo -fopenmp)
-BUILD    = $(CC) $(WARN) $(CFLAGS) $(OPENMP)
 
-EXAMPLES = $(patsubst examples/%.c,build/%,$(wildcard examples/*.c))
-TESTS    = $(patsubst tests/%.c,build/%,$(wildcard tests/test_*.c))
-HEADERS  = itdiff.h $(wildcard examples/support/*.h tests/*.h tests/bench/*.h)
-
-all: $(EXAMPLES)
-
-# What takes longest to compile is compiled once: the kernels of all instruction sets, for programs with an
-# implementation of their own (OWN), and an implementation for those that see only what is public (SHARING);
-# -DITDIFF_IMPLEMENTED leaves it out of their own files. quickstart has everything in one, as programs of users.
-SHARING  = bounds exact information ode ood test_cifar10 test_datasets test_frame test_golden test_kde \
-           test_map test_npy test_rng test_sample test_schedule test_scores test_support test_table \
-           test_watch
-OWN      = fit train_2d train_cifar10 test_checkpoint test_gaussian test_grid test_images test_kernels test_learn \
-           test_likelihood test_ops test_saved test_threads test_train test_unet
-SHARED   = $(patsubst build/itdiff.o,-DITDIFF_IMPLEMENTED,$(filter build/itdiff.o,$^)) $(if \
-           $(filter build/kernels.o,$^),$(KERNELS)) $(filter %.o,$^)
-KERNELS  = -DITD_NO_SIMD -DITD__KERNELS_OF=shared_kernels
-$(OWN:%=build/%): build/kernels.o
-$(SHARING:%=build/%): build/kernels.o build/itdiff.o
-build/itdiff.o: itdiff.h Makefile
-	$(BUILD) $(KERNELS) -DITDIFF_IMPLEMENTATION -x c -c $< -o $@
-build/kernels.o: itdiff.h Makefile
-	printf '%s\n' '#define ITDIFF_STATIC' '#define ITDIFF_IMPLEMENTATION' '#include "../itdiff.h"' \
-	  'const itd__kernels *shared_kernels(itd_simd simd);' \
-	  'const itd__kernels *shared_kernels(itd_simd simd) { return itd__kernels_of(simd); }' > build/kernels.c
-	$(BUILD) -I. -c build/kernels.c -o $@
-
-build/%: examples/%.c $(HEADERS) Makefile
-	$(BUILD) -I. $(SHARED) $< -o $@ -lm
-
-build/%: tests/%.c $(HEADERS) Makefile
-	$(BUILD) $(SHARED) $< -o $@ -lm
-build/test_malformed build/test_faults build/test_fuzz build/test_saved: CFLAGS += -O1 -DITD_NO_SIMD
-build/test_fuzz: $(wildcard tests/fuzz/*.[ch])
-
-# One training on many machines: mpirun -n 4 build/train_cifar10_mpi --threads N ...
-mpi: build/train_cifar10_mpi
-build/train_cifar10_mpi: examples/train_cifar10.c build/kernels.o $(HEADERS) Makefile
-	@command -v mpicc > /dev/null || { echo "make mpi: mpicc is not installed (Debian: libopenmpi-dev)"; exit 1; }
-	OMPI_CC="$(CC)" MPICH_CC="$(CC)" mpicc $(WARN) $(CFLAGS) $(OPENMP) -DUSE_MPI -I. $(SHARED) $< -o $@ -lm
+all: $(patsubst examples/%.c,build/%,$(wildcard examples/*.c))
+build/%: examples/%.c itdiff.h $(wildcard examples/support/*.h)
+	$(CC) $(WARN) $(CFLAGS) $(OPENMP) -I. $< -o $@ -lm
 
 demo: build/train_2d
 	build/train_2d --dataset dino
 
-# Each test program and shell test leaves its output in build/NAME.out; tests/sum.sh prints and adds them up.
-OUTPUTS  = $(TESTS:=.out) build/header.out build/examples.out build/fit.out build/images.out build/numbers.out \
-           build/docs.out build/mpi.out build/python.out build/package.out
-test: $(OUTPUTS)
-	@sh tests/sum.sh $(OUTPUTS)
-build/test_%.out: build/test_% FORCE
-	@OMP_WAIT_POLICY=passive $< > $@ 2>&1; echo "exit $$?" >> $@
-build/%.out: tests/%.sh $(EXAMPLES) FORCE
-	@CC="$(CC)" OMP_WAIT_POLICY=passive sh $< > $@ 2>&1; echo "exit $$?" >> $@
-FORCE:
-
-matrix:
-	@sh tests/matrix.sh
-
-# What a fuzzer finds in MINUTES for each reader of files; tests/fuzz/run.sh says with which fuzzer
-MINUTES ?= 10
-fuzz:
-	@CC="$(CC)" sh tests/fuzz/run.sh $(MINUTES)
-
-# Sanitizers, valgrind, static analysers, 1,000 kills; `make trust ONLY="msan tsan"` for some of them
-trust:
-	@CC="$(CC)" ONLY="$(ONLY)" sh tests/trust.sh
-
-# Two trainings side by side, stopped and resumed every ten minutes
-HOURS ?= 1
-soak:
-	@CC="$(CC)" sh tests/soak.sh $(HOURS)
-
-# Everything that gets better with time, and what came of it into docs/reliability.md
-night:
-	-$(MAKE) trust
-	-$(MAKE) fuzz MINUTES=60
-	-$(MAKE) soak HOURS=2
-	-sh tests/coverage.sh
-	-python3 tests/mutate.py -n 195
-	for part in trust fuzz/run soak coverage; do sh tests/$$part.sh docs || exit 1; done
-	python3 tests/mutate.py -n 195 --docs
+include tests/rules.mk
 
 # A rival in the benchmark, where it can be linked; `make OPENBLAS= bench` goes without
 OPENBLAS = $(shell echo 'char *openblas_get_config(void); int main(void){return !openblas_get_config();}' \
              > build/blas.c && $(CC) build/blas.c -o build/blas -lopenblas 2>/dev/null && \
              echo -DBENCH_OPENBLAS -lopenblas)
 build/bench_kernels: LINKED = $(OPENBLAS)
-build/bench_%: tests/bench/%.c $(HEADERS) Makefile
-	$(BUILD) '-DBENCH_BUILD="$(CC) $(CFLAGS) $(OPENMP)"' $< -o $@ $(LINKED) -lm
-build/bench_networks_O%: tests/bench/networks.c $(HEADERS) Makefile
-	$(BUILD) -O$* -DITD_NO_SIMD $< -o $@ -lm
+build/bench_%: tests/bench/%.c $(HEADERS)
+	$(COMPILE) '-DBENCH_BUILD="$(CC) $(CFLAGS) $(OPENMP)"' $< -o $@ $(LINKED) -lm
+build/bench_networks_O%: tests/bench/networks.c $(HEADERS)
+	$(COMPILE) -O$* -DITD_NO_SIMD $< -o $@ -lm
 
 bench-programs: build/bench_kernels build/bench_networks build/bench_networks_O2 build/bench_networks_O3 build/train_2d
 bench: bench-programs
 	@sh tests/bench/run.sh
 
 # The tables and figures of the plane are measured again, those of CIFAR-10 made from the tables in docs/.
-build/gallery build/points: build/%: docs/%.c $(HEADERS) Makefile
-	$(BUILD) -I. $< -o $@ -lm
+build/gallery build/points: build/%: docs/%.c $(HEADERS)
+	$(COMPILE) -I. $< -o $@ -lm
 
 docs: all build/gallery build/bench_estimator
 	FORCE=1 sh docs/results.sh
@@ -130,8 +48,9 @@ docs: all build/gallery build/bench_estimator
 	sh docs/images.sh --redraw
 
 VERSION := $(shell sed -n 's/^.define ITDIFF_VERSION "\(.*\)"/\1/p' itdiff.h)
+PREFIX  ?= /usr/local
 INTO     = $(DESTDIR)$(PREFIX)
-MANUAL   = $(notdir $(wildcard man/*.1))
+MANUAL   = $(notdir $(wildcard docs/man/*.1))
 COMPLETE = $(INTO)/share/bash-completion/completions
 
 # Bash reads the completion of a program when it is first wanted, from a file of the program's name.
@@ -139,8 +58,8 @@ install:
 	mkdir -p "$(INTO)/include" "$(INTO)/share/pkgconfig" "$(INTO)/share/man/man1" "$(COMPLETE)"
 	cp itdiff.h "$(INTO)/include/itdiff.h"
 	cp examples/support/grid.h "$(INTO)/include/itdiff_grid.h"
-	cp $(MANUAL:%=man/%) "$(INTO)/share/man/man1"
-	for program in $(MANUAL:.1=); do cp completions/itdiff.bash "$(COMPLETE)/$$program" || exit 1; done
+	cp $(MANUAL:%=docs/man/%) "$(INTO)/share/man/man1"
+	for program in $(MANUAL:.1=); do cp docs/completion/itdiff.bash "$(COMPLETE)/$$program" || exit 1; done
 	printf '%s\n' 'prefix=$(PREFIX)' 'Name: itdiff' 'Version: $(VERSION)' \
 	  'Description: information-theoretic diffusion in one C header' 'URL: https://arxiv.org/abs/2302.03792' \
 	  'Cflags: -I$${prefix}/include' 'Libs: -lm' > "$(INTO)/share/pkgconfig/itdiff.pc"
@@ -158,6 +77,5 @@ dist:
 clean:
 	rm -rf build runs
 
-.SECONDARY:
-.PHONY: all mpi demo test matrix trust fuzz soak night bench bench-programs docs install uninstall dist clean
+.PHONY: all demo test bench bench-programs docs install uninstall dist clean
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)

@@ -49,11 +49,10 @@ for page in docs/*.md; do
     extract "$page" "$code"
     object=
     if [ -f "$code/itdiff.c" ]; then
-        object=$code/itdiff.o
-        kernels=$(ls build/kernels.o 2> /dev/null) # as the Makefile leaves them; without, it takes longer
-        check "$page: itdiff.c" $CC -O1 -DITD_NO_SIMD ${kernels:+-DITD__KERNELS_OF=shared_kernels} \
-            -std=c99 -Wall -Wextra -I. -c "$code/itdiff.c" -o "$object"
-        object="$object $kernels"
+        object="build/itdiff.o $OPENMP" # the same, if the Makefile is at work; without, it takes longer
+        [ -n "${OPENMP+set}" ] || object=$code/itdiff.o
+        check "$page: itdiff.c" $CC -std=c99 -Wall -Wextra -I. -fsyntax-only "$code/itdiff.c"
+        [ -n "${OPENMP+set}" ] || $CC -O1 -I. -c "$code/itdiff.c" -o "$object"
     fi
     for source in "$code"/chapter_*.c; do
         with=$object
@@ -74,26 +73,30 @@ prose() { # page: also without formulas and generated regions
 
 # ---- links and names ----
 
-links() { # page: every relative link and picture leads to a file, and to a heading of it if it has a #
-    prose "$1" | grep -o '](\([^)]*\))' | sed 's/^](//; s/)$//' | grep -v '^http' | while read -r link; do
-        file=${link%%#*}
-        [ -n "$file" ] && target=$(dirname "${2:-$1}")/$file || target=${2:-$1}
+links() { # page, the name it goes by: every relative link leads to a file, and to a heading of it if it has a #
+    as=${2:-$1}
+    prose "$1" | grep -o '](\([^)]*\))' | sed 's/^](//; s/)$//' | grep -v '^http' | sort -u | while read -r link; do
+        target=${link%%#*}
+        case $target-$as in -*) target=$as ;; *-*/*) target=${as%/*}/$target ;; esac
         [ -e "$target" ] || { echo "$1: $link: no such file"; continue; }
         case $link in *'#'*) ;; *) continue ;; esac
-        grep '^#' "$target" | sed 's/^#* //' | tr 'A-Z ' 'a-z-' | tr -d ',.:?()!' |
-            grep -qx -e "${link#*#}" ||
-            echo "$1: $link: no such heading"
+        awk -v wanted="${link#*#}" '
+            /^#/ { sub(/^#* /, ""); gsub(/[,.:?()!]/, ""); gsub(/ /, "-"); if (tolower($0) == wanted) found = 1 }
+            END { exit !found }' "$target" || echo "$1: $link: no such heading"
     done
 }
+words() { cat "$@" | tr -cs 'A-Za-z0-9_' '\n' | sort -u; }
+words itdiff.h > "$dir/words-of-header"
+words itdiff.h examples/*.c examples/support/*.h > "$dir/words-of-code"
+missing() { # list: what of the input is not in it
+    sort -u | comm -23 - "$1"
+}
 names() { # page: every name of the library, and every name behind an arrow, is in the code
-    prose "$1" | tr '\n' ' ' | grep -o '`[^`]*`' | tr -d '`' | sed 's/[(=].*//; s/\..*//' |
-        grep -E '^(itd_|ITD)[A-Za-z0-9_]*$' | sort -u | while read -r name; do
-        grep -qw "$name" itdiff.h || echo "$1: $name is not in itdiff.h"
-    done
-    prose "$1" | tr '\n' ' ' | grep -oE '→ (`[^`]*`(, )?)+' | grep -o '`[^`]*`' | tr -d '`' |
-        sed 's/\..*//' | sort -u | while read -r name; do
-        grep -qw -e "$name" itdiff.h examples/*.c examples/support/*.h || echo "$1: $name is not in the code"
-    done
+    prose "$1" | tr '\n' ' ' > "$dir/prose"
+    grep -o '`[^`]*`' "$dir/prose" | tr -d '`' | sed 's/[(=].*//; s/\..*//' | grep -E '^(itd_|ITD)[A-Za-z0-9_]*$' |
+        missing "$dir/words-of-header" | sed "s|.*|$1: & is not in itdiff.h|"
+    grep -oE '→ (`[^`]*`(, )?)+' "$dir/prose" | grep -o '`[^`]*`' | tr -d '`' | sed 's/\..*//' |
+        missing "$dir/words-of-code" | sed "s|.*|$1: & is not in the code|"
 }
 
 # ---- commands: programs, targets, scripts and their options exist ----
@@ -113,6 +116,15 @@ known_options() { # program: what its --help or its source knows
         "tests/bench/${1#build/bench_}.c" 2> /dev/null ;;
     esac
 }
+options_of() { # program: sets `known`, a file with what it knows
+    known=$dir/options-of-${1##*/}
+    case $1 in --*) known=$dir/options-of-all ;; esac
+    [ -f "$known" ] || known_options "$1" > "$known"
+}
+targets_exist() { # of make: asked once
+    grep -qxF -e "$*" "$dir/targets" 2> /dev/null ||
+        { make -n OPENMP= OPENBLAS= "$@" > /dev/null 2>&1 && echo "$*" >> "$dir/targets"; }
+}
 command_errors() { # page
     commands "$1" | tr '&|' '\n\n' | sed 's/"[^"]*"/quoted/g; s/^ *//; s/^\([A-Z_]*=[^ ]* \)*//' | while read -r line; do
         set -f
@@ -123,7 +135,7 @@ command_errors() { # page
         case $1 in
         make)
             shift
-            make -n "$@" > /dev/null 2>&1 || echo "$page: make $*: no such target"
+            targets_exist "$@" || echo "$page: make $*: no such target"
             continue
             ;;
         sh)
@@ -131,24 +143,19 @@ command_errors() { # page
             shift
             ;;
         build/*)
-            ls "examples/${1#build/}.c" "tests/${1#build/}.c" "docs/${1#build/}.c" \
-                "tests/bench/${1#build/bench_}.c" 2> /dev/null | grep -q . ||
+            source=${1#build/}.c
+            [ -f "examples/$source" ] || [ -f "tests/$source" ] || [ -f "docs/$source" ] ||
+                [ -f "tests/bench/${source#bench_}" ] ||
                 [ "$1" = build/train_cifar10_mpi ] || { echo "$page: $1: no such program"; continue; }
             ;;
         --*) ;;
         *) continue ;;
         esac
-        of=$1
+        options_of "$1"
         for word; do
             case $word in
             --help | ---*) ;;
-            --[a-z]*)
-                option=${word%%=*}
-                case $of in
-                --*) cat "$dir/every-option" ;;
-                *) known_options "$of" ;;
-                esac | grep -qw -e "$option" || echo "$page: $of: no option $option"
-                ;;
+            --[a-z]*) grep -qw -e "${word%%=*}" "$known" || echo "$page: $1: no option ${word%%=*}" ;;
             esac
         done
         set +f
@@ -157,7 +164,7 @@ command_errors() { # page
 {
     for name in fit train_2d train_cifar10 ode bounds information ood; do known_options "build/$name"; done
     cat docs/*.sh tests/bench/*
-} > "$dir/every-option"
+} > "$dir/options-of-all"
 
 # ---- numbers: with +- or a unit of likelihood, they stand in one row of a table, after rounding ----
 
@@ -246,7 +253,7 @@ check "output of exact" printed exact docs/method.md
 check "output of ode" printed ode docs/likelihood.md
 check "output of information" printed information docs/likelihood.md
 # These regions are themselves the record of a measurement, and have nothing to be compared with:
-records="estimator errors bench ode-checkpoints bounds matrix fuzz soak trust coverage mutants"
+records="estimator errors bench ode-checkpoints bounds compilers fuzz soak sanitize coverage planted-faults"
 regions() {
     cat $pages | sed -n 's/^<!-- \([-a-z]*\):begin -->$/\1/p' | while read -r name; do
         case " results rivals gallery likelihood ood exact ode information $records " in

@@ -26,14 +26,18 @@ printf '#define ITDIFF_IMPLEMENTATION\n#include "itdiff.h"\n' > "$dir/library.c"
 cp "$dir/main.c" "$dir/main.cc"
 echo 'int none;' > "$dir/none.c"
 
+# What matters is said without generating code; a program is made where it is linked or run.
+look() { # name, compiler, options...: looks for errors and warnings alone
+    check_name=$1
+    shift
+    check "$check_name" "$@" -fsyntax-only
+}
 compile() { # options...: builds and runs one program
     silent "$@" -o "$dir/program" -lm && "$dir/program"
 }
 
 check_that "compiles silently as c99" compile $CC -std=c99 $warn -I. "$dir/main.c"
-for std in c11 c17; do
-    check "compiles silently as $std" $CC -std=$std $warn -I. -fsyntax-only "$dir/main.c"
-done
+for std in c11 c17; do look "compiles silently as $std" $CC -std=$std $warn -I. "$dir/main.c"; done
 
 # Threads may have small stacks, as those of musl have: what each function takes is told by gcc and clang.
 usage=-fstack-usage most_stack=24576
@@ -60,36 +64,35 @@ fi
 case $CC in *clang*) CXX=clang++ ;; *) CXX=g++ ;; esac
 if command -v $CXX > /dev/null; then
     check_that "compiles silently as c++11" compile $CXX -std=c++11 $warn -I. "$dir/main.cc"
-    check "compiles silently as c++17" $CXX -std=c++17 $warn -I. -fsyntax-only "$dir/main.cc"
+    look "compiles silently as c++17" $CXX -std=c++17 $warn -I. "$dir/main.cc"
+    for macro in ITDIFF_STATIC ITDIFF_NO_STDIO ITD_NO_SIMD; do
+        look "$macro in C++" $CXX -std=c++11 $warn -D$macro -I. "$dir/main.cc"
+    done
 else
     skip "no $CXX"
 fi
-if command -v $CXX > /dev/null; then
-    for macro in ITDIFF_STATIC ITDIFF_NO_STDIO ITD_NO_SIMD; do
-        check "$macro in C++" $CXX -std=c++11 $warn -D$macro -I. -fsyntax-only "$dir/main.cc"
-    done
-fi
-check "everything off" $CC -std=c99 $warn -DITDIFF_STATIC -DITDIFF_NO_STDIO -DITD_NO_SIMD -I. -fsyntax-only "$dir/main.c"
+look "everything off" $CC -std=c99 $warn -DITDIFF_STATIC -DITDIFF_NO_STDIO -DITD_NO_SIMD -I. "$dir/main.c"
 check_that "two translation units" compile $CC $warn -I. "$dir/user.c" "$dir/library.c"
-check_that "ITDIFF_STATIC in two translation units" compile $CC $warn -DITDIFF_STATIC -I. "$dir/main.c" \
-    "$dir/library.c"
-check_that "ITDIFF_NO_STDIO" compile $CC $warn -std=c99 -DITDIFF_NO_STDIO -I. "$dir/main.c"
+check_that "ITDIFF_STATIC in two translation units" compile $CC $warn -DITDIFF_STATIC -DITD_NO_SIMD -I. \
+    "$dir/main.c" "$dir/library.c"
+look "ITDIFF_STATIC" $CC $warn -DITDIFF_STATIC -I. "$dir/main.c"
 check_that "ITDIFF_NO_STDIO leaves stdio out" sh -c \
-    "$CC -DITDIFF_NO_STDIO -I. -E $dir/main.c | grep -c fopen | grep -qx 0"
-check_that "ITD_NO_SIMD" compile $CC $warn -std=c99 -DITD_NO_SIMD -I. "$dir/main.c"
-check_that "own allocator and assert" compile $CC $warn -std=c99 -I. -include stdlib.h "-DITD_MALLOC(n)=malloc(n)" \
-    "-DITD_FREE(p)=free(p)" "-DITD_ASSERT(c)=((void)(c))" "$dir/main.c"
-check_that "half an allocator is refused" sh -c "! $CC -I. '-DITD_MALLOC(n)=malloc(n)' -c $dir/main.c -o $dir/x.o"
+    "$CC -std=c99 -DITDIFF_NO_STDIO -I. -E $dir/main.c | grep -c fopen | grep -qx 0"
+check_that "ITDIFF_NO_STDIO, ITD_NO_SIMD" compile $CC $warn -std=c99 -DITDIFF_NO_STDIO -DITD_NO_SIMD -I. "$dir/main.c"
+look "ITDIFF_NO_STDIO" $CC $warn -std=c99 -DITDIFF_NO_STDIO -I. "$dir/main.c"
+check_that "own allocator and assert" compile $CC $warn -std=c99 -DITD_NO_SIMD -I. -include stdlib.h \
+    "-DITD_MALLOC(n)=malloc(n)" "-DITD_FREE(p)=free(p)" "-DITD_ASSERT(c)=((void)(c))" "$dir/main.c"
+check_that "half an allocator is refused" sh -c "! $CC -I. '-DITD_MALLOC(n)=malloc(n)' -fsyntax-only $dir/main.c"
 mkdir "$dir/include"
 cp itdiff.h "$dir/include/itdiff.h"
-check_that "from another folder with -I" sh -c "cd / && $CC -I$dir/include $dir/main.c -o $dir/program -lm"
-check_that "as a system header" compile $CC $warn -isystem "$dir/include" "$dir/main.c"
+check_that "from another folder with -I" sh -c "cd / && $CC -I$dir/include -fsyntax-only $dir/main.c"
+look "as a system header" $CC $warn -isystem "$dir/include" "$dir/main.c"
 cp itdiff.h "$dir/include/renamed.h"
 sed 's/itdiff\.h/renamed.h/' "$dir/main.c" > "$dir/renamed.c"
 rm "$dir/include/itdiff.h"
-check_that "renamed, with ITDIFF_FILE" compile $CC $warn "-DITDIFF_FILE=\"renamed.h\"" -I"$dir/include" "$dir/renamed.c"
+look "renamed, with ITDIFF_FILE" $CC $warn "-DITDIFF_FILE=\"renamed.h\"" -I"$dir/include" "$dir/renamed.c"
 cp itdiff.h "$dir/itdiff.h"
-check_that "beside the program, no options" compile $CC "$dir/main.c"
+look "beside the program, no options" $CC "$dir/main.c"
 check_that "lines of at most 110 columns" sh -c "! grep -nE '.{111,}' itdiff.h examples/*.c examples/support/*.h \
     tests/*.c tests/*.h"
 report

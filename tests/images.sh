@@ -59,8 +59,9 @@ attention 4
 eval_draws 3
 eval_images 3
 END
+second=$(date +%s)
 before=$(result --pictures on --experiment_name again)
-sleep 1 # the event files of the two runs are read in the order of the seconds in their names
+until [ "$(date +%s)" -gt "$second" ]; do sleep 0.05; done # event files are read in the order of their seconds
 check_that "a run can be resumed" sh -c "build/train_cifar10 $(echo $tiny) --experiment_name again --num_epochs 3 --resume |
     grep -q images_seen=24"
 if command -v python3 > /dev/null; then

@@ -55,10 +55,13 @@ static inline double ref_student_within(double t, double degrees)
     return norm * sum * end / (3 * STEPS);
 }
 
-/* The t within which 95 % of it are. */
+/* The t within which 95 % of it are. The last answer is kept: who asks often asks the same. */
 static inline double ref_student(double degrees)
 {
-    double low = 1.9, high = 13;
+    static double asked = -1, high;
+    double low = 1.9;
+    if (!(degrees < asked) && !(degrees > asked)) return high;
+    asked = degrees, high = 13;
     for (int k = 0; k < 40; k++) {
         double middle = 0.5 * (low + high);
         if (ref_student_within(middle, degrees) < 0.95) low = middle;

@@ -745,7 +745,7 @@ static void many_dimensions_estimate(void)
     itd_gaussian *g;
     itd_denoiser den;
     itd_nll_desc d = itd_nll_desc_default();
-    itd_nll_result result;
+    itd_nll_result result = {0, 0, 0, 0, 0};
     ref_seed(21);
     x = many_rows();
     if (!CHECK_OK(itd_gaussian_fit(x, MANY_ROWS, MANY, &g))) return;

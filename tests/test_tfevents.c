@@ -1,5 +1,5 @@
 /* Tests of examples/support/tfevents.h against published checksums and bytes that other programs wrote;
- * tests/read_tfevents.py, run by examples.sh and images.sh, reads whole files. */
+ * tests/read_tfevents.py, run by resume.sh and images.sh, reads whole files. */
 #include "../examples/support/tfevents.h"
 #include "test.h"
 

@@ -9,6 +9,8 @@
 #include "plot.h"
 #include "report.h"
 
+#include <float.h>
+
 enum { CHARTS_CURVE = 100, CHARTS_LISTED = 8, CHARTS_BINS = 40 };
 
 static inline void charts_canvas(plot_canvas *c, int width, int height)

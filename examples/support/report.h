@@ -17,6 +17,8 @@
 #include "progress.h"
 #include "tfevents.h"
 
+#include <float.h>
+
 typedef struct report_row {
     double epoch, step, loss, nll, error, learning_rate, seconds; /* nll, error: NaN where not measured */
 } report_row;

@@ -1,4 +1,4 @@
-/* workers.h: one training by several processes, if the program is built with -DUSE_MPI (make mpi) and started
+/* workers.h: one training by several processes, if the program is built with -DUSE_MPI (mpicc) and started
  * by mpirun; otherwise a single one. A worker that fails exits, and mpirun ends the others. Include the
  * implementation of itdiff.h before this file. */
 #ifndef WORKERS_H

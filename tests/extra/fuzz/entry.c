@@ -1,6 +1,6 @@
 /* entry.c: what libFuzzer and AFL++ call. The environment says which target is meant, FUZZ_TARGET=csv, and
  * FUZZ_SEEDS=folder that its seeds are written there and nothing else is done. */
-#include "targets.h"
+#include "../../fuzz/targets.h"
 
 static const fuzz_target *target;
 

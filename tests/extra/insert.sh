@@ -1,6 +1,6 @@
 #!/bin/sh
 # insert.sh NAME: puts its input into docs/reliability.md, between <!-- NAME:begin --> and <!-- NAME:end -->.
-cd "$(dirname "$0")/.." || exit 1
+cd "$(dirname "$0")/../.." || exit 1
 page=docs/reliability.md
 mkdir -p build
 cat > "build/$1.inserted"

@@ -1,12 +1,14 @@
 #!/bin/sh
-# trust.sh: what takes too long for `make test`: sanitizers, valgrind, static analysers, 1,000 kills; as many
+# sanitize.sh: what takes too long for `make test`: sanitizers, valgrind, static analysers, 1,000 kills; as many
 # jobs at a time as there are processors. Every tool first has to find a fault that is planted for it; parts
 # whose tools are not installed are skipped, and said to be.
-#   make trust                    everything, in half an hour of two processors
-#   make trust ONLY="msan tsan"   some of the parts; TESTS="test_rng" some of their tests; JOBS=1 at a time
-#   sh tests/trust.sh table       what the last run of each part came to; docs: into docs/reliability.md
-cd "$(dirname "$0")/.." || exit 1
-top=$PWD out=$PWD/build/trust
+#   make -C tests/extra sanitize                     everything, in half an hour of two processors
+#   make -C tests/extra sanitize ONLY="msan tsan"    some of the parts; TESTS="test_rng" some of their tests;
+#                                                    JOBS=1 at a time
+#   sh tests/extra/sanitize.sh table                 what the last run of each part came to; docs: into
+#                                                    docs/reliability.md
+cd "$(dirname "$0")/../.." || exit 1
+top=$PWD out=$PWD/build/sanitize
 mkdir -p "$out"
 have() { command -v "$1" > /dev/null; }
 seconds() { date +%s; }
@@ -150,7 +152,7 @@ run_test() { # test
 
 # Threads of the system with gcc and clang; those of OpenMP with clang and Archer, which knows their barriers.
 threads() { # compiler
-    build="$1 $options -DITD_NO_SIMD -fsanitize=thread tests/race.c -o $folder/race -lm -pthread"
+    build="$1 $options -DITD_NO_SIMD -fsanitize=thread tests/extra/race.c -o $folder/race -lm -pthread"
     $build -DPLANTED && not "$folder/race" && grep -q 'data race' "$folder/found" && $build && "$folder/race"
 }
 openmp() {
@@ -209,7 +211,7 @@ job() { # part, name: the name of a test, "planted", or what else the part knows
     analyzer-*) analyzer "$out/library.c" ;;
     tidy-*) tidy itdiff.h ;;
     cppcheck-*) cppcheck_header "$out/library.c" ;;
-    kills-*) sh tests/crash.sh "$2" ;;
+    kills-*) sh tests/extra/kills.sh "$2" ;;
     *) run_test "$2" ;;
     esac
 }
@@ -239,7 +241,7 @@ table() {
         [ -d "$out/$part" ] || continue
         describe "$part"
         tool=$(version "$tool")
-        case $part in tsan) tool="gcc, clang" ;; kills) tool="tests/crash.sh" ;; esac
+        case $part in tsan) tool="gcc, clang" ;; kills) tool="tests/extra/kills.sh" ;; esac
         rows | awk -F '\t' -v part="$part" -v tool="$tool" -v what="$what" '
             $1 == part { n++; failed += $3 != "passed"; s += $4; if ($5 > date) date = $5 }
             $1 == part && $2 !~ /planted/ && $2 ~ /^test_/ { tests++ }
@@ -255,7 +257,7 @@ table() {
 }
 case $1 in
 table) table; exit ;;
-docs) table | sh tests/insert.sh trust; exit ;;
+docs) table | sh tests/extra/insert.sh sanitize; exit ;;
 esac
 
 plant
@@ -286,7 +288,7 @@ order() {
 CC=${CC:-cc}
 export CC
 order | awk '!seen[$0]++' |
-    xargs -n 1 -P "${JOBS:-$(getconf _NPROCESSORS_ONLN)}" sh tests/trust.sh job
+    xargs -n 1 -P "${JOBS:-$(getconf _NPROCESSORS_ONLN)}" sh tests/extra/sanitize.sh job
 echo
 table
 rows | awk -F '\t' -v took=$(($(seconds) - started)) -v skipped=$skipped '

@@ -5,7 +5,7 @@
 # the others plain loops. At -O1: without optimization the tests take too long. Aims: 97 % of the lines, 90 %
 # of the branches of the header.
 # coverage.sh table: what the last run came to; docs: into docs/reliability.md.
-cd "$(dirname "$0")/.." || exit 1
+cd "$(dirname "$0")/../.." || exit 1
 out=build/coverage
 GCC=${GCC:-gcc} GCOV=${GCOV:-gcov}
 files='itdiff.h examples/support/datasets.h examples/support/text.h examples/support/csv.h
@@ -75,7 +75,7 @@ table() {
 }
 case $1 in
 table) table; exit ;;
-docs) table | sh tests/insert.sh coverage; exit ;;
+docs) table | sh tests/extra/insert.sh coverage; exit ;;
 esac
 
 command -v "$GCOV" > /dev/null || { echo "coverage.sh: $GCOV is not installed"; exit 1; }
@@ -85,7 +85,7 @@ date +%Y-%m-%d > $out/date
 tests=${*:-test_images test_unet test_kernels test_train test_likelihood test_grid test_ops
        $(for file in tests/test_*.c; do basename "$file" .c; done)}
 printf '%s\n' $tests | awk '!seen[$0]++' |
-    xargs -n 1 -P "${JOBS:-$(getconf _NPROCESSORS_ONLN)}" sh tests/coverage.sh job || exit 1
+    xargs -n 1 -P "${JOBS:-$(getconf _NPROCESSORS_ONLN)}" sh tests/extra/coverage.sh job || exit 1
 counts > $out/counts
 [ -s $out/counts ] || { echo "coverage.sh: nothing was measured"; exit 1; }
 table

@@ -1,11 +1,11 @@
 #!/bin/sh
-# run.sh MINUTES [target...]: fuzzes each target for so many minutes, as many at a time as there are
+# fuzz.sh MINUTES [target...]: fuzzes each target for so many minutes, as many at a time as there are
 # processors, with libFuzzer (clang) and AFL++, half of the time each, as far as they are installed; without
 # them by the driver's own random changes. What is found of interest is kept in build/fuzz and taken up the
 # next time; a crash is left there too, and ends in exit status 1.
-# run.sh -n COUNT [target...]: so many executions of libFuzzer or of the driver instead.
+# fuzz.sh -n COUNT [target...]: so many executions of libFuzzer or of the driver instead.
 # ENGINE=libFuzzer, AFL++ or driver takes that one alone; OPT=-O0 compiles faster; JOBS=1 at a time.
-# run.sh table: the totals of docs/fuzz.tsv, to which each run of a target adds a row; run.sh docs: into
+# fuzz.sh table: the totals of docs/fuzz.tsv, to which each run of a target adds a row; fuzz.sh docs: into
 # docs/reliability.md.
 cd "$(dirname "$0")/../.." || exit 1
 build=build/fuzz
@@ -44,7 +44,7 @@ libfuzzer() { # target seconds count
     budget="-max_total_time=$2"
     [ -z "$3" ] || budget="-runs=$3"
     $build/libFuzzer $budget -max_len="$(most "$1")" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
-        -dict=tests/fuzz/words.dict -artifact_prefix="$build/$1_crash-" "$build/$1" \
+        -dict=tests/extra/fuzz/words.dict -artifact_prefix="$build/$1_crash-" "$build/$1" \
         > "$build/$1.log" 2>&1
     code=$?
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$build/$1.log")
@@ -59,7 +59,7 @@ afl() { # target seconds
     AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_AUTORESUME=1 \
         AFL_NO_AFFINITY=1 \
         ASAN_OPTIONS=$ASAN_OPTIONS:abort_on_error=1:symbolize=0:detect_leaks=0 \
-        afl-fuzz -m none -t 5000 -V "$2" -G "$(most "$1")" -x tests/fuzz/words.dict -i "$build/$1" \
+        afl-fuzz -m none -t 5000 -V "$2" -G "$(most "$1")" -x tests/extra/fuzz/words.dict -i "$build/$1" \
         -o "$build/$1_afl" $build/AFL++ > "$build/$1_afl.log" 2>&1
     runs=$(sed -n 's/^execs_done *: *//p' "$stats") crashes=$(sed -n 's/^saved_crashes *: *//p' "$stats")
     record "$1" AFL++ $((${runs:-0} - ${before:-0})) $(($(seconds) - start)) "${crashes:-1}"
@@ -88,12 +88,12 @@ int main(void) { return 0; }
 }
 build() { # engine, compiler, options, file
     echo "$1: $2 $3"
-    $2 $warn $3 "tests/fuzz/$4" -o "$build/$1" -lm || exit 1
+    $2 $warn $3 "tests/extra/fuzz/$4" -o "$build/$1" -lm || exit 1
 }
 
 case $1 in
 table) table; exit ;;
-docs) table | sh tests/insert.sh fuzz; exit ;;
+docs) table | sh tests/extra/insert.sh fuzz; exit ;;
 one) # engines, seconds, count ("" without), target: its part of a run
     FUZZ_TARGET=$5
     export FUZZ_TARGET
@@ -145,4 +145,4 @@ seconds=$(echo "$minutes" "$engines" | awk '{ printf "%d", 60 * $1 / (NF - 1) }'
 # xargs ends in 123 or so if one of them has failed
 printf '%s\n' ${*:-$all} |
     xargs -n 1 -P "${JOBS:-$(getconf _NPROCESSORS_ONLN)}" \
-        sh tests/fuzz/run.sh one "$engines" "$seconds" "$count"
+        sh tests/extra/fuzz.sh one "$engines" "$seconds" "$count"

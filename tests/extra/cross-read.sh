@@ -1,9 +1,9 @@
 #!/bin/sh
 # Checkpoints as others read them, where python3 has NumPy or PyTorch.
-cd "$(dirname "$0")/.." || exit 1
+cd "$(dirname "$0")/../.." || exit 1
 . tests/shell.sh
 CC=${CC:-cc}
-out=build/python.$$
+out=build/cross-read.$$
 mkdir -p "$out"
 trap 'rm -rf "$out"' EXIT
 PYTHONDONTWRITEBYTECODE=1
@@ -19,7 +19,7 @@ python_with() { # module: the first python3 that has it
 }
 
 # $CC may be two words
-$CC -O1 -DITD_NO_SIMD tests/carry.c -o "$out/carry" -lm &&
+$CC -O1 -DITD_NO_SIMD tests/extra/carry.c -o "$out/carry" -lm &&
     "$out/carry" make "$out/plane.safetensors" > /dev/null &&
     "$out/carry" wide $small "$out/wide.safetensors" &&
     "$out/carry" denoise "$out/plane.safetensors" > "$out/rows"

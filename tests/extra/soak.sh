@@ -4,10 +4,10 @@
 # stopped, in turn by a signal it can answer and by one it cannot, and goes on from its checkpoint. In its
 # first half such a leg does everything it ever does: steps, estimates, checkpoints, events, resumption; what
 # it needs in the second half has been needed before. Linux only, for /proc.
-#   MINUTES=1 sh tests/soak.sh 0.1     shorter legs
-#   sh tests/soak.sh table             the totals of docs/soak.tsv, to which each leg adds a row
-#   sh tests/soak.sh docs              into docs/reliability.md
-cd "$(dirname "$0")/.." || exit 1
+#   MINUTES=1 sh tests/extra/soak.sh 0.1     shorter legs
+#   sh tests/extra/soak.sh table             the totals of docs/soak.tsv, to which each leg adds a row
+#   sh tests/extra/soak.sh docs              into docs/reliability.md
+cd "$(dirname "$0")/../.." || exit 1
 out=build/soak totals=docs/soak.tsv
 leg=$(awk -v m="${MINUTES:-10}" 'BEGIN { printf "%d", 60 * m }')
 
@@ -25,7 +25,7 @@ table() {
 }
 case $1 in
 table) table; exit ;;
-docs) table | sh tests/insert.sh soak; exit ;;
+docs) table | sh tests/extra/insert.sh soak; exit ;;
 esac
 
 # Of a process: resident kilobytes, open files, seconds of processor.

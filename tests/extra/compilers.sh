@@ -1,15 +1,15 @@
 #!/bin/sh
-# Compilers, languages and machines: each row below is built with every warning and tested where its compiler
-# is installed, and where it is not, the table says so.
-#   make matrix                    all rows, one after the other
-#   make matrix ONLY="tcc musl"    rows of these names, or whose names begin so
-#   make matrix LIMIT=20           minutes after which the programs of a row are stopped; 60
-#   sh tests/matrix.sh --doc       writes what the last run of each row came to into docs/portability.md
+# compilers.sh: compilers, languages and machines. Each row below is built with every warning and tested where
+# its compiler is installed; where it is not, the table says so.
+#   make -C tests/extra compilers                    all rows, one after the other
+#   make -C tests/extra compilers ONLY="tcc musl"    rows of these names, or whose names begin so
+#   make -C tests/extra compilers LIMIT=20           minutes after which the programs of a row are stopped; 60
+#   sh tests/extra/compilers.sh docs                 what the last run of each row came to, into docs/portability.md
 # Ends with the table; exit status 1 if anything failed or a compiler had anything to say.
-cd "$(dirname "$0")/.." || exit 1
+cd "$(dirname "$0")/../.." || exit 1
 only=${ONLY:-} limit=${LIMIT:-60}
 top=$PWD
-out=$top/build/matrix
+out=$top/build/compilers
 mode=${1:-run}
 failures=0 names=''
 mkdir -p "$out"
@@ -72,7 +72,7 @@ prefix() {
 trouble() {
     emulator=${runner%% *}
     command -v "$emulator" > /dev/null || { echo "no $emulator"; return; }
-    [ "$emulator" != wine ] || prefix || { echo "wine makes no prefix, see build/matrix/wine.log"; return; }
+    [ "$emulator" != wine ] || prefix || { echo "wine makes no prefix, see build/compilers/wine.log"; return; }
     # shellcheck disable=SC2086
     answer=$(cd "$dir" && WINEDEBUG=fixme-all && limited 300 $runner "./small$exe" 2>&1)
     status=$?
@@ -118,7 +118,7 @@ close_to() { # two lists of numbers that agree to rounding
 reference() {
     [ -s "$out/reference/there" ] && return
     mkdir -p "$out/reference"
-    cc -std=c99 -O1 -DITD_NO_SIMD tests/carry.c -o "$out/reference/carry" -lm &&
+    cc -std=c99 -O1 -DITD_NO_SIMD tests/extra/carry.c -o "$out/reference/carry" -lm &&
         "$out/reference/carry" make "$out/reference/here.safetensors" > "$out/reference/here" &&
         "$out/reference/carry" pass data/cifar10-small.safetensors "$out/reference/half.safetensors" \
             > "$out/reference/there"
@@ -132,7 +132,7 @@ carried() { # what, bytes that have to be the same, twice, numbers that have to 
 
 # Ours is loaded there and theirs here; the same training comes to the same there; every byte stays.
 carry() {
-    build carry tests/carry.c || return
+    build carry tests/extra/carry.c || return
     [ "$runner" = none ] && return
     reference || { fault "the checkpoints to carry" "cc cannot make them"; return; }
     cp "$out/reference/here.safetensors" data/cifar10-small.safetensors "$dir"
@@ -247,12 +247,12 @@ table() {
     done
 }
 
-if [ "$mode" = --doc ]; then
+if [ "$mode" = docs ]; then
     table > "$out/table"
     awk -v table="$out/table" '
-        /<!-- matrix:end -->/ { skip = 0 }
+        /<!-- compilers:end -->/ { skip = 0 }
         !skip
-        /<!-- matrix:begin -->/ { while ((getline row < table) > 0) print row; skip = 1 }
+        /<!-- compilers:begin -->/ { while ((getline row < table) > 0) print row; skip = 1 }
     ' docs/portability.md > "$out/page" && cp "$out/page" docs/portability.md
     exit
 fi

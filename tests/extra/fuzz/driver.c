@@ -5,7 +5,7 @@
  *
  * -s N chooses other changes. The input at hand when a promise breaks is left in build/fuzz-crash. */
 #include "entry.c"
-#include "mutate.h"
+#include "../../fuzz/mutate.h"
 
 #include <signal.h>
 

@@ -1,10 +1,10 @@
 /* Two threads of the operating system, each with a model of its own: "different objects are independent",
- * which the sanitizer for threads (tests/trust.sh) can see. With -DPLANTED both train the same one, which it
+ * which the sanitizer for threads (tests/extra/sanitize.sh) can see. With -DPLANTED both train the same one, which it
  * has to see as well. */
 #define _POSIX_C_SOURCE 200112L
 
 #define ITDIFF_IMPLEMENTATION
-#include "../itdiff.h"
+#include "../../itdiff.h"
 
 #include <pthread.h>
 #include <stdio.h>

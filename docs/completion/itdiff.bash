@@ -1,4 +1,4 @@
-# Bash completion for fit, train_2d and train_cifar10: `make install`, or `source completions/itdiff.bash`.
+# Bash completion for fit, train_2d and train_cifar10: `make install`, or `source docs/completion/itdiff.bash`.
 # One option a line, with the words it takes if there are only a few;
 # where there are none, names of files are offered.
 itdiff_fit='

@@ -1,13 +1,13 @@
-/* carry.c: takes a checkpoint from one machine or compiler to another (tests/matrix.sh).
+/* carry.c: takes a checkpoint from one machine or compiler to another (tests/extra/compilers.sh).
  *   carry make FILE       trains a little model in the plane and saves it with the state of its training
  *   carry pass FILE COPY  loads a checkpoint and saves it again: every byte has to be the same
- * or to another program that reads it (tests/python.sh).
+ * or to another program that reads it (tests/extra/cross-read.sh).
  *   carry wide FILE COPY  saves weights in half precision as floats
  *   carry denoise FILE    prints rows of log SNR, z and eps_hat, in two dimensions
  * The first two print what the model predicts for noise that is the same everywhere; between machines these
  * numbers agree to rounding. */
 #define ITDIFF_IMPLEMENTATION
-#include "../itdiff.h"
+#include "../../itdiff.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What is installed and passed on: files in their places, one version everywhere, manual and completion that
 # know the options the programs have.
-cd "$(dirname "$0")/.." || exit 1
+cd "$(dirname "$0")/../.." || exit 1
 . tests/shell.sh
 CC=${CC:-cc}
 out=$PWD/build/package.$$
@@ -16,7 +16,7 @@ check_that "a version of three numbers" sh -c "echo '$version' | grep -qx '[0-9]
 check_that "the first line of the header says it" sh -c "head -n 1 itdiff.h | grep -q 'version $version '"
 check_that "CITATION.cff says it" grep -qx "version: $version" CITATION.cff
 check_that "CHANGELOG.md has it" grep -q "^## \[$version\]" CHANGELOG.md
-for page in man/*.1; do check_that "$page says it" grep -q "^\.TH .*\"itdiff.h $version\"" "$page"; done
+for page in docs/man/*.1; do check_that "$page says it" grep -q "^\.TH .*\"itdiff.h $version\"" "$page"; done
 
 # ---- make install ----
 
@@ -34,7 +34,7 @@ check_that "every file is in its place" [ "$(files)" = "./opt/there/include/itdi
 ./opt/there/share/pkgconfig/itdiff.pc" ]
 check "the header is the header" cmp itdiff.h "$out/stage/opt/there/include/itdiff.h"
 for program in fit train_2d train_cifar10; do
-    check "the completion of $program is the completion" cmp completions/itdiff.bash \
+    check "the completion of $program is the completion" cmp docs/completion/itdiff.bash \
         "$out/stage/opt/there/share/bash-completion/completions/$program"
 done
 config() { # options...: of pkg-config, as if the stage were the root
@@ -71,8 +71,8 @@ fi
 # ---- manual and completion ----
 
 helped() { build/"$1" --help all | sed -n 's/^  --\([a-z0-9_]*\).*/\1/p' | sort; }
-in_manual() { sed -n 's/^\\fB\\-\\-\([a-z0-9_]*\)\\fR.*/\1/p' "man/$1.1" | sort; }
-in_completion() { sed -n "/^itdiff_$1='/,/^'/p" completions/itdiff.bash | sed '1d; $d; s/ .*//' | sort; }
+in_manual() { sed -n 's/^\\fB\\-\\-\([a-z0-9_]*\)\\fR.*/\1/p' "docs/man/$1.1" | sort; }
+in_completion() { sed -n "/^itdiff_$1='/,/^'/p" docs/completion/itdiff.bash | sed '1d; $d; s/ .*//' | sort; }
 same_lists() { # two lists; says where they differ
     printf '%s\n' "$1" > "$out/one"
     printf '%s\n' "$2" > "$out/other"
@@ -84,13 +84,13 @@ choices() {
         sed -n 's/^\([a-z0-9_]*\) NAME .*(one of \([^;]*\);.*/\1 \2/p' | tr -d ',' | sort
 }
 completed() {
-    sed -n "/^itdiff_$1='/,/^'/p" completions/itdiff.bash | sed '1d; $d' | grep ' ' | grep -v ' on off$' | sort
+    sed -n "/^itdiff_$1='/,/^'/p" docs/completion/itdiff.bash | sed '1d; $d' | grep ' ' | grep -v ' on off$' | sort
 }
 # The words that explain the options, a line each, in the order of the help.
 words() { tr 'A-Z' 'a-z' | tr -cs 'a-z0-9' '\n' | grep .; }
 explained() { build/"$1" --help all | sed -n '/^Data:/,/^Other:/p' | sed '/^Other:/d' | words; }
 in_manual_explained() {
-    sed -n '/^\.SH OPTIONS/,/^\.SS Other/p' "man/$1.1" | sed '1d; $d; s/^\.[A-Z]*//; s/\\f[A-Z]//g; s/\\-/-/g' | words
+    sed -n '/^\.SH OPTIONS/,/^\.SS Other/p' "docs/man/$1.1" | sed '1d; $d; s/^\.[A-Z]*//; s/\\f[A-Z]//g; s/\\-/-/g' | words
 }
 for program in fit train_2d train_cifar10; do
     check "the manual says of options what $program says" same_lists "$(explained $program)" \
@@ -99,11 +99,11 @@ for program in fit train_2d train_cifar10; do
     check "completion has the options of $program" same_lists "$(helped $program)" "$(in_completion $program)"
     check "completion has the words they take" same_lists "$(choices $program)" "$(completed $program)"
     if command -v groff > /dev/null; then
-        check_that "man/$program.1 is plain roff" sh -c "[ -z \"\$(groff -man -ww -z man/$program.1 2>&1)\" ]"
+        check_that "docs/man/$program.1 is plain roff" sh -c "[ -z \"\$(groff -man -ww -z docs/man/$program.1 2>&1)\" ]"
     fi
 done
 if command -v bash > /dev/null; then
-    check_that "bash completes" bash -c '. completions/itdiff.bash
+    check_that "bash completes" bash -c '. docs/completion/itdiff.bash
         _itdiff train_2d --lr_ x; [ "${COMPREPLY[*]}" = --lr_schedule ] || exit 1
         _itdiff build/train_2d c --lr_schedule; [ "${COMPREPLY[*]}" = "constant cosine" ] || exit 1
         _itdiff train_2d READ --load; [ "${COMPREPLY[*]}" = README.md ]'

@@ -1,0 +1,48 @@
+# How `make test` builds and runs what is in this folder; the Makefile includes it. Each test_NAME.c is a
+# program, each NAME.sh a test of the example programs or of the documentation; either leaves what it prints in
+# build/NAME.out and ends with a line of counts, which sum.sh adds up.
+TESTS    = $(patsubst tests/%.c,build/%,$(wildcard tests/test_*.c))
+SCRIPTS  = train_2d resume examples fit images numbers docs header
+OUTPUTS  = $(SCRIPTS:%=build/%.out) $(TESTS:=.out)
+HEADERS  = itdiff.h $(wildcard examples/support/*.h tests/*.h tests/bench/*.h)
+
+test: $(OUTPUTS)
+	@sh tests/sum.sh $(OUTPUTS)
+build/test_%.out: build/test_% FORCE
+	@OMP_WAIT_POLICY=passive $< > $@ 2>&1; echo "exit $$?" >> $@
+build/%.out: tests/%.sh all FORCE
+	@CC="$(CC)" OPENMP="$(OPENMP)" OMP_WAIT_POLICY=passive sh $< > $@ 2>&1; echo "exit $$?" >> $@
+build/docs.out: build/itdiff.o
+FORCE:
+
+# The implementation takes longest to compile. It is compiled once, as users compile it: build/itdiff.o. Most
+# tests see of it what is public. Those that look inside have an implementation of their own, private to their
+# file, and only the kernels from there. Those on faults replace functions that it calls, and have plain loops.
+INSIDE   = test_checkpoint test_gaussian test_images test_kernels test_likelihood test_ops test_saved \
+           test_threads test_train test_unet
+FAULTS   = test_faults test_fuzz test_malformed
+OUTSIDE  = $(filter-out $(INSIDE) $(FAULTS),$(TESTS:build/%=%))
+COMPILE  = $(CC) $(WARN) $(CFLAGS) $(OPENMP)
+# Tests are not optimized as far: all but one run for less time than it would take.
+TEST     = $(CC) $(WARN) $(patsubst -O2,-O1,$(CFLAGS)) $(OPENMP)
+build/test_kde: TEST = $(COMPILE)
+PUBLIC   = -DITDIFF_IMPLEMENTED build/itdiff.o
+PRIVATE  = -DITDIFF_STATIC -DITD_NO_SIMD -DITD__KERNELS_OF=shared_kernels build/itdiff.o
+
+build/itdiff.o: tests/implementation.c itdiff.h examples/support/system.h
+	$(COMPILE) -c $< -o $@
+$(OUTSIDE:%=build/%): build/%: tests/%.c build/itdiff.o $(HEADERS)
+	$(TEST) $(PUBLIC) $< -o $@ -lm
+$(INSIDE:%=build/%): build/%: tests/%.c build/itdiff.o $(HEADERS)
+	$(TEST) $(PRIVATE) $< -o $@ -lm
+$(FAULTS:%=build/%): build/%: tests/%.c $(HEADERS) $(wildcard tests/fuzz/*.[ch])
+	$(TEST) -DITD_NO_SIMD $< -o $@ -lm
+
+# Where all example programs are wanted for a test, they share it as well; train_cifar10 looks inside.
+ifneq ($(filter test %.out,$(MAKECMDGOALS)),)
+SHARING  = $(patsubst examples/%.c,build/%,$(filter-out examples/train_cifar10.c,$(wildcard examples/*.c)))
+$(SHARING): build/%: examples/%.c build/itdiff.o $(HEADERS)
+	$(COMPILE) $(PUBLIC) -I. $< -o $@ -lm
+build/train_cifar10: examples/train_cifar10.c build/itdiff.o $(HEADERS)
+	$(COMPILE) $(PRIVATE) -I. $< -o $@ -lm
+endif
