@@ -1115,8 +1115,8 @@ static void half_the_size(void)
 
 /* ---- tensors that take many pieces ---- */
 
-/* Number k of a row's weights in the order of the file, (out,in) or (out,in,3,3), from the memory's (3,3,in,out);
- * the biases follow. */
+/* Number k of a row's weights in the order of the file, (out,in) or (out,in,3,3), from that of memory,
+ * (3,3,in,out); the biases follow. */
 static float *number_of(itd_net *net, const itd__layer *row, size_t k)
 {
     size_t taps = row->kind == ITD__CONV ? 9 : 1, inputs = row->weights / row->c / taps;
@@ -1140,7 +1140,8 @@ static size_t put_value(const char *dtype, size_t row, size_t k, unsigned char *
     return width;
 }
 
-/* A safetensors file of all weights, made by the rules of the format alone, whose data start at an odd byte. */
+/* A safetensors file of all weights, made by the rules of the format alone, whose data start at an odd
+ * byte. */
 static void write_values(const itd_net *net, const char *dtype)
 {
     unsigned char *file = (unsigned char *)ref_alloc(4 * net->parameters + MOST_BYTES),
@@ -1171,7 +1172,8 @@ static void write_values(const itd_net *net, const char *dtype)
     free(file);
 }
 
-/* Is everything in a file that itd_save has written, of this type, where its header says, and as it should be? */
+/* Is everything in a file that itd_save has written, of this type, where its header says, and as it should
+ * be? */
 static void check_values(const char *path, const itd_net *net, const char *dtype)
 {
     size_t room = 4 * net->parameters + 4 * MOST_BYTES, n;

@@ -2,6 +2,7 @@
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 #include "ref.h"
+#include "work.h"
 #include "test.h"
 
 /* ---- eigenvectors ---- */
@@ -726,7 +727,8 @@ static void many_dimensions(void)
                 found[j * MANY + k] += g->lambda[i] * g->vectors[i * MANY + j] * g->vectors[i * MANY + k];
     }
     for (i = 0; i < MANY * MANY; i++) CHECK_CLOSE(found[i], expected[i], 1e-6);
-    itd__gaussian_rotate(g, x, MANY_ROWS, fast);
+    itd__gaussian_rotate(g, x, MANY_ROWS, fast, work_with(0));
+    CHECK(work_holds());
     for (i = 0; i < MANY_ROWS; i += 37)
         for (j = 0; j < MANY; j++) {
             double slow = 0;
