@@ -135,7 +135,7 @@ int main(int argc, char **argv)
     int evaluating = training || o->eval || !(o->samples || o->denoise || *o->half); /* --load alone, too */
     r.data_name = o->name;
     if (!training || o->resume) run_load(&r, o->load ? o->load : run_path(&r, "model.safetensors"), training);
-    if (evaluating || o->denoise) run_read_images(&r);
+    if (evaluating || o->denoise) run_read_images(&r, r.model ? &r.scale : NULL);
     if (training && o->resume) run_resume(&r);
     else if (training) begin_model(&r);
     r.units_name = r.scale.low == 0 && r.scale.high == 255 ? "255" : "units";

@@ -394,13 +394,13 @@ static inline void run_set_data_words(image_run *r)
              (unsigned long)(hash & 0xffffffff));
 }
 
-/* The images of --data and --test, which have to be such as the model, if there is one, has learned. */
-static inline void run_read_images(image_run *r)
+/* The images of --data and --test, which have to be such as the model, if there is one, has learned. scale: or
+ * NULL, to find it. */
+static inline void run_read_images(image_run *r, const image_scale *scale)
 {
     image_options *o = r->o;
     image_set *t = &r->train_set;
     char error[IMAGES_ERROR];
-    const image_scale *scale = r->model ? &r->scale : NULL;
     if (!o->data) fail("--data: the images expected, none given (see --help data)");
     if (images_read_both(o->data, o->test, scale, t, &r->test_set, error, sizeof error)) fail("%s", error);
     image_shape shape = {t->height, t->width, t->channels, 0, 0, 0, 0, 0};
