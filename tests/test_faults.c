@@ -749,7 +749,7 @@ static void data_are_read_whole_or_not_at_all(void)
             cifar10 set = {0, NULL, NULL};
             int status, failed;
             disk_begin(k, fault, (int)kind % 2);
-            status = cifar10_read_records("build", "test", 3, &set, error, sizeof error);
+            status = cifar10_read("build", "test", &set, error, sizeof error);
             failed = disk.failed, more = disk.calls > k;
             if (status == 0) CHECK(set.n == 3 && set.labels[2] == 2);
             else CHECK(strstr(error, cifar_path) == error && !set.pixels);
