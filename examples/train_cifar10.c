@@ -1,8 +1,8 @@
 /* train_cifar10.c: learns the density of CIFAR-10's images (or of synthetic ones with a known law) with a
  * U-Net, estimates their likelihood, samples and denoises.
  *   sh data/get_cifar10.sh && make && build/train_cifar10 --hours 1
- * --help explains the options. Metrics (also for TensorBoard), pictures, samples and the model go to runs/NAME/.
- * train_images does the same for images of your own. The last line of output is
+ * --help explains the options. Metrics (also for TensorBoard), pictures, samples and the model go to
+ * runs/NAME/. train_images does the same for images of your own. The last line of output is
  *   result dataset=cifar10 params=... images_seen=... val_nll=... stderr=... bits_per_dim=... seconds=... */
 #include "support/progress.h" /* first: it asks the system headers for POSIX */
 

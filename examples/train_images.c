@@ -1,9 +1,10 @@
 /* train_images.c: learns the density of your own images with a U-Net, estimates their likelihood, samples and
  * denoises.
  *   make && build/train_images --data digits.npy --minutes 5
- * Images come as .npy, (n, height, width) or (n, height, width, channels), in files as MNIST's, or in a folder as
- * CIFAR-10's binary version. Network, log SNRs and padding follow from them. --help explains the options. Metrics
- * (also for TensorBoard), pictures, samples and the model go to runs/NAME/. The last line of output is
+ * Images come as .npy, (n, height, width) or (n, height, width, channels), in files as MNIST's, or in a
+ * folder as CIFAR-10's binary version. Network, log SNRs and padding follow from them. --help explains the
+ * options. Metrics (also for TensorBoard), pictures, samples and the model go to runs/NAME/. The last line of
+ * output is
  *   result dataset=... params=... images_seen=... val_nll=... stderr=... bits_per_dim=... seconds=... */
 #include "support/progress.h" /* first: it asks the system headers for POSIX */
 

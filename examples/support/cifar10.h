@@ -7,9 +7,9 @@
  *     cifar10_floats(set.pixels + i * cifar10_dim, 0, x);
  *     cifar10_free(&set);
  *
- * A file is records of 3,073 bytes: the label, then the red, the green and the blue values, each row by row. In
- * memory the three values of a pixel are neighbours (NHWC). A byte v stands for the number x = 2 v / 255 - 1,
- * from -1 (black) to 1. */
+ * A file is records of 3,073 bytes: the label, then the red, the green and the blue values, each row by row.
+ * In memory the three values of a pixel are neighbours (NHWC). A byte v stands for the number x = 2 v / 255 -
+ * 1, from -1 (black) to 1. */
 #ifndef CIFAR10_H
 #define CIFAR10_H
 

@@ -1,15 +1,17 @@
-/* eigen.h: the eigenvalues and eigenvectors of a large symmetric matrix, as the covariance of images is one. Of a
- * few dozen rows itd_eigen_symmetric is faster, and more exact for small eigenvalues.
+/* eigen.h: the eigenvalues and eigenvectors of a large symmetric matrix, as the covariance of images is one.
+ * Of a few dozen rows itd_eigen_symmetric is faster, and more exact for small eigenvalues.
  *
  *     if (!eigen_large(n, a, lambda, vectors)) ...            no memory; a is destroyed
  *
  * Three steps, in which products of large matrices (products.h) do most of the work:
- *   - reflections make A tridiagonal, A = Q T Q^T, some columns at a time (Dongarra, Sorensen, Hammarling 1989);
- *   - T is divided into two halves and a correction of rank one, whose eigenproblem, given those of the halves, is
- *     an equation for each eigenvalue (Cuppen 1981; Gu & Eisenstat, "A Divide-and-Conquer Algorithm for the
- *     Symmetric Tridiagonal Eigenproblem", 1995);
+ *   - reflections make A tridiagonal, A = Q T Q^T, some columns at a time (Dongarra, Sorensen & Hammarling,
+ *     1989);
+ *   - T is divided into two halves and a correction of rank one, whose eigenproblem, given those of the
+ *     halves, is an equation for each eigenvalue (Cuppen 1981; Gu & Eisenstat, "A Divide-and-Conquer Algorithm
+ *     for the Symmetric Tridiagonal Eigenproblem", 1995);
  *   - Q is applied to the eigenvectors of T, many reflections at once.
- * Errors are some 1e-15 n of the largest eigenvalue. Include the implementation of itdiff.h before this file. */
+ * Errors are some 1e-15 n of the largest eigenvalue. Include the implementation of itdiff.h before this file.
+ * */
 #ifndef EIGEN_H
 #define EIGEN_H
 
@@ -55,8 +57,9 @@ static inline void eigen_subtract(double *x, double factor, const double *y, siz
     for (size_t i = 0; i < n; i++) x[i] -= factor * y[i];
 }
 
-/* Column `at` of T, which is column j of its panel. The reflections before it in the panel, v w^T + w v^T each, are
- * not yet in A but in the rows v[i], w[i]. With p = A v, the next A is A - v w^T - w v^T, w = p - (p^T v) v / 2. */
+/* Column `at` of T, which is column j of its panel. The reflections before it in the panel, v w^T + w v^T
+ * each, are not yet in A but in the rows v[i], w[i]. With p = A v, the next A is A - v w^T - w v^T, w = p -
+ * (p^T v) v / 2. */
 static inline void eigen_reflect_column(size_t n, size_t at, size_t j, double *a, double *v, double *w,
                                         double *diagonal, double *off)
 {
@@ -105,10 +108,10 @@ static inline int eigen_tridiagonalize(size_t n, double *a, double *diagonal, do
 
 /* ---- T -> eigenvalues and eigenvectors ---- */
 
-/* D + rho z z^T with ascending d, no two of them equal, and no z of zero. Root j of
- * f(x) = 1 + rho Sum_i z_i^2 / (d_i - x) lies above d_j; it is told by its distance from the nearest d, `pole`,
- * since it may be much closer to that than a double can say. Between two poles f is replaced by a function with
- * the same value and slopes, c + p / (d_j - x) + q / (d_j+1 - x) (Li, "Solving Secular Equations Stably and
+/* D + rho z z^T with ascending d, no two of them equal, and no z of zero. Root j of f(x) = 1 + rho Sum_i
+ * z_i^2 / (d_i - x) lies above d_j; it is told by its distance from the nearest d, `pole`, since it may be
+ * much closer to that than a double can say. Between two poles f is replaced by a function with the same
+ * value and slopes, c + p / (d_j - x) + q / (d_j+1 - x) (Li, "Solving Secular Equations Stably and
  * Efficiently", 1993); where that leads out of the bracket it is halved instead. */
 static inline double eigen_root(size_t k, size_t j, const double *d, const double *z, double rho,
                                 size_t *pole)
@@ -180,8 +183,8 @@ static inline void eigen_turn(size_t n, double c, double s, double *x, double *y
     }
 }
 
-/* Sets rows aside that stay what they are: those with no part in z, and one of two with nearly the same d. Returns
- * how many are kept, in order of d; the others follow them in `kept`. */
+/* Sets rows aside that stay what they are: those with no part in z, and one of two with nearly the same d.
+ * Returns how many are kept, in order of d; the others follow them in `kept`. */
 static inline size_t eigen_deflate(size_t n, double rho, double *d, double *z, double *vectors, size_t stride,
                                    eigen_work *w)
 {
@@ -214,8 +217,8 @@ static inline size_t eigen_deflate(size_t n, double rho, double *d, double *z, d
     return kept;
 }
 
-/* The eigenvectors of D + rho z z^T, as columns of u whose rows are in the order of `slot`. z is replaced by the
- * vector for which the roots as found are exact; that keeps the eigenvectors orthogonal. */
+/* The eigenvectors of D + rho z z^T, as columns of u whose rows are in the order of `slot`. z is replaced by
+ * the vector for which the roots as found are exact; that keeps the eigenvectors orthogonal. */
 static inline void eigen_solve(size_t k, double rho, eigen_work *w)
 {
     ptrdiff_t row, rows = (ptrdiff_t)k;
@@ -246,7 +249,8 @@ static inline void eigen_solve(size_t k, double rho, eigen_work *w)
         for (size_t j = 0; j < k; j++) w->u[i * k + j] /= sqrt(w->merged[j]);
 }
 
-/* Kept rows with nothing on the right come first in u, then those with both sides, then those on the right. */
+/* Kept rows with nothing on the right come first in u, then those with both sides, then those on the right.
+ * */
 static inline void eigen_set_slots(size_t k, eigen_work *w, size_t count[4])
 {
     static const unsigned char sides[] = {1, 3, 2};
@@ -257,8 +261,8 @@ static inline void eigen_set_slots(size_t k, eigen_work *w, size_t count[4])
             if (w->side[w->kept[i]] == sides[s]) w->slot[i] = slot++, count[sides[s]]++;
 }
 
-/* The eigenvectors of both halves, rows of `vectors`, become those of the whole: rows of merged = u^T rows, in which
- * the left columns need not see rows that are zero there, nor the right ones. */
+/* The eigenvectors of both halves, rows of `vectors`, become those of the whole: rows of merged = u^T rows,
+ * in which the left columns need not see rows that are zero there, nor the right ones. */
 static inline int eigen_combine(size_t n, size_t left, size_t k, const size_t count[4], const double *vectors,
                                 size_t stride, eigen_work *w)
 {
@@ -409,8 +413,8 @@ static inline void eigen_free(eigen_work *w)
     free(w->d), free(w->pole), free(w->side), free(w->u), free(w->rows), free(w->merged);
 }
 
-/* Eigenvalues, descending, and eigenvectors (rows) of a symmetric matrix of finite numbers, which is destroyed.
- * False if there is no memory. */
+/* Eigenvalues, descending, and eigenvectors (rows) of a symmetric matrix of finite numbers, which is
+ * destroyed. False if there is no memory. */
 static inline int eigen_large(size_t n, double *a /* (n,n) */, double *lambda /* (n) */,
                               double *vectors /* (n,n) */)
 {

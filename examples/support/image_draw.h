@@ -1,5 +1,5 @@
-/* image_draw.h: the pictures of a run: samples and their way from noise, test images denoised, errors over the log
- * SNR, likelihood against hours of training.
+/* image_draw.h: the pictures of a run: samples and their way from noise, test images denoised, errors over
+ * the log SNR, likelihood against hours of training.
  *
  * Include progress.h first of all, and the implementation of itdiff.h before this file. */
 #ifndef IMAGE_DRAW_H
@@ -25,7 +25,8 @@ static inline void draw_finish(image_run *r, plot_canvas *c, const char *file, c
 
 /* ---- images side by side ---- */
 
-/* An image in [-1, 1] as bytes of one or three channels; of two the first is shown, of four the first three. */
+/* An image in [-1, 1] as bytes of one or three channels; of two the first is shown, of four the first three.
+ * */
 static inline size_t draw_pixels(const image_shape *s, const float *x, unsigned char *pixels)
 {
     size_t shown = s->channels < 3 ? 1 : 3;

@@ -57,8 +57,8 @@ static inline image_shape plan_shape(size_t height, size_t width, size_t channel
 
 /* ---- the network ---- */
 
-/* Twice as wide at each level, up to 96. A first level of 64 channels needs some 20,000 images to be worth its
- * time, and large images, whose pixels are many, get narrower ones. */
+/* Twice as wide at each level, up to 96. A first level of 64 channels needs some 20,000 images to be worth
+ * its time, and large images, whose pixels are many, get narrower ones. */
 static inline void plan_features(itd_unet_desc *d, size_t pixels, size_t n)
 {
     size_t width = n >= 20000 ? 64 : 32;
@@ -124,9 +124,9 @@ static inline double plan_border(const image_shape *s, const float *x, size_t n)
     return sum / count;
 }
 
-/* The log SNRs at which structure disappears: by the spectrum, as the paper has it, of what varies by more than
- * the rounding of the values (`levels` of them, 0: any). Bytes are learned up to where noise no longer hides
- * them: half a step is then four of its standard deviations. */
+/* The log SNRs at which structure disappears: by the spectrum, as the paper has it, of what varies by more
+ * than the rounding of the values (`levels` of them, 0: any). Bytes are learned up to where noise no longer
+ * hides them: half a step is then four of its standard deviations. */
 static inline itd_schedule plan_schedule(const double *lambda, size_t d, size_t levels)
 {
     double step = levels > 1 ? 2.0 / (double)(levels - 1) : 0, total = 0, least;

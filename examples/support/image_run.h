@@ -1,8 +1,8 @@
-/* image_run.h: what the programs that learn images have in common: their options, the images and the model of a
- * run, and what goes into its files.
+/* image_run.h: what the programs that learn images have in common: their options, the images and the model of
+ * a run, and what goes into its files.
  *
- * A program fills in `options`, tells where its training images come from, and calls run_plan or run_load; then
- * image_train.h trains, image_score.h estimates likelihoods, image_draw.h makes pictures.
+ * A program fills in `options`, tells where its training images come from, and calls run_plan or run_load;
+ * then image_train.h trains, image_score.h estimates likelihoods, image_draw.h makes pictures.
  *
  * Include progress.h first of all, and the implementation of itdiff.h before this file. */
 #ifndef IMAGE_RUN_H
@@ -329,8 +329,8 @@ static inline void run_set_option_notes(image_run *r)
     must(itd_model_set_note(r->model, "data", r->data_words), "keeping notes with the model");
 }
 
-/* Where an option was not given, that of the checkpoint is taken; where it was and differs, it is added to the
- * list of those that do not fit. */
+/* Where an option was not given, that of the checkpoint is taken; where it was and differs, it is added to
+ * the list of those that do not fit. */
 static inline void run_take_option(image_options *o, const char *word, char *differ, size_t size)
 {
     char name[args_name_limit + 1], now[200] = "";
@@ -394,8 +394,8 @@ static inline void run_set_data_words(image_run *r)
              (unsigned long)(hash & 0xffffffff));
 }
 
-/* The images of --data and --test, which have to be such as the model, if there is one, has learned. scale: or
- * NULL, to find it. */
+/* The images of --data and --test, which have to be such as the model, if there is one, has learned. scale:
+ * or NULL, to find it. */
 static inline void run_read_images(image_run *r, const image_scale *scale)
 {
     image_options *o = r->o;

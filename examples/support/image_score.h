@@ -1,6 +1,6 @@
-/* image_score.h: all the likelihoods of a run's test images: of a density as they are and dequantized, and, where
- * their values lie on a grid, of the values themselves; on the screen, in likelihood.tsv, and what they are made of
- * in mses.tsv. docs/likelihood.md says what each of them is.
+/* image_score.h: all the likelihoods of a run's test images: of a density as they are and dequantized, and,
+ * where their values lie on a grid, of the values themselves; on the screen, in likelihood.tsv, and what they
+ * are made of in mses.tsv. docs/likelihood.md says what each of them is.
  *
  *     score_report s = score_images(&run);        measured, printed, written
  *     score_free(&s);
@@ -144,8 +144,8 @@ static inline itd_draws *score_measure_dequantized(image_run *r, const score_den
     return table;
 }
 
-/* A density needs no rounding: of the dequantized images the first variant of every model is measured, and their
- * likelihood varies less, so that half of the evaluations will do. */
+/* A density needs no rounding: of the dequantized images the first variant of every model is measured, and
+ * their likelihood varies less, so that half of the evaluations will do. */
 static inline score_report score_measure_both(image_run *r, size_t n, size_t draws)
 {
     score_report s;

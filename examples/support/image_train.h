@@ -1,5 +1,5 @@
-/* image_train.h: trains the model of a run: by the clock or by passes over the images, with a line of progress,
- * metrics.tsv and events for TensorBoard, checkpoints, and an end when the user asks for it.
+/* image_train.h: trains the model of a run: by the clock or by passes over the images, with a line of
+ * progress, metrics.tsv and events for TensorBoard, checkpoints, and an end when the user asks for it.
  *
  *     train_run(&run);
  *     if (train_stopped()) ...                        by Ctrl-C or kill; everything is saved

@@ -10,8 +10,8 @@
  *     images_free(&test), images_free(&train);
  *
  * What is read as bytes stays bytes. Floats that are all a 255th of a whole number, or twice that less 1, are
- * bytes in disguise and become them. All other values are kept as floats, and are on no grid. Without test images
- * of their own, a tenth of the images, 10,000 at most, are held out: always the same ones. */
+ * bytes in disguise and become them. All other values are kept as floats, and are on no grid. Without test
+ * images of their own, a tenth of the images, 10,000 at most, are held out: always the same ones. */
 #ifndef IMAGES_H
 #define IMAGES_H
 
@@ -321,8 +321,8 @@ static inline int images_refuse_folder(const char *dir, const text_error *to)
                        file ? "a folder without data_batch_1.bin" : "nothing that can be opened");
 }
 
-/* Images of a file, or of one split, "train" or "test", of a folder. Their scale is still to be set. Returns -1
- * with one line in `error` after a failure, and leaves *out alone then. */
+/* Images of a file, or of one split, "train" or "test", of a folder. Their scale is still to be set. Returns
+ * -1 with one line in `error` after a failure, and leaves *out alone then. */
 static inline int images_read(const char *path, const char *split, image_set *out, char *error,
                               size_t error_size)
 {
@@ -369,8 +369,9 @@ static inline int images_same_shape(const image_set *a, const image_set *b, cons
                        (unsigned long)b->height, (unsigned long)b->width, (unsigned long)b->channels);
 }
 
-/* Test images: those of `test`, unless it is NULL; else those beside the training images in a folder; else some
- * of the training images, which then are not used for training. scale: or NULL, to find it. Free `test` first. */
+/* Test images: those of `test`, unless it is NULL; else those beside the training images in a folder; else
+ * some of the training images, which then are not used for training. scale: or NULL, to find it. Free `test`
+ * first. */
 static inline int images_read_both(const char *data, const char *test_path, const image_scale *scale,
                                    image_set *train, image_set *test, char *error, size_t error_size)
 {

@@ -9,8 +9,9 @@
  *     {'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }
  *
  * Read are arrays of one or two dimensions (images: of up to four), in C or Fortran order, of integers, truth
- * values and floats of 2, 4 and 8 bytes, in either order of bytes; everything else is refused with one line. Nothing is allocated by
- * what the header says: the file is in memory already, and the shape has to agree with its size. */
+ * values and floats of 2, 4 and 8 bytes, in either order of bytes; everything else is refused with one line.
+ * Nothing is allocated by what the header says: the file is in memory already, and the shape has to agree
+ * with its size. */
 #ifndef NPY_H
 #define NPY_H
 

@@ -1,12 +1,13 @@
-/* padding.h: images of a size that the levels of a U-Net do not divide. The network sees them with a border of
- * one value around; the density is that of the true pixels alone.
+/* padding.h: images of a size that the levels of a U-Net do not divide. The network sees them with a border
+ * of one value around; the density is that of the true pixels alone.
  *
- * What the border is, is known, so a denoiser of the true pixels may make up the noise on it: z of the border is
- * drawn here, by random numbers whose seed is z of the true pixels themselves. The result is a function of z and
- * the log SNR, which is all that a denoiser has to be, and likelihoods made of its errors count no border pixel.
+ * What the border is, is known, so a denoiser of the true pixels may make up the noise on it: z of the border
+ * is drawn here, by random numbers whose seed is z of the true pixels themselves. The result is a function of
+ * z and the log SNR, which is all that a denoiser has to be, and likelihoods made of its errors count no
+ * border pixel.
  *
  *     padded p;
- *     itd_denoiser den = padded_denoiser(&p, &shape, itd_model_denoiser(model));      of shape_dim(&shape) numbers
+ *     itd_denoiser den = padded_denoiser(&p, &shape, itd_model_denoiser(model));  of shape_dim(&shape) numbers
  *     padded_free(&p);
  *
  * Include the implementation of itdiff.h before this file. */

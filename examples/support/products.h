@@ -1,7 +1,7 @@
-/* products.h: C += factor A^T B for large matrices of doubles, which is what large eigenproblems and covariances
- * come down to. Panels of A and B are copied into the order that they are read in, and a tile of C stays in
- * registers while a panel passes (Goto & van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008).
- * Results do not depend on the number of threads. */
+/* products.h: C += factor A^T B for large matrices of doubles, which is what large eigenproblems and
+ * covariances come down to. Panels of A and B are copied into the order that they are read in, and a tile of
+ * C stays in registers while a panel passes (Goto & van de Geijn, "Anatomy of High-Performance Matrix
+ * Multiplication", 2008). Results do not depend on the number of threads. */
 #ifndef PRODUCTS_H
 #define PRODUCTS_H
 
@@ -96,8 +96,8 @@ static inline void product_block(product_tile *tile_of, size_t depth, const doub
         }
 }
 
-/* C (m,n) += factor A^T B, A (k,m), B (k,n); the numbers of a row of each are a stride apart from the next row's.
- * lower: only what is on the diagonal of C and below is needed. False if there is no memory. */
+/* C (m,n) += factor A^T B, A (k,m), B (k,n); the numbers of a row of each are a stride apart from the next
+ * row's. lower: only what is on the diagonal of C and below is needed. False if there is no memory. */
 static inline int product_add(size_t m, size_t n, size_t k, double factor, const double *a, size_t stride_a,
                               const double *b, size_t stride_b, int lower, double *c, size_t stride_c)
 {

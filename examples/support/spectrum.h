@@ -1,9 +1,10 @@
 /* spectrum.h: the variances of images along waves, which stand in for the eigenvalues of their covariance.
  *
- * Photographs, drawings and fields look much the same wherever they are shifted to, and the eigenvectors of such
- * images are close to waves: products of a cosine down the image, one along it, and one over the channels, which
- * for three of them are light, one end against the other, and the middle against both. The variances of a few
- * hundred images along these waves cost a product of small matrices for each, not an eigenproblem.
+ * Photographs, drawings and fields look much the same wherever they are shifted to, and the eigenvectors of
+ * such images are close to waves: products of a cosine down the image, one along it, and one over the
+ * channels, which for three of them are light, one end against the other, and the middle against both. The
+ * variances of a few hundred images along these waves cost a product of small matrices for each, not an
+ * eigenproblem.
  *
  *     spectrum_of_images(x, n, height, width, channels, lambda);
  *

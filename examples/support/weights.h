@@ -1,5 +1,6 @@
-/* weights.h: files that are given as weights and are none: what they are, and what to do. The readers of itdiff.h
- * say what is wrong with safetensors; they cannot know what else people have when a download went wrong.
+/* weights.h: files that are given as weights and are none: what they are, and what to do. The readers of
+ * itdiff.h say what is wrong with safetensors; they cannot know what else people have when a download went
+ * wrong.
  *
  *     if (weights_are_foreign(path, error, sizeof error)) fail("%s", error);
  *     must_load_weights(model, path, prefix);
@@ -51,8 +52,8 @@ static inline const weights_kind *weights_find_kind(const char *head, size_t siz
     return NULL;
 }
 
-/* Whether the file cannot be weights at all; then one line in `error` says why. What may be safetensors is left
- * to their reader. */
+/* Whether the file cannot be weights at all; then one line in `error` says why. What may be safetensors is
+ * left to their reader. */
 static inline int weights_are_foreign(const char *path, char *error, size_t error_size)
 {
     text_error to = {path, error, error_size};
@@ -86,8 +87,8 @@ static inline char *weights_header(const char *path)
     return header;
 }
 
-/* Says what else is known of a file whose tensors are not those of the network: another prefix, or a checkpoint
- * of these programs. */
+/* Says what else is known of a file whose tensors are not those of the network: another prefix, or a
+ * checkpoint of these programs. */
 static inline void weights_advise(const char *path, const char *prefix, char *out, size_t size)
 {
     static const char first[] = "time_embedding.linear_1.weight\"";
