@@ -31,7 +31,7 @@ all: $(EXAMPLES)
 # What takes longest to compile is compiled once: the kernels of all instruction sets, for programs with an
 # implementation of their own (OWN), and an implementation for those that see only what is public (SHARING);
 # -DITDIFF_IMPLEMENTED leaves it out of their own files. quickstart has everything in one, as programs of users.
-SHARING  = bounds digits exact information ode ood test_cifar10 test_datasets test_frame test_golden test_kde \
+SHARING  = bounds digits exact information ode ood test_cifar10 test_datasets test_eigen test_frame test_golden test_image_sets test_kde \
            test_map test_npy test_rng test_sample test_schedule test_scores test_support test_table \
            test_watch
 OWN      = fit train_2d train_cifar10 train_images test_checkpoint test_gaussian test_grid test_images test_kernels test_learn \

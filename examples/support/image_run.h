@@ -213,15 +213,14 @@ static inline void image_options_ignored(const image_options *o, const char *nam
 {
     for (const char *at = names; *at; at += strcspn(at, " "), at += strspn(at, " ")) {
         const args_option *option = args_find(&o->table, at, strcspn(at, " "));
-        if (option && option->given) warn("--%s is ignored: %s", option->name, why);
+        if (option && option->given && !o->quiet) warn("--%s is ignored: %s", option->name, why);
     }
 }
 
-/* Options that make a training what it is: it goes on with the same ones. */
-#define IMAGE_OPTIONS_KEPT                                                                                   \
-    "synthetic n flips seed train_batch_size learning_rate warmup ema clip_norm weight_limit "               \
-    "logistic_params "                                                                                       \
-    "logsnr_clip features blocks attention"
+/* Options of a training, of its network, and all that it goes on with when it is resumed. */
+#define IMAGE_OPTIONS_TAUGHT "flips train_batch_size learning_rate warmup ema clip_norm weight_limit "
+#define IMAGE_OPTIONS_MADE "logistic_params logsnr_clip features blocks attention "
+#define IMAGE_OPTIONS_KEPT "synthetic n seed " IMAGE_OPTIONS_TAUGHT IMAGE_OPTIONS_MADE
 
 /* Training is only wanted if nothing else is asked for. */
 static inline int image_options_training_wanted(const image_options *o)
@@ -245,7 +244,7 @@ static inline void run_begin(image_run *r, image_options *o, int argc, char **ar
     folder_make(o->out, o->name, r->folder, sizeof r->folder);
     if (image_options_training_wanted(o)) return;
     image_options_ignored(
-        o, IMAGE_OPTIONS_KEPT " num_epochs hours minutes resume checkpoint_minutes eval_minutes",
+        o, IMAGE_OPTIONS_TAUGHT "num_epochs hours minutes resume checkpoint_minutes eval_minutes rows",
         "nothing is trained");
 }
 
@@ -418,6 +417,7 @@ static inline void run_load(image_run *r, const char *path, int training)
     run_read_note(r->model, path, &r->shape, &r->scale);
     r->dim = shape_dim(&r->shape);
     if (training) run_take_options(r, path);
+    else image_options_ignored(r->o, IMAGE_OPTIONS_MADE, "the model has its own");
 }
 
 /* After its images are known: are they those that the checkpoint has learned, and how far is it to go? */
