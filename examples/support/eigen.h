@@ -7,8 +7,8 @@
  *   - reflections make A tridiagonal, A = Q T Q^T, some columns at a time (Dongarra, Sorensen & Hammarling,
  *     1989);
  *   - T is divided into two halves and a correction of rank one, whose eigenproblem, given those of the
- *     halves, is an equation for each eigenvalue (Cuppen 1981; Gu & Eisenstat, "A Divide-and-Conquer Algorithm
- *     for the Symmetric Tridiagonal Eigenproblem", 1995);
+ *     halves, is an equation for each eigenvalue (Cuppen 1981; Gu & Eisenstat, "A Divide-and-Conquer
+ *     Algorithm for the Symmetric Tridiagonal Eigenproblem", 1995);
  *   - Q is applied to the eigenvectors of T, many reflections at once.
  * Errors are some 1e-15 n of the largest eigenvalue. Include the implementation of itdiff.h before this file.
  * */

@@ -7,7 +7,7 @@
  * border pixel.
  *
  *     padded p;
- *     itd_denoiser den = padded_denoiser(&p, &shape, itd_model_denoiser(model));  of shape_dim(&shape) numbers
+ *     itd_denoiser den = padded_denoiser(&p, &shape, itd_model_denoiser(model)); of shape_dim numbers
  *     padded_free(&p);
  *
  * Include the implementation of itdiff.h before this file. */

@@ -93,14 +93,17 @@ static inline void weights_advise(const char *path, const char *prefix, char *ou
 {
     static const char first[] = "time_embedding.linear_1.weight\"";
     char *header = weights_header(path), *at = strstr(header, first), *begin = at;
+    size_t length = strlen(prefix);
     *out = '\0';
     while (begin && begin > header && begin[-1] != '"') begin--;
     if (strstr(header, "\"format\":\"itdiff\""))
         snprintf(out, size, "; it is a checkpoint of these programs: give it by --load");
-    else if (begin && ((size_t)(at - begin) != strlen(prefix) || strncmp(begin, prefix, strlen(prefix))))
-        snprintf(out, size, "; the names in it begin with \"%.*s\": give --prefix%s%.*s", (int)(at - begin),
-                 begin, at > begin ? " " : " none", (int)(at - begin), begin);
     else if (!at) snprintf(out, size, "; it is not a U-Net as diffusers saves it");
+    else if ((size_t)(at - begin) != length || strncmp(begin, prefix, length))
+        snprintf(out, size,
+                 at > begin ? "; the names in it begin with %.*s: give --prefix %.*s"
+                            : "; the names in it have no prefix: leave --prefix out",
+                 (int)(at - begin), begin, (int)(at - begin), begin);
     free(header);
 }
 
@@ -119,11 +122,20 @@ static inline void must_load_weights(itd_model *model, const char *path, const c
 /* A checkpoint, with its training if that is asked for and there. */
 static inline void must_load_model(const char *path, itd_model **model, itd_trainer **trainer)
 {
-    char foreign[WEIGHTS_ERROR];
+    char foreign[WEIGHTS_ERROR], *header;
     itd_error error;
+    itd_result result;
     if (weights_are_foreign(path, foreign, sizeof foreign)) fail("%s", foreign);
     if (trainer && itd_load(path, model, trainer, &error) == ITD_OK) return;
-    if (itd_load(path, model, NULL, &error) != ITD_OK) fail("%s", error.text);
+    result = itd_load(path, model, NULL, &error);
+    header = result == ITD_OK ? NULL : weights_header(path);
+    if (header && strstr(header, "time_embedding.linear_1.weight\"") && !strstr(header, "\"itdiff\""))
+        fail("%s: a checkpoint of these programs expected, found weights of another; train_cifar10 takes "
+             "them by "
+             "--pretrained",
+             path);
+    free(header);
+    if (result != ITD_OK) fail("%s", error.text);
 }
 
 #endif
