@@ -106,7 +106,8 @@ known_options() { # program: what its --help or its source knows
     case $1 in
     *.sh) cat "$1" ;;
     build/train_cifar10_mpi) build/train_cifar10 --help all ;;
-    build/fit | build/train_2d | build/train_cifar10 | build/ode | build/bounds | build/information | build/ood)
+    build/fit | build/train_2d | build/train_cifar10 | build/train_images | build/digits | build/ode | build/bounds | \
+        build/information | build/ood)
         "$1" --help all
         ;;
     *) cat "examples/${1#build/}.c" "tests/${1#build/}.c" "docs/${1#build/}.c" 2> /dev/null ;;
@@ -153,7 +154,7 @@ command_errors() { # page
     done
 }
 {
-    for name in fit train_2d train_cifar10 ode bounds information ood; do known_options "build/$name"; done
+    for name in fit train_2d train_cifar10 train_images digits ode bounds information ood; do known_options "build/$name"; done
     cat docs/*.sh tests/bench.sh tests/bench_*.c
 } > "$dir/every-option"
 
