@@ -115,7 +115,7 @@ bench: build/bench_kernels build/bench_train build/bench_images build/train_2d
 	@sh tests/bench.sh
 
 # The tables and figures of the plane are measured again, those of CIFAR-10 made from the tables in docs/.
-build/gallery build/points: build/%: docs/%.c $(HEADERS) Makefile
+build/gallery build/points build/grid_range: build/%: docs/%.c $(HEADERS) Makefile
 	$(BUILD) -I. $< -o $@ -lm
 
 docs: all build/gallery build/bench_estimator

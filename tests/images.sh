@@ -175,6 +175,12 @@ check_that "so are images that are not the model's" sh -c "build/train_images $f
     grep -q 'images of 13 x 11 x 1 expected, found 28 x 28 x 1\|the model.s are'"
 check_that "other images are not learned on" sh -c "build/train_images $few --experiment_name odd --data $out/few.npy --resume 2>&1 |
     grep -q 'the model.s are\|has learned other images'"
+build/digits --n 9 --seed 7 --out "$out/strange.npy"
+check_that "ood knows one's own images" sh -c "build/ood --load $out/digits/model.safetensors --data $out/digits.npy \
+    --strange $out/strange.npy --images 4 --draws 2 --scores $out/ood.tsv | grep -q 'strange.npy  *[0-9.]*  *[01]\.[0-9]* ' &&
+    [ \$(wc -l < $out/ood.tsv) -eq 37 ]"
+check_that "and refuses others" sh -c "build/ood --load $out/digits/model.safetensors --data $out/digits.npy \
+    --strange $out/odd.npy 2>&1 | grep -q 'odd.npy: images of 28 x 28 x 1 expected'"
 for topic in "" data training log_snr network likelihood samples run; do
     check_that "train_images --help $topic fits a screen" sh -c "build/train_images --help $topic |
         awk '{ if (length(\$0) > 79) bad = 1 } END { exit bad || NR > 24 || NR < 2 }'"
