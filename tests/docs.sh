@@ -245,7 +245,7 @@ check "output of exact" printed exact docs/method.md
 check "output of ode" printed ode docs/likelihood.md
 check "output of information" printed information docs/likelihood.md
 # These regions are themselves the record of a measurement, and have nothing to be compared with:
-records="estimator errors bench ode-checkpoints bounds matrix fuzz soak trust coverage mutants"
+records="estimator errors range bench ode-checkpoints bounds matrix fuzz soak trust coverage mutants"
 regions() {
     cat $pages | sed -n 's/^<!-- \([-a-z]*\):begin -->$/\1/p' | while read -r name; do
         case " results rivals gallery likelihood ood exact ode information $records " in

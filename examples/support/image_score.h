@@ -323,12 +323,34 @@ static inline size_t score_images_wanted(const image_run *r)
     return (size_t)n;
 }
 
+/* Where it will take more than a minute, how long, by the time that a few evaluations take. */
+static inline void score_say_time(image_run *r, size_t n, size_t draws)
+{
+    enum { ROWS = 16 };
+    itd_denoiser den = run_denoiser(r, 0);
+    size_t images = n < ROWS ? n : ROWS, second = !r->scale.levels ? 0 : draws > 4 ? (draws + 1) / 2 : 2;
+    double rows = (double)(n * (draws + second) * r->models), started, seconds;
+    float logsnr[ROWS] = {0}, *eps_hat;
+    if (r->o->quiet || rows < 100 * ROWS) return;
+    eps_hat = (float *)must_alloc(images, r->dim * sizeof *eps_hat);
+    must(den.predict(den.ctx, r->test, logsnr, images, eps_hat), "denoising"); /* memory is asked for here */
+    started = system_seconds();
+    must(den.predict(den.ctx, r->test, logsnr, images, eps_hat), "denoising");
+    seconds = (system_seconds() - started) * rows / (double)images;
+    free(eps_hat);
+    if (seconds < 60) return;
+    printf("%.0f evaluations of the network at %.3g a second: about %.0f minutes\n", rows, rows / seconds,
+           seconds / 60);
+    fflush(stdout);
+}
+
 static inline score_report score_images(image_run *r)
 {
     size_t draws = r->o->draws, n = score_images_wanted(r);
     score_report s;
     score_find_reference(r);
     score_load_more(r);
+    score_say_time(r, n, draws);
     s = score_measure_both(r, n, draws);
     if (r->o->std_error > 0 && (draws = score_draws_for(r, &s)) > r->o->draws) {
         if (!r->o->quiet) printf("%lu evaluations an image\n", (unsigned long)draws);
