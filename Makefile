@@ -38,7 +38,7 @@ bench: bench-programs
 	@sh tests/bench/run.sh
 
 # The tables and figures of the plane are measured again, those of CIFAR-10 made from the tables in docs/.
-build/gallery build/points: build/%: docs/%.c $(HEADERS)
+build/gallery build/points build/grid_range: build/%: docs/%.c $(HEADERS)
 	$(COMPILE) -I. $< -o $@ -lm
 
 docs: all build/gallery build/bench_estimator

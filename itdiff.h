@@ -292,6 +292,11 @@ ITD_DEF itd_result itd_gaussian_fit(const float *x /* (n,dim) */, size_t n, size
 ITD_DEF itd_result itd_gaussian_create(const double *mean /* (dim) */,
                                        const double *covariance /* (dim,dim) */, size_t dim,
                                        itd_gaussian **out);
+/* Of a covariance whose eigenvalues and eigenvectors are known. ITD_ERROR_DATA: one of them is not positive,
+   or a number is not finite. */
+ITD_DEF itd_result itd_gaussian_from_eigen(const double *mean /* (dim) */, const double *lambda /* (dim) */,
+                                           const double *vectors /* (dim,dim) */, size_t dim,
+                                           itd_gaussian **out);
 ITD_DEF void itd_gaussian_free(itd_gaussian *g);
 ITD_DEF double itd_gaussian_entropy(const itd_gaussian *g);                         /* h_G, nats */
 ITD_DEF double itd_gaussian_nll(const itd_gaussian *g, const float *x /* (dim) */); /* -log N(x), nats */
@@ -303,8 +308,9 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g);      /* its b
 ITD_DEF itd_result itd_gaussian_to_coordinates(const itd_denoiser *den, const itd_gaussian *g,
                                                itd_gaussian **out);
 
-/* Eigenvalues (descending) and eigenvectors (rows) of a symmetric matrix; a is destroyed. About 10 n^3
-   operations; residual and orthogonality below 1e-15 n of the largest. ITD_ERROR_DATA: not finite. */
+/* Eigenvalues (descending) and eigenvectors (rows) of a symmetric matrix; a is destroyed. Residual and
+   orthogonality below 1e-15 n of the largest. Some 50 n^3 operations: for thousands of rows, as images have
+   them, see examples/support/eigen.h. ITD_ERROR_DATA: not finite. */
 ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a /* (n,n) */, double *lambda /* (n) */,
                                        double *vectors /* (n,n) */);
 
@@ -2587,32 +2593,12 @@ ITD_DEF void itd_from_coordinates(const itd_denoiser *den, const float *y, size_
 
 /* >>eigen --------------------------------------------------------------------------------------------------
 
-   The eigenvalues and eigenvectors of a covariance, which >>gaussian is made of. A symmetric matrix is first
-   made tridiagonal by reflections (Householder), then diagonal by rotations (Givens, in the QL method with
-   implicit shifts; Golub & Van Loan, Matrix Computations, 8.3). The eigenvectors are what the same
-   reflections and rotations make of the identity, some columns at a time, which stay in the cache while all
-   pass over them. */
+   The eigenvalues and eigenvectors of a covariance, which >>gaussian is made of, by Jacobi's rotations, each
+   of which makes one element off the diagonal vanish. They go on until every such element is small beside the
+   two diagonal elements in its row and column, not beside the largest of all: so the small eigenvalues of a
+   covariance are as exact as the large ones, whatever the units of its columns (Demmel & Veselic 1992). */
 
-enum { ITD__FULL_GAUSSIAN = 64 };             /* dimensions up to which d^2 operations per row are cheap */
-enum { ITD__COLUMNS = 32, ITD__SWEEPS = 64 }; /* columns at a time; rotations kept: so many sweeps of n */
-
-typedef struct itd__rotation { /* of rows `row` and row + 1 */
-    size_t row;
-    double c, s;
-} itd__rotation;
-
-/* The reflection I - v v^T that turns x (n) into (out, 0, ..., 0); v takes the place of x. */
-static double itd__reflector(double *x, size_t n)
-{
-    double squares = 0;
-    for (size_t i = 0; i < n; i++) squares += x[i] * x[i];
-    if (!(squares > 0)) return 0;
-    double out = x[0] > 0 ? -sqrt(squares) : sqrt(squares);
-    double scale = 1 / sqrt(squares - x[0] * out); /* v^T v = 2 */
-    x[0] -= out;
-    for (size_t i = 0; i < n; i++) x[i] *= scale;
-    return out;
-}
+enum { ITD__FULL_GAUSSIAN = 64 }; /* dimensions up to which d^2 operations per row are cheap */
 
 /* Four sums, so that an addition need not wait for the one before. */
 static double itd__dot(const double *x, const double *y, size_t n)
@@ -2623,119 +2609,6 @@ static double itd__dot(const double *x, const double *y, size_t n)
         for (size_t k = 0; k < 4; k++) sum[k] += x[i + k] * y[i + k];
     for (; i < n; i++) sum[0] += x[i] * y[i];
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
-
-/* row -= vi w + wi v */
-static void itd__rank_two(double *row, double vi, double wi, const double *v, const double *w, size_t n)
-{
-    for (size_t j = 0; j < n; j++) row[j] -= vi * w[j] + wi * v[j];
-}
-
-/* A = Q T Q^T: T has `diagonal` and, beside it, `off`; row k of a keeps the k-th reflector of Q behind the
-   diagonal. With p = A v, the next A is A - v w^T - w v^T where w = p - (p^T v) v / 2; it is made in the same
-   pass over the matrix that multiplies it by the v after it. */
-static void itd__tridiagonalize(size_t n, double *a, double *diagonal, double *off, double *p, double *w)
-{
-    for (size_t k = 0; k < n; k++) {
-        double *v = a + k * n + k + 1;
-        const double *before = k ? a + (k - 1) * n : NULL;
-        ptrdiff_t r, rows = (ptrdiff_t)(n - k - 1);
-        if (k) itd__rank_two(a + k * n + k, before[k], w[k], before + k, w + k, n - k);
-        diagonal[k] = a[k * n + k];
-        if (!rows) break;
-        off[k] = itd__reflector(v, (size_t)rows);
-        ITD__PARALLEL(rows > 128)
-        for (r = 0; r < rows; r++) {
-            size_t at = k + 1 + (size_t)r;
-            double *row = a + at * n + k + 1;
-            if (k) itd__rank_two(row, before[at], w[at], before + k + 1, w + k + 1, (size_t)rows);
-            p[at] = itd__dot(row, v, (size_t)rows);
-        }
-        double half = 0.5 * itd__dot(p + k + 1, v, (size_t)rows);
-        for (size_t i = k + 1; i < n; i++) w[i] = p[i] - half * a[k * n + i];
-    }
-}
-
-/* Q^T, a slice of columns at a time. */
-static void itd__reflect(size_t n, const double *a, double *vectors)
-{
-    ptrdiff_t slice, slices = (ptrdiff_t)itd__ceil_div(n, ITD__COLUMNS);
-    ITD__PARALLEL(slices > 1)
-    for (slice = 0; slice < slices; slice++) {
-        size_t first = (size_t)slice * ITD__COLUMNS, width = itd__min(ITD__COLUMNS, n - first);
-        for (size_t i = 0; i < n; i++)
-            for (size_t j = first; j < first + width; j++) vectors[i * n + j] = i == j;
-        for (size_t k = 0; k + 1 < n; k++) {
-            double dot[ITD__COLUMNS] = {0};
-            for (size_t i = k + 1; i < n; i++)
-                for (size_t j = 0; j < width; j++) dot[j] += a[k * n + i] * vectors[i * n + first + j];
-            for (size_t i = k + 1; i < n; i++)
-                for (size_t j = 0; j < width; j++) vectors[i * n + first + j] -= a[k * n + i] * dot[j];
-        }
-    }
-}
-
-static void itd__rotate(size_t n, const itd__rotation *list, size_t count, double *vectors)
-{
-    ptrdiff_t slice, slices = (ptrdiff_t)itd__ceil_div(n, ITD__COLUMNS);
-    ITD__PARALLEL(slices > 1)
-    for (slice = 0; slice < slices; slice++) {
-        size_t first = (size_t)slice * ITD__COLUMNS, width = itd__min(ITD__COLUMNS, n - first);
-        for (size_t k = 0; k < count; k++) {
-            double *x = vectors + list[k].row * n + first, *y = x + n, c = list[k].c, s = list[k].s;
-            for (size_t j = 0; j < width; j++) {
-                double t = y[j];
-                y[j] = s * x[j] + c * t;
-                x[j] = c * x[j] - s * t;
-            }
-        }
-    }
-}
-
-/* One sweep of the QL method with Wilkinson's shift over rows first .. last of T: each rotation chases the
-   element that the one before has left outside of the tridiagonal. Returns the number of rotations. */
-static size_t itd__sweep(double *diagonal, double *off, size_t first, size_t last, itd__rotation *list)
-{
-    double half = (diagonal[first + 1] - diagonal[first]) / (2 * off[first]), c = 1, s = 1, moved = 0;
-    double g = diagonal[last] - diagonal[first] +
-               off[first] / (half + (half < 0 ? -1 : 1) * sqrt(half * half + 1));
-    size_t i, count = 0;
-    for (i = last; i-- > first;) {
-        double f = s * off[i], b = c * off[i], r = sqrt(f * f + g * g);
-        off[i + 1] = r;
-        if (r == 0) break; /* T has fallen into two */
-        s = f / r, c = g / r;
-        g = diagonal[i + 1] - moved;
-        r = (diagonal[i] - g) * s + 2 * c * b;
-        moved = s * r;
-        diagonal[i + 1] = g + moved;
-        g = c * r - b;
-        list[count].row = i, list[count].c = c, list[count++].s = s;
-    }
-    diagonal[i + 1] -= moved;
-    if (i + 1 == first) off[first] = g;
-    off[last] = 0;
-    return count;
-}
-
-/* T -> its eigenvalues, in `diagonal`, each after two sweeps or so; the rotations go into rows of vectors. */
-static bool itd__diagonalize(size_t n, double *diagonal, double *off, itd__rotation *list, double *vectors)
-{
-    size_t last, count = 0;
-    off[n - 1] = 0;
-    for (size_t first = 0; first < n; first++)
-        for (size_t sweeps = 0;; sweeps++) {
-            for (last = first; last + 1 < n; last++)
-                if (fabs(off[last]) <=
-                    1e-20 + DBL_EPSILON * (fabs(diagonal[last]) + fabs(diagonal[last + 1])))
-                    break;
-            if (last == first) break;
-            if (sweeps == 60) return false;
-            if (count > (ITD__SWEEPS - 1) * n) itd__rotate(n, list, count, vectors), count = 0;
-            count += itd__sweep(diagonal, off, first, last, list + count);
-        }
-    itd__rotate(n, list, count, vectors);
-    return true;
 }
 
 /* Descending, by selection. */
@@ -2756,10 +2629,6 @@ static void itd__sort_eigen(size_t n, double *lambda, double *vectors)
     }
 }
 
-/* Of few dimensions by Jacobi's rotations, each of which makes one element off the diagonal vanish. They go
-   on until every such element is small beside the two diagonal elements in its row and column, not beside the
-   largest of all: so the small eigenvalues of a covariance are as exact as the large ones, whatever the units
-   of its columns (Demmel & Veselic 1992). */
 static void itd__jacobi(size_t n, double *a, double *lambda, double *vectors)
 {
     bool rotated = true;
@@ -2789,26 +2658,15 @@ static void itd__jacobi(size_t n, double *a, double *lambda, double *vectors)
 
 ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a, double *lambda, double *vectors)
 {
-    double largest = 0, *work = itd__doubles(n, 3);
-    itd__rotation *list = (itd__rotation *)itd__alloc(n, ITD__SWEEPS, sizeof *list);
-    itd_result result = work && list ? ITD_OK : ITD_ERROR_MEMORY;
+    double largest = 0;
     for (size_t i = 0; i < n * n; i++) largest = a[i] <= DBL_MAX ? fmax(largest, fabs(a[i])) : HUGE_VAL;
-    if (result == ITD_OK && !(largest <= DBL_MAX)) result = ITD_ERROR_DATA;
-    if (result == ITD_OK && n > 0) {
-        for (size_t i = 0; i < n * n && largest > 0; i++)
-            a[i] /= largest; /* squares neither overflow nor vanish */
-        if (n <= ITD__FULL_GAUSSIAN) {
-            itd__jacobi(n, a, lambda, vectors);
-        } else {
-            itd__tridiagonalize(n, a, lambda, work, work + n, work + 2 * n);
-            itd__reflect(n, a, vectors);
-            if (!itd__diagonalize(n, lambda, work, list, vectors)) result = ITD_ERROR_NUMERIC;
-        }
-        for (size_t i = 0; i < n; i++) lambda[i] *= largest;
-        itd__sort_eigen(n, lambda, vectors);
-    }
-    ITD_FREE(work), ITD_FREE(list);
-    return result;
+    if (!(largest <= DBL_MAX)) return ITD_ERROR_DATA;
+    for (size_t i = 0; i < n * n && largest > 0; i++)
+        a[i] /= largest; /* squares neither overflow nor vanish */
+    itd__jacobi(n, a, lambda, vectors);
+    for (size_t i = 0; i < n; i++) lambda[i] *= largest;
+    itd__sort_eigen(n, lambda, vectors);
+    return ITD_OK;
 }
 
 /* >>gaussian -----------------------------------------------------------------------------------------------
@@ -2875,6 +2733,23 @@ ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covaria
     double *a = itd__doubles(dim, dim);
     if (g && a) memcpy(g->mean, mean, dim * sizeof *mean), memcpy(a, covariance, dim * dim * sizeof *a);
     return itd__gaussian_finish(g, a, g && a ? ITD_OK : ITD_ERROR_MEMORY, out);
+}
+
+ITD_DEF itd_result itd_gaussian_from_eigen(const double *mean, const double *lambda, const double *vectors,
+                                           size_t dim, itd_gaussian **out)
+{
+    if (dim == 0) return ITD_ERROR_ARGUMENT;
+    for (size_t i = 0; i < dim * dim; i++)
+        if (!(fabs(vectors[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
+    for (size_t i = 0; i < dim; i++)
+        if (!(lambda[i] > 0 && lambda[i] <= DBL_MAX && fabs(mean[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
+    itd_gaussian *g = itd__gaussian_alloc(dim, false);
+    if (!g) return ITD_ERROR_MEMORY;
+    memcpy(g->mean, mean, dim * sizeof *mean), memcpy(g->lambda, lambda, dim * sizeof *lambda);
+    memcpy(g->vectors, vectors, dim * dim * sizeof *vectors);
+    for (size_t i = 0; g->basis && i < dim * dim; i++) g->basis[i] = (float)vectors[i];
+    *out = g;
+    return ITD_OK;
 }
 
 /* sum += centred^T centred, in double for few columns, else through the matrix product. */

@@ -16,6 +16,8 @@ if [ -z "$1" ]; then
     build/train_cifar10 --eval --experiment_name shipped || exit 1
     cp runs/shipped/likelihood.tsv docs/likelihood.tsv
     build/ood --out docs/ood.tsv || exit 1
+    make build/grid_range && build/grid_range > runs/shipped/range.md || exit 1
+    replace $page range < runs/shipped/range.md
     make build/bench_errors && build/bench_errors --markdown > runs/shipped/errors.md || exit 1
     replace $page errors < runs/shipped/errors.md
 fi

@@ -1,11 +1,12 @@
 /* ood.c: which images does the model know?
  *   sh data/get_cifar10.sh && make && build/ood
+ *   build/ood --load runs/digits/model.safetensors --data digits.npy --strange letters.npy
  *
- * Test images of CIFAR-10 against images of other kinds, told apart by their likelihood alone. Two scores:
- * -log p itself, which asks whether an image is less likely than those of the test set, and its distance from
- * the mean of training images, which asks whether it is typical. The second is needed: most of the likelihood
- * of a photograph pays for its texture, so a smooth picture that no camera has taken is likelier than most
- * photographs. For each kind the area under the ROC curve is printed, the probability that a strange image
+ * Test images against images of other kinds, made of them or one's own, told apart by their likelihood alone.
+ * Two scores: -log p itself, which asks whether an image is less likely than those of the test set, and its
+ * distance from the mean of training images, which asks whether it is typical. The second is needed: most of the
+ * likelihood of a photograph pays for its texture, so a smooth picture that no camera has taken is likelier than
+ * most photographs. For each kind the area under the ROC curve is printed, the probability that a strange image
  * scores higher than one of the test set: 1/2 is a guess, 1 is certain.
  *
  * docs/likelihood.md shows and explains what it prints. */
@@ -14,15 +15,13 @@
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 
-#include "support/args.h"
-#include "support/cifar10.h"
 #include "support/fields.h"
-#include "support/must.h"
+#include "support/image_run.h"
 
-enum { SIDE = 32, DIM = SIDE * SIDE * 3 };
+enum { STRANGE = 8 }; /* files, at most */
 
 typedef struct options {
-    const char *data, *load, *out;
+    const char *data, *test, *load, *strange, *out, *scores;
     size_t images, draws, batch;
     uint64_t seed;
 } options;
@@ -30,19 +29,26 @@ typedef struct options {
 static options read_options(int argc, char **argv)
 {
     static options o; /* the option table keeps pointers into it */
-    o.data = "data/cifar-10-batches-bin", o.load = "data/cifar10-small.safetensors";
+    o.data = "data/cifar-10-batches-bin", o.load = "data/cifar10-small.safetensors", o.strange = "";
     o.images = 500, o.draws = 8, o.batch = 64;
     args_option list[] = {
-        args_string("data", &o.data,
-                    "Folder of the binary version of CIFAR-10; sh data/get_cifar10.sh gets it."),
-        args_string("load", &o.load, "The model, a checkpoint of train_cifar10."),
-        args_size("images", &o.images, 10, 10000, "Of each kind."),
+        args_string(
+            "data", &o.data,
+            "The images that the model has learned, as train_images takes them; sh data/get_cifar10.sh "
+            "gets those of CIFAR-10."),
+        args_default_text(args_string("test", &o.test, "Test images of the same kinds."),
+                          "those in the folder, or else a tenth of the images"),
+        args_default_text(args_string("strange", &o.strange, "Other images, files with commas between."),
+                          "none"),
+        args_string("load", &o.load, "The model, a checkpoint of train_cifar10 or train_images."),
+        args_size("images", &o.images, 4, 1000000, "Of each kind, at most."),
         args_size("draws", &o.draws, 1, 100000, "Denoiser evaluations per image."),
         args_size("batch", &o.batch, 1, 65536, "Images per call: memory, not results."),
         args_uint64("seed", &o.seed, 0, UINT64_MAX, "Of noise and of the strange images."),
         args_default_text(args_string("out", &o.out, "The table as TSV."), "none"),
+        args_default_text(args_string("scores", &o.scores, "-log p of every image, as TSV."), "none"),
     };
-    args_table table = {"ood", "Tells images of other kinds from those of CIFAR-10 by their likelihood.",
+    args_table table = {"ood", "Tells images of other kinds from those of a data set by their likelihood.",
                         list, ARGS_COUNT(list)};
     args_parse(&table, argc, argv);
     return o;
@@ -51,204 +57,263 @@ static options read_options(int argc, char **argv)
 /* ---- kinds of images: image i of each kind, values in [-1, 1] ---- */
 
 typedef struct source {
-    cifar10 train_set, test_set;
-    fields *field;
+    image_set train, test, strange[STRANGE];
+    image_shape shape;
+    size_t dim, files;
+    fields *field; /* NULL: not of the size that fields have */
     uint64_t seed;
 } source;
 
-/* The nearest of the 256 values that images have. */
-static void value_as_byte(float *x) { *x = (float)(floor(fmin(fmax(*x, -1), 1) * 127.5 + 128) / 127.5 - 1); }
-
-static void test_image(const source *s, size_t i, float *x)
+/* The nearest of the values that images have. */
+static void value_as_level(const source *s, float *x)
 {
-    cifar10_floats(s->test_set.pixels + i % s->test_set.n * DIM, 0, x);
+    double most = (double)s->test.scale.levels - 1;
+    if (s->test.scale.levels)
+        *x = (float)(floor(fmin(fmax(*x, -1), 1) * most / 2 + most / 2 + 0.5) / most * 2 - 1);
 }
 
-static void train_image(const source *s, size_t i, float *x)
+static float random_value(const source *s, itd_rng *rng)
 {
-    cifar10_floats(s->train_set.pixels + i % s->train_set.n * DIM, 0, x);
+    size_t levels = s->test.scale.levels;
+    if (!levels) return (float)(2 * itd_rng_uniform(rng) - 1);
+    return (float)itd_rng_below(rng, levels) / (0.5f * (float)(levels - 1)) - 1;
 }
+
+static void test_image(const source *s, size_t i, float *x) { images_get(&s->test, i % s->test.n, 0, x); }
+
+static void train_image(const source *s, size_t i, float *x) { images_get(&s->train, i % s->train.n, 0, x); }
 
 static void upside_down(const source *s, size_t i, float *x)
 {
-    float row[SIDE * 3];
-    size_t y;
+    size_t row = s->shape.width * s->shape.channels, height = s->shape.height;
     test_image(s, i, x);
-    for (y = 0; y < SIDE / 2; y++) {
-        float *top = x + y * SIDE * 3, *bottom = x + (SIDE - 1 - y) * SIDE * 3;
-        memcpy(row, top, sizeof row), memcpy(top, bottom, sizeof row), memcpy(bottom, row, sizeof row);
+    for (size_t k = 0; k < height / 2 * row; k++) {
+        float *other = x + (height - 1 - k / row) * row + k % row, t = x[k];
+        x[k] = *other, *other = t;
     }
 }
 
 static void negative(const source *s, size_t i, float *x)
 {
-    size_t k;
     test_image(s, i, x);
-    for (k = 0; k < DIM; k++) x[k] = -x[k];
+    for (size_t k = 0; k < s->dim; k++) x[k] = -x[k];
 }
 
 /* Each value the mean of the 3 x 3 pixels around it. */
 static void blurred(const source *s, size_t i, float *x)
 {
-    float sharp[DIM];
-    int k, row, column, dy, dx, c;
+    float *sharp = (float *)must_alloc(s->dim, sizeof *sharp);
+    int h = (int)s->shape.height, w = (int)s->shape.width, c = (int)s->shape.channels;
     test_image(s, i, sharp);
-    for (k = 0; k < DIM; k++) {
+    for (int k = 0; k < h * w * c; k++) {
         double sum = 0, n = 0;
-        row = k / 3 / SIDE, column = k / 3 % SIDE, c = k % 3;
-        for (dy = -1; dy <= 1; dy++)
-            for (dx = -1; dx <= 1; dx++)
-                if (row + dy >= 0 && row + dy < SIDE && column + dx >= 0 && column + dx < SIDE)
-                    sum += sharp[((row + dy) * SIDE + column + dx) * 3 + c], n++;
+        int row = k / c / w, column = k / c % w;
+        for (int dy = -1; dy <= 1; dy++)
+            for (int dx = -1; dx <= 1; dx++)
+                if (row + dy >= 0 && row + dy < h && column + dx >= 0 && column + dx < w)
+                    sum += sharp[((row + dy) * w + column + dx) * c + k % c], n++;
         x[k] = (float)(sum / n);
-        value_as_byte(&x[k]);
+        value_as_level(s, &x[k]);
     }
+    free(sharp);
 }
 
 /* The same pixels in another order. */
 static void shuffled(const source *s, size_t i, float *x)
 {
     itd_rng rng = itd_rng_make(s->seed ^ 0x73687566, i);
-    float image[DIM];
-    size_t order[SIDE * SIDE], k;
+    size_t c = s->shape.channels, pixels = s->dim / c, *order = (size_t *)must_alloc(pixels, sizeof *order);
+    float *image = (float *)must_alloc(s->dim, sizeof *image);
     test_image(s, i, image);
-    for (k = 0; k < SIDE * SIDE; k++) order[k] = k;
-    itd_rng_shuffle(&rng, SIDE * SIDE, order);
-    for (k = 0; k < SIDE * SIDE; k++) memcpy(x + 3 * k, image + 3 * order[k], 3 * sizeof *x);
+    for (size_t k = 0; k < pixels; k++) order[k] = k;
+    itd_rng_shuffle(&rng, pixels, order);
+    for (size_t k = 0; k < pixels; k++) memcpy(x + c * k, image + c * order[k], c * sizeof *x);
+    free(order), free(image);
 }
 
 static void noise(const source *s, size_t i, float *x)
 {
     itd_rng rng = itd_rng_make(s->seed ^ 0x6e6f6973, i);
-    size_t k;
-    for (k = 0; k < DIM; k++) x[k] = (float)itd_rng_below(&rng, 256) / 127.5f - 1;
+    for (size_t k = 0; k < s->dim; k++) x[k] = random_value(s, &rng);
 }
 
 static void one_colour(const source *s, size_t i, float *x)
 {
     itd_rng rng = itd_rng_make(s->seed ^ 0x636f6c6f, i);
-    size_t k;
-    for (k = 0; k < 3; k++) x[k] = (float)itd_rng_below(&rng, 256) / 127.5f - 1;
-    for (k = 3; k < DIM; k++) x[k] = x[k - 3];
+    for (size_t k = 0; k < s->dim; k++)
+        x[k] = k < s->shape.channels ? random_value(s, &rng) : x[k - s->shape.channels];
 }
 
 /* A Gaussian with the spectrum of photographs. */
 static void random_field(const source *s, size_t i, float *x)
 {
-    size_t k;
     fields_sample(s->field, i, x);
-    for (k = 0; k < DIM; k++) value_as_byte(&x[k]);
+    for (size_t k = 0; k < s->dim; k++) value_as_level(s, &x[k]);
 }
 
 typedef struct kind {
     const char *name;
-    void (*image)(const source *s, size_t i, float *x);
+    void (*image)(const source *s, size_t i, float *x); /* NULL: */
+    const image_set *own;                               /* a file */
+    size_t n;
+    double *nats; /* (n) -log p */
 } kind;
 
-static const kind kinds[] = {{"training images", train_image},
-                             {"test images", test_image},
-                             {"test images upside down", upside_down},
-                             {"negatives", negative},
-                             {"blurred", blurred},
-                             {"pixels shuffled", shuffled},
-                             {"Gaussian fields", random_field},
-                             {"noise", noise},
-                             {"one colour", one_colour}};
-enum { KINDS = sizeof kinds / sizeof *kinds, TRAINING = 0, TEST = 1 };
+enum { MADE = 9, KINDS = MADE + STRANGE, TRAINING = 0, TEST = 1 };
+
+static size_t list_kinds(const options *o, const source *s, kind *list)
+{
+    static const kind made[MADE] = {{"training images", train_image, NULL, 0, NULL},
+                                    {"test images", test_image, NULL, 0, NULL},
+                                    {"test images upside down", upside_down, NULL, 0, NULL},
+                                    {"negatives", negative, NULL, 0, NULL},
+                                    {"blurred", blurred, NULL, 0, NULL},
+                                    {"pixels shuffled", shuffled, NULL, 0, NULL},
+                                    {"Gaussian fields", random_field, NULL, 0, NULL},
+                                    {"noise", noise, NULL, 0, NULL},
+                                    {"one colour", one_colour, NULL, 0, NULL}};
+    static char names[STRANGE][200];
+    const char *at = o->strange;
+    size_t count = 0, n = s->test.n < s->train.n ? s->test.n : s->train.n;
+    for (size_t k = 0; k < MADE; k++) {
+        if (made[k].image == random_field && !s->field) continue;
+        list[count] = made[k], list[count++].n = n < o->images ? n : o->images;
+    }
+    for (size_t k = 0; k < s->files; k++, count++) {
+        size_t length = strcspn(at, ",");
+        snprintf(names[k], sizeof names[k], "%.*s", (int)length, at);
+        at += length + (at[length] == ',');
+        list[count].name = names[k], list[count].image = NULL, list[count].own = &s->strange[k];
+        list[count].n = s->strange[k].n < o->images ? s->strange[k].n : o->images;
+    }
+    return count;
+}
+
+/* ---- reading ---- */
+
+static void read_strange(const options *o, source *s, const image_scale *scale)
+{
+    char error[IMAGES_ERROR], path[1200];
+    for (const char *at = o->strange; *at;) {
+        size_t length = strcspn(at, ",");
+        image_set *set = &s->strange[s->files++];
+        text_error to = {path, error, sizeof error};
+        if (s->files > STRANGE) fail("--strange: at most %d files", STRANGE);
+        snprintf(path, sizeof path, "%.*s", (int)length, at);
+        if (images_read(path, "train", set, error, sizeof error) || images_same_shape(&s->test, set, &to) ||
+            images_take_scale(set, scale, &to))
+            fail("%s", error);
+        at += length + (at[length] == ',');
+    }
+}
+
+static void read_source(const options *o, source *s, const image_scale *scale)
+{
+    fields_desc fd = fields_desc_default(s->shape.height, o->seed);
+    char error[IMAGES_ERROR];
+    if (images_read_both(o->data, o->test, scale, &s->train, &s->test, error, sizeof error))
+        fail("%s", error);
+    if (s->test.height != s->shape.height || s->test.width != s->shape.width ||
+        s->test.channels != s->shape.channels)
+        fail("%s: images of %lu x %lu x %lu expected, as the model's, found %lu x %lu x %lu", o->data,
+             (unsigned long)s->shape.height, (unsigned long)s->shape.width, (unsigned long)s->shape.channels,
+             (unsigned long)s->test.height, (unsigned long)s->test.width, (unsigned long)s->test.channels);
+    read_strange(o, s, scale);
+    if (s->shape.height == s->shape.width && s->shape.channels == 3 && s->shape.height <= FIELDS_MOST_SIDE)
+        must(fields_create(&fd, &s->field), "preparing the fields");
+}
 
 /* ---- scores ---- */
 
-static double bits(double nats) { return nats / (DIM * log(2.0)) + log(127.5) / log(2.0); }
-
-/* -log p of the images of a kind, bits/dim for values 0 .. 255. */
-static void score(const options *o, const source *s, itd_model *model, const kind *k, double *bits_per_dim)
+static void score(const options *o, const source *s, itd_model *model, kind *k)
 {
-    itd_denoiser den = itd_model_denoiser(model);
-    itd_nll_desc d = itd_model_nll_desc(model);
+    padded p;
+    itd_denoiser den = padded_denoiser(&p, &s->shape, itd_model_denoiser(model));
+    itd_nll_desc d = itd_nll_desc_default();
     itd_nll_result result;
-    float *x = (float *)must_alloc(o->images, DIM * sizeof *x);
-    size_t i;
-    for (i = 0; i < o->images; i++) k->image(s, i, x + i * DIM);
-    d.draws = o->draws, d.batch = o->batch, d.seed = o->seed;
-    must(itd_nll(&den, x, o->images, &d, &result, bits_per_dim, NULL), "estimating the likelihood");
-    for (i = 0; i < o->images; i++) bits_per_dim[i] = bits(bits_per_dim[i]);
-    free(x);
+    float *x = (float *)must_alloc(k->n, s->dim * sizeof *x);
+    k->nats = (double *)must_alloc(k->n, sizeof *k->nats);
+    d.schedule = model->desc.schedule, d.draws = o->draws, d.batch = o->batch, d.seed = o->seed;
+    d.allocate = o->draws > 2;
+    if (!shape_is_padded(&s->shape)) d.reference = model->gaussian;
+    for (size_t i = 0; i < k->n; i++)
+        if (k->image) k->image(s, i, x + i * s->dim);
+        else images_get(k->own, i, 0, x + i * s->dim);
+    must(itd_nll(&den, x, k->n, &d, &result, k->nats, NULL), "estimating the likelihood");
+    padded_free(&p), free(x);
 }
 
 static double mean_of(const double *x, size_t n)
 {
     double sum = 0;
-    size_t i;
-    for (i = 0; i < n; i++) sum += x[i] / (double)n;
+    for (size_t i = 0; i < n; i++) sum += x[i] / (double)n;
     return sum;
 }
 
-/* The probability that one of x is larger than one of y; ties count half. */
-static double area(const double *x, const double *y, size_t n)
+/* The probability that one of x is larger than one of y, both less `usual` in size if that is a number; ties
+   count half. */
+static double area(const kind *a, const kind *b, double usual)
 {
     double larger = 0;
-    size_t i, j;
-    for (i = 0; i < n; i++)
-        for (j = 0; j < n; j++) larger += x[i] > y[j] ? 1 : x[i] < y[j] ? 0 : 0.5;
-    return larger / (double)n / (double)n;
-}
-
-/* How far each score is from the usual one. */
-static void distances(const double *bits_per_dim, double usual, size_t n, double *out)
-{
-    size_t i;
-    for (i = 0; i < n; i++) out[i] = fabs(bits_per_dim[i] - usual);
+    for (size_t i = 0; i < a->n; i++)
+        for (size_t j = 0; j < b->n; j++) {
+            double x = a->nats[i], y = b->nats[j];
+            if (fabs(usual) <= DBL_MAX) x = fabs(x - usual), y = fabs(y - usual);
+            larger += x > y ? 1 : x < y ? 0 : 0.5;
+        }
+    return larger / (double)a->n / (double)b->n;
 }
 
 /* The table, on the screen and in the file: every kind against the test images, by both scores. */
-static void compare(const options *o, double *const all[KINDS], FILE *file)
+static void compare(const options *o, const source *s, const kind *list, size_t kinds)
 {
-    size_t k, n = o->images;
-    double usual = mean_of(all[TRAINING], n), *test = (double *)must_alloc(2 * n, sizeof *test),
-           *strange = test + n;
-    printf("%lu of each kind        bits/dim     area under ROC by -log p   by its distance from the usual\n",
-           (unsigned long)o->images);
+    double usual = mean_of(list[TRAINING].nats, list[TRAINING].n),
+           unit = log((s->test.scale.high - s->test.scale.low) / 2);
+    FILE *file = o->out ? fopen(o->out, "w") : NULL;
+    if (o->out && !file) fail("%s: cannot be written", o->out);
+    printf("%-6lu of each kind      bits/dim     area under ROC by -log p   by its distance from the usual\n",
+           (unsigned long)list[TEST].n);
     if (file) fprintf(file, "kind\tbits_per_dim\tauc_likelihood\tauc_typicality\n");
-    distances(all[TEST], usual, n, test);
-    for (k = 0; k < KINDS; k++) {
-        double likelihood = area(all[k], all[TEST], n), mean = mean_of(all[k], n), typicality;
-        distances(all[k], usual, n, strange);
-        typicality = area(strange, test, n);
-        printf("  %-26s %7.3f %18.3f %28.3f\n", kinds[k].name, mean, likelihood, typicality);
-        if (file) fprintf(file, "%s\t%.4f\t%.4f\t%.4f\n", kinds[k].name, mean, likelihood, typicality);
+    for (size_t k = 0; k < kinds; k++) {
+        double bits = (mean_of(list[k].nats, list[k].n) / (double)s->dim + unit) / log(2.0);
+        double likelihood = area(&list[k], &list[TEST], NAN), typicality = area(&list[k], &list[TEST], usual);
+        printf("  %-26s %7.3f %18.3f %28.3f\n", list[k].name, bits, likelihood, typicality);
+        if (file) fprintf(file, "%s\t%.4f\t%.4f\t%.4f\n", list[k].name, bits, likelihood, typicality);
     }
-    free(test);
+    if (file && fclose(file)) fail("%s: cannot be written", o->out);
+}
+
+static void write_scores(const options *o, const kind *list, size_t kinds)
+{
+    FILE *file = o->scores ? fopen(o->scores, "w") : NULL;
+    if (!o->scores) return;
+    if (!file) fail("%s: cannot be written", o->scores);
+    fprintf(file, "kind\timage\tnats\n");
+    for (size_t k = 0; k < kinds; k++)
+        for (size_t i = 0; i < list[k].n; i++)
+            fprintf(file, "%s\t%lu\t%.2f\n", list[k].name, (unsigned long)i, list[k].nats[i]);
+    if (fclose(file)) fail("%s: cannot be written", o->scores);
 }
 
 int main(int argc, char **argv)
 {
-    source s;
-    options o;
+    static source s;
+    kind list[KINDS];
+    image_scale scale;
     itd_model *model;
-    itd_error error;
-    fields_desc fd;
-    double *all[KINDS];
-    char text[512];
-    FILE *file = NULL;
-    size_t k;
     must_program = "ood";
     system_patient_threads(argv);
-    o = read_options(argc, argv);
-    if (itd_load(o.load, &model, NULL, &error) != ITD_OK) fail("%s", error.text);
-    if (model->dim != DIM) fail("%s: a model of images of 32 x 32 x 3 expected", o.load);
-    if (cifar10_read(o.data, "train", &s.train_set, text, sizeof text)) fail("%s", text);
-    if (cifar10_read(o.data, "test", &s.test_set, text, sizeof text)) fail("%s", text);
-    fd = fields_desc_default(SIDE, o.seed), s.seed = o.seed;
-    must(fields_create(&fd, &s.field), "preparing the fields");
-    if (o.out && !(file = fopen(o.out, "w"))) fail("%s: cannot be written", o.out);
-    for (k = 0; k < KINDS; k++) {
-        all[k] = (double *)must_alloc(o.images, sizeof *all[k]);
-        score(&o, &s, model, &kinds[k], all[k]);
-    }
-    compare(&o, all, file);
-    if (file && fclose(file)) fail("%s: cannot be written", o.out);
-    for (k = 0; k < KINDS; k++) free(all[k]);
-    cifar10_free(&s.train_set), cifar10_free(&s.test_set), fields_free(s.field);
-    itd_model_free(model);
+    const options o = read_options(argc, argv);
+    must_load_model(o.load, &model, NULL);
+    run_read_note(model, o.load, &s.shape, &scale);
+    s.dim = shape_dim(&s.shape), s.seed = o.seed;
+    read_source(&o, &s, &scale);
+    size_t kinds = list_kinds(&o, &s, list);
+    for (size_t k = 0; k < kinds; k++) score(&o, &s, model, &list[k]);
+    compare(&o, &s, list, kinds);
+    write_scores(&o, list, kinds);
+    for (size_t k = 0; k < kinds; k++) free(list[k].nats);
+    for (size_t k = 0; k < s.files; k++) images_free(&s.strange[k]);
+    images_free(&s.test), images_free(&s.train), fields_free(s.field), itd_model_free(model);
     return 0;
 }

@@ -109,7 +109,8 @@ known_options() { # program: what its --help or its source knows
     case $1 in
     *.sh) cat "$1" ;;
     build/train_cifar10_mpi) build/train_cifar10 --help all ;;
-    build/fit | build/train_2d | build/train_cifar10 | build/ode | build/bounds | build/information | build/ood)
+    build/fit | build/train_2d | build/train_cifar10 | build/train_images | build/digits | build/ode | build/bounds | \
+        build/information | build/ood)
         "$1" --help all
         ;;
     *) cat "examples/${1#build/}.c" "tests/${1#build/}.c" "docs/${1#build/}.c" \
@@ -162,7 +163,7 @@ command_errors() { # page
     done
 }
 {
-    for name in fit train_2d train_cifar10 ode bounds information ood; do known_options "build/$name"; done
+    for name in fit train_2d train_cifar10 train_images digits ode bounds information ood; do known_options "build/$name"; done
     cat docs/*.sh tests/bench/*
 } > "$dir/options-of-all"
 
@@ -253,7 +254,7 @@ check "output of exact" printed exact docs/method.md
 check "output of ode" printed ode docs/likelihood.md
 check "output of information" printed information docs/likelihood.md
 # These regions are themselves the record of a measurement, and have nothing to be compared with:
-records="estimator errors bench ode-checkpoints bounds compilers fuzz soak sanitize coverage planted-faults"
+records="estimator errors range bench ode-checkpoints bounds compilers fuzz soak sanitize coverage planted-faults"
 regions() {
     cat $pages | sed -n 's/^<!-- \([-a-z]*\):begin -->$/\1/p' | while read -r name; do
         case " results rivals gallery likelihood ood exact ode information $records " in

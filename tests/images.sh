@@ -1,5 +1,5 @@
 #!/bin/sh
-# train_cifar10, run as a user runs it, on tiny budgets and images with a known law.
+# train_cifar10, train_images, digits and ood, run as a user runs them, on tiny budgets.
 cd "$(dirname "$0")/.." || exit 1
 . tests/shell.sh
 out=build/image-runs
@@ -87,4 +87,103 @@ check_that "missing data: where they come from" fails 'get_cifar10.sh' --out "$o
 check_that "--features are checked" fails '--features: .* expected' --out "$out" --synthetic --features 8,9
 check_that "--logistic_params are checked" fails '--logistic_params: .* expected' --out "$out" --logistic_params 6
 check_that "a missing checkpoint is one line" fails 'nothing.safetensors' --out "$out" --load "$out/nothing.safetensors" --sample 1
+
+# ---- going on ----
+check_that "resuming takes over the options of the checkpoint" sh -c "build/train_cifar10 --out $out --quiet --synthetic \
+    --experiment_name again --resume --num_epochs 4 --eval_images 4 --eval_draws 2 --pictures off | grep -q images_seen=32"
+check_that "and refuses others, by name" fails 'with another --seed (it has 0), --features (it has 8,8)$' $tiny \
+    --experiment_name again --resume --seed 1 --features 8,16
+check_that "what has no effect is said" sh -c "build/train_cifar10 --out $out --synthetic --sample 1 --steps 1 --warmup 3 \
+    --blocks 2 2>&1 | tr '\n' ' ' | grep -q 'warmup is ignored: nothing is trained .*blocks is ignored: the model has its own'"
+
+# ---- weights of others ----
+weights() { # options...
+    build/train_cifar10 --quiet --out "$out" --data "$out" --features 32,32,32,32 --reference axes --steps 2 "$@"
+}
+refuses() { # what the line has to say; the bytes of a file, as printf has them
+    printf "$2" > "$out/weights"
+    fails "$1" --out "$out" --pretrained "$out/weights" --sample 1 &&
+        fails "${1%%;*}" --out "$out" --load "$out/weights" --sample 1
+}
+check_that "weights that are not there" fails 'no such file' --out "$out" --pretrained "$out/none" --sample 1
+check_that "a folder is none" fails 'give FILE in it' --out "$out" --pretrained "$out" --denoise --synthetic
+check_that "a pointer of git-lfs is named" refuses 'pointer of git-lfs.*; run git lfs pull' 'version https://git-lfs.github.com/spec/v1\noid'
+check_that "a page of HTML is named" refuses 'a page of HTML.*; download' '\n<!DOCTYPE html><html>'
+check_that "a pickle is named" refuses 'a Python pickle.*; take the file' '\200\002}q'
+check_that "what torch.save writes is named" refuses 'torch.save writes.*; take the file' 'PK\003\004aaaa'
+check_that "JSON is named" refuses 'JSON.*; give' '{ "a": 1 }'
+check_that "an empty file is named" refuses 'an empty file' ''
+if command -v python3 > /dev/null; then
+    python3 tests/tiny_ddpm.py "$out"
+    # The network itself is held against PyTorch by test_unet; the number is this program's.
+    near() { # expected, options...
+        expected=$1
+        shift
+        weights "$@" | sed 's/.*val_nll=\([-0-9.]*\).*/\1/' | awk -v e="$expected" '{ exit !($1 > e - 1 && $1 < e + 1) }'
+    }
+    for place in "tiny.safetensors" "prefixed.safetensors --prefix unet."; do
+        check_that "--eval uses $place" near 17124.9 --eval --eval_draws 4 --pretrained "$out/"$place
+    done
+    check_that "another prefix is named" fails 'begin with unet.: give --prefix unet.$' --out "$out" --sample 1 \
+        --features 32,32,32,32 --pretrained "$out/prefixed.safetensors"
+    check_that "a prefix too many, too" fails 'no prefix: leave --prefix out$' --out "$out" --sample 1 \
+        --features 32,32,32,32 --pretrained "$out/tiny.safetensors" --prefix unet.
+    check_that "--load names weights of others" fails 'by --pretrained$' --load "$out/tiny.safetensors" --sample 1
+    check_that "they sample and denoise" sh -c "rm -f $out/cifar10/*.png; build/train_cifar10 --quiet --out $out --data $out \
+        --features 32,32,32,32 --pretrained $out/tiny.safetensors --sample 2 --steps 2 --denoise &&
+        [ -s $out/cifar10/samples.png ] && [ -s $out/cifar10/denoised.png ]"
+    check_that "and are trained" sh -c "build/train_cifar10 --quiet --out $out --data $out --features 32,32,32,32 --eval_draws 2 \
+        --reference axes --pretrained $out/tiny.safetensors --num_epochs 1 --train_batch_size 2 --pictures off |
+        grep -q 'params=740643 images_seen=4'"
+else
+    skip "python3 is not installed: nobody to make weights"
+fi
+
+# ---- images of one's own ----
+few="--out $out --quiet --num_epochs 1 --train_batch_size 4 --features 8,8 --eval_draws 2 --steps 2 --pictures off"
+array() { # name shape bytes: an array of so many bytes of the digits
+    { printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '|u1', 'fortran_order': False, 'shape': ($2), }"
+      tail -c +129 "$out/digits.npy" | head -c "$3"; } > "$out/$1.npy"
+}
+build/digits --n 60 --out "$out/digits.npy"
+array colour "30, 8, 9, 3" 6480
+array odd "40, 13, 11" 5720
+array few "4, 14, 14" 784
+images() { # name, options...
+    name=$1
+    shift
+    build/train_images $few --data "$out/$name.npy" "$@" | tail -n 1 | sed 's/ seconds=.*//'
+}
+check_that "digits are read, and divided" sh -c "build/train_images $few --data $out/digits.npy |
+    grep -q '^result dataset=digits params=19097 images_seen=52 val_nll=[-0-9.]* stderr=.* bits_per_dim_255='"
+for name in colour odd few; do
+    check_that "$name images are learned" sh -c "build/train_images $few --data $out/$name.npy | grep -q '^result .*val_nll=[-0-9]'"
+done
+check_that "padding is said" sh -c "build/train_images $few --quiet off --data $out/odd.npy 2> /dev/null |
+    grep -q '^padded to 14 x 12, so that 2 levels divide it; likelihoods are those of the true pixels'"
+base=$(images odd)
+check_that "the same seed gives the same result" [ "$base" = "$(images odd --threads 2 --eval_batch_size 4)" ]
+check_that "a model of padded images is loaded as it was" sh -c "build/train_images $few --data $out/odd.npy --eval |
+    sed 's/ seconds=.*//; s/images_seen=0/images_seen=36/' | grep -qx '$base'"
+check_that "samples come as an array" sh -c "build/train_images --quiet --out $out --experiment_name odd --sample 3 --steps 2 &&
+    head -c 128 $out/odd/samples.npy | grep -a -q \"'descr': '|u1', 'fortran_order': False, 'shape': (3, 13, 11)\" &&
+    [ \$(wc -c < $out/odd/samples.npy) -eq $((128 + 3 * 13 * 11)) ]"
+check_that "--scores has a row for each test image" sh -c "build/train_images $few --data $out/digits.npy --eval \
+    --test $out/digits.npy --scores $out/scores.tsv > /dev/null && [ \$(wc -l < $out/scores.tsv) -eq 61 ]"
+check_that "test images of another shape are refused" sh -c "build/train_images $few --data $out/digits.npy --test $out/odd.npy 2>&1 |
+    grep -q 'odd.npy: images of 28 x 28 x 1 expected, as in training, found 13 x 11 x 1'"
+check_that "so are images that are not the model's" sh -c "build/train_images $few --experiment_name odd --data $out/digits.npy --eval 2>&1 |
+    grep -q 'images of 13 x 11 x 1 expected, found 28 x 28 x 1\|the model.s are'"
+check_that "other images are not learned on" sh -c "build/train_images $few --experiment_name odd --data $out/few.npy --resume 2>&1 |
+    grep -q 'the model.s are\|has learned other images'"
+build/digits --n 9 --seed 7 --out "$out/strange.npy"
+check_that "ood knows one's own images" sh -c "build/ood --load $out/digits/model.safetensors --data $out/digits.npy \
+    --strange $out/strange.npy --images 4 --draws 2 --scores $out/ood.tsv | grep -q 'strange.npy  *[0-9.]*  *[01]\.[0-9]* ' &&
+    [ \$(wc -l < $out/ood.tsv) -eq 37 ]"
+check_that "and refuses others" sh -c "build/ood --load $out/digits/model.safetensors --data $out/digits.npy \
+    --strange $out/odd.npy 2>&1 | grep -q 'odd.npy: images of 28 x 28 x 1 expected'"
+for topic in "" data training log_snr network likelihood samples run; do
+    check_that "train_images --help $topic fits a screen" sh -c "build/train_images --help $topic |
+        awk '{ if (length(\$0) > 79) bad = 1 } END { exit bad || NR > 24 || NR < 2 }'"
+done
 report

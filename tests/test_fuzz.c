@@ -76,6 +76,7 @@ static void checkpoints(void) { run("checkpoint"); }
 static void weights_of_others(void) { run("weights"); }
 static void tables_of_numbers(void) { run("csv"); }
 static void arrays_of_numpy(void) { run("npy"); }
+static void arrays_of_images(void) { run("images"); }
 static void frames(void) { run("frame"); }
 static void photographs(void) { run("cifar10"); }
 static void command_lines(void) { run("args"); }
@@ -94,6 +95,7 @@ int main(void)
 #endif
     RUN(tables_of_numbers);
     RUN(arrays_of_numpy);
+    RUN(arrays_of_images);
     RUN(frames);
     RUN(photographs);
     RUN(command_lines);

@@ -1,4 +1,4 @@
-# Bash completion for fit, train_2d and train_cifar10: `make install`, or `source docs/completion/itdiff.bash`.
+# Bash completion for fit, train_2d, train_cifar10 and train_images: `make install`, or `source docs/completion/itdiff.bash`.
 # One option a line, with the words it takes if there are only a few;
 # where there are none, names of files are offered.
 itdiff_fit='
@@ -82,6 +82,7 @@ version
 '
 itdiff_train_cifar10='
 data
+test
 synthetic on off
 n
 flips on off
@@ -97,16 +98,12 @@ clip_norm
 weight_limit
 logistic_params
 logsnr_clip
-checkpoint_minutes
-eval_minutes
-resume on off
 pretrained
 prefix
 step table exact
 features
 blocks
 attention
-load
 eval on off
 eval_images
 eval_draws
@@ -120,10 +117,59 @@ steps
 sampler deterministic ancestral
 denoise on off
 pictures on off
-curves
-half
 experiment_name
 out
+load
+resume on off
+checkpoint_minutes
+eval_minutes
+half
+threads
+quiet on off
+curves
+help
+version
+'
+itdiff_train_images='
+data
+test
+n
+flips on off
+seed
+minutes
+num_epochs
+train_batch_size
+rows
+learning_rate
+warmup
+ema
+clip_norm
+weight_limit
+logistic_params
+logsnr_clip
+features
+blocks
+attention
+eval on off
+eval_images
+eval_draws
+stderr
+reference full axes
+with
+scores
+eval_batch_size
+sample
+steps
+sampler deterministic ancestral
+denoise on off
+pictures on off
+experiment_name
+out
+load
+resume on off
+checkpoint_minutes
+eval_minutes
+half
 threads
 quiet on off
 help
@@ -139,4 +185,4 @@ _itdiff() { # program, word so far, word before
     if [ -n "$words" ]; then mapfile -t COMPREPLY < <(compgen -W "$words" -- "$2")
     else mapfile -t COMPREPLY < <(compgen -f -- "$2"); fi
 }
-complete -o filenames -F _itdiff fit train_2d train_cifar10
+complete -o filenames -F _itdiff fit train_2d train_cifar10 train_images

@@ -7,12 +7,13 @@
  *     cifar10_floats(set.pixels + i * cifar10_dim, 0, x);
  *     cifar10_free(&set);
  *
- * A file is 10,000 records of 3,073 bytes: the label, then the red, the green and the blue values, each row
- * by row. In memory the three values of a pixel are neighbours (NHWC). A byte v stands for the number
- * x = 2 v / 255 - 1, from -1 (black) to 1. */
+ * A file is records of 3,073 bytes: the label, then the red, the green and the blue values, each row by row.
+ * In memory the three values of a pixel are neighbours (NHWC). A byte v stands for the number x = 2 v / 255 -
+ * 1, from -1 (black) to 1. */
 #ifndef CIFAR10_H
 #define CIFAR10_H
 
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -26,8 +27,6 @@ enum {
     cifar10_plane = cifar10_side * cifar10_side,
     cifar10_dim = cifar10_plane * cifar10_channels,
     cifar10_record = 1 + cifar10_dim,
-    cifar10_records = 10000, /* in a file */
-    cifar10_train_files = 5,
     cifar10_classes = 10
 };
 
@@ -106,77 +105,109 @@ static inline void cifar10_interleave(const uint8_t *planes /* (3,32,32) */, uin
             image[pixel * cifar10_channels + c] = planes[c * cifar10_plane + pixel];
 }
 
-/* Appends the records of an open file. It must end where they do. */
-static inline int cifar10_read_file(FILE *file, const char *path, size_t records, cifar10 *set, char *error,
-                                    size_t error_size)
+/* Whether a file can be opened. */
+static inline int cifar10_exists(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    return file && !fclose(file);
+}
+
+/* DIR/data_batch_K.bin, or DIR/test_batch.bin for K = 0. */
+static inline const char *cifar10_path(const char *dir, int k, char *path, size_t size)
+{
+    if (k) snprintf(path, size, "%s/data_batch_%d.bin", dir, k);
+    else snprintf(path, size, "%s/test_batch.bin", dir);
+    return path;
+}
+
+/* The number of records in an open file, which goes back to its beginning. */
+static inline int cifar10_count(FILE *file, const char *path, size_t *records, char *error, size_t error_size)
+{
+    long size = fseek(file, 0, SEEK_END) ? -1 : ftell(file);
+    if (size < 0 || size > LONG_MAX / 2 || fseek(file, 0, SEEK_SET)) /* a folder, as some systems have it */
+        return cifar10_fail(error, error_size, "%s: expected a readable file, found none", path);
+    if (size == 0 || size % cifar10_record)
+        return cifar10_fail(error, error_size, "%s: expected records of %d bytes, found %ld bytes", path,
+                            cifar10_record, size);
+    *records = (size_t)(size / cifar10_record);
+    return 0;
+}
+
+/* Appends so many records of an open file. */
+static inline int cifar10_add(FILE *file, const char *path, size_t records, cifar10 *set, char *error,
+                              size_t error_size)
 {
     for (size_t i = 0; i < records; i++, set->n++) {
         uint8_t record[cifar10_record];
-        size_t size = fread(record, 1, sizeof record, file);
-        if (ferror(file))
+        if (fread(record, 1, sizeof record, file) < sizeof record)
             return cifar10_fail(error, error_size, "%s: expected a readable file, found none", path);
-        if (size < sizeof record)
-            return cifar10_fail(error, error_size, "%s: expected %zu bytes, found %zu", path,
-                                records * sizeof record, i * sizeof record + size);
         if (record[0] >= cifar10_classes)
             return cifar10_fail(error, error_size, "%s: record %zu: expected a label from 0 to 9, found %d",
                                 path, i + 1, record[0]);
         set->labels[set->n] = record[0];
         cifar10_interleave(record + 1, set->pixels + set->n * cifar10_dim);
     }
-    if (fgetc(file) != EOF)
-        return cifar10_fail(error, error_size, "%s: expected %zu bytes, found more", path,
-                            records * cifar10_record);
-    if (ferror(file))
-        return cifar10_fail(error, error_size, "%s: expected a readable file, found none", path);
     return 0;
 }
 
-static inline int cifar10_read_path(const char *path, size_t records, cifar10 *set, char *error,
-                                    size_t error_size)
+/* Makes room for more images. */
+static inline int cifar10_grow(cifar10 *set, size_t records)
+{
+    size_t n = set->n + records;
+    uint8_t *pixels = n <= SIZE_MAX / cifar10_dim ? realloc(set->pixels, n * cifar10_dim) : NULL;
+    uint8_t *labels = pixels ? realloc(set->labels, n) : NULL;
+    if (pixels) set->pixels = pixels;
+    if (labels) set->labels = labels;
+    return labels ? 0 : -1;
+}
+
+static inline int cifar10_add_path(const char *path, cifar10 *set, char *error, size_t error_size)
 {
     FILE *file = fopen(path, "rb");
+    size_t records = 0;
     int status;
     if (!file) return cifar10_fail(error, error_size, "%s: expected a readable file, found none", path);
-    status = cifar10_read_file(file, path, records, set, error, error_size);
+    status = cifar10_count(file, path, &records, error, error_size);
+    if (!status && cifar10_grow(set, records))
+        status = cifar10_fail(error, error_size, "%s: expected memory for %zu images, found none", path,
+                              set->n + records);
+    if (!status) status = cifar10_add(file, path, records, set, error, error_size);
     fclose(file);
     return status;
 }
 
-/* cifar10_read for files of any number of records each. */
-static inline int cifar10_read_records(const char *dir, const char *split, size_t records, cifar10 *out,
-                                       char *error, size_t error_size)
+/* How many files of training images there are: data_batch_1.bin and those whose numbers follow. Where one is
+ * missing in between, or there is none at all, the first missing one counts: reading it tells. */
+static inline int cifar10_files(const char *dir, char *path, size_t size)
 {
-    int train = strcmp(split, "train") == 0, files = train ? cifar10_train_files : 1, status = 0;
-    size_t path_size = strlen(dir) + sizeof "/data_batch_1.bin";
+    int files = 0;
+    for (int k = 1; k <= 99; k++)
+        if (cifar10_exists(cifar10_path(dir, k, path, size))) files = k;
+        else if (k > files + 9) break;
+    return files ? files : 1;
+}
+
+/* Reads the images of split "train" (data_batch_1.bin, data_batch_2.bin, ...: five files of 10,000 records as
+ * they are published, any number of both in folders made like it) or "test" (test_batch.bin). On failure
+ * returns -1 with one line in `error`, and leaves *out alone. */
+static inline int cifar10_read(const char *dir, const char *split, cifar10 *out, char *error,
+                               size_t error_size)
+{
+    int train = strcmp(split, "train") == 0, status = 0;
+    size_t path_size = strlen(dir) + sizeof "/data_batch_99.bin";
     char *path = malloc(path_size);
     cifar10 set = {0, NULL, NULL};
     if (!train && strcmp(split, "test") != 0) {
         free(path);
         return cifar10_fail(error, error_size, "split: expected train or test, found \"%.40s\"", split);
     }
-    set.pixels = malloc((size_t)files * records * cifar10_dim);
-    set.labels = malloc((size_t)files * records);
-    if (!path || !set.pixels || !set.labels)
-        status = cifar10_fail(error, error_size, "%s: expected memory for %zu images, found none", dir,
-                              (size_t)files * records);
-    for (int k = 1; status == 0 && k <= files; k++) {
-        if (train) snprintf(path, path_size, "%s/data_batch_%d.bin", dir, k);
-        if (!train) snprintf(path, path_size, "%s/test_batch.bin", dir);
-        status = cifar10_read_path(path, records, &set, error, error_size);
-    }
+    if (!path) return cifar10_fail(error, error_size, "%s: expected memory for its name, found none", dir);
+    for (int k = train, last = train ? cifar10_files(dir, path, path_size) : 0; !status && k <= last; k++)
+        status = cifar10_add_path(cifar10_path(dir, k, path, path_size), &set, error, error_size);
     free(path);
     if (status) cifar10_free(&set);
     else *out = set;
     return status;
-}
-
-/* Reads the 50,000 images of split "train" (data_batch_1.bin to data_batch_5.bin, all of them) or the 10,000
- * of "test" (test_batch.bin). On failure returns -1 with one line in `error`, and leaves *out alone. */
-static inline int cifar10_read(const char *dir, const char *split, cifar10 *out, char *error,
-                               size_t error_size)
-{
-    return cifar10_read_records(dir, split, cifar10_records, out, error, error_size);
 }
 
 #endif

@@ -291,21 +291,42 @@ static inline double grid_above(const grid *g, const itd_denoiser *den, const it
     return sum;
 }
 
-enum { GRID_TOGETHER = 8 }; /* rows that share a pass over the eigenvectors */
+enum { GRID_TOGETHER = 16 }; /* rows that share a pass over the eigenvectors */
 
-/* The closed form for some rows y in the denoiser's coordinates. */
-static inline void grid_below(const itd_gaussian *q, const float *y, size_t rows, double border,
-                              double *below)
+/* The closed form for some rows; centred (dim,GRID_TOGETHER): the rows less the mean, side by side. */
+static inline void grid_below(const itd_gaussian *q, const double *centred, double border,
+                              double *below /* (GRID_TOGETHER) */)
 {
     size_t d = q->dim;
+    for (size_t r = 0; r < GRID_TOGETHER; r++) below[r] = 0;
     for (size_t i = 0; i < d; i++) {
         double p[GRID_TOGETHER] = {0}, lambda = q->lambda[i], a = border + log(lambda), gain = itd_sigmoid(a);
-        for (size_t r = 0; r < rows; r++)
-            for (size_t j = q->vectors ? 0 : i; j < (q->vectors ? d : i + 1); j++)
-                p[r] += (q->vectors ? q->vectors[i * d + j] : 1) * (y[r * d + j] - q->mean[j]);
-        for (size_t r = 0; r < rows; r++)
+        for (size_t j = q->vectors ? 0 : i; j < (q->vectors ? d : i + 1); j++) {
+            double v = q->vectors ? q->vectors[i * d + j] : 1;
+            for (size_t r = 0; r < GRID_TOGETHER; r++) p[r] += v * centred[j * GRID_TOGETHER + r];
+        }
+        for (size_t r = 0; r < GRID_TOGETHER; r++)
             below[r] += 0.5 * (fmax(a, 0) + log1p(exp(-fabs(a))) + gain * (p[r] * p[r] / lambda - 1));
     }
+}
+
+/* Of n rows, those of one block; false if there is no memory. */
+static inline bool grid_below_block(const itd_denoiser *den, const itd_gaussian *q, const float *x, size_t n,
+                                    double border, double *below /* (n) */)
+{
+    size_t d = q->dim;
+    double *centred = (double *)calloc(d, GRID_TOGETHER * sizeof *centred), of_block[GRID_TOGETHER];
+    float *y = (float *)calloc(n, d * sizeof *y);
+    bool enough = centred && y;
+    if (enough) {
+        itd_to_coordinates(den, x, n, y);
+        for (size_t r = 0; r < n; r++)
+            for (size_t j = 0; j < d; j++) centred[j * GRID_TOGETHER + r] = y[r * d + j] - q->mean[j];
+        grid_below(q, centred, border, of_block);
+        memcpy(below, of_block, n * sizeof *below);
+    }
+    free(centred), free(y);
+    return enough;
 }
 
 /* For the points x of the table; den is any of its denoisers. */
@@ -313,27 +334,24 @@ static inline itd_result grid_tails_create(const grid *g, const itd_denoiser *de
                                            const float *x /* (n,dim) */, grid_tails *out)
 {
     size_t d = den->dim, n = draws->n;
-    ptrdiff_t block, blocks = (ptrdiff_t)((n + GRID_TOGETHER - 1) / GRID_TOGETHER);
+    ptrdiff_t block, blocks = (ptrdiff_t)((n + GRID_TOGETHER - 1) / GRID_TOGETHER), done = 0;
     grid_tails t = {0, NULL, 0};
     if (!grid_valid(g) || d != draws->gaussian.dim) return ITD_ERROR_ARGUMENT;
-    float *y = (float *)calloc(n, d * sizeof *y);
     t.below = (double *)calloc(n, sizeof *t.below);
-    if (!y || !t.below) {
-        free(y), free(t.below);
-        return ITD_ERROR_MEMORY;
-    }
+    if (!t.below) return ITD_ERROR_MEMORY;
     t.border = grid_border(g, den, &draws->desc.schedule),
     t.above = grid_above(g, den, &draws->desc.schedule);
-    itd_to_coordinates(den, x, n, y);
 #if defined(_OPENMP)
-#pragma omp parallel for schedule(dynamic, 1) if (n * d > 4096)
+#pragma omp parallel for schedule(dynamic, 1) reduction(+ : done) if (n * d > 4096)
 #endif
     for (block = 0; block < blocks; block++) {
-        size_t at = (size_t)block * GRID_TOGETHER, rows = GRID_TOGETHER;
-        if (rows > n - at) rows = n - at;
-        grid_below(&draws->gaussian, y + at * d, rows, t.border, t.below + at);
+        size_t at = (size_t)block * GRID_TOGETHER, rows = n - at < GRID_TOGETHER ? n - at : GRID_TOGETHER;
+        done += grid_below_block(den, &draws->gaussian, x + at * d, rows, t.border, t.below + at);
     }
-    free(y);
+    if (done < blocks) {
+        grid_tails_free(&t);
+        return ITD_ERROR_MEMORY;
+    }
     *out = t;
     return ITD_OK;
 }

@@ -8,27 +8,32 @@
  *
  *     {'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }
  *
- * Read are arrays of one or two dimensions, in C or Fortran order, of integers, truth values and floats of 2,
- * 4 and 8 bytes, in either order of bytes; everything else is refused with one line. Nothing is allocated by
- * what the header says: the file is in memory already, and the shape has to agree with its size. */
+ * Read are arrays of one or two dimensions (images: of up to four), in C or Fortran order, of integers, truth
+ * values and floats of 2, 4 and 8 bytes, in either order of bytes; everything else is refused with one line.
+ * Nothing is allocated by what the header says: the file is in memory already, and the shape has to agree
+ * with its size. */
 #ifndef NPY_H
 #define NPY_H
 
 #include "text.h"
 
+enum { NPY_DIMENSIONS = 4 }; /* at most */
+
 typedef struct npy_array {
-    size_t rows, columns;
+    size_t rows, columns; /* the first dimension, and the product of the others */
+    size_t dimensions, shape[NPY_DIMENSIONS];
     char kind;   /* 'b' for truth values, 'i', 'u', 'f' */
     int width;   /* bytes of a number; 0: descr not read yet */
     int big;     /* whether the first of them is the highest */
-    int fortran; /* column after column */
+    int fortran; /* the first index runs fastest: column after column */
     const char *data;
 } npy_array;
 
 typedef struct npy_reader {
     const char *at, *begin, *end; /* of the header */
     int has_order, has_shape;
-    uint64_t shape[2];
+    size_t dimensions, most; /* of the shape; how many are expected at most */
+    uint64_t shape[NPY_DIMENSIONS];
     npy_array *array;
     const text_error *error;
 } npy_reader;
@@ -148,27 +153,29 @@ static inline int npy_dimension(npy_reader *r, uint64_t *value)
     return 0;
 }
 
-/* (rows, columns), or (rows,) for one column. */
+/* (rows, columns), or (rows,) for one column; of images (n, height, width, channels). */
 static inline int npy_shape(npy_reader *r)
 {
-    size_t dimensions = 0;
     const char *first;
-    int closed;
+    int closed, empty = 0;
     if (!npy_take(r, '(')) return npy_refuse_here(r, "a shape like (3, 2)");
     first = r->at - 1;
-    r->shape[1] = 1;
+    for (size_t k = 0; k < NPY_DIMENSIONS; k++) r->shape[k] = 1;
     while (!(closed = npy_take(r, ')'))) {
         uint64_t value;
         if (npy_dimension(r, &value)) return -1;
-        if (dimensions < 2) r->shape[dimensions] = value;
-        dimensions++;
+        if (r->dimensions < r->most) r->shape[r->dimensions] = value;
+        empty |= !value, r->dimensions++;
         if (npy_take(r, ',')) continue;
         if (!npy_take(r, ')')) return npy_refuse_here(r, "a comma or the end of the shape");
         break;
     }
     r->has_shape = 1;
-    if (dimensions && dimensions <= 2 && r->shape[0] && r->shape[1]) return 0;
-    return npy_refuse_text(r, "shape: (rows, columns) expected", first, (size_t)(r->at - first));
+    if (r->dimensions && r->dimensions <= r->most && !empty) return 0;
+    return npy_refuse_text(r,
+                           r->most > 2 ? "shape: (n, height, width) or (n, height, width, channels) expected"
+                                       : "shape: (rows, columns) expected",
+                           first, (size_t)(r->at - first));
 }
 
 static inline int npy_entry(npy_reader *r)
@@ -240,10 +247,23 @@ static inline double npy_signed(uint64_t bits, int width)
     return bits & sign ? -(double)(sign - (bits & (sign - 1))) : (double)bits;
 }
 
+/* Where the number in a row and a column is; a column of several dimensions is taken apart again. */
+static inline size_t npy_place(const npy_array *a, size_t row, size_t column)
+{
+    size_t place = 0;
+    if (!a->fortran) return row * a->columns + column;
+    for (size_t k = 1, stride = a->rows, rest = a->columns; k < NPY_DIMENSIONS; k++) {
+        rest /= a->shape[k];
+        place += column / rest % a->shape[k] * stride;
+        stride *= a->shape[k];
+    }
+    return place + row;
+}
+
 /* The number in a row and a column, both from 0. */
 static inline double npy_value(const npy_array *a, size_t row, size_t column)
 {
-    size_t place = a->fortran ? column * a->rows + row : row * a->columns + column;
+    size_t place = npy_place(a, row, column);
     uint64_t bits = npy_bits(a->data + place * (size_t)a->width, a->width, a->big);
     switch (a->kind) {
     case 'f': return npy_float(bits, a->width);
@@ -260,26 +280,38 @@ static inline int npy_is(const char *bytes, size_t size)
     return size >= 6 && !memcmp(bytes, "\x93NUMPY", 6);
 }
 
+static inline int npy_refuse_size(const npy_reader *r, size_t bytes)
+{
+    char shape[100] = "";
+    for (size_t k = 0; k < (r->most > 2 ? r->dimensions : 2); k++)
+        text_append(shape, sizeof shape, "%s%llu", k ? ", " : "", (unsigned long long)r->shape[k]);
+    return text_refuse(r->error, "data: (%s) numbers of %d bytes expected, found %lu bytes", shape,
+                       r->array->width, (unsigned long)bytes);
+}
+
 /* Whether so many bytes are what the shape says; no product that could overflow. */
 static inline int npy_agrees(const npy_reader *r, size_t bytes)
 {
-    size_t width = (size_t)r->array->width, numbers = bytes / width;
-    if (bytes % width || numbers % r->shape[1] || numbers / r->shape[1] != r->shape[0])
-        return text_refuse(r->error, "data: (%llu, %llu) numbers of %lu bytes expected, found %lu bytes",
-                           (unsigned long long)r->shape[0], (unsigned long long)r->shape[1],
-                           (unsigned long)width, (unsigned long)bytes);
-    r->array->rows = (size_t)r->shape[0], r->array->columns = (size_t)r->shape[1];
+    npy_array *a = r->array;
+    size_t width = (size_t)a->width, left = bytes / width;
+    if (bytes % width) return npy_refuse_size(r, bytes);
+    for (size_t k = NPY_DIMENSIONS; k-- > 1; left /= (size_t)r->shape[k])
+        if (r->shape[k] > left || left % r->shape[k]) return npy_refuse_size(r, bytes);
+    if (left != r->shape[0]) return npy_refuse_size(r, bytes);
+    for (size_t k = 0; k < NPY_DIMENSIONS; k++) a->shape[k] = (size_t)r->shape[k];
+    a->dimensions = r->dimensions, a->rows = a->shape[0], a->columns = bytes / width / a->rows;
     return 0;
 }
 
-/* Reads the header of a whole file in memory, which npy_value looks into from then on. */
-static inline int npy_open(const char *bytes, size_t size, npy_array *a, const text_error *error)
+/* Reads the header of a whole file in memory, which npy_value looks into from then on. most: dimensions. */
+static inline int npy_open_most(const char *bytes, size_t size, size_t most, npy_array *a,
+                                const text_error *error)
 {
     npy_reader r = {0};
     size_t start;
     uint64_t length;
     memset(a, 0, sizeof *a);
-    r.array = a, r.error = error;
+    r.array = a, r.error = error, r.most = most;
     if (!npy_is(bytes, size) || size < 10)
         return text_refuse(error, "a file that NumPy saved expected, found other bytes at its beginning");
     if (bytes[6] < 1 || bytes[6] > 3)
@@ -294,6 +326,12 @@ static inline int npy_open(const char *bytes, size_t size, npy_array *a, const t
     if (npy_header(&r)) return -1;
     a->data = r.end;
     return npy_agrees(&r, size - start - (size_t)length);
+}
+
+/* A table. */
+static inline int npy_open(const char *bytes, size_t size, npy_array *a, const text_error *error)
+{
+    return npy_open_most(bytes, size, 2, a, error);
 }
 
 #endif

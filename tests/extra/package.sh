@@ -28,12 +28,14 @@ check_that "every file is in its place" [ "$(files)" = "./opt/there/include/itdi
 ./opt/there/share/bash-completion/completions/fit
 ./opt/there/share/bash-completion/completions/train_2d
 ./opt/there/share/bash-completion/completions/train_cifar10
+./opt/there/share/bash-completion/completions/train_images
 ./opt/there/share/man/man1/fit.1
 ./opt/there/share/man/man1/train_2d.1
 ./opt/there/share/man/man1/train_cifar10.1
+./opt/there/share/man/man1/train_images.1
 ./opt/there/share/pkgconfig/itdiff.pc" ]
 check "the header is the header" cmp itdiff.h "$out/stage/opt/there/include/itdiff.h"
-for program in fit train_2d train_cifar10; do
+for program in fit train_2d train_cifar10 train_images; do
     check "the completion of $program is the completion" cmp docs/completion/itdiff.bash \
         "$out/stage/opt/there/share/bash-completion/completions/$program"
 done
@@ -92,7 +94,7 @@ explained() { build/"$1" --help all | sed -n '/^Data:/,/^Other:/p' | sed '/^Othe
 in_manual_explained() {
     sed -n '/^\.SH OPTIONS/,/^\.SS Other/p' "docs/man/$1.1" | sed '1d; $d; s/^\.[A-Z]*//; s/\\f[A-Z]//g; s/\\-/-/g' | words
 }
-for program in fit train_2d train_cifar10; do
+for program in fit train_2d train_cifar10 train_images; do
     check "the manual says of options what $program says" same_lists "$(explained $program)" \
         "$(in_manual_explained $program)"
     check "the manual has the options of $program" same_lists "$(helped $program)" "$(in_manual $program)"

@@ -10,6 +10,7 @@
 #include "csv.c"
 #include "frame.c"
 #include "npy.c"
+#include "images.c"
 #include "roundtrip.c"
 #include "weights.c"
 
@@ -27,6 +28,7 @@ static const fuzz_target fuzz_targets[] = {
     {"cifar10", fuzz_cifar10, seed_cifar10, 7000, 2000},
     {"csv", fuzz_csv, seed_csv, 4096, 5000},
     {"frame", fuzz_frame, seed_frame, 1024, 5000},
+    {"images", fuzz_images, seed_images, 1024, 3000},
     {"npy", fuzz_npy, seed_npy, 1024, 5000},
     {"roundtrip", fuzz_roundtrip, seed_roundtrip, 1024, 500},
     {"weights", fuzz_weights, seed_weights, 16384, 1000},

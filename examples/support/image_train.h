@@ -1,0 +1,304 @@
+/* image_train.h: trains the model of a run: by the clock or by passes over the images, with a line of
+ * progress, metrics.tsv and events for TensorBoard, checkpoints, and an end when the user asks for it.
+ *
+ *     train_run(&run);
+ *     if (train_stopped()) ...                        by Ctrl-C or kill; everything is saved
+ *
+ * Include progress.h first of all, and the implementation of itdiff.h before this file. */
+#ifndef IMAGE_TRAIN_H
+#define IMAGE_TRAIN_H
+
+#include "image_run.h"
+
+#include <signal.h>
+
+static volatile sig_atomic_t train_stop_asked;
+
+static inline void train_ask_to_stop(int number)
+{
+    (void)number;
+    train_stop_asked = 1;
+}
+
+static inline int train_stopped(void) { return train_stop_asked != 0; }
+
+/* ---- the new model ---- */
+
+/* A network with its trainer, as the options have it; the Gaussian is that of some training images. */
+static inline void train_create(image_run *r, const itd_model_desc *desc)
+{
+    enum { FIT = 10000 };
+    const image_options *o = r->o;
+    itd_trainer_desc td = itd_trainer_desc_default();
+    size_t n = r->n_train < FIT ? r->n_train : FIT, full = shape_full_dim(&r->shape);
+    float *x = (float *)must_alloc(n, full * sizeof *x), *image = (float *)must_alloc(r->dim, sizeof *image);
+    td.batch = o->batch, td.rows = o->rows, td.seed = o->seed, td.learning_rate = o->learning_rate;
+    td.warmup = o->warmup, td.ema = o->ema, td.clip_norm = o->clip_norm, td.weight_limit = o->weight_limit;
+    if (o->epochs) td.steps = itd_train_steps(&td, r->n_train, o->epochs);
+    must(itd_model_create(desc, o->seed, &r->model), "creating the network");
+    for (size_t i = 0; i < n; i++) {
+        run_training_image(r, i, 0, image);
+        shape_pad(&r->shape, image, x + i * full);
+    }
+    must(itd_model_fit(r->model, x, n), "fitting the Gaussian");
+    must(itd_trainer_create(r->model, &td, &r->trainer), "preparing the training");
+    run_set_note(r), run_set_option_notes(r);
+    free(x), free(image);
+}
+
+static inline void train_say_plan(const image_run *r)
+{
+    const itd_net *net = r->model->net;
+    const image_shape *s = &r->shape;
+    const itd_unet_desc *d = &r->model->desc.unet;
+    const itd_schedule *q = &r->model->desc.schedule;
+    char features[100];
+    size_t batch = r->trainer->desc.batch, rows = r->trainer->desc.rows ? r->trainer->desc.rows : batch;
+    double memory = 4.0 * (2.0 * (double)net->width * (double)rows + 6.0 * (double)net->parameters);
+    if (r->o->quiet) return;
+    printf("%s: %lu training and %lu test images of %lu x %lu x %lu; kernels %s\n",
+           r->sample ? "synthetic fields" : r->o->data, (unsigned long)r->n_train, (unsigned long)r->n_test,
+           (unsigned long)s->height, (unsigned long)s->width, (unsigned long)s->channels, itd_simd_name());
+    if (r->scale.levels)
+        printf("%lu values from %g to %g", (unsigned long)r->scale.levels, r->scale.low, r->scale.high);
+    else printf("any values from %g to %g", r->scale.low, r->scale.high);
+    printf("; log SNRs around %.2f, scale %.2f\n", q->loc, q->scale);
+    if (shape_is_padded(s))
+        printf(
+            "padded to %lu x %lu, so that %lu levels divide it; likelihoods are those of the true pixels\n",
+            (unsigned long)s->full_height, (unsigned long)s->full_width, (unsigned long)d->levels);
+    printf("U-Net of %lu parameters (%s); about %.0f MB to train in batches of %lu\n",
+           (unsigned long)itd_net_parameters(net), plan_print_features(d, features, sizeof features),
+           memory / 1e6, (unsigned long)batch);
+    fflush(stdout);
+}
+
+/* ---- estimates on the way ---- */
+
+/* Rows that a forward pass takes in so many seconds, by the speed of the training, whose steps cost three. */
+static inline double train_rows_in(const image_run *r, double seconds)
+{
+    return r->own_seconds > 0 ? 2.5 * seconds * (double)r->own_images / r->own_seconds : HUGE_VAL;
+}
+
+/* What follows a training by the clock takes as long as the training itself, a minute at most, or a tenth of
+ * its time. Without a clock there is no limit, and no result depends on one. */
+static inline double train_seconds_after(const image_run *r)
+{
+    double own = r->own_seconds;
+    return r->o->hours > 0 ? fmax(own / 10, fmin(own, 60)) : HUGE_VAL;
+}
+
+/* As the original computes it, with its schedule, no rounding and no clamping, but with less noise. */
+static inline itd_nll_result train_validate(image_run *r, size_t images, size_t draws)
+{
+    itd_denoiser den = run_denoiser(r, 0);
+    itd_nll_desc d = itd_nll_desc_default();
+    itd_nll_result result;
+    d.schedule = r->model->desc.schedule;
+    d.draws = draws, d.batch = r->o->eval_batch, d.seed = r->o->seed;
+    if (!shape_is_padded(&r->shape)) d.reference = r->model->gaussian;
+    must(itd_nll(&den, r->test, images < r->n_test ? images : r->n_test, &d, &result, NULL, NULL),
+         "estimating the likelihood");
+    return result;
+}
+
+/* ---- metrics ---- */
+
+enum { M_STEP, M_IMAGES, M_LOSS, M_NLL, M_ERROR, M_RATE, M_SECONDS, METRICS };
+
+/* One row of metrics.tsv; NaN where nothing was estimated. */
+static inline int train_parse_metrics(const char *line, double row[METRICS])
+{
+    return sscanf(line, "%lf %lf %lf %lf %lf %lf %lf", &row[M_STEP], &row[M_IMAGES], &row[M_LOSS],
+                  &row[M_NLL], &row[M_ERROR], &row[M_RATE], &row[M_SECONDS]) == METRICS;
+}
+
+/* Watching must not end what is watched. */
+static inline void train_check_events(image_run *r)
+{
+    if (!tfevents_lost(&r->events)) return;
+    progress_clear(&r->bar);
+    warn("%s: cannot be written; the run goes on without it", r->events.path);
+}
+
+/* The rows of an earlier run up to the step of the checkpoint stay, and the commands that made them. */
+static inline void train_open_metrics(image_run *r)
+{
+    static char rows[1 << 20], line[2048];
+    FILE *file = r->o->resume ? fopen(run_path(r, "metrics.tsv"), "r") : NULL;
+    size_t used = 0;
+    double row[METRICS];
+    while (file && fgets(line, sizeof line, file)) {
+        int numbers = train_parse_metrics(line, row);
+        if (!numbers && *line != '#') continue;
+        if ((numbers && row[M_STEP] > (double)r->trainer->step) || used + strlen(line) + 1 > sizeof rows)
+            break;
+        memcpy(rows + used, line, strlen(line) + 1);
+        used += strlen(line);
+        if (!numbers) continue;
+        r->seconds = row[M_SECONDS], r->recent = row[M_LOSS];
+        if (!(row[M_NLL] >= r->best)) r->best = row[M_NLL];
+    }
+    if (file) fclose(file);
+    r->recorded = r->seconds, r->recorded_step = r->trainer->step;
+    if (r->workers.index > 0) return;
+    r->metrics = fopen(run_path(r, "metrics.tsv"), "w");
+    if (!r->metrics) fail("%s/metrics.tsv: cannot be written", r->folder);
+    fprintf(r->metrics, "step\timages\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n%s# %s\n",
+            rows, r->command);
+    fflush(r->metrics);
+    tfevents_open(&r->events, r->folder, r->o->resume ? r->trainer->step + 1 : 0);
+    train_check_events(r);
+}
+
+static inline void train_record_events(image_run *r, double nll)
+{
+    uint64_t step = r->trainer->step, images = (step - r->recorded_step) * r->trainer->desc.batch;
+    double seconds = r->seconds - r->recorded;
+    if (nll <= DBL_MAX) tfevents_scalar(&r->events, step, "val_loss", nll);
+    if (images > 0) { /* else they are there already */
+        tfevents_scalar(&r->events, step, "train_loss", r->recent);
+        tfevents_scalar(&r->events, step, "learning_rate", r->trainer->learning_rate);
+        if (seconds > 0) tfevents_scalar(&r->events, step, "images_per_second", (double)images / seconds);
+    }
+    r->recorded = r->seconds, r->recorded_step = step;
+    train_check_events(r);
+}
+
+static inline void train_record(image_run *r, double nll, double error)
+{
+    train_record_events(r, nll);
+    fprintf(r->metrics, "%lu\t%lu\t%.3f\t%.3f\t%.3f\t%.6g\t%.1f\n", (unsigned long)r->trainer->step,
+            (unsigned long)(r->trainer->step * r->trainer->desc.batch), r->recent, nll, error,
+            r->trainer->learning_rate, r->seconds);
+    fflush(r->metrics);
+}
+
+/* On 1,000 images or, at the end of a short training, on as many as its time allows. */
+static inline void train_estimate(image_run *r, double seconds)
+{
+    enum { IMAGES = 1000, DRAWS = 4 };
+    double most = fmax(train_rows_in(r, seconds) / DRAWS, 16);
+    itd_nll_result v = train_validate(r, most < IMAGES ? (size_t)most : IMAGES, DRAWS);
+    train_record(r, v.nll, v.std_error);
+    if (v.nll < r->best) {
+        r->best = v.nll;
+        run_save(r, "best.safetensors");
+    }
+}
+
+/* ---- steps ---- */
+
+/* Flips have a stream of random numbers of their own. */
+static inline void train_gather(image_run *r, size_t *index, float *image, float *batch)
+{
+    size_t n = r->trainer->desc.batch;
+    itd_rng rng = itd_rng_make(r->o->seed ^ 0x666c6970, r->trainer->step);
+    if (r->sample) /* new ones in every step */
+        for (size_t i = 0; i < n; i++) index[i] = (size_t)r->trainer->step * n + i;
+    else must(itd_train_indices(r->trainer, r->n_train, index), "ordering the data");
+    for (size_t i = 0; i < n; i++) {
+        run_training_image(r, index[i], r->o->flips && itd_rng_below(&rng, 2), image);
+        shape_pad(&r->shape, image, batch + i * shape_full_dim(&r->shape));
+    }
+}
+
+/* With a time the learning rate follows the clock: `steps` is where the cosine would end at this pace. */
+static inline void train_pace(image_run *r)
+{
+    double part = r->seconds / (3600 * r->o->hours);
+    uint64_t step = r->trainer->step, warmup = r->trainer->desc.warmup;
+    if (r->o->hours <= 0) return;
+    r->trainer->desc.steps = step <= warmup || part <= 0
+                                 ? 0
+                                 : warmup + 1 + (uint64_t)((double)(step - warmup) / part);
+}
+
+/* Whether there is more to train; workers agree on the time, and stop together. */
+static inline int train_goes_on(image_run *r)
+{
+    double state[2];
+    state[0] = r->seconds, state[1] = train_stop_asked;
+    workers_agree(state, 2);
+    r->seconds = state[0], train_stop_asked = state[1] > 0;
+    if (train_stop_asked) return 0;
+    return r->o->hours > 0 ? r->seconds < 3600 * r->o->hours : r->trainer->step < r->trainer->desc.steps;
+}
+
+/* What a border that is known perfectly adds to the loss: its error is zero. */
+static inline double train_border_loss(const image_run *r)
+{
+    const itd_schedule *s = &r->model->desc.schedule;
+    double low = s->loc - s->clip * s->scale, high = s->loc + s->clip * s->scale;
+    double known = (double)(shape_full_dim(&r->shape) - r->dim); /* numbers */
+    double integral = fmax(high, 0) + log1p(exp(-fabs(high))) - fmax(low, 0) - log1p(exp(-fabs(low)));
+    return 0.5 * known * (2.83787706640934548356 - integral); /* log(2 pi e) */
+}
+
+static inline void train_show(image_run *r, size_t total, double seconds)
+{
+    char text[100];
+    size_t done = r->o->hours > 0 ? (size_t)r->seconds : (size_t)r->trainer->step;
+    snprintf(text, sizeof text, "%lu images  %.1f images/s  loss %.0f nats, %.3f bits/dim",
+             (unsigned long)(r->trainer->step * r->trainer->desc.batch),
+             (double)r->trainer->desc.batch / seconds, r->recent, run_bits(r, r->recent));
+    progress_update(&r->bar, done < total ? done : total, done < total ? done : total, text);
+}
+
+static inline void train_step(image_run *r, size_t *index, float *image, float *batch)
+{
+    double loss, started = system_seconds(), seconds;
+    train_gather(r, index, image, batch);
+    train_pace(r);
+    must(itd_train_step(r->trainer, batch, &loss), "training");
+    loss -= r->border_loss;
+    r->recent = r->recent <= DBL_MAX ? 0.99 * r->recent + 0.01 * loss : loss;
+    seconds = system_seconds() - started;
+    r->seconds += seconds, r->own_seconds += seconds, r->own_images += r->trainer->desc.batch;
+}
+
+static inline void train_loop(image_run *r, size_t total)
+{
+    size_t n = r->trainer->desc.batch, *index = (size_t *)must_alloc(n, sizeof *index);
+    float *batch = (float *)must_alloc(n, shape_full_dim(&r->shape) * sizeof *batch);
+    float *image = (float *)must_alloc(r->dim, sizeof *image);
+    double saved = r->seconds, estimated = r->seconds;
+    while (train_goes_on(r)) {
+        double before = r->seconds;
+        train_step(r, index, image, batch);
+        if (r->workers.index > 0) continue;
+        train_show(r, total, r->seconds - before);
+        if (r->seconds - estimated > 60 * r->o->eval_minutes)
+            train_estimate(r, HUGE_VAL), estimated = r->seconds;
+        if (r->seconds - saved > 60 * r->o->save_minutes)
+            run_save(r, "model.safetensors"), train_record(r, NAN, NAN), saved = r->seconds;
+    }
+    free(index), free(batch), free(image);
+}
+
+static inline void train_run(image_run *r)
+{
+    int clock = r->o->hours > 0;
+    size_t total = clock ? (size_t)(3600 * r->o->hours) : (size_t)r->trainer->desc.steps;
+    r->best = HUGE_VAL, r->recent = NAN, r->border_loss = train_border_loss(r);
+    r->trainer->workers = r->workers;
+    train_open_metrics(r);
+    signal(SIGINT, train_ask_to_stop);
+    signal(SIGTERM, train_ask_to_stop);
+    progress_begin(&r->bar, clock ? "second" : "step", total, clock ? "s" : "steps", total, r->o->quiet);
+    progress_skip(&r->bar, clock ? (size_t)r->seconds : (size_t)r->trainer->step);
+    train_loop(r, total);
+    progress_end(&r->bar);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    if (r->workers.index == 0) {
+        run_save(r, "model.safetensors");
+        train_estimate(r, 0.15 * train_seconds_after(r));
+    }
+    if (r->metrics) fclose(r->metrics);
+    if (train_stopped() && !r->o->quiet)
+        printf("stopped; --resume goes on from %s/model.safetensors\n", r->folder);
+}
+
+#endif
