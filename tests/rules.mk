@@ -38,11 +38,11 @@ $(INSIDE:%=build/%): build/%: tests/%.c build/itdiff.o $(HEADERS)
 $(FAULTS:%=build/%): build/%: tests/%.c $(HEADERS) $(wildcard tests/fuzz/*.[ch])
 	$(TEST) -DITD_NO_SIMD $< -o $@ -lm
 
-# Where all example programs are wanted for a test, they share it as well; train_cifar10 looks inside.
+# Where all example programs are wanted for a test, they share it as well; those for images look inside.
 ifneq ($(filter test %.out,$(MAKECMDGOALS)),)
-SHARING  = $(patsubst examples/%.c,build/%,$(filter-out examples/train_cifar10.c,$(wildcard examples/*.c)))
+SHARING  = $(patsubst examples/%.c,build/%,$(filter-out examples/train_%.c,$(wildcard examples/*.c)) examples/train_2d.c)
 $(SHARING): build/%: examples/%.c build/itdiff.o $(HEADERS)
 	$(COMPILE) $(PUBLIC) -I. $< -o $@ -lm
-build/train_cifar10: examples/train_cifar10.c build/itdiff.o $(HEADERS)
+build/train_cifar10 build/train_images: build/%: examples/%.c build/itdiff.o $(HEADERS)
 	$(COMPILE) $(PRIVATE) -I. $< -o $@ -lm
 endif
