@@ -9,6 +9,7 @@
 # make bench      six minutes: how fast everything is, beside its limits and its rivals
 # make docs       measures and draws all of README.md and docs/ again, within an hour; but not what rivals reach,
 #                 which takes scikit-learn: make build/points && sh docs/rivals.sh
+# make playground docs/playground/index.html with the WebAssembly of this header; needs clang, lld and wasi-libc
 # make mpi        train_cifar10 for several machines
 # make install    header, grid.h beside it as itdiff_grid.h, pkg-config file, manual pages and completion, into
 #                 $(PREFIX); `make uninstall` takes them away
@@ -34,7 +35,7 @@ all: $(EXAMPLES)
 SHARING  = bounds exact information ode ood test_cifar10 test_datasets test_frame test_golden test_kde \
            test_map test_npy test_rng test_sample test_schedule test_scores test_support test_table \
            test_watch
-OWN      = fit train_2d train_cifar10 test_checkpoint test_gaussian test_grid test_images test_kernels test_learn \
+OWN      = fit playground train_2d train_cifar10 test_checkpoint test_gaussian test_grid test_images test_kernels test_learn \
            test_likelihood test_ops test_saved test_threads test_train test_unet
 SHARED   = $(patsubst build/itdiff.o,-DITDIFF_IMPLEMENTED,$(filter build/itdiff.o,$^)) $(if \
            $(filter build/kernels.o,$^),$(KERNELS)) $(filter %.o,$^)
@@ -63,12 +64,25 @@ build/train_cifar10_mpi: examples/train_cifar10.c build/kernels.o $(HEADERS) Mak
 	@command -v mpicc > /dev/null || { echo "make mpi: mpicc is not installed (Debian: libopenmpi-dev)"; exit 1; }
 	OMPI_CC="$(CC)" MPICH_CC="$(CC)" mpicc $(WARN) $(CFLAGS) $(OPENMP) -DUSE_MPI -I. $(SHARED) $< -o $@ -lm
 
+# The page in which one watches a training, with this header as WebAssembly: clang, lld and wasi-libc make it, no
+# browser is needed. Four functions of WASI are left to the page, which has them (docs/playground/src/core.mjs).
+WASM     = clang --target=wasm32-wasi -std=c99 -O2 -DNDEBUG -msimd128 -mexec-model=reactor -nodefaultlibs -Wl,--strip-all \
+           -Wl,-z,stack-size=262144 -Wno-ignored-pragmas
+playground: build/playground.wasm
+	sh docs/playground/build.sh $<
+build/playground.wasm: examples/playground.c $(HEADERS) Makefile
+	@for tool in clang wasm-ld; do command -v $$tool > /dev/null || \
+	  { echo "make playground: $$tool is not installed (Debian: clang lld wasi-libc)"; exit 1; }; done
+	@echo '#include <stdlib.h>' | clang --target=wasm32-wasi -fsyntax-only -x c - 2> /dev/null || \
+	  { echo "make playground: wasi-libc is not installed (Debian: wasi-libc)"; exit 1; }
+	$(WASM) $< -lc-printscan-no-floating-point -lc -lm -o $@
+
 demo: build/train_2d
 	build/train_2d --dataset dino
 
 # Each test program and shell test leaves its output in build/NAME.out; tests/sum.sh prints and adds them up.
 OUTPUTS  = $(TESTS:=.out) build/header.out build/examples.out build/fit.out build/images.out build/numbers.out \
-           build/docs.out build/mpi.out build/python.out build/package.out
+           build/docs.out build/mpi.out build/python.out build/package.out build/playground.out
 test: $(OUTPUTS)
 	@sh tests/sum.sh $(OUTPUTS)
 build/test_%.out: build/test_% FORCE
@@ -154,5 +168,5 @@ clean:
 	rm -rf build runs
 
 .SECONDARY:
-.PHONY: all mpi demo test matrix trust fuzz soak night bench docs install uninstall dist clean
+.PHONY: all mpi playground demo test matrix trust fuzz soak night bench docs install uninstall dist clean
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)

@@ -51,7 +51,7 @@ float *EXPORT(play_points)(size_t n)
 static void draw_set(int set, uint32_t seed, dataset *law)
 {
     static const char *const names[] = {"dino", "moons", "scg", "line", "circle"};
-    char error[100];
+    char error[200];
     if (dataset_open(names[set], seed, law, error, sizeof error)) fail("%s", error);
     dataset_sample(law, 0, SET_POINTS, play_points(SET_POINTS));
 }
@@ -118,10 +118,10 @@ void EXPORT(play_begin)(uint32_t seed, size_t width, int plain, int waves, doubl
     itd_model_desc m = itd_model_desc_default(2);
     itd_trainer_desc t = itd_trainer_desc_default();
     play_end();
-    m.mlp.hidden = width;
+    m.mlp.hidden = width, m.mlp.layers = 4;
     m.parameterization = plain ? ITD_PLAIN : ITD_GAUSSIAN, m.mlp.zero_output = !plain;
     if (!waves) m.mlp.directions = 0;
-    else m.mlp.logsnr_scale = 3, m.mlp.frequency_max = finest;
+    else m.mlp.directions = 64, m.mlp.embedding = 32, m.mlp.logsnr_scale = 3, m.mlp.frequency_max = finest;
     t.batch = BATCH, t.seed = seed, t.weight_limit = 3;
     must(itd_model_create(&m, seed, &play.model), "creating the network");
     must(itd_model_fit(play.model, play.x, play.taught), "normalizing the data");
@@ -200,7 +200,7 @@ void EXPORT(play_point)(double x, double y, size_t draws, uint32_t seed)
    the units of the data, and n squared errors of the noise. The noise depends on the seed alone. */
 void EXPORT(play_channel)(double x, double y, double logsnr, size_t n, uint32_t seed)
 {
-    float point[2 * BATCH], eps[2 * BATCH], z[2 * BATCH], eps_hat[2 * BATCH], a[BATCH];
+    float point[2 * BATCH] = {0}, eps[2 * BATCH], z[2 * BATCH], eps_hat[2 * BATCH], a[BATCH];
     double root = sqrt(itd_sigmoid(logsnr)), sigma = sqrt(itd_sigmoid(-logsnr)), *out = play.numbers;
     itd_denoiser den = itd_model_denoiser(play.model);
     itd_rng rng = itd_rng_make(seed, STREAM_PAGE);

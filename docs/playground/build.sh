@@ -1,11 +1,12 @@
 #!/bin/sh
 # Puts docs/playground/index.html together from src/: build.sh [WASM]. Without a file the WebAssembly is the one that
-# the page has already. Modules are joined in the order in which they need each other, without their imports and
+# the page has already; PAGE=FILE: into another file. Modules are joined in the order in which they need each other, without their imports and
 # exports; names at their top level are therefore all different.
-cd "$(dirname "$0")" || exit 1
-page=index.html
 part=${TMPDIR:-/tmp}/playground.$$
 trap 'rm -f "$part".*' EXIT
+if [ -n "$1" ]; then base64 "$1" > "$part.base64" || exit 1; fi
+cd "$(dirname "$0")" || exit 1
+page=${PAGE:-index.html}
 
 join() { # modules...
     for module; do
@@ -14,12 +15,9 @@ join() { # modules...
 }
 join core worker > "$part.worker"
 join colors plane field csv charts main > "$part.script"
-if [ -n "$1" ]; then
-    base64 "$1" | tr -d '\n' > "$part.wasm" || exit 1
-else
-    sed -n 's/^<script type="text\/plain" id="wasm">\(.*\)<\/script>$/\1/p' "$page" | tr -d '\n' > "$part.wasm"
-fi
-[ -s "$part.wasm" ] || { echo "playground: no WebAssembly, and none in $page" >&2; exit 1; }
+[ -n "$1" ] || sed -n 's/^<script type="text\/plain" id="wasm">\(.*\)<\/script>$/\1/p' index.html > "$part.base64"
+tr -d '\n' < "$part.base64" > "$part.wasm"
+[ -s "$part.wasm" ] || { echo "playground: no WebAssembly, and none in index.html" >&2; exit 1; }
 awk -v part="$part" '
     function insert(file) { while ((getline line < file) > 0) print line }
     $0 == "/*STYLE*/" { insert("src/style.css"); next }

@@ -37,7 +37,7 @@ function train(steps = Math.max(1, Math.round(SLICE / stepTime))) {
 
 function report() {
   const now = performance.now(), rate = ((step - reportedStep) / (now - reportedAt)) * 1000;
-  say('progress', {step, loss, rate: running ? rate : 0, running, memory: core.memory()});
+  say('progress', {step, loss, rate: running ? rate : 0, memory: core.memory()});
   reportedAt = now, reportedStep = step;
 }
 
@@ -46,7 +46,7 @@ function report() {
 function measureHeld() {
   const rows = points.length / 2 - held.taught, draws = Math.max(8, Math.min(400, Math.round(HELD_ROWS / rows)));
   const result = core.held(draws, ++seed);
-  held.step = step, held.passes++;
+  held.passes = held.step === step ? held.passes + 1 : 1, held.step = step;
   say('held', {step, ...result});
 }
 
