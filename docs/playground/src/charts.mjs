@@ -69,7 +69,7 @@ class Chart {
 
 export class NllChart extends Chart {
   constructor(svg) {
-    super(svg, {left: 40, right: 8, top: 12, bottom: 38});
+    super(svg, {left: 34, right: 12, top: 12, bottom: 24});
     this.band = element('path', {class: 'band'}, svg);
     this.gauss = element('line', {class: 'gauss'}, svg), this.floor = element('line', {class: 'floor'}, svg);
     this.line = element('path', {class: 'model'}, svg), this.end = element('circle', {r: 4, fill: 'var(--model)'}, svg);
@@ -93,13 +93,15 @@ export class NllChart extends Chart {
     this.floorValue = m.floor, this.gaussValue = m.gaussian, this.floorText = floorName;
     this.changed();
   }
-  // The mean of the measurements around the k-th, from the last sixth of the steps up to it.
+  // The mean of the k-th measurement and those before it in the last sixth of the steps, the surer the heavier.
   meanAt(k) {
     const end = this.history[k].step;
-    let sum = 0, squares = 0, count = 0;
-    for (let i = k; i >= 0 && count < 16 && (count === 0 || this.history[i].step >= end * (5 / 6)); i--, count++)
-      sum += this.history[i].nll, squares += this.history[i].error ** 2;
-    return {step: end, nll: sum / count, error: Math.sqrt(squares) / count};
+    let sum = 0, weights = 0;
+    for (let i = k, count = 0; i >= 0 && count < 16 && (count === 0 || this.history[i].step >= end * (5 / 6)); i--, count++) {
+      const weight = 1 / (this.history[i].error ** 2 + 1e-9);
+      sum += weight * this.history[i].nll, weights += weight;
+    }
+    return {step: end, nll: sum / weights, error: 1 / Math.sqrt(weights)};
   }
   latest() {
     return this.history.length ? this.meanAt(this.history.length - 1) : null;
@@ -113,7 +115,7 @@ export class NllChart extends Chart {
     const room = Math.max(0.25, start - this.floorValue);
     this.most = start + 0.16 * room, this.least = this.floorValue - 0.14 * room;
     const inside = means.map((m) => ({...m, nll: Math.min(m.nll, this.most)}));
-    this.drawAxes('steps', (v) => v.toLocaleString('en'));
+    this.drawAxes('', (v) => v.toLocaleString('en'));
     set(this.band, {
       d: this.area(inside.map((m) => [m.step, Math.min(this.most, m.nll + 2 * m.error)]),
         inside.map((m) => [m.step, Math.max(this.least, m.nll - 2 * m.error)])),
@@ -163,7 +165,7 @@ const keepEnds = (s, scale) => ({scale, clip: clamp((s.clip * s.scale) / scale, 
 export class MseChart extends Chart {
   constructor(svg, changed, alphaMoved) {
     super(svg, {left: 34, right: 10, top: 14, bottom: 40});
-    this.low = -10, this.high = 20, this.least = -0.75, this.most = 2.1;
+    this.low = -10, this.high = 20, this.least = -0.8, this.most = 2.1;
     this.onChange = changed;
     this.gain = element('path', {class: 'band'}, svg), this.harm = element('path', {class: 'loss'}, svg);
     this.hill = element('path', {class: 'hill'}, svg);
@@ -205,7 +207,7 @@ export class MseChart extends Chart {
   add(m) {
     const fresh = m.logsnr.map((a, k) => [a, m.mse[k] - m.reference[k]]).filter((p) => Number.isFinite(p[1]));
     const same = this.gap && this.gap.length === fresh.length && Math.abs(this.gap[0][0] - fresh[0][0]) < 1e-6;
-    const weight = m.step === 0 ? 1 : 0.25;
+    const weight = m.step < 1500 ? 0.25 : 0.1; // of the newest: it learns fast at first
     this.gap = fresh.map(([a, d], k) => [a, same ? this.gap[k][1] + weight * (d - this.gap[k][1]) : d]);
     this.changed();
   }
@@ -222,7 +224,9 @@ export class MseChart extends Chart {
     this.drawAxes('log SNR α', undefined, 4);
     set(this.gauss, {d: this.path(curve(best, this.low, this.high))});
     if (this.gap) {
-      const model = this.gap.map(([a, g]) => [a, Math.max(-0.05, Math.min(this.most, best(a) + g))]);
+      const ends = [[from, this.gap[0][1]], ...this.gap, [to, this.gap[this.gap.length - 1][1]]];
+      const model = ends.filter(([a]) => a >= this.low && a <= this.high)
+        .map(([a, g]) => [a, Math.max(-0.05, Math.min(this.most, best(a) + g))]);
       const below = model.map(([a, v]) => [a, Math.min(v, best(a))]), above = model.map(([a, v]) => [a, Math.max(v, best(a))]);
       const reference = model.map(([a]) => [a, best(a)]);
       set(this.line, {d: this.path(model)});
@@ -239,7 +243,7 @@ export class MseChart extends Chart {
   }
 
   drawSchedule(loc, scale, from, to, curve) {
-    const ground = -0.62, height = 0.5, peak = (a) => 4 * sigmoid((a - loc) / scale) * sigmoid((loc - a) / scale);
+    const ground = -0.6, height = 0.48, peak = (a) => 4 * sigmoid((a - loc) / scale) * sigmoid((loc - a) / scale);
     const left = Math.max(from, this.low), right = Math.min(to, this.high);
     set(this.hill, {d: this.area(curve((a) => ground + height * peak(a), left, right), [[left, ground], [right, ground]])});
     this.cuts.forEach((line, k) => {
@@ -251,7 +255,7 @@ export class MseChart extends Chart {
       const value = this.schedule[name], at = Math.min(HANDLES[name].at(this.schedule), this.high);
       set(g, {transform: `translate(${this.x(at)},${this.y(ground + height * (name === 'clip' ? 0 : peak(at)))})`, 'aria-valuenow': value,
         'aria-valuetext': `${name} ${value}`});
-      set(g.label, name === 'loc' ? {y: -13} : name === 'scale' ? {y: -12, 'text-anchor': 'start', x: 6} : {y: -13});
+      set(g.label, name === 'loc' ? {y: -13} : name === 'scale' ? {y: -12, 'text-anchor': 'start', x: 6} : {y: 23});
       g.label.textContent = `${name} ${number(value, 1)}`;
     }
     if (this.alpha !== undefined) {

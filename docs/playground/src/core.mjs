@@ -2,7 +2,7 @@
 // page and by tests/playground.sh under node.
 
 export const SETS = ['dino', 'moons', 'scg', 'line', 'circle'];
-export const CURVE_BINS = 40;
+export const CURVE_BINS = 32;
 
 // It asks for four functions of the system, to say why it ends: what it writes is kept and becomes the error.
 export async function openCore(bytes) {

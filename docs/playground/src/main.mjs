@@ -27,10 +27,12 @@ const state = {
 const worker = new Worker(URL.createObjectURL(new Blob([$('worker').textContent], {type: 'text/javascript'})));
 const ask = (what, data = {}) => worker.postMessage({what, ...data});
 const answers = {};
+let ready = false;
 worker.onmessage = ({data}) => answers[data.what](data);
 worker.onerror = (e) => notice(`The worker has failed: ${e.message}.`);
 
 function start() {
+  if (!ready) return; // it starts with what is chosen by then
   state.step = 0, state.top = null, state.held = null;
   nllChart.restart(), mseChart.restart();
   ask('start', {data: state.data, settings: state.settings, window: state.window, run: state.running});
@@ -42,7 +44,7 @@ function notice(text, good = false) {
 }
 
 answers.ready = ({version}) => {
-  $('version').textContent = version;
+  $('version').textContent = version, ready = true;
   start();
 };
 answers.begun = ({points, taught, run}) => {
@@ -56,7 +58,7 @@ answers.begun = ({points, taught, run}) => {
 };
 answers.progress = (p) => {
   Object.assign(state, {step: p.step, rate: p.rate, memory: p.memory});
-  $('steps').textContent = `${p.step.toLocaleString('en')} steps` + (p.rate ? ` · ${Math.round(p.rate)}/s` : '');
+  $('steps').innerHTML = `${p.step.toLocaleString('en')} steps` + (p.rate ? `<span class="rate"> · ${Math.round(p.rate)}/s</span>` : '');
   $('numbers').textContent = `WebAssembly: ${(p.memory / 1e6).toFixed(1)} MB of memory.`;
   if (probe) askPoint();
   if (visible.has($('channel'))) askChannel();
@@ -167,7 +169,7 @@ answers.held = (m) => {
   $('read-nll').innerHTML = number(now.nll) + plus, $('read-floor').textContent = number(m.floor);
   $('read-excess').innerHTML = number(excess) + plus;
   $('read-excess').dataset.value = excess, $('read-excess').dataset.error = error;
-  $('floor-name').textContent = own ? 'a kernel density estimate' : 'the true density';
+  $('floor-name').textContent = own ? 'kernel estimate' : 'true density';
   $('floor-note').textContent = own
     ? 'Of your points nobody knows the true density; beside the model is what a kernel density estimate of the same points reaches.'
     : 'On average nothing gets below the true density, which is known here.';
@@ -298,6 +300,7 @@ function spray({x, y}, count = 6) {
   countStrokes(), plane.changed();
 }
 function countStrokes() {
+  $('draw-learn').textContent = state.mode === 'draw' ? 'Learn these points' : 'Draw more';
   const count = strokes.length / 2;
   $('draw-count').textContent = count < FEWEST ? `at least ${FEWEST} points, ${count} so far` : `${count.toLocaleString('en')} points`;
   $('draw-learn').disabled = count < FEWEST, $('draw-clear').disabled = count === 0;
@@ -316,13 +319,13 @@ field.addEventListener('pointermove', (e) => {
   for (const part of e.getCoalescedEvents?.().length ? e.getCoalescedEvents() : [e]) spray(plane.at(part), 4);
 });
 $('draw-learn').addEventListener('click', () => {
+  if (state.mode !== 'draw') return choose('draw');
   learn(Float32Array.from(strokes), SQUARE, 'your drawing');
+  countStrokes();
 });
 $('draw-clear').addEventListener('click', () => {
-  strokes = [], state.mode = 'draw';
-  $('field-box').classList.add('drawing'), $('draw-hint').hidden = false;
-  if (state.running) run(false);
-  countStrokes(), plane.changed();
+  strokes = [];
+  choose('draw');
 });
 
 // A table: what is wrong with it is said in a sentence, and what was there goes on.

@@ -123,7 +123,7 @@ function fieldSlice() {
 // Each gets its share of the time: the turn goes to the one that has had least of it.
 const tasks = [
   {share: 6, spent: 0, ready: () => running, run: () => train()},
-  {share: 1, spent: 0, ready: () => held.step !== step || held.passes < 6, run: measureHeld},
+  {share: 1, spent: 0, ready: () => held.step !== step || held.passes < 24, run: measureHeld},
   {
     share: 3,
     spent: 0,
