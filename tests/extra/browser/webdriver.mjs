@@ -20,7 +20,7 @@ export async function openBrowser({width = 1280, height = 900} = {}) {
   const call = async (method, path, body) => {
     const answer = await fetch(`http://127.0.0.1:${port}${path}`, {method, body: body && JSON.stringify(body)});
     const {value} = await answer.json();
-    if (value && value.error) throw new Error(`${path}: ${value.message}`);
+    if (!answer.ok) throw new Error(`${path}: ${value.message}`);
     return value;
   };
   for (let k = 0; ; k++) {
