@@ -13,8 +13,8 @@ join() { # modules...
         awk '/^import .* from / { next } { sub(/^export /, ""); print }' "src/$module.mjs"
     done
 }
-join core worker > "$part.worker"
-join colors plane field csv charts main > "$part.script"
+join core colors field worker > "$part.worker"
+join colors plane csv charts main > "$part.script"
 [ -n "$1" ] || sed -n 's/^<script type="text\/plain" id="wasm">\(.*\)<\/script>$/\1/p' index.html > "$part.base64"
 tr -d '\n' < "$part.base64" > "$part.wasm"
 [ -s "$part.wasm" ] || { echo "playground: no WebAssembly, and none in index.html" >&2; exit 1; }

@@ -11,8 +11,16 @@ export function viridis(t) {
 }
 export const viridisCss = (t) => `rgb(${viridis(t).join(',')})`;
 
-// A colour of the style sheet, --name.
-export const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim();
+export const BANDS = 8, DEPTH = 6; // a density is shown in bands of colour from its top down, over so many nats
+
+// A colour of the style sheet, --name; asking costs more than remembering.
+const remembered = {};
+export const ink = (name) =>
+  (remembered[name] ??= getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim());
 
 // Calls f when light becomes dark or back.
-export const onTheme = (f) => matchMedia('(prefers-color-scheme: dark)').addEventListener('change', f);
+export const onTheme = (f) =>
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
+    for (const name of Object.keys(remembered)) delete remembered[name];
+    f();
+  });

@@ -1,7 +1,6 @@
 // Contours of a log density that is known on a square grid.
-import {viridis} from './colors.mjs';
+import {BANDS, DEPTH, viridis} from './colors.mjs';
 
-export const BANDS = 8, DEPTH = 6; // bands of colour from the top down, over so many nats
 const WIDE = 480; // cells of the picture, at least
 
 // The weights of four neighbours at a place between the second and the third (Catmull and Rom).

@@ -1,6 +1,5 @@
 // The page: what is asked of the worker, and what is shown of its answers.
-import {BANDS, DEPTH, contours, topOf} from './field.mjs';
-import {ink, onTheme, viridisCss} from './colors.mjs';
+import {BANDS, DEPTH, ink, onTheme, viridisCss} from './colors.mjs';
 import {FEWEST, MOST, readCsv} from './csv.mjs';
 import {MseChart, NllChart, number} from './charts.mjs';
 import {Plane} from './plane.mjs';
@@ -19,7 +18,7 @@ const SENTENCES = {
 
 const state = {
   settings: {...FIRST}, data: 'moons', window: SQUARE, running: true, step: 0, rate: 0, memory: 0,
-  points: null, taught: 0, field: null, top: null, mode: 'learn', name: 'moons',
+  points: null, taught: 0, field: null, mode: 'learn', name: 'moons',
 };
 
 // ---- the worker ----
@@ -33,7 +32,7 @@ worker.onerror = (e) => notice(`The worker has failed: ${e.message}.`);
 
 function start() {
   if (!ready) return; // it starts with what is chosen by then
-  state.step = 0, state.top = null, state.held = null;
+  state.step = 0, state.held = null;
   nllChart.restart(), mseChart.restart();
   ask('start', {data: state.data, settings: state.settings, window: state.window, run: state.running});
 }
@@ -91,12 +90,9 @@ const fieldImage = document.createElement('canvas');
 answers.field = (f) => {
   if (state.mode !== 'learn') return;
   state.field = f;
-  const top = topOf(f.values);
-  state.top = state.top === null || Math.abs(top - state.top) > 1.5 ? top : state.top + 0.2 * (top - state.top);
-  const image = contours(f.values, f.side, state.top);
-  fieldImage.width = fieldImage.height = image.width;
-  fieldImage.getContext('2d').putImageData(image, 0, 0);
-  $('scale-low').textContent = number(state.top - DEPTH, 1), $('scale-high').textContent = number(state.top, 1);
+  fieldImage.width = fieldImage.height = f.image.width;
+  fieldImage.getContext('2d').putImageData(f.image, 0, 0);
+  $('scale-low').textContent = number(f.top - DEPTH, 1), $('scale-high').textContent = number(f.top, 1);
   plane.changed();
   if (visible.has($('flow')) && !flight.playing) flowPlane.changed();
 };
@@ -151,7 +147,7 @@ field.addEventListener('keydown', (e) => {
   const to = moved(probe ?? middle(), e, plane.window);
   if (to) showProbe(to);
   if (e.key === 'Escape') showProbe(null);
-  if (e.key === ' ' && state.mode === 'draw') e.preventDefault(), spray(probe ?? middle());
+  if (e.key === ' ' && state.mode === 'draw') e.preventDefault(), (brush = null), drawTo(probe ?? middle());
 });
 
 // ---- -log p and the errors ----
@@ -289,13 +285,19 @@ document.querySelector('.sets').addEventListener('keydown', (e) => {
   to.focus(), choose(to.dataset.set);
 });
 
-// Drawing: a spray of points under the pointer.
+// Drawing: a spray of points along the way of the pointer.
 let strokes = [];
-function spray({x, y}, count = 6) {
-  for (let k = 0; k < count && strokes.length < 2 * MOST; k++) {
+function spray({x, y}) {
+  for (let k = 0; k < 4 && strokes.length < 2 * MOST; k++) {
     const radius = 0.07 * Math.sqrt(-2 * Math.log(1 - Math.random())), angle = 2 * Math.PI * Math.random();
     strokes.push(x + radius * Math.cos(angle), y + radius * Math.sin(angle));
   }
+}
+let brush = null;
+function drawTo(to) {
+  const from = brush ?? to, parts = Math.max(1, Math.round(Math.hypot(to.x - from.x, to.y - from.y) / 0.09));
+  for (let k = 1; k <= parts; k++) spray({x: from.x + (k / parts) * (to.x - from.x), y: from.y + (k / parts) * (to.y - from.y)});
+  brush = to;
   $('draw-hint').hidden = true;
   countStrokes(), plane.changed();
 }
@@ -312,11 +314,10 @@ function drawStrokes(p) {
 field.addEventListener('pointerdown', (e) => {
   if (state.mode !== 'draw') return;
   field.setPointerCapture(e.pointerId), e.preventDefault();
-  spray(plane.at(e));
+  brush = null, drawTo(plane.at(e));
 });
 field.addEventListener('pointermove', (e) => {
-  if (state.mode !== 'draw' || !field.hasPointerCapture(e.pointerId)) return;
-  for (const part of e.getCoalescedEvents?.().length ? e.getCoalescedEvents() : [e]) spray(plane.at(part), 4);
+  if (state.mode === 'draw' && field.hasPointerCapture(e.pointerId)) drawTo(plane.at(e));
 });
 $('draw-learn').addEventListener('click', () => {
   if (state.mode !== 'draw') return choose('draw');

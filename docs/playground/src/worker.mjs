@@ -1,6 +1,7 @@
 // What trains and measures. It runs in a worker of its own, so that the page never waits, and is made of short
 // turns, so that it hears what the page wants next. The page asks {what: 'start' | 'tune' | ...}; see `wishes`.
 import {openCore} from './core.mjs';
+import {contours, topOf} from './field.mjs';
 
 const HELD_ROWS = 8000; // evaluations in one measurement of the held points
 const FIELD_DRAWS = 12, FIELD_PASSES = 10; // draws of a pass over the picture; passes that are averaged at rest
@@ -115,7 +116,15 @@ function fieldSlice() {
   if (field.at < field.cells.length) return;
   field.values = field.next, field.empty = false;
   field.share = field.cells.length / field.values.length;
-  say('field', {side: field.side, window: w, step: field.step, values: Float32Array.from(field.values)});
+  showField();
+}
+
+// The top of the scale of colours follows what there is to show, but does not tremble.
+function showField() {
+  const now = topOf(field.values), old = field.top ?? now;
+  field.top = Math.abs(now - old) > 1.5 ? now : old + 0.2 * (now - old);
+  const image = contours(field.values, field.side, field.top);
+  say('field', {step: field.step, top: field.top, image}, [image.data.buffer]);
 }
 
 // ---- whose turn it is ----

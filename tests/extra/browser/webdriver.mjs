@@ -14,7 +14,8 @@ const freePort = () =>
   });
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-export async function openBrowser({width = 1280, height = 900} = {}) {
+// traced: tasks of all threads are kept; see mainTasks
+export async function openBrowser({width = 1280, height = 900, traced = false} = {}) {
   const port = await freePort(), profile = mkdtempSync(join(tmpdir(), 'playground-'));
   const driver = spawn('chromedriver', [`--port=${port}`, '--silent'], {stdio: 'ignore'});
   const call = async (method, path, body) => {
@@ -35,7 +36,11 @@ export async function openBrowser({width = 1280, height = 900} = {}) {
   const args = ['--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run', '--hide-scrollbars',
     `--user-data-dir=${profile}`, `--window-size=${width},${height}`];
   const {sessionId} = await call('POST', '/session', {
-    capabilities: {alwaysMatch: {browserName: 'chrome', 'goog:chromeOptions': {args}, 'goog:loggingPrefs': {browser: 'ALL'}}},
+    capabilities: {alwaysMatch: {
+      browserName: 'chrome',
+      'goog:chromeOptions': {args, ...(traced && {perfLoggingPrefs: {enableNetwork: false, enablePage: false, traceCategories: 'toplevel,__metadata'}})},
+      'goog:loggingPrefs': {browser: 'ALL', ...(traced && {performance: 'ALL'})},
+    }},
   });
   const at = (path) => `/session/${sessionId}${path}`;
   const devtools = (cmd, params = {}) => call('POST', at('/goog/cdp/execute'), {cmd, params});
@@ -49,6 +54,19 @@ export async function openBrowser({width = 1280, height = 900} = {}) {
     dark: (on) =>
       devtools('Emulation.setEmulatedMedia', {features: [{name: 'prefers-color-scheme', value: on ? 'dark' : 'light'}]}),
     log: () => call('POST', at('/se/log'), {type: 'browser'}),
+    // Processor time in ms of each task of the main threads of pages that have a worker
+    async mainTasks() {
+      const lines = (await call('POST', at('/se/log'), {type: 'performance'})).map((l) => JSON.parse(l.message).message);
+      const events = lines.filter((l) => l.method === 'Tracing.dataCollected').map((l) => l.params);
+      const threads = new Map(), workers = new Set();
+      for (const {ph, name, pid, tid, args: a} of events)
+        if (ph === 'M' && name === 'thread_name') {
+          threads.set(`${pid} ${tid}`, a.name);
+          if (a.name.startsWith('DedicatedWorker')) workers.add(pid);
+        }
+      return events.filter((e) => e.ph === 'X' && e.name.endsWith('::RunTask') && e.tdur !== undefined && workers.has(e.pid) &&
+        threads.get(`${e.pid} ${e.tid}`) === 'CrRendererMain').map((e) => e.tdur / 1000);
+    },
     actions: (actions) => call('POST', at('/actions'), {actions}),
     async picture(file, clip) {
       const {data} = await devtools('Page.captureScreenshot', {format: 'png', ...(clip && {clip: {scale: 1, ...clip}, captureBeyondViewport: true})});
