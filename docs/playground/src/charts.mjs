@@ -12,6 +12,7 @@ export function element(name, attributes, parent, text) {
 export const set = (e, attributes) => Object.entries(attributes).forEach(([k, v]) => e.setAttribute(k, v));
 
 export const number = (value, digits = 2) => value.toFixed(digits).replace('-', '−');
+export const count = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, ',');
 
 // Steps of 1, 2 or 5 times a power of ten, about `count` of them.
 function ticks(low, high, count) {
@@ -85,10 +86,10 @@ export class NllChart extends Chart {
   add(m, floorName) {
     const last = this.history[this.history.length - 1];
     if (last && last.step === m.step) {
-      const n = ++last.count;
+      const n = ++last.measured;
       last.error = Math.hypot(last.error * (n - 1), m.error) / n;
       last.nll += (m.nll - last.nll) / n;
-    } else this.history.push({step: m.step, nll: m.nll, error: m.error, count: 1});
+    } else this.history.push({step: m.step, nll: m.nll, error: m.error, measured: 1});
     if (this.history.length > 400) this.history = this.history.filter((_, k) => k % 2 === 0 || k > 300);
     this.floorValue = m.floor, this.gaussValue = m.gaussian, this.floorText = floorName;
     this.changed();
@@ -115,7 +116,7 @@ export class NllChart extends Chart {
     const room = Math.max(0.25, start - this.floorValue);
     this.most = start + 0.16 * room, this.least = this.floorValue - 0.14 * room;
     const inside = means.map((m) => ({...m, nll: Math.min(m.nll, this.most)}));
-    this.drawAxes('', (v) => v.toLocaleString('en'));
+    this.drawAxes('', count);
     set(this.band, {
       d: this.area(inside.map((m) => [m.step, Math.min(this.most, m.nll + 2 * m.error)]),
         inside.map((m) => [m.step, Math.max(this.least, m.nll - 2 * m.error)])),

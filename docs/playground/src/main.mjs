@@ -1,7 +1,7 @@
 // The page: what is asked of the worker, and what is shown of its answers.
 import {BANDS, DEPTH, ink, onTheme, viridisCss} from './colors.mjs';
 import {FEWEST, MOST, readCsv} from './csv.mjs';
-import {MseChart, NllChart, number} from './charts.mjs';
+import {MseChart, NllChart, count, number} from './charts.mjs';
 import {Plane} from './plane.mjs';
 
 const $ = (id) => document.getElementById(id);
@@ -57,7 +57,7 @@ answers.begun = ({points, taught, run}) => {
 };
 answers.progress = (p) => {
   Object.assign(state, {step: p.step, rate: p.rate, memory: p.memory});
-  $('steps').innerHTML = `${p.step.toLocaleString('en')} steps` + (p.rate ? `<span class="rate"> · ${Math.round(p.rate)}/s</span>` : '');
+  $('steps').innerHTML = `${count(p.step)} steps` + (p.rate ? `<span class="rate"> · ${Math.round(p.rate)}/s</span>` : '');
   $('numbers').textContent = `WebAssembly: ${(p.memory / 1e6).toFixed(1)} MB of memory.`;
   if (probe) askPoint();
   if (visible.has($('channel'))) askChannel();
@@ -65,7 +65,7 @@ answers.progress = (p) => {
 answers.diverged = ({step}) => {
   state.running = false;
   showRunning();
-  notice(`The training has diverged after ${step.toLocaleString('en')} steps: restart it with a smaller learning rate.`);
+  notice(`The training has diverged after ${count(step)} steps: restart it with a smaller learning rate.`);
 };
 answers.failed = ({text}) => {
   state.running = false;
@@ -175,11 +175,11 @@ answers.held = (m) => {
     (now.nll <= m.gaussian
       ? `Half the shaded area takes <b class="num">${number(m.gaussian - now.nll)}</b> off, `
       : `The model is still worse than that by <b class="num">${number(now.nll - m.gaussian)}</b>, `) +
-    `which leaves <b class="num">${number(now.nll)}</b> for the model, after ${m.step.toLocaleString('en')} steps.`;
+    `which leaves <b class="num">${number(now.nll)}</b> for the model, after ${count(m.step)} steps.`;
 };
 
 function story(m, now) {
-  const of = state.mode === 'learn' && SENTENCES[state.name], rows = state.taught.toLocaleString('en');
+  const of = state.mode === 'learn' && SENTENCES[state.name], rows = count(state.taught);
   const what = `${rows} points of ${of || state.name}. `;
   if (m.step === 0 && now.nll < m.gaussian + 0.2) return what + 'Before the first step the model is the Gaussian with their mean and covariance.';
   if (now.nll > m.gaussian) return what + 'So far the model is a worse density than a Gaussian.';
@@ -303,9 +303,9 @@ function drawTo(to) {
 }
 function countStrokes() {
   $('draw-learn').textContent = state.mode === 'draw' ? 'Learn these points' : 'Draw more';
-  const count = strokes.length / 2;
-  $('draw-count').textContent = count < FEWEST ? `at least ${FEWEST} points, ${count} so far` : `${count.toLocaleString('en')} points`;
-  $('draw-learn').disabled = count < FEWEST, $('draw-clear').disabled = count === 0;
+  const drawn = strokes.length / 2;
+  $('draw-count').textContent = drawn < FEWEST ? `at least ${FEWEST} points, ${drawn} so far` : `${count(drawn)} points`;
+  $('draw-learn').disabled = drawn < FEWEST, $('draw-clear').disabled = drawn === 0;
 }
 function drawStrokes(p) {
   p.dots(strokes, strokes.length / 2, 3.2, ink('model'), 0.75);
@@ -430,7 +430,7 @@ answers.flow = (f) => {
 function showFlight(f) {
   flight.frames = f.frames, flight.step = f.step, flight.next = null;
   if (flight.playing) flight.at = 0;
-  $('flow-story').textContent = `${FLYING} points by the network as it was after ${f.step.toLocaleString('en')} steps. ` +
+  $('flow-story').textContent = `${FLYING} points by the network as it was after ${count(f.step)} steps. ` +
     'Large shapes are decided early, at low log SNR; the details at the end.';
   flowPlane.changed();
 }

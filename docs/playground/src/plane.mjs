@@ -7,20 +7,20 @@ export class Plane {
     this.canvas = canvas, this.draw = draw;
     this.context = canvas.getContext('2d');
     this.window = {left: -3, right: 3, bottom: -3, top: 3};
-    new ResizeObserver(() => this.resize()).observe(canvas);
-    this.resize();
+    this.size = 0;
+    new ResizeObserver(() => this.resize()).observe(canvas); // also when it comes into sight first
   }
 
   resize() {
-    const width = this.canvas.clientWidth || 300, ratio = Math.min(2, devicePixelRatio || 1);
-    if (width === this.size && ratio === this.ratio) return;
+    const width = this.canvas.clientWidth, ratio = Math.min(2, devicePixelRatio || 1);
+    if (!width || (width === this.size && ratio === this.ratio)) return;
     this.size = width, this.ratio = ratio;
     this.canvas.width = this.canvas.height = Math.round(width * ratio);
     this.changed();
   }
 
   changed() {
-    if (this.waiting) return;
+    if (this.waiting || !this.size) return;
     this.waiting = true;
     requestAnimationFrame(() => {
       this.waiting = false;

@@ -64,7 +64,7 @@ try {
   await until('return playground.state.step >= 6000', 56000);
   await click('#run'); // at rest it measures again and again
   const trained = (Date.now() - begun) / 1000;
-  check('it measures at rest', await until('return playground.nllChart.history.at(-1).count >= 20', 30000));
+  check('it measures at rest', await until('return playground.nllChart.history.at(-1).measured >= 20', 30000));
   const moons = await excess();
   console.log(`report: moons, excess ${moons.excess.toFixed(3)} +- ${moons.error.toFixed(3)} nats after ${moons.step} steps, ${trained.toFixed(0)} s`);
   check('moons are learned to 0.08 nats within a minute', moons.excess <= 0.08, moons);
