@@ -104,6 +104,9 @@ export class NllChart extends Chart {
     }
     return {step: end, nll: sum / weights, error: 1 / Math.sqrt(weights)};
   }
+  best() {
+    return Math.min(...this.history.map((_, k) => this.meanAt(k).nll));
+  }
   latest() {
     return this.history.length ? this.meanAt(this.history.length - 1) : null;
   }
@@ -216,6 +219,13 @@ export class MseChart extends Chart {
     this.gap = null;
     this.changed();
   }
+  // Between two parts a straight line; outside as at the last one.
+  gapAt(a) {
+    const k = this.gap.findIndex(([there]) => there > a);
+    if (k <= 0) return this.gap[k === 0 ? 0 : this.gap.length - 1][1];
+    const [[a0, g0], [a1, g1]] = this.gap.slice(k - 1, k + 1);
+    return g0 + ((a - a0) / (a1 - a0)) * (g1 - g0);
+  }
 
   draw() {
     if (!this.schedule) return;
@@ -225,9 +235,8 @@ export class MseChart extends Chart {
     this.drawAxes('log SNR α', undefined, 4);
     set(this.gauss, {d: this.path(curve(best, this.low, this.high))});
     if (this.gap) {
-      const ends = [[from, this.gap[0][1]], ...this.gap, [to, this.gap[this.gap.length - 1][1]]];
-      const model = ends.filter(([a]) => a >= this.low && a <= this.high)
-        .map(([a, g]) => [a, Math.max(-0.05, Math.min(this.most, best(a) + g))]);
+      const model = curve((a) => best(a) + this.gapAt(a), Math.max(from, this.low), Math.min(to, this.high))
+        .map(([a, v]) => [a, Math.max(-0.05, Math.min(this.most, v))]);
       const below = model.map(([a, v]) => [a, Math.min(v, best(a))]), above = model.map(([a, v]) => [a, Math.max(v, best(a))]);
       const reference = model.map(([a]) => [a, best(a)]);
       set(this.line, {d: this.path(model)});

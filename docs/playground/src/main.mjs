@@ -26,15 +26,15 @@ const state = {
 const worker = new Worker(URL.createObjectURL(new Blob([$('worker').textContent], {type: 'text/javascript'})));
 const ask = (what, data = {}) => worker.postMessage({what, ...data});
 const answers = {};
-let ready = false;
-worker.onmessage = ({data}) => answers[data.what](data);
+let ready = false, training = 0; // the number of the present training; answers of others are late
+worker.onmessage = ({data}) => data.training === training && answers[data.what](data);
 worker.onerror = (e) => notice(`The worker has failed: ${e.message}.`);
 
 function start() {
   if (!ready) return; // it starts with what is chosen by then
   state.step = 0, state.held = null;
   nllChart.restart(), mseChart.restart();
-  ask('start', {data: state.data, settings: state.settings, window: state.window, run: state.running});
+  ask('start', {training: ++training, data: state.data, settings: state.settings, window: state.window, run: state.running});
 }
 
 function notice(text, good = false) {
@@ -50,7 +50,7 @@ answers.begun = ({points, taught, run}) => {
   state.points = points, state.taught = taught, state.running = run;
   showRunning();
   if (state.mode === 'learn') plane.window = state.window;
-  channelPlane.window = flowPlane.window = state.window;
+  flowPlane.window = state.window;
   choosePoint(points[0], points[1]);
   flight.frames = null, flight.pending = false;
   plane.changed();
@@ -165,11 +165,12 @@ answers.held = (m) => {
   $('read-nll').innerHTML = number(now.nll) + plus, $('read-floor').textContent = number(m.floor);
   $('read-excess').innerHTML = number(excess) + plus;
   $('read-excess').dataset.value = excess, $('read-excess').dataset.error = error;
+  $('excess-name').textContent = own ? 'difference' : 'excess';
   $('floor-name').textContent = own ? 'kernel estimate' : 'true density';
   $('floor-note').textContent = own
     ? 'Of your points nobody knows the true density; beside the model is what a kernel density estimate of the same points reaches.'
     : 'On average nothing gets below the true density, which is known here.';
-  $('story').textContent = story(m, now);
+  if (state.mode === 'learn') $('story').textContent = story(m, now);
   $('area-story').innerHTML =
     `On the held-out points the Gaussian has <b class="num">${number(m.gaussian)}</b> nats. ` +
     (now.nll <= m.gaussian
@@ -179,10 +180,12 @@ answers.held = (m) => {
 };
 
 function story(m, now) {
-  const of = state.mode === 'learn' && SENTENCES[state.name], rows = count(state.taught);
-  const what = `${rows} points of ${of || state.name}. `;
-  if (m.step === 0 && now.nll < m.gaussian + 0.2) return what + 'Before the first step the model is the Gaussian with their mean and covariance.';
+  const what = `${count(state.taught)} points of ${SENTENCES[state.name] ?? state.name}. `;
+  if (Math.abs(now.nll - m.gaussian) < 0.05 + 2 * now.error && m.step < 300)
+    return what + 'The model begins as the Gaussian with their mean and covariance.';
   if (now.nll > m.gaussian) return what + 'So far the model is a worse density than a Gaussian.';
+  if (now.nll > nllChart.best() + Math.max(0.08, 4 * now.error))
+    return what + 'It has begun to learn them by heart: on the points held out it was better before.';
   const part = (m.gaussian - now.nll) / Math.max(0.05, m.gaussian - m.floor);
   if (part < 0.6) return what + 'The Gaussian is coming apart: errors fall first where there is much noise, so large shapes come first.';
   if (part < 0.93) return what + 'The large shapes are there. What is left is in the details, at little noise.';
@@ -264,7 +267,10 @@ function choose(name) {
   $('field-box').classList.toggle('drawing', name === 'draw');
   $('draw-hint').hidden = name !== 'draw' || strokes.length > 0;
   notice(''), showProbe(null);
+  const chosen = sets.find((b) => b.dataset.set === name), row = chosen.parentElement;
+  row.scrollLeft = Math.max(Math.min(row.scrollLeft, chosen.offsetLeft - row.offsetLeft - 8), chosen.offsetLeft - row.offsetLeft + chosen.offsetWidth - row.clientWidth + 8);
   if (name === 'draw') {
+    $('story').textContent = 'Draw what it shall learn: lines, spots, letters. A tenth of the points is held out; the others teach.';
     plane.window = SQUARE, countStrokes();
     if (state.running) run(false);
   } else if (name !== 'csv') learn(name, SQUARE, name);
@@ -377,15 +383,15 @@ answers.channel = (a) => {
   for (const e of a.error) mean += e / a.error.length, square += (e * e) / a.error.length;
   const error = Math.sqrt((square - mean * mean) / (a.error.length - 1));
   $('channel-story').innerHTML =
-    `At this log SNR a part of <b class="num">${number(1 / (1 + Math.exp(a.logsnr)))}</b> of the variance is noise. ` +
-    `Over ${CLOUD} noises the squared error is <b class="num">${number(mean)} ± ${number(2 * error)}</b> for this point, of 2 if one guesses 0: ` +
-    `the height at α of its own curve in the figure above.`;
+    `At this log SNR <b class="num">${(100 / (1 + Math.exp(a.logsnr))).toPrecision(2)}</b> percent of the variance of <i>z</i> are noise. ` +
+    `For this point, over ${CLOUD} noises, the squared error is <b class="num">${number(mean)} ± ${number(2 * error)}</b>; the average over all points is ` +
+    `the curve above at <i>α</i>.`;
   channelPlane.changed();
 };
 function drawChannel(p) {
   const a = channel.answer;
   if (!a || !state.points) return;
-  // At the scale of the data: the window holds both what is noisy and what is not.
+  const zoom = zoomTo(p);
   p.dots(state.points, Math.min(400, state.taught), 1.6, ink('noisy'), 0.35);
   p.dots(a.z, CLOUD, 3.2, ink('noisy'), 0.9);
   p.dots(a.guess, CLOUD, 4.2, ink('model'), 0.8);
@@ -393,6 +399,18 @@ function drawChannel(p) {
   p.line(a.z[0], a.z[1], a.guess[0], a.guess[1], ink('noisy'), 1);
   p.dots(a.z, 1, 9, ink('noisy')), p.dots(a.guess, 1, 9, ink('model'));
   p.ring(channel.x, channel.y, 7, ink('strong'), 2.5);
+  if (zoom > 1.05) {
+    p.context.fillStyle = ink('muted'), p.context.font = '13px system-ui, sans-serif';
+    p.context.fillText(`× ${zoom.toFixed(zoom < 9.5 ? 1 : 0)}`, 14, p.size - 14);
+  }
+}
+// Where the noise is small, the picture closes in on the point, so that one can still see it.
+function zoomTo(p) {
+  const w = state.window, part = Math.min(1, 4.5 * Math.exp(-alpha() / 2)), x = (w.left + w.right) / 2, y = (w.bottom + w.top) / 2;
+  const across = ((w.right - w.left) / 2) * part, high = ((w.top - w.bottom) / 2) * part;
+  const cx = channel.x + (x - channel.x) * part, cy = channel.y + (y - channel.y) * part;
+  p.window = {left: cx - across, right: cx + across, bottom: cy - high, top: cy + high};
+  return 1 / part;
 }
 function showAlpha() {
   $('alpha-value').textContent = number(alpha(), 1);

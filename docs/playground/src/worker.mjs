@@ -8,13 +8,14 @@ const FIELD_DRAWS = 12, FIELD_PASSES = 10; // draws of a pass over the picture; 
 const SLICE = 12; // ms
 
 let bytes, core, settings, points;
-let running = false, step = 0, loss = NaN, seed = 0;
+let training = 0, running = false, step = 0, loss = NaN, seed = 0;
 let stepTime = 8, rowTime = 0.012; // ms, as measured
 let reportedAt = 0, reportedStep = 0;
 let held = null, field = null;
 const asked = {}; // the newest wish of each kind that is answered by a computation of its own
 
-const say = (what, data = {}, transfer = []) => postMessage({what, ...data}, transfer);
+// Every answer has the number of the training it belongs to: the page may have begun another one by then.
+const say = (what, data = {}, transfer = []) => postMessage({what, training, ...data}, transfer);
 const timed = (f) => {
   const start = performance.now();
   f();
@@ -86,14 +87,21 @@ function chooseCells() {
   return cells;
 }
 
+// Something at once; then as fine as there is time for, and finest at rest.
+function chooseSide(resting) {
+  if (!field.values) return 24;
+  const cost = (side) => side * side * field.share * FIELD_DRAWS * rowTime;
+  return (resting ? [56, 72, 96] : [56, 72]).reduce((best, side) => (cost(side) < (resting ? 4000 : 350) ? side : best), 40);
+}
+
 function beginPass() {
-  const still = field.step === step; // nothing has changed since the last pass
-  let side = 40;
-  for (const larger of still || !running ? [56, 72, 96] : [56, 72])
-    if (larger * larger * FIELD_DRAWS * rowTime * field.share < (still || !running ? 4000 : 350)) side = larger;
-  if (side > field.side || (side < field.side && !still)) resizeField(side);
-  field.passes = still ? field.passes + 1 : 1;
-  field.weight = field.empty ? 1 : still ? 1 / (field.passes + 1) : 0.45;
+  const still = field.step === step, side = chooseSide(still || !running); // still: nothing new since the last pass
+  const finer = side > field.side;
+  if (finer || (side < field.side && !still)) resizeField(side);
+  field.passes = still && !finer ? field.passes + 1 : 1;
+  if (field.empty) field.weight = 1;
+  else if (still) field.weight = finer ? 0.8 : 1 / (field.passes + 1);
+  else field.weight = Math.min(0.8, 0.35 + (step - field.step) / 400); // of the newest, the more it has learned
   field.cells = chooseCells(), field.at = 0, field.step = step, field.seed = ++seed, field.begun++;
   field.next = Float32Array.from(field.values);
 }
@@ -122,7 +130,7 @@ function fieldSlice() {
 // The top of the scale of colours follows what there is to show, but does not tremble.
 function showField() {
   const now = topOf(field.values), old = field.top ?? now;
-  field.top = Math.abs(now - old) > 1.5 ? now : old + 0.2 * (now - old);
+  field.top = Math.abs(now - old) > 1.5 ? now : old + 0.4 * (now - old);
   const image = contours(field.values, field.side, field.top);
   say('field', {step: field.step, top: field.top, image}, [image.data.buffer]);
 }
@@ -171,7 +179,7 @@ bell.port1.onmessage = () => {
 // ---- what the page may ask for ----
 
 function begin(wish) {
-  settings = wish.settings, points = undefined;
+  settings = wish.settings, points = undefined, training = wish.training;
   const {points: all, taught} = core.data(wish.data, settings.seed);
   points = all;
   core.begin(settings), core.tune(settings);
