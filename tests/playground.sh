@@ -30,9 +30,16 @@ chapters() { # every >>chapter it names is in the header
 }
 check "its chapters of the header exist" chapters
 
-build/playground > "$dir/numbers"
 if command -v node > /dev/null; then
-    check "numbers are those of this machine's 4-float kernels, to 1e-5 after 100 steps" node tests/playground.mjs "$dir/numbers"
+    check "restarts, points of its own, a training that diverges" node tests/playground.mjs
+    case $(uname -m) in
+    x86_64 | i?86)
+        build/playground > "$dir/numbers"
+        check "numbers are those of this machine's 4-float kernels, to 1e-5 after 100 steps" \
+            node tests/playground.mjs "$dir/numbers"
+        ;;
+    *) skip "the 4-float kernels of $(uname -m) may multiply and add with one rounding, those of WebAssembly do not" ;;
+    esac
     for module in docs/playground/src/*.mjs; do check "$module" node --check "$module"; done
     check "tables that are pasted or dropped" node tests/playground_csv.mjs
 else
