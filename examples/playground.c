@@ -1,9 +1,9 @@
 /* playground.c: the C half of docs/playground/index.html, where one watches a density being learned.
- *   make playground        compiles it to WebAssembly and puts that into the page; needs clang, lld, wasi-libc
- *   make build/playground  for this machine: prints numbers, which tests/playground.sh compares with those that
- *                          the WebAssembly gives
- * There is one training at a time: play_data, play_begin, then play_train as often as one likes, and between its
- * steps whatever the page wants to see. Results of more than one number are in play_numbers. */
+ *   make playground        compiles it to WebAssembly and puts that into the page (clang, lld, wasi-libc)
+ *   make build/playground  for this machine: prints numbers, which tests/playground.sh compares with those
+ *                          that the WebAssembly gives
+ * There is one training at a time: play_data, play_begin, then play_train as often as one likes, and between
+ * its steps whatever the page wants to see. Results of more than one number are in play_numbers. */
 #define ITDIFF_NO_STDIO
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
@@ -105,7 +105,7 @@ void EXPORT(play_end)(void)
     play.trainer = NULL, play.model = NULL;
 }
 
-/* What may change while it trains. The learning rate is the first step's, and falls from there: play_train. */
+/* What may change while it trains. The learning rate is that of the first step: it falls in play_train. */
 void EXPORT(play_tune)(double learning_rate, double loc, double scale, double clip)
 {
     const itd_schedule schedule = {loc, scale, clip};
@@ -130,8 +130,8 @@ void EXPORT(play_begin)(uint32_t seed, size_t width, int plain, int waves, doubl
     must(itd_trainer_create(play.model, &t, &play.trainer), "preparing the training");
 }
 
-/* The mean loss of so many steps; NaN: the training has diverged. The learning rate falls with the root of the
-   step, as nobody knows how long it will be watched. */
+/* The mean loss of so many steps; NaN: the training has diverged. The learning rate falls with the root of
+   the step, as nobody knows how long it will be watched. */
 double EXPORT(play_train)(size_t steps)
 {
     size_t index[BATCH];
@@ -174,8 +174,8 @@ void EXPORT(play_held)(size_t draws, uint32_t seed)
 }
 
 /* log p at `count` places, pairs in play_numbers, whose place it takes.
-   They are cells of a grid, of the given area: blurred by 0.4 of their width, lest spots smaller than a cell be
-   a matter of luck. All places are shown the same draws. */
+   They are cells of a grid, of the given area: blurred by 0.4 of their width, lest spots smaller than a cell
+   be a matter of luck. All places are shown the same draws. */
 void EXPORT(play_density)(size_t count, double area, size_t draws, uint32_t seed)
 {
     itd_nll_desc d = itd_model_nll_desc(play.model);

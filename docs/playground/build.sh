@@ -1,7 +1,7 @@
 #!/bin/sh
 # Puts docs/playground/index.html together from src/: build.sh [WASM]. Without a file the WebAssembly is the one that
-# the page has already; PAGE=FILE: into another file. Modules are joined in the order in which they need each other, without their imports and
-# exports; names at their top level are therefore all different.
+# the page has already; PAGE=FILE writes another file. Modules are joined in the order in which they need each other,
+# without their imports and exports; names at their top level are therefore all different.
 part=${TMPDIR:-/tmp}/playground.$$
 trap 'rm -f "$part".*' EXIT
 if [ -n "$1" ]; then base64 "$1" > "$part.base64" || exit 1; fi

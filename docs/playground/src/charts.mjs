@@ -18,7 +18,7 @@ export const count = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, ',');
 function ticks(low, high, count) {
   const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((k) => k * power).find((s) => s >= rough * 0.999), out = [];
-  for (let v = Math.ceil(low / step - 1e-9) * step; v <= high + 1e-9 * step; v += step) out.push(Math.abs(v) < step / 1e6 ? 0 : v);
+  for (let k = Math.ceil(low / step - 1e-9); k <= high / step + 1e-9; k++) out.push(k * step);
   return {values: out, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9))};
 }
 
@@ -38,10 +38,13 @@ class Chart {
       if (this.width > 0) this.draw();
     });
   }
-  x = (v) => this.margin.left + ((v - this.low) / (this.high - this.low)) * (this.width - this.margin.left - this.margin.right);
-  y = (v) => this.margin.top + ((this.most - v) / (this.most - this.least)) * (this.height - this.margin.top - this.margin.bottom);
+  innerWidth = () => this.width - this.margin.left - this.margin.right;
+  innerHeight = () => this.height - this.margin.top - this.margin.bottom;
+  x = (v) => this.margin.left + ((v - this.low) / (this.high - this.low)) * this.innerWidth();
+  y = (v) => this.margin.top + ((this.most - v) / (this.most - this.least)) * this.innerHeight();
   path(points) {
-    return points.length ? 'M' + points.map(([a, b]) => `${this.x(a).toFixed(1)},${this.y(b).toFixed(1)}`).join('L') : '';
+    const places = points.map(([a, b]) => `${this.x(a).toFixed(1)},${this.y(b).toFixed(1)}`);
+    return places.length ? 'M' + places.join('L') : '';
   }
   area(upper, lower) {
     return upper.length ? this.path(upper) + this.path([...lower].reverse()).replace('M', 'L') + 'Z' : '';
@@ -56,7 +59,8 @@ class Chart {
     const bottom = this.height - this.margin.bottom, right = this.width - this.margin.right;
     for (const v of up.values) {
       element('line', {class: 'axis', x1: this.margin.left, x2: right, y1: this.y(v), y2: this.y(v)}, this.axes);
-      element('text', {x: this.margin.left - 8, y: this.y(v) + 4, 'text-anchor': 'end'}, this.axes, number(v, up.digits));
+      const place = {x: this.margin.left - 8, y: this.y(v) + 4, 'text-anchor': 'end'};
+      element('text', place, this.axes, number(v, up.digits));
     }
     for (const v of across.values) {
       element('line', {class: 'axis', x1: this.x(v), x2: this.x(v), y1: bottom, y2: bottom + 4}, this.axes);
@@ -98,7 +102,8 @@ export class NllChart extends Chart {
   meanAt(k) {
     const end = this.history[k].step;
     let sum = 0, weights = 0;
-    for (let i = k, count = 0; i >= 0 && count < 16 && (count === 0 || this.history[i].step >= end * (5 / 6)); i--, count++) {
+    for (let i = k; i >= 0 && i > k - 16; i--) {
+      if (i < k && this.history[i].step < end * (5 / 6)) break;
       const weight = 1 / (this.history[i].error ** 2 + 1e-9);
       sum += weight * this.history[i].nll, weights += weight;
     }
@@ -146,7 +151,13 @@ const LOG3 = Math.log(3);
 
 // What may be dragged: where its handle is, and what moving it there means.
 const HANDLES = {
-  loc: {at: (s) => s.loc, to: (s, a) => ({loc: clamp(a, -6, 14)}), key: (s, d) => ({loc: clamp(s.loc + d, -6, 14)}), low: -6, high: 14},
+  loc: {
+    at: (s) => s.loc,
+    to: (s, a) => ({loc: clamp(a, -6, 14)}),
+    key: (s, d) => ({loc: clamp(s.loc + d, -6, 14)}),
+    low: -6,
+    high: 14,
+  },
   scale: {
     at: (s) => s.loc + LOG3 * s.scale,
     to: (s, a) => keepEnds(s, clamp((a - s.loc) / LOG3, 0.5, 6)),
@@ -186,11 +197,11 @@ export class MseChart extends Chart {
   addHandle(name) {
     const h = HANDLES[name], g = element('g', {class: 'handle', tabindex: 0, role: 'slider', 'aria-label': name,
       'aria-valuemin': h.low, 'aria-valuemax': h.high}, this.svg);
-    element('circle', {class: 'reach', r: 20}, g), element('circle', {class: 'ringed', r: 11}, g), element('circle', {class: 'knob', r: 7}, g);
+    for (const [name, r] of [['reach', 20], ['ringed', 11], ['knob', 7]]) element('circle', {class: name, r}, g);
     g.label = element('text', {class: 'halo', y: 25, 'text-anchor': 'middle'}, g);
     const move = (e) => {
-      const box = this.svg.getBoundingClientRect(), inner = this.width - this.margin.left - this.margin.right;
-      this.change(h.to(this.schedule, this.low + ((e.clientX - box.left - this.margin.left) / inner) * (this.high - this.low)));
+      const part = (e.clientX - this.svg.getBoundingClientRect().left - this.margin.left) / this.innerWidth();
+      this.change(h.to(this.schedule, this.low + part * (this.high - this.low)));
     };
     g.addEventListener('pointerdown', (e) => (g.setPointerCapture(e.pointerId), e.preventDefault(), g.focus()));
     g.addEventListener('pointermove', (e) => g.hasPointerCapture(e.pointerId) && move(e));
@@ -237,7 +248,8 @@ export class MseChart extends Chart {
     if (this.gap) {
       const model = curve((a) => best(a) + this.gapAt(a), Math.max(from, this.low), Math.min(to, this.high))
         .map(([a, v]) => [a, Math.max(-0.05, Math.min(this.most, v))]);
-      const below = model.map(([a, v]) => [a, Math.min(v, best(a))]), above = model.map(([a, v]) => [a, Math.max(v, best(a))]);
+      const below = model.map(([a, v]) => [a, Math.min(v, best(a))]);
+      const above = model.map(([a, v]) => [a, Math.max(v, best(a))]);
       const reference = model.map(([a]) => [a, best(a)]);
       set(this.line, {d: this.path(model)});
       set(this.gain, {d: this.area(reference, below)}), set(this.harm, {d: this.area(above, reference)});
@@ -255,7 +267,8 @@ export class MseChart extends Chart {
   drawSchedule(loc, scale, from, to, curve) {
     const ground = -0.6, height = 0.48, peak = (a) => 4 * sigmoid((a - loc) / scale) * sigmoid((loc - a) / scale);
     const left = Math.max(from, this.low), right = Math.min(to, this.high);
-    set(this.hill, {d: this.area(curve((a) => ground + height * peak(a), left, right), [[left, ground], [right, ground]])});
+    const slope = curve((a) => ground + height * peak(a), left, right);
+    set(this.hill, {d: this.area(slope, [[left, ground], [right, ground]])});
     this.cuts.forEach((line, k) => {
       const a = k ? to : from;
       set(line, {x1: this.x(a), x2: this.x(a), y1: this.y(2.05), y2: this.y(ground)});
@@ -263,9 +276,9 @@ export class MseChart extends Chart {
     });
     for (const [name, g] of Object.entries(this.handles)) {
       const value = this.schedule[name], at = Math.min(HANDLES[name].at(this.schedule), this.high);
-      set(g, {transform: `translate(${this.x(at)},${this.y(ground + height * (name === 'clip' ? 0 : peak(at)))})`, 'aria-valuenow': value,
-        'aria-valuetext': `${name} ${value}`});
-      set(g.label, name === 'loc' ? {y: -13} : name === 'scale' ? {y: -12, 'text-anchor': 'start', x: 6} : {y: 23});
+      const up = this.y(ground + (name === 'clip' ? 0 : height * peak(at)));
+      set(g, {transform: `translate(${this.x(at)},${up})`, 'aria-valuenow': value, 'aria-valuetext': `${name} ${value}`});
+      set(g.label, {loc: {y: -13}, scale: {y: -12, x: 6, 'text-anchor': 'start'}, clip: {y: 23}}[name]);
       g.label.textContent = `${name} ${number(value, 1)}`;
     }
     if (this.alpha !== undefined) {

@@ -7,7 +7,8 @@ import {Plane} from './plane.mjs';
 const $ = (id) => document.getElementById(id);
 const SQUARE = {left: -3, right: 3, bottom: -3, top: 3};
 const SHOWN = 700, CLOUD = 120, FLYING = 400, FLIGHT = 60, FLIGHT_STEPS = 100, FLIGHT_TIME = 7000;
-const FIRST = {rate: 10 ** -2.5, loc: 4, scale: 3.5, clip: 3.5, width: 128, plain: false, waves: true, finest: 10 ** 1.5, seed: 1};
+const SCHEDULE = {loc: 4, scale: 3.5, clip: 3.5};
+const FIRST = {rate: 10 ** -2.5, width: 128, plain: false, waves: true, finest: 10 ** 1.5, seed: 1, ...SCHEDULE};
 const SENTENCES = {
   dino: 'the dino, 142 small spots',
   moons: 'two moons',
@@ -34,7 +35,8 @@ function start() {
   if (!ready) return; // it starts with what is chosen by then
   state.step = 0, state.held = null;
   nllChart.restart(), mseChart.restart();
-  ask('start', {training: ++training, data: state.data, settings: state.settings, window: state.window, run: state.running});
+  const {data, settings, window, running} = state;
+  ask('start', {training: ++training, data, settings, window, run: running});
 }
 
 function notice(text, good = false) {
@@ -57,7 +59,8 @@ answers.begun = ({points, taught, run}) => {
 };
 answers.progress = (p) => {
   Object.assign(state, {step: p.step, rate: p.rate, memory: p.memory});
-  $('steps').innerHTML = `${count(p.step)} steps` + (p.rate ? `<span class="rate"> · ${Math.round(p.rate)}/s</span>` : '');
+  const rate = p.rate ? `<span class="rate"> · ${Math.round(p.rate)}/s</span>` : '';
+  $('steps').innerHTML = `${count(p.step)} steps${rate}`;
   $('numbers').textContent = `WebAssembly: ${(p.memory / 1e6).toFixed(1)} MB of memory.`;
   if (probe) askPoint();
   if (visible.has($('channel'))) askChannel();
@@ -136,13 +139,15 @@ field.addEventListener('blur', () => showProbe(null));
 
 // Moves a place by the arrow keys; null for other keys.
 function moved(at, e, window) {
-  const w = window, unit = ((w.right - w.left) / 60) * (e.shiftKey ? 5 : 1), high = ((w.top - w.bottom) / 60) * (e.shiftKey ? 5 : 1);
+  const w = window, part = e.shiftKey ? 1 / 12 : 1 / 60;
+  const unit = (w.right - w.left) * part, high = (w.top - w.bottom) * part;
   const by = {ArrowLeft: [-unit, 0], ArrowRight: [unit, 0], ArrowUp: [0, high], ArrowDown: [0, -high]}[e.key];
   if (!by) return null;
   e.preventDefault();
   return {x: Math.max(w.left, Math.min(w.right, at.x + by[0])), y: Math.max(w.bottom, Math.min(w.top, at.y + by[1]))};
 }
-const middle = () => ({x: (state.window.left + state.window.right) / 2, y: (state.window.bottom + state.window.top) / 2});
+const middleOf = (w) => ({x: (w.left + w.right) / 2, y: (w.bottom + w.top) / 2});
+const middle = () => middleOf(plane.window);
 field.addEventListener('keydown', (e) => {
   const to = moved(probe ?? middle(), e, plane.window);
   if (to) showProbe(to);
@@ -168,7 +173,7 @@ answers.held = (m) => {
   $('excess-name').textContent = own ? 'difference' : 'excess';
   $('floor-name').textContent = own ? 'kernel estimate' : 'true density';
   $('floor-note').textContent = own
-    ? 'Of your points nobody knows the true density; beside the model is what a kernel density estimate of the same points reaches.'
+    ? 'Of your points nobody knows the true density; beside the model is what a kernel density estimate of them reaches.'
     : 'On average nothing gets below the true density, which is known here.';
   if (state.mode === 'learn') $('story').textContent = story(m, now);
   $('area-story').innerHTML =
@@ -187,26 +192,26 @@ function story(m, now) {
   if (now.nll > nllChart.best() + Math.max(0.08, 4 * now.error))
     return what + 'It has begun to learn them by heart: on the points held out it was better before.';
   const part = (m.gaussian - now.nll) / Math.max(0.05, m.gaussian - m.floor);
-  if (part < 0.6) return what + 'The Gaussian is coming apart: errors fall first where there is much noise, so large shapes come first.';
+  if (part < 0.6)
+    return what + 'The Gaussian is coming apart: errors fall first where there is much noise, so large shapes come first.';
   if (part < 0.93) return what + 'The large shapes are there. What is left is in the details, at little noise.';
-  return what + (typeof state.data === 'string' ? 'What is left to learn is little: an excess of 0.01 is one percent of probability.' : 'It is about as good as a kernel density estimate by now, or better.');
+  if (typeof state.data !== 'string') return what + 'It is about as good as a kernel density estimate by now, or better.';
+  return what + 'What is left to learn is little: an excess of 0.01 is one percent of probability.';
 }
 
 // ---- the schedule and the other settings ----
 
-mseChart.schedule = {loc: FIRST.loc, scale: FIRST.scale, clip: FIRST.clip};
+mseChart.schedule = {...SCHEDULE};
 function changeSchedule(schedule) {
   Object.assign(state.settings, schedule);
   ask('tune', {settings: schedule});
 }
-$('schedule-reset').addEventListener('click', () => {
-  const {loc, scale, clip} = FIRST;
-  mseChart.change({loc, scale, clip});
-});
+$('schedule-reset').addEventListener('click', () => mseChart.change(SCHEDULE));
 
 function showSettings() {
   const s = state.settings;
-  $('rate-value').textContent = s.rate.toPrecision(1), $('finest-value').textContent = s.finest.toFixed(s.finest < 9.95 ? 1 : 0);
+  $('rate-value').textContent = s.rate.toPrecision(1);
+  $('finest-value').textContent = s.finest.toFixed(s.finest < 9.95 ? 1 : 0);
 }
 $('rate').addEventListener('input', () => {
   state.settings.rate = 10 ** $('rate').valueAsNumber;
@@ -224,7 +229,8 @@ for (const id of ['width', 'parameterization', 'embedding', 'finest', 'seed'])
       $('seed').value = state.settings.seed;
       return notice('Seed: a whole number from 1 to 4294967295 expected.');
     }
-    Object.assign(state.settings, {seed, width: Number($('width').value), plain: $('parameterization').value === 'plain', waves: $('embedding').value === 'waves'});
+    const plain = $('parameterization').value === 'plain', waves = $('embedding').value === 'waves';
+    Object.assign(state.settings, {seed, width: Number($('width').value), plain, waves});
     $('finest').disabled = !state.settings.waves;
     notice(''), start();
   });
@@ -267,10 +273,11 @@ function choose(name) {
   $('field-box').classList.toggle('drawing', name === 'draw');
   $('draw-hint').hidden = name !== 'draw' || strokes.length > 0;
   notice(''), showProbe(null);
-  const chosen = sets.find((b) => b.dataset.set === name), row = chosen.parentElement;
-  row.scrollLeft = Math.max(Math.min(row.scrollLeft, chosen.offsetLeft - row.offsetLeft - 8), chosen.offsetLeft - row.offsetLeft + chosen.offsetWidth - row.clientWidth + 8);
+  const chosen = sets.find((b) => b.dataset.set === name), row = chosen.parentElement; // brought into sight
+  const begin = chosen.offsetLeft - row.offsetLeft - 8, end = begin + chosen.offsetWidth + 16;
+  row.scrollLeft = Math.max(Math.min(row.scrollLeft, begin), end - row.clientWidth);
   if (name === 'draw') {
-    $('story').textContent = 'Draw what it shall learn: lines, spots, letters. A tenth of the points is held out; the others teach.';
+    $('story').textContent = 'Draw what it shall learn: lines, spots, letters. Some of the points are held out; the others teach.';
     plane.window = SQUARE, countStrokes();
     if (state.running) run(false);
   } else if (name !== 'csv') learn(name, SQUARE, name);
@@ -302,7 +309,10 @@ function spray({x, y}) {
 let brush = null;
 function drawTo(to) {
   const from = brush ?? to, parts = Math.max(1, Math.round(Math.hypot(to.x - from.x, to.y - from.y) / 0.09));
-  for (let k = 1; k <= parts; k++) spray({x: from.x + (k / parts) * (to.x - from.x), y: from.y + (k / parts) * (to.y - from.y)});
+  for (let k = 1; k <= parts; k++) {
+    const t = k / parts;
+    spray({x: from.x + t * (to.x - from.x), y: from.y + t * (to.y - from.y)});
+  }
   brush = to;
   $('draw-hint').hidden = true;
   countStrokes(), plane.changed();
@@ -310,8 +320,9 @@ function drawTo(to) {
 function countStrokes() {
   $('draw-learn').textContent = state.mode === 'draw' ? 'Learn these points' : 'Draw more';
   const drawn = strokes.length / 2;
-  $('draw-count').textContent = drawn < FEWEST ? `at least ${FEWEST} points, ${drawn} so far` : `${count(drawn)} points`;
-  $('draw-learn').disabled = drawn < FEWEST, $('draw-clear').disabled = drawn === 0;
+  const few = drawn < FEWEST;
+  $('draw-count').textContent = few ? `at least ${FEWEST} points, ${drawn} so far` : `${count(drawn)} points`;
+  $('draw-learn').disabled = few, $('draw-clear').disabled = drawn === 0;
 }
 function drawStrokes(p) {
   p.dots(strokes, strokes.length / 2, 3.2, ink('model'), 0.75);
@@ -339,15 +350,14 @@ $('draw-clear').addEventListener('click', () => {
 function learnCsv(text, name) {
   const table = readCsv(text, name);
   if (table.problem) return notice(table.problem + ' What was there goes on.');
-  const box = [0, 1].map((c) => {
-    let low = Infinity, high = -Infinity;
-    for (let i = c; i < table.points.length; i += 2) low = Math.min(low, table.points[i]), high = Math.max(high, table.points[i]);
+  const [across, up] = [0, 1].map((c) => {
+    const column = table.points.filter((_, i) => i % 2 === c), low = Math.min(...column), high = Math.max(...column);
     return [low - 0.12 * (high - low), high + 0.12 * (high - low)];
   });
   for (const b of sets) b.setAttribute('aria-checked', b.dataset.set === 'csv');
   $('draw-tools').hidden = true;
   notice(table.note, true);
-  learn(table.points, {left: box[0][0], right: box[0][1], bottom: box[1][0], top: box[1][1]}, name);
+  learn(table.points, {left: across[0], right: across[1], bottom: up[0], top: up[1]}, name);
 }
 const readFile = async (file) => file && learnCsv(await file.text(), file.name);
 $('csv-tools').addEventListener('submit', (e) => {
@@ -382,10 +392,11 @@ answers.channel = (a) => {
   let mean = 0, square = 0;
   for (const e of a.error) mean += e / a.error.length, square += (e * e) / a.error.length;
   const error = Math.sqrt((square - mean * mean) / (a.error.length - 1));
+  const noise = 100 / (1 + Math.exp(a.logsnr));
   $('channel-story').innerHTML =
-    `At this log SNR <b class="num">${(100 / (1 + Math.exp(a.logsnr))).toPrecision(2)}</b> percent of the variance of <i>z</i> are noise. ` +
-    `For this point, over ${CLOUD} noises, the squared error is <b class="num">${number(mean)} ± ${number(2 * error)}</b>; the average over all points is ` +
-    `the curve above at <i>α</i>.`;
+    `At this log SNR <b class="num">${noise.toPrecision(2)}</b> percent of the variance of <i>z</i> are noise. For this ` +
+    `point, over ${CLOUD} noises, the squared error is <b class="num">${number(mean)} ± ${number(2 * error)}</b>; the ` +
+    `average over all points is the curve above at <i>α</i>.`;
   channelPlane.changed();
 };
 function drawChannel(p) {
@@ -406,7 +417,7 @@ function drawChannel(p) {
 }
 // Where the noise is small, the picture closes in on the point, so that one can still see it.
 function zoomTo(p) {
-  const w = state.window, part = Math.min(1, 4.5 * Math.exp(-alpha() / 2)), x = (w.left + w.right) / 2, y = (w.bottom + w.top) / 2;
+  const w = state.window, part = Math.min(1, 4.5 * Math.exp(-alpha() / 2)), {x, y} = middleOf(w);
   const across = ((w.right - w.left) / 2) * part, high = ((w.top - w.bottom) / 2) * part;
   const cx = channel.x + (x - channel.x) * part, cy = channel.y + (y - channel.y) * part;
   p.window = {left: cx - across, right: cx + across, bottom: cy - high, top: cy + high};
@@ -478,7 +489,10 @@ function drawFlow(p) {
   c.strokeStyle = ink('model'), c.lineWidth = 1, c.globalAlpha = 0.35;
   c.beginPath();
   const back = flight.frames[Math.max(0, k - 5)].points;
-  for (let i = 0; i < FLYING; i++) c.moveTo(p.x(back[2 * i]), p.y(back[2 * i + 1])), c.lineTo(p.x(points[2 * i]), p.y(points[2 * i + 1]));
+  for (let i = 0; i < 2 * FLYING; i += 2) {
+    c.moveTo(p.x(back[i]), p.y(back[i + 1]));
+    c.lineTo(p.x(points[i]), p.y(points[i + 1]));
+  }
   c.stroke();
   p.dots(points, FLYING, 3.4, ink('dot'), 0.8);
   $('flow-at').value = Math.min(1, flight.at);
@@ -507,7 +521,9 @@ $('flow-at').addEventListener('input', () => {
 onTheme(() => [plane, channelPlane, flowPlane].forEach((p) => p.changed()));
 showSettings(), showRunning(), countStrokes(), showAlpha(), playFlight(flight.playing);
 // An empty module with one 128-bit instruction: browsers without them refuse it.
-const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
-if (typeof WebAssembly === 'object' && WebAssembly.validate(Uint8Array.from(SIMD))) ask('open', {wasm: $('wasm').textContent.trim()});
-else notice('This browser has no WebAssembly with 128-bit vectors, which the page needs to train: one from 2021 or later has (Safari: 2023).');
+const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98];
+if (typeof WebAssembly === 'object' && WebAssembly.validate(Uint8Array.from([...SIMD, 11])))
+  ask('open', {wasm: $('wasm').textContent.trim()});
+else
+  notice('To train, this page needs WebAssembly with 128-bit vectors: browsers from 2021 on have it, Safari from 2023 on.');
 window.playground = {state, nllChart, mseChart, flight, channel}; // for tests, and the curious

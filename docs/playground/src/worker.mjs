@@ -66,8 +66,8 @@ function resizeField(side) {
     const u = (((i % side) + 0.5) / side) * from - 0.5, v = ((Math.floor(i / side) + 0.5) / side) * from - 0.5;
     const x = Math.max(0, Math.min(from - 2, Math.floor(u))), y = Math.max(0, Math.min(from - 2, Math.floor(v)));
     const a = Math.max(0, Math.min(1, u - x)), b = Math.max(0, Math.min(1, v - y));
-    const at = y * from + x;
-    values[i] = (1 - b) * ((1 - a) * old[at] + a * old[at + 1]) + b * ((1 - a) * old[at + from] + a * old[at + from + 1]);
+    const along = (at) => (1 - a) * old[at] + a * old[at + 1];
+    values[i] = (1 - b) * along(y * from + x) + b * along((y + 1) * from + x);
   }
   field.side = side, field.values = values, field.empty = !old;
 }
@@ -91,8 +91,9 @@ function chooseCells() {
 // Something at once; then as fine as there is time for, and finest at rest.
 function chooseSide(resting) {
   if (!field.values) return 24;
-  const cost = (side) => side * side * field.share * FIELD_DRAWS * rowTime;
-  return (resting ? [56, 72, 96] : [56, 72]).reduce((best, side) => (cost(side) < (resting ? 4000 : 350) ? side : best), 40);
+  const [sides, time] = resting ? [[56, 72, 96], 4000] : [[56, 72], 350]; // ms
+  const affordable = sides.filter((side) => side * side * field.share * FIELD_DRAWS * rowTime < time);
+  return affordable.pop() ?? 40;
 }
 
 function beginPass() {
