@@ -4,7 +4,7 @@ import {openCore} from './core.mjs';
 import {contours, topOf} from './field.mjs';
 
 const HELD_ROWS = 8000; // evaluations in one measurement of the held points
-const FIELD_DRAWS = 12, FIELD_PASSES = 10; // draws of a pass over the picture; passes that are averaged at rest
+const FIELD_DRAWS = 12, FIELD_PASSES = 24; // draws of a pass over the picture; passes that are averaged at rest
 const SLICE = 12; // ms
 
 let bytes, core, settings, points;

@@ -29,6 +29,17 @@ const excess = () => run(`const h = playground.nllChart.history.at(-1), f = play
 const browser = await openBrowser(), {run, until} = browser;
 const address = pathToFileURL('docs/playground/index.html').href;
 
+// What part of the time this process gets when it asks for all of it. Where others are at work, seconds say little of
+// the page: so much longer it is given, and the report says so.
+function shareOfTime() {
+  const begin = performance.now(), before = process.cpuUsage();
+  while (performance.now() < begin + 500);
+  const {user, system} = process.cpuUsage(before);
+  return Math.min(1, (user + system) / 1000 / (performance.now() - begin));
+}
+const share = shareOfTime(), patience = share > 0.9 ? 1 : 1 / share;
+if (patience > 1) console.log(`report: others are at work, ${(100 * share).toFixed(0)} % of the time is left: so much longer it gets`);
+
 // Tasks by their processor time: how long they take by the clock depends on what else the machine has to do.
 async function measureTasks() {
   const traced = await openBrowser({traced: true});
@@ -61,7 +72,7 @@ try {
   check('it names the version of the header', (await run(`return document.getElementById('version').textContent`)) === version);
   check('contours are drawn', await until('return playground.state.field && playground.state.field.step > 0', 20000));
   const begun = Date.now();
-  await until('return playground.state.step >= 6000', 56000);
+  await until('return playground.state.step >= 6000', 56000 * patience);
   await click('#run'); // at rest it measures again and again
   const trained = (Date.now() - begun) / 1000;
   check('it measures at rest', await until('return playground.nllChart.history.at(-1).measured >= 20', 30000));
@@ -152,9 +163,11 @@ try {
   await run(`const s = document.getElementById('embedding'); s.value = 'waves'; s.dispatchEvent(new Event('change'))`);
   await run('scrollTo(0, 0)'), await click('[data-set=dino]');
   await until(`return playground.state.name === 'dino' && playground.state.step > 0`);
-  await sleep(20000);
+  const start = Date.now();
+  await until('return playground.state.step >= 2500', 20000 * patience);
   const dino = await run(`return {nll: playground.nllChart.latest().nll, gaussian: playground.nllChart.gaussValue, steps: playground.state.step}`);
-  console.log(`report: dino, -log p ${dino.nll.toFixed(2)} (the Gaussian: ${dino.gaussian.toFixed(2)}) after ${dino.steps} steps, 20 s`);
+  console.log(`report: dino, -log p ${dino.nll.toFixed(2)} (the Gaussian: ${dino.gaussian.toFixed(2)}) after ${dino.steps} steps, ` +
+    `${((Date.now() - start) / 1000).toFixed(0)} s`);
   check('the dino is to be recognised after 20 s', dino.nll < dino.gaussian - 2, dino);
   await browser.picture(`${pictures}/dino.png`);
 
