@@ -1,6 +1,7 @@
 # make            the example programs, into build/; build/fit is the one for a table of your own
 # make demo       train on the dino and leave pictures in runs/dino
 # make test       everything the project promises, in a minute; make -C tests/extra lists what takes longer
+# make playground docs/playground/index.html with the WebAssembly of this header; needs clang, lld and wasi-libc
 # make bench      ten minutes: how fast everything is, beside its limits and its rivals; `sh tests/bench/run.sh
 #                 kernels` and other names of parts: some of it
 # make docs       measures and draws all of README.md and docs/ again, within an hour
@@ -17,6 +18,19 @@ OPENMP  := $(shell mkdir -p build && echo 'int main(void){return 0;}' > build/om
 all: $(patsubst examples/%.c,build/%,$(wildcard examples/*.c))
 build/%: examples/%.c itdiff.h $(wildcard examples/support/*.h)
 	$(CC) $(WARN) $(CFLAGS) $(OPENMP) -I. $< -o $@ -lm
+
+# The page in which one watches a training, with this header as WebAssembly: clang, lld and wasi-libc make it, no
+# browser is needed. Four functions of WASI are left to the page, which has them (docs/playground/src/core.mjs).
+WASM     = clang --target=wasm32-wasi -std=c99 -O2 -DNDEBUG -msimd128 -mexec-model=reactor -nodefaultlibs -Wl,--strip-all \
+           -Wl,-z,stack-size=65536 -Wno-ignored-pragmas
+playground: build/playground.wasm
+	sh docs/playground/build.sh $<
+build/playground.wasm: examples/playground.c $(HEADERS)
+	@for tool in clang wasm-ld; do command -v $$tool > /dev/null || \
+	  { echo "make playground: $$tool is not installed (Debian: clang lld wasi-libc)"; exit 1; }; done
+	@echo '#include <stdlib.h>' | clang --target=wasm32-wasi -fsyntax-only -x c - 2> /dev/null || \
+	  { echo "make playground: wasi-libc is not installed (Debian: wasi-libc)"; exit 1; }
+	$(WASM) $< -lc-printscan-no-floating-point -lc -lm -o $@
 
 demo: build/train_2d
 	build/train_2d --dataset dino
@@ -77,5 +91,5 @@ dist:
 clean:
 	rm -rf build runs
 
-.PHONY: all demo test bench bench-programs docs install uninstall dist clean
+.PHONY: all demo test playground bench bench-programs docs install uninstall dist clean
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)

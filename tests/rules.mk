@@ -2,7 +2,7 @@
 # program, each NAME.sh a test of the example programs or of the documentation; either leaves what it prints in
 # build/NAME.out and ends with a line of counts, which sum.sh adds up.
 TESTS    = $(patsubst tests/%.c,build/%,$(wildcard tests/test_*.c))
-SCRIPTS  = train_2d resume examples fit images numbers docs header
+SCRIPTS  = train_2d resume examples fit images numbers docs header playground
 OUTPUTS  = $(SCRIPTS:%=build/%.out) $(TESTS:=.out)
 HEADERS  = itdiff.h $(wildcard examples/support/*.h tests/*.h tests/bench/*.h)
 

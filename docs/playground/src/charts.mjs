@@ -1,0 +1,289 @@
+// The two charts, as SVG: their text can be selected, their handles have focus.
+
+const NAMESPACE = 'http://www.w3.org/2000/svg';
+
+export function element(name, attributes, parent, text) {
+  const e = document.createElementNS(NAMESPACE, name);
+  set(e, attributes);
+  if (text !== undefined) e.textContent = text;
+  if (parent) parent.append(e);
+  return e;
+}
+export const set = (e, attributes) => Object.entries(attributes).forEach(([k, v]) => e.setAttribute(k, v));
+
+export const number = (value, digits = 2) => value.toFixed(digits).replace('-', '−');
+export const count = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, ',');
+
+// Steps of 1, 2 or 5 times a power of ten, about `count` of them.
+function ticks(low, high, count) {
+  const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((k) => k * power).find((s) => s >= rough * 0.999), out = [];
+  for (let k = Math.ceil(low / step - 1e-9); k <= high / step + 1e-9; k++) out.push(k * step);
+  return {values: out, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9))};
+}
+
+// A chart redraws itself, at most once a frame, when its data or its width change.
+class Chart {
+  constructor(svg, margin) {
+    this.svg = svg, this.margin = margin;
+    this.axes = element('g', {}, svg);
+    new ResizeObserver(() => this.changed()).observe(svg);
+  }
+  changed() {
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => {
+      this.waiting = false;
+      this.width = this.svg.clientWidth, this.height = this.svg.clientHeight;
+      if (this.width > 0) this.draw();
+    });
+  }
+  innerWidth = () => this.width - this.margin.left - this.margin.right;
+  innerHeight = () => this.height - this.margin.top - this.margin.bottom;
+  x = (v) => this.margin.left + ((v - this.low) / (this.high - this.low)) * this.innerWidth();
+  y = (v) => this.margin.top + ((this.most - v) / (this.most - this.least)) * this.innerHeight();
+  path(points) {
+    const places = points.map(([a, b]) => `${this.x(a).toFixed(1)},${this.y(b).toFixed(1)}`);
+    return places.length ? 'M' + places.join('L') : '';
+  }
+  area(upper, lower) {
+    return upper.length ? this.path(upper) + this.path([...lower].reverse()).replace('M', 'L') + 'Z' : '';
+  }
+  // Drawn anew only if they differ, or selected text would lose its selection.
+  drawAxes(xName, format = (v, digits) => number(v, digits), yCount = 4) {
+    const across = ticks(this.low, this.high, this.width < 420 ? 4 : 6), up = ticks(this.least, this.most, yCount);
+    const key = [this.width, this.height, this.low, this.high, this.least, this.most, xName].join();
+    if (key === this.key) return;
+    this.key = key;
+    this.axes.replaceChildren();
+    const bottom = this.height - this.margin.bottom, right = this.width - this.margin.right;
+    for (const v of up.values) {
+      element('line', {class: 'axis', x1: this.margin.left, x2: right, y1: this.y(v), y2: this.y(v)}, this.axes);
+      const place = {x: this.margin.left - 8, y: this.y(v) + 4, 'text-anchor': 'end'};
+      element('text', place, this.axes, number(v, up.digits));
+    }
+    for (const v of across.values) {
+      element('line', {class: 'axis', x1: this.x(v), x2: this.x(v), y1: bottom, y2: bottom + 4}, this.axes);
+      element('text', {x: this.x(v), y: bottom + 18, 'text-anchor': 'middle'}, this.axes, format(v, across.digits));
+    }
+    element('text', {x: right, y: bottom + 34, 'text-anchor': 'end'}, this.axes, xName);
+  }
+}
+
+// ---- -log p while it trains ----
+
+export class NllChart extends Chart {
+  constructor(svg) {
+    super(svg, {left: 34, right: 12, top: 12, bottom: 24});
+    this.band = element('path', {class: 'band'}, svg);
+    this.gauss = element('line', {class: 'gauss'}, svg), this.floor = element('line', {class: 'floor'}, svg);
+    this.line = element('path', {class: 'model'}, svg), this.end = element('circle', {r: 4, fill: 'var(--model)'}, svg);
+    this.gaussName = element('text', {class: 'name halo', 'text-anchor': 'end'}, svg, 'the Gaussian');
+    this.floorName = element('text', {class: 'name halo', 'text-anchor': 'end'}, svg);
+    this.restart();
+  }
+  restart() {
+    this.history = [], this.high = 500, this.low = 0;
+    this.changed();
+  }
+  // A measurement {step, nll, error, floor, gaussian}; of the same step, the mean of all.
+  add(m, floorName) {
+    const last = this.history[this.history.length - 1];
+    if (last && last.step === m.step) {
+      const n = ++last.measured;
+      last.error = Math.hypot(last.error * (n - 1), m.error) / n;
+      last.nll += (m.nll - last.nll) / n;
+    } else this.history.push({step: m.step, nll: m.nll, error: m.error, measured: 1});
+    if (this.history.length > 400) this.history = this.history.filter((_, k) => k % 2 === 0 || k > 300);
+    this.floorValue = m.floor, this.gaussValue = m.gaussian, this.floorText = floorName;
+    this.changed();
+  }
+  // The mean of the k-th measurement and those before it in the last sixth of the steps, the surer the heavier.
+  meanAt(k) {
+    const end = this.history[k].step;
+    let sum = 0, weights = 0;
+    for (let i = k; i >= 0 && i > k - 16; i--) {
+      if (i < k && this.history[i].step < end * (5 / 6)) break;
+      const weight = 1 / (this.history[i].error ** 2 + 1e-9);
+      sum += weight * this.history[i].nll, weights += weight;
+    }
+    return {step: end, nll: sum / weights, error: 1 / Math.sqrt(weights)};
+  }
+  best() {
+    return Math.min(...this.history.map((_, k) => this.meanAt(k).nll));
+  }
+  latest() {
+    return this.history.length ? this.meanAt(this.history.length - 1) : null;
+  }
+  draw() {
+    const all = this.history;
+    if (!all.length) return;
+    const means = all.map((_, k) => this.meanAt(k)), last = all[all.length - 1].step;
+    while (this.high < last) this.high *= this.high.toString().startsWith('2') ? 2.5 : 2;
+    const start = Math.max(this.gaussValue, Math.min(means[0].nll, this.gaussValue + 6));
+    const room = Math.max(0.25, start - this.floorValue);
+    this.most = start + 0.16 * room, this.least = this.floorValue - 0.14 * room;
+    const inside = means.map((m) => ({...m, nll: Math.min(m.nll, this.most)}));
+    this.drawAxes('', count);
+    set(this.band, {
+      d: this.area(inside.map((m) => [m.step, Math.min(this.most, m.nll + 2 * m.error)]),
+        inside.map((m) => [m.step, Math.max(this.least, m.nll - 2 * m.error)])),
+    });
+    set(this.line, {d: this.path(inside.map((m) => [m.step, m.nll]))});
+    const tip = inside[inside.length - 1];
+    set(this.end, {cx: this.x(tip.step), cy: this.y(tip.nll)});
+    const right = this.width - this.margin.right;
+    for (const [line, name, value, above] of [
+      [this.gauss, this.gaussName, this.gaussValue, true],
+      [this.floor, this.floorName, this.floorValue, false],
+    ]) {
+      set(line, {x1: this.margin.left, x2: right, y1: this.y(value), y2: this.y(value)});
+      set(name, {x: right, y: this.y(value) + (above ? -7 : 17)});
+    }
+    this.floorName.textContent = this.floorText;
+  }
+}
+
+// ---- the error by log SNR, and the schedule ----
+
+const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+const LOG3 = Math.log(3);
+
+// What may be dragged: where its handle is, and what moving it there means.
+const HANDLES = {
+  loc: {
+    at: (s) => s.loc,
+    to: (s, a) => ({loc: clamp(a, -6, 14)}),
+    key: (s, d) => ({loc: clamp(s.loc + d, -6, 14)}),
+    low: -6,
+    high: 14,
+  },
+  scale: {
+    at: (s) => s.loc + LOG3 * s.scale,
+    to: (s, a) => keepEnds(s, clamp((a - s.loc) / LOG3, 0.5, 6)),
+    key: (s, d) => keepEnds(s, clamp(s.scale + d, 0.5, 6)),
+    low: 0.5,
+    high: 6,
+  },
+  clip: {
+    at: (s) => s.loc + s.clip * s.scale,
+    to: (s, a) => ({clip: clamp((a - s.loc) / s.scale, 1, 8)}),
+    key: (s, d) => ({clip: clamp(s.clip + d, 1, 8)}),
+    low: 1,
+    high: 8,
+  },
+};
+const clamp = (v, low, high) => Math.round(Math.max(low, Math.min(high, v)) * 100) / 100;
+// Another scale, the same range: clip counts in scales.
+const keepEnds = (s, scale) => ({scale, clip: clamp((s.clip * s.scale) / scale, 1, 8)});
+
+export class MseChart extends Chart {
+  constructor(svg, changed, alphaMoved) {
+    super(svg, {left: 34, right: 10, top: 14, bottom: 40});
+    this.low = -10, this.high = 20, this.least = -0.8, this.most = 2.1;
+    this.onChange = changed;
+    this.gain = element('path', {class: 'band'}, svg), this.harm = element('path', {class: 'loss'}, svg);
+    this.hill = element('path', {class: 'hill'}, svg);
+    this.cuts = [element('line', {class: 'cut'}, svg), element('line', {class: 'cut'}, svg)];
+    this.alphaLine = element('line', {class: 'alpha'}, svg);
+    this.alphaName = element('text', {class: 'halo', 'text-anchor': 'middle'}, svg, 'α of the point below');
+    this.gauss = element('path', {class: 'gauss'}, svg), this.line = element('path', {class: 'model'}, svg);
+    this.gaussName = element('text', {class: 'name halo', 'text-anchor': 'end'}, svg, 'the Gaussian');
+    this.modelName = element('text', {class: 'name halo model-name'}, svg, 'the model');
+    this.handles = Object.fromEntries(Object.keys(HANDLES).map((name) => [name, this.addHandle(name)]));
+    this.gap = null;
+  }
+
+  addHandle(name) {
+    const h = HANDLES[name], g = element('g', {class: 'handle', tabindex: 0, role: 'slider', 'aria-label': name,
+      'aria-valuemin': h.low, 'aria-valuemax': h.high}, this.svg);
+    for (const [name, r] of [['reach', 20], ['ringed', 11], ['knob', 7]]) element('circle', {class: name, r}, g);
+    g.label = element('text', {class: 'halo', y: 25, 'text-anchor': 'middle'}, g);
+    const move = (e) => {
+      const part = (e.clientX - this.svg.getBoundingClientRect().left - this.margin.left) / this.innerWidth();
+      this.change(h.to(this.schedule, this.low + part * (this.high - this.low)));
+    };
+    g.addEventListener('pointerdown', (e) => (g.setPointerCapture(e.pointerId), e.preventDefault(), g.focus()));
+    g.addEventListener('pointermove', (e) => g.hasPointerCapture(e.pointerId) && move(e));
+    g.addEventListener('keydown', (e) => {
+      const by = {ArrowLeft: -0.1, ArrowDown: -0.1, ArrowRight: 0.1, ArrowUp: 0.1, PageDown: -1, PageUp: 1}[e.key];
+      if (by) e.preventDefault(), this.change(h.key(this.schedule, by));
+    });
+    return g;
+  }
+  change(part) {
+    this.schedule = {...this.schedule, ...part};
+    this.onChange(this.schedule);
+    this.changed();
+  }
+
+  // Errors as measured, in parts of the schedule. The same noise was shown to the Gaussian's denoiser: only the
+  // difference is taken from the measurement, on top of the error that the Gaussian's has on average, 2 s(alpha).
+  add(m) {
+    const fresh = m.logsnr.map((a, k) => [a, m.mse[k] - m.reference[k]]).filter((p) => Number.isFinite(p[1]));
+    const same = this.gap && this.gap.length === fresh.length && Math.abs(this.gap[0][0] - fresh[0][0]) < 1e-6;
+    const weight = m.step < 1500 ? 0.25 : 0.1; // of the newest: it learns fast at first
+    this.gap = fresh.map(([a, d], k) => [a, same ? this.gap[k][1] + weight * (d - this.gap[k][1]) : d]);
+    this.changed();
+  }
+  restart() {
+    this.gap = null;
+    this.changed();
+  }
+  // Between two parts a straight line; outside as at the last one.
+  gapAt(a) {
+    const k = this.gap.findIndex(([there]) => there > a);
+    if (k <= 0) return this.gap[k === 0 ? 0 : this.gap.length - 1][1];
+    const [[a0, g0], [a1, g1]] = this.gap.slice(k - 1, k + 1);
+    return g0 + ((a - a0) / (a1 - a0)) * (g1 - g0);
+  }
+
+  draw() {
+    if (!this.schedule) return;
+    const {loc, scale, clip} = this.schedule, d = 2, from = loc - clip * scale, to = loc + clip * scale;
+    const curve = (f, a, b) => Array.from({length: 121}, (_, k) => a + ((b - a) * k) / 120).map((v) => [v, f(v)]);
+    const best = (a) => d * sigmoid(a);
+    this.drawAxes('log SNR α', undefined, 4);
+    set(this.gauss, {d: this.path(curve(best, this.low, this.high))});
+    if (this.gap) {
+      const model = curve((a) => best(a) + this.gapAt(a), Math.max(from, this.low), Math.min(to, this.high))
+        .map(([a, v]) => [a, Math.max(-0.05, Math.min(this.most, v))]);
+      const below = model.map(([a, v]) => [a, Math.min(v, best(a))]);
+      const above = model.map(([a, v]) => [a, Math.max(v, best(a))]);
+      const reference = model.map(([a]) => [a, best(a)]);
+      set(this.line, {d: this.path(model)});
+      set(this.gain, {d: this.area(reference, below)}), set(this.harm, {d: this.area(above, reference)});
+      const label = model.reduce((most, p) => (best(p[0]) - p[1] > best(most[0]) - most[1] ? p : most));
+      set(this.modelName, {x: this.x(label[0]) + 10, y: this.y(label[1]) + 16});
+      this.modelName.style.display = '';
+    } else {
+      for (const e of [this.line, this.gain, this.harm]) set(e, {d: ''});
+      this.modelName.style.display = 'none';
+    }
+    set(this.gaussName, {x: this.x(1) - 10, y: this.y(best(1)) - 4});
+    this.drawSchedule(loc, scale, from, to, curve);
+  }
+
+  drawSchedule(loc, scale, from, to, curve) {
+    const ground = -0.6, height = 0.48, peak = (a) => 4 * sigmoid((a - loc) / scale) * sigmoid((loc - a) / scale);
+    const left = Math.max(from, this.low), right = Math.min(to, this.high);
+    const slope = curve((a) => ground + height * peak(a), left, right);
+    set(this.hill, {d: this.area(slope, [[left, ground], [right, ground]])});
+    this.cuts.forEach((line, k) => {
+      const a = k ? to : from;
+      set(line, {x1: this.x(a), x2: this.x(a), y1: this.y(2.05), y2: this.y(ground)});
+      line.style.display = a > this.low && a < this.high ? '' : 'none';
+    });
+    for (const [name, g] of Object.entries(this.handles)) {
+      const value = this.schedule[name], at = Math.min(HANDLES[name].at(this.schedule), this.high);
+      const up = this.y(ground + (name === 'clip' ? 0 : height * peak(at)));
+      set(g, {transform: `translate(${this.x(at)},${up})`, 'aria-valuenow': value, 'aria-valuetext': `${name} ${value}`});
+      set(g.label, {loc: {y: -13}, scale: {y: -12, x: 6, 'text-anchor': 'start'}, clip: {y: 23}}[name]);
+      g.label.textContent = `${name} ${number(value, 1)}`;
+    }
+    if (this.alpha !== undefined) {
+      set(this.alphaLine, {x1: this.x(this.alpha), x2: this.x(this.alpha), y1: this.y(2), y2: this.y(0)});
+      set(this.alphaName, {x: this.x(this.alpha), y: this.y(2) - 4});
+    }
+  }
+}

@@ -1,0 +1,238 @@
+// What trains and measures. It runs in a worker of its own, so that the page never waits, and is made of short
+// turns, so that it hears what the page wants next. The page asks {what: 'start' | 'tune' | ...}; see `wishes`.
+import {openCore} from './core.mjs';
+import {contours, topOf} from './field.mjs';
+
+const HELD_ROWS = 8000; // evaluations in one measurement of the held points
+const FIELD_DRAWS = 12, FIELD_PASSES = 24; // draws of a pass over the picture; passes that are averaged at rest
+const SLICE = 12; // ms
+
+let bytes, core, settings, points;
+let training = 0, running = false, step = 0, loss = NaN, seed = 0;
+let stepTime = 6, rowTime = 0.015; // ms, as measured
+let reportedAt = 0, reportedStep = 0;
+let held = null, field = null;
+const asked = {}; // the newest wish of each kind that is answered by a computation of its own
+
+// Every answer has the number of the training it belongs to: the page may have begun another one by then.
+const say = (what, data = {}, transfer = []) => postMessage({what, training, ...data}, transfer);
+const timed = (f) => {
+  const start = performance.now();
+  f();
+  return performance.now() - start;
+};
+// What something takes when nothing comes between, which would only make it longer.
+const least = (old, now) => Math.min(now, 1.03 * old);
+
+// ---- training ----
+
+function train(steps = Math.max(1, Math.round(SLICE / stepTime))) {
+  const time = timed(() => (loss = core.train(steps)));
+  if (Number.isNaN(loss)) {
+    running = false;
+    say('diverged', {step});
+    return;
+  }
+  stepTime = least(stepTime, time / steps);
+  step += steps;
+  if (performance.now() - reportedAt > 100) report();
+}
+
+function report() {
+  const now = performance.now(), rate = ((step - reportedStep) / (now - reportedAt)) * 1000;
+  say('progress', {step, loss, rate: running ? rate : 0, memory: core.memory()});
+  reportedAt = now, reportedStep = step;
+}
+
+// ---- the held points ----
+
+function measureHeld() {
+  const rows = points.length / 2 - held.taught, draws = Math.max(8, Math.min(400, Math.round(HELD_ROWS / rows)));
+  const result = core.held(draws, ++seed);
+  held.passes = held.step === step ? held.passes + 1 : 1, held.step = step;
+  say('held', {step, ...result});
+}
+
+// ---- the picture of the density: pass after pass over a square grid, each with draws of its own ----
+
+function beginField(window) {
+  field = {window, side: 0, values: null, weight: 0, passes: 0, at: 0, cells: [], step: -1, begun: 0};
+}
+
+// Of another number of cells, by what is there already.
+function resizeField(side) {
+  const old = field.values, from = field.side, values = new Float32Array(side * side);
+  for (let i = 0; old && i < side * side; i++) {
+    const u = (((i % side) + 0.5) / side) * from - 0.5, v = ((Math.floor(i / side) + 0.5) / side) * from - 0.5;
+    const x = Math.max(0, Math.min(from - 2, Math.floor(u))), y = Math.max(0, Math.min(from - 2, Math.floor(v)));
+    const a = Math.max(0, Math.min(1, u - x)), b = Math.max(0, Math.min(1, v - y));
+    const along = (at) => (1 - a) * old[at] + a * old[at + 1];
+    values[i] = (1 - b) * along(y * from + x) + b * along((y + 1) * from + x);
+  }
+  field.side = side, field.values = values, field.empty = !old;
+}
+
+// Cells around which nothing comes near to what is shown are looked at now and then only.
+function chooseCells() {
+  const {side, values} = field, cells = [];
+  if (field.empty || field.begun % 8 === 0) return [...values.keys()];
+  const shown = Math.max(...values) - 14;
+  for (let i = 0; i < values.length; i++) {
+    const x = i % side;
+    let most = -Infinity;
+    for (let dy = -1; dy <= 1; dy++)
+      for (let dx = -1; dx <= 1; dx++)
+        if (x + dx >= 0 && x + dx < side) most = Math.max(most, values[i + dy * side + dx] ?? -Infinity);
+    if (most > shown) cells.push(i);
+  }
+  return cells;
+}
+
+// Something at once; then as fine as there is time for, and finest at rest.
+function chooseSide(resting) {
+  if (!field.values) return 24;
+  const [sides, time] = resting ? [[56, 72, 96], 4000] : [[56, 72], 350]; // ms
+  const affordable = sides.filter((side) => side * side * field.share * FIELD_DRAWS * rowTime < time);
+  return affordable.pop() ?? 40;
+}
+
+function beginPass() {
+  const still = field.step === step, side = chooseSide(still || !running); // still: nothing new since the last pass
+  const finer = side > field.side;
+  if (finer || (side < field.side && !still)) resizeField(side);
+  field.passes = still && !finer ? field.passes + 1 : 1;
+  if (field.empty) field.weight = 1;
+  else if (still) field.weight = finer ? 0.8 : 1 / (field.passes + 1);
+  else field.weight = Math.min(0.8, 0.35 + (step - field.step) / 400); // of the newest, the more it has learned
+  field.cells = chooseCells(), field.at = 0, field.step = step, field.seed = ++seed, field.begun++;
+  field.next = Float32Array.from(field.values);
+}
+
+function fieldSlice() {
+  const {window: w, side} = field;
+  if (field.at >= field.cells.length) beginPass();
+  const count = Math.max(40, Math.round(SLICE / rowTime / FIELD_DRAWS));
+  const cells = field.cells.slice(field.at, field.at + count), places = new Float64Array(2 * cells.length);
+  const across = (w.right - w.left) / field.side, down = (w.top - w.bottom) / field.side;
+  cells.forEach((cell, i) => {
+    places[2 * i] = w.left + across * ((cell % field.side) + 0.5);
+    places[2 * i + 1] = w.top - down * (Math.floor(cell / field.side) + 0.5);
+  });
+  let values;
+  const time = timed(() => (values = core.density(places, across * down, FIELD_DRAWS, field.seed)));
+  rowTime = least(rowTime, time / (cells.length * FIELD_DRAWS));
+  cells.forEach((cell, i) => (field.next[cell] += field.weight * (values[i] - field.values[cell])));
+  field.at += cells.length;
+  if (field.at < field.cells.length) return;
+  field.values = field.next, field.empty = false;
+  field.share = field.cells.length / field.values.length;
+  showField();
+}
+
+// The top of the scale of colours follows what there is to show, but does not tremble.
+function showField() {
+  const now = topOf(field.values), old = field.top ?? now;
+  field.top = Math.abs(now - old) > 1.5 ? now : old + 0.4 * (now - old);
+  const image = contours(field.values, field.side, field.top);
+  say('field', {step: field.step, top: field.top, image}, [image.data.buffer]);
+}
+
+// ---- whose turn it is ----
+
+// Each gets its share of the time: the turn goes to the one that has had least of it.
+const tasks = [
+  {share: 6, spent: 0, ready: () => running, run: () => train()},
+  {share: 1, spent: 0, ready: () => held.step !== step || held.passes < 24, run: measureHeld},
+  {
+    share: 3,
+    spent: 0,
+    ready: () => field && (field.at < field.cells.length || field.step !== step || field.passes < FIELD_PASSES),
+    run: fieldSlice,
+  },
+];
+
+function turn() {
+  for (const kind of Object.keys(asked)) {
+    const wish = asked[kind];
+    delete asked[kind];
+    wishes[kind](wish);
+  }
+  const ready = points ? tasks.filter((t) => t.ready()) : [];
+  if (ready.length === 0) return false;
+  const had = Math.min(...ready.map((t) => t.spent / t.share)), next = ready.find((t) => t.spent / t.share === had);
+  for (const t of tasks) t.spent = Math.max(t.spent, (had - 20) * t.share); // who had nothing to do has no claim
+  next.spent += timed(next.run);
+  return true;
+}
+
+// Messages are heard between turns.
+const bell = new MessageChannel();
+let ringing = false;
+const ring = () => {
+  if (!ringing) bell.port2.postMessage(0);
+  ringing = true;
+};
+bell.port1.onmessage = () => {
+  ringing = false;
+  guarded(() => turn() && ring());
+};
+
+// ---- what the page may ask for ----
+
+function begin(wish) {
+  settings = wish.settings, points = undefined, training = wish.training;
+  const {points: all, taught} = core.data(wish.data, settings.seed);
+  points = all;
+  core.begin(settings), core.tune(settings);
+  step = 0, loss = NaN, held = {step: -1, passes: 0, taught}, reportedStep = 0, reportedAt = performance.now();
+  beginField(wish.window), field.share = 1;
+  for (const t of tasks) t.spent = 0;
+  running = wish.run;
+  say('begun', {points, taught, run: running});
+  measureHeld(), report();
+}
+
+const wishes = {
+  async open({wasm}) {
+    bytes = Uint8Array.from(atob(wasm), (c) => c.charCodeAt(0));
+    core = await openCore(bytes);
+    say('ready', {version: core.version()});
+  },
+  start: begin,
+  tune(wish) {
+    Object.assign(settings, wish.settings);
+    core.tune(settings);
+    field.step = -1, held.step = -1;
+  },
+  run({run}) {
+    running = run;
+    reportedStep = step, reportedAt = performance.now();
+    report();
+  },
+  step() {
+    running = false;
+    train(1), report();
+  },
+  point: ({x, y, draws}) => say('point', {x, y, step, ...core.point(x, y, draws, 1)}),
+  channel: ({x, y, logsnr, count}) => say('channel', {x, y, logsnr, step, ...core.channel(x, y, logsnr, count, 1)}),
+  flow: ({count, steps, frames, seed: s}) => say('flow', {step, frames: core.flow(count, steps, frames, s)}),
+};
+
+// A failure of the C code ends its instance; the next start has a new one.
+async function guarded(f) {
+  try {
+    await f();
+  } catch (error) {
+    running = false, points = undefined;
+    core = await openCore(bytes);
+    say('failed', {text: error.message});
+  }
+}
+
+onmessage = ({data: wish}) => {
+  if (!points && wish.what !== 'open' && wish.what !== 'start') return;
+  if (['point', 'channel', 'flow'].includes(wish.what)) {
+    asked[wish.what] = wish;
+  } else guarded(() => wishes[wish.what](wish));
+  ring();
+};
