@@ -1070,7 +1070,7 @@ static void rows_of_tall_products_do_not_depend_on_other_rows(void)
 static void columns_do_not_depend_on_other_columns(void)
 {
     static const size_t slices[] = {1, 4, 16, 31, 32, 64, 100, 128, 224, 512};
-    enum { ROWS = 29, COLUMNS = 550, DEPTH = 270 };
+    enum { ROWS = 29, COLUMNS = ITD__ACROSS + 38, DEPTH = ITD__DEPTH + 14 };
     float *whole = ref_floats(ROWS * COLUMNS), *sliced = ref_floats(ROWS * COLUMNS);
     size_t i, at;
     unsigned mode;
@@ -1088,11 +1088,11 @@ static void columns_do_not_depend_on_other_columns(void)
     free(whole), free(sliced);
 }
 
-/* B too large for the second-level cache, so that parts of A are copied, 96 rows at a time. */
+/* B too large for the second-level cache, so that parts of A are copied. */
 static void rows_of_large_products_do_not_depend_on_other_rows(void)
 {
-    static const size_t slices[] = {1, 11, 12, 95, 96, 97};
-    enum { ROWS = 195, COLUMNS = 250, DEPTH = 263 };
+    static const size_t slices[] = {1, 11, 12, ITD__DOWN - 1, ITD__DOWN, ITD__DOWN + 1};
+    enum { ROWS = 2 * ITD__DOWN + 3, COLUMNS = 250, DEPTH = ITD__DEPTH + 7 };
     float *whole = ref_floats(ROWS * COLUMNS), *sliced = ref_floats(ROWS * COLUMNS);
     size_t i;
     unsigned mode;
@@ -1175,8 +1175,8 @@ static void large_products_show_what_is_not_finite(void)
     unsigned mode;
     ref_seed(20);
     for (mode = 0; mode < 12; mode++) {
-        product p = product_make(14, 270, 263, mode);
-        CHECK(p.n * p.k > ITD__SMALL && p.k > ITD__DEPTH);
+        product p = product_make(14, 270, ITD__DEPTH + 7, mode);
+        CHECK(p.n * p.k > ITD__SMALL);
         CHECK(spoils(&p, NAN));
         CHECK(spoils(&p, INFINITY));
         CHECK(spoils_from_the_start(&p, NAN));
