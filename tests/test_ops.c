@@ -162,18 +162,32 @@ static void products_with_every_remainder(void)
         for (n = 1; n <= 99; n += 1 + (m + n) % 3) CHECK(products_agree(m, n, 7, true, n % 3, 7));
 }
 
+/* Some products are divided among threads, which makes other products of them. */
+static void use_threads(int count)
+{
+#ifdef _OPENMP
+    omp_set_num_threads(count);
+#else
+    (void)count;
+#endif
+}
+
 /* B in place, packed, and on the border between the two; A copied in parts; several strips of columns,
  * several parts of k, and what is left over of each. */
 static void products_of_all_ways(void)
 {
-    static const size_t shapes[][3] = {{13, 300, 100}, {5, 1100, 20},  {101, 540, 260}, {97, 70, 1000},
-                                       {200, 33, 300}, {31, 600, 513}, {1, 1030, 70},   {3, 513, 257},
-                                       {7, 64, 1024},  {7, 64, 1025}};
+    enum { D = ITD__DEPTH, N = ITD__ACROSS, DOWN = ITD__DOWN, EVEN = ITD__SMALL / 64 };
+    static const size_t shapes[][3] = {
+        {13, 300, 100},      {5, 2 * N + 76, 20}, {DOWN + 13, N + 28, D}, {97, 70, 4 * D}, {200, 33, D + 44},
+        {31, N + 88, 2 * D}, {1, 1030, 70},       {3, N + 1, D + 1},      {7, 64, EVEN},   {7, 64, EVEN + 1}};
     size_t i;
     ref_seed(19);
     for (i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const size_t *s = shapes[i];
+        int threads = (int)itd__threads();
+        use_threads(1);
         CHECK(products_agree(s[0], s[1], s[2], i % 2 == 0, i % 3, 1));
+        use_threads(threads);
         CHECK(products_agree(s[0], s[1], s[2], i % 2 == 1, i % 2, 9));
     }
 }
