@@ -6066,7 +6066,7 @@ static bool itd__says(itd__file *f, const char *key, const char *value)
 static bool itd__verify_checksum(itd__file *f)
 {
     const char *text = itd__metadata(f, "crc32c");
-    unsigned char buffer[8192];
+    unsigned char buffer[12288];
     itd__checksum sum;
     uint64_t expected, left = f->size - f->data;
     if (!text) return true;
