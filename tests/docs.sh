@@ -40,7 +40,7 @@ extract() { # page, folder
         }' "$1"
 }
 program() { # source, perhaps an object: silent in compilation, then run in its folder
-    silent $CC -O1 -std=c99 -Wall -Wextra -Wpedantic -I. -I"$(dirname "$1")" "$@" -o "$1.out" -lm &&
+    silent $CC -std=c99 -Wall -Wextra -Wpedantic -I. -I"$(dirname "$1")" "$@" -o "$1.out" -lm &&
         (cd "$(dirname "$1")" && "$1.out")
 }
 for page in docs/*.md; do
