@@ -40,7 +40,7 @@ extract() { # page, folder
         }' "$1"
 }
 program() { # source, perhaps an object: silent in compilation, then run in its folder
-    silent $CC -O1 -std=c99 -Wall -Wextra -Wpedantic -I. -I"$(dirname "$1")" "$@" -o "$1.out" -lm &&
+    silent $CC -std=c99 -Wall -Wextra -Wpedantic -I. -I"$(dirname "$1")" "$@" -o "$1.out" -lm &&
         (cd "$(dirname "$1")" && "$1.out")
 }
 for page in docs/*.md; do
@@ -73,40 +73,87 @@ prose() { # page: also without formulas and generated regions
 
 # ---- links and names ----
 
-links() { # page, the name it goes by: every relative link leads to a file, and to a heading of it if it has a #
-    as=${2:-$1}
-    prose "$1" | grep -o '](\([^)]*\))' | sed 's/^](//; s/)$//' | grep -v '^http' | sort -u | while read -r link; do
-        target=${link%%#*}
-        case $target-$as in -*) target=$as ;; *-*/*) target=${as%/*}/$target ;; esac
-        [ -e "$target" ] || { echo "$1: $link: no such file"; continue; }
-        case $link in *'#'*) ;; *) continue ;; esac
-        awk -v wanted="${link#*#}" '
-            /^#/ { sub(/^#* /, ""); gsub(/[,.:?()!]/, ""); gsub(/ /, "-"); if (tolower($0) == wanted) found = 1 }
-            END { exit !found }' "$target" || echo "$1: $link: no such heading"
+awk '/^#/ {
+        sub(/^#* /, ""); gsub(/[,.:?()!]/, ""); gsub(/ /, "-")
+        print FILENAME "#" tolower($0)
+    }' ./*.md docs/*.md | sed 's|^\./||' > "$dir/headings"
+links() { # page, the name it goes by: every link leads to a file, and to a heading of it if it has a #
+    prose "$1" | awk -v page="${2:-$1}" '
+        FILENAME ~ /headings$/ { headings[$0]; next }
+        FNR == 1 { folder = page; sub(/[^\/]*$/, "", folder) }
+        {
+            while (match($0, /\]\([^)]*\)/)) {
+                link = substr($0, RSTART + 2, RLENGTH - 3)
+                $0 = substr($0, RSTART + RLENGTH)
+                if (link ~ /^http/) continue
+                split(link, part, "#")
+                file = part[1] == "" ? page : folder part[1]
+                while (sub(/[^\/]+\/\.\.\//, "", file)) continue
+                print link, file, part[2] == "" || file "#" part[2] in headings ? "" : "no such heading"
+            }
+        }' "$dir/headings" - | while read -r link file fault; do
+        [ -e "$file" ] || fault="no such file"
+        [ -z "$fault" ] || echo "$1: $link: $fault"
     done
 }
 words() { cat "$@" | tr -cs 'A-Za-z0-9_' '\n' | sort -u; }
 words itdiff.h > "$dir/words-of-header"
 words itdiff.h examples/*.c examples/support/*.h > "$dir/words-of-code"
-missing() { # list: what of the input is not in it
-    sort -u | comm -23 - "$1"
-}
 names() { # page: every name of the library, and every name behind an arrow, is in the code
-    prose "$1" | tr '\n' ' ' > "$dir/prose"
-    grep -o '`[^`]*`' "$dir/prose" | tr -d '`' | sed 's/[(=].*//; s/\..*//' | grep -E '^(itd_|ITD)[A-Za-z0-9_]*$' |
-        missing "$dir/words-of-header" | sed "s|.*|$1: & is not in itdiff.h|"
-    grep -oE '→ (`[^`]*`(, )?)+' "$dir/prose" | grep -o '`[^`]*`' | tr -d '`' | sed 's/\..*//' |
-        missing "$dir/words-of-code" | sed "s|.*|$1: & is not in the code|"
+    prose "$1" | awk -v page="$1" '
+        FILENAME ~ /words-of-header$/ { header[$0]; next }
+        FILENAME ~ /words-of-code$/ { code[$0]; next }
+        { text = text $0 " " }
+        END {
+            while (match(text, /`[^`]*`/)) {
+                before = substr(text, 1, RSTART - 1)
+                name = substr(text, RSTART + 1, RLENGTH - 2)
+                text = substr(text, RSTART + RLENGTH)
+                behind = before ~ /→ $/ || (behind && before == ", ")
+                sub(/\..*/, "", name)
+                if (behind && !(name in code)) print page ": " name " is not in the code"
+                sub(/[(=].*/, "", name)
+                if (name ~ /^(itd_|ITD)[A-Za-z0-9_]*$/ && !(name in header))
+                    print page ": " name " is not in itdiff.h"
+            }
+        }' "$dir/words-of-header" "$dir/words-of-code" -
 }
 
 # ---- commands: programs, targets, scripts and their options exist ----
 
-commands() { # page: the lines of its sh blocks and its inline code, without comments
-    awk '/^```sh$/ { on = 1; next } /^```/ { on = 0 } on' "$1" | sed 's/ *#.*//'
-    prose "$1" | tr '\n' ' ' | grep -o '`[^`]*`' | tr -d '`' | grep -E '^(build/|make( |$)|sh |--[a-z])'
+commands() { # page: the lines of its sh blocks and its inline code, without comments, one command a line
+    awk '
+        function say(line,   part, n, i) {
+            n = split(line, part, /[&|]/)
+            for (i = 1; i <= n; i++) {
+                gsub(/"[^"]*"/, "quoted", part[i])
+                sub(/^ */, "", part[i])
+                while (sub(/^[A-Z_]*=[^ ]* /, "", part[i])) continue
+                if (part[i] != "") print part[i]
+            }
+        }
+        /^```sh$/ { on = 1; next }
+        /^```/ { if (!on) fenced = !fenced; on = 0; next }
+        on { sub(/ *#.*/, ""); say($0); next }
+        /^<!-- [-a-z]*:begin -->$/ { made = 1 }
+        /^<!-- [-a-z]*:end -->$/ { made = 0; next }
+        !fenced && !made { text = text $0 " " }
+        END {
+            while (match(text, /`[^`]*`/)) {
+                span = substr(text, RSTART + 1, RLENGTH - 2)
+                text = substr(text, RSTART + RLENGTH)
+                if (span ~ /^(build\/|make( |$)|sh |--[a-z])/) say(span)
+            }
+        }' "$1"
 }
-known_options() { # program: what its --help or its source knows
+knows() { # program: what its --help or its source says, in a file of its name; those of every program for an option alone
+    file=$dir/known-${1##*/}
+    [ ! -f "$file" ] || return 0
     case $1 in
+    --*)
+        for name in fit train_2d train_cifar10 train_images digits ode bounds information ood; do build/$name --help all; done
+        cat docs/*.sh tests/bench/*
+        ;;
     *.sh) cat "$1" ;;
     build/train_cifar10_mpi) build/train_cifar10 --help all ;;
     build/fit | build/train_2d | build/train_cifar10 | build/train_images | build/digits | build/ode | build/bounds | \
@@ -115,19 +162,14 @@ known_options() { # program: what its --help or its source knows
         ;;
     *) cat "examples/${1#build/}.c" "tests/${1#build/}.c" "docs/${1#build/}.c" \
         "tests/bench/${1#build/bench_}.c" 2> /dev/null ;;
-    esac
+    esac > "$file"
 }
-options_of() { # program: sets `known`, a file with what it knows
-    known=$dir/options-of-${1##*/}
-    case $1 in --*) known=$dir/options-of-all ;; esac
-    [ -f "$known" ] || known_options "$1" > "$known"
-}
-targets_exist() { # of make: asked once
+target_exists() { # of make: asked once
     grep -qxF -e "$*" "$dir/targets" 2> /dev/null ||
         { make -n OPENMP= OPENBLAS= "$@" > /dev/null 2>&1 && echo "$*" >> "$dir/targets"; }
 }
-command_errors() { # page
-    commands "$1" | tr '&|' '\n\n' | sed 's/"[^"]*"/quoted/g; s/^ *//; s/^\([A-Z_]*=[^ ]* \)*//' | while read -r line; do
+faults_of_commands() { # page: faults, and options to look up behind the program they are given to
+    commands "$1" | while read -r line; do
         set -f
         # Words on purpose.
         set -- "$1" $line
@@ -136,36 +178,48 @@ command_errors() { # page
         case $1 in
         make)
             shift
-            targets_exist "$@" || echo "$page: make $*: no such target"
+            target_exists "$@" || echo "$page: make $*: no such target"
             continue
             ;;
         sh)
             [ -f "$2" ] || { echo "$page: $2: no such script"; continue; }
             shift
+            of=$1
             ;;
         build/*)
-            source=${1#build/}.c
+            source=${1#build/}.c of=$1
             [ -f "examples/$source" ] || [ -f "tests/$source" ] || [ -f "docs/$source" ] ||
                 [ -f "tests/bench/${source#bench_}" ] ||
                 [ "$1" = build/train_cifar10_mpi ] || { echo "$page: $1: no such program"; continue; }
             ;;
-        --*) ;;
+        --*) of=--any ;;
         *) continue ;;
         esac
-        options_of "$1"
+        set +f
+        knows "$of"
         for word; do
             case $word in
             --help | ---*) ;;
-            --[a-z]*) grep -qw -e "${word%%=*}" "$known" || echo "$page: $1: no option ${word%%=*}" ;;
+            --[a-z]*) printf '%s\t%s\t%s\n' "$page" "$of" "${word%%=*}" ;;
             esac
         done
-        set +f
     done
 }
-{
-    for name in fit train_2d train_cifar10 train_images digits ode bounds information ood; do known_options "build/$name"; done
-    cat docs/*.sh tests/bench/*
-} > "$dir/options-of-all"
+command_errors() { # page
+    faults_of_commands "$1" | awk -F '\t' -v folder="$dir" '
+        function read_known(program,   file, line, word, n, i) {
+            file = program
+            sub(/.*\//, "", file)
+            file = folder "/known-" file
+            while ((getline line < file) > 0) {
+                n = split(line, word, /[^-A-Za-z0-9_]+/)
+                for (i = 1; i <= n; i++) known[program, word[i]]
+            }
+        }
+        NF == 1 { print; next }
+        !($2 in seen) { seen[$2]; read_known($2) }
+        !(($2, $3) in known) { print $1 ": " $2 ": no option " $3 }'
+}
 
 # ---- numbers: with +- or a unit of likelihood, they stand in one row of a table, after rounding ----
 
@@ -239,16 +293,15 @@ check "images.sh makes its tables" sh "$copy/docs/images.sh" --tables
 for page in $pages; do
     check "$page: generated tables are current" cmp "$page" "$copy/$page"
 done
-region() { # name, page
-    awk -v name="$1" '$0 == "<!-- " name ":end -->" { on = 0 }
-        on && !/^```/
-        $0 == "<!-- " name ":begin -->" { on = 1 }' "$2"
-}
 printed() { # name, page: the output in a page is what the program's first comment says it prints
-    sed 's/^ \* \{0,1\}//' "examples/$1.c" | sed 's/^ *//; s/  *\*\/$//' > "$dir/comment"
-    region "$1" "$2" | sed 's/^ *//' | grep -v '^$' | while read -r line; do
-        grep -qxF -e "$line" "$dir/comment" || echo "$2: not in examples/$1.c: $line"
-    done
+    awk -v name="$1" '
+        function trimmed(line) { sub(/^ */, "", line); sub(/  *\*\/$/, "", line); return line }
+        FILENAME ~ /\.c$/ { sub(/^ \* ?/, ""); says[trimmed($0)]; next }
+        $0 == "<!-- " name ":end -->" { on = 0 }
+        on && !/^```/ && !/^$/ && !(trimmed($0) in says) {
+            print FILENAME ": not in examples/" name ".c: " $0
+        }
+        $0 == "<!-- " name ":begin -->" { on = 1 }' "examples/$1.c" "$2"
 }
 check "output of exact" printed exact docs/method.md
 check "output of ode" printed ode docs/likelihood.md

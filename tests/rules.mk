@@ -22,12 +22,16 @@ INSIDE   = test_checkpoint test_gaussian test_images test_kernels test_likelihoo
            test_threads test_train test_unet
 FAULTS   = test_faults test_fuzz test_malformed
 OUTSIDE  = $(filter-out $(INSIDE) $(FAULTS),$(TESTS:build/%=%))
-COMPILE  = $(CC) $(WARN) $(CFLAGS) $(OPENMP)
-# Tests are not optimized as far: all but one run for less time than it would take.
-TEST     = $(CC) $(WARN) $(patsubst -O2,-O1,$(CFLAGS)) $(OPENMP)
-build/test_kde: TEST = $(COMPILE)
 PUBLIC   = -DITDIFF_IMPLEMENTED build/itdiff.o
 PRIVATE  = -DITDIFF_STATIC -DITD_NO_SIMD -DITD__KERNELS_OF=shared_kernels build/itdiff.o
+COMPILE  = $(CC) $(WARN) $(CFLAGS) $(OPENMP)
+# Most tests take longer to optimize than to run. These do not.
+OPTIMIZE = -O0
+TEST     = $(CC) $(WARN) $(patsubst -O2,$(OPTIMIZE),$(CFLAGS)) $(OPENMP)
+LONG     = test_grid test_images test_kernels test_likelihood test_map test_ops test_sample test_threads \
+           test_train test_unet
+$(LONG:%=build/%): OPTIMIZE = -O1
+build/test_kde: OPTIMIZE = -O2
 
 build/itdiff.o: tests/implementation.c itdiff.h examples/support/system.h
 	$(COMPILE) -c $< -o $@

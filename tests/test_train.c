@@ -565,7 +565,7 @@ static double model_nll(itd_model *model, const float *x, size_t n, double *erro
     itd_denoiser den = itd_model_denoiser(model);
     itd_nll_desc desc = itd_model_nll_desc(model);
     itd_nll_result result = {0, 0, 0, 0, 0};
-    desc.draws = 100;
+    desc.draws = 25;
     CHECK_OK(itd_nll(&den, x, n, &desc, &result, NULL, NULL));
     *error = result.std_error;
     return result.nll;

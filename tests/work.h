@@ -1,12 +1,12 @@
-/* Of convolutions' gradients that one pass finds. */
-static const itd__passes work_one_pass = {true, true, NULL};
-
 /* work.h: memory for the library's threads to work in, guarded behind what each of them may use. Include it
  * after itdiff.h with its implementation, and ref.h. */
 #ifndef WORK_H
 #define WORK_H
 
 enum { WORK_GUARD = 32 };
+
+/* Of convolutions' gradients that one pass finds. */
+static const itd__passes work_one_pass = {true, true, NULL};
 
 static struct {
     float *floats;
