@@ -5,9 +5,9 @@
  * Test images against images of other kinds, made of them or one's own, told apart by their likelihood alone.
  * Two scores: -log p itself, which asks whether an image is less likely than those of the test set, and its
  * distance from the mean of training images, which asks whether it is typical. The second is needed: most of
- * the likelihood of a photograph pays for its texture, so a smooth picture that no camera has taken is likelier
- * than most photographs. For each kind the area under the ROC curve is printed, the probability that a strange
- * image scores higher than one of the test set: 1/2 is a guess, 1 is certain.
+ * the likelihood of a photograph pays for its texture, so a smooth picture that no camera has taken is
+ * likelier than most photographs. For each kind the area under the ROC curve is printed, the probability that
+ * a strange image scores higher than one of the test set: 1/2 is a guess, 1 is certain.
  *
  * docs/likelihood.md shows and explains what it prints. */
 #include "support/progress.h" /* first: it asks the system headers for POSIX */
