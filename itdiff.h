@@ -648,6 +648,7 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
 #include <stdlib.h>
 #define ITD_MALLOC(size) malloc(size)
 #define ITD_FREE(p) free(p)
+#define ITD__ZEROED(size) calloc(size, 1) /* large blocks come as zeros from the system, untouched */
 #elif !defined(ITD_MALLOC) || !defined(ITD_FREE)
 #error "define both of ITD_MALLOC and ITD_FREE, or neither"
 #endif
@@ -706,9 +707,13 @@ static void *itd__alloc(size_t rows, size_t columns, size_t size)
     size_t count, bytes;
     if (!itd__multiply(rows, columns, &count) || !itd__multiply(count, size, &bytes)) return NULL;
     bytes += bytes == 0; /* malloc(0) may return NULL, which would look like a want of memory */
+#ifdef ITD__ZEROED
+    return ITD__ZEROED(bytes);
+#else
     void *p = ITD_MALLOC(bytes);
     if (p) memset(p, 0, bytes);
     return p;
+#endif
 }
 
 static float *itd__floats(size_t rows, size_t columns)
@@ -4404,7 +4409,8 @@ static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_une
     return net->too_large ? ITD_ERROR_MEMORY : ITD_OK;
 }
 
-static itd_result itd__net_create(const itd_model_desc *desc, uint64_t seed, itd_net **out)
+/* Without a seed the weights are zero: a file will bring them. */
+static itd_result itd__net_create(const itd_model_desc *desc, const uint64_t *seed, itd_net **out)
 {
     if (!itd__valid(desc, NULL)) return ITD_ERROR_ARGUMENT;
     itd_net *net = (itd_net *)itd__alloc(1, 1, sizeof *net);
@@ -4413,7 +4419,7 @@ static itd_result itd__net_create(const itd_model_desc *desc, uint64_t seed, itd
         itd_net_free(net);
         return ITD_ERROR_MEMORY;
     }
-    itd__initialize(net, seed);
+    if (seed) itd__initialize(net, *seed);
     *out = net;
     return ITD_OK;
 }
@@ -4422,14 +4428,14 @@ ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_n
 {
     itd_model_desc model = itd_model_desc_default(0);
     model.mlp = *desc;
-    return itd__net_create(&model, seed, out);
+    return itd__net_create(&model, &seed, out);
 }
 
 ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd_net **out)
 {
     itd_model_desc model = itd_model_desc_default(0); /* not valid if no level of a U-Net joins it */
     model.unet = *desc;
-    return itd__net_create(&model, seed, out);
+    return itd__net_create(&model, &seed, out);
 }
 
 ITD_DEF void itd_net_free(itd_net *net)
@@ -4822,7 +4828,7 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
    A network becomes a denoiser of raw data: they are normalized on the way in, and what the network puts out
    is turned into eps_hat by the parameterization. */
 
-ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out)
+static itd_result itd__model_create(const itd_model_desc *desc, const uint64_t *seed, itd_model **out)
 {
     itd_model *model = (itd_model *)itd__alloc(1, 1, sizeof *model);
     itd_result result = model ? itd__net_create(desc, seed, &model->net) : ITD_ERROR_MEMORY;
@@ -4835,6 +4841,11 @@ ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, i
     if (result == ITD_OK) *out = model;
     else itd_model_free(model);
     return result;
+}
+
+ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out)
+{
+    return itd__model_create(desc, &seed, out);
 }
 
 ITD_DEF void itd_model_free(itd_model *model)
@@ -6202,7 +6213,7 @@ static bool itd__rebuild(itd__file *f, const itd__state *state, itd_model **out,
     if (state->has_whiten && (net.dim > ITD__FULL_GAUSSIAN || !state->model.normalize))
         return itd__fail(f, ITD_ERROR_MISMATCH, "a map of %lu dimensions that nothing makes",
                          (unsigned long)net.dim);
-    if (result == ITD_OK) result = itd_model_create(&state->model, 0, &model);
+    if (result == ITD_OK) result = itd__model_create(&state->model, NULL, &model);
     *out = model;
     if (result == ITD_OK && state->has_gaussian) {
         model->gaussian = itd__gaussian_alloc(net.dim, net.dim > ITD__FULL_GAUSSIAN);

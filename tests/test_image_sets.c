@@ -249,7 +249,7 @@ static void the_split_is_a_partition(void)
     image_set train, test;
     size_t seen[40] = {0}, first;
     uint8_t bytes[40 * D];
-    for (size_t k = 0; k < sizeof bytes; k++) bytes[k] = (uint8_t)(k / D + 128 * (k % D == 5));
+    for (size_t k = 0; k < sizeof bytes; k++) bytes[k] = (uint8_t)(k / D + (k % D == 5 ? 128 : 0));
     write_npy(path, "|u1", "(40, 3, 2)", bytes, sizeof bytes);
     if (!CHECK(read_both(&train, &test) == 0)) return;
     CHECK(train.n == 36 && test.n == 4 && test.borrowed);
