@@ -90,10 +90,11 @@ static void convolution_input(const convolution *v)
 /* In the pieces that the network gives to its threads. */
 static void convolution_weight(const convolution *v)
 {
+    static const itd__passes one_pass = {true, true, NULL};
     size_t c = v->e.channels, some = itd__ceil_div(c, itd__ceil_div(c, ITD__SOME)), k;
     for (k = 0; k < c; k += some)
-        itd__conv_backward_weight(&v->c, v->y, v->x, IMAGES, k, itd__min(some, c - k), false, v->w, v->b,
-                                  v->work);
+        itd__conv_backward_weight(&v->c, v->y, v->x, IMAGES, k, itd__min(some, c - k), &one_pass, false, v->w,
+                                  v->b, v->work);
 }
 
 static void convolution_free(convolution *v)
