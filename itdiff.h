@@ -439,8 +439,9 @@ typedef struct itd_unet_desc {
 } itd_unet_desc;
 
 /* Memory. A network takes 4 bytes a parameter, in training 20. Once it predicts, each weight of a convolution
-   takes another 7.1 in transformed form (itd__transform has the formulas); training doubles these, and adds
-   4 for each weight of a linear layer. Each thread works in 0.7 MB, with convolutions in some 2 to 8 MB. The
+   takes another 7.1 in transformed form (itd__transform has the formulas). Training doubles these, or takes
+   three times as much for batches in several passes, and adds 4 for each weight of a linear layer. Each
+   thread works in 0.7 MB; in training with convolutions of 64 channels in 1.5 MB, with 256 in 3.5 MB. The
    rest is what the rows of the layer table hold, for the n rows of a call: see itd_net_summary. */
 typedef struct itd_net itd_net;
 
@@ -926,8 +927,8 @@ typedef struct itd__product {
 
 enum {
     ITD__DEPTH = 288,     /* largest part of k between loading and storing a block of C */
-    ITD__ACROSS = 512,    /* most columns of a strip of B */
-    ITD__DOWN = 96,       /* most rows of A that are copied at a time */
+    ITD__ACROSS = 512,    /* columns of a strip of B, at most */
+    ITD__DOWN = 96,       /* rows of A that are copied at a time */
     ITD__SMALL = 1 << 16, /* floats of B that stay in the second-level cache */
     ITD__WORK = ITD__DEPTH * ITD__ACROSS + (ITD__DEPTH + 16) * ITD__DOWN
 };
@@ -1825,11 +1826,15 @@ static itd__scratch itd__own(itd__scratch work)
 static void itd__gemm(const itd__product *p)
 {
     size_t pieces = itd__useful_threads((double)p->m * (double)p->n * (double)p->k);
+    if (pieces == 1) { /* no parallel region: it takes time even of one thread */
+        itd__fast()->gemm(p);
+        return;
+    }
     bool by_columns = p->n >= 256 * pieces || p->n % (32 * pieces) == 0; /* whole panels, even shares */
     size_t step = itd__ceil_div(by_columns ? p->n : p->m, pieces), unit = by_columns ? 32 : 12;
     ptrdiff_t i, end = (ptrdiff_t)pieces;
     step = itd__ceil_div(step, unit) * unit; /* whole blocks */
-    ITD__PARALLEL(end > 1)
+    ITD__PARALLEL(true)
     for (i = 0; i < end; i++) {
         itd__product q = *p;
         size_t from = (size_t)i * step, *size = by_columns ? &q.n : &q.m;
@@ -1968,9 +1973,9 @@ static size_t itd__plane(size_t tiles, size_t channels) { return tiles * (channe
    gradient, that of some transformed weights. */
 static size_t itd__conv_work(const itd__convolution *c, bool gradient)
 {
-    size_t some = itd__min(c->in, ITD__SOME), most = itd__max(c->in, c->out);
+    size_t some = itd__min(c->in, ITD__SOME), wider = itd__max(c->in, c->out);
     if (!itd__is_winograd(c)) return ITD__PIXELS * 9 * c->in;
-    return 16 * (itd__plane(ITD__TILES, c->in) + itd__plane(ITD__TILES, c->out)) + most +
+    return 16 * (itd__plane(ITD__TILES, c->in) + itd__plane(ITD__TILES, c->out)) + wider +
            (gradient ? 16 * itd__plane(some, c->out) : 0);
 }
 
@@ -2049,9 +2054,9 @@ static void itd__taps_backward(const itd__convolution *c, const float *u /* (16,
 static void itd__winograd_tiles(const itd__convolution *c, const float *x, const float *u, const float *bias,
                                 size_t first, size_t tiles, bool add, float *y, itd__scratch work)
 {
-    size_t in = itd__plane(tiles, c->in), out = itd__plane(tiles, c->out), most = itd__max(c->in, c->out);
-    float *outside = work.floats + ITD__WORK, *v = outside + most, *m = v + 16 * in;
-    memset(outside, 0, most * sizeof *outside);
+    size_t in = itd__plane(tiles, c->in), out = itd__plane(tiles, c->out), wider = itd__max(c->in, c->out);
+    float *outside = work.floats + ITD__WORK, *v = outside + wider, *m = v + 16 * in;
+    memset(outside, 0, wider * sizeof *outside);
     itd__tiles_read(ITD__FROM_PATCH, x, c->height, c->width, c->in, c->in, first, tiles, outside, in, v);
     for (size_t f = 0; f < 16; f++) {
         itd__product p = ITD__ZERO;
@@ -2097,11 +2102,11 @@ static void itd__winograd_gradient(const itd__convolution *c, const float *x, co
 {
     size_t total = n * itd__ceil_div(c->rows, 2) * itd__ceil_div(c->columns, 2), tiles;
     size_t in = itd__plane(ITD__TILES, some), out = itd__plane(ITD__TILES, c->out);
-    size_t most = itd__max(c->in, c->out), pitch = passes->du ? c->out : c->out + 16;
+    size_t wider = itd__max(c->in, c->out), pitch = passes->du ? c->out : c->out + 16;
     size_t sum = passes->du ? c->in * c->out : itd__plane(some, c->out);
-    float *zeros = work.floats + ITD__WORK, *v = zeros + most, *m = v + 16 * in;
+    float *zeros = work.floats + ITD__WORK, *v = zeros + wider, *m = v + 16 * in;
     float *du = passes->du ? passes->du + from * c->out : m + 16 * out;
-    memset(zeros, 0, most * sizeof *zeros);
+    memset(zeros, 0, wider * sizeof *zeros);
     for (size_t at = 0; at < total; at += tiles) {
         tiles = itd__min(total - at, ITD__TILES);
         itd__tiles_read(ITD__FROM_PATCH, x + from, c->height, c->width, c->in, some, at, tiles, zeros, in, v);
