@@ -77,7 +77,7 @@ check_that "--load estimates without training" sh -c "
 check_that "--sample draws" sh -c "rm -f $out/s/samples.png; build/train_cifar10 $(echo $tiny) --experiment_name s \
     --load $out/synthetic/model.safetensors --sample 3 && [ -s $out/s/samples.png ]"
 check_that "--pretrained names the tensor that does not fit" fails 'tensor time_embedding.linear_1.weight: .* expected' --out "$out" --synthetic --n 8 \
-    --pretrained "$out/synthetic/model.safetensors"
+    --features 8,16 --pretrained "$out/synthetic/model.safetensors"
 for topic in "" data training log_snr network likelihood samples run; do
     check_that "--help $topic fits a screen" sh -c "build/train_cifar10 --help $topic |
         awk '{ if (length(\$0) > 79) bad = 1 } END { exit bad || NR > 24 || NR < 2 }'"
