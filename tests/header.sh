@@ -1,5 +1,7 @@
 #!/bin/sh
 # The header compiles silently in every way the documentation promises.
+#   sh tests/header.sh           looks for errors and warnings, generates code without the vector kernels
+#   sh tests/header.sh whole     generates all code, and with -O2: four times as long (make -C tests/extra whole-header)
 cd "$(dirname "$0")/.." || exit 1
 . tests/shell.sh
 CC=${CC:-cc}
@@ -25,18 +27,20 @@ sed '1d' "$dir/main.c" > "$dir/user.c"
 printf '#define ITDIFF_IMPLEMENTATION\n#include "itdiff.h"\n' > "$dir/library.c"
 cp "$dir/main.c" "$dir/main.cc"
 
-# What matters is said without generating code; a program is made where it is linked or run.
-look() { # name, compiler, options...: looks for errors and warnings alone
+whole=${1:-}
+plain=-DITD_NO_SIMD
+[ -z "$whole" ] || plain=
+look() { # name, compiler, options...: looks for errors and warnings
     check_name=$1
     shift
-    check "$check_name" "$@" -fsyntax-only
+    if [ -n "$whole" ]; then check "$check_name" "$@" -o "$dir/program" -lm; else check "$check_name" "$@" -fsyntax-only; fi
 }
 compile() { # options...: builds and runs one program
-    silent "$@" -o "$dir/program" -lm && "$dir/program"
+    silent "$@" $plain -o "$dir/program" -lm && "$dir/program"
 }
 
 for std in c99 c11 c17; do look "compiles silently as $std" $CC -std=$std $warn -I. "$dir/main.c"; done
-check_that "compiles silently with -O2, as gnu C" compile $CC $warn -O2 -I. examples/quickstart.c
+[ -z "$whole" ] || check_that "compiles silently with -O2, as gnu C" compile $CC $warn -O2 -I. examples/quickstart.c
 case $CC in *clang*) CXX=clang++ ;; *) CXX=g++ ;; esac
 if command -v $CXX > /dev/null; then
     check_that "compiles silently as c++11" compile $CXX -std=c++11 $warn -I. "$dir/main.cc"
@@ -48,16 +52,15 @@ else
     skip "no $CXX"
 fi
 look "everything off" $CC -std=c99 $warn -DITDIFF_STATIC -DITDIFF_NO_STDIO -DITD_NO_SIMD -I. "$dir/main.c"
-check_that "two translation units" compile $CC $warn -DITD_NO_SIMD -I. "$dir/user.c" "$dir/library.c"
-check_that "ITDIFF_STATIC in two translation units" compile $CC $warn -DITDIFF_STATIC -DITD_NO_SIMD -I. \
-    "$dir/main.c" "$dir/library.c"
-look "ITDIFF_STATIC" $CC $warn -DITDIFF_STATIC -I. "$dir/main.c"
+check_that "two translation units" compile $CC $warn -I. "$dir/user.c" "$dir/library.c"
+check_that "ITDIFF_STATIC in two translation units" compile $CC $warn -DITDIFF_STATIC -I. "$dir/main.c" \
+    "$dir/library.c"
+check_that "ITDIFF_NO_STDIO" compile $CC $warn -std=c99 -DITDIFF_NO_STDIO -I. "$dir/main.c"
 check_that "ITDIFF_NO_STDIO leaves stdio out" sh -c \
     "$CC -std=c99 -DITDIFF_NO_STDIO -I. -E $dir/main.c | grep -c fopen | grep -qx 0"
-check_that "ITDIFF_NO_STDIO, ITD_NO_SIMD" compile $CC $warn -std=c99 -DITDIFF_NO_STDIO -DITD_NO_SIMD -I. "$dir/main.c"
-look "ITDIFF_NO_STDIO" $CC $warn -std=c99 -DITDIFF_NO_STDIO -I. "$dir/main.c"
-check_that "own allocator and assert" compile $CC $warn -std=c99 -DITD_NO_SIMD -I. -include stdlib.h \
-    "-DITD_MALLOC(n)=malloc(n)" "-DITD_FREE(p)=free(p)" "-DITD_ASSERT(c)=((void)(c))" "$dir/main.c"
+look "ITD_NO_SIMD" $CC $warn -std=c99 -DITD_NO_SIMD -I. "$dir/main.c"
+check_that "own allocator and assert" compile $CC $warn -std=c99 -I. -include stdlib.h "-DITD_MALLOC(n)=malloc(n)" \
+    "-DITD_FREE(p)=free(p)" "-DITD_ASSERT(c)=((void)(c))" "$dir/main.c"
 check_that "half an allocator is refused" sh -c "! $CC -I. '-DITD_MALLOC(n)=malloc(n)' -fsyntax-only $dir/main.c"
 mkdir "$dir/include"
 cp itdiff.h "$dir/include/itdiff.h"
