@@ -9,7 +9,7 @@
 #ifdef _OPENMP
 #include <omp.h>
 
-static const int threads[] = {1, 2, 3, 4, 7, 8, 16};
+static const int threads[] = {1, 2, 3, 7, 16};
 enum { THREADS = sizeof threads / sizeof *threads, BATCH = 200, POINTS = 20, SAMPLES = 150 };
 
 typedef struct outcome { /* all that one run leaves */
