@@ -45,16 +45,16 @@ check_that "metrics.tsv has a row per step, of which there are fewer than rounds
 # ---- TensorBoard: what is left after a resumed run is what an undisturbed one leaves ----
 
 events() { # experiment, file: what its event files say, read to the last byte
-    python3 tests/read_tfevents.py "$out/$1" > "$out/$2"
+    $python tests/read_tfevents.py "$out/$1" > "$out/$2"
 }
 losses() { grep _loss "$out/$1"; } # file
-if command -v python3 > /dev/null; then
+if has_python; then
     second=$(date +%s)
     run once --num_epochs 4 $drawn
     check_that "events are framed and checked" events once once.events
     check_that "they hold each tag" sh -c "cut -d ' ' -f 1 $out/once.events | sort -u | tr '\n' ' ' |
         grep -qx 'contours density learning_rate mses points_per_second samples train_loss val_loss '"
-    check_that "anim.png is whole and has the frames of panels and samples" sh -c "python3 tests/read_png.py \
+    check_that "anim.png is whole and has the frames of panels and samples" sh -c "$python tests/read_png.py \
         $out/once/anim.png | grep -q ': 540 x 470, 19 frames, '"
     check_that "losses are those of metrics.tsv" awk '
         NR == FNR && /^train_loss/ { n++; a[$2] = $3 }

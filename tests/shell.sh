@@ -21,6 +21,11 @@ silent() { # command...: succeeds if it does and prints nothing
     return 1
 }
 
+# Where python3 is, if it is there: what is found first may be a script that takes longer than ours.
+has_python() {
+    python=$(python3 -c 'import sys; print(sys.executable)' 2> /dev/null)
+}
+
 skip() {
     skipped=$((skipped + 1))
     echo "  skipped: $1"

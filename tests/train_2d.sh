@@ -14,7 +14,9 @@ export OMP_NUM_THREADS
 
 # The result line of a tiny run and what was measured on the way, without times.
 result() { # options...
-    build/train_2d $tiny --pictures off "$@" | tail -n 1 | sed 's/ train_seconds=.*//'
+    build/train_2d $tiny --pictures off "$@" > "$out/result"
+    read -r line < "$out/result"
+    echo "${line% train_seconds=*}"
     cut -f 1-6 "$out/dino/metrics.tsv"
 }
 
