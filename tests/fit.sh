@@ -221,7 +221,7 @@ check_that "--resume of a training that has ended measures again" sh -c "
     b=\$($fit $short --data $out/two.csv --experiment_name again | sed 's/ seconds.*//')
     [ -n \"\$a\" ] && [ \"\$a\" = \"\$b\" ]"
 stopped() { # signal: of a long training, which says how to go on
-    long="--data $out/two.csv --experiment_name stopped --hidden_size 16 --hidden_layers 2 --num_epochs 100000"
+    long="--data $out/two.csv --experiment_name stopped --hidden_size 16 --hidden_layers 2 --num_epochs 20000"
     rm -rf "$out/stopped"
     $fit --quiet off $long > "$out/printed" 2> /dev/null &
     pid=$!
@@ -234,8 +234,8 @@ check_that "Ctrl-C saves" stopped INT
 check_that "kill saves" stopped TERM
 check_that "a stopped training goes on, as long as the clock lets it" sh -c "
     before=\$(tail -n 1 $out/stopped/metrics.tsv | cut -f2)
-    $fit --data $out/two.csv --experiment_name stopped --hidden_size 16 --hidden_layers 2 --num_epochs 100000 --resume \
-        --minutes 0.02 2> $out/errors | grep -q '^result' && grep -q 'cut by the clock at step' $out/errors &&
+    $fit --data $out/two.csv --experiment_name stopped --hidden_size 16 --hidden_layers 2 --num_epochs 20000 --resume \
+        --minutes 0.01 2> $out/errors | grep -q '^result' && grep -q 'cut by the clock at step' $out/errors &&
     after=\$(tail -n 1 $out/stopped/metrics.tsv | cut -f2) && [ \"\$after\" -gt \"\$before\" ]"
 
 # ---- pictures ----

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.." || exit 1
 out=build/resume-runs
 rm -rf "$out"
 mkdir -p "$out"
-few="--out $out --quiet --num_epochs 2 --n 400 --train_batch_size 60 --eval_draws 4 --hidden_size 16
+few="--out $out --quiet --num_epochs 2 --n 400 --train_batch_size 60 --eval_draws 3 --hidden_size 16
      --embedding_size 8"
 tiny="$few --directions 8"
 drawn="--grid 40 --samples 100 --steps 5"
