@@ -20,29 +20,8 @@ build/%: examples/%.c itdiff.h $(wildcard examples/support/*.h)
 demo: build/train_2d
 	build/train_2d --dataset dino
 
-include tests/rules.mk
-
-# A rival in the benchmark, where it can be linked; `make OPENBLAS= bench` goes without
-OPENBLAS = $(shell echo 'char *openblas_get_config(void); int main(void){return !openblas_get_config();}' \
-             > build/blas.c && $(CC) build/blas.c -o build/blas -lopenblas 2>/dev/null && \
-             echo -DBENCH_OPENBLAS -lopenblas)
-build/bench_%: tests/bench_%.c $(HEADERS)
-	$(COMPILE) $< -o $@ -lm
-build/bench_kernels: tests/bench_kernels.c $(HEADERS)
-	$(COMPILE) '-DBENCH_BUILD="$(CC) $(CFLAGS) $(OPENMP)"' $< -o $@ $(OPENBLAS) -lm
-
-bench: build/bench_kernels build/bench_train build/bench_images build/train_2d
-	@sh tests/bench.sh
-
-# The tables and figures of the plane are measured again, those of CIFAR-10 made from the tables in docs/.
-build/gallery build/points: build/%: docs/%.c $(HEADERS)
-	$(COMPILE) -I. $< -o $@ -lm
-
-docs: all build/gallery build/bench_estimator
-	FORCE=1 sh docs/results.sh
-	sh docs/results.sh --estimator
-	sh docs/gallery.sh
-	sh docs/images.sh --redraw
+# test, bench, docs
+include tests/rules.mk tests/bench/rules.mk docs/rules.mk
 
 VERSION := $(shell sed -n 's/^.define ITDIFF_VERSION "\(.*\)"/\1/p' itdiff.h)
 PREFIX  ?= /usr/local
