@@ -1,5 +1,5 @@
 #!/bin/sh
-# What README.md and docs/ say: programs compile and run, commands and options exist, links lead somewhere,
+# What README.md, CONTRIBUTING.md and docs/ say: programs compile and run, commands and options exist, links lead somewhere,
 # names are in the code, numbers are in a table. Each check is shown to notice an error, in a copy with one.
 cd "$(dirname "$0")/.." || exit 1
 . tests/shell.sh
@@ -279,7 +279,7 @@ number_errors() { # pages; outside of regions, formulas and programs, where bloc
 }
 
 as= # the name that a page goes by, where it is a copy
-for of in links names command_errors number_errors; do $of $pages > "$dir/faults-$of"; done
+for of in links names command_errors number_errors; do $of $pages CONTRIBUTING.md > "$dir/faults-$of"; done
 faults() { # kind, page
     while read -r line; do
         case $line in "$2: "*) echo "$line" ;; esac
@@ -291,6 +291,8 @@ for page in $pages; do
     check "$page: commands and options exist" faults command_errors "$page"
     check "$page: numbers are measured" faults number_errors "$page"
 done
+check "CONTRIBUTING.md: links lead somewhere" faults links CONTRIBUTING.md
+check "CONTRIBUTING.md: commands and options exist" faults command_errors CONTRIBUTING.md
 
 # ---- generated regions are what their scripts make of the committed tables ----
 
