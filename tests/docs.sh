@@ -1,6 +1,7 @@
 #!/bin/sh
-# What README.md, CONTRIBUTING.md and docs/ say: programs compile and run, commands and options exist, links lead somewhere,
-# names are in the code, numbers are in a table. Each check is shown to notice an error, in a copy with one.
+# What README.md, CONTRIBUTING.md and docs/ say: programs compile and run, commands and options exist, links
+# lead somewhere, names are in the code, numbers are in a table. Each check is shown to notice an error, in a
+# copy with one.
 cd "$(dirname "$0")/.." || exit 1
 . tests/shell.sh
 CC=${CC:-cc}
@@ -41,7 +42,8 @@ extract() { # page, folder
 }
 program() { # source, perhaps an object: silent in compilation, then run in its folder
     folder=${1%/*}
-    silent $CC -std=c99 -Wall -Wextra -Wpedantic -I. -I"$folder" "$@" -o "$1.out" -lm && cd "$folder" && "$1.out"
+    silent $CC -std=c99 -Wall -Wextra -Wpedantic -I. -I"$folder" "$@" -o "$1.out" -lm &&
+        cd "$folder" && "$1.out"
 }
 for page in docs/*.md; do
     grep -q '^```c$' "$page" || continue

@@ -78,7 +78,7 @@ stopped() { # by a signal, as soon as there is a row of metrics; then resumed: t
     mv "$out/circle" "$out/undisturbed"
     build/train_2d $long > "$out/printed" 2>&1 &
     process=$!
-    until [ "$(wc -l < "$out/circle/metrics.tsv")" -gt 1 ]; do sleep 0.05; done 2> /dev/null
+    until [ "$(wc -l < "$out/circle/metrics.tsv")" -gt 1 ] || ! kill -0 $process; do sleep 0.05; done 2> /dev/null
     kill -TERM $process
     wait $process && [ ! -s "$out/printed" ] || return 1
     build/train_2d $long --resume > "$out/printed" && grep -q '^result ' "$out/printed" &&
