@@ -14,7 +14,7 @@ export OMP_NUM_THREADS
 grown="$few --original"
 circle="--out $out --experiment_name circle --quiet --pictures off --dataset circle --n 1000 --num_epochs 30
         --train_batch_size 100 --learning_rate 0.01 --ema 0.9 --directions 32 --hidden_size 16 --embedding_size 8
-        --eval_draws 16"
+        --eval_draws 8"
 
 # ---- a run in parts: two epochs, a third that is lost before it is saved, and the last two ----
 

@@ -43,7 +43,7 @@ cp "$out/dino/model.safetensors" "$out/model.safetensors"
 
 circle="--out $out --experiment_name learned --quiet --pictures off --dataset circle --n 1000 --num_epochs 30
         --train_batch_size 100 --learning_rate 0.01 --ema 0.9 --directions 32 --hidden_size 16 --embedding_size 8
-        --eval_draws 16"
+        --eval_draws 8"
 better() { # file options...: by a nat at least than the Gaussian, by its own account
     text=$out/$1.text
     shift
