@@ -39,14 +39,15 @@ compile() { # options...: builds and runs one program
     silent "$@" $plain -o "$dir/program" -lm && "$dir/program"
 }
 
-for std in c99 c11 c17; do look "compiles silently as $std" $CC -std=$std $warn -I. "$dir/main.c"; done
+look "compiles silently as c99" $CC -std=c99 $warn -I. "$dir/main.c"
+for std in c11 c17; do look "compiles silently as $std" $CC -std=$std $warn $plain -I. "$dir/main.c"; done
 [ -z "$whole" ] || check_that "compiles silently with -O2, as gnu C" compile $CC $warn -O2 -I. examples/quickstart.c
 case $CC in *clang*) CXX=clang++ ;; *) CXX=g++ ;; esac
 if command -v $CXX > /dev/null; then
     check_that "compiles silently as c++11" compile $CXX -std=c++11 $warn -I. "$dir/main.cc"
     look "compiles silently as c++17" $CXX -std=c++17 $warn -I. "$dir/main.cc"
     for macro in ITDIFF_STATIC ITDIFF_NO_STDIO ITD_NO_SIMD; do
-        look "$macro in C++" $CXX -std=c++11 $warn -D$macro -I. "$dir/main.cc"
+        look "$macro in C++" $CXX -std=c++11 $warn $plain -D$macro -I. "$dir/main.cc"
     done
 else
     skip "no $CXX"
