@@ -44,11 +44,13 @@ $(INSIDE:%=build/%): build/%: tests/%.c build/itdiff.o $(HEADERS)
 $(FAULTS:%=build/%): build/%: tests/%.c $(HEADERS) $(wildcard tests/fuzz/*.[ch])
 	$(TEST) -DITD_NO_SIMD $< -o $@ -lm
 
-# Where all example programs are wanted for a test, they share it as well; train_cifar10 looks inside.
+# Where all example programs are wanted for a test, those that are not there yet share it as well; train_cifar10
+# looks inside.
+SUPPORT  = itdiff.h $(wildcard examples/support/*.h)
 ifneq ($(filter test %.out,$(MAKECMDGOALS)),)
 SHARING  = $(patsubst examples/%.c,build/%,$(filter-out examples/train_cifar10.c,$(wildcard examples/*.c)))
-$(SHARING): build/%: examples/%.c build/itdiff.o $(HEADERS)
+$(SHARING): build/%: examples/%.c $(SUPPORT) | build/itdiff.o
 	$(COMPILE) $(PUBLIC) -I. $< -o $@ -lm
-build/train_cifar10: examples/train_cifar10.c build/itdiff.o $(HEADERS)
+build/train_cifar10: examples/train_cifar10.c $(SUPPORT) | build/itdiff.o
 	$(COMPILE) $(PRIVATE) -I. $< -o $@ -lm
 endif
