@@ -19,47 +19,11 @@ all: $(patsubst examples/%.c,build/%,$(wildcard examples/*.c))
 build/%: examples/%.c itdiff.h $(wildcard examples/support/*.h)
 	$(CC) $(WARN) $(CFLAGS) $(OPENMP) -I. $< -o $@ -lm
 
-# The page in which one watches a training, with this header as WebAssembly: clang, lld and wasi-libc make it, no
-# browser is needed. Four functions of WASI are left to the page, which has them (docs/playground/src/core.mjs).
-WASM     = clang --target=wasm32-wasi -std=c99 -O2 -DNDEBUG -msimd128 -mexec-model=reactor -nodefaultlibs -Wl,--strip-all \
-           -Wl,-z,stack-size=65536 -Wno-ignored-pragmas
-playground: build/playground.wasm
-	sh docs/playground/build.sh $<
-build/playground.wasm: examples/playground.c $(HEADERS)
-	@for tool in clang wasm-ld; do command -v $$tool > /dev/null || \
-	  { echo "make playground: $$tool is not installed (Debian: clang lld wasi-libc)"; exit 1; }; done
-	@echo '#include <stdlib.h>' | clang --target=wasm32-wasi -fsyntax-only -x c - 2> /dev/null || \
-	  { echo "make playground: wasi-libc is not installed (Debian: wasi-libc)"; exit 1; }
-	$(WASM) $< -lc-printscan-no-floating-point -lc -lm -o $@
-
 demo: build/train_2d
 	build/train_2d --dataset dino
 
-include tests/rules.mk
-
-# A rival in the benchmark, where it can be linked; `make OPENBLAS= bench` goes without
-OPENBLAS = $(shell echo 'char *openblas_get_config(void); int main(void){return !openblas_get_config();}' \
-             > build/blas.c && $(CC) build/blas.c -o build/blas -lopenblas 2>/dev/null && \
-             echo -DBENCH_OPENBLAS -lopenblas)
-build/bench_kernels: LINKED = $(OPENBLAS)
-build/bench_%: tests/bench/%.c $(HEADERS)
-	$(COMPILE) '-DBENCH_BUILD="$(CC) $(CFLAGS) $(OPENMP)"' $< -o $@ $(LINKED) -lm
-build/bench_networks_O%: tests/bench/networks.c $(HEADERS)
-	$(COMPILE) -O$* -DITD_NO_SIMD $< -o $@ -lm
-
-bench-programs: build/bench_kernels build/bench_networks build/bench_networks_O2 build/bench_networks_O3 build/train_2d
-bench: bench-programs
-	@sh tests/bench/run.sh
-
-# The tables and figures of the plane are measured again, those of CIFAR-10 made from the tables in docs/.
-build/gallery build/points build/grid_range: build/%: docs/%.c $(HEADERS)
-	$(COMPILE) -I. $< -o $@ -lm
-
-docs: all build/gallery build/bench_estimator
-	FORCE=1 sh docs/results.sh
-	sh docs/results.sh --estimator
-	sh docs/gallery.sh
-	sh docs/images.sh --redraw
+# test, bench, docs, playground
+include tests/rules.mk tests/bench/rules.mk docs/rules.mk
 
 VERSION := $(shell sed -n 's/^.define ITDIFF_VERSION "\(.*\)"/\1/p' itdiff.h)
 PREFIX  ?= /usr/local

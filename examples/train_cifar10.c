@@ -149,6 +149,7 @@ static itd_unet_desc pretrained_unet(const options *all)
             fail("--features: multiples of %d expected beside --pretrained, '%s' found", (int)d.groups,
                  o->features);
         d.embedding = d.features[0], d.hidden = 4 * d.features[0];
+        d.attention = 2 | 1u << d.levels; /* at half resolution and in the middle, however many levels there are */
     }
     if (image_options_given(o, &o->blocks)) d.blocks = o->blocks;
     if (image_options_given(o, &o->attention)) d.attention = o->attention;

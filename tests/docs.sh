@@ -1,6 +1,7 @@
 #!/bin/sh
-# What README.md and docs/ say: programs compile and run, commands and options exist, links lead somewhere,
-# names are in the code, numbers are in a table. Each check is shown to notice an error, in a copy with one.
+# What README.md, CONTRIBUTING.md and docs/ say: programs compile and run, commands and options exist, links
+# lead somewhere, names are in the code, numbers are in a table. Each check is shown to notice an error, in a
+# copy with one.
 cd "$(dirname "$0")/.." || exit 1
 . tests/shell.sh
 CC=${CC:-cc}
@@ -40,8 +41,9 @@ extract() { # page, folder
         }' "$1"
 }
 program() { # source, perhaps an object: silent in compilation, then run in its folder
-    silent $CC -std=c99 -Wall -Wextra -Wpedantic -I. -I"$(dirname "$1")" "$@" -o "$1.out" -lm &&
-        (cd "$(dirname "$1")" && "$1.out")
+    folder=${1%/*}
+    silent $CC -std=c99 -Wall -Wextra -Wpedantic -I. -I"$folder" "$@" -o "$1.out" -lm &&
+        cd "$folder" && "$1.out"
 }
 for page in docs/*.md; do
     grep -q '^```c$' "$page" || continue
@@ -55,21 +57,20 @@ for page in docs/*.md; do
         [ -n "${OPENMP+set}" ] || $CC -O1 -I. -c "$code/itdiff.c" -o "$object"
     fi
     for source in "$code"/chapter_*.c; do
-        with=$object
+        with=$object chapter=${source##*/}
         grep -q ITDIFF_IMPLEMENTATION "$source" && with=
-        check_that "$page: $(basename "$source" .c) compiles and runs" program "$source" $with
+        check_that "$page: ${chapter%.c} compiles and runs" program "$source" $with
     done
 done
 
-# ---- text without programs: fences and what is between them taken out ----
+# ---- what the checks of a page begin with, in awk: lines of prose, without fences and generated regions ----
 
-prose() { # page: also without formulas and generated regions
-    awk '
-        /^```/ { fenced = !fenced; next }
-        /^<!-- [-a-z]*:begin -->$/ { made = 1 }
-        /^<!-- [-a-z]*:end -->$/ { made = 0; next }
-        !fenced && !made' "$1"
-}
+prose='
+    FNR == 1 { fenced = made = 0 }
+    /^```/ { fenced = !fenced; next }
+    /^<!-- [-a-z]*:begin -->$/ { made = 1 }
+    /^<!-- [-a-z]*:end -->$/ { made = 0; next }
+    fenced || made { next }'
 
 # ---- links and names ----
 
@@ -77,11 +78,13 @@ awk '/^#/ {
         sub(/^#* /, ""); gsub(/[,.:?()!]/, ""); gsub(/ /, "-")
         print FILENAME "#" tolower($0)
     }' ./*.md docs/*.md | sed 's|^\./||' > "$dir/headings"
-links() { # page, the name it goes by: every link leads to a file, and to a heading of it if it has a #
-    prose "$1" | awk -v page="${2:-$1}" '
-        FILENAME ~ /headings$/ { headings[$0]; next }
-        FNR == 1 { folder = page; sub(/[^\/]*$/, "", folder) }
+links() { # pages: every link leads to a file, and to a heading of it if it has a #
+    awk -v as="$as" '
+        FILENAME ~ /headings$/ { headings[$0]; next }'"$prose"'
         {
+            page = as ? as : FILENAME
+            folder = page
+            sub(/[^\/]*$/, "", folder)
             while (match($0, /\]\([^)]*\)/)) {
                 link = substr($0, RSTART + 2, RLENGTH - 3)
                 $0 = substr($0, RSTART + RLENGTH)
@@ -89,22 +92,23 @@ links() { # page, the name it goes by: every link leads to a file, and to a head
                 split(link, part, "#")
                 file = part[1] == "" ? page : folder part[1]
                 while (sub(/[^\/]+\/\.\.\//, "", file)) continue
-                print link, file, part[2] == "" || file "#" part[2] in headings ? "" : "no such heading"
+                print page, link, file, part[2] == "" || file "#" part[2] in headings ? "" : "no such heading"
             }
-        }' "$dir/headings" - | while read -r link file fault; do
+        }' "$dir/headings" "$@" | while read -r page link file fault; do
         [ -e "$file" ] || fault="no such file"
-        [ -z "$fault" ] || echo "$1: $link: $fault"
+        [ -z "$fault" ] || echo "$page: $link: $fault"
     done
 }
 words() { cat "$@" | tr -cs 'A-Za-z0-9_' '\n' | sort -u; }
 words itdiff.h > "$dir/words-of-header"
 words itdiff.h examples/*.c examples/support/*.h > "$dir/words-of-code"
-names() { # page: every name of the library, and every name behind an arrow, is in the code
-    prose "$1" | awk -v page="$1" '
+names() { # pages: every name of the library, and every name behind an arrow, is in the code
+    awk -v as="$as" '
         FILENAME ~ /words-of-header$/ { header[$0]; next }
-        FILENAME ~ /words-of-code$/ { code[$0]; next }
-        { text = text $0 " " }
-        END {
+        FILENAME ~ /words-of-code$/ { code[$0]; next }'"$prose"'
+        { text[as ? as : FILENAME] = text[as ? as : FILENAME] $0 " " }
+        END { for (page in text) look(page, text[page]) }
+        function look(page, text,   before, name, behind) {
             while (match(text, /`[^`]*`/)) {
                 before = substr(text, 1, RSTART - 1)
                 name = substr(text, RSTART + 1, RLENGTH - 2)
@@ -116,37 +120,38 @@ names() { # page: every name of the library, and every name behind an arrow, is 
                 if (name ~ /^(itd_|ITD)[A-Za-z0-9_]*$/ && !(name in header))
                     print page ": " name " is not in itdiff.h"
             }
-        }' "$dir/words-of-header" "$dir/words-of-code" -
+        }' "$dir/words-of-header" "$dir/words-of-code" "$@"
 }
 
 # ---- commands: programs, targets, scripts and their options exist ----
 
-commands() { # page: the lines of its sh blocks and its inline code, without comments, one command a line
-    awk '
-        function say(line,   part, n, i) {
+commands() { # pages: page and command, of the sh blocks and the inline code, without comments
+    awk -v as="$as" '
+        function say(page, line,   part, n, i) {
             n = split(line, part, /[&|]/)
             for (i = 1; i <= n; i++) {
                 gsub(/"[^"]*"/, "quoted", part[i])
                 sub(/^ */, "", part[i])
                 while (sub(/^[A-Z_]*=[^ ]* /, "", part[i])) continue
-                if (part[i] != "") print part[i]
+                if (part[i] != "") print page, part[i]
             }
         }
-        /^```sh$/ { on = 1; next }
-        /^```/ { if (!on) fenced = !fenced; on = 0; next }
-        on { sub(/ *#.*/, ""); say($0); next }
-        /^<!-- [-a-z]*:begin -->$/ { made = 1 }
-        /^<!-- [-a-z]*:end -->$/ { made = 0; next }
-        !fenced && !made { text = text $0 " " }
+        FNR == 1 { shell = 0 }
+        { page = as ? as : FILENAME }
+        /^```sh$/ { shell = 1; next }
+        shell && /^```/ { shell = 0; next }
+        shell { sub(/ *#.*/, ""); say(page, $0); next }'"$prose"'
+        { text[page] = text[page] $0 " " }
         END {
-            while (match(text, /`[^`]*`/)) {
-                span = substr(text, RSTART + 1, RLENGTH - 2)
-                text = substr(text, RSTART + RLENGTH)
-                if (span ~ /^(build\/|make( |$)|sh |--[a-z])/) say(span)
-            }
-        }' "$1"
+            for (page in text)
+                while (match(text[page], /`[^`]*`/)) {
+                    span = substr(text[page], RSTART + 1, RLENGTH - 2)
+                    text[page] = substr(text[page], RSTART + RLENGTH)
+                    if (span ~ /^(build\/|make( |$)|sh |--[a-z])/) say(page, span)
+                }
+        }' "$@"
 }
-knows() { # program: what its --help or its source says, in a file of its name; those of every program for an option alone
+knows() { # program: what its help or its source says, in a file of its name; of an option alone, what any says
     file=$dir/known-${1##*/}
     [ ! -f "$file" ] || return 0
     case $1 in
@@ -168,13 +173,11 @@ target_exists() { # of make: asked once
     grep -qxF -e "$*" "$dir/targets" 2> /dev/null ||
         { make -n OPENMP= OPENBLAS= "$@" > /dev/null 2>&1 && echo "$*" >> "$dir/targets"; }
 }
-faults_of_commands() { # page: faults, and options to look up behind the program they are given to
-    commands "$1" | while read -r line; do
+faults_of_commands() { # pages: faults, and options to look up behind the program they are given to
+    commands "$@" | while read -r page line; do
         set -f
         # Words on purpose.
-        set -- "$1" $line
-        page=$1
-        shift
+        set -- $line
         case $1 in
         make)
             shift
@@ -205,8 +208,8 @@ faults_of_commands() { # page: faults, and options to look up behind the program
         done
     done
 }
-command_errors() { # page
-    faults_of_commands "$1" | awk -F '\t' -v folder="$dir" '
+command_errors() { # pages
+    faults_of_commands "$@" | awk -F '\t' -v folder="$dir" '
         function read_known(program,   file, line, word, n, i) {
             file = program
             sub(/.*\//, "", file)
@@ -244,40 +247,57 @@ truths() {
 }
 truths > "$dir/truths"
 
-quoted() { # page: text outside of regions, formulas and programs, where blocks of output count as text
-    awk '
+number_errors() { # pages; outside of regions, formulas and programs, where blocks of output count as text
+    awk -v as="$as" '
+        FILENAME ~ /exceptions$/ { excused[$1, $2]; next }
+        FILENAME ~ /truths$/ { truth[++rows] = $0; next }
+        FNR == 1 { fenced = skip = made = 0 }
         /^```/ { fenced = !fenced; skip = fenced && $0 != "```"; next }
         /^<!-- [-a-z]*:begin -->$/ { made = 1 }
         /^<!-- [-a-z]*:end -->$/ { made = 0; next }
-        !skip && !made' "$1" | tr '\n' ' ' | sed 's/−/-/g; s/±/+-/g; s/\$[^$]*\$//g' |
-        grep -oE -e '-?[0-9][0-9,]*(\.[0-9]+)?( *\+- *[0-9.]*[0-9])*( (nats?|bits\/dim)\b)?' |
-        grep -E 'nat|bits|\+-' | sed 's/[a-z/]//g; s/+-/ /g; s/,//g'
-}
-number_errors() { # page, the name it goes by
-    quoted "$1" | awk -v page="${2:-$1}" '
+        !skip && !made { text[as ? as : FILENAME] = text[as ? as : FILENAME] $0 " " }
+        END { for (page in text) look(page, text[page]) }
+        function look(page, text,   number) {
+            gsub(/−/, "-", text); gsub(/±/, "+-", text); gsub(/\$[^$]*\$/, "", text)
+            while (match(text, /-?[0-9][0-9,]*(\.[0-9]+)?( *\+- *[0-9.]*[0-9])*( (nats?|bits\/dim))?/)) {
+                number = substr(text, RSTART, RLENGTH)
+                text = substr(text, RSTART + RLENGTH)
+                if (text ~ /^[A-Za-z0-9_]/) sub(/ (nats?|bits\/dim)$/, "", number)
+                if (number ~ /nat|bits|\+-/) judge(page, number)
+            }
+        }
+        function judge(page, text,   k, n) {
+            gsub(/[a-z\/,]/, "", text); gsub(/\+-/, " ", text)
+            n = split(text, number, " ")
+            if ((page, number[1]) in excused) return
+            for (k = 1; k <= rows; k++) {
+                fields = split(truth[k], field, " ")
+                if (among(number[1]) && (n < 2 || among(number[2]))) return
+            }
+            print page ": " text " is in no table"
+        }
         function among(number,  i, digits) {
             digits = index(number, ".") ? length(number) - index(number, ".") : 0
-            for (i = 1; i <= n; i++) if (sprintf("%.*f", digits, field[i]) == number) return 1
+            for (i = 1; i <= fields; i++) if (sprintf("%.*f", digits, field[i]) == number) return 1
             return 0
-        }
-        FILENAME ~ /exceptions$/ { if ($1 == page) excused[$2]; next }
-        FILENAME ~ /truths$/ { truth[++rows] = $0; next }
-        {
-            found = $1 in excused
-            for (k = 1; k <= rows && !found; k++) {
-                n = split(truth[k], field, " ")
-                found = among($1) && (NF < 2 || among($2))
-            }
-            if (!found) print page ": " $0 " is in no table"
-        }' "$dir/exceptions" "$dir/truths" -
+        }' "$dir/exceptions" "$dir/truths" "$@"
 }
 
+as= # the name that a page goes by, where it is a copy
+for of in links names command_errors number_errors; do $of $pages CONTRIBUTING.md > "$dir/faults-$of"; done
+faults() { # kind, page
+    while read -r line; do
+        case $line in "$2: "*) echo "$line" ;; esac
+    done < "$dir/faults-$1"
+}
 for page in $pages; do
-    check "$page: links lead somewhere" links "$page"
-    check "$page: names are in the code" names "$page"
-    check "$page: commands and options exist" command_errors "$page"
-    check "$page: numbers are measured" number_errors "$page"
+    check "$page: links lead somewhere" faults links "$page"
+    check "$page: names are in the code" faults names "$page"
+    check "$page: commands and options exist" faults command_errors "$page"
+    check "$page: numbers are measured" faults number_errors "$page"
 done
+check "CONTRIBUTING.md: links lead somewhere" faults links CONTRIBUTING.md
+check "CONTRIBUTING.md: commands and options exist" faults command_errors CONTRIBUTING.md
 
 # ---- generated regions are what their scripts make of the committed tables ----
 
@@ -321,7 +341,7 @@ check "every region has its maker" regions
 # ---- the checks notice ----
 
 noticed() { # check, sed script, page: the check of a copy with one error says something
-    spoilt "$2" "$3" && said=$($1 "$dir/spoilt.md" "$3") && [ -n "$said" ]
+    spoilt "$2" "$3" && as=$3 && said=$($1 "$dir/spoilt.md") && [ -n "$said" ]
 }
 changed() { # what, check, sed script, page
     check_that "a changed $1 is noticed" noticed "$2" "$3" "$4"

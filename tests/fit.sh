@@ -116,7 +116,8 @@ check_that "--eval_draws lessens the standard error" sh -c "
     many=\$($fit --load $model --data $out/two.csv --eval_draws 256 | sed 's/.* stderr=\([^ ]*\) .*/\1/')
     echo \$few \$many | awk '{ exit !(\$2 < 0.5 * \$1) }'"
 check_that "a model of train_2d is scored, too" sh -c "
-    build/train_2d --dataset moons --n 400 --num_epochs 2 --hidden_size 16 --directions 8 --eval_draws 8 --out $out --pictures off --quiet > /dev/null &&
+    build/train_2d --dataset moons --n 400 --num_epochs 2 --hidden_size 16 --directions 8 --eval_draws 8 \
+        --out $out --pictures off --quiet > /dev/null &&
     $fit --load $out/moons/model.safetensors --data $out/two.csv | grep -q '^result data=two.csv rows=400 columns=2'"
 
 check_that "rows that were learned are told" sh -c "
@@ -221,11 +222,11 @@ check_that "--resume of a training that has ended measures again" sh -c "
     b=\$($fit $short --data $out/two.csv --experiment_name again | sed 's/ seconds.*//')
     [ -n \"\$a\" ] && [ \"\$a\" = \"\$b\" ]"
 stopped() { # signal: of a long training, which says how to go on
-    long="--data $out/two.csv --experiment_name stopped --hidden_size 16 --hidden_layers 2 --num_epochs 100000"
+    long="--data $out/two.csv --experiment_name stopped --hidden_size 16 --hidden_layers 2 --num_epochs 20000"
     rm -rf "$out/stopped"
     $fit --quiet off $long > "$out/printed" 2> /dev/null &
     pid=$!
-    until [ "$(wc -l < "$out/stopped/metrics.tsv")" -gt 1 ]; do sleep 0.05; done 2> /dev/null
+    until [ "$(wc -l < "$out/stopped/metrics.tsv")" -gt 1 ] || ! kill -0 $pid; do sleep 0.05; done 2> /dev/null
     kill -"$1" $pid
     wait $pid && grep -q '^stopped; --resume goes on from' "$out/printed" && ! grep -q '^result' "$out/printed" &&
         [ -f "$out/stopped/model.safetensors" ] && [ -f "$out/stopped/training.safetensors" ]
@@ -234,7 +235,7 @@ check_that "Ctrl-C saves" stopped INT
 check_that "kill saves" stopped TERM
 check_that "a stopped training goes on, as long as the clock lets it" sh -c "
     before=\$(tail -n 1 $out/stopped/metrics.tsv | cut -f2)
-    $fit --data $out/two.csv --experiment_name stopped --hidden_size 16 --hidden_layers 2 --num_epochs 100000 --resume \
+    $fit --data $out/two.csv --experiment_name stopped --hidden_size 16 --hidden_layers 2 --num_epochs 20000 --resume \
         --minutes 0.02 2> $out/errors | grep -q '^result' && grep -q 'cut by the clock at step' $out/errors &&
     after=\$(tail -n 1 $out/stopped/metrics.tsv | cut -f2) && [ \"\$after\" -gt \"\$before\" ]"
 

@@ -1,5 +1,7 @@
 #!/bin/sh
 # The header compiles silently in every way the documentation promises.
+#   sh tests/header.sh           looks for errors and warnings, generates code without the vector kernels
+#   sh tests/header.sh whole     generates all code, and with -O2: four times as long (make -C tests/extra whole-header)
 cd "$(dirname "$0")/.." || exit 1
 . tests/shell.sh
 CC=${CC:-cc}
@@ -26,24 +28,29 @@ printf '#define ITDIFF_IMPLEMENTATION\n#include "itdiff.h"\n' > "$dir/library.c"
 cp "$dir/main.c" "$dir/main.cc"
 echo 'int none;' > "$dir/none.c"
 
-# What matters is said without generating code; a program is made where it is linked or run.
-look() { # name, compiler, options...: looks for errors and warnings alone
+whole=${1:-}
+plain=-DITD_NO_SIMD
+[ -z "$whole" ] || plain=
+look() { # name, compiler, options...: looks for errors and warnings
     check_name=$1
     shift
-    check "$check_name" "$@" -fsyntax-only
+    if [ -n "$whole" ]; then check "$check_name" "$@" -o "$dir/program" -lm; else check "$check_name" "$@" -fsyntax-only; fi
 }
 compile() { # options...: builds and runs one program
+    links "$@" $plain
+}
+links() {
     silent "$@" -o "$dir/program" -lm && "$dir/program"
 }
 
-check_that "compiles silently as c99" compile $CC -std=c99 $warn -I. "$dir/main.c"
-for std in c11 c17; do look "compiles silently as $std" $CC -std=$std $warn -I. "$dir/main.c"; done
+look "compiles silently as c99" $CC -std=c99 $warn -I. "$dir/main.c"
+for std in c11 c17; do look "compiles silently as $std" $CC -std=$std $warn $plain -I. "$dir/main.c"; done
 
 # Threads may have small stacks, as those of musl have: what each function takes is told by gcc and clang.
 usage=-fstack-usage most_stack=24576
 silent $CC $usage -c "$dir/none.c" -o "$dir/none.o" > /dev/null || usage=
 check "compiles silently with -O2, as gnu C" $CC $warn $usage -O2 -I. -c "$dir/library.c" -o "$dir/library.o"
-check_that "... and links with a program" compile $CC -I. "$dir/user.c" "$dir/library.o"
+check_that "... and links with a program" links $CC -I. "$dir/user.c" "$dir/library.o"
 if [ -s "$dir/library.su" ]; then
     check "no function takes more than $most_stack bytes of the stack" awk -F'\t' -v most=$most_stack \
         '$2 > most || $3 == "dynamic" { print $1 ": " $2 " bytes, " $3 }' "$dir/library.su"
@@ -66,22 +73,21 @@ if command -v $CXX > /dev/null; then
     check_that "compiles silently as c++11" compile $CXX -std=c++11 $warn -I. "$dir/main.cc"
     look "compiles silently as c++17" $CXX -std=c++17 $warn -I. "$dir/main.cc"
     for macro in ITDIFF_STATIC ITDIFF_NO_STDIO ITD_NO_SIMD; do
-        look "$macro in C++" $CXX -std=c++11 $warn -D$macro -I. "$dir/main.cc"
+        look "$macro in C++" $CXX -std=c++11 $warn $plain -D$macro -I. "$dir/main.cc"
     done
 else
     skip "no $CXX"
 fi
 look "everything off" $CC -std=c99 $warn -DITDIFF_STATIC -DITDIFF_NO_STDIO -DITD_NO_SIMD -I. "$dir/main.c"
 check_that "two translation units" compile $CC $warn -I. "$dir/user.c" "$dir/library.c"
-check_that "ITDIFF_STATIC in two translation units" compile $CC $warn -DITDIFF_STATIC -DITD_NO_SIMD -I. \
-    "$dir/main.c" "$dir/library.c"
-look "ITDIFF_STATIC" $CC $warn -DITDIFF_STATIC -I. "$dir/main.c"
+check_that "ITDIFF_STATIC in two translation units" compile $CC $warn -DITDIFF_STATIC -I. "$dir/main.c" \
+    "$dir/library.c"
+check_that "ITDIFF_NO_STDIO" compile $CC $warn -std=c99 -DITDIFF_NO_STDIO -I. "$dir/main.c"
 check_that "ITDIFF_NO_STDIO leaves stdio out" sh -c \
     "$CC -std=c99 -DITDIFF_NO_STDIO -I. -E $dir/main.c | grep -c fopen | grep -qx 0"
-check_that "ITDIFF_NO_STDIO, ITD_NO_SIMD" compile $CC $warn -std=c99 -DITDIFF_NO_STDIO -DITD_NO_SIMD -I. "$dir/main.c"
-look "ITDIFF_NO_STDIO" $CC $warn -std=c99 -DITDIFF_NO_STDIO -I. "$dir/main.c"
-check_that "own allocator and assert" compile $CC $warn -std=c99 -DITD_NO_SIMD -I. -include stdlib.h \
-    "-DITD_MALLOC(n)=malloc(n)" "-DITD_FREE(p)=free(p)" "-DITD_ASSERT(c)=((void)(c))" "$dir/main.c"
+look "ITD_NO_SIMD" $CC $warn -std=c99 -DITD_NO_SIMD -I. "$dir/main.c"
+check_that "own allocator and assert" compile $CC $warn -std=c99 -I. -include stdlib.h "-DITD_MALLOC(n)=malloc(n)" \
+    "-DITD_FREE(p)=free(p)" "-DITD_ASSERT(c)=((void)(c))" "$dir/main.c"
 check_that "half an allocator is refused" sh -c "! $CC -I. '-DITD_MALLOC(n)=malloc(n)' -fsyntax-only $dir/main.c"
 mkdir "$dir/include"
 cp itdiff.h "$dir/include/itdiff.h"

@@ -64,11 +64,11 @@ before=$(result --pictures on --experiment_name again)
 until [ "$(date +%s)" -gt "$second" ]; do sleep 0.05; done # event files are read in the order of their seconds
 check_that "a run can be resumed" sh -c "build/train_cifar10 $(echo $tiny) --experiment_name again --num_epochs 3 --resume |
     grep -q images_seen=24"
-if command -v python3 > /dev/null; then
-    check_that "events are framed, checked and hold each tag" sh -c "python3 tests/read_tfevents.py $out/again |
+if has_python; then
+    check_that "events are framed, checked and hold each tag" sh -c "$python tests/read_tfevents.py $out/again |
         cut -d ' ' -f 1 | sort | uniq -c | tr -s ' \\n' ' ' | grep -qx \
         ' 2 denoised 2 images_per_second 2 learning_rate 2 mses 2 samples 2 train_loss 2 val_loss '"
-    check_that "anim.png is whole" sh -c "python3 tests/read_png.py $out/again/anim.png | grep -q ': 266 x 266, 3 frames, '"
+    check_that "anim.png is whole" sh -c "$python tests/read_png.py $out/again/anim.png | grep -q ': 266 x 266, 3 frames, '"
 else
     skip "python3 is not installed: nobody to read the events"
 fi
@@ -77,7 +77,7 @@ check_that "--load estimates without training" sh -c "
 check_that "--sample draws" sh -c "rm -f $out/s/samples.png; build/train_cifar10 $(echo $tiny) --experiment_name s \
     --load $out/synthetic/model.safetensors --sample 3 && [ -s $out/s/samples.png ]"
 check_that "--pretrained names the tensor that does not fit" fails 'tensor time_embedding.linear_1.weight: .* expected' --out "$out" --synthetic --n 8 \
-    --pretrained "$out/synthetic/model.safetensors"
+    --features 32,32 --pretrained "$out/synthetic/model.safetensors"
 for topic in "" data training log_snr network likelihood samples run; do
     check_that "--help $topic fits a screen" sh -c "build/train_cifar10 --help $topic |
         awk '{ if (length(\$0) > 79) bad = 1 } END { exit bad || NR > 24 || NR < 2 }'"

@@ -55,13 +55,10 @@ static inline double ref_student_within(double t, double degrees)
     return norm * sum * end / (3 * STEPS);
 }
 
-/* The t within which 95 % of it are. The last answer is kept: who asks often asks the same. */
+/* The t within which 95 % of it are. */
 static inline double ref_student(double degrees)
 {
-    static double asked = -1, high;
-    double low = 1.9;
-    if (!(degrees < asked) && !(degrees > asked)) return high;
-    asked = degrees, high = 13;
+    double low = 1.9, high = 13;
     for (int k = 0; k < 40; k++) {
         double middle = 0.5 * (low + high);
         if (ref_student_within(middle, degrees) < 0.95) low = middle;
@@ -80,6 +77,13 @@ static inline uint32_t ref_crc32c(const unsigned char *bytes, size_t n)
         for (int bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >> 1) ^ 0x82F63B78u : crc >> 1;
     }
     return ~crc;
+}
+
+/* Whether an estimate that is off by so much is within its error bar of 95 %. */
+static inline int ref_covers(double off, double standard_error, double degrees)
+{
+    if (!(standard_error > 0)) return fabs(off) <= 0;
+    return ref_student_within(fabs(off) / standard_error, degrees) <= 0.95;
 }
 
 /* ---- memory: exactly as much as asked for, so that a sanitizer sees one element too many ---- */

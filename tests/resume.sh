@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.." || exit 1
 out=build/resume-runs
 rm -rf "$out"
 mkdir -p "$out"
-few="--out $out --quiet --num_epochs 2 --n 400 --train_batch_size 60 --eval_draws 4 --hidden_size 16
+few="--out $out --quiet --num_epochs 2 --n 400 --train_batch_size 60 --eval_draws 3 --hidden_size 16
      --embedding_size 8"
 tiny="$few --directions 8"
 drawn="--grid 40 --samples 100 --steps 5"
@@ -14,7 +14,7 @@ export OMP_NUM_THREADS
 grown="$few --original"
 circle="--out $out --experiment_name circle --quiet --pictures off --dataset circle --n 1000 --num_epochs 30
         --train_batch_size 100 --learning_rate 0.01 --ema 0.9 --directions 32 --hidden_size 16 --embedding_size 8
-        --eval_draws 16"
+        --eval_draws 8"
 
 # ---- a run in parts: two epochs, a third that is lost before it is saved, and the last two ----
 
@@ -45,16 +45,16 @@ check_that "metrics.tsv has a row per step, of which there are fewer than rounds
 # ---- TensorBoard: what is left after a resumed run is what an undisturbed one leaves ----
 
 events() { # experiment, file: what its event files say, read to the last byte
-    python3 tests/read_tfevents.py "$out/$1" > "$out/$2"
+    $python tests/read_tfevents.py "$out/$1" > "$out/$2"
 }
 losses() { grep _loss "$out/$1"; } # file
-if command -v python3 > /dev/null; then
+if has_python; then
     second=$(date +%s)
     run once --num_epochs 4 $drawn
     check_that "events are framed and checked" events once once.events
     check_that "they hold each tag" sh -c "cut -d ' ' -f 1 $out/once.events | sort -u | tr '\n' ' ' |
         grep -qx 'contours density learning_rate mses points_per_second samples train_loss val_loss '"
-    check_that "anim.png is whole and has the frames of panels and samples" sh -c "python3 tests/read_png.py \
+    check_that "anim.png is whole and has the frames of panels and samples" sh -c "$python tests/read_png.py \
         $out/once/anim.png | grep -q ': 540 x 470, 19 frames, '"
     check_that "losses are those of metrics.tsv" awk '
         NR == FNR && /^train_loss/ { n++; a[$2] = $3 }
@@ -78,7 +78,7 @@ stopped() { # by a signal, as soon as there is a row of metrics; then resumed: t
     mv "$out/circle" "$out/undisturbed"
     build/train_2d $long > "$out/printed" 2>&1 &
     process=$!
-    until [ "$(wc -l < "$out/circle/metrics.tsv")" -gt 1 ]; do sleep 0.05; done 2> /dev/null
+    until [ "$(wc -l < "$out/circle/metrics.tsv")" -gt 1 ] || ! kill -0 $process; do sleep 0.05; done 2> /dev/null
     kill -TERM $process
     wait $process && [ ! -s "$out/printed" ] || return 1
     build/train_2d $long --resume > "$out/printed" && grep -q '^result ' "$out/printed" &&

@@ -1,8 +1,12 @@
 # How `make test` builds and runs what is in this folder; the Makefile includes it. Each test_NAME.c is a
 # program, each NAME.sh a test of the example programs or of the documentation; either leaves what it prints in
 # build/NAME.out and ends with a line of counts, which sum.sh adds up.
-TESTS    = $(patsubst tests/%.c,build/%,$(wildcard tests/test_*.c))
-SCRIPTS  = train_2d resume examples fit images numbers docs header playground
+# What takes longest begins first.
+SCRIPTS  = train_2d images fit resume docs header examples numbers playground
+LONG     = test_likelihood test_unet test_ops test_grid test_images test_threads test_train test_kernels \
+           test_sample test_map
+SHORT    = $(filter-out $(LONG),$(patsubst tests/%.c,%,$(wildcard tests/test_*.c)))
+TESTS    = $(LONG:%=build/%) $(SHORT:%=build/%)
 OUTPUTS  = $(SCRIPTS:%=build/%.out) $(TESTS:=.out)
 HEADERS  = itdiff.h $(wildcard examples/support/*.h tests/*.h tests/bench/*.h)
 
@@ -25,11 +29,9 @@ OUTSIDE  = $(filter-out $(INSIDE) $(FAULTS),$(TESTS:build/%=%))
 PUBLIC   = -DITDIFF_IMPLEMENTED build/itdiff.o
 PRIVATE  = -DITDIFF_STATIC -DITD_NO_SIMD -DITD__KERNELS_OF=shared_kernels build/itdiff.o
 COMPILE  = $(CC) $(WARN) $(CFLAGS) $(OPENMP)
-# Most tests take longer to optimize than to run. These do not.
+# Most tests take longer to optimize than to run, but not those that run longest.
 OPTIMIZE = -O0
 TEST     = $(CC) $(WARN) $(patsubst -O2,$(OPTIMIZE),$(CFLAGS)) $(OPENMP)
-LONG     = test_grid test_images test_kernels test_likelihood test_map test_ops test_sample test_threads \
-           test_train test_unet
 $(LONG:%=build/%): OPTIMIZE = -O1
 build/test_kde: OPTIMIZE = -O2
 
@@ -42,11 +44,13 @@ $(INSIDE:%=build/%): build/%: tests/%.c build/itdiff.o $(HEADERS)
 $(FAULTS:%=build/%): build/%: tests/%.c $(HEADERS) $(wildcard tests/fuzz/*.[ch])
 	$(TEST) -DITD_NO_SIMD $< -o $@ -lm
 
-# Where all example programs are wanted for a test, they share it as well; those for images look inside.
+# Where all example programs are wanted for a test, those that are not there yet share it as well; those for
+# images look inside.
+SUPPORT  = itdiff.h $(wildcard examples/support/*.h)
 ifneq ($(filter test %.out,$(MAKECMDGOALS)),)
 SHARING  = $(patsubst examples/%.c,build/%,$(filter-out examples/train_%.c,$(wildcard examples/*.c)) examples/train_2d.c)
-$(SHARING): build/%: examples/%.c build/itdiff.o $(HEADERS)
+$(SHARING): build/%: examples/%.c $(SUPPORT) | build/itdiff.o
 	$(COMPILE) $(PUBLIC) -I. $< -o $@ -lm
-build/train_cifar10 build/train_images: build/%: examples/%.c build/itdiff.o $(HEADERS)
+build/train_cifar10 build/train_images: build/%: examples/%.c $(SUPPORT) | build/itdiff.o
 	$(COMPILE) $(PRIVATE) -I. $< -o $@ -lm
 endif

@@ -535,11 +535,11 @@ static void check_coverage(const law *l, bool allocate, double *spread)
         d.seed = 1000 + round;
         if (!measure(&den, &g, points, FEW, d, &m)) return;
         r = discrete(&m, UNROUNDED);
-        inside[0] += fabs(r.nll - truth) <= ref_student(r.degrees) * r.std_error;
+        inside[0] += ref_covers(r.nll - truth, r.std_error, r.degrees);
         mean += r.nll / ROUNDS, square += (r.nll - truth) * (r.nll - truth) / ROUNDS;
         reported += r.std_error * r.std_error / ROUNDS;
         CHECK_OK(grid_nll(m.draws, &m.tails, 8, choice, 3, &r, NULL, NULL));
-        inside[1] += fabs(r.nll - truth) <= ref_student(r.degrees) * r.std_error;
+        inside[1] += ref_covers(r.nll - truth, r.std_error, r.degrees);
         measured_free(&m);
     }
     *spread = sqrt(square - (mean - truth) * (mean - truth));

@@ -241,7 +241,7 @@ static void tally_add(tally *t, double estimate, double error, double degrees, d
 {
     double off = estimate - truth;
     t->n++;
-    if (fabs(off) <= ref_student(degrees) * error) t->within++;
+    if (ref_covers(off, error, degrees)) t->within++;
     t->sum += off, t->square += off * off, t->variance += error * error;
 }
 
@@ -283,7 +283,7 @@ static void repeat(const itd_denoiser *den, const float *x, const double *truth,
  * and 25 points, with and without a pilot. All of them together have to cover 95 % more exactly. */
 static void error_bars_of_means_cover(void)
 {
-    static const size_t counts[] = {1, 5, 25}, draws[] = {600, 160, 20};
+    static const size_t counts[] = {1, 5, 25}, draws[] = {240, 80, 20};
     size_t within = 0, n = 0;
     for (size_t i = 0; i < COVERED; i++)
         for (size_t k = 0; k < 3; k++)
@@ -399,7 +399,7 @@ static void data_error_bars_cover(void)
         mixture_sample(m, &rng, MANY, x_many);
         entropy += true_mean(m, x_many, MANY) / LONG_RUN;
     }
-    desc.draws = 40;
+    desc.draws = 20;
     for (size_t r = 0; r < REPEATS; r++) {
         itd_nll_result result;
         desc.seed = r;

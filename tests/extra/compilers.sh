@@ -140,7 +140,7 @@ carry() {
     carried "a checkpoint from here" "$dir/again.safetensors" "$dir/here.safetensors" "$numbers" \
         "$(cat "$out/reference/here")"
     numbers=$(run carry pass cifar10-small.safetensors half.safetensors)
-    carried "the U-Net in half precision" "$dir/half.safetensors" data/cifar10-small.safetensors "$numbers" \
+    carried "the U-Net in half precision" "$dir/half.safetensors" "$out/reference/half.safetensors" "$numbers" \
         "$(cat "$out/reference/there")"
     numbers=$(run carry make there.safetensors)
     carried "a checkpoint from there" "$dir/there.safetensors" "$dir/back.safetensors" "$numbers" \
