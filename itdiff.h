@@ -227,24 +227,18 @@ ITD_DEF double itd_schedule_weight(const itd_schedule *s, double logsnr); /* w =
 ITD_DEF itd_result itd_schedule_sample(const itd_schedule *s, itd_rng *rng, bool stratified, size_t n,
                                        float *logsnr /* (n) */, float *weight /* (n) */);
 
-/* The scale that matches the spread of log eigenvalues: as the paper's code computes it, or so that the
-   logistic's variance scale^2 pi^2 / 3 grows by exactly the variance of the spectrum. */
-typedef enum itd_spectrum_rule { ITD_SPECTRUM_PAPER, ITD_SPECTRUM_VARIANCE } itd_spectrum_rule;
+/* Before training, from the eigenvalues of the covariance of the data, as the paper's code has it:
+   loc = -mean(log lambda), scale = sqrt(1 + 3/pi var(log lambda)). ITD_ERROR_DATA unless every lambda is
+   positive. */
+ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda /* (d) */, size_t d, itd_schedule *out);
 
-/* loc = -mean(log lambda), scale = sqrt(1 + c var(log lambda)), c = 3/pi (PAPER) or 3/pi^2 (VARIANCE).
-   ITD_ERROR_DATA unless every lambda is positive. */
-ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda /* (d) */, size_t d,
-                                              itd_spectrum_rule rule, itd_schedule *out);
-
-/* The scale from a measured curve: the distance from the median to the upper or lower quartile crossing,
-   divided by log 3 = 1.0986 (where the logistic has its quartiles), or plain as the original code has it. */
-typedef enum itd_curve_rule { ITD_CURVE_LOGISTIC, ITD_CURVE_ORIGINAL } itd_curve_rule;
-
-/* loc where the smoothed mse/d last crosses 1/2 upward; where it never does, where the gap is widest
-   below the Gaussian's curve. logsnr ascending. ITD_ERROR_DATA when there is neither, or no quartile. */
+/* After a first training, from its error curve (itd_mse_curve), for a second one. loc is where the smoothed
+   mse/d last crosses 1/2 upward; where it never does, where the gap below the Gaussian's curve is widest.
+   scale is the distance from there to where it crosses 3/4, or else 1/4, over log 3, since a logistic has
+   its quartiles at loc +- scale log 3. logsnr ascending. ITD_ERROR_DATA where a crossing is missing. */
 ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const double *mse /* (m) */,
                                          const double *mmse_gaussian /* (m) */, size_t m, size_t d,
-                                         itd_curve_rule rule, itd_schedule *out);
+                                         itd_schedule *out);
 
 /* ---- the one interface the estimator and the sampler need ---- */
 
@@ -322,7 +316,7 @@ typedef struct itd_nll_desc {
     size_t repetitions;    /* independent ones that divide them, for the standard errors; 0: chosen by n; 0 */
     uint64_t seed;         /* 1 */
     bool stratified;       /* the log SNRs of a repetition at evenly spaced quantiles; true */
-    bool common;           /* every point gets the same draws: smooth, for pictures; worse for means; false */
+    bool shared_noise;     /* every point gets the same draws: smooth, for pictures; worse for means; false */
     bool allocate;         /* more draws where a pilot found the integrand to vary most; true */
     bool cancel;           /* subtract the reference's error on the same noise, not its mean; true */
     size_t batch;          /* rows per call of the denoiser; does not change the result; 1024 */
@@ -417,25 +411,25 @@ typedef struct itd_mlp_desc {
    that has this log SNR, by the paper's table of 10,000 entries or interpolated exactly. */
 typedef enum itd_time { ITD_TIME_LOGSNR, ITD_TIME_TABLE, ITD_TIME_EXACT } itd_time;
 
-enum { ITD_MOST_LEVELS = 6 };
+enum { ITD_MAX_LEVELS = 6 };
 
 /* A U-Net for images (height,width,channels), NHWC, as Ho et al. 2020 have it: residual blocks with group
    normalization at `levels` resolutions, each half the one before. */
 typedef struct itd_unet_desc {
-    size_t height, width, channels;   /* divisible by 2^(levels-1); 32, 32, 3 */
-    size_t levels;                    /* 1 .. ITD_MOST_LEVELS; 3 */
-    size_t features[ITD_MOST_LEVELS]; /* channels at each level, divisible by groups; 64, 96, 96 */
-    size_t blocks;                    /* residual blocks a level on the way down, one more on the way up; 1 */
-    size_t attention;                 /* sum of 2^l for levels l with attention, 2^levels for the middle; 0 */
-    size_t head;                      /* channels of an attention head; 0: one head */
-    size_t groups;                    /* of a normalization; 8 */
-    double epsilon;                   /* added to variances; 1e-5 */
-    size_t embedding;                 /* sinusoids of the time, even; 64 */
-    size_t hidden;                    /* features of the time; 256 */
-    double logsnr_scale;              /* 3 */
-    itd_time time;                    /* ITD_TIME_LOGSNR */
-    bool pad_after;                   /* halving pads right and bottom only, not all around; false */
-    bool zero_output;                 /* the last convolution, and each block's, start at zero; true */
+    size_t height, width, channels;  /* divisible by 2^(levels-1); 32, 32, 3 */
+    size_t levels;                   /* 1 .. ITD_MAX_LEVELS; 3 */
+    size_t features[ITD_MAX_LEVELS]; /* channels at each level, divisible by groups; 64, 96, 96 */
+    size_t blocks;                   /* residual blocks a level on the way down, one more on the way up; 1 */
+    size_t attention;                /* sum of 2^l for levels l with attention, 2^levels for the middle; 0 */
+    size_t head;                     /* channels of an attention head; 0: one head */
+    size_t groups;                   /* of a normalization; 8 */
+    double epsilon;                  /* added to variances; 1e-5 */
+    size_t embedding;                /* sinusoids of the time, even; 64 */
+    size_t hidden;                   /* features of the time; 256 */
+    double logsnr_scale;             /* 3 */
+    itd_time time;                   /* ITD_TIME_LOGSNR */
+    bool pad_after;                  /* halving pads right and bottom only, not all around; false */
+    bool zero_output;                /* the last convolution, and each block's, start at zero; true */
 } itd_unet_desc;
 
 /* Memory. A network takes 4 bytes a parameter, in training 20. Once it predicts, each weight of a convolution
@@ -526,7 +520,7 @@ ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model);
 
 typedef struct itd_trainer_desc {
     size_t batch;         /* rows per step; 128 */
-    size_t rows;          /* of them in memory at once, which changes no bit of the result; 0: all; 0 */
+    size_t micro_batch;   /* of them in memory at once, which changes no bit of the result; 0: all; 0 */
     uint64_t seed;        /* of noise, log SNRs and the order of the data; 1 */
     double learning_rate; /* 1e-3 */
     uint64_t warmup;      /* steps of linear rise to it; 0 */
@@ -542,11 +536,12 @@ typedef struct itd_trainer_desc {
     bool drop_incomplete; /* an epoch ends when fewer than `batch` rows are left; false: epochs run on */
 } itd_trainer_desc;
 
-/* One training by `count` processes, each with a trainer of the same description and weights: worker `index`
-   computes its share of every batch, and sum adds x over the workers, so that all end with the same bits. */
+/* One training by `world_size` processes, each with a trainer of the same description and weights: each
+   computes its share of every batch, and all_reduce replaces x by its sum over all of them, so that all end
+   with the same bits. */
 typedef struct itd_workers {
-    size_t index, count; /* 0, 1 */
-    itd_result (*sum)(void *ctx, float *x /* (n) */, size_t n);
+    size_t rank, world_size; /* 0, 1 */
+    itd_result (*all_reduce)(void *ctx, float *x /* (n) */, size_t n);
     void *ctx;
 } itd_workers;
 
@@ -565,6 +560,9 @@ typedef struct itd_trainer { /* to read, but for workers */
 } itd_trainer;
 
 ITD_DEF itd_trainer_desc itd_trainer_desc_default(void);
+/* The field for which itd_model_create or, unless NULL, itd_trainer_create would refuse these descriptions,
+   and what it expects if that depends on other fields; NULL if they would not. */
+ITD_DEF const char *itd_model_problem(const itd_model_desc *model, const itd_trainer_desc *trainer);
 /* Borrows the model, whose moving average goes on if it has one. */
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out);
 /* Before the model it belongs to. Gives back what only training needs; the average stays. */
@@ -583,13 +581,16 @@ ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_
 /* ---- sampling ---- */
 
 typedef enum itd_sampler { ITD_DETERMINISTIC /* DDIM */, ITD_ANCESTRAL /* DDPM */ } itd_sampler;
-typedef enum itd_grid { ITD_GRID_QUANTILE /* of the schedule */, ITD_GRID_UNIFORM /* in log SNR */ } itd_grid;
+typedef enum itd_spacing {
+    ITD_SPACING_QUANTILE /* of the schedule */,
+    ITD_SPACING_UNIFORM /* in log SNR */
+} itd_spacing;
 
 typedef struct itd_sample_desc {
     itd_schedule schedule; /* sampling runs from its lowest to its highest log SNR */
     size_t steps;          /* denoiser calls per sample, >= 1; 100 */
     itd_sampler sampler;   /* ITD_DETERMINISTIC */
-    itd_grid grid;         /* ITD_GRID_UNIFORM */
+    itd_spacing spacing;   /* ITD_SPACING_UNIFORM */
     uint64_t seed;         /* 1 */
     size_t batch;          /* rows per call of the denoiser; does not change the result; 1024 */
 } itd_sample_desc;
@@ -2469,9 +2470,12 @@ ITD_DEF itd_schedule itd_schedule_default(void)
     return s;
 }
 
-static bool itd__schedule_valid(const itd_schedule *s)
+static const char *itd__schedule_problem(const itd_schedule *s)
 {
-    return s->scale > 0 && s->scale < 1e6 && s->clip > 0 && s->clip < 700 && fabs(s->loc) < 1e6;
+    if (!(fabs(s->loc) < 1e6)) return "schedule.loc: above -1e6 and below 1e6 expected";
+    if (!(s->scale > 0 && s->scale < 1e6)) return "schedule.scale: above 0 and below 1e6 expected";
+    if (!(s->clip > 0 && s->clip < 700)) return "schedule.clip: above 0 and below 700 expected";
+    return NULL;
 }
 
 /* The logit of p = s(-clip) + (s(clip) - s(-clip)) u, with 1 - p computed as its mirror image. */
@@ -2490,7 +2494,7 @@ ITD_DEF double itd_schedule_weight(const itd_schedule *s, double logsnr)
 ITD_DEF itd_result itd_schedule_sample(const itd_schedule *s, itd_rng *rng, bool stratified, size_t n,
                                        float *logsnr, float *weight)
 {
-    if (!itd__schedule_valid(s)) return ITD_ERROR_ARGUMENT;
+    if (itd__schedule_problem(s)) return ITD_ERROR_ARGUMENT;
     for (size_t i = 0; i < n; i++) {
         double u = itd_rng_uniform(rng);
         logsnr[i] = (float)itd_schedule_quantile(s, stratified ? ((double)i + u) / (double)n : u);
@@ -2505,17 +2509,16 @@ ITD_DEF itd_result itd_schedule_sample(const itd_schedule *s, itd_rng *rng, bool
     return ITD_OK;
 }
 
-ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda, size_t d, itd_spectrum_rule rule,
-                                              itd_schedule *out)
+ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda, size_t d, itd_schedule *out)
 {
-    double mean = 0, square = 0, factor = rule == ITD_SPECTRUM_VARIANCE ? 3 / ITD__PI / ITD__PI : 3 / ITD__PI;
+    double mean = 0, square = 0;
     if (d == 0) return ITD_ERROR_ARGUMENT;
     for (size_t i = 0; i < d; i++) {
         if (!(lambda[i] > 0 && lambda[i] <= DBL_MAX)) return ITD_ERROR_DATA;
         mean += log(lambda[i]) / (double)d;
     }
     for (size_t i = 0; i < d; i++) square += (log(lambda[i]) - mean) * (log(lambda[i]) - mean) / (double)d;
-    out->loc = -mean, out->scale = sqrt(1 + factor * square), out->clip = 4;
+    out->loc = -mean, out->scale = sqrt(1 + 3 / ITD__PI * square), out->clip = 4;
     return ITD_OK;
 }
 
@@ -2542,7 +2545,7 @@ static bool itd__last_crossing(const double *x, const double *y, size_t m, doubl
 }
 
 ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse, const double *mmse_gaussian,
-                                         size_t m, size_t d, itd_curve_rule rule, itd_schedule *out)
+                                         size_t m, size_t d, itd_schedule *out)
 {
     double loc = 0, quartile, scale, widest = 0;
     if (m < 3 || d == 0) return ITD_ERROR_ARGUMENT;
@@ -2558,8 +2561,7 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse
     else if (itd__last_crossing(logsnr, mse, m, 0.25 * (double)d, &quartile) && quartile < loc)
         scale = loc - quartile;
     else return ITD_ERROR_DATA;
-    if (rule == ITD_CURVE_LOGISTIC) scale /= 1.09861228866810969140; /* log 3 */
-    out->loc = loc, out->scale = scale, out->clip = 4;
+    out->loc = loc, out->scale = scale / 1.09861228866810969140 /* log 3 */, out->clip = 4;
     return ITD_OK;
 }
 
@@ -3473,7 +3475,7 @@ ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n,
 static void itd__divide(itd__measurement *t, bool single_points)
 {
     const itd_nll_desc *desc = &t->desc;
-    size_t wanted = 1 + itd__ceil_div(ITD__FEW_DEGREES, desc->common ? 1 : t->n), own;
+    size_t wanted = 1 + itd__ceil_div(ITD__FEW_DEGREES, desc->shared_noise ? 1 : t->n), own;
     if (single_points) wanted = itd__max(wanted, ITD__POINT_REPETITIONS);
     if (desc->repetitions) wanted = desc->repetitions;
     if (desc->allocate) {
@@ -3571,7 +3573,7 @@ static void itd__draw_row(itd__measurement *t, size_t first, itd_draws *out, siz
 {
     size_t d = t->den->dim, own = t->repetitions * t->length;
     size_t point = (at + i) / own, draw = (at + i) % own, repetition = draw / t->length;
-    uint64_t stream = t->desc.common ? 0 : first + point;
+    uint64_t stream = t->desc.shared_noise ? 0 : first + point;
     itd_rng start = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, stream);
     itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_TEST_NOISE, stream);
     start.counter = t->desc.stratified ? repetition : draw;
@@ -3709,7 +3711,7 @@ static itd_result itd__values_finish(const itd__values *values, const itd_nll_de
 {
     itd_nll_result result = ITD__ZERO;
     bool single = values->repetitions < 2;
-    itd__values_summarize(values, desc->common, &result);
+    itd__values_summarize(values, desc->shared_noise, &result);
     result.evaluations = evaluations;
     if (!(fabs(result.nll) <= DBL_MAX)) return ITD_ERROR_NUMERIC;
     for (size_t i = 0; nll_x && i < values->n; i++) nll_x[i] = values->mean[i];
@@ -3907,7 +3909,7 @@ static const itd__field itd__fields[] = { /* type, field, default, least, most *
     ITD__M(ACTIVATION, mlp.activation, ITD_SILU, 0, ITD_SILU),
     ITD__M(BOOL, mlp.zero_output, 1, 0, 1),
     ITD__M(SIZE, unet.height, 32, 1, 4096),               ITD__M(SIZE, unet.width, 32, 1, 4096),
-    ITD__M(SIZE, unet.channels, 3, 1, 4096),              ITD__M(SIZE, unet.levels, 3, 1, ITD_MOST_LEVELS),
+    ITD__M(SIZE, unet.channels, 3, 1, 4096),              ITD__M(SIZE, unet.levels, 3, 1, ITD_MAX_LEVELS),
     ITD__M(SIZE, unet.features[0], 64, 0, DBL_MAX),       ITD__M(SIZE, unet.features[1], 96, 0, DBL_MAX),
     ITD__M(SIZE, unet.features[2], 96, 0, DBL_MAX),       ITD__M(SIZE, unet.features[3], 0, 0, DBL_MAX),
     ITD__M(SIZE, unet.features[4], 0, 0, DBL_MAX),        ITD__M(SIZE, unet.features[5], 0, 0, DBL_MAX),
@@ -3928,7 +3930,8 @@ static const itd__field itd__fields[] = { /* type, field, default, least, most *
     ITD__NEW(REAL, "log_det", log_det, 0, -DBL_MAX, DBL_MAX, 0),
     ITD__NEW(BOOL, "gaussian.in_units", in_units, 0, 0, 1, 0),
     ITD__F(BOOL, "gaussian", has_gaussian, 0, 0, 1),      ITD__F(BOOL, "trainer", has_trainer, 0, 0, 1),
-    ITD__T(SIZE, batch, 128, 1, DBL_MAX),                 ITD__T(SIZE, rows, 0, 0, DBL_MAX),
+    ITD__T(SIZE, batch, 128, 1, DBL_MAX),
+    ITD__F(SIZE, "trainer.rows", trainer.micro_batch, 0, 0, DBL_MAX),
     ITD__T(U64, seed, 1, 0, DBL_MAX),                     ITD__T(REAL, learning_rate, 1e-3, 0, 1e30),
     ITD__T(U64, warmup, 0, 0, DBL_MAX),                   ITD__T(U64, steps, 0, 0, DBL_MAX),
     ITD__T(REAL, final_fraction, 0, 0, 1),                ITD__T(REAL, beta1, 0.9, 0, 1 - DBL_EPSILON / 2),
@@ -4022,31 +4025,47 @@ ITD_DEF itd_unet_desc itd_unet_desc_ddpm_cifar10(void)
     return d;
 }
 
-/* Is each field that counts in its range, and do they go together? trainer: or NULL. */
-static bool itd__valid(const itd_model_desc *model, const itd_trainer_desc *trainer)
+/* What several fields of a network have to agree on. */
+static const char *itd__mlp_problem(const itd_mlp_desc *mlp)
 {
-    const itd_mlp_desc *mlp = &model->mlp;
-    const itd_unet_desc *unet = &model->unet;
+    if (mlp->embedding % 2 || mlp->embedding == 2) return "mlp.embedding: 0 or even and at least 4 expected";
+    if (mlp->frequency_min > mlp->frequency_max) return "mlp.frequency_min: more than frequency_max";
+    if (mlp->embedding && mlp->dim > ((size_t)1 << 20) / mlp->embedding)
+        return "mlp.embedding: dim * embedding of at most 2^20 expected";
+    if (mlp->directions && mlp->dim > ((size_t)1 << 22) / mlp->directions)
+        return "mlp.directions: dim * directions of at most 2^22 expected";
+    return NULL;
+}
+
+static const char *itd__unet_problem(const itd_unet_desc *unet)
+{
+    size_t coarsest = (size_t)1 << (unet->levels - 1); /* pixels that become one */
+    for (size_t i = 0; i < unet->levels; i++) {
+        size_t features = unet->features[i];
+        if (features < 1 || features > 4096) return "unet.features: 1 to 4096 expected";
+        if (features % unet->groups) return "unet.features: multiples of groups expected";
+        if (unet->head && features % unet->head) return "unet.features: multiples of head expected";
+    }
+    if (unet->height % coarsest || unet->width % coarsest)
+        return "unet.height, unet.width: multiples of 2^(levels-1) expected";
+    if (unet->embedding % 2) return "unet.embedding: an even number expected";
+    if (unet->attention >> (unet->levels + 1)) return "unet.attention: levels that the network does not have";
+    return NULL;
+}
+
+ITD_DEF const char *itd_model_problem(const itd_model_desc *model, const itd_trainer_desc *trainer)
+{
     itd__state state = ITD__ZERO;
     uint64_t whole = 0;
-    state.model = *model, state.has_unet = unet->levels > 0, state.has_trainer = trainer != NULL;
+    state.model = *model, state.has_unet = model->unet.levels > 0, state.has_trainer = trainer != NULL;
     if (trainer) state.trainer = *trainer;
-    for (size_t i = 0; i < ITD__FIELDS; i++)
-        if (itd__has_field(&state, &itd__fields[i]) &&
-            !itd__in_range(&itd__fields[i], itd__get_field(&state, &itd__fields[i], &whole)))
-            return false;
-    if (!itd__schedule_valid(&model->schedule)) return false;
-    if (!state.has_unet)
-        return mlp->embedding % 2 == 0 && mlp->embedding != 2 && mlp->frequency_min <= mlp->frequency_max &&
-               (mlp->embedding == 0 || mlp->dim <= ((size_t)1 << 20) / mlp->embedding) &&
-               (mlp->directions == 0 || mlp->dim <= ((size_t)1 << 22) / mlp->directions);
-    for (size_t i = 0; i < unet->levels; i++)
-        if (unet->features[i] < 1 || unet->features[i] > 4096 || unet->features[i] % unet->groups ||
-            (unet->head && unet->features[i] % unet->head))
-            return false;
-    size_t coarsest = (size_t)1 << (unet->levels - 1); /* pixels that become one */
-    return unet->height % coarsest == 0 && unet->width % coarsest == 0 && unet->embedding % 2 == 0 &&
-           !(unet->attention >> (unet->levels + 1));
+    for (size_t i = 0; i < ITD__FIELDS; i++) {
+        const itd__field *field = &itd__fields[i];
+        if (itd__has_field(&state, field) && !itd__in_range(field, itd__get_field(&state, field, &whole)))
+            return field->name;
+    }
+    if (itd__schedule_problem(&model->schedule)) return itd__schedule_problem(&model->schedule);
+    return state.has_unet ? itd__unet_problem(&model->unet) : itd__mlp_problem(&model->mlp);
 }
 
 /* >>network ------------------------------------------------------------------------------------------------
@@ -4318,7 +4337,7 @@ static size_t itd__plan_time(itd_net *net, const itd_unet_desc *d)
 
 static void itd__plan_unet(itd_net *net, const itd_unet_desc *d)
 {
-    size_t skip[ITD_MOST_LEVELS * 9], skips = 0, h, level;
+    size_t skip[ITD_MAX_LEVELS * 9], skips = 0, h, level;
     size_t z = itd__input(net, d->height, d->width, d->channels);
     size_t t = itd__plan_time(net, d);
     h = skip[skips++] = itd__conv(net, z, d->features[0], 1, "conv_in");
@@ -4417,7 +4436,7 @@ static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_une
 /* Without a seed the weights are zero: a file will bring them. */
 static itd_result itd__net_create(const itd_model_desc *desc, const uint64_t *seed, itd_net **out)
 {
-    if (!itd__valid(desc, NULL)) return ITD_ERROR_ARGUMENT;
+    if (itd_model_problem(desc, NULL)) return ITD_ERROR_ARGUMENT;
     itd_net *net = (itd_net *)itd__alloc(1, 1, sizeof *net);
     if (net && itd__plan(net, &desc->mlp, &desc->unet) == ITD_OK) net->w = itd__floats(net->parameters, 1);
     if (!net || !net->w) {
@@ -5093,7 +5112,7 @@ ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *
 {
     itd_net *net = model->net;
     bool average = desc->ema > 0, fresh = !net->ema;
-    if (!itd__valid(&model->desc, desc)) return ITD_ERROR_ARGUMENT;
+    if (itd_model_problem(&model->desc, desc)) return ITD_ERROR_ARGUMENT;
     itd_trainer *trainer = (itd_trainer *)itd__alloc(1, 1, sizeof *trainer);
     if (!trainer || !itd__slab(net, &net->g) || !itd__slab(net, &net->m) || !itd__slab(net, &net->v) ||
         (average && !itd__slab(net, &net->ema))) {
@@ -5106,7 +5125,7 @@ ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *
     memset(net->m, 0, net->parameters * sizeof *net->m); /* an earlier training's do not count */
     memset(net->v, 0, net->parameters * sizeof *net->v);
     net->taps_of = NULL;
-    trainer->desc = *desc, trainer->model = model, trainer->workers.count = 1;
+    trainer->desc = *desc, trainer->model = model, trainer->workers.world_size = 1;
     *out = trainer;
     return ITD_OK;
 }
@@ -5199,10 +5218,10 @@ static void itd__loss(const itd_trainer *t, const float *eps, const float *logsn
 static itd_result itd__join(const itd_trainer *t, double *loss)
 {
     float parts[2];
-    if (t->workers.count == 1) return ITD_OK;
+    if (t->workers.world_size == 1) return ITD_OK;
     parts[0] = (float)*loss, parts[1] = (float)(*loss - parts[0]);
-    ITD__TRY(t->workers.sum(t->workers.ctx, t->model->net->g, t->model->net->parameters));
-    ITD__TRY(t->workers.sum(t->workers.ctx, parts, 2));
+    ITD__TRY(t->workers.all_reduce(t->workers.ctx, t->model->net->g, t->model->net->parameters));
+    ITD__TRY(t->workers.all_reduce(t->workers.ctx, parts, 2));
     *loss = (double)parts[0] + parts[1];
     return ITD_OK;
 }
@@ -5211,8 +5230,10 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
 {
     itd_model *model = t->model;
     itd_net *net = model->net;
-    size_t n = t->desc.batch, rows = t->desc.rows ? itd__min(t->desc.rows, n) : n, d = model->dim;
-    size_t k = t->workers.index, begin = n * k / t->workers.count, end = n * (k + 1) / t->workers.count;
+    size_t n = t->desc.batch, rows = t->desc.micro_batch ? itd__min(t->desc.micro_batch, n) : n,
+           d = model->dim;
+    size_t k = t->workers.rank, begin = n * k / t->workers.world_size,
+           end = n * (k + 1) / t->workers.world_size;
     double sum = 0;
     itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_NOISE, t->step);
     itd_rng alphas = itd__rng_for(t->desc.seed, ITD__FOR_LOGSNR, t->step);
@@ -5316,7 +5337,7 @@ ITD_DEF itd_sample_desc itd_sample_desc_default(void)
 {
     itd_sample_desc desc = ITD__ZERO;
     desc.schedule = itd_schedule_default();
-    desc.steps = 100, desc.sampler = ITD_DETERMINISTIC, desc.grid = ITD_GRID_UNIFORM;
+    desc.steps = 100, desc.sampler = ITD_DETERMINISTIC, desc.spacing = ITD_SPACING_UNIFORM;
     desc.seed = 1, desc.batch = 1024;
     return desc;
 }
@@ -5333,7 +5354,7 @@ static double itd__sampling_logsnr(const itd_sample_desc *desc, size_t step)
 {
     const itd_schedule *s = &desc->schedule;
     double u = desc->steps > 1 ? (double)step / (double)(desc->steps - 1) : 0;
-    if (desc->grid == ITD_GRID_QUANTILE) return itd_schedule_quantile(s, u);
+    if (desc->spacing == ITD_SPACING_QUANTILE) return itd_schedule_quantile(s, u);
     return s->loc + s->scale * s->clip * (2 * u - 1);
 }
 
@@ -5357,7 +5378,7 @@ static void itd__sampling_step(const itd_sample_desc *desc, size_t step, const f
 ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *desc, size_t n, float *out)
 {
     size_t batch = itd__batch_rows(itd__min(desc->batch, n)), d = den->dim;
-    if (desc->steps == 0 || d == 0 || !itd__schedule_valid(&desc->schedule)) return ITD_ERROR_ARGUMENT;
+    if (desc->steps == 0 || d == 0 || itd__schedule_problem(&desc->schedule)) return ITD_ERROR_ARGUMENT;
     float *all = itd__floats(n, d); /* the caller's array is written when nothing can fail any more */
     float *eps_hat = itd__floats(batch, d), *noise = itd__floats(batch, d), *logsnr = itd__floats(batch, 1);
     itd_result result = all && eps_hat && noise && logsnr ? ITD_OK : ITD_ERROR_MEMORY;
@@ -6119,9 +6140,10 @@ static bool itd__read_state(itd__file *f, itd__state *state)
             return itd__fail(f, ITD_ERROR_MISMATCH, "metadata %s: \"%.20s\" is not a number it can be",
                              field->name, text ? text : "");
     }
-    if (!itd__valid(&state->model, state->has_trainer ? &state->trainer : NULL) ||
-        (state->has_trainer && state->step > (UINT64_MAX >> 12) / state->trainer.batch))
-        return itd__fail(f, ITD_ERROR_MISMATCH, "its description is outside the documented ranges");
+    const char *problem = itd_model_problem(&state->model, state->has_trainer ? &state->trainer : NULL);
+    if (!problem && state->has_trainer && state->step > (UINT64_MAX >> 12) / state->trainer.batch)
+        problem = "trainer.step: too large for this batch";
+    if (problem) return itd__fail(f, ITD_ERROR_MISMATCH, "metadata %s", problem);
     return true;
 }
 

@@ -663,9 +663,8 @@ static void measure(const run *r, outcome *e)
                        e->gaussian),
          "measuring the error curve");
     e->has_suggestion = itd_schedule_from_mse(e->alpha, e->mse, e->gaussian, CHARTS_CURVE, 2,
-                                              strcmp(r->o.scale_rule, "original") ? ITD_CURVE_LOGISTIC
-                                                                                  : ITD_CURVE_ORIGINAL,
                                               &e->suggested) == ITD_OK;
+    if (!strcmp(r->o.scale_rule, "original")) e->suggested.scale *= log(3); /* the whole distance */
 }
 
 /* Quartiles are those of the schedule suggested, or of the one in use. */

@@ -149,7 +149,8 @@ static itd_unet_desc pretrained_unet(const options *all)
             fail("--features: multiples of %d expected beside --pretrained, '%s' found", (int)d.groups,
                  o->features);
         d.embedding = d.features[0], d.hidden = 4 * d.features[0];
-        d.attention = 2 | 1u << d.levels; /* at half resolution and in the middle, however many levels there are */
+        d.attention =
+            2 | 1u << d.levels; /* at half resolution and in the middle, however many levels there are */
     }
     if (image_options_given(o, &o->blocks)) d.blocks = o->blocks;
     if (image_options_given(o, &o->attention)) d.attention = o->attention;
@@ -165,8 +166,7 @@ static itd_model_desc describe_model(image_run *r, options *all)
     itd_schedule s = {6, 3, o->clip};
     image_plan plan = image_plan_make(SIDE, SIDE, 3, r->n_train, o->features);
     if (r->sample)
-        must(itd_schedule_from_spectrum(((const fields *)r->source)->lambda, DIM, ITD_SPECTRUM_PAPER, &s),
-             "choosing log SNRs");
+        must(itd_schedule_from_spectrum(((const fields *)r->source)->lambda, DIM, &s), "choosing log SNRs");
     if (*o->logistic) image_options_logistic(o->logistic, &s.loc, &s.scale);
     s.clip = o->clip;
     snprintf(logistic, sizeof logistic, "%.17g,%.17g", s.loc, s.scale);
@@ -189,7 +189,7 @@ static void begin_model(image_run *r, options *all)
 static void load_pretrained(image_run *r, options *all)
 {
     itd_model_desc md = describe_model(r, all);
-    must(itd_model_create(&md, r->o->seed, &r->model), "creating the network");
+    r->model = must_create(&md, NULL, r->o->seed);
     must_load_weights(r->model, all->pretrained, all->prefix);
 }
 
@@ -265,7 +265,7 @@ int main(int argc, char **argv)
     }
     fields *field = begin(&r, all, training, evaluating || o->denoise);
     if (training) train_say_plan(&r), train_run(&r);
-    if (r.workers.index == 0 && !train_stopped() && draw_and_score(&r, training, evaluating, &s)) {
+    if (r.workers.rank == 0 && !train_stopped() && draw_and_score(&r, training, evaluating, &s)) {
         print_result(&r, &s, field, started);
         score_free(&s);
     }

@@ -141,7 +141,7 @@ int main(int argc, char **argv)
     else if (training) begin_model(&r);
     r.units_name = r.scale.low == 0 && r.scale.high == 255 ? "255" : "units";
     if (training) train_say_plan(&r), train_run(&r);
-    if (r.workers.index == 0 && !train_stopped() && draw_and_score(&r, training, evaluating, &s)) {
+    if (r.workers.rank == 0 && !train_stopped() && draw_and_score(&r, training, evaluating, &s)) {
         print_result(&r, &s, started);
         score_free(&s);
     }

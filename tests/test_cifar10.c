@@ -607,7 +607,9 @@ static void test_fields_estimate(size_t side, size_t n, size_t draws)
         fields_sample(f, i, points + i * f->dim);
         truth += fields_nll(f, points + i * f->dim) / (double)n;
     }
-    CHECK_OK(itd_schedule_from_spectrum(f->lambda, f->dim, ITD_SPECTRUM_VARIANCE, &desc.schedule));
+    CHECK_OK(itd_schedule_from_spectrum(f->lambda, f->dim, &desc.schedule));
+    desc.schedule.scale = sqrt(1 +
+                               (desc.schedule.scale * desc.schedule.scale - 1) / FIELDS_PI); /* 3 / pi^2 */
     desc.schedule.clip = 7;
     desc.draws = draws;
     if (CHECK_OK(itd_nll(&best, points, n, &desc, &result, NULL, NULL))) {

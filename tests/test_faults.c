@@ -181,7 +181,7 @@ CALL(schedule_sample)
 CALL(schedule_from_spectrum)
 {
     const double lambda[2] = {2, 1};
-    return itd_schedule_from_spectrum(lambda, 2, ITD_SPECTRUM_PAPER, (itd_schedule *)(void *)w->out);
+    return itd_schedule_from_spectrum(lambda, 2, (itd_schedule *)(void *)w->out);
 }
 CALL(schedule_from_mse)
 {
@@ -190,8 +190,7 @@ CALL(schedule_from_mse)
         logsnr[i] = 0.5 * i - 10;
         mse[i] = itd_sigmoid(logsnr[i] - 1), mmse[i] = itd_sigmoid(logsnr[i]);
     }
-    return itd_schedule_from_mse(logsnr, mse, mmse, 41, 1, ITD_CURVE_LOGISTIC,
-                                 (itd_schedule *)(void *)w->out);
+    return itd_schedule_from_mse(logsnr, mse, mmse, 41, 1, (itd_schedule *)(void *)w->out);
 }
 CALL(score) { return itd_score(&w->den, w->x, w->logsnr, N, (float *)w->out); }
 CALL(gaussian_fit) { return itd_gaussian_fit(w->x, N, 2, &w->made.gaussian); }
@@ -219,10 +218,7 @@ CALL(gaussian_free)
     itd_gaussian_free(NULL);
     return ITD_OK;
 }
-CALL(gaussian_to_coordinates)
-{
-    return itd_gaussian_to_coordinates(&w->den, w->gaussian, &w->made.gaussian);
-}
+CALL(gaussian_to_coordinates) { return itd_gaussian_to_coordinates(&w->den, w->gaussian, &w->made.gaussian); }
 CALL(to_coordinates)
 {
     itd_to_coordinates(&w->den, w->x, N, (float *)w->out);
@@ -263,6 +259,14 @@ static itd_result nll(world *w, bool cancel, const itd_gaussian *reference)
 CALL(nll) { return nll(w, true, w->model->gaussian); }
 CALL(nll_plain) { return nll(w, false, NULL); }
 CALL(nll_own_reference) { return nll(w, true, NULL); }
+CALL(model_problem)
+{
+    itd_model_desc d = itd_model_desc_default(2);
+    (void)w;
+    d.mlp.layers = 0;
+    VALUE(itd_model_problem(&d, NULL) != NULL);
+}
+
 CALL(nll_problem)
 {
     itd_nll_desc d = small_nll(w, NULL);
@@ -448,6 +452,7 @@ static const function functions[] = {
     {"itd_nll without reference", call_nll_own_reference, true, false},
     ASKS(mse_curve),
     QUIET(nll_problem),
+    QUIET(model_problem),
     ASKS(measure),
     QUIET(draws_free),
     ASKS(draws_nll),

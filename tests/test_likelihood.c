@@ -205,7 +205,8 @@ static void common_draws_are_common(void)
             itd_nll_desc desc = wide();
             itd_nll_result result;
             size_t same = 0;
-            desc.draws = 500, desc.batch = 4, desc.common = common != 0, desc.stratified = stratified != 0;
+            desc.draws = 500, desc.batch = 4, desc.shared_noise = common != 0,
+            desc.stratified = stratified != 0;
             CHECK_OK(itd_nll(&den, x, SAME, &desc, &result, nll_x, error_x));
             for (size_t i = 0; i < SAME; i++) {
                 CHECK_CLOSE(nll_x[i], mixture_nll(m, x), 6 * error_x[i] + 1e-3);
@@ -364,7 +365,7 @@ static void error_bars_of_common_draws_cover(void)
     double truth[20];
     tally mean = {0};
     for (size_t p = 0; p < 20; p++) truth[p] = mixture_nll(&l->m, l->x + p * den.dim);
-    desc.reference = &reference, desc.common = true, desc.draws = 200;
+    desc.reference = &reference, desc.shared_noise = true, desc.draws = 200;
     repeat(&den, l->x, truth, 20, desc, NULL, &mean);
     check_tally(&mean);
 }
@@ -700,7 +701,7 @@ static void defaults_are_the_documented_ones(void)
 {
     itd_nll_desc d = itd_nll_desc_default();
     CHECK(d.draws == 100 && d.repetitions == 0 && d.seed == 1 && d.cancel && d.batch == 1024);
-    CHECK(d.stratified && d.allocate && !d.common && d.reference == NULL);
+    CHECK(d.stratified && d.allocate && !d.shared_noise && d.reference == NULL);
     CHECK_CLOSE(d.schedule.loc, 0, 0);
     CHECK_CLOSE(d.schedule.scale, 3, 0);
     CHECK_CLOSE(d.schedule.clip, 4, 0);
@@ -842,7 +843,7 @@ static void results_do_not_depend_on_the_table(void)
             itd_nll_result whole, parts;
             memset(&t, 0, sizeof t);
             t.den = &den, t.k = 1, t.x = l->x, t.n = POINTS;
-            t.desc = wide(), t.desc.common = common != 0;
+            t.desc = wide(), t.desc.shared_noise = common != 0;
             CHECK_OK(itd_nll(&den, l->x, POINTS, &t.desc, &whole, nll_x, NULL));
             itd__divide(&t, false);
             CHECK(itd__values_alloc(POINTS, t.repetitions, &values));

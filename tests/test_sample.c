@@ -22,18 +22,18 @@ static const itd_gaussian part[PARTS] = {{2, part_mean[0], oblong_spot, turned, 
                                          {2, part_mean[2], oblong_spot, NULL, NULL}};
 static const mixture spots = {PARTS, weight, part};
 
-static itd_sample_desc wide(size_t steps, itd_sampler sampler, itd_grid grid)
+static itd_sample_desc wide(size_t steps, itd_sampler sampler, itd_spacing grid)
 {
     itd_sample_desc desc = itd_sample_desc_default();
     desc.schedule.loc = 1, desc.schedule.scale = 2, desc.schedule.clip = 5;
-    desc.steps = steps, desc.sampler = sampler, desc.grid = grid;
+    desc.steps = steps, desc.sampler = sampler, desc.spacing = grid;
     return desc;
 }
 
 static void defaults_are_the_documented_ones(void)
 {
     itd_sample_desc d = itd_sample_desc_default();
-    CHECK(d.steps == 100 && d.sampler == ITD_DETERMINISTIC && d.grid == ITD_GRID_UNIFORM);
+    CHECK(d.steps == 100 && d.sampler == ITD_DETERMINISTIC && d.spacing == ITD_SPACING_UNIFORM);
     CHECK(d.seed == 1 && d.batch == 1024);
     CHECK_CLOSE(d.schedule.loc, 0, 0);
     CHECK_CLOSE(d.schedule.scale, 3, 0);
@@ -108,9 +108,9 @@ static void recovers_the_mixture(void)
     static const size_t steps[] = {50, 200};
     for (size_t i = 0; i < 2; i++)
         for (int sampler = ITD_DETERMINISTIC; sampler <= ITD_ANCESTRAL; sampler++)
-            for (int grid = ITD_GRID_QUANTILE; grid <= ITD_GRID_UNIFORM; grid++) {
+            for (int grid = ITD_SPACING_QUANTILE; grid <= ITD_SPACING_UNIFORM; grid++) {
                 itd_denoiser den = mixture_denoiser(&spots);
-                itd_sample_desc desc = wide(steps[i], (itd_sampler)sampler, (itd_grid)grid);
+                itd_sample_desc desc = wide(steps[i], (itd_sampler)sampler, (itd_spacing)grid);
                 desc.seed = 10 * i + 1;
                 CHECK_OK(itd_sample(&den, &desc, N, x));
                 CHECK_CLOSE(deviation(x, 6.0 / (double)steps[i]), 0, 1);
@@ -134,7 +134,8 @@ static void the_measure_measures(void)
 static double grid_logsnr(const itd_sample_desc *desc, size_t k)
 {
     double u = (double)k / (double)(desc->steps - 1), c = desc->schedule.clip, p, low = 1 / (1 + exp(c));
-    if (desc->grid == ITD_GRID_UNIFORM) return desc->schedule.loc + desc->schedule.scale * c * (2 * u - 1);
+    if (desc->spacing == ITD_SPACING_UNIFORM)
+        return desc->schedule.loc + desc->schedule.scale * c * (2 * u - 1);
     p = low + (1 - 2 * low) * u;
     return desc->schedule.loc + desc->schedule.scale * log(p / (1 - p));
 }
@@ -166,9 +167,9 @@ static void gaussian_is_mapped_linearly(void)
     const itd_gaussian standard = {3, origin, ones, NULL, NULL};
     itd_gaussian *g;
     CHECK_OK(itd_gaussian_create(mean, covariance, 3, &g));
-    for (int grid = ITD_GRID_QUANTILE; grid <= ITD_GRID_UNIFORM; grid++) {
+    for (int grid = ITD_SPACING_QUANTILE; grid <= ITD_SPACING_UNIFORM; grid++) {
         itd_denoiser den = itd_gaussian_denoiser(g), plain = itd_gaussian_denoiser(&standard);
-        itd_sample_desc desc = wide(100, ITD_DETERMINISTIC, (itd_grid)grid);
+        itd_sample_desc desc = wide(100, ITD_DETERMINISTIC, (itd_spacing)grid);
         double factor[3], unit = linear_factor(&desc, 1), worst = 0, start;
         CHECK_OK(itd_sample(&plain, &desc, N, y));
         CHECK_OK(itd_sample(&den, &desc, N, x));
@@ -198,7 +199,7 @@ static void gaussian_has_the_right_covariance(void)
     CHECK_OK(itd_gaussian_create(mean, covariance, 2, &g));
     for (int sampler = ITD_DETERMINISTIC; sampler <= ITD_ANCESTRAL; sampler++) {
         itd_denoiser den = itd_gaussian_denoiser(g);
-        itd_sample_desc desc = wide(200, (itd_sampler)sampler, ITD_GRID_UNIFORM);
+        itd_sample_desc desc = wide(200, (itd_sampler)sampler, ITD_SPACING_UNIFORM);
         CHECK_OK(itd_sample(&den, &desc, N, x));
         CHECK_OK(itd_gaussian_fit(x, N, 2, &fitted));
         for (size_t i = 0; i < 2; i++) {
@@ -218,7 +219,7 @@ static void units_are_the_callers(void)
     static const double mean[2] = {100, -3}, scale[2] = {4, 0.25};
     for (int sampler = ITD_DETERMINISTIC; sampler <= ITD_ANCESTRAL; sampler++) {
         itd_denoiser den = mixture_denoiser(&spots);
-        itd_sample_desc desc = wide(20, (itd_sampler)sampler, ITD_GRID_UNIFORM);
+        itd_sample_desc desc = wide(20, (itd_sampler)sampler, ITD_SPACING_UNIFORM);
         CHECK_OK(itd_sample(&den, &desc, 500, x));
         den.mean = mean, den.scale = scale;
         CHECK_OK(itd_sample(&den, &desc, 500, y));
@@ -242,7 +243,7 @@ static void batches_do_not_matter(void)
     for (int sampler = ITD_DETERMINISTIC; sampler <= ITD_ANCESTRAL; sampler++)
         for (size_t d = 2; d <= 3; d++) {
             itd_denoiser den = d == 2 ? mixture_denoiser(&spots) : itd_gaussian_denoiser(&space);
-            itd_sample_desc desc = wide(12, (itd_sampler)sampler, ITD_GRID_QUANTILE);
+            itd_sample_desc desc = wide(12, (itd_sampler)sampler, ITD_SPACING_QUANTILE);
             CHECK_OK(itd_sample(&den, &desc, 333, x));
             for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
                 desc.batch = batches[b];
@@ -266,7 +267,7 @@ static size_t equal_numbers(const float *a, const float *b, size_t n)
 static void seeds_and_samplers_differ(void)
 {
     itd_denoiser den = mixture_denoiser(&spots);
-    itd_sample_desc desc = wide(30, ITD_DETERMINISTIC, ITD_GRID_UNIFORM);
+    itd_sample_desc desc = wide(30, ITD_DETERMINISTIC, ITD_SPACING_UNIFORM);
     CHECK_OK(itd_sample(&den, &desc, 200, x));
     CHECK_OK(itd_sample(&den, &desc, 200, y));
     CHECK(equal_numbers(x, y, 400) == 400);
@@ -276,7 +277,7 @@ static void seeds_and_samplers_differ(void)
     desc.seed = 1, desc.sampler = ITD_ANCESTRAL;
     CHECK_OK(itd_sample(&den, &desc, 200, y));
     CHECK(equal_numbers(x, y, 400) < 4);
-    desc.sampler = ITD_DETERMINISTIC, desc.grid = ITD_GRID_QUANTILE;
+    desc.sampler = ITD_DETERMINISTIC, desc.spacing = ITD_SPACING_QUANTILE;
     CHECK_OK(itd_sample(&den, &desc, 200, y));
     CHECK(equal_numbers(x, y, 400) < 4);
 }
@@ -289,9 +290,9 @@ static void one_step_gives_the_mean(void)
     for (size_t k = 0; k < PARTS; k++)
         for (size_t j = 0; j < 2; j++) mean[j] += weight[k] * part_mean[k][j];
     for (int sampler = ITD_DETERMINISTIC; sampler <= ITD_ANCESTRAL; sampler++)
-        for (int grid = ITD_GRID_QUANTILE; grid <= ITD_GRID_UNIFORM; grid++) {
+        for (int grid = ITD_SPACING_QUANTILE; grid <= ITD_SPACING_UNIFORM; grid++) {
             itd_denoiser den = mixture_denoiser(&spots);
-            itd_sample_desc desc = wide(1, (itd_sampler)sampler, (itd_grid)grid);
+            itd_sample_desc desc = wide(1, (itd_sampler)sampler, (itd_spacing)grid);
             CHECK_OK(itd_sample(&den, &desc, 1000, x));
             for (size_t i = 0; i < 2000; i++) CHECK_CLOSE(x[i], mean[i % 2], spread);
             CHECK(x[0] != x[2]);
@@ -338,7 +339,7 @@ static void denoiser_calls_are_counted(void)
 {
     wrapper w;
     itd_denoiser den = wrapped(&w);
-    itd_sample_desc desc = wide(17, ITD_DETERMINISTIC, ITD_GRID_UNIFORM);
+    itd_sample_desc desc = wide(17, ITD_DETERMINISTIC, ITD_SPACING_UNIFORM);
     desc.batch = 64;
     CHECK_OK(itd_sample(&den, &desc, 100, x));
     CHECK(w.rows == 1700 && w.calls == 34);
@@ -352,7 +353,7 @@ static void errors_are_passed_on(void)
     for (size_t i = 0; i < 3; i++) {
         wrapper w;
         itd_denoiser den = wrapped(&w);
-        itd_sample_desc desc = wide(10, (itd_sampler)(i % 2), ITD_GRID_UNIFORM);
+        itd_sample_desc desc = wide(10, (itd_sampler)(i % 2), ITD_SPACING_UNIFORM);
         desc.batch = 64;
         w.calls = 0, w.limit = 1 + 6 * i; /* in the first batch and in the second */
         check_refused(&den, &desc, ITD_ERROR_CALLBACK);
@@ -365,7 +366,7 @@ static void errors_are_passed_on(void)
 static void bad_arguments(void)
 {
     itd_denoiser den = mixture_denoiser(&spots), flat = den;
-    const itd_sample_desc desc = wide(10, ITD_DETERMINISTIC, ITD_GRID_UNIFORM);
+    const itd_sample_desc desc = wide(10, ITD_DETERMINISTIC, ITD_SPACING_UNIFORM);
     itd_sample_desc bad = desc;
     flat.dim = 0, check_refused(&flat, &desc, ITD_ERROR_ARGUMENT);
     bad.steps = 0, check_refused(&den, &bad, ITD_ERROR_ARGUMENT), bad = desc;
@@ -379,7 +380,7 @@ static void bad_arguments(void)
 static void batch_larger_than_everything(void)
 {
     static const size_t batches[] = {SIZE_MAX, SIZE_MAX - 2, SIZE_MAX / 2};
-    itd_sample_desc desc = wide(10, ITD_DETERMINISTIC, ITD_GRID_UNIFORM);
+    itd_sample_desc desc = wide(10, ITD_DETERMINISTIC, ITD_SPACING_UNIFORM);
     wrapper w;
     itd_denoiser den = wrapped(&w);
     CHECK_OK(itd_sample(&den, &desc, 100, x));

@@ -364,14 +364,11 @@ static void schedule_from_spectrum_by_hand(void)
     double lambda[3], flat[2] = {0.25, 0.25};
     itd_schedule s;
     lambda[0] = exp(1.0), lambda[1] = exp(3.0), lambda[2] = exp(8.0);
-    CHECK_OK(itd_schedule_from_spectrum(lambda, 3, ITD_SPECTRUM_PAPER, &s));
+    CHECK_OK(itd_schedule_from_spectrum(lambda, 3, &s));
     CHECK_CLOSE(s.loc, -4, 1e-12);
     CHECK_CLOSE(s.scale, sqrt(1 + 26 / REF_PI), 1e-12);
     CHECK_CLOSE(s.clip, 4, 0);
-    CHECK_OK(itd_schedule_from_spectrum(lambda, 3, ITD_SPECTRUM_VARIANCE, &s));
-    CHECK_CLOSE(s.loc, -4, 1e-12);
-    CHECK_CLOSE(s.scale, sqrt(1 + 26 / (REF_PI * REF_PI)), 1e-12);
-    CHECK_OK(itd_schedule_from_spectrum(flat, 2, ITD_SPECTRUM_PAPER, &s));
+    CHECK_OK(itd_schedule_from_spectrum(flat, 2, &s));
     CHECK_CLOSE(s.loc, log(4.0), 1e-12);
     CHECK_CLOSE(s.scale, 1, 1e-12);
 }
@@ -384,9 +381,9 @@ static void schedule_from_a_bad_spectrum_is_refused(void)
     for (i = 0; i < 4; i++) {
         double lambda[3] = {1, 2, 3};
         lambda[i % 3] = bad[i];
-        CHECK(itd_schedule_from_spectrum(lambda, 3, ITD_SPECTRUM_PAPER, &s) == ITD_ERROR_DATA);
+        CHECK(itd_schedule_from_spectrum(lambda, 3, &s) == ITD_ERROR_DATA);
     }
-    CHECK(itd_schedule_from_spectrum(bad, 0, ITD_SPECTRUM_PAPER, &s) == ITD_ERROR_ARGUMENT);
+    CHECK(itd_schedule_from_spectrum(bad, 0, &s) == ITD_ERROR_ARGUMENT);
     CHECK(s.loc >= 7 && s.loc <= 7 && s.scale >= 8 && s.scale <= 8 && s.clip >= 9 && s.clip <= 9);
 }
 
@@ -406,9 +403,9 @@ static void curve_make(double (*f)(double alpha), size_t d)
     }
 }
 
-static itd_result curve_schedule(size_t d, itd_curve_rule rule, itd_schedule *s)
+static itd_result curve_schedule(size_t d, itd_schedule *s)
 {
-    return itd_schedule_from_mse(curve_logsnr, curve_mse, curve_gaussian, CURVE, d, rule, s);
+    return itd_schedule_from_mse(curve_logsnr, curve_mse, curve_gaussian, CURVE, d, s);
 }
 
 static double logistic_curve(double alpha) { return ref_sigmoid((alpha - 2.5) / 1.5); }
@@ -418,13 +415,10 @@ static void schedule_from_a_logistic_curve(void)
 {
     itd_schedule s;
     curve_make(logistic_curve, 3);
-    CHECK_OK(curve_schedule(3, ITD_CURVE_LOGISTIC, &s));
+    CHECK_OK(curve_schedule(3, &s));
     CHECK_CLOSE(s.loc, 2.5, 1e-3);
     CHECK_CLOSE(s.scale, 1.5, 2e-3);
     CHECK_CLOSE(s.clip, 4, 0);
-    CHECK_OK(curve_schedule(3, ITD_CURVE_ORIGINAL, &s));
-    CHECK_CLOSE(s.loc, 2.5, 1e-3);
-    CHECK_CLOSE(s.scale, 1.5 * log(3.0), 2e-3);
 }
 
 /* Upper quartile out of reach: the lower one gives the scale. Crosses 0.5 where s = 5/7, 0.25 where s = 5/14.
@@ -436,9 +430,9 @@ static void schedule_from_a_curve_that_stays_low(void)
     itd_schedule s;
     double middle = log(2.5), lower = log(5.0 / 9);
     curve_make(low_curve, 2);
-    CHECK_OK(curve_schedule(2, ITD_CURVE_ORIGINAL, &s));
+    CHECK_OK(curve_schedule(2, &s));
     CHECK_CLOSE(s.loc, middle, 2e-3);
-    CHECK_CLOSE(s.scale, middle - lower, 2e-3);
+    CHECK_CLOSE(s.scale * log(3.0), middle - lower, 2e-3);
 }
 
 /* Up through 1/2 near -8, down near -3, up again at 4 (where the second logistic is 1/2 + small). */
@@ -453,9 +447,9 @@ static void schedule_takes_the_last_upward_crossing(void)
     itd_schedule s;
     curve_make(twice_curve, 1);
     CHECK(twice_curve(-5) > 0.5 && twice_curve(0) < 0.5 && twice_curve(8) > 0.75);
-    CHECK_OK(curve_schedule(1, ITD_CURVE_ORIGINAL, &s));
-    CHECK_CLOSE(s.loc, 4, 2e-3);                     /* 0.1 + 0.8 / 2 = 1/2 */
-    CHECK_CLOSE(s.scale, 0.5 * log(13.0 / 3), 2e-3); /* 0.1 + 0.8 p = 3/4 at p = 13/16 */
+    CHECK_OK(curve_schedule(1, &s));
+    CHECK_CLOSE(s.loc, 4, 2e-3);                                /* 0.1 + 0.8 / 2 = 1/2 */
+    CHECK_CLOSE(s.scale * log(3.0), 0.5 * log(13.0 / 3), 2e-3); /* 0.1 + 0.8 p = 3/4 at p = 13/16 */
 }
 
 /* One stray point must not count as a crossing: smoothed, it stays below 1/2. */
@@ -466,7 +460,7 @@ static void schedule_is_not_fooled_by_one_stray_point(void)
     curve_make(logistic_curve, 1);
     for (i = 500; i < CURVE; i++) curve_mse[i] = 1;
     curve_mse[550] = 0.2;
-    CHECK_OK(curve_schedule(1, ITD_CURVE_LOGISTIC, &s));
+    CHECK_OK(curve_schedule(1, &s));
     CHECK_CLOSE(s.loc, 2.5, 1e-3);
 }
 
@@ -482,9 +476,9 @@ static void schedule_without_a_crossing_takes_the_widest_gap(void)
             widest = ref_sigmoid(alpha) - high_curve(alpha), at = alpha;
     curve_make(high_curve, 2);
     CHECK(widest > 0.01);
-    CHECK_OK(curve_schedule(2, ITD_CURVE_ORIGINAL, &s));
+    CHECK_OK(curve_schedule(2, &s));
     CHECK_CLOSE(s.loc, at, 0.06); /* a point of the grid */
-    CHECK_CLOSE(s.scale, 3 + log(0.375 / 0.625) - s.loc, 2e-3);
+    CHECK_CLOSE(s.scale * log(3.0), 3 + log(0.375 / 0.625) - s.loc, 2e-3);
 }
 
 /* Always below 1/2, with a gap of known place: the lower quartile at s = 5/8 is all there is. */
@@ -496,7 +490,7 @@ static void schedule_without_a_crossing_from_below(void)
     size_t i;
     curve_make(flat_top_curve, 2);
     for (i = 0; i < CURVE; i++) curve_gaussian[i] = curve_mse[i] + 2 * bump(curve_logsnr[i] - 1);
-    CHECK_OK(curve_schedule(2, ITD_CURVE_LOGISTIC, &s));
+    CHECK_OK(curve_schedule(2, &s));
     CHECK_CLOSE(s.loc, 2, 0.051);
     CHECK_CLOSE(s.scale * log(3.0), s.loc - log(5.0 / 3), 2e-3);
 }
@@ -512,15 +506,14 @@ static void schedule_from_a_flat_curve_is_refused(void)
     for (i = 0; i < 4; i++) {
         level = levels[i];
         curve_make(constant_curve, 2);
-        CHECK(curve_schedule(2, ITD_CURVE_LOGISTIC, &s) == ITD_ERROR_DATA);
+        CHECK(curve_schedule(2, &s) == ITD_ERROR_DATA);
     }
     level = NAN;
     curve_make(constant_curve, 2);
-    CHECK(curve_schedule(2, ITD_CURVE_LOGISTIC, &s) == ITD_ERROR_DATA);
+    CHECK(curve_schedule(2, &s) == ITD_ERROR_DATA);
     curve_make(logistic_curve, 2);
-    CHECK(itd_schedule_from_mse(curve_logsnr, curve_mse, curve_gaussian, 0, 2, ITD_CURVE_LOGISTIC, &s) ==
-          ITD_ERROR_ARGUMENT);
-    CHECK(curve_schedule(0, ITD_CURVE_LOGISTIC, &s) == ITD_ERROR_ARGUMENT);
+    CHECK(itd_schedule_from_mse(curve_logsnr, curve_mse, curve_gaussian, 0, 2, &s) == ITD_ERROR_ARGUMENT);
+    CHECK(curve_schedule(0, &s) == ITD_ERROR_ARGUMENT);
     CHECK(s.loc >= 7 && s.loc <= 7 && s.scale >= 8 && s.scale <= 8 && s.clip >= 9 && s.clip <= 9);
 }
 
@@ -530,9 +523,9 @@ static void schedule_from_a_curve_that_rests_at_one_half(void)
     static const double logsnr[] = {0, 1, 2, 3, 4, 5, 6, 7, 8},
                         mse[] = {0, 0.25, 0.5, 0.5, 0.5, 0.5, 0.75, 1, 1};
     itd_schedule s;
-    CHECK_OK(itd_schedule_from_mse(logsnr, mse, mse, 9, 1, ITD_CURVE_ORIGINAL, &s));
-    CHECK_CLOSE(s.loc, 3, 1e-12);   /* smoothed, it is below one half at 2 */
-    CHECK_CLOSE(s.scale, 3, 1e-12); /* and 3/4 at 6 */
+    CHECK_OK(itd_schedule_from_mse(logsnr, mse, mse, 9, 1, &s));
+    CHECK_CLOSE(s.loc, 3, 1e-12);              /* smoothed, it is below one half at 2 */
+    CHECK_CLOSE(s.scale * log(3.0), 3, 1e-12); /* and 3/4 at 6 */
 }
 
 /* The widest gap is where the curve crosses a quartile, to the bit: between the two there is no width. */
@@ -546,7 +539,7 @@ static void schedule_of_no_width_is_refused(void)
             mse[i] = upper ? 0.5 + 0.125 * (double)i : 0.125 * (double)i;
             gaussian[i] = mse[i] + wide[i];
         }
-        CHECK(itd_schedule_from_mse(logsnr, mse, gaussian, 5, 1, ITD_CURVE_LOGISTIC, &s) == ITD_ERROR_DATA);
+        CHECK(itd_schedule_from_mse(logsnr, mse, gaussian, 5, 1, &s) == ITD_ERROR_DATA);
         CHECK_CLOSE(s.loc, 7, 0);
     }
 }

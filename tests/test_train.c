@@ -66,13 +66,19 @@ static void pair_free(pair *p) { itd_trainer_free(p->trainer), itd_model_free(p-
 
 /* ---- descriptions ---- */
 
+/* Does a problem begin with this field? */
+static bool names(const char *problem, const char *field)
+{
+    return problem && strncmp(problem, field, strlen(field)) == 0;
+}
+
 #define REFUSED_TRAINER(field, value)                                                                        \
     do {                                                                                                     \
         itd_trainer_desc bad = itd_trainer_desc_default();                                                   \
         itd_trainer *trainer = NULL;                                                                         \
         bad.field = (value);                                                                                 \
         CHECK(itd_trainer_create(model, &bad, &trainer) == ITD_ERROR_ARGUMENT && #field " = " #value);       \
-        CHECK(trainer == NULL);                                                                              \
+        CHECK(trainer == NULL && names(itd_model_problem(&desc, &bad), "trainer." #field));                  \
     } while (0)
 
 static void trainer_descriptions_out_of_range_are_refused(void)
@@ -115,7 +121,7 @@ static void trainer_descriptions_out_of_range_are_refused(void)
         itd_model *model = NULL;                                                                             \
         bad.field = (value);                                                                                 \
         CHECK(itd_model_create(&bad, 1, &model) == ITD_ERROR_ARGUMENT && #field " = " #value);               \
-        CHECK(model == NULL);                                                                                \
+        CHECK(model == NULL && names(itd_model_problem(&bad, NULL), #field));                                \
     } while (0)
 
 /* The last numbers inside. */
@@ -128,6 +134,7 @@ static void descriptions_at_their_limits_are_taken(void)
     CHECK_OK(itd_model_create(&desc, 1, &model));
     training.beta1 = training.beta2 = training.ema = 1 - DBL_EPSILON / 2;
     training.final_fraction = 1;
+    CHECK(itd_model_problem(&desc, &training) == NULL);
     CHECK_OK(itd_trainer_create(model, &training, &trainer));
     itd_trainer_free(trainer), itd_model_free(model);
     desc.mlp.dim = 128, desc.mlp.embedding = 8192, desc.mlp.hidden = 1; /* 2^20 sinusoids */
@@ -174,7 +181,7 @@ static void defaults_are_the_documented_ones(void)
     CHECK_CLOSE(t.epsilon, 1e-8, 0);
     CHECK_CLOSE(t.ema, 0.999, 0);
     CHECK_CLOSE(t.final_fraction + t.weight_decay + t.clip_norm + t.weight_limit, 0, 0);
-    CHECK(t.rows == 0 && m.unet.levels == 0);
+    CHECK(t.micro_batch == 0 && m.unet.levels == 0);
     CHECK(m.mlp.dim == 5 && m.mlp.layers == 3 && m.mlp.hidden == 128 && m.mlp.embedding == 128);
     CHECK(m.mlp.activation == ITD_SILU && m.mlp.zero_output && m.normalize && m.whiten);
     CHECK(m.mlp.directions == 128);
@@ -1004,14 +1011,14 @@ static void workers_share_the_batch(void)
         float *x;
         ref_seed(19);
         x = ref_normals(2 * BATCH, 1);
-        td.batch = BATCH, td.rows = 2, td.learning_rate = 0.01;
+        td.batch = BATCH, td.micro_batch = 2, td.learning_rate = 0.01;
         alone = pair_make(&md, 3, &td);
         n = alone.model->net->parameters;
         j.gradient = ref_floats(n);
         for (w = 0; w < count; w++) {
             p[w] = pair_make(&md, 3, &td);
-            p[w].trainer->workers.index = w, p[w].trainer->workers.count = count;
-            p[w].trainer->workers.sum = joint_sum, p[w].trainer->workers.ctx = &j;
+            p[w].trainer->workers.rank = w, p[w].trainer->workers.world_size = count;
+            p[w].trainer->workers.all_reduce = joint_sum, p[w].trainer->workers.ctx = &j;
         }
         for (k = 0; k < STEPS; k++) {
             double expected = 0, loss = 0;

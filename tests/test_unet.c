@@ -130,30 +130,42 @@ static void the_largest_description_has_room(void)
     itd_unet_desc d = small_desc();
     itd_net net;
     memset(&net, 0, sizeof net);
-    d.height = d.width = 32, d.levels = ITD_MOST_LEVELS, d.blocks = 8, d.attention = 127;
+    d.height = d.width = 32, d.levels = ITD_MAX_LEVELS, d.blocks = 8, d.attention = 127;
     d.features[2] = d.features[3] = d.features[4] = d.features[5] = 12;
     CHECK_OK(itd__plan(&net, NULL, &d));
     CHECK(net.layers <= net.most_layers && net.layers > 1500);
     ITD_FREE(net.layer), ITD_FREE(net.frequency);
 }
 
+/* Refused, and told by its name. */
+static void check_refused(itd_unet_desc d, const char *field)
+{
+    itd_model_desc model = itd_model_desc_default(1);
+    itd_net *net = NULL;
+    model.unet = d;
+    CHECK(itd_unet_create(&d, 1, &net) == ITD_ERROR_ARGUMENT && net == NULL);
+    CHECK(strstr(itd_model_problem(&model, NULL), field) != NULL);
+}
+
 static void descriptions_are_checked(void)
 {
     itd_unet_desc d = small_desc();
-    itd_net *net = NULL;
     d.height = 6; /* not divisible by 4 */
-    CHECK(itd_unet_create(&d, 1, &net) == ITD_ERROR_ARGUMENT);
+    check_refused(d, "unet.height");
     d = small_desc(), d.features[1] = 13; /* not divisible by the groups */
-    CHECK(itd_unet_create(&d, 1, &net) == ITD_ERROR_ARGUMENT);
+    check_refused(d, "unet.features: multiples of groups");
+    d = small_desc(), d.features[0] = 0;
+    check_refused(d, "unet.features: 1 to 4096");
     d = small_desc(), d.head = 5;
-    CHECK(itd_unet_create(&d, 1, &net) == ITD_ERROR_ARGUMENT);
-    d = small_desc(), d.levels = ITD_MOST_LEVELS + 1;
-    CHECK(itd_unet_create(&d, 1, &net) == ITD_ERROR_ARGUMENT);
+    check_refused(d, "unet.features: multiples of head");
+    d = small_desc(), d.levels = ITD_MAX_LEVELS + 1;
+    check_refused(d, "unet.levels");
     d = small_desc(), d.attention = 16;
-    CHECK(itd_unet_create(&d, 1, &net) == ITD_ERROR_ARGUMENT);
+    check_refused(d, "unet.attention");
+    d = small_desc(), d.embedding = 7;
+    check_refused(d, "unet.embedding");
     d = small_desc(), d.epsilon = 0;
-    CHECK(itd_unet_create(&d, 1, &net) == ITD_ERROR_ARGUMENT);
-    CHECK(net == NULL);
+    check_refused(d, "unet.epsilon");
 }
 
 /* ---- gradients ---- */
@@ -272,7 +284,7 @@ static float *weights_after_training(size_t rows, size_t *n, double *loss_sum)
     size_t step;
     ref_seed(8);
     md.unet = small_desc(), md.normalize = false;
-    td.batch = 10, td.rows = rows;
+    td.batch = 10, td.micro_batch = rows;
     CHECK_OK(itd_model_create(&md, 4, &model));
     CHECK_OK(itd_trainer_create(model, &td, &trainer));
     x = ref_normals(td.batch * model->dim, 0.5);

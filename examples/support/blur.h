@@ -60,7 +60,7 @@ static inline void blurred_nll(itd_model *m, double sigma, const itd_nll_desc *d
     itd_nll_result result;
     itd_denoiser den;
     blurred b;
-    d.common = true;
+    d.shared_noise = true;
     b.sharp = itd_model_denoiser(m), b.v = sigma * sigma;
     b.z = (float *)must_alloc(d.batch + 3, m->dim * sizeof *b.z); /* batches are rounded up to fours */
     b.logsnr = (float *)must_alloc(d.batch + 3, sizeof *b.logsnr);

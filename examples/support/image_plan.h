@@ -24,7 +24,7 @@ typedef struct image_plan {
 static inline size_t plan_levels_wanted(size_t height, size_t width)
 {
     size_t levels = 1, longer = height > width ? height : width, shorter = height > width ? width : height;
-    while (levels < ITD_MOST_LEVELS && longer > (size_t)8 << (levels - 1) &&
+    while (levels < ITD_MAX_LEVELS && longer > (size_t)8 << (levels - 1) &&
            shorter >= (size_t)4 << (levels - 1))
         levels++;
     return levels;
@@ -70,7 +70,7 @@ static inline void plan_features(itd_unet_desc *d, size_t pixels, size_t n)
 static inline int plan_read_features(const char *text, itd_unet_desc *d)
 {
     memset(d->features, 0, sizeof d->features);
-    for (d->levels = 0; *text && d->levels < ITD_MOST_LEVELS; d->levels++) {
+    for (d->levels = 0; *text && d->levels < ITD_MAX_LEVELS; d->levels++) {
         char *end;
         d->features[d->levels] = (size_t)strtoul(text, &end, 10);
         if (end == text || !d->features[d->levels] || d->features[d->levels] % d->groups ||
@@ -98,7 +98,7 @@ static inline image_plan image_plan_make(size_t height, size_t width, size_t cha
     plan.unet = itd_unet_desc_default();
     plan.unet.levels = plan_levels(height, width);
     if (*features && !plan_read_features(features, &plan.unet))
-        fail("--features: up to %d multiples of %d with commas between expected, '%s' found", ITD_MOST_LEVELS,
+        fail("--features: up to %d multiples of %d with commas between expected, '%s' found", ITD_MAX_LEVELS,
              (int)plan.unet.groups, features);
     if (!*features) {
         memset(plan.unet.features, 0, sizeof plan.unet.features);
@@ -137,7 +137,7 @@ static inline itd_schedule plan_schedule(const double *lambda, size_t d, size_t 
     least = fmax(step * step / 12, 1e-6 * total / (double)d);
     for (size_t k = 0; k < d; k++)
         if (lambda[k] > least) varies[count++] = lambda[k];
-    if (count) must(itd_schedule_from_spectrum(varies, count, ITD_SPECTRUM_PAPER, &s), "choosing log SNRs");
+    if (count) must(itd_schedule_from_spectrum(varies, count, &s), "choosing log SNRs");
     if (levels > 1) s.clip = fmax(s.clip, (2 * log(8 / step) - s.loc) / s.scale);
     free(varies);
     return s;

@@ -237,7 +237,7 @@ static inline void run_begin(image_run *r, image_options *o, int argc, char **ar
     for (int k = 0; k < argc && used + strlen(argv[k]) + 2 < sizeof r->command;
          k++, used = strlen(r->command))
         sprintf(r->command + used, "%s%s", k ? " " : "", argv[k]);
-    if (r->workers.index > 0) o->quiet = 1;
+    if (r->workers.rank > 0) o->quiet = 1;
 #ifdef _OPENMP
     if (o->threads) omp_set_num_threads((int)o->threads);
 #endif

@@ -32,10 +32,10 @@ static inline void train_create(image_run *r, const itd_model_desc *desc)
     itd_trainer_desc td = itd_trainer_desc_default();
     size_t n = r->n_train < FIT ? r->n_train : FIT, full = shape_full_dim(&r->shape);
     float *x = (float *)must_alloc(n, full * sizeof *x), *image = (float *)must_alloc(r->dim, sizeof *image);
-    td.batch = o->batch, td.rows = o->rows, td.seed = o->seed, td.learning_rate = o->learning_rate;
+    td.batch = o->batch, td.micro_batch = o->rows, td.seed = o->seed, td.learning_rate = o->learning_rate;
     td.warmup = o->warmup, td.ema = o->ema, td.clip_norm = o->clip_norm, td.weight_limit = o->weight_limit;
     if (o->epochs) td.steps = itd_train_steps(&td, r->n_train, o->epochs);
-    must(itd_model_create(desc, o->seed, &r->model), "creating the network");
+    r->model = must_create(desc, &td, o->seed);
     for (size_t i = 0; i < n; i++) {
         run_training_image(r, i, 0, image);
         shape_pad(&r->shape, image, x + i * full);
@@ -53,7 +53,8 @@ static inline void train_say_plan(const image_run *r)
     const itd_unet_desc *d = &r->model->desc.unet;
     const itd_schedule *q = &r->model->desc.schedule;
     char features[100];
-    size_t batch = r->trainer->desc.batch, rows = r->trainer->desc.rows ? r->trainer->desc.rows : batch;
+    size_t batch = r->trainer->desc.batch,
+           rows = r->trainer->desc.micro_batch ? r->trainer->desc.micro_batch : batch;
     double memory = 4.0 * (2.0 * (double)net->width * (double)rows + 6.0 * (double)net->parameters);
     if (r->o->quiet) return;
     printf("%s: %lu training and %lu test images of %lu x %lu x %lu; kernels %s\n",
@@ -142,7 +143,7 @@ static inline void train_open_metrics(image_run *r)
     }
     if (file) fclose(file);
     r->recorded = r->seconds, r->recorded_step = r->trainer->step;
-    if (r->workers.index > 0) return;
+    if (r->workers.rank > 0) return;
     r->metrics = fopen(run_path(r, "metrics.tsv"), "w");
     if (!r->metrics) fail("%s/metrics.tsv: cannot be written", r->folder);
     fprintf(r->metrics, "step\timages\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n%s# %s\n",
@@ -267,7 +268,7 @@ static inline void train_loop(image_run *r, size_t total)
     while (train_goes_on(r)) {
         double before = r->seconds;
         train_step(r, index, image, batch);
-        if (r->workers.index > 0) continue;
+        if (r->workers.rank > 0) continue;
         train_show(r, total, r->seconds - before);
         if (r->seconds - estimated > 60 * r->o->eval_minutes)
             train_estimate(r, HUGE_VAL), estimated = r->seconds;
@@ -292,7 +293,7 @@ static inline void train_run(image_run *r)
     progress_end(&r->bar);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
-    if (r->workers.index == 0) {
+    if (r->workers.rank == 0) {
         run_save(r, "model.safetensors");
         train_estimate(r, 0.15 * train_seconds_after(r));
     }

@@ -269,7 +269,7 @@ static inline void learn_keep(learner *l)
 
 static inline void learn_create(learner *l, const learn_desc *desc)
 {
-    must(itd_model_create(&desc->model, desc->seed, &l->model), "creating the network");
+    l->model = must_create(&desc->model, &desc->trainer, desc->seed);
     must(itd_model_fit(l->model, l->x, l->n + l->n_held), "normalizing the data");
     if (desc->find_schedule) l->model->desc.schedule = learn_wide_schedule();
     must(itd_trainer_create(l->model, &desc->trainer, &l->trainer), "preparing the training");

@@ -45,6 +45,17 @@ static inline void must(itd_result result, const char *what)
     if (result != ITD_OK) fail("%s: %s", what, itd_result_string(result));
 }
 
+/* The new network, or the field of the descriptions that does not allow it. trainer: or NULL. */
+static inline itd_model *must_create(const itd_model_desc *desc, const itd_trainer_desc *trainer,
+                                     uint64_t seed)
+{
+    itd_model *model = NULL;
+    const char *problem = itd_model_problem(desc, trainer);
+    if (problem) fail("creating the network: %s", problem);
+    must(itd_model_create(desc, seed, &model), "creating the network");
+    return model;
+}
+
 static inline void *must_alloc(size_t count, size_t size)
 {
     void *p = count <= SIZE_MAX / size ? calloc(count, size) : NULL;

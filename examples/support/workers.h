@@ -22,11 +22,11 @@ static inline itd_result workers_sum(void *ctx, float *x, size_t n)
 static inline itd_workers workers_begin(int *argc, char ***argv)
 {
     itd_workers w = {0, 1, workers_sum, NULL};
-    int index, count;
+    int rank, size;
     MPI_Init(argc, argv);
-    MPI_Comm_rank(MPI_COMM_WORLD, &index);
-    MPI_Comm_size(MPI_COMM_WORLD, &count);
-    w.index = (size_t)index, w.count = (size_t)count;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &size);
+    w.rank = (size_t)rank, w.world_size = (size_t)size;
     return w;
 }
 

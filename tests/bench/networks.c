@@ -70,7 +70,7 @@ typedef struct network {
     const char *name;
     size_t batch;
     bool image;
-    size_t levels, features[ITD_MOST_LEVELS], blocks, attention; /* of an image, but for ddpm */
+    size_t levels, features[ITD_MAX_LEVELS], blocks, attention; /* of an image, but for ddpm */
 } network;
 
 static const network networks[] = {{"original", 128, false, 0, {0}, 0, 0},

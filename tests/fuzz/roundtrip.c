@@ -73,7 +73,7 @@ static void roundtrip_fit(roundtrip_input *in, itd_model *model)
 static itd_trainer_desc roundtrip_trainer(roundtrip_input *in)
 {
     itd_trainer_desc d = itd_trainer_desc_default();
-    roundtrip_take(in, &d.batch, 2), roundtrip_take(in, &d.rows, sizeof d.rows);
+    roundtrip_take(in, &d.batch, 2), roundtrip_take(in, &d.micro_batch, sizeof d.micro_batch);
     roundtrip_take(in, &d.seed, sizeof d.seed), roundtrip_take(in, &d.warmup, sizeof d.warmup);
     roundtrip_take(in, &d.steps, sizeof d.steps);
     d.learning_rate = roundtrip_real(in, 1e-3), d.final_fraction = roundtrip_real(in, 0);
