@@ -35,23 +35,29 @@
    TRUST     every operation is tested against a double-precision reference and finite differences, the
              estimator against closed-form densities; files are checked before they are believed.
 
-   CONTENTS  (search for the word after >>; the method itself is in those marked *)
-     * >>method         the theory on one page, paper symbol beside identifier
+   CONTENTS  (search for the word after >>)
+     Part I, the method, for everyone
+       >>method         the theory on one page, paper symbol beside identifier
        >>configuration  macros, memory, threads, files
-     * >>api            everything a program calls
-       >>portability    checked sizes, errors, memory, threads    (the implementation starts here)
-       >>rng            counter-based random numbers
-       >>kernels        matrix product and elementwise loops: the only place that knows the machine
-       >>ops            each operation of a network, forward followed by backward
-     * >>channel        the noisy channel, the schedule over log SNR
-       >>eigen          eigenvalues and eigenvectors of a covariance
-     * >>gaussian       the Gaussian as the reference density
-     * >>likelihood     the estimator
+       >>api            everything a program calls
+       >>shared         what this part takes from the others    (the implementation starts here)
+       >>channel        the noisy channel, the schedule over log SNR
+       >>gaussian       the Gaussian as the reference density
+       >>likelihood     the estimator
+       >>model          normalization, parameterization, denoiser
+       >>trainer        the loss and the training step
+       >>sampling       from noise to data
+     Part II, networks, for those who want to change them
        >>descriptions   every field of a model and a trainer: its default, its range, its name in a file
-       >>network        the layer table, the MLP, the U-Net
-     * >>model          normalization, parameterization, denoiser
-     * >>trainer        the loss, Adam, moving average, the training step
-     * >>sampling       from noise to data
+       >>interface      the kernels, as the operations see them
+       >>ops            each operation of a network, forward followed by backward
+       >>network        the layer table, the MLP, the U-Net, Adam
+     Part III, the machine, for those who want it faster
+       >>portability    checked sizes, errors, memory, threads
+       >>rng            counter-based random numbers
+       >>kernels        matrix product, convolution, elementwise loops: the only place that knows the machine
+       >>eigen          eigenvalues and eigenvectors of a covariance
+     Part IV, files
        >>checkpoint     safetensors in and out
        >>licence */
 
@@ -635,9 +641,9 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
 #if defined(ITDIFF_IMPLEMENTATION) && !defined(ITDIFF_IMPLEMENTED)
 #define ITDIFF_IMPLEMENTED
 
-/* >>portability --------------------------------------------------------------------------------------------
+/* >>shared -------------------------------------------------------------------------------------------------
 
-   Errors, memory, threads: what depends on compiler and system, and the helpers that all chapters share. */
+   What this part takes from those behind it. */
 
 #include <float.h>
 #include <math.h>
@@ -686,47 +692,6 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
         if (itd__tried != ITD_OK) return itd__tried;                                                         \
     } while (0)
 
-#define ITD_RESULT_TEXT(name, text) text,
-ITD_DEF const char *itd_result_string(itd_result result)
-{
-    static const char *const texts[] = {ITD_RESULTS(ITD_RESULT_TEXT)};
-    return (size_t)result < ITD_RESULT_COUNT ? texts[result] : "unknown result";
-}
-#undef ITD_RESULT_TEXT
-
-/* a * b, or false when the product does not fit. */
-static bool itd__multiply(size_t a, size_t b, size_t *out)
-{
-    if (b && a > SIZE_MAX / b) return false;
-    *out = a * b;
-    return true;
-}
-
-/* Zeroed memory for rows * columns elements of one size; NULL when the total overflows or there is none.
-   Zeroed, so that no run can depend on what the memory held before. */
-static void *itd__alloc(size_t rows, size_t columns, size_t size)
-{
-    size_t count, bytes;
-    if (!itd__multiply(rows, columns, &count) || !itd__multiply(count, size, &bytes)) return NULL;
-    bytes += bytes == 0; /* malloc(0) may return NULL, which would look like a want of memory */
-#ifdef ITD__ZEROED
-    return ITD__ZEROED(bytes);
-#else
-    void *p = ITD_MALLOC(bytes);
-    if (p) memset(p, 0, bytes);
-    return p;
-#endif
-}
-
-static float *itd__floats(size_t rows, size_t columns)
-{
-    return (float *)itd__alloc(rows, columns, sizeof(float));
-}
-static double *itd__doubles(size_t rows, size_t columns)
-{
-    return (double *)itd__alloc(rows, columns, sizeof(double));
-}
-
 enum { ITD__SLICE = 64 }; /* rows a thread takes at a time: they stay in the second-level cache */
 
 /* A loop over independent pieces of work, whose number does not depend on the number of threads; of loops
@@ -739,80 +704,18 @@ enum { ITD__SLICE = 64 }; /* rows a thread takes at a time: they stay in the sec
 #define ITD__PARALLEL(condition)
 #endif
 
-/* Threads that wait for work: one where all are at work already. */
-static size_t itd__threads(void)
-{
-#if defined(_OPENMP)
-    return omp_in_parallel() ? 1 : (size_t)omp_get_max_threads();
-#else
-    return 1;
-#endif
-}
-
-/* The number of this one among the threads of the innermost loop that is divided. */
-static size_t itd__thread(void)
-{
-#if defined(_OPENMP)
-    return (size_t)omp_get_thread_num();
-#else
-    return 0;
-#endif
-}
-
 static size_t itd__min(size_t a, size_t b) { return a < b ? a : b; }
 static size_t itd__max(size_t a, size_t b) { return a > b ? a : b; }
 static size_t itd__ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
 
-/* A float is finite when its exponent is not all ones; -ffast-math may fold isfinite away. */
-static bool itd__finite(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return (bits & 0x7f800000u) != 0x7f800000u;
-}
-
-static bool itd__all_finite(const float *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!itd__finite(x[i])) return false;
-    return true;
-}
-
-/* >>rng ----------------------------------------------------------------------------------------------------
-
-   Philox4x32-10 turns (key, counter) into 128 random bits by ten rounds of multiply and mix. There is no
-   state to carry along, so any thread can make the k-th number of a stream, in any order. */
-
-ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
-{
-    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3], k0 = key[0], k1 = key[1];
-    for (int round = 0; round < 10; round++) {
-        uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
-        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c1 = (uint32_t)p1;
-        c3 = (uint32_t)p0;
-        k0 += 0x9E3779B9u; /* the golden ratio, and sqrt(3) - 1: Weyl sequences for the round keys */
-        k1 += 0xBB67AE85u;
-    }
-    out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
-}
-
-/* The next block of a stream: the seed is the key, counter and stream are the two halves of the counter. */
-static void itd__rng_block(itd_rng *rng, uint32_t out[4])
-{
-    const uint64_t n = rng->counter++, stream = rng->stream, seed = rng->seed;
-    const uint32_t counter[4] = {(uint32_t)n, (uint32_t)(n >> 32), (uint32_t)stream,
-                                 (uint32_t)(stream >> 32)};
-    const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
-    itd_philox(counter, key, out);
-}
-
-ITD_DEF itd_rng itd_rng_make(uint64_t seed, uint64_t stream)
-{
-    const itd_rng rng = {seed, stream, 0};
-    return rng;
-}
+/* Memory: zeroed, for rows * columns elements; NULL when there is none or the product overflows. */
+static bool itd__multiply(size_t a, size_t b, size_t *out);
+static void *itd__alloc(size_t rows, size_t columns, size_t size);
+static float *itd__floats(size_t rows, size_t columns);
+static double *itd__doubles(size_t rows, size_t columns);
+static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, size_t width);
+static size_t itd__threads(void);
+static bool itd__all_finite(const float *x, size_t n);
 
 /* The library's own streams: what the numbers are for in the top byte, so that no two uses ever share one. */
 typedef enum itd__purpose {
@@ -829,87 +732,2100 @@ typedef enum itd__purpose {
     ITD__FOR_DIRECTIONS = 12 /* 11 is no longer in use */
 } itd__purpose;
 
-static itd_rng itd__rng_for(uint64_t seed, itd__purpose purpose, uint64_t index)
-{
-    return itd_rng_make(seed, ((uint64_t)purpose << 56) ^ index);
-}
-
-/* 53 of the 64 bits, moved to the middle of their interval: never 0, never 1. */
-static double itd__unit(uint32_t high, uint32_t low)
-{
-    return ((double)((((uint64_t)high << 32) | low) >> 11) + 0.5) * (1.0 / 9007199254740992.0);
-}
-
-ITD_DEF double itd_rng_uniform(itd_rng *rng)
-{
-    uint32_t r[4];
-    itd__rng_block(rng, r);
-    return itd__unit(r[0], r[1]);
-}
-
-/* Box-Muller: a radius from one uniform, an angle from another. */
-ITD_DEF double itd_rng_normal(itd_rng *rng)
-{
-    uint32_t r[4];
-    itd__rng_block(rng, r);
-    return sqrt(-2 * log(itd__unit(r[0], r[1]))) * cos(2 * ITD__PI * itd__unit(r[2], r[3]));
-}
-
-/* Draws from the largest multiple of n below 2^64; a draw above it is thrown away. */
-ITD_DEF uint64_t itd_rng_below(itd_rng *rng, uint64_t n)
-{
-    uint64_t draw;
-    ITD_ASSERT(n > 0);
-    uint64_t limit = UINT64_MAX - (UINT64_MAX % n + 1) % n;
-    do {
-        uint32_t r[4];
-        itd__rng_block(rng, r);
-        draw = ((uint64_t)r[0] << 32) | r[1];
-    } while (draw > limit);
-    return draw % n;
-}
-
-/* Fisher-Yates. */
-ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index)
-{
-    for (size_t i = n; i > 1; i--) {
-        size_t j = (size_t)itd_rng_below(rng, i), t = index[i - 1];
-        index[i - 1] = index[j];
-        index[j] = t;
-    }
-}
-
-/* >>kernels ------------------------------------------------------------------------------------------------
-
-   Everything that costs time, as a handful of functions, written in vectors of ITD__W floats. The text is
-   compiled for every instruction set the compiler knows, by letting this file include itself, and the best
-   one the processor has is picked at run time. The first time a vector is one float and the functions are
-   libm's, which any compiler understands; the matrix product of that pass is a plain loop, the reference
-   implementation of the fast one.
-
-   Two kernels do nearly all of the arithmetic. The product C = A B is built as by Goto & van de Geijn (2008):
-
-             panel of B, k by 2 vectors: first-level cache
-                 +--+--+--+--+
-                 |  |  |  |  |     strip of B: packed panel by panel, so that it is read in order
-                 +--+--+--+--+
-         +---+   +--+--+--+--+
-         +---+   |##|  |  |  |     ##: a block of C, held in registers while k runs
-         |   |   |  |  |  |  |
-         +---+   +--+--+--+--+
-         rows of A, a block of them copied: second-level cache
-
-   Small products, whose B stays in the second-level cache, are computed in place. Sums go on from what C
-   holds, in the order of k, so no number depends on how the work is divided.
-
-   A 3x3 convolution of stride 1 is 16 products of a quarter as many rows (Winograd's F(2x2,3x3), Lavin & Gray
-   2016): itd__transform below has the formulas, the chapter on operations has the convolution. */
+static itd_rng itd__rng_for(uint64_t seed, itd__purpose purpose, uint64_t index);
 
 /* Memory in which each thread works by itself, of at least ITD__WORK floats. */
 typedef struct itd__scratch {
     float *floats; /* (threads,each) */
     size_t each;
 } itd__scratch;
+
+static itd__scratch itd__new_scratch(void); /* floats is NULL if there is no memory */
+
+/* C (m,n) = A B, or added to C if add; A(i,k) = a[i*ra + k*ca], B(k,j) = b[k*rb + j*cb]. */
+static void itd__matmul(size_t m, size_t n, size_t k, bool add, const float *a, size_t ra, size_t ca,
+                        const float *b, size_t rb, size_t cb, float *c, size_t rc, itd__scratch work);
+static double itd__dot(const double *x, const double *y, size_t n);
+enum { ITD__FULL_GAUSSIAN = 64 }; /* dimensions up to which d^2 operations per row are cheap */
+
+/* The network of a model: made, evaluated slice by slice, trained. */
+static itd_result itd__net_create(const itd_model_desc *desc, const uint64_t *seed, itd_net **out);
+static size_t itd__net_dim(const itd_net *net);
+static size_t itd__slice(const itd_net *net);
+static size_t itd__rows_of_pass(const itd_net *net);
+static void itd__use_average(itd_net *net, bool use);
+static itd_result itd__forward_begin(itd_net *net, size_t n);
+static void itd__forward_slice(itd_net *net, const float *z, const float *logsnr, size_t from, size_t n,
+                               float *out);
+static itd_result itd__begin_training(itd_net *net, bool average);
+static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, bool first, bool last,
+                                    bool add, float *dz);
+static double itd__gradient_norm(const itd_net *net);
+static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, double lr, double clip);
+static void itd__end_training(itd_net *net);
+
+/* >>channel ------------------------------------------------------------------------------------------------
+
+   How data are made noisy, and the schedule: from which distribution log SNRs are drawn, in training and for
+   the integral of >>method, and how it is found for given data. */
+
+/* Computed from the side where exp does not overflow; s(-x), never 1 - s(x), is what small values need. */
+ITD_DEF double itd_sigmoid(double x)
+{
+    double e = exp(-fabs(x));
+    return x >= 0 ? 1 / (1 + e) : e / (1 + e);
+}
+
+ITD_DEF void itd_channel(const float *x, const float *eps, const float *logsnr, size_t n, size_t d, float *z)
+{
+    for (size_t i = 0; i < n; i++) {
+        float signal = (float)sqrt(itd_sigmoid(logsnr[i])), noise = (float)sqrt(itd_sigmoid(-logsnr[i]));
+        for (size_t j = 0; j < d; j++) z[i * d + j] = signal * x[i * d + j] + noise * eps[i * d + j];
+    }
+}
+
+ITD_DEF itd_schedule itd_schedule_default(void)
+{
+    const itd_schedule s = {0, 3, 4};
+    return s;
+}
+
+static const char *itd__schedule_problem(const itd_schedule *s)
+{
+    if (!(fabs(s->loc) < 1e6)) return "schedule.loc: above -1e6 and below 1e6 expected";
+    if (!(s->scale > 0 && s->scale < 1e6)) return "schedule.scale: above 0 and below 1e6 expected";
+    if (!(s->clip > 0 && s->clip < 700)) return "schedule.clip: above 0 and below 700 expected";
+    return NULL;
+}
+
+/* The logit of p = s(-clip) + (s(clip) - s(-clip)) u, with 1 - p computed as its mirror image. */
+ITD_DEF double itd_schedule_quantile(const itd_schedule *s, double u)
+{
+    double lowest = itd_sigmoid(-s->clip), width = tanh(s->clip / 2);
+    return s->loc + s->scale * (log(lowest + width * u) - log(lowest + width * (1 - u)));
+}
+
+ITD_DEF double itd_schedule_weight(const itd_schedule *s, double logsnr)
+{
+    double t = (logsnr - s->loc) / s->scale;
+    return s->scale * tanh(s->clip / 2) / (itd_sigmoid(t) * itd_sigmoid(-t));
+}
+
+ITD_DEF itd_result itd_schedule_sample(const itd_schedule *s, itd_rng *rng, bool stratified, size_t n,
+                                       float *logsnr, float *weight)
+{
+    if (itd__schedule_problem(s)) return ITD_ERROR_ARGUMENT;
+    for (size_t i = 0; i < n; i++) {
+        double u = itd_rng_uniform(rng);
+        logsnr[i] = (float)itd_schedule_quantile(s, stratified ? ((double)i + u) / (double)n : u);
+    }
+    for (size_t i = n; stratified && i > 1; i--) { /* Fisher-Yates, so that stratum and row are independent */
+        size_t j = (size_t)itd_rng_below(rng, i);
+        float t = logsnr[i - 1];
+        logsnr[i - 1] = logsnr[j];
+        logsnr[j] = t;
+    }
+    for (size_t i = 0; i < n; i++) weight[i] = (float)itd_schedule_weight(s, logsnr[i]);
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda, size_t d, itd_schedule *out)
+{
+    double mean = 0, square = 0;
+    if (d == 0) return ITD_ERROR_ARGUMENT;
+    for (size_t i = 0; i < d; i++) {
+        if (!(lambda[i] > 0 && lambda[i] <= DBL_MAX)) return ITD_ERROR_DATA;
+        mean += log(lambda[i]) / (double)d;
+    }
+    for (size_t i = 0; i < d; i++) square += (log(lambda[i]) - mean) * (log(lambda[i]) - mean) / (double)d;
+    out->loc = -mean, out->scale = sqrt(1 + 3 / ITD__PI * square), out->clip = 4;
+    return ITD_OK;
+}
+
+/* The curve averaged over each point and its neighbours: one noisy point must not make a crossing. */
+static double itd__smoothed(const double *y, size_t m, size_t i)
+{
+    size_t from = i > 0 ? i - 1 : 0, to = itd__min(i + 1, m - 1);
+    double sum = 0;
+    for (size_t k = from; k <= to; k++) sum += y[k];
+    return sum / (double)(to - from + 1);
+}
+
+/* Where the smoothed curve last crosses `level` upward, by linear interpolation; false if it never does. */
+static bool itd__last_crossing(const double *x, const double *y, size_t m, double level, double *at)
+{
+    for (size_t i = m - 1; i > 0; i--) {
+        double low = itd__smoothed(y, m, i - 1), high = itd__smoothed(y, m, i);
+        if (low < level && high >= level) {
+            *at = x[i - 1] + (x[i] - x[i - 1]) * (level - low) / (high - low);
+            return true;
+        }
+    }
+    return false;
+}
+
+ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse, const double *mmse_gaussian,
+                                         size_t m, size_t d, itd_schedule *out)
+{
+    double loc = 0, quartile, scale, widest = 0;
+    if (m < 3 || d == 0) return ITD_ERROR_ARGUMENT;
+    if (!itd__last_crossing(logsnr, mse, m, 0.5 * (double)d, &loc)) {
+        for (size_t i = 0; i < m; i++) {
+            double gap = (mmse_gaussian[i] - itd__smoothed(mse, m, i)) / (double)d;
+            if (gap > widest) widest = gap, loc = logsnr[i];
+        }
+        if (!(widest > 0)) return ITD_ERROR_DATA;
+    }
+    if (itd__last_crossing(logsnr, mse, m, 0.75 * (double)d, &quartile) && quartile > loc)
+        scale = quartile - loc;
+    else if (itd__last_crossing(logsnr, mse, m, 0.25 * (double)d, &quartile) && quartile < loc)
+        scale = loc - quartile;
+    else return ITD_ERROR_DATA;
+    out->loc = loc, out->scale = scale / 1.09861228866810969140 /* log 3 */, out->clip = 4;
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_score(const itd_denoiser *den, const float *z, const float *logsnr, size_t n,
+                             float *score)
+{
+    ITD__TRY(den->predict(den->ctx, z, logsnr, n, score));
+    for (size_t i = 0; i < n; i++) {
+        float factor = (float)(-1 / sqrt(itd_sigmoid(-logsnr[i])));
+        for (size_t j = 0; j < den->dim; j++) score[i * den->dim + j] *= factor;
+    }
+    return ITD_OK;
+}
+
+/* Coordinate j of one row. */
+static double itd__coordinate(const itd_denoiser *den, const float *x, size_t j)
+{
+    const double *w = den->whiten ? den->whiten + j * den->dim : NULL, *mean = den->mean;
+    double sum = 0;
+    if (!w) return (x[j] - (mean ? mean[j] : 0)) / (den->scale ? den->scale[j] : 1);
+    for (size_t k = 0; k < den->dim; k++) sum += w[k] * (x[k] - (mean ? mean[k] : 0));
+    return sum;
+}
+
+ITD_DEF void itd_to_coordinates(const itd_denoiser *den, const float *x, size_t n, float *y)
+{
+    size_t d = den->dim;
+    for (size_t i = 0; i < n * d; i++) y[i] = (float)itd__coordinate(den, x + i / d * d, i % d);
+}
+
+ITD_DEF void itd_from_coordinates(const itd_denoiser *den, const float *y, size_t n, float *x)
+{
+    size_t d = den->dim;
+    for (size_t i = 0; i < n * d; i++) {
+        const double *c = den->color ? den->color + i % d * d : NULL;
+        double mean = den->mean ? den->mean[i % d] : 0, scale = den->scale ? den->scale[i % d] : 1, sum = 0;
+        for (size_t j = 0; c && j < d; j++) sum += c[j] * y[i / d * d + j];
+        x[i] = (float)(mean + (c ? sum : scale * y[i]));
+    }
+}
+
+/* >>gaussian -----------------------------------------------------------------------------------------------
+
+   The reference density N(mu, Sigma) of >>method: fitted to data, it knows its own likelihood, its denoiser
+   and what that denoiser's error is, all as sums over the eigenpairs lambda_i, u_i of Sigma. */
+
+ITD_DEF void itd_gaussian_free(itd_gaussian *g)
+{
+    if (!g) return;
+    ITD_FREE(g->mean), ITD_FREE(g->lambda), ITD_FREE(g->vectors), ITD_FREE(g->basis);
+    ITD_FREE(g);
+}
+
+/* axes: its eigenvectors are the coordinate axes, and not stored. */
+static itd_gaussian *itd__gaussian_alloc(size_t dim, bool axes)
+{
+    bool wide = !axes && dim > ITD__FULL_GAUSSIAN;
+    itd_gaussian *g = (itd_gaussian *)itd__alloc(1, 1, sizeof *g);
+    if (!g) return NULL;
+    g->dim = dim;
+    g->mean = itd__doubles(dim, 1), g->lambda = itd__doubles(dim, 1);
+    if (!axes) g->vectors = itd__doubles(dim, dim);
+    if (wide) g->basis = itd__floats(dim, dim);
+    if (g->mean && g->lambda && (g->vectors || axes) && (g->basis || !wide)) return g;
+    itd_gaussian_free(g);
+    return NULL;
+}
+
+/* A Gaussian with a mean gets the rest from a covariance, if all has gone well so far; both are used up. */
+static itd_result itd__gaussian_finish(itd_gaussian *g, double *covariance, itd_result result,
+                                       itd_gaussian **out)
+{
+    size_t d = g ? g->dim : 0;
+    double *variance = itd__doubles(d, 1);
+    if (result == ITD_OK && !variance) result = ITD_ERROR_MEMORY;
+    for (size_t j = 0; result == ITD_OK && j < d; j++) variance[j] = covariance[j * d + j];
+    if (result == ITD_OK) result = itd_eigen_symmetric(d, covariance, g->lambda, g->vectors);
+    if (result == ITD_OK && (!(g->lambda[0] > 0) || g->lambda[d - 1] < -1e-8 * g->lambda[0]))
+        result = ITD_ERROR_DATA;
+    /* A flat direction gets a sliver of the width of its columns: the density stays finite. */
+    for (size_t i = 0; result == ITD_OK && i < d; i++) {
+        double width = 0;
+        for (size_t j = 0; j < d; j++) width += g->vectors[i * d + j] * g->vectors[i * d + j] * variance[j];
+        g->lambda[i] = fmax(g->lambda[i], 1e-12 * (width > 0 ? width : g->lambda[0]));
+    }
+    ITD_FREE(covariance), ITD_FREE(variance);
+    if (result != ITD_OK) {
+        itd_gaussian_free(g);
+        return result;
+    }
+    for (size_t i = 0; g->basis && i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
+    *out = g;
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covariance, size_t dim,
+                                       itd_gaussian **out)
+{
+    if (dim == 0) return ITD_ERROR_ARGUMENT;
+    for (size_t i = 0; i < dim; i++)
+        if (!(fabs(mean[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
+    itd_gaussian *g = itd__gaussian_alloc(dim, false);
+    double *a = itd__doubles(dim, dim);
+    if (g && a) memcpy(g->mean, mean, dim * sizeof *mean), memcpy(a, covariance, dim * dim * sizeof *a);
+    return itd__gaussian_finish(g, a, g && a ? ITD_OK : ITD_ERROR_MEMORY, out);
+}
+
+ITD_DEF itd_result itd_gaussian_from_eigen(const double *mean, const double *lambda, const double *vectors,
+                                           size_t dim, itd_gaussian **out)
+{
+    if (dim == 0) return ITD_ERROR_ARGUMENT;
+    for (size_t i = 0; i < dim * dim; i++)
+        if (!(fabs(vectors[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
+    for (size_t i = 0; i < dim; i++)
+        if (!(lambda[i] > 0 && lambda[i] <= DBL_MAX && fabs(mean[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
+    itd_gaussian *g = itd__gaussian_alloc(dim, false);
+    if (!g) return ITD_ERROR_MEMORY;
+    memcpy(g->mean, mean, dim * sizeof *mean), memcpy(g->lambda, lambda, dim * sizeof *lambda);
+    memcpy(g->vectors, vectors, dim * dim * sizeof *vectors);
+    for (size_t i = 0; g->basis && i < dim * dim; i++) g->basis[i] = (float)vectors[i];
+    *out = g;
+    return ITD_OK;
+}
+
+/* sum += centred^T centred, in double for few columns, else through the matrix product. */
+static itd_result itd__add_products(const float *x, const double *mean, size_t n, size_t dim, double *sum)
+{
+    enum { ROWS = 256 };
+    bool few = dim <= ITD__FULL_GAUSSIAN;
+    float *centred = few ? NULL : itd__floats(ROWS, dim), *block = few ? NULL : itd__floats(dim, dim);
+    itd__scratch work = ITD__ZERO;
+    if (!few) work = itd__new_scratch();
+    for (size_t i = 0; few && i < n; i++)
+        for (size_t j = 0; j < dim; j++)
+            for (size_t k = 0; k < dim; k++)
+                sum[j * dim + k] += (x[i * dim + j] - mean[j]) * (x[i * dim + k] - mean[k]);
+    for (size_t at = 0; centred && block && work.floats && at < n; at += ROWS) {
+        size_t rows = itd__min(ROWS, n - at);
+        for (size_t i = 0; i < rows; i++)
+            for (size_t j = 0; j < dim; j++) centred[i * dim + j] = (float)(x[(at + i) * dim + j] - mean[j]);
+        itd__matmul(dim, dim, rows, false, centred, 1, dim, centred, dim, 1, block, dim, work);
+        for (size_t i = 0; i < dim * dim; i++) sum[i] += block[i];
+    }
+    bool enough = few || (centred && block && work.floats);
+    ITD_FREE(centred), ITD_FREE(block), ITD_FREE(work.floats);
+    return enough ? ITD_OK : ITD_ERROR_MEMORY;
+}
+
+ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_gaussian **out)
+{
+    itd_result result = ITD_ERROR_MEMORY;
+    if (n < 2 || dim == 0) return ITD_ERROR_ARGUMENT;
+    if (!itd__all_finite(x, n * dim)) return ITD_ERROR_DATA;
+    itd_gaussian *g = itd__gaussian_alloc(dim, false);
+    double *covariance = itd__doubles(dim, dim);
+    if (g && covariance) {
+        for (size_t i = 0; i < n; i++) /* differences, so that a constant column has exactly its mean */
+            for (size_t j = 0; j < dim; j++) g->mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
+        for (size_t j = 0; j < dim; j++) g->mean[j] += x[j];
+        result = itd__add_products(x, g->mean, n, dim, covariance);
+        for (size_t i = 0; i < dim; i++) /* symmetric to the last bit */
+            for (size_t j = 0; j <= i; j++) covariance[j * dim + i] = covariance[i * dim + j] /= (double)n;
+    }
+    return itd__gaussian_finish(g, covariance, result, out);
+}
+
+/* Independent coordinates, with the points' own means and variances, or N(0, I) for fewer than two points. */
+static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, itd_gaussian **out)
+{
+    itd_gaussian *g = itd__gaussian_alloc(dim, true);
+    if (!g) return ITD_ERROR_MEMORY;
+    for (size_t j = 0; j < dim; j++) {
+        double square = 0;
+        for (size_t i = 0; i < n && n > 1; i++) g->mean[j] += x[i * dim + j] / (double)n;
+        for (size_t i = 0; i < n && n > 1; i++)
+            square += (x[i * dim + j] - g->mean[j]) * (x[i * dim + j] - g->mean[j]);
+        g->lambda[j] = n > 1 ? fmax(square / (double)n, 1e-12) : 1;
+    }
+    *out = g;
+    return ITD_OK;
+}
+
+/* start + Sum_i log x_i; without x, start. */
+static double itd__add_logs(double start, const double *x, size_t n)
+{
+    for (size_t i = 0; x && i < n; i++) start += log(x[i]);
+    return start;
+}
+
+/* (d/2) log(2 pi e) + 1/2 Sum_i log lambda_i */
+ITD_DEF double itd_gaussian_entropy(const itd_gaussian *g)
+{
+    return 0.5 * itd__add_logs((double)g->dim * ITD__LOG_2PI_E, g->lambda, g->dim);
+}
+
+/* y_i = u_i . (x - mu) */
+static double itd__gaussian_project(const itd_gaussian *g, size_t i, const float *x)
+{
+    double y = 0;
+    if (!g->vectors) return x[i] - g->mean[i];
+    for (size_t j = 0; j < g->dim; j++) y += g->vectors[i * g->dim + j] * (x[j] - g->mean[j]);
+    return y;
+}
+
+/* y = U x for each of n rows. */
+static void itd__gaussian_rotate(const itd_gaussian *g, const float *x, size_t n, float *y, itd__scratch work)
+{
+    size_t d = g->dim;
+    itd__matmul(n, d, d, false, x, d, 1, g->basis, 1, d, y, d, work);
+}
+
+ITD_DEF double itd_gaussian_nll(const itd_gaussian *g, const float *x)
+{
+    double nll = itd_gaussian_entropy(g);
+    for (size_t i = 0; i < g->dim; i++) {
+        double y = itd__gaussian_project(g, i, x);
+        nll += 0.5 * (y * y / g->lambda[i] - 1);
+    }
+    return nll;
+}
+
+/* Sum_i g_i^2 + g_i (1 - g_i) y_i^2 / lambda_i,  g_i = s(alpha + log lambda_i) */
+ITD_DEF double itd_gaussian_mse(const itd_gaussian *g, const float *x, double logsnr)
+{
+    double mse = 0;
+    for (size_t i = 0; i < g->dim; i++) {
+        double a = logsnr + log(g->lambda[i]), gain = itd_sigmoid(a), y = itd__gaussian_project(g, i, x);
+        mse += gain * gain + gain * itd_sigmoid(-a) * y * y / g->lambda[i];
+    }
+    return mse;
+}
+
+ITD_DEF double itd_gaussian_mmse(const itd_gaussian *g, double logsnr)
+{
+    double mmse = 0;
+    for (size_t i = 0; i < g->dim; i++) mmse += itd_sigmoid(logsnr + log(g->lambda[i]));
+    return mmse;
+}
+
+/* eps_hat = Sum_i u_i sqrt(s(-a)) / (s(a) lambda_i + s(-a)) u_i . (z - sqrt(s(a)) mu) */
+static itd_result itd__gaussian_predict(void *ctx, const float *z, const float *logsnr, size_t n,
+                                        float *eps_hat)
+{
+    const itd_gaussian *g = (const itd_gaussian *)ctx;
+    ptrdiff_t row;
+    ITD__PARALLEL(n * g->dim > 4096)
+    for (row = 0; row < (ptrdiff_t)n; row++) {
+        size_t d = g->dim;
+        const float *in = z + (size_t)row * d;
+        float *out = eps_hat + (size_t)row * d;
+        double s = itd_sigmoid(logsnr[row]), r = itd_sigmoid(-logsnr[row]), root = sqrt(s);
+        memset(out, 0, d * sizeof *out);
+        for (size_t i = 0; i < d; i++) {
+            const double *u = g->vectors ? g->vectors + i * d : NULL;
+            double y = 0, gain = sqrt(r) / (s * g->lambda[i] + r);
+            if (!u) out[i] = (float)(gain * (in[i] - root * g->mean[i]));
+            for (size_t j = 0; u && j < d; j++) y += u[j] * (in[j] - root * g->mean[j]);
+            for (size_t j = 0; u && j < d; j++) out[j] += (float)(u[j] * gain * y);
+        }
+    }
+    return ITD_OK;
+}
+
+ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
+{
+    itd_denoiser den = ITD__ZERO;
+    den.ctx = (void *)(uintptr_t)g; /* predict only reads it */
+    den.dim = g->dim, den.predict = itd__gaussian_predict;
+    return den;
+}
+
+/* ---- the map that makes the data's own Gaussian N(0, I) ----
+
+   Columns are standardized, and their correlations S shrunk towards none, (1 - rho) S + rho I, as far as rows
+   that took no part in S say (five parts of the data, each foretold by the other four). Directions that are
+   flat even so get a variance of 1e-8. With P the outcome and D the standard deviations, W = P^-1/2 D^-1: of
+   all square roots the symmetric one leaves every coordinate as near as can be to its column (Kessy, Lewin &
+   Strimmer 2018), and makes the coordinates independent of the columns' units. */
+
+enum { ITD__FOLDS = 5, ITD__FEWEST_ROWS = 10 }; /* with fewer rows, columns count as independent */
+
+/* The eigenvalue of P for one of S. */
+static double itd__shrunk(double lambda, double rho) { return fmax((1 - rho) * lambda + rho, 1e-8); }
+
+/* Sums over the rows of one part: of x - centre (d), and of its products (d,d). Returns their number. */
+static double itd__fold_sums(const float *x, const double *centre, size_t n, size_t d, size_t fold,
+                             double *sum, double *products)
+{
+    double rows = 0;
+    for (size_t i = fold; i < n; i += ITD__FOLDS, rows++)
+        for (size_t j = 0; j < d; j++) {
+            double v = x[i * d + j] - centre[j];
+            sum[j] += v;
+            for (size_t k = 0; k <= j; k++) products[j * d + k] += v * (x[i * d + k] - centre[k]);
+        }
+    for (size_t j = 0; j < d; j++)
+        for (size_t k = 0; k < j; k++) products[k * d + j] = products[j * d + k];
+    return rows;
+}
+
+/* From such sums over some rows: mean, standard deviations, correlations. Where a column hardly varies in one
+   of its parts, a thousandth of its deviation in all rows (`scale`) stands in. */
+static void itd__correlate(const double *sum, const double *products, double rows, size_t d,
+                           const double *scale, double *mean, double *sd, double *correlation)
+{
+    for (size_t j = 0; j < d; j++) {
+        mean[j] = sum[j] / rows;
+        sd[j] = fmax(sqrt(fmax(products[j * d + j] / rows - mean[j] * mean[j], 0)), 1e-3 * scale[j]);
+    }
+    for (size_t j = 0; j < d; j++)
+        for (size_t k = 0; k < d; k++)
+            correlation[j * d + k] = j == k
+                                         ? 1
+                                         : (products[j * d + k] / rows - mean[j] * mean[k]) / (sd[j] * sd[k]);
+}
+
+/* Room for the choice of rho, all of it in one block. */
+typedef struct itd__folds {
+    double rows[ITD__FOLDS];
+    double *sum, *products;        /* (ITD__FOLDS,d), (ITD__FOLDS,d,d) */
+    double *total, *all_products;  /* (d), (d,d) of all parts, or all but one */
+    double *mean, *sd, *lambda;    /* (d) */
+    double *correlation, *vectors; /* (d,d) */
+} itd__folds;
+
+/* All parts but `left_out` (ITD__FOLDS: none) together; returns their rows. */
+static double itd__add_folds(itd__folds *f, size_t d, size_t left_out)
+{
+    double rows = 0;
+    memset(f->total, 0, d * sizeof *f->total), memset(f->all_products, 0, d * d * sizeof *f->total);
+    for (size_t k = 0; k < ITD__FOLDS; k++) {
+        if (k == left_out) continue;
+        rows += f->rows[k];
+        for (size_t j = 0; j < d; j++) f->total[j] += f->sum[k * d + j];
+        for (size_t j = 0; j < d * d; j++) f->all_products[j] += f->products[k * d * d + j];
+    }
+    return rows;
+}
+
+/* -log likelihood of one part, but for constants, by what the other four say, for each of the candidates. */
+static itd_result itd__foretell(itd__folds *f, size_t fold, size_t d, const double *scale, const double *rho,
+                                size_t candidates, double *nll)
+{
+    const double *sum = f->sum + fold * d, *products = f->products + fold * d * d;
+    double others = itd__add_folds(f, d, fold);
+    itd__correlate(f->total, f->all_products, others, d, scale, f->mean, f->sd, f->correlation);
+    ITD__TRY(itd_eigen_symmetric(d, f->correlation, f->lambda, f->vectors));
+    for (size_t i = 0; i < d; i++) { /* squares of this part's rows along eigenvector i */
+        const double *u = f->vectors + i * d;
+        double square = 0;
+        for (size_t j = 0; j < d; j++)
+            for (size_t k = 0; k < d; k++)
+                square += u[j] * u[k] / (f->sd[j] * f->sd[k]) *
+                          (products[j * d + k] - sum[j] * f->mean[k] - f->mean[j] * sum[k] +
+                           f->rows[fold] * f->mean[j] * f->mean[k]);
+        for (size_t c = 0; c < candidates; c++) {
+            double lambda = itd__shrunk(f->lambda[i], rho[c]);
+            nll[c] += 0.5 * (f->rows[fold] * log(lambda) + square / lambda);
+        }
+    }
+    return ITD_OK;
+}
+
+/* rho of 0, or from 1e-5 to 1 in quarters of a decade: the one by which all parts are most likely. */
+static itd_result itd__choose_shrinkage(itd__folds *f, size_t d, const double *scale, double *chosen)
+{
+    enum { CANDIDATES = 22 };
+    double rho[CANDIDATES], nll[CANDIDATES] = {0};
+    size_t best = 0;
+    for (size_t c = 0; c < CANDIDATES; c++) rho[c] = c ? pow(10, 0.25 * (double)c - 5.25) : 0;
+    for (size_t k = 0; k < ITD__FOLDS; k++) ITD__TRY(itd__foretell(f, k, d, scale, rho, CANDIDATES, nll));
+    for (size_t c = 1; c < CANDIDATES; c++)
+        if (nll[c] < nll[best]) best = c;
+    *chosen = rho[best];
+    return ITD_OK;
+}
+
+/* W and its inverse from the eigenpairs of S; returns log |det W^-1|. */
+static double itd__square_roots(const itd__folds *f, size_t d, double rho, double *whiten, double *color)
+{
+    double log_det = 0;
+    memset(whiten, 0, d * d * sizeof *whiten), memset(color, 0, d * d * sizeof *color);
+    for (size_t i = 0; i < d; i++) {
+        double root = sqrt(itd__shrunk(f->lambda[i], rho));
+        const double *u = f->vectors + i * d;
+        log_det += log(root) + log(f->sd[i]);
+        for (size_t j = 0; j < d; j++)
+            for (size_t k = 0; k < d; k++) {
+                whiten[j * d + k] += u[j] * u[k] / root / f->sd[k];
+                color[j * d + k] += f->sd[j] * u[j] * u[k] * root;
+            }
+    }
+    return log_det;
+}
+
+/* The map of n rows, whose columns have these means and standard deviations. */
+static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double *mean, const double *scale,
+                               double *whiten, double *color, double *log_det)
+{
+    itd__folds f = ITD__ZERO;
+    double *block = itd__doubles(d, ITD__FOLDS * (d + 1) + 3 * d + 5), rho = 1;
+    itd_result result = block ? ITD_OK : ITD_ERROR_MEMORY;
+    if (result == ITD_OK) {
+        f.sum = block, f.products = f.sum + ITD__FOLDS * d, f.total = f.products + ITD__FOLDS * d * d;
+        f.mean = f.total + d, f.sd = f.mean + d, f.lambda = f.sd + d;
+        f.all_products = f.lambda + d, f.correlation = f.all_products + d * d;
+        f.vectors = f.correlation + d * d;
+        for (size_t k = 0; k < ITD__FOLDS; k++)
+            f.rows[k] = itd__fold_sums(x, mean, n, d, k, f.sum + k * d, f.products + k * d * d);
+        if (n >= ITD__FEWEST_ROWS) result = itd__choose_shrinkage(&f, d, scale, &rho);
+    }
+    if (result == ITD_OK) {
+        double rows = itd__add_folds(&f, d, ITD__FOLDS);
+        itd__correlate(f.total, f.all_products, rows, d, scale, f.mean, f.sd, f.correlation);
+        result = itd_eigen_symmetric(d, f.correlation, f.lambda, f.vectors);
+    }
+    if (result == ITD_OK) *log_det = itd__square_roots(&f, d, rho, whiten, color);
+    ITD_FREE(block);
+    return result;
+}
+
+/* Entry (i,j) of W. */
+static double itd__whitens(const itd_denoiser *den, size_t i, size_t j)
+{
+    if (den->whiten) return den->whiten[i * den->dim + j];
+    return i != j ? 0 : den->scale ? 1 / den->scale[i] : 1;
+}
+
+/* (d,d) M M^T with M = W U Lambda^1/2, the covariance in the denoiser's coordinates. */
+static itd_result itd__map_covariance(const itd_denoiser *den, const itd_gaussian *g, double *covariance)
+{
+    size_t d = g->dim;
+    double *m = itd__doubles(d, d);
+    for (size_t i = 0; m && i < d; i++)
+        for (size_t j = 0; j < d; j++) {
+            double w = itd__whitens(den, i, j);
+            if (g->vectors && w != 0)
+                for (size_t k = 0; k < d; k++) m[i * d + k] += w * sqrt(g->lambda[k]) * g->vectors[k * d + j];
+            if (!g->vectors) m[i * d + j] = w * sqrt(g->lambda[j]);
+        }
+    for (size_t i = 0; m && i < d; i++)
+        for (size_t j = 0; j <= i; j++)
+            covariance[i * d + j] = covariance[j * d + i] = itd__dot(m + i * d, m + j * d, d);
+    ITD_FREE(m);
+    return m ? ITD_OK : ITD_ERROR_MEMORY;
+}
+
+/* Is a covariance diagonal, but for rounding? */
+static bool itd__diagonal(const double *covariance, size_t d)
+{
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = 0; j < i; j++)
+            if (fabs(covariance[i * d + j]) > 1e-7 * sqrt(covariance[i * d + i] * covariance[j * d + j]))
+                return false;
+    return true;
+}
+
+/* N(W (mu - mean), W Sigma W^T). Where that is
+   diagonal, as for the one that the map was made of, its eigenvectors are the axes. */
+ITD_DEF itd_result itd_gaussian_to_coordinates(const itd_denoiser *den, const itd_gaussian *g,
+                                               itd_gaussian **out)
+{
+    size_t d = g->dim;
+    bool axes = !g->vectors && !den->whiten;
+    double *covariance = axes ? NULL : itd__doubles(d, d);
+    itd_result result = axes || covariance ? ITD_OK : ITD_ERROR_MEMORY;
+    if (covariance) result = itd__map_covariance(den, g, covariance);
+    bool diagonal = axes || (result == ITD_OK && itd__diagonal(covariance, d));
+    itd_gaussian *mapped = result == ITD_OK ? itd__gaussian_alloc(d, diagonal) : NULL;
+    if (result == ITD_OK && !mapped) result = ITD_ERROR_MEMORY;
+    for (size_t i = 0; result == ITD_OK && i < d; i++) {
+        double w = itd__whitens(den, i, i);
+        if (diagonal) mapped->lambda[i] = axes ? w * w * g->lambda[i] : covariance[i * d + i];
+        if (!den->whiten) mapped->mean[i] = w * (g->mean[i] - (den->mean ? den->mean[i] : 0));
+        for (size_t j = 0; den->whiten && j < d; j++)
+            mapped->mean[i] += itd__whitens(den, i, j) * (g->mean[j] - (den->mean ? den->mean[j] : 0));
+    }
+    if (result == ITD_OK && !diagonal) return itd__gaussian_finish(mapped, covariance, result, out);
+    ITD_FREE(covariance);
+    if (result == ITD_OK) *out = mapped;
+    else itd_gaussian_free(mapped);
+    return result;
+}
+
+/* >>likelihood ---------------------------------------------------------------------------------------------
+
+   One draw for point x is a log SNR alpha with weight w and a noise eps; it costs one row of the denoiser.
+   With e = ||eps - eps_hat||^2, and g = ||eps - eps_hat_q||^2 on the same eps for the best denoiser of the
+   reference density q,
+
+       -log p(x) = -log q(x) + 1/2 E[ w (e - g) ],
+
+   which is the theorem for p less the theorem for q. Most of what eps does to e it also does to g, so the
+   difference is quiet (a control variate).
+
+   A point's draws are `repetitions` systematic samples: log SNRs at evenly spaced quantiles from a random
+   start, which integrate the smooth mean of w (e - g) far better than independent ones. One such sample does
+   not show how far it is off, but repetitions with starts of their own do. If s_i is the standard deviation
+   of point i's value over its r repetitions,
+
+       s_i / sqrt(r)                     is the standard error of that value, with r - 1 degrees of freedom,
+       sqrt( Sum_i s_i^2 / r ) / n       that of the mean over n points, which are independent too.
+
+   Draws go where a pilot run saw the integrand vary most. The pilot's own draws are not used again: they
+   would bias the result. */
+
+enum {
+    ITD__PILOT_MOST = 8192,     /* draws of a pilot, at most */
+    ITD__PILOT_FEWEST = 64,     /* with fewer there is none */
+    ITD__PILOT_BINS = 32,       /* parts of the schedule in which it takes the spread, at most */
+    ITD__DENSITY_STEPS = 256,   /* of the density of draws that is made of it */
+    ITD__TABLE_DRAWS = 1 << 18, /* draws in a table of itd_nll, if a point has no more */
+    ITD__FEW_DEGREES = 30,      /* of freedom that repetitions are made for */
+    ITD__POINT_REPETITIONS = 16 /* those for the standard error of single points */
+};
+
+/* What all draws of one call share. */
+typedef struct itd__measurement {
+    const itd_denoiser *den; /* (k) */
+    size_t k, n;
+    const float *x; /* (n,dim) */
+    itd_nll_desc desc;
+    size_t repetitions, length, pilot; /* repetitions of each point, draws in one; draws of the pilot */
+    /* Draws in equal steps of the schedule's quantile: their density, of mean 1, and how many are below. */
+    double density[ITD__DENSITY_STEPS], below[ITD__DENSITY_STEPS + 1];
+    itd_gaussian reference; /* in the denoisers' coordinates; its arrays may be the caller's, */
+    itd_gaussian *owned;    /* or these */
+    double *lambda;         /* (dim) its eigenvalues, the narrow ones widened */
+    size_t batch;
+    float *eps, *z, *eps_hat, *along; /* (batch,dim) along: eps in a wide reference's eigenbasis, else NULL */
+    float *logsnr;                    /* (batch) */
+    itd__scratch work;                /* for the rotation */
+    double *y, *p; /* (batch,dim) the batch's points in the denoisers' coordinates, and in the eigenbasis */
+    size_t *row;   /* (batch) where among those a draw's point is */
+} itd__measurement;
+
+/* ---- errors of a batch ---- */
+
+static double itd__squared_distance(const float *a, const float *b, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+    return sum;
+}
+
+/* The points of some draws in coordinates; a point whose draws follow each other is mapped once. */
+static itd_result itd__measure_points(itd__measurement *t, const float *x, const size_t *point, size_t rows)
+{
+    const itd_gaussian *q = &t->reference;
+    size_t d = q->dim, m = 0;
+    for (size_t i = 0; i < rows; i++) {
+        t->row[i] = i && point[i] == point[i - 1] ? m - 1 : m;
+        if (t->row[i] < m) continue;
+        for (size_t j = 0; j < d; j++) {
+            double y = t->y[m * d + j] = itd__coordinate(t->den, x + point[i] * d, j);
+            if (!(fabs(y) <= FLT_MAX)) return ITD_ERROR_DATA;
+        }
+        m++;
+    }
+    for (size_t i = 0; i < m * d; i++) {
+        const double *u = q->vectors + (q->vectors ? i % d * d : 0), *y = t->y + i / d * d;
+        t->p[i] = t->y[i] - q->mean[i % d];
+        if (!q->vectors || t->along) continue;
+        t->p[i] = 0;
+        for (size_t j = 0; j < d; j++) t->p[i] += u[j] * (y[j] - q->mean[j]);
+    }
+    if (!t->along) return ITD_OK;
+    for (size_t i = 0; i < m * d; i++) t->z[i] = (float)t->p[i];
+    itd__gaussian_rotate(q, t->z, m, t->along, t->work);
+    for (size_t i = 0; i < m * d; i++) t->p[i] = t->along[i];
+    return ITD_OK;
+}
+
+/* -log q in the denoisers' coordinates, for the point in this row of p. */
+static double itd__reference_nll(const itd__measurement *t, size_t row)
+{
+    double nll = itd_gaussian_entropy(&t->reference);
+    for (size_t j = 0; j < t->reference.dim; j++) {
+        double p = t->p[row * t->reference.dim + j];
+        nll += 0.5 * (p * p / t->lambda[j] - 1);
+    }
+    return nll;
+}
+
+/* z = sqrt(s) y + sqrt(r) eps for one draw, with s = s(alpha), r = s(-alpha). The reference's denoiser is a
+   factor along each eigenvector, and leaves (s lambda eps_i - sqrt(s r) p_i) / (s lambda + r) of the noise:
+   g is its square, mse_q the mean of that. */
+static void itd__measure_reference(itd__measurement *t, size_t i, double *g, double *mse_q)
+{
+    size_t d = t->reference.dim;
+    const double *vectors = t->along ? NULL : t->reference.vectors, *y = t->y + t->row[i] * d;
+    const float *eps = t->eps + i * d, *along = t->along ? t->along + i * d : eps;
+    double s = itd_sigmoid(t->logsnr[i]), r = itd_sigmoid(-t->logsnr[i]), signal = sqrt(s), noise = sqrt(r);
+    *g = *mse_q = 0;
+    for (size_t j = 0; j < d; j++) {
+        double p = t->p[t->row[i] * d + j], e = vectors ? 0 : along[j], total = s * t->lambda[j] + r;
+        for (size_t k = 0; vectors && k < d; k++) e += vectors[j * d + k] * eps[k];
+        double gain = s * t->lambda[j] / total, shift = signal * noise / total * p;
+        *g += (gain * e - shift) * (gain * e - shift);
+        *mse_q += gain * gain + shift * shift;
+        t->z[i * d + j] = (float)(signal * y[j] + noise * eps[j]);
+    }
+}
+
+/* The errors of the reference and of k denoisers for draws of the table, from number `at` on, whose points
+   and log SNRs are there, and whose eps is drawn. */
+static itd_result itd__measure_errors(itd__measurement *t, const float *x, size_t k, itd_draws *out,
+                                      size_t at, size_t rows)
+{
+    size_t d = t->reference.dim;
+    ptrdiff_t slice, slices = (ptrdiff_t)itd__ceil_div(rows, ITD__SLICE);
+    ITD__TRY(itd__measure_points(t, x, out->point + at, rows));
+    for (size_t i = 0; i < rows; i++) {
+        t->logsnr[i] = (float)out->logsnr[at + i];
+        if (out->n && (i == 0 || t->row[i] != t->row[i - 1]))
+            out->nll_reference[out->point[at + i]] = t->den->log_det + itd__reference_nll(t, t->row[i]);
+    }
+    if (t->along) itd__gaussian_rotate(&t->reference, t->eps, rows, t->along, t->work);
+    ITD__PARALLEL(slices > 4)
+    for (slice = 0; slice < slices; slice++) {
+        size_t i = (size_t)slice * ITD__SLICE, end = itd__min(rows, i + ITD__SLICE);
+        for (; i < end; i++) itd__measure_reference(t, i, out->reference + at + i, out->expected + at + i);
+    }
+    for (size_t c = 0; c < k; c++) {
+        double *error = out->error + at * k + c;
+        ITD__TRY(t->den[c].predict(t->den[c].ctx, t->z, t->logsnr, rows, t->eps_hat));
+        ITD__PARALLEL(slices > 4)
+        for (slice = 0; slice < slices; slice++) {
+            size_t i = (size_t)slice * ITD__SLICE, end = itd__min(rows, i + ITD__SLICE);
+            for (; i < end; i++) error[i * k] = itd__squared_distance(t->eps + i * d, t->eps_hat + i * d, d);
+        }
+        for (size_t i = 0; i < rows; i++)
+            if (!(error[i * k] <= DBL_MAX)) return ITD_ERROR_NUMERIC;
+    }
+    return ITD_OK;
+}
+
+/* ---- the table ---- */
+
+ITD_DEF void itd_draws_free(itd_draws *draws)
+{
+    if (!draws) return;
+    ITD_FREE(draws->point), ITD_FREE(draws->repetition), ITD_FREE(draws->quantile), ITD_FREE(draws->error);
+    ITD_FREE(draws->nll_reference), ITD_FREE(draws->gaussian.lambda);
+    itd_gaussian_free(draws->owned);
+    ITD_FREE(draws);
+}
+
+static itd_draws *itd__draws_alloc(const itd__measurement *t, size_t n, size_t count, size_t k)
+{
+    itd_draws *draws = (itd_draws *)itd__alloc(1, 1, sizeof *draws);
+    if (!draws) return NULL;
+    draws->desc = t->desc, draws->n = n, draws->count = count, draws->denoisers = k;
+    draws->repetitions = t->repetitions, draws->length = t->length;
+    draws->point = (size_t *)itd__alloc(count, 1, sizeof *draws->point);
+    draws->repetition = (size_t *)itd__alloc(count, 1, sizeof *draws->repetition);
+    draws->quantile = itd__doubles(count, 5);
+    draws->error = itd__doubles(count, k);
+    draws->nll_reference = itd__doubles(n, 1);
+    if (!draws->point || !draws->repetition || !draws->quantile || !draws->error || !draws->nll_reference) {
+        itd_draws_free(draws);
+        return NULL;
+    }
+    draws->logsnr = draws->quantile + count, draws->weight = draws->logsnr + count;
+    draws->reference = draws->weight + count, draws->expected = draws->reference + count;
+    return draws;
+}
+
+/* A draw at quantile u of the schedule. */
+static void itd__set_logsnr(const itd__measurement *t, itd_draws *out, size_t i, double u)
+{
+    size_t step = itd__min((size_t)(u * (double)ITD__DENSITY_STEPS), ITD__DENSITY_STEPS - 1);
+    out->quantile[i] = u;
+    out->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, u);
+    out->weight[i] = itd_schedule_weight(&t->desc.schedule, out->logsnr[i]) / t->density[step];
+}
+
+/* w (e - g) for one draw. */
+static double itd__integrand(const itd_draws *draws, size_t i, size_t which)
+{
+    double g = draws->desc.cancel ? draws->reference[i] : draws->expected[i];
+    return draws->weight[i] * (draws->error[i * draws->denoisers + which] - g);
+}
+
+/* ---- the pilot: where in the schedule more draws are worth it ---- */
+
+/* The distribution function at the ends of the steps. */
+static void itd__add_up_density(itd__measurement *t)
+{
+    t->below[0] = 0;
+    for (size_t s = 0; s < ITD__DENSITY_STEPS; s++)
+        t->below[s + 1] = t->below[s] + t->density[s] / (double)ITD__DENSITY_STEPS;
+}
+
+/* Of values in the middles of equal parts of [0, 1], joined by straight lines: that at u. */
+static double itd__between(const double *value, size_t bins, double u)
+{
+    double at = fmin(fmax(u * (double)bins - 0.5, 0), (double)(bins - 1));
+    size_t b = (size_t)at, next = itd__min(b + 1, bins - 1);
+    return value[b] + (at - (double)b) * (value[next] - value[b]);
+}
+
+/* A density of draws in proportion to the spread of the integrand, a fifth of it laid evenly so that no
+   weight exceeds five. It has no jumps: a point's draws are few, and miss what happens at one. For the same
+   reason the spread, which a few points out of the ordinary decide, is smoothed if bins are many. */
+static void itd__set_density(itd__measurement *t, double *spread, size_t bins)
+{
+    double mean = 0, total = 0;
+    for (size_t pass = 0; pass < bins / 16; pass++) {
+        double before = spread[0];
+        for (size_t b = 0; b < bins; b++) {
+            double own = spread[b];
+            spread[b] = 0.25 * before + 0.5 * own + 0.25 * spread[itd__min(b + 1, bins - 1)];
+            before = own;
+        }
+    }
+    for (size_t b = 0; b < bins; b++) mean += spread[b] / (double)bins;
+    for (size_t s = 0; mean > 0 && s < ITD__DENSITY_STEPS; s++) {
+        double u = ((double)s + 0.5) / (double)ITD__DENSITY_STEPS;
+        t->density[s] = 0.2 + 0.8 * itd__between(spread, bins, u) / mean;
+        total += t->density[s] / (double)ITD__DENSITY_STEPS;
+    }
+    for (size_t s = 0; mean > 0 && s < ITD__DENSITY_STEPS; s++) t->density[s] /= total;
+    itd__add_up_density(t);
+}
+
+/* u from a uniform v by inverting the distribution function, which is piecewise linear. */
+static double itd__allocate(const itd__measurement *t, double v)
+{
+    size_t s = 0;
+    for (size_t half = ITD__DENSITY_STEPS / 2; half > 0; half /= 2) s += t->below[s + half] <= v ? half : 0;
+    double part = (v - t->below[s]) / (t->below[s + 1] - t->below[s]);
+    return ((double)s + fmin(fmax(part, 0), 1)) / (double)ITD__DENSITY_STEPS;
+}
+
+/* Draws on random points at evenly spaced quantiles, and the integrand's standard deviation in each bin. */
+static itd_result itd__pilot(itd__measurement *t)
+{
+    double spread[ITD__PILOT_BINS];
+    size_t bins = itd__max(1, itd__min(ITD__PILOT_BINS, t->pilot / 24)), members = t->pilot / bins;
+    itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_PILOT, 0);
+    itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_PILOT_NOISE, 0);
+    t->pilot = bins * members;
+    itd_draws *draws = itd__draws_alloc(t, 0, t->pilot, 1);
+    itd_result result = draws ? ITD_OK : ITD_ERROR_MEMORY;
+    for (size_t i = 0; result == ITD_OK && i < t->pilot; i++) {
+        double u = ((double)i + itd_rng_uniform(&rng)) / (double)t->pilot;
+        draws->point[i] = (size_t)itd_rng_below(&rng, t->n);
+        itd__set_logsnr(t, draws, i, u);
+    }
+    for (size_t at = 0; result == ITD_OK && at < t->pilot; at += t->batch) {
+        size_t rows = itd__min(t->batch, t->pilot - at);
+        itd_rng_normal_fill(&noise, rows * t->den->dim, t->eps);
+        result = itd__measure_errors(t, t->x, 1, draws, at, rows);
+    }
+    for (size_t b = 0; result == ITD_OK && b < bins; b++) {
+        double mean = 0, square = 0;
+        for (size_t i = 0; i < members; i++) {
+            double off = itd__integrand(draws, b * members + i, 0) - mean;
+            mean += off / (double)(i + 1), square += off * (itd__integrand(draws, b * members + i, 0) - mean);
+        }
+        spread[b] = sqrt(square / (double)members);
+    }
+    if (result == ITD_OK) itd__set_density(t, spread, bins);
+    itd_draws_free(draws);
+    return result;
+}
+
+/* ---- measuring ---- */
+
+ITD_DEF itd_nll_desc itd_nll_desc_default(void)
+{
+    itd_nll_desc desc = ITD__ZERO;
+    desc.schedule = itd_schedule_default();
+    desc.draws = 100, desc.seed = 1, desc.batch = 1024;
+    desc.stratified = desc.allocate = desc.cancel = true;
+    return desc;
+}
+
+static bool itd__same_numbers(const double *a, const double *b, size_t n)
+{
+    return a == b || (a && b && !memcmp(a, b, n * sizeof *a));
+}
+
+/* What keeps the denoisers from being measured together. */
+static const char *itd__denoisers_problem(const itd_denoiser *den, size_t k)
+{
+    size_t d = k ? den->dim : 0;
+    double log_det = k && !den->whiten ? itd__add_logs(0, den->scale, d) : 0;
+    if (k == 0) return "k: at least one denoiser is needed";
+    if (d == 0) return "dim: a denoiser of no numbers";
+    if (!(fabs(log_det) <= DBL_MAX)) return "scale: a number in it is not positive and finite";
+    if (!(fabs(den->log_det) <= DBL_MAX)) return "log_det: not finite";
+    if (!den->whiten && !(fabs(den->log_det - log_det) <= 1e-6 * (1 + fabs(log_det))))
+        return "log_det: not the sum of the logarithms of `scale`";
+    if (den->whiten && !den->color) return "color: missing, although `whiten` is given";
+    for (size_t i = 0; i < k; i++) {
+        if (!den[i].predict) return "predict: missing";
+        if (den[i].dim != d) return "dim: not the same for all denoisers";
+        if (!itd__same_numbers(den[i].mean, den->mean, d)) return "mean: not the same for all denoisers";
+        if (!itd__same_numbers(den[i].scale, den->scale, d)) return "scale: not the same for all denoisers";
+        if (!itd__same_numbers(den[i].whiten, den->whiten, d * d))
+            return "whiten: not the same for all denoisers";
+        if (!itd__same_numbers(&den[i].log_det, &den->log_det, 1))
+            return "log_det: not the same for all denoisers";
+    }
+    return NULL;
+}
+
+ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n, const itd_nll_desc *desc)
+{
+    const itd_schedule *s = &desc->schedule;
+    const itd_gaussian *q = desc->reference;
+    const char *problem = itd__denoisers_problem(den, k);
+    if (problem) return problem;
+    if (n == 0) return "n: at least one point is needed";
+    if (!(fabs(s->loc) < 1e6)) return "schedule.loc: not a number within +-1e6";
+    if (!(s->scale > 0 && s->scale < 1e6)) return "schedule.scale: not between 0 and 1e6";
+    if (!(s->clip > 0 && s->clip < 700)) return "schedule.clip: not between 0 and 700";
+    if (desc->draws == 0) return "draws: at least one is needed";
+    if (desc->repetitions > desc->draws - desc->allocate)
+        return "draws: fewer than `repetitions`, and one more if `allocate` asks for a pilot";
+    if (desc->allocate && desc->draws < 3)
+        return "draws: fewer than 3, for two repetitions and the pilot that `allocate` asks for";
+    if (q && q->dim != den->dim) return "reference: its dim is not that of the denoisers";
+    for (size_t j = 0; q && j < q->dim; j++)
+        if (!(q->lambda[j] > 0 && q->lambda[j] <= DBL_MAX && fabs(q->mean[j]) <= DBL_MAX))
+            return "reference: a mean is not finite, or an eigenvalue not positive and finite";
+    return NULL;
+}
+
+/* Divides the draws: an eighth for the pilot, but none rather than a handful; the rest into repetitions, few
+   and long ones where there are many points. */
+static void itd__divide(itd__measurement *t, bool single_points)
+{
+    const itd_nll_desc *desc = &t->desc;
+    size_t wanted = 1 + itd__ceil_div(ITD__FEW_DEGREES, desc->shared_noise ? 1 : t->n), own;
+    if (single_points) wanted = itd__max(wanted, ITD__POINT_REPETITIONS);
+    if (desc->repetitions) wanted = desc->repetitions;
+    if (desc->allocate) {
+        size_t least = desc->repetitions ? desc->repetitions : 2;
+        t->pilot = itd__min(itd__min(t->n * desc->draws / 8, ITD__PILOT_MOST), t->n * (desc->draws - least));
+        if (t->pilot < ITD__PILOT_FEWEST) t->pilot = 0;
+    }
+    own = (t->n * desc->draws - t->pilot) / t->n;
+    t->length = own / itd__min(wanted, own);
+    t->repetitions = desc->repetitions ? desc->repetitions : own / t->length;
+}
+
+/* Batches hold whole blocks of four variates, so that their size does not change which noise a draw gets. */
+static size_t itd__batch_rows(size_t wanted) { return itd__ceil_div(itd__max(wanted, 1), 4) * 4; }
+
+/* The points' own Gaussian in the denoisers' coordinates; N(0, I) for no points. */
+static itd_result itd__fit_reference(const itd_denoiser *den, const float *x, size_t n, itd_gaussian **out)
+{
+    size_t d = den->dim;
+    bool full = d <= ITD__FULL_GAUSSIAN && n / 4 >= d;
+    float *y = itd__floats(n, d);
+    itd_result result = y ? ITD_OK : ITD_ERROR_MEMORY;
+    if (y) itd_to_coordinates(den, x, n, y);
+    if (y && !itd__all_finite(y, n * d)) result = ITD_ERROR_DATA;
+    if (result == ITD_OK) {
+        result = full ? itd_gaussian_fit(y, n, d, out) : ITD_ERROR_DATA;
+        if (result == ITD_ERROR_DATA) result = itd__gaussian_fit_axes(y, full || n < 8 ? 0 : n, d, out);
+    }
+    ITD_FREE(y);
+    return result;
+}
+
+/* The reference in the denoisers' coordinates, and nowhere narrower than `finest`. */
+static itd_result itd__choose_reference(itd__measurement *t, double finest)
+{
+    const itd_denoiser *den = t->den;
+    const itd_gaussian *given = t->desc.reference;
+    if (!given) ITD__TRY(itd__fit_reference(den, t->x, t->desc.cancel ? t->n : 0, &t->owned));
+    else if (den->mean || den->scale || den->whiten)
+        ITD__TRY(itd_gaussian_to_coordinates(den, given, &t->owned));
+    t->reference = t->owned ? *t->owned : *given;
+    t->lambda = itd__doubles(den->dim, 1);
+    if (!t->lambda) return ITD_ERROR_MEMORY;
+    for (size_t j = 0; j < den->dim; j++) {
+        if (!(t->reference.lambda[j] <= DBL_MAX && fabs(t->reference.mean[j]) <= DBL_MAX))
+            return ITD_ERROR_DATA;
+        t->lambda[j] = fmax(t->reference.lambda[j], finest);
+    }
+    t->reference.lambda = t->lambda;
+    return ITD_OK;
+}
+
+static itd_result itd__measurement_rows(itd__measurement *t, size_t rows, double finest)
+{
+    size_t d = t->den->dim;
+    t->batch = itd__batch_rows(rows);
+    if (!itd__all_finite(t->x, t->n * d)) return ITD_ERROR_DATA;
+    ITD__TRY(itd__choose_reference(t, finest));
+    bool wide = t->reference.basis != NULL; /* rows are better rotated many at once */
+    t->eps = itd__floats(t->batch, d), t->z = itd__floats(t->batch, d), t->eps_hat = itd__floats(t->batch, d);
+    if (wide) t->along = itd__floats(t->batch, d), t->work = itd__new_scratch();
+    t->logsnr = itd__floats(t->batch, 1);
+    t->y = itd__doubles(t->batch, d), t->p = itd__doubles(t->batch, d);
+    t->row = (size_t *)itd__alloc(t->batch, 1, sizeof *t->row);
+    if (!t->eps || !t->z || !t->eps_hat || (wide && (!t->along || !t->work.floats)) || !t->logsnr || !t->y ||
+        !t->p || !t->row)
+        return ITD_ERROR_MEMORY;
+    return ITD_OK;
+}
+
+/* Reference, memory and, if there is one, the pilot. The reference may not be narrower than 100 deviations of
+   the least noise, or its own error would be cut off by the end of the schedule. */
+static itd_result itd__measurement_begin(itd__measurement *t, size_t most_rows)
+{
+    const itd_schedule *s = &t->desc.schedule;
+    double finest = fmin(1, 1e4 * exp(-(s->loc + s->scale * s->clip)));
+    ITD__TRY(itd__measurement_rows(t, itd__min(t->desc.batch, most_rows), finest));
+    for (size_t k = 0; k < ITD__DENSITY_STEPS; k++) t->density[k] = 1;
+    itd__add_up_density(t);
+    return t->pilot ? itd__pilot(t) : ITD_OK;
+}
+
+static void itd__measurement_end(itd__measurement *t)
+{
+    ITD_FREE(t->eps), ITD_FREE(t->z), ITD_FREE(t->eps_hat), ITD_FREE(t->along), ITD_FREE(t->logsnr);
+    ITD_FREE(t->work.floats);
+    ITD_FREE(t->y), ITD_FREE(t->p), ITD_FREE(t->row), ITD_FREE(t->lambda);
+    itd_gaussian_free(t->owned);
+}
+
+/* Draws of the table from number `at` on, `first` being the number of its first point. Each point has its own
+   streams of random numbers, in which a repetition or draw has its own place. */
+static void itd__draw_row(itd__measurement *t, size_t first, itd_draws *out, size_t at, size_t i)
+{
+    size_t d = t->den->dim, own = t->repetitions * t->length;
+    size_t point = (at + i) / own, draw = (at + i) % own, repetition = draw / t->length;
+    uint64_t stream = t->desc.shared_noise ? 0 : first + point;
+    itd_rng start = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, stream);
+    itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_TEST_NOISE, stream);
+    start.counter = t->desc.stratified ? repetition : draw;
+    noise.counter = draw * itd__ceil_div(d, 4);
+    double v = itd_rng_uniform(&start);
+    if (t->desc.stratified) v = ((double)(draw % t->length) + v) / (double)t->length;
+    out->point[at + i] = point, out->repetition[at + i] = repetition;
+    itd__set_logsnr(t, out, at + i, itd__allocate(t, v));
+    itd_rng_normal_fill(&noise, d, t->eps + i * d);
+}
+
+static void itd__draw(itd__measurement *t, size_t first, itd_draws *out, size_t at, size_t rows)
+{
+    ptrdiff_t slice, slices = (ptrdiff_t)itd__ceil_div(rows, ITD__SLICE);
+    ITD__PARALLEL(slices > 4)
+    for (slice = 0; slice < slices; slice++) {
+        size_t i = (size_t)slice * ITD__SLICE, end = itd__min(rows, i + ITD__SLICE);
+        for (; i < end; i++) itd__draw_row(t, first, out, at, i);
+    }
+}
+
+/* A table of the draws for n points from number `first` on. */
+static itd_result itd__measure_some(itd__measurement *t, size_t first, itd_draws *out)
+{
+    for (size_t at = 0; at < out->count; at += t->batch) {
+        size_t rows = itd__min(t->batch, out->count - at);
+        itd__draw(t, first, out, at, rows);
+        ITD__TRY(itd__measure_errors(t, t->x + first * t->den->dim, t->k, out, at, rows));
+    }
+    out->evaluations = out->count + t->pilot;
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_measure(const itd_denoiser *den, size_t k, const float *x, size_t n,
+                               const itd_nll_desc *desc, itd_draws **out)
+{
+    itd__measurement t = ITD__ZERO;
+    itd_draws *draws = NULL;
+    size_t all, count;
+    if (itd_nll_problem(den, k, n, desc)) return ITD_ERROR_ARGUMENT;
+    if (!itd__multiply(n, desc->draws, &all)) return ITD_ERROR_MEMORY;
+    t.den = den, t.k = k, t.x = x, t.n = n, t.desc = *desc;
+    itd__divide(&t, false);
+    count = n * t.repetitions * t.length;
+    draws = itd__draws_alloc(&t, n, count, k);
+    itd_result result = draws ? itd__measurement_begin(&t, all) : ITD_ERROR_MEMORY;
+    if (result == ITD_OK) result = itd__measure_some(&t, 0, draws);
+    if (result == ITD_OK) {
+        draws->gaussian = t.reference, draws->owned = t.owned; /* theirs now */
+        t.lambda = NULL, t.owned = NULL;
+        *out = draws;
+    } else {
+        itd_draws_free(draws);
+    }
+    itd__measurement_end(&t);
+    return result;
+}
+
+/* ---- reducing ---- */
+
+/* Of a mean of `count` independent numbers with this sum and sum of squares. */
+static double itd__standard_error(double sum, double square, double count)
+{
+    if (count < 2) return NAN;
+    return sqrt(fmax(square - sum * sum / count, 0) / (count - 1) / count);
+}
+
+/* The values of points while they are collected: each one's mean over its repetitions, and the variance of
+   that mean; over all points, the sum of each repetition. */
+typedef struct itd__values {
+    size_t n, repetitions;
+    double *mean, *variance, *sum; /* (n), (n), (repetitions) */
+} itd__values;
+
+static bool itd__values_alloc(size_t n, size_t repetitions, itd__values *out)
+{
+    out->n = n, out->repetitions = repetitions;
+    out->mean = itd__doubles(n, 2), out->sum = itd__doubles(repetitions, 1);
+    out->variance = out->mean ? out->mean + n : NULL;
+    return out->mean && out->sum;
+}
+
+static void itd__values_free(itd__values *values) { ITD_FREE(values->mean), ITD_FREE(values->sum); }
+
+/* Adds the points of a table, the first of them as number `first`. */
+static void itd__values_add(itd__values *values, size_t first, const itd_draws *draws, const double *start,
+                            const double *f)
+{
+    double length = (double)draws->length;
+    for (size_t i = 0; i < draws->n; i++) {
+        double mean = 0, square = 0;
+        for (size_t k = 0; k < values->repetitions; k++) {
+            double value = 0;
+            for (size_t j = 0; j < draws->length; j++) value += 0.5 * *f++ / length;
+            double off = value - mean;
+            mean += off / (double)(k + 1), square += off * (value - mean);
+            values->sum[k] += value;
+        }
+        values->mean[first + i] = start[i] + mean;
+        values->variance[first + i] = square / (double)(values->repetitions - 1) /
+                                      (double)values->repetitions;
+    }
+}
+
+/* Points with draws of their own are independent, and their variances add up; with common draws, only the
+   repetitions are. */
+static void itd__values_summarize(const itd__values *values, bool common, itd_nll_result *out)
+{
+    double n = (double)values->n, r = (double)values->repetitions, sum = 0, square = 0;
+    double variance = 0, fourth = 0;
+    double first = values->mean[0]; /* squares are taken about it, lest they cancel */
+    for (size_t i = 0; i < values->n; i++) {
+        double off = values->mean[i] - first;
+        sum += off, square += off * off;
+        variance += values->variance[i], fourth += values->variance[i] * values->variance[i];
+    }
+    out->nll = first + sum / n;
+    out->std_error_data = itd__standard_error(sum, square, n);
+    out->std_error = sqrt(variance) / n; /* NaN for one repetition */
+    out->degrees = common       ? r - 1
+                   : fourth > 0 ? fmin(n * (r - 1), (r + 1) * variance * variance / fourth)
+                                : n * (r - 1);
+    if (!common) return;
+    sum = square = 0;
+    for (size_t k = 0; k < values->repetitions; k++) {
+        double off = (values->sum[k] - values->sum[0]) / n;
+        sum += off, square += off * off;
+    }
+    out->std_error = itd__standard_error(sum, square, r);
+}
+
+/* The results, if they are numbers. */
+static itd_result itd__values_finish(const itd__values *values, const itd_nll_desc *desc, size_t evaluations,
+                                     itd_nll_result *out, double *nll_x, double *std_error_x)
+{
+    itd_nll_result result = ITD__ZERO;
+    bool single = values->repetitions < 2;
+    itd__values_summarize(values, desc->shared_noise, &result);
+    result.evaluations = evaluations;
+    if (!(fabs(result.nll) <= DBL_MAX)) return ITD_ERROR_NUMERIC;
+    for (size_t i = 0; nll_x && i < values->n; i++) nll_x[i] = values->mean[i];
+    for (size_t i = 0; std_error_x && i < values->n; i++)
+        std_error_x[i] = single ? NAN : sqrt(values->variance[i]);
+    *out = result;
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_draws_integral(const itd_draws *draws, const double *start, const double *f,
+                                      itd_nll_result *out, double *nll_x, double *std_error_x)
+{
+    itd__values values = ITD__ZERO;
+    itd_result result = ITD_ERROR_MEMORY;
+    if (itd__values_alloc(draws->n, draws->repetitions, &values)) {
+        itd__values_add(&values, 0, draws, start, f);
+        result = itd__values_finish(&values, &draws->desc, draws->evaluations, out, nll_x, std_error_x);
+    }
+    itd__values_free(&values);
+    return result;
+}
+
+/* (count) the integrand of every draw */
+static double *itd__integrands(const itd_draws *draws, size_t which)
+{
+    double *f = itd__doubles(draws->count, 1);
+    for (size_t i = 0; f && i < draws->count; i++) f[i] = itd__integrand(draws, i, which);
+    return f;
+}
+
+ITD_DEF itd_result itd_draws_nll(const itd_draws *draws, size_t which, itd_nll_result *out, double *nll_x,
+                                 double *std_error_x)
+{
+    if (which >= draws->denoisers) return ITD_ERROR_ARGUMENT;
+    double *f = itd__integrands(draws, which);
+    itd_result result = ITD_ERROR_MEMORY;
+    if (f) result = itd_draws_integral(draws, draws->nll_reference, f, out, nll_x, std_error_x);
+    ITD_FREE(f);
+    return result;
+}
+
+/* itd_nll with so many points in a table at a time. */
+static itd_result itd__nll_by(size_t points, itd__measurement *t, itd__values *values)
+{
+    size_t own = t->repetitions * t->length;
+    ITD__TRY(itd__measurement_begin(t, points * own));
+    for (size_t first = 0; first < t->n; first += points) {
+        size_t some = itd__min(points, t->n - first);
+        itd_draws *draws = itd__draws_alloc(t, some, some * own, 1);
+        itd_result result = draws ? itd__measure_some(t, first, draws) : ITD_ERROR_MEMORY;
+        double *f = result == ITD_OK ? itd__integrands(draws, 0) : NULL;
+        if (result == ITD_OK && !f) result = ITD_ERROR_MEMORY;
+        if (result == ITD_OK) itd__values_add(values, first, draws, draws->nll_reference, f);
+        ITD_FREE(f), itd_draws_free(draws);
+        ITD__TRY(result);
+    }
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x, size_t n, const itd_nll_desc *desc,
+                           itd_nll_result *out, double *nll_x, double *std_error_x)
+{
+    itd__measurement t = ITD__ZERO;
+    itd__values values = ITD__ZERO;
+    itd_result result = ITD_ERROR_MEMORY;
+    size_t all;
+    if (itd_nll_problem(den, 1, n, desc)) return ITD_ERROR_ARGUMENT;
+    if (!itd__multiply(n, desc->draws, &all)) return ITD_ERROR_MEMORY;
+    t.den = den, t.k = 1, t.x = x, t.n = n, t.desc = *desc;
+    itd__divide(&t, std_error_x != NULL);
+    size_t own = t.repetitions * t.length, points = itd__min(n, itd__max(1, ITD__TABLE_DRAWS / own));
+    if (itd__values_alloc(n, t.repetitions, &values)) result = itd__nll_by(points, &t, &values);
+    if (result == ITD_OK)
+        result = itd__values_finish(&values, desc, n * own + t.pilot, out, nll_x, std_error_x);
+    itd__values_free(&values), itd__measurement_end(&t);
+    return result;
+}
+
+/* ---- curves ---- */
+
+ITD_DEF itd_result itd_draws_curve(const itd_draws *draws, size_t which, size_t bins, double *logsnr,
+                                   double *mse, double *mse_error, double *reference_mse)
+{
+    if (which >= draws->denoisers || bins == 0) return ITD_ERROR_ARGUMENT;
+    double *count = itd__doubles(bins, 5), *weight = count + bins, *mean = weight + bins;
+    if (!count) return ITD_ERROR_MEMORY;
+    double *expected = mean + bins, *square = expected + bins;
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < draws->count; i++) {
+            size_t b = itd__min((size_t)(draws->quantile[i] * (double)bins), bins - 1);
+            double w = draws->weight[i], e = draws->error[i * draws->denoisers + which];
+            if (pass == 0) {
+                count[b]++, weight[b] += w;
+                mean[b] += w * e, expected[b] += w * draws->expected[i];
+            } else {
+                double off = w * (e - mean[b] / weight[b]);
+                square[b] += off * off * count[b] / (count[b] - 1);
+            }
+        }
+    for (size_t b = 0; b < bins; b++) { /* 0 / 0 is NaN */
+        if (logsnr)
+            logsnr[b] = itd_schedule_quantile(&draws->desc.schedule, ((double)b + 0.5) / (double)bins);
+        mse[b] = mean[b] / weight[b];
+        if (mse_error) mse_error[b] = count[b] > 1 ? sqrt(square[b]) / weight[b] : NAN;
+        if (reference_mse) reference_mse[b] = expected[b] / weight[b];
+    }
+    ITD_FREE(count);
+    return ITD_OK;
+}
+
+/* Sum and sum of squares of all points' errors at one log SNR; the table has room for a batch. */
+static itd_result itd__curve_point(itd__measurement *t, itd_draws *draws, double logsnr, double *sum,
+                                   double *square)
+{
+    itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_CURVE, 0); /* that of every log SNR: a smooth curve */
+    for (size_t at = 0; at < t->n; at += t->batch) {
+        size_t rows = itd__min(t->batch, t->n - at);
+        for (size_t i = 0; i < rows; i++) draws->point[i] = at + i, draws->logsnr[i] = (float)logsnr;
+        itd_rng_normal_fill(&noise, rows * t->den->dim, t->eps);
+        ITD__TRY(itd__measure_errors(t, t->x, 1, draws, 0, rows));
+        for (size_t i = 0; i < rows; i++)
+            *sum += draws->error[i], *square += draws->error[i] * draws->error[i];
+    }
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t n, const double *logsnr,
+                                 size_t m, uint64_t seed, double *mse, double *mse_error, double *mmse)
+{
+    itd__measurement t = ITD__ZERO;
+    if (n == 0 || itd__denoisers_problem(den, 1)) return ITD_ERROR_ARGUMENT;
+    t.den = den, t.k = 1, t.x = x, t.n = n, t.desc.seed = seed, t.desc.cancel = true;
+    double *sum = itd__doubles(m, 2); /* the caller's arrays are written when nothing can fail any more */
+    itd_result result = sum ? itd__measurement_rows(&t, 1024, 0) : ITD_ERROR_MEMORY;
+    itd_draws *draws = result == ITD_OK ? itd__draws_alloc(&t, 0, t.batch, 1) : NULL;
+    if (result == ITD_OK && !draws) result = ITD_ERROR_MEMORY;
+    for (size_t k = 0; result == ITD_OK && k < m; k++)
+        result = itd__curve_point(&t, draws, logsnr[k], sum + k, sum + m + k);
+    for (size_t k = 0; result == ITD_OK && k < m; k++) {
+        mse[k] = sum[k] / (double)n;
+        if (mse_error) mse_error[k] = itd__standard_error(sum[k], sum[m + k], (double)n);
+        if (mmse) mmse[k] = itd_gaussian_mmse(&t.reference, logsnr[k]);
+    }
+    ITD_FREE(sum), itd_draws_free(draws), itd__measurement_end(&t);
+    return result;
+}
+
+/* >>model --------------------------------------------------------------------------------------------------
+
+   A network becomes a denoiser of raw data: they are normalized on the way in, and what the network puts out
+   is turned into eps_hat by the parameterization. */
+
+static itd_result itd__model_create(const itd_model_desc *desc, const uint64_t *seed, itd_model **out)
+{
+    itd_model *model = (itd_model *)itd__alloc(1, 1, sizeof *model);
+    itd_result result = model ? itd__net_create(desc, seed, &model->net) : ITD_ERROR_MEMORY;
+    if (result == ITD_OK) {
+        model->desc = *desc, model->dim = itd__net_dim(model->net);
+        model->mean = itd__doubles(model->dim, 1), model->scale = itd__doubles(model->dim, 1);
+        if (!model->mean || !model->scale) result = ITD_ERROR_MEMORY;
+    }
+    for (size_t j = 0; result == ITD_OK && j < model->dim; j++) model->scale[j] = 1;
+    if (result == ITD_OK) *out = model;
+    else itd_model_free(model);
+    return result;
+}
+
+ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out)
+{
+    return itd__model_create(desc, &seed, out);
+}
+
+ITD_DEF void itd_model_free(itd_model *model)
+{
+    if (!model) return;
+    itd_net_free(model->net);
+    itd_gaussian_free(model->gaussian);
+    while (model->notes) itd_model_set_note(model, model->notes->key, NULL);
+    ITD_FREE(model->mean), ITD_FREE(model->scale), ITD_FREE(model->whiten), ITD_FREE(model->color);
+    ITD_FREE(model->work);
+    ITD_FREE(model);
+}
+
+/* Mean and standard deviation. False if a column that has to be divided by its spread is constant, as far as
+   floats can tell. */
+static bool itd__spread(const itd_model *model, const float *x, size_t n, double *mean, double *scale)
+{
+    size_t d = model->dim;
+    for (size_t j = 0; j < d; j++) {
+        double sum = 0, square = 0;
+        for (size_t i = 0; i < n; i++) sum += ((double)x[i * d + j] - x[j]) / (double)n;
+        sum += x[j];
+        for (size_t i = 0; i < n; i++) square += (x[i * d + j] - sum) * (x[i * d + j] - sum) / (double)n;
+        mean[j] = model->desc.normalize ? sum : 0;
+        scale[j] = model->desc.normalize ? sqrt(square) : 1;
+        if (model->desc.normalize && (!(square > 1e-12 * sum * sum) || !(scale[j] > 0))) return false;
+    }
+    return true;
+}
+
+/* The Gaussian that the map was made of, N(mean, color color^T). */
+static itd_result itd__mapped_gaussian(size_t d, const double *mean, const double *color, itd_gaussian **out)
+{
+    double *covariance = itd__doubles(d, d);
+    for (size_t i = 0; covariance && i < d * d; i++)
+        covariance[i] = itd__dot(color + i / d * d, color + i % d * d, d);
+    itd_result result = covariance ? itd_gaussian_create(mean, covariance, d, out) : ITD_ERROR_MEMORY;
+    ITD_FREE(covariance);
+    return result;
+}
+
+ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
+{
+    size_t d = model->dim;
+    bool whiten = model->desc.normalize && model->desc.whiten && d <= ITD__FULL_GAUSSIAN;
+    itd_gaussian *gaussian = NULL;
+    double *color = NULL, *white = NULL, log_det = 0;
+    if (n < 2) return ITD_ERROR_ARGUMENT;
+    double *mean = itd__doubles(d, 1), *scale = itd__doubles(d, 1);
+    if (whiten) white = itd__doubles(d, d), color = itd__doubles(d, d);
+    itd_result result = mean && scale && (!whiten || (white && color)) ? ITD_OK : ITD_ERROR_MEMORY;
+    if (result == ITD_OK && !itd__all_finite(x, n * d)) result = ITD_ERROR_DATA;
+    if (result == ITD_OK && !itd__spread(model, x, n, mean, scale)) result = ITD_ERROR_DATA;
+    if (result == ITD_OK && whiten) {
+        result = itd__fit_map(x, n, d, mean, scale, white, color, &log_det);
+        if (result == ITD_OK) result = itd__mapped_gaussian(d, mean, color, &gaussian);
+    } else if (result == ITD_OK) {
+        log_det = itd__add_logs(0, scale, d);
+        result = d <= ITD__FULL_GAUSSIAN ? itd_gaussian_fit(x, n, d, &gaussian)
+                                         : itd__gaussian_fit_axes(x, n, d, &gaussian);
+    }
+    if (result == ITD_OK) {
+        memcpy(model->mean, mean, d * sizeof *mean), memcpy(model->scale, scale, d * sizeof *scale);
+        ITD_FREE(model->whiten), ITD_FREE(model->color), itd_gaussian_free(model->gaussian);
+        model->whiten = white, model->color = color, model->gaussian = gaussian, model->log_det = log_det;
+    } else {
+        ITD_FREE(white), ITD_FREE(color);
+    }
+    ITD_FREE(mean), ITD_FREE(scale);
+    return result;
+}
+
+/* ---- notes ---- */
+
+/* Length of the UTF-8 sequence at p, 0 if it is not one (RFC 3629: no overlong forms, no surrogates). */
+static size_t itd__utf8_length(const char *text)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *p = (const unsigned char *)text;
+    size_t n = *p < 0x80 ? 1 : *p < 0xC0 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF8 ? 4 : 0;
+    uint32_t code = *p & (0x7Fu >> n);
+    for (size_t i = 1; i < n; i++) {
+        if (p[i] >> 6 != 2) return 0;
+        code = code << 6 | (p[i] & 0x3F);
+    }
+    return code < least[n] || code > 0x10FFFF || code >> 11 == 0xD800 >> 11 ? 0 : n;
+}
+
+static bool itd__utf8(const char *text)
+{
+    for (size_t n; *text; text += n)
+        if ((n = itd__utf8_length(text)) == 0) return false;
+    return true;
+}
+
+static void itd__note_free(itd_note *note)
+{
+    if (note) ITD_FREE(note->key), ITD_FREE(note->value), ITD_FREE(note);
+}
+
+static char *itd__copy_text(const char *text)
+{
+    char *copy = (char *)itd__alloc(strlen(text) + 1, 1, 1);
+    return copy ? strcpy(copy, text) : NULL;
+}
+
+/* NULL: no memory. */
+static itd_note *itd__note_make(const char *key, const char *value, itd_note *next)
+{
+    itd_note *note = (itd_note *)itd__alloc(1, 1, sizeof *note);
+    if (!note) return NULL;
+    note->key = itd__copy_text(key), note->value = itd__copy_text(value), note->next = next;
+    if (note->key && note->value) return note;
+    itd__note_free(note);
+    return NULL;
+}
+
+/* Where the note of this key hangs in the list, or has its place by the order of the keys. */
+static itd_note **itd__note_place(itd_note **at, const char *key)
+{
+    while (*at && strcmp((*at)->key, key) < 0) at = &(*at)->next;
+    return at;
+}
+
+ITD_DEF const char *itd_model_note(const itd_model *model, const char *key)
+{
+    for (const itd_note *note = model->notes; note; note = note->next)
+        if (!strcmp(note->key, key)) return note->value;
+    return NULL;
+}
+
+ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const char *value)
+{
+    itd_note **at = itd__note_place(&model->notes, key), *fresh = NULL;
+    itd_note *old = *at && !strcmp((*at)->key, key) ? *at : NULL, *next = old ? old->next : *at;
+    if (!itd__utf8(key) || (value && !itd__utf8(value))) return ITD_ERROR_ARGUMENT;
+    if (value) {
+        fresh = itd__note_make(key, value, next);
+        if (!fresh) return ITD_ERROR_MEMORY;
+    }
+    *at = fresh ? fresh : next;
+    itd__note_free(old);
+    return ITD_OK;
+}
+
+/* The parameterization at one log SNR: the network sees shrink * z, and eps_hat = skip * z + gain * F. */
+typedef struct itd__coefficients {
+    double shrink, skip, gain;
+} itd__coefficients;
+
+static itd__coefficients itd__parameterize(const itd_model_desc *desc, double logsnr)
+{
+    itd__coefficients c = {1, 0, 1};
+    if (desc->parameterization == ITD_GAUSSIAN) {
+        double s = itd_sigmoid(logsnr), r = itd_sigmoid(-logsnr), v = desc->variance, total = s * v + r;
+        c.shrink = 1 / sqrt(total);
+        c.skip = sqrt(r) / total;
+        c.gain = sqrt(s * v / total);
+    }
+    return c;
+}
+
+/* eps_hat of some rows, as many as a slice of the network has. */
+static void itd__model_slice(itd_model *model, const float *z, const float *logsnr, size_t from, size_t n,
+                             float *shrunk, float *eps_hat)
+{
+    itd__coefficients c[ITD__SLICE];
+    size_t d = model->dim;
+    for (size_t i = 0; i < n; i++) {
+        size_t row = (from + i) * d;
+        c[i] = itd__parameterize(&model->desc, logsnr[from + i]);
+        for (size_t j = row; j < row + d; j++) shrunk[j] = (float)c[i].shrink * z[j];
+    }
+    itd__forward_slice(model->net, shrunk, logsnr, from, n, eps_hat);
+    for (size_t i = 0; i < n; i++) {
+        size_t row = (from + i) * d;
+        float skip = (float)c[i].skip, gain = (float)c[i].gain;
+        for (size_t j = row; j < row + d; j++) eps_hat[j] = skip * z[j] + gain * eps_hat[j];
+    }
+}
+
+/* Forward on n rows of z; eps_hat comes out, shrunk is where the network's input is put together. */
+static itd_result itd__model_forward(itd_model *model, const float *z, const float *logsnr, size_t n,
+                                     float *shrunk, float *eps_hat)
+{
+    size_t slice = itd__slice(model->net);
+    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, slice);
+    ITD__TRY(itd__forward_begin(model->net, n));
+    ITD__PARALLEL(slices > 1)
+    for (k = 0; k < slices; k++) {
+        size_t from = (size_t)k * slice;
+        itd__model_slice(model, z, logsnr, from, itd__min(n - from, slice), shrunk, eps_hat);
+    }
+    return ITD_OK;
+}
+
+static itd_result itd__model_predict(void *ctx, const float *z, const float *logsnr, size_t n, float *eps_hat)
+{
+    itd_model *model = (itd_model *)ctx;
+    size_t d = model->dim, rows = itd__rows_of_pass(model->net);
+    itd_result result = itd__reserve(&model->work, &model->work_rows, itd__min(n, rows), d);
+    itd__use_average(model->net, true);
+    for (size_t at = 0; result == ITD_OK && at < n; at += rows)
+        result = itd__model_forward(model, z + at * d, logsnr + at, itd__min(n - at, rows), model->work,
+                                    eps_hat + at * d);
+    itd__use_average(model->net, false);
+    return result;
+}
+
+ITD_DEF itd_denoiser itd_model_denoiser(itd_model *model)
+{
+    itd_denoiser den = ITD__ZERO;
+    den.ctx = model, den.dim = model->dim, den.predict = itd__model_predict;
+    if (!model->desc.normalize) return den; /* its coordinates are the caller's */
+    den.mean = model->mean, den.log_det = model->log_det;
+    if (model->whiten) den.whiten = model->whiten, den.color = model->color;
+    else den.scale = model->scale;
+    return den;
+}
+
+ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model)
+{
+    itd_nll_desc desc = itd_nll_desc_default();
+    desc.schedule = model->desc.schedule;
+    desc.reference = model->gaussian;
+    return desc;
+}
+
+/* >>trainer ------------------------------------------------------------------------------------------------
+
+   One step: a batch gets noise and log SNRs, the loss of >>method and its gradient are found, Adam moves the
+   weights. Noise, log SNRs and the order of the data are functions of seed and step alone, so that a training
+   that was interrupted goes on with the same bits. */
+
+ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out)
+{
+    if (itd_model_problem(&model->desc, desc)) return ITD_ERROR_ARGUMENT;
+    itd_trainer *trainer = (itd_trainer *)itd__alloc(1, 1, sizeof *trainer);
+    if (!trainer || itd__begin_training(model->net, desc->ema > 0) != ITD_OK) {
+        ITD_FREE(trainer);
+        return ITD_ERROR_MEMORY;
+    }
+    trainer->desc = *desc, trainer->model = model, trainer->workers.world_size = 1;
+    *out = trainer;
+    return ITD_OK;
+}
+
+/* Space for one batch, on the first step. */
+static itd_result itd__trainer_reserve(itd_trainer *t)
+{
+    size_t columns, n = t->desc.batch, d = t->model->dim;
+    if (t->work) return ITD_OK;
+    if (!itd__multiply(d, 6, &columns)) return ITD_ERROR_MEMORY;
+    if (!t->index) t->index = (size_t *)itd__alloc(n, 1, sizeof *t->index);
+    if (t->index) t->work = itd__floats(n, columns + 2);
+    return t->work ? ITD_OK : ITD_ERROR_MEMORY;
+}
+
+ITD_DEF void itd_trainer_free(itd_trainer *trainer)
+{
+    if (!trainer) return;
+    itd__end_training(trainer->model->net);
+    ITD_FREE(trainer->work), ITD_FREE(trainer->order), ITD_FREE(trainer->index);
+    ITD_FREE(trainer);
+}
+
+/* Linear rise over the warm-up, then constant or half a cosine. */
+static double itd__learning_rate(const itd_trainer_desc *d, uint64_t step)
+{
+    double lr = d->learning_rate;
+    if (step < d->warmup) return lr * (double)(step + 1) / (double)d->warmup;
+    if (d->steps <= d->warmup) return lr;
+    double t = fmin(1, (double)(step - d->warmup) / (double)(d->steps - d->warmup));
+    return lr * (d->final_fraction + (1 - d->final_fraction) * 0.5 * (1 + cos(ITD__PI * t)));
+}
+
+#define ITD__LARGEST_GRADIENT 1.8e19 /* its square is still a float, as the second moment has to be */
+
+/* Adds what some rows contribute to 1/2 mean_b w (e - d s), with e = ||eps_hat - eps||^2, s = s(alpha). The
+   gradient by the network's output, gain w (eps_hat - eps) / batch with w limited, overwrites eps_hat. */
+static void itd__loss(const itd_trainer *t, const float *eps, const float *logsnr, const float *weight,
+                      size_t rows, float *eps_hat, double *sum)
+{
+    const itd_model_desc *desc = &t->model->desc;
+    size_t n = t->desc.batch, d = t->model->dim;
+    double most = HUGE_VAL;
+    if (t->desc.weight_limit > 0)
+        most = t->desc.weight_limit * itd_schedule_weight(&desc->schedule, desc->schedule.loc);
+    for (size_t i = 0; i < rows; i++) {
+        double factor = fmin(weight[i], most) * itd__parameterize(desc, logsnr[i]).gain / (double)n;
+        double error = 0;
+        for (size_t j = 0; j < d; j++) {
+            double difference = (double)eps_hat[i * d + j] - eps[i * d + j];
+            error += difference * difference;
+            eps_hat[i * d + j] = (float)(factor * difference);
+        }
+        *sum += 0.5 * weight[i] * (error - (double)d * itd_sigmoid(logsnr[i])) / (double)n;
+    }
+}
+
+/* Sums gradient and loss over all workers; the loss goes in two floats, lest it lose digits on the way. */
+static itd_result itd__join(const itd_trainer *t, double *loss)
+{
+    float parts[2];
+    if (t->workers.world_size == 1) return ITD_OK;
+    parts[0] = (float)*loss, parts[1] = (float)(*loss - parts[0]);
+    ITD__TRY(t->workers.all_reduce(t->workers.ctx, itd_net_gradients(t->model->net),
+                                   itd_net_parameters(t->model->net)));
+    ITD__TRY(t->workers.all_reduce(t->workers.ctx, parts, 2));
+    *loss = (double)parts[0] + parts[1];
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
+{
+    itd_model *model = t->model;
+    itd_net *net = model->net;
+    size_t n = t->desc.batch, rows = t->desc.micro_batch ? itd__min(t->desc.micro_batch, n) : n,
+           d = model->dim;
+    size_t k = t->workers.rank, begin = n * k / t->workers.world_size,
+           end = n * (k + 1) / t->workers.world_size;
+    double sum = 0;
+    itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_NOISE, t->step);
+    itd_rng alphas = itd__rng_for(t->desc.seed, ITD__FOR_LOGSNR, t->step);
+    itd_denoiser affine = itd_model_denoiser(model);
+    ITD__TRY(itd__trainer_reserve(t));
+    float *clean = t->work + n * d; /* after itd_train_epoch's rows */
+    float *eps = clean + n * d, *z = eps + n * d, *shrunk = z + n * d, *eps_hat = shrunk + n * d;
+    float *logsnr = eps_hat + n * d, *weight = logsnr + n;
+
+    itd_to_coordinates(&affine, x + begin * d, end - begin, clean + begin * d);
+    itd_rng_normal_fill(&noise, n * d, eps);
+    ITD__TRY(itd_schedule_sample(&model->desc.schedule, &alphas, t->desc.stratified, n, logsnr, weight));
+    itd_channel(clean + begin * d, eps + begin * d, logsnr + begin, end - begin, d, z + begin * d);
+    if (begin == end) memset(itd_net_gradients(net), 0, itd_net_parameters(net) * sizeof(float));
+    for (size_t at = begin; at < end; at += rows) {
+        size_t now = itd__min(rows, end - at);
+        float *out = eps_hat + at * d;
+        ITD__TRY(itd__model_forward(model, z + at * d, logsnr + at, now, shrunk, out));
+        itd__loss(t, eps + at * d, logsnr + at, weight + at, now, out, &sum);
+        ITD__TRY(itd__net_backward(net, out, now, at == begin, at + now == end, false, NULL));
+    }
+    ITD__TRY(itd__join(t, &sum));
+    double norm = itd__gradient_norm(net);
+    if (!(fabs(sum) <= DBL_MAX) || !(norm < ITD__LARGEST_GRADIENT)) return ITD_ERROR_NUMERIC;
+
+    t->gradient_norm = norm, t->learning_rate = itd__learning_rate(&t->desc, t->step);
+    itd__adam(net, &t->desc, t->step, t->learning_rate,
+              t->desc.clip_norm > 0 && norm > t->desc.clip_norm ? t->desc.clip_norm / norm : 1);
+    t->step++;
+    if (loss) *loss = 0.5 * (double)d * ITD__LOG_2PI_E + model->log_det + sum;
+    return ITD_OK;
+}
+
+ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_t epochs)
+{
+    if (desc->batch == 0) return 0;
+    if (desc->drop_incomplete) return epochs * (n / desc->batch);
+    return epochs * (n / desc->batch) + epochs * (n % desc->batch) / desc->batch;
+}
+
+/* The order of the n rows in a pass: shuffled, as a function of seed and its number. */
+static itd_result itd__shuffle(itd_trainer *t, size_t n, uint64_t epoch)
+{
+    itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_ORDER, epoch);
+    if (t->order_n == n && t->order_epoch == epoch) return ITD_OK;
+    if (t->order_n != n) {
+        size_t *order = (size_t *)itd__alloc(n, 1, sizeof *order);
+        if (!order) return ITD_ERROR_MEMORY;
+        ITD_FREE(t->order);
+        t->order = order, t->order_n = n;
+    }
+    for (size_t i = 0; i < n; i++) t->order[i] = i;
+    itd_rng_shuffle(&rng, n, t->order);
+    t->order_epoch = epoch;
+    return ITD_OK;
+}
+
+/* Passes follow each other without end; without drop_incomplete, without a seam. */
+ITD_DEF itd_result itd_train_indices(itd_trainer *t, size_t n, size_t *index)
+{
+    size_t batch = t->desc.batch;
+    if (n == 0 || (t->desc.drop_incomplete && n < batch)) return ITD_ERROR_ARGUMENT;
+    uint64_t per_epoch = t->desc.drop_incomplete ? n / batch * batch : n;
+    for (size_t i = 0; i < batch; i++) {
+        uint64_t at = t->step * batch + i;
+        ITD__TRY(itd__shuffle(t, n, at / per_epoch)); /* only where a pass begins is there something to do */
+        index[i] = t->order[at % per_epoch];
+    }
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_train_epoch(itd_trainer *t, const float *x, size_t n, double *loss)
+{
+    size_t batch = t->desc.batch, d = t->model->dim;
+    uint64_t end, first = t->step;
+    double sum = 0, step_loss;
+    if (n == 0 || (t->desc.drop_incomplete && n < batch)) return ITD_ERROR_ARGUMENT;
+    uint64_t epoch = t->desc.drop_incomplete ? t->step / (n / batch) : t->step * batch / n;
+    do end = itd_train_steps(&t->desc, n, ++epoch);
+    while (end <= t->step);
+    ITD__TRY(itd__trainer_reserve(t));
+    while (t->step < end) {
+        ITD__TRY(itd_train_indices(t, n, t->index));
+        for (size_t i = 0; i < batch; i++) memcpy(t->work + i * d, x + t->index[i] * d, d * sizeof *x);
+        ITD__TRY(itd_train_step(t, t->work, &step_loss));
+        sum += step_loss;
+    }
+    if (loss) *loss = sum / (double)(end - first);
+    return ITD_OK;
+}
+
+/* >>sampling -----------------------------------------------------------------------------------------------
+
+   From pure noise at the lowest log SNR, step by step to the highest, where x_hat is the sample. One step
+   from alpha to beta > alpha, with x_hat = (z - sqrt(s(-alpha)) eps_hat) / sqrt(s(alpha)):
+       deterministic (Song et al. 2021)   z' = sqrt(s(beta)) x_hat + sqrt(s(-beta)) eps_hat
+       ancestral (Ho et al. 2020)         z' ~ N( sqrt(s(beta)) [ (1-c) z / sqrt(s(alpha)) + c x_hat ],
+                                                 s(-beta) c ),   c = 1 - exp(alpha - beta) */
+
+ITD_DEF itd_sample_desc itd_sample_desc_default(void)
+{
+    itd_sample_desc desc = ITD__ZERO;
+    desc.schedule = itd_schedule_default();
+    desc.steps = 100, desc.sampler = ITD_DETERMINISTIC, desc.spacing = ITD_SPACING_UNIFORM;
+    desc.seed = 1, desc.batch = 1024;
+    return desc;
+}
+
+ITD_DEF itd_sample_desc itd_model_sample_desc(const itd_model *model)
+{
+    itd_sample_desc desc = itd_sample_desc_default();
+    desc.schedule = model->desc.schedule;
+    return desc;
+}
+
+/* The grid: u = 0 at the lowest log SNR, 1 at the highest. */
+static double itd__sampling_logsnr(const itd_sample_desc *desc, size_t step)
+{
+    const itd_schedule *s = &desc->schedule;
+    double u = desc->steps > 1 ? (double)step / (double)(desc->steps - 1) : 0;
+    if (desc->spacing == ITD_SPACING_QUANTILE) return itd_schedule_quantile(s, u);
+    return s->loc + s->scale * s->clip * (2 * u - 1);
+}
+
+/* z, n numbers, one step on; the last step leaves x_hat. */
+static void itd__sampling_step(const itd_sample_desc *desc, size_t step, const float *eps_hat,
+                               const float *noise, size_t n, float *z)
+{
+    double a = itd__sampling_logsnr(desc, step), root = sqrt(itd_sigmoid(a)), sigma = sqrt(itd_sigmoid(-a));
+    bool last = step + 1 == desc->steps;
+    double b = last ? a : itd__sampling_logsnr(desc, step + 1), c = -expm1(a - b);
+    double next_root = sqrt(itd_sigmoid(b)), next_sigma = sqrt(itd_sigmoid(-b));
+    for (size_t i = 0; i < n; i++) {
+        double x_hat = (z[i] - sigma * eps_hat[i]) / root, next;
+        if (last) next = x_hat;
+        else if (desc->sampler == ITD_DETERMINISTIC) next = next_root * x_hat + next_sigma * eps_hat[i];
+        else next = next_root * ((1 - c) * z[i] / root + c * x_hat) + next_sigma * sqrt(c) * noise[i];
+        z[i] = (float)next;
+    }
+}
+
+ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *desc, size_t n, float *out)
+{
+    size_t batch = itd__batch_rows(itd__min(desc->batch, n)), d = den->dim;
+    if (desc->steps == 0 || d == 0 || itd__schedule_problem(&desc->schedule)) return ITD_ERROR_ARGUMENT;
+    float *all = itd__floats(n, d); /* the caller's array is written when nothing can fail any more */
+    float *eps_hat = itd__floats(batch, d), *noise = itd__floats(batch, d), *logsnr = itd__floats(batch, 1);
+    itd_result result = all && eps_hat && noise && logsnr ? ITD_OK : ITD_ERROR_MEMORY;
+    for (size_t at = 0; result == ITD_OK && at < n; at += batch) {
+        size_t rows = itd__min(batch, n - at);
+        float *z = all + at * d;
+        itd_rng start = itd__rng_for(desc->seed, ITD__FOR_SAMPLES, 0);
+        start.counter = at * d / 4; /* at is a multiple of four */
+        itd_rng_normal_fill(&start, rows * d, z);
+        for (size_t k = 0; result == ITD_OK && k < desc->steps; k++) {
+            itd_rng fresh = itd__rng_for(desc->seed, ITD__FOR_SAMPLES, k + 1);
+            fresh.counter = at * d / 4;
+            if (desc->sampler == ITD_ANCESTRAL) itd_rng_normal_fill(&fresh, rows * d, noise);
+            for (size_t i = 0; i < rows; i++) logsnr[i] = (float)itd__sampling_logsnr(desc, k);
+            result = den->predict(den->ctx, z, logsnr, rows, eps_hat);
+            if (result == ITD_OK && !itd__all_finite(eps_hat, rows * d)) result = ITD_ERROR_NUMERIC;
+            if (result == ITD_OK) itd__sampling_step(desc, k, eps_hat, noise, rows * d, z);
+        }
+    }
+    if (result == ITD_OK) itd_from_coordinates(den, all, n, out);
+    ITD_FREE(all), ITD_FREE(eps_hat), ITD_FREE(noise), ITD_FREE(logsnr);
+    return result;
+}
+
+/* >>descriptions -------------------------------------------------------------------------------------------
+
+   Every field of the descriptions stands once in a table, with its default and the least and the most it may
+   be. Defaults are taken from it, descriptions are checked against it, and checkpoints hold what it lists, in
+   its order. Only what concerns several fields at once is written out. */
+
+typedef struct itd__state { /* what a checkpoint says */
+    itd_model_desc model;
+    itd_trainer_desc trainer;
+    uint64_t step;
+    bool has_trainer, has_gaussian, has_unet, has_whiten;
+    bool in_units; /* the Gaussian is in the caller's units; before version 0.2 it was in the model's */
+    double log_det;
+} itd__state;
+
+/* clang-format off */
+typedef enum itd__type { /* enumerations have no fixed size: each is a type of its own */
+    ITD__T_SIZE, ITD__T_U64, ITD__T_BOOL, ITD__T_ACTIVATION, ITD__T_TIME, ITD__T_PARAMETERIZATION,
+    ITD__T_REAL, ITD__T_POSITIVE /* real, and more than its least */
+} itd__type;
+
+typedef struct itd__field {
+    const char *name;
+    itd__type type;
+    size_t offset;
+    double preset, least, most; /* its default and its range; DBL_MAX: no limit */
+    double absent;              /* its value where a file does not have it */
+} itd__field;
+
+#define ITD__REQUIRED HUGE_VAL /* by every file; what came after version 0.1.0 is not */
+#define ITD__F(type, name, field, preset, least, most)                                                       \
+    {name, ITD__T_##type, offsetof(itd__state, field), preset, least, most, ITD__REQUIRED}
+#define ITD__NEW(type, name, field, preset, least, most, absent)                                             \
+    {name, ITD__T_##type, offsetof(itd__state, field), preset, least, most, absent}
+#define ITD__M(type, field, preset, least, most) ITD__F(type, #field, model.field, preset, least, most)
+#define ITD__T(type, field, preset, least, most)                                                             \
+    ITD__F(type, "trainer." #field, trainer.field, preset, least, most)
+
+static const itd__field itd__fields[] = { /* type, field, default, least, most */
+    ITD__F(BOOL, "unet", has_unet, 0, 0, 1),
+    ITD__M(SIZE, mlp.dim, 1, 1, 1 << 20),                 ITD__M(SIZE, mlp.layers, 3, 1, 100),
+    ITD__M(SIZE, mlp.hidden, 128, 1, 1 << 20),            ITD__M(SIZE, mlp.embedding, 128, 0, 8192),
+    ITD__NEW(SIZE, "mlp.directions", model.mlp.directions, 128, 0, 1 << 16, 0),
+    ITD__NEW(REAL, "mlp.frequency_min", model.mlp.frequency_min, 0.5, 1e-6, 1e6, 1),
+    ITD__NEW(REAL, "mlp.frequency_max", model.mlp.frequency_max, 10, 1e-6, 1e6, 1),
+    ITD__M(REAL, mlp.coordinate_scale, 100, -FLT_MAX, FLT_MAX),
+    ITD__M(REAL, mlp.logsnr_scale, 50, -FLT_MAX, FLT_MAX),
+    ITD__M(ACTIVATION, mlp.activation, ITD_SILU, 0, ITD_SILU),
+    ITD__M(BOOL, mlp.zero_output, 1, 0, 1),
+    ITD__M(SIZE, unet.height, 32, 1, 4096),               ITD__M(SIZE, unet.width, 32, 1, 4096),
+    ITD__M(SIZE, unet.channels, 3, 1, 4096),              ITD__M(SIZE, unet.levels, 3, 1, ITD_MAX_LEVELS),
+    ITD__M(SIZE, unet.features[0], 64, 0, DBL_MAX),       ITD__M(SIZE, unet.features[1], 96, 0, DBL_MAX),
+    ITD__M(SIZE, unet.features[2], 96, 0, DBL_MAX),       ITD__M(SIZE, unet.features[3], 0, 0, DBL_MAX),
+    ITD__M(SIZE, unet.features[4], 0, 0, DBL_MAX),        ITD__M(SIZE, unet.features[5], 0, 0, DBL_MAX),
+    ITD__M(SIZE, unet.blocks, 1, 1, 8),                   ITD__M(SIZE, unet.attention, 0, 0, DBL_MAX),
+    ITD__M(SIZE, unet.head, 0, 0, DBL_MAX),               ITD__M(SIZE, unet.groups, 8, 1, DBL_MAX),
+    ITD__M(POSITIVE, unet.epsilon, 1e-5, 0, 1),           ITD__M(SIZE, unet.embedding, 64, 4, 8192),
+    ITD__M(SIZE, unet.hidden, 256, 1, 4096),
+    ITD__M(REAL, unet.logsnr_scale, 3, -FLT_MAX, FLT_MAX),
+    ITD__M(TIME, unet.time, ITD_TIME_LOGSNR, 0, ITD_TIME_EXACT),
+    ITD__M(BOOL, unet.pad_after, 0, 0, 1),                ITD__M(BOOL, unet.zero_output, 1, 0, 1),
+    ITD__M(PARAMETERIZATION, parameterization, ITD_GAUSSIAN, 0, ITD_GAUSSIAN),
+    ITD__M(POSITIVE, variance, 1, 0, FLT_MAX),
+    ITD__M(REAL, schedule.loc, 0, -DBL_MAX, DBL_MAX),     ITD__M(REAL, schedule.scale, 3, 0, DBL_MAX),
+    ITD__M(REAL, schedule.clip, 4, 0, DBL_MAX),
+    ITD__M(BOOL, normalize, 1, 0, 1),
+    ITD__NEW(BOOL, "whiten", model.whiten, 1, 0, 1, 0),
+    ITD__NEW(BOOL, "whitened", has_whiten, 0, 0, 1, 0),
+    ITD__NEW(REAL, "log_det", log_det, 0, -DBL_MAX, DBL_MAX, 0),
+    ITD__NEW(BOOL, "gaussian.in_units", in_units, 0, 0, 1, 0),
+    ITD__F(BOOL, "gaussian", has_gaussian, 0, 0, 1),      ITD__F(BOOL, "trainer", has_trainer, 0, 0, 1),
+    ITD__T(SIZE, batch, 128, 1, DBL_MAX),
+    ITD__F(SIZE, "trainer.rows", trainer.micro_batch, 0, 0, DBL_MAX),
+    ITD__T(U64, seed, 1, 0, DBL_MAX),                     ITD__T(REAL, learning_rate, 1e-3, 0, 1e30),
+    ITD__T(U64, warmup, 0, 0, DBL_MAX),                   ITD__T(U64, steps, 0, 0, DBL_MAX),
+    ITD__T(REAL, final_fraction, 0, 0, 1),                ITD__T(REAL, beta1, 0.9, 0, 1 - DBL_EPSILON / 2),
+    ITD__T(REAL, beta2, 0.999, 0, 1 - DBL_EPSILON / 2),   ITD__T(REAL, epsilon, 1e-8, FLT_MIN, FLT_MAX),
+    ITD__T(REAL, weight_decay, 0, 0, FLT_MAX),            ITD__T(REAL, clip_norm, 0, 0, DBL_MAX),
+    ITD__T(REAL, weight_limit, 0, 0, DBL_MAX),            ITD__T(REAL, ema, 0.999, 0, 1 - DBL_EPSILON / 2),
+    ITD__T(BOOL, stratified, 1, 0, 1),                    ITD__T(BOOL, drop_incomplete, 0, 0, 1),
+    ITD__F(U64, "trainer.step", step, 0, 0, DBL_MAX)
+};
+/* clang-format on */
+
+enum { ITD__FIELDS = sizeof itd__fields / sizeof *itd__fields };
+
+/* One of the two networks is left out, and so is a trainer that is not there. */
+static bool itd__has_field(const itd__state *state, const itd__field *field)
+{
+    if (!strncmp(field->name, "mlp.", 4)) return !state->has_unet;
+    if (!strncmp(field->name, "unet.", 5)) return state->has_unet;
+    return state->has_trainer || strncmp(field->name, "trainer.", 8);
+}
+
+/* A field's value; a whole number also exactly, where that is asked for. */
+static double itd__get_field(const itd__state *state, const itd__field *field, uint64_t *whole)
+{
+    const void *at = (const char *)state + field->offset;
+    switch (field->type) {
+    case ITD__T_SIZE: *whole = *(const size_t *)at; break;
+    case ITD__T_U64: *whole = *(const uint64_t *)at; break;
+    case ITD__T_BOOL: *whole = *(const bool *)at; break;
+    case ITD__T_ACTIVATION: *whole = (uint64_t) * (const itd_activation *)at; break;
+    case ITD__T_TIME: *whole = (uint64_t) * (const itd_time *)at; break;
+    case ITD__T_PARAMETERIZATION: *whole = (uint64_t) * (const itd_parameterization *)at; break;
+    case ITD__T_REAL:
+    case ITD__T_POSITIVE: return *(const double *)at;
+    }
+    return (double)*whole;
+}
+
+static void itd__set_field(itd__state *state, const itd__field *field, double value, uint64_t whole)
+{
+    void *at = (char *)state + field->offset;
+    switch (field->type) {
+    case ITD__T_SIZE: *(size_t *)at = (size_t)whole; break;
+    case ITD__T_U64: *(uint64_t *)at = whole; break;
+    case ITD__T_BOOL: *(bool *)at = whole == 1; break;
+    case ITD__T_ACTIVATION: *(itd_activation *)at = (itd_activation)whole; break;
+    case ITD__T_TIME: *(itd_time *)at = (itd_time)whole; break;
+    case ITD__T_PARAMETERIZATION: *(itd_parameterization *)at = (itd_parameterization)whole; break;
+    case ITD__T_REAL:
+    case ITD__T_POSITIVE: *(double *)at = value; break;
+    }
+}
+
+static bool itd__in_range(const itd__field *field, double value)
+{
+    return value >= field->least && value <= field->most &&
+           (value > field->least || field->type != ITD__T_POSITIVE);
+}
+
+static itd__state itd__defaults(void)
+{
+    itd__state state = ITD__ZERO;
+    for (size_t i = 0; i < ITD__FIELDS; i++)
+        itd__set_field(&state, &itd__fields[i], itd__fields[i].preset, (uint64_t)itd__fields[i].preset);
+    return state;
+}
+
+ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim) { return itd_model_desc_default(dim).mlp; }
+ITD_DEF itd_unet_desc itd_unet_desc_default(void) { return itd__defaults().model.unet; }
+ITD_DEF itd_trainer_desc itd_trainer_desc_default(void) { return itd__defaults().trainer; }
+
+ITD_DEF itd_model_desc itd_model_desc_default(size_t dim)
+{
+    const itd_unet_desc none = ITD__ZERO;
+    itd_model_desc desc = itd__defaults().model;
+    desc.mlp.dim = dim, desc.unet = none;
+    return desc;
+}
+
+ITD_DEF itd_unet_desc itd_unet_desc_ddpm_cifar10(void)
+{
+    itd_unet_desc d = itd_unet_desc_default();
+    d.levels = 4, d.blocks = 2;
+    d.features[0] = 128, d.features[1] = d.features[2] = d.features[3] = 256;
+    d.attention = 2 | 16; /* 16x16 and the middle */
+    d.groups = 32, d.epsilon = 1e-6;
+    d.embedding = 128, d.hidden = 512;
+    d.time = ITD_TIME_TABLE;
+    d.pad_after = true;
+    d.zero_output = false;
+    return d;
+}
+
+/* What several fields of a network have to agree on. */
+static const char *itd__mlp_problem(const itd_mlp_desc *mlp)
+{
+    if (mlp->embedding % 2 || mlp->embedding == 2) return "mlp.embedding: 0 or even and at least 4 expected";
+    if (mlp->frequency_min > mlp->frequency_max) return "mlp.frequency_min: more than frequency_max";
+    if (mlp->embedding && mlp->dim > ((size_t)1 << 20) / mlp->embedding)
+        return "mlp.embedding: dim * embedding of at most 2^20 expected";
+    if (mlp->directions && mlp->dim > ((size_t)1 << 22) / mlp->directions)
+        return "mlp.directions: dim * directions of at most 2^22 expected";
+    return NULL;
+}
+
+static const char *itd__unet_problem(const itd_unet_desc *unet)
+{
+    size_t coarsest = (size_t)1 << (unet->levels - 1); /* pixels that become one */
+    for (size_t i = 0; i < unet->levels; i++) {
+        size_t features = unet->features[i];
+        if (features < 1 || features > 4096) return "unet.features: 1 to 4096 expected";
+        if (features % unet->groups) return "unet.features: multiples of groups expected";
+        if (unet->head && features % unet->head) return "unet.features: multiples of head expected";
+    }
+    if (unet->height % coarsest || unet->width % coarsest)
+        return "unet.height, unet.width: multiples of 2^(levels-1) expected";
+    if (unet->embedding % 2) return "unet.embedding: an even number expected";
+    if (unet->attention >> (unet->levels + 1)) return "unet.attention: levels that the network does not have";
+    return NULL;
+}
+
+ITD_DEF const char *itd_model_problem(const itd_model_desc *model, const itd_trainer_desc *trainer)
+{
+    itd__state state = ITD__ZERO;
+    uint64_t whole = 0;
+    state.model = *model, state.has_unet = model->unet.levels > 0, state.has_trainer = trainer != NULL;
+    if (trainer) state.trainer = *trainer;
+    for (size_t i = 0; i < ITD__FIELDS; i++) {
+        const itd__field *field = &itd__fields[i];
+        if (itd__has_field(&state, field) && !itd__in_range(field, itd__get_field(&state, field, &whole)))
+            return field->name;
+    }
+    if (itd__schedule_problem(&model->schedule)) return itd__schedule_problem(&model->schedule);
+    return state.has_unet ? itd__unet_problem(&model->unet) : itd__mlp_problem(&model->mlp);
+}
+
+/* >>interface ----------------------------------------------------------------------------------------------
+
+   What the operations of a network ask of the machine. Part III has the functions behind it. */
 
 /* C (m,n) = A B, on top of what C holds if accumulate, else on top of the bias row (zero if NULL).
    A(i,k) = a[i*ra + k*ca] and B(k,j) = b[k*rb + j*cb], so either may be read transposed. */
@@ -994,6 +2910,1627 @@ typedef struct itd__kernels { /* log is there for the tests: polar is made of it
     void (*adam)(const itd__adam_constants *c, size_t n, const float *g, float *m, float *v, float *w,
                  float *ema);
 } itd__kernels;
+
+static const itd__kernels *itd__fast(void); /* the kernels in use */
+static void itd__gemm(const itd__product *p);
+static size_t itd__useful_threads(double multiplications);
+static itd__scratch itd__own(itd__scratch work); /* the share of the thread that asks */
+
+/* >>ops ----------------------------------------------------------------------------------------------------
+
+   An operation maps rows to rows. forward sets its output; backward takes the gradient of the loss by that
+   output, called dy, and ADDS to those of inputs and parameters: a value used twice collects both. */
+
+/* C (m,n) = A B, or added to C if add; the distances from row to row and column to column: itd__product. */
+static void itd__matmul(size_t m, size_t n, size_t k, bool add, const float *a, size_t ra, size_t ca,
+                        const float *b, size_t rb, size_t cb, float *c, size_t rc, itd__scratch work)
+{
+    itd__product p = ITD__ZERO;
+    p.m = m, p.n = n, p.k = k, p.accumulate = add;
+    p.a = a, p.ra = ra, p.ca = ca;
+    p.b = b, p.rb = rb, p.cb = cb;
+    p.c = c, p.rc = rc, p.work = work;
+    itd__gemm(&p);
+}
+
+/* y = x W + b. Weights are stored (in,out): the output runs along the vector. Without b, y += x W. */
+static void itd__linear_forward(const float *x /* (n,in) */, const float *w /* (in,out) */,
+                                const float *b /* (out) */, size_t n, size_t in, size_t out,
+                                float *y /* (n,out) */, itd__scratch work)
+{
+    itd__product p = ITD__ZERO;
+    p.m = n, p.n = out, p.k = in;
+    p.a = x, p.ra = in, p.ca = 1;
+    p.b = w, p.rb = out, p.cb = 1;
+    p.bias = b, p.accumulate = b == NULL;
+    p.c = y, p.rc = out, p.work = work;
+    itd__gemm(&p);
+}
+
+/* y = (x, s) W + b, with x and s side by side in thought only. If all rows of s are the same, as embeddings
+   of one log SNR are, one stands for all. */
+static void itd__linear_pair_forward(const float *x /* (n,in) */, const float *s /* (n,side) */,
+                                     const float *w /* (in+side,out) */, const float *b /* (out) */, size_t n,
+                                     size_t in, size_t side, size_t out, float *y /* (n,out) */,
+                                     itd__scratch work)
+{
+    size_t i = 1;
+    while (i < n && memcmp(s, s + i * side, side * sizeof *s) == 0) i++;
+    itd__linear_forward(s, w + in * out, b, i == n ? 1 : n, side, out, y, work);
+    if (i == n)
+        for (i = 1; i < n; i++) memcpy(y + i * out, y, out * sizeof *y);
+    itd__linear_forward(x, w, NULL, n, in, out, y, work);
+}
+
+/* (rows,columns) -> (columns,rows), in squares that stay in the first-level cache. */
+static void itd__transpose(const float *x, size_t rows, size_t columns, float *y)
+{
+    for (size_t i = 0; i < rows; i += 16)
+        for (size_t j = 0; j < columns; j += 16)
+            for (size_t r = i; r < itd__min(i + 16, rows); r++)
+                for (size_t q = j; q < itd__min(j + 16, columns); q++) y[q * rows + r] = x[r * columns + q];
+}
+
+/* dx = dy W^T for `some` of the inputs, or added to it if add; back: W^T from the first of them on. */
+static void itd__linear_backward_input(const float *dy /* (n,out) */, const float *back /* (out,in) */,
+                                       size_t n, size_t in, size_t some, size_t out, bool add,
+                                       float *dx /* (n,some) */, itd__scratch work)
+{
+    itd__matmul(n, some, out, add, dy, out, 1, back, in, 1, dx, some, work);
+}
+
+/* dW = x^T dy,  db = column sums of dy unless NULL, or added if add, for `some` of the features of x. */
+static void itd__linear_backward_weight(const float *dy /* (n,out) */,
+                                        const float *x /* (n,some) of (n,in) */, size_t n, size_t in,
+                                        size_t some, size_t out, bool add, float *dw /* (some,out) */,
+                                        float *db /* (out) */, itd__scratch work)
+{
+    itd__matmul(some, out, n, add, x, 1, in, dy, out, 1, dw, out, work);
+    if (db && !add) memset(db, 0, out * sizeof *db);
+    if (db) itd__fast()->column_sums(dy, out, n, out, db);
+}
+
+/* ---- convolutions ----
+
+   3x3, cross-correlation as in all frameworks; weights are (3,3,in,out), images NHWC. Output pixel y sees
+   rows y * stride + 0, 1, 2 - before of the input, zero outside it. A convolution of stride 1 between many
+   channels goes through Winograd's transforms, others through a matrix of gathered pixels. */
+
+typedef struct itd__convolution {
+    size_t height, width, in;  /* of an image that is read */
+    size_t rows, columns, out; /* of one that is computed */
+    size_t stride, before;
+} itd__convolution;
+
+enum {
+    ITD__TILES = 48,  /* patches at a time: what they become stays in the second-level cache */
+    ITD__PIXELS = 96, /* gathered at a time */
+    ITD__SOME = 64    /* channels whose weights' gradient is found at a time */
+};
+
+static bool itd__is_winograd(const itd__convolution *c)
+{
+    return c->stride == 1 && c->before == 1 && c->in >= 8 && c->out >= 8;
+}
+
+/* Floats of one frequency of so many tiles, and a line of the cache more: 16 frequencies at multiples of 4 KB
+   would all fall into one set. */
+static size_t itd__plane(size_t tiles, size_t channels) { return tiles * (channels + 16) + 16; }
+
+/* What a thread needs beside ITD__WORK: transformed inputs and outputs, one pixel of zeros; for the weights'
+   gradient, that of some transformed weights. */
+static size_t itd__conv_work(const itd__convolution *c, bool gradient)
+{
+    size_t some = itd__min(c->in, ITD__SOME), wider = itd__max(c->in, c->out);
+    if (!itd__is_winograd(c)) return ITD__PIXELS * 9 * c->in;
+    return 16 * (itd__plane(ITD__TILES, c->in) + itd__plane(ITD__TILES, c->out)) + wider +
+           (gradient ? 16 * itd__plane(some, c->out) : 0);
+}
+
+/* Where in an image of c channels the m by m pixels from (y,x) on are; SIZE_MAX outside. */
+static void itd__patch(size_t height, size_t width, size_t c, size_t y, size_t x, size_t before, size_t m,
+                       size_t *at)
+{
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < m; j++) {
+            bool inside = y + i >= before && y + i - before < height && x + j >= before &&
+                          x + j - before < width;
+            at[i * m + j] = inside ? ((y + i - before) * width + x + j - before) * c : SIZE_MAX;
+        }
+}
+
+/* Tiles from `first` on, of images of h by w pixels and c channels of which `some` count: the m by m pixels
+   at each become 16 arrays, `plane` floats apart. */
+static void itd__tiles_read(itd__transform t, const float *x, size_t h, size_t w, size_t c, size_t some,
+                            size_t first, size_t tiles, const float *zeros, size_t plane, float *to)
+{
+    size_t across = (w + 1) / 2, down = (h + 1) / 2, m = t == ITD__FROM_PATCH ? 4 : 2, at[16];
+    const float *from[16];
+    float *out[16];
+    for (size_t i = 0; i < tiles; i++) {
+        size_t tile = first + i, image = tile / (across * down);
+        const float *pixels = x + image * h * w * c;
+        itd__patch(h, w, c, tile / across % down * 2, tile % across * 2, m == 4, m, at);
+        for (size_t q = 0; q < m * m; q++) from[q] = at[q] == SIZE_MAX ? zeros : pixels + at[q];
+        for (size_t f = 0; f < 16; f++) out[f] = to + f * plane + i * (some + 16);
+        itd__fast()->transform(t, from, out, 0, some, false);
+    }
+}
+
+/* What 16 arrays of each tile make of its 2 by 2 pixels; those outside the image go to `sink`. */
+static void itd__tiles_write(const float *from, size_t plane, size_t first, size_t tiles, float *sink,
+                             size_t h, size_t w, size_t c, bool add, float *y)
+{
+    size_t across = (w + 1) / 2, down = (h + 1) / 2, at[4];
+    const float *in[16];
+    float *to[4];
+    for (size_t i = 0; i < tiles; i++) {
+        size_t tile = first + i, image = tile / (across * down);
+        itd__patch(h, w, c, tile / across % down * 2, tile % across * 2, 0, 2, at);
+        for (size_t q = 0; q < 4; q++) to[q] = at[q] == SIZE_MAX ? sink : y + image * h * w * c + at[q];
+        for (size_t f = 0; f < 16; f++) in[f] = from + f * plane + i * (c + 16);
+        itd__fast()->transform(ITD__TO_OUTPUT, in, to, 0, c, add);
+    }
+}
+
+/* U = G w G^T for all pairs of channels. */
+static void itd__taps_forward(const itd__convolution *c, const float *w /* (3,3,in,out) */,
+                              float *u /* (16,in,out) */)
+{
+    const float *from[9];
+    float *to[16];
+    for (size_t i = 0; i < c->in; i++) {
+        for (size_t t = 0; t < 9; t++) from[t] = w + (t * c->in + i) * c->out;
+        for (size_t f = 0; f < 16; f++) to[f] = u + (f * c->in + i) * c->out;
+        itd__fast()->transform(ITD__FROM_TAPS, from, to, 0, c->out, false);
+    }
+}
+
+/* The same of the weights that lead back, which are transposed and rotated: rotation exchanges the first and
+   the last row of G w, and its columns. */
+static void itd__taps_backward(const itd__convolution *c, const float *u /* (16,in,out) */,
+                               float *back /* (16,out,in) */)
+{
+    static const size_t opposite[4] = {3, 1, 2, 0};
+    for (size_t f = 0; f < 16; f++)
+        itd__transpose(u + (opposite[f / 4] * 4 + opposite[f % 4]) * c->in * c->out, c->in, c->out,
+                       back + f * c->in * c->out);
+}
+
+/* Tiles from `first` on of the output. The bias of all four outputs of a tile is that of one frequency, whose
+   array A U A^T adds to each of them. */
+static void itd__winograd_tiles(const itd__convolution *c, const float *x, const float *u, const float *bias,
+                                size_t first, size_t tiles, bool add, float *y, itd__scratch work)
+{
+    size_t in = itd__plane(tiles, c->in), out = itd__plane(tiles, c->out), wider = itd__max(c->in, c->out);
+    float *outside = work.floats + ITD__WORK, *v = outside + wider, *m = v + 16 * in;
+    memset(outside, 0, wider * sizeof *outside);
+    itd__tiles_read(ITD__FROM_PATCH, x, c->height, c->width, c->in, c->in, first, tiles, outside, in, v);
+    for (size_t f = 0; f < 16; f++) {
+        itd__product p = ITD__ZERO;
+        p.m = tiles, p.n = c->out, p.k = c->in;
+        p.a = v + f * in, p.ra = c->in + 16, p.ca = 1;
+        p.b = u + f * c->in * c->out, p.rb = c->out, p.cb = 1;
+        p.bias = f == 5 ? bias : NULL;
+        p.c = m + f * out, p.rc = c->out + 16;
+        p.work = work;
+        itd__fast()->gemm(&p);
+    }
+    itd__tiles_write(m, out, first, tiles, outside, c->rows, c->columns, c->out, add, y);
+}
+
+/* y = w * x + bias by the transformed weights, or added to y. */
+static void itd__winograd(const itd__convolution *c, const float *x /* (n,height,width,in) */,
+                          const float *u /* (16,in,out) */, const float *bias, size_t n, bool add,
+                          float *y /* (n,rows,columns,out) */, itd__scratch work)
+{
+    size_t total = n * itd__ceil_div(c->rows, 2) * itd__ceil_div(c->columns, 2);
+    size_t threads = itd__useful_threads((double)total * 16 * (double)c->in * (double)c->out);
+    size_t even = itd__ceil_div(total, threads), parts = itd__ceil_div(even, ITD__TILES);
+    size_t tiles = itd__ceil_div(itd__ceil_div(even, parts), 4) * 4; /* whole blocks of rows */
+    ptrdiff_t i, end = (ptrdiff_t)itd__ceil_div(total, tiles);
+    ITD__PARALLEL(threads > 1)
+    for (i = 0; i < end; i++) {
+        size_t first = (size_t)i * tiles;
+        itd__winograd_tiles(c, x, u, bias, first, itd__min(tiles, total - first), add, y, itd__own(work));
+    }
+}
+
+/* A gradient that several passes add up, for batches that do not fit into memory at once. That of transformed
+   weights stays as it is until the last of them, so that the sum is the one of a single pass, bit by bit. */
+typedef struct itd__passes {
+    bool first, last;
+    float *du; /* (16,in,out) or NULL if there is one pass only */
+} itd__passes;
+
+/* The gradient by `some` of the input's channels, from `from` on. */
+static void itd__winograd_gradient(const itd__convolution *c, const float *x, const float *dy, size_t n,
+                                   size_t from, size_t some, const itd__passes *passes, bool add, float *dw,
+                                   itd__scratch work)
+{
+    size_t total = n * itd__ceil_div(c->rows, 2) * itd__ceil_div(c->columns, 2), tiles;
+    size_t in = itd__plane(ITD__TILES, some), out = itd__plane(ITD__TILES, c->out);
+    size_t wider = itd__max(c->in, c->out), pitch = passes->du ? c->out : c->out + 16;
+    size_t sum = passes->du ? c->in * c->out : itd__plane(some, c->out);
+    float *zeros = work.floats + ITD__WORK, *v = zeros + wider, *m = v + 16 * in;
+    float *du = passes->du ? passes->du + from * c->out : m + 16 * out;
+    memset(zeros, 0, wider * sizeof *zeros);
+    for (size_t at = 0; at < total; at += tiles) {
+        tiles = itd__min(total - at, ITD__TILES);
+        itd__tiles_read(ITD__FROM_PATCH, x + from, c->height, c->width, c->in, some, at, tiles, zeros, in, v);
+        itd__tiles_read(ITD__FROM_GRADIENT, dy, c->rows, c->columns, c->out, c->out, at, tiles, zeros, out,
+                        m);
+        for (size_t f = 0; f < 16; f++)
+            itd__matmul(some, c->out, tiles, at > 0 || !passes->first, v + f * in, 1, some + 16, m + f * out,
+                        c->out + 16, 1, du + f * sum, pitch, work);
+    }
+    for (size_t i = 0; i < some && passes->last; i++) {
+        const float *row[16];
+        float *to[9];
+        for (size_t f = 0; f < 16; f++) row[f] = du + f * sum + i * pitch;
+        for (size_t t = 0; t < 9; t++) to[t] = dw + (t * c->in + from + i) * c->out;
+        itd__fast()->transform(ITD__TO_TAPS, row, to, 0, c->out, add);
+    }
+}
+
+/* What the nine taps see from some pixels of the output, of `some` channels from `first` on. */
+static void itd__gather(const itd__convolution *c, const float *x, size_t first, size_t some, size_t pixel,
+                        size_t count, float *row /* (count,9,some) */)
+{
+    size_t at[9];
+    for (size_t i = pixel; i < pixel + count; i++) {
+        const float *image = x + i / (c->rows * c->columns) * c->height * c->width * c->in + first;
+        itd__patch(c->height, c->width, c->in, i / c->columns % c->rows * c->stride,
+                   i % c->columns * c->stride, c->before, 3, at);
+        for (size_t t = 0; t < 9; t++, row += some)
+            if (at[t] == SIZE_MAX) memset(row, 0, some * sizeof *row);
+            else memcpy(row, image + at[t], some * sizeof *row);
+    }
+}
+
+/* The gradients that came back to there are added to those of the input. */
+static void itd__scatter(const itd__convolution *c, const float *row /* (count,9,in) */, size_t pixel,
+                         size_t count, float *dx)
+{
+    size_t at[9];
+    for (size_t i = pixel; i < pixel + count; i++) {
+        float *image = dx + i / (c->rows * c->columns) * c->height * c->width * c->in;
+        itd__patch(c->height, c->width, c->in, i / c->columns % c->rows * c->stride,
+                   i % c->columns * c->stride, c->before, 3, at);
+        for (size_t t = 0; t < 9; t++, row += c->in)
+            if (at[t] != SIZE_MAX) itd__fast()->add(image + at[t], row, c->in, image + at[t]);
+    }
+}
+
+/* u: the transformed weights, where Winograd's algorithm is used. */
+static void itd__conv_forward(const itd__convolution *c, const float *x /* (n,height,width,in) */,
+                              const float *w /* (3,3,in,out) */, const float *u /* (16,in,out) */,
+                              const float *b /* (out) */, size_t n, float *y /* (n,rows,columns,out) */,
+                              itd__scratch work)
+{
+    size_t pixels = n * c->rows * c->columns, count;
+    float *gathered = work.floats + ITD__WORK;
+    if (itd__is_winograd(c)) {
+        itd__winograd(c, x, u, b, n, false, y, work);
+        return;
+    }
+    for (size_t at = 0; at < pixels; at += count, y += count * c->out) {
+        count = itd__min(pixels - at, ITD__PIXELS);
+        itd__gather(c, x, 0, c->in, at, count, gathered);
+        itd__linear_forward(gathered, w, b, count, 9 * c->in, c->out, y, work);
+    }
+}
+
+/* dx = what comes back through the weights, or added if add. */
+static void itd__conv_backward_input(const itd__convolution *c, const float *dy /* (n,rows,columns,out) */,
+                                     const float *back /* (16,out,in) or (out,9,in) */, size_t n, bool add,
+                                     float *dx /* (n,height,width,in) */, itd__scratch work)
+{
+    size_t pixels = n * c->rows * c->columns, count;
+    float *gathered = work.floats + ITD__WORK;
+    itd__convolution reverse = {c->rows, c->columns, c->out, c->height, c->width, c->in, 1, 1};
+    if (itd__is_winograd(c)) {
+        itd__winograd(&reverse, dy, back, NULL, n, add, dx, work);
+        return;
+    }
+    if (!add) memset(dx, 0, n * c->height * c->width * c->in * sizeof *dx);
+    for (size_t at = 0; at < pixels; at += count, dy += count * c->out) {
+        count = itd__min(pixels - at, ITD__PIXELS);
+        itd__linear_backward_input(dy, back, count, 9 * c->in, 9 * c->in, c->out, false, gathered, work);
+        itd__scatter(c, gathered, at, count, dx);
+    }
+}
+
+/* dW for `some` of the channels read, from `from` on, and with the first of them db; added if add. */
+static void itd__conv_backward_weight(const itd__convolution *c, const float *dy /* (n,rows,columns,out) */,
+                                      const float *x /* (n,height,width,in) */, size_t n, size_t from,
+                                      size_t some, const itd__passes *passes, bool add,
+                                      float *dw /* (3,3,in,out) */, float *db /* (out) */, itd__scratch work)
+{
+    size_t pixels = n * c->rows * c->columns, count;
+    float *gathered = work.floats + ITD__WORK;
+    bool more = add || !passes->first;
+    if (from == 0 && !more) memset(db, 0, c->out * sizeof *db);
+    if (from == 0) itd__fast()->column_sums(dy, c->out, pixels, c->out, db);
+    if (itd__is_winograd(c)) {
+        itd__winograd_gradient(c, x, dy, n, from, some, passes, add, dw, work);
+        return;
+    }
+    for (size_t at = 0; at < pixels; at += count, more = true) {
+        count = itd__min(pixels - at, ITD__PIXELS);
+        itd__gather(c, x, from, some, at, count, gathered);
+        for (size_t t = 0; t < 9; t++)
+            itd__matmul(some, c->out, count, more, gathered + t * some, 1, 9 * some, dy + at * c->out, c->out,
+                        1, dw + (t * c->in + from) * c->out, c->out, work);
+    }
+}
+
+/* Sine and cosine of each of `half` phases x = w.u, times exp(-|w|^2 noise / 2): what is left of them on
+   average when u gets noise of this variance. Waves that the noise has washed out teach nothing. */
+static void itd__waves_forward(const float *x /* (half) */, const float *power /* (half) -|w|^2/2 */,
+                               double noise, size_t half, float *y /* (2*half) */)
+{
+    float left[64];
+    itd__fast()->embed(1, x, half, y);
+    for (size_t at = 0; at < half; at += 64) {
+        size_t n = itd__min(64, half - at);
+        for (size_t k = 0; k < n; k++) left[k] = power[at + k] * (float)noise;
+        itd__fast()->exp(left, n, left);
+        for (size_t k = 0; k < n; k++) y[at + k] *= left[k], y[half + at + k] *= left[k];
+    }
+}
+
+/* The derivative of y's one half is the other: dx += dsin cos - dcos sin, each with its factor. */
+static void itd__waves_backward(const float *dy /* (2*half) */, const float *y /* (2*half) */, size_t half,
+                                float *dx /* (half) */)
+{
+    for (size_t k = 0; k < half; k++) dx[k] += dy[k] * y[half + k] - dy[half + k] * y[k];
+}
+
+/* Group normalization (Wu & He 2018) of one image, its channels in one array or side by side in two,
+   followed by SiLU if silu:
+
+       y = f(u),  u = scale_c x + shift_c,  scale_c = gamma_c / sqrt(var_g + epsilon),
+       shift_c = beta_c - mean_g scale_c,   var_g biased, as is usual.
+
+   `extra` keeps for all channels mean, 1/sqrt(var + epsilon), scale, shift; after backward dgamma, dbeta; a
+   network has room for backward's scratch behind them, ITD__NOTES arrays in all. */
+typedef struct itd__grouping {
+    size_t pixels, in, side, groups;
+    float epsilon;
+    bool silu;
+} itd__grouping;
+
+enum { ITD__NOTES = 8 };
+
+/* Each group's channels get their average. */
+static void itd__group_averages(const itd__grouping *o, float *x /* (channels) */)
+{
+    size_t channels = o->in + o->side, size = channels / o->groups;
+    for (size_t g = 0; g < o->groups; g++, x += size) {
+        double sum = 0;
+        for (size_t c = 0; c < size; c++) sum += x[c];
+        for (size_t c = 0; c < size; c++) x[c] = (float)(sum / (double)(size * o->pixels));
+    }
+}
+
+static void itd__norm_forward(const itd__grouping *o, const float *x /* (pixels,in) */,
+                              const float *s /* (pixels,side) */, const float *gamma /* (channels) */,
+                              const float *beta, float *extra /* (6,channels) */,
+                              float *y /* (pixels,channels) */)
+{
+    size_t channels = o->in + o->side;
+    float *mean = extra, *root = mean + channels, *scale = root + channels, *shift = scale + channels;
+    float *part = shift + channels; /* where the backward pass puts dgamma */
+    if (o->side == 0) s = x;        /* not read: nothing may be added to NULL, not even 0 */
+    memset(mean, 0, 2 * channels * sizeof *mean);
+    for (size_t from = 0; from < o->pixels; from += 32) { /* long sums of like numbers lose digits */
+        size_t some = itd__min(o->pixels - from, 32);
+        memset(part, 0, channels * sizeof *part);
+        itd__fast()->column_sums(x + from * o->in, o->in, some, o->in, part);
+        itd__fast()->column_sums(s + from * o->side, o->side, some, o->side, part + o->in);
+        itd__fast()->add(mean, part, channels, mean);
+    }
+    itd__group_averages(o, mean);
+    itd__fast()->column_squares(x, mean, o->pixels, o->in, root);
+    itd__fast()->column_squares(s, mean + o->in, o->pixels, o->side, root + o->in);
+    itd__group_averages(o, root);
+    for (size_t c = 0; c < channels; c++) {
+        root[c] = (float)(1 / sqrt((double)root[c] + o->epsilon));
+        scale[c] = gamma[c] * root[c];
+        shift[c] = beta[c] - mean[c] * scale[c];
+    }
+    itd__fast()->affine(x, scale, shift, o->pixels, o->in, o->silu, y, channels);
+    itd__fast()->affine(s, scale + o->in, shift + o->in, o->pixels, o->side, o->silu, y + o->in, channels);
+}
+
+/* dy becomes du. With h = (x - mean) / sqrt(var + epsilon), per image
+       dgamma = sum du h,  dbeta = sum du,
+       dx += gamma / sqrt(var + epsilon) (du - avg_g(gamma du)/gamma - h avg_g(gamma du h)/gamma). */
+static void itd__norm_backward(const itd__grouping *o, float *dy /* (pixels,channels) */,
+                               const float *x /* (pixels,in) */, const float *s /* (pixels,side) */,
+                               const float *gamma, float *extra /* (6,channels) */,
+                               float *scratch /* (2,channels) */, float *dx /* (pixels,in) */,
+                               float *ds /* (pixels,side) */)
+{
+    size_t channels = o->in + o->side;
+    float *mean = extra, *root = mean + channels, *scale = root + channels, *shift = scale + channels;
+    float *dgamma = shift + channels, *dbeta = dgamma + channels, *a = scratch, *b = scratch + channels;
+    const float *factor[3] = {scale, a, b}, *side[3] = {scale + o->in, a + o->in, b + o->in};
+    if (o->side == 0) s = x;
+    memset(dgamma, 0, 2 * channels * sizeof *dgamma);
+    itd__fast()->affine_backward(dy, channels, x, scale, shift, o->pixels, o->in, o->silu, dbeta, dgamma);
+    itd__fast()->affine_backward(dy + o->in, channels, s, scale + o->in, shift + o->in, o->pixels, o->side,
+                                 o->silu, dbeta + o->in, dgamma + o->in);
+    for (size_t c = 0; c < channels; c++) {
+        dgamma[c] = (dgamma[c] - mean[c] * dbeta[c]) * root[c];
+        a[c] = gamma[c] * dgamma[c], b[c] = gamma[c] * dbeta[c];
+    }
+    itd__group_averages(o, a);
+    itd__group_averages(o, b);
+    for (size_t c = 0; c < channels; c++) { /* -1/std (avg + h avg_h) as a function of x */
+        a[c] = -a[c] * root[c] * root[c];
+        b[c] = -b[c] * root[c] - mean[c] * a[c];
+    }
+    if (dx) itd__fast()->combine(dy, channels, x, factor, o->pixels, o->in, dx);
+    if (ds && o->side) itd__fast()->combine(dy + o->in, channels, s, side, o->pixels, o->side, ds);
+}
+
+/* y = x + t, the same t for all pixels of an image. */
+static void itd__shift_forward(const float *x, const float *t, size_t pixels, size_t channels, float *y)
+{
+    for (size_t i = 0; i < pixels; i++) itd__fast()->add(x + i * channels, t, channels, y + i * channels);
+}
+
+/* Every pixel becomes four. */
+static void itd__upsample_forward(const float *x /* (n,h,w,c) */, size_t n, size_t h, size_t w, size_t c,
+                                  float *y /* (n,2h,2w,c) */)
+{
+    size_t row = 2 * w * c;
+    for (size_t i = 0; i < n * h; i++, y += 2 * row) {
+        for (size_t j = 0; j < 2 * w; j++) memcpy(y + j * c, x + (i * w + j / 2) * c, c * sizeof *y);
+        memcpy(y + row, y, row * sizeof *y);
+    }
+}
+
+static void itd__upsample_backward(const float *dy, size_t n, size_t h, size_t w, size_t c, float *dx)
+{
+    for (size_t i = 0; i < 2 * n * h; i++)
+        for (size_t j = 0; j < 2 * w; j++) {
+            float *to = dx + (i / 2 * w + j / 2) * c;
+            itd__fast()->add(to, dy + (i * 2 * w + j) * c, c, to);
+        }
+}
+
+/* Attention (Vaswani et al. 2017) of an image, for each head: the rows of softmax(q k^T / sqrt(d)). */
+static void itd__scores_forward(const float *q /* (tokens,channels) */, const float *k, size_t tokens,
+                                size_t channels, size_t heads, float *p /* (heads,tokens,tokens) */,
+                                itd__scratch work)
+{
+    size_t d = channels / heads;
+    float scale = (float)(1 / sqrt((double)d));
+    for (size_t h = 0; h < heads; h++)
+        itd__matmul(tokens, tokens, d, false, q + h * d, channels, 1, k + h * d, 1, channels,
+                    p + h * tokens * tokens, tokens, work);
+    for (size_t i = 0; i < heads * tokens; i++, p += tokens) {
+        float most = p[0], sum = 0;
+        for (size_t j = 1; j < tokens; j++) most = p[j] > most ? p[j] : most;
+        for (size_t j = 0; j < tokens; j++) p[j] = scale * (p[j] - most);
+        itd__fast()->exp(p, tokens, p);
+        for (size_t j = 0; j < tokens; j++) sum += p[j];
+        for (size_t j = 0; j < tokens; j++) p[j] /= sum;
+    }
+}
+
+/* dp becomes the gradient by the scores before the softmax: p (dp - sum p dp) / sqrt(d). */
+static void itd__scores_backward(float *dp /* (heads,tokens,tokens) */, const float *p, const float *q,
+                                 const float *k, size_t tokens, size_t channels, size_t heads, float *dq,
+                                 float *dk, itd__scratch work)
+{
+    size_t d = channels / heads;
+    float scale = (float)(1 / sqrt((double)d));
+    for (size_t i = 0; i < heads * tokens; i++) {
+        const float *row = p + i * tokens;
+        float *drow = dp + i * tokens, sum = 0;
+        for (size_t j = 0; j < tokens; j++) sum += row[j] * drow[j];
+        for (size_t j = 0; j < tokens; j++) drow[j] = scale * row[j] * (drow[j] - sum);
+    }
+    for (size_t h = 0; h < heads; h++, dp += tokens * tokens) {
+        itd__matmul(tokens, d, tokens, true, dp, tokens, 1, k + h * d, channels, 1, dq + h * d, channels,
+                    work);
+        itd__matmul(tokens, d, tokens, true, dp, 1, tokens, q + h * d, channels, 1, dk + h * d, channels,
+                    work);
+    }
+}
+
+/* y = p v, head by head. */
+static void itd__attend_forward(const float *p /* (heads,tokens,tokens) */, const float *v, size_t tokens,
+                                size_t channels, size_t heads, float *y /* (tokens,channels) */,
+                                itd__scratch work)
+{
+    size_t d = channels / heads;
+    for (size_t h = 0; h < heads; h++, p += tokens * tokens)
+        itd__matmul(tokens, d, tokens, false, p, tokens, 1, v + h * d, channels, 1, y + h * d, channels,
+                    work);
+}
+
+static void itd__attend_backward(const float *dy, const float *p, const float *v, size_t tokens,
+                                 size_t channels, size_t heads, float *dp, float *dv, itd__scratch work)
+{
+    size_t d = channels / heads;
+    for (size_t h = 0; h < heads; h++, p += tokens * tokens, dp += tokens * tokens, dy += d) {
+        itd__matmul(tokens, tokens, d, true, dy, channels, 1, v + h * d, 1, channels, dp, tokens, work);
+        itd__matmul(tokens, d, tokens, true, p, 1, tokens, dy, channels, 1, dv + h * d, channels, work);
+    }
+}
+
+/* Each number becomes `size` sinusoids of scale * x: half = size/2 frequencies exp(-i log(10000)/(half-1)),
+   sines first, then cosines (Vaswani et al. 2017, in the order of the original code). */
+static void itd__embed_forward(const float *x /* (n) */, const float *frequency /* (half) */, size_t n,
+                               size_t half, float *y /* (n,2*half) */)
+{
+    for (size_t i = 0; i < n; i++) {
+        float *row = y + 2 * i * half;
+        if (i > 0 && x[i] == x[i - 1]) /* a log SNR shared by many rows */
+            memcpy(row, row - 2 * half, 2 * half * sizeof *row);
+        else itd__fast()->embed(x[i], frequency, half, row);
+    }
+}
+
+/* The forward pass left the cosines, which are the derivatives of the sines, in y. */
+static void itd__embed_backward(const float *dy /* (n,2*half) */, const float *y /* (n,2*half) */,
+                                const float *frequency /* (half) */, size_t n, size_t half,
+                                float *dx /* (n) */)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float *sine = y + 2 * i * half, *cosine = sine + half;
+        const float *dsine = dy + 2 * i * half, *dcosine = dsine + half;
+        float sum = 0;
+        for (size_t k = 0; k < half; k++) sum += frequency[k] * (dsine[k] * cosine[k] - dcosine[k] * sine[k]);
+        dx[i] += sum;
+    }
+}
+
+/* >>network ------------------------------------------------------------------------------------------------
+
+   A network is a table of rows, each an operation that reads earlier rows. One function writes it and reads
+   like the network's diagram; counting, allocating, forward, backward and the names in a file walk it. */
+
+/* clang-format off */
+typedef enum itd__kind {
+    ITD__INPUT, ITD__EMBED, ITD__PROJECT, ITD__WAVES, ITD__LINEAR, ITD__RELU, ITD__SILU, ITD__TIMESTEP,
+    ITD__CONV, ITD__ADD,
+    ITD__UPSAMPLE, ITD__NORM, ITD__SHIFT, ITD__SCORES, ITD__ATTEND /* from NORM on: a sample at a time */
+} itd__kind;
+
+static const char *const itd__kind_name[] = {
+    "input", "embed", "project", "waves", "linear", "relu", "silu", "timestep", "conv", "add", "upsample",
+    "norm", "shift", "scores", "attend"};
+/* clang-format on */
+
+typedef struct itd__layer {
+    itd__kind kind;
+    size_t input[2];       /* rows read; the same one twice where only one is */
+    size_t in, side;       /* channels that come from each; side is 0 where only one is read */
+    size_t h, w, c;        /* image that comes out; 1, 1, features where there is none */
+    size_t width;          /* floats per sample that come out */
+    size_t weight, bias;   /* LINEAR, CONV, NORM: offsets into the parameter slabs */
+    size_t weights;        /* how many, without the biases */
+    size_t frequency;      /* EMBED, PROJECT, WAVES: offset into the table of frequencies */
+    itd__convolution conv; /* CONV */
+    size_t taps;           /* CONV: offset of its transformed weights */
+    size_t back;           /* LINEAR, CONV: offset of the weights that lead back */
+    itd__grouping norm;    /* NORM */
+    size_t extra;          /* NORM: offset of its notes per sample */
+    size_t heads;          /* SCORES, ATTEND */
+    size_t offset;         /* floats per sample of all rows before it */
+    bool zero;             /* parameters start at zero */
+    bool trains;           /* parameters here or upstream: backward has to pass */
+    size_t reader;         /* the last row that reads it, or itself */
+    bool last[2];          /* the last reader of this input, so the first to write its gradient */
+    char name[56];         /* of rows with parameters, in the checkpoint */
+} itd__layer;
+
+struct itd_net {
+    itd_unet_desc unet; /* without levels: an MLP */
+    size_t dim;
+    size_t slice; /* samples a thread takes at a time: their activations stay in the second-level cache */
+    itd__layer *layer;
+    size_t layers, most_layers;
+    float *frequency; /* of all embeddings, scaled, and directions */
+    size_t frequencies;
+    size_t parameters;
+    bool too_large;             /* more parameters than can be counted in bytes */
+    float *w, *g, *m, *v, *ema; /* slabs of `parameters` floats; all but w only when training needs them */
+    bool use_ema;               /* forward reads ema instead of w */
+    float *value, *gradient;    /* rows of the table, each (capacity,width) */
+    size_t capacity, gradient_capacity, width;
+    float *extra; /* notes of the normalizations, each (extra_capacity,ITD__NOTES,channels) */
+    size_t extra_capacity, extra_width;
+    float *taps;          /* weights of convolutions, transformed for forward */
+    float *back;          /* weights transposed, of convolutions transformed, for backward */
+    float *taps_gradient; /* by transformed weights, while several passes add it up */
+    size_t taps_size, back_size;
+    const float *taps_of; /* the slab they were made of; NULL: they are stale */
+    bool shared;          /* weights may change unseen: the caller has a pointer to them */
+    itd__scratch work;
+    size_t work_threads, inference_work, training_work; /* for how many there is space; floats of each */
+    double *timestep;                                   /* (ITD__TABLE) log SNRs of the steps, descending */
+    char path[48];                                      /* what the names of the next rows begin with */
+};
+
+/* Appends a row that reads row a and, if it is another one, row b; returns its index. */
+static size_t itd__row(itd_net *net, itd__kind kind, size_t a, size_t b, size_t h, size_t w, size_t c)
+{
+    size_t i = net->layers++;
+    itd__layer *row = &net->layer[i];
+    ITD_ASSERT(i < net->most_layers);
+    row->kind = kind;
+    row->input[0] = a, row->input[1] = b;
+    row->in = net->layer[a].c, row->side = a == b ? 0 : net->layer[b].c;
+    row->h = h, row->w = w, row->c = c;
+    row->width = h * w * c;
+    row->offset = net->width;
+    row->trains = net->layer[a].trains || net->layer[b].trains;
+    net->layer[a].reader = net->layer[b].reader = i;
+    net->width += row->width;
+    return i;
+}
+
+/* A row of the size of its input, with c channels. */
+static size_t itd__like(itd_net *net, itd__kind kind, size_t a, size_t b, size_t c)
+{
+    return itd__row(net, kind, a, b, net->layer[a].h, net->layer[a].w, c);
+}
+
+static size_t itd__input(itd_net *net, size_t h, size_t w, size_t c)
+{
+    return itd__row(net, ITD__INPUT, net->layers, net->layers, h, w, c);
+}
+
+/* Appends to a text of `size` bytes, cutting what does not fit; a and b take the places of two #. */
+static void itd__append(char *text, size_t size, const char *more, size_t a, size_t b)
+{
+    size_t used = strlen(text);
+    for (; *more; more++) {
+        char piece[24] = {0}, *p = piece + sizeof piece - 1;
+        if (*more == '#') {
+            do *--p = (char)('0' + a % 10);
+            while (a /= 10);
+            a = b;
+        } else {
+            *--p = *more;
+        }
+        while (*p && used + 1 < size) text[used++] = *p++;
+    }
+    text[used] = 0;
+}
+
+/* What the names of the next rows begin with, in a U-Net as in diffusers: block, number, part, number. */
+static void itd__path(itd_net *net, const char *path, size_t i, size_t j)
+{
+    net->path[0] = 0;
+    itd__append(net->path, sizeof net->path, path, i, j);
+}
+
+/* A row's parameters: `weights` and then c biases, under the current path. */
+static void itd__parameterized(itd_net *net, size_t i, size_t rows, size_t columns, const char *name)
+{
+    itd__layer *row = &net->layer[i];
+    if (!itd__multiply(rows, columns, &row->weights) ||
+        row->weights > SIZE_MAX / 8 - net->parameters - columns) {
+        net->too_large = true;
+        row->weights = 0;
+    }
+    row->trains = true;
+    row->weight = net->parameters;
+    row->bias = row->weight + row->weights;
+    net->parameters = row->bias + columns;
+    itd__append(row->name, sizeof row->name, net->path, 0, 0);
+    itd__append(row->name, sizeof row->name, name, 0, 0);
+}
+
+static size_t itd__embed(itd_net *net, size_t x, size_t size, double scale)
+{
+    size_t i = itd__like(net, ITD__EMBED, x, x, net->layer[x].c * size), half = size / 2;
+    net->layer[i].frequency = net->frequencies;
+    for (size_t k = 0; k < half; k++) {
+        double frequency = exp(-(double)k * log(10000.0) / (double)(half - 1));
+        net->frequency[net->frequencies++] = (float)(scale * frequency);
+    }
+    return i;
+}
+
+/* sin(w.z), cos(w.z) for directions that are the same in every network of this description: |w| in equal
+   ratios, each w uniform on its sphere. The table has the directions (dim,m), then -|w|^2/2 (m). */
+static size_t itd__embed_directions(itd_net *net, size_t z, size_t logsnr, const itd_mlp_desc *desc)
+{
+    size_t d = desc->dim, m = desc->directions, i = itd__like(net, ITD__PROJECT, z, z, m), waves;
+    itd_rng rng = itd__rng_for(0, ITD__FOR_DIRECTIONS, 0);
+    float *w = net->frequency + net->frequencies;
+    for (size_t k = 0; k < m; k++) {
+        double at = ((double)k + 0.5) / (double)m, square = 0;
+        double length = desc->frequency_min * pow(desc->frequency_max / desc->frequency_min, at);
+        itd_rng again = rng;
+        for (size_t j = 0; j < d; j++) square += pow(itd_rng_normal(&rng), 2);
+        for (size_t j = 0; j < d; j++) w[j * m + k] = (float)(length / sqrt(square) * itd_rng_normal(&again));
+        w[d * m + k] = (float)(-0.5 * length * length);
+    }
+    net->layer[i].frequency = net->frequencies;
+    waves = itd__like(net, ITD__WAVES, i, logsnr, 2 * m);
+    net->layer[waves].frequency = net->frequencies + d * m;
+    net->frequencies += (d + 1) * m;
+    return waves;
+}
+
+static size_t itd__linear(itd_net *net, size_t a, size_t b, size_t width, const char *name)
+{
+    size_t i = itd__like(net, ITD__LINEAR, a, b, width);
+    itd__parameterized(net, i, net->layer[i].in + net->layer[i].side, width, name);
+    return i;
+}
+
+static size_t itd__activation(itd_net *net, size_t x, itd_activation kind)
+{
+    return itd__like(net, kind == ITD_RELU ? ITD__RELU : ITD__SILU, x, x, net->layer[x].c);
+}
+
+/* The MLP denoiser: sinusoids of every coordinate and of the log SNR, then linear layers. */
+static void itd__plan_mlp(itd_net *net, const itd_mlp_desc *desc)
+{
+    size_t z = itd__input(net, 1, 1, desc->dim), logsnr = itd__input(net, 1, 1, 1), h = z, side = logsnr;
+    if (desc->directions) h = itd__embed_directions(net, z, logsnr, desc);
+    else if (desc->embedding) h = itd__embed(net, z, desc->embedding, desc->coordinate_scale);
+    if (desc->embedding) side = itd__embed(net, logsnr, desc->embedding, desc->logsnr_scale);
+    for (size_t k = 0; k < desc->layers; k++) {
+        itd__path(net, "layers.#", k, 0);
+        h = itd__linear(net, h, side, k + 1 < desc->layers ? desc->hidden : desc->dim, "");
+        if (k + 1 < desc->layers) h = side = itd__activation(net, h, desc->activation);
+    }
+    net->layer[h].zero = desc->zero_output;
+}
+
+/* ---- the U-Net ---- */
+
+static size_t itd__conv(itd_net *net, size_t x, size_t c, size_t stride, const char *name)
+{
+    const itd__layer *in = &net->layer[x];
+    size_t before = stride == 2 && net->unet.pad_after ? 0 : 1;
+    size_t h = (in->h + before - 2) / stride + 1, w = (in->w + before - 2) / stride + 1;
+    size_t i = itd__row(net, ITD__CONV, x, x, h, w, c);
+    itd__convolution conv = {in->h, in->w, in->c, h, w, c, stride, before};
+    net->layer[i].conv = conv;
+    itd__parameterized(net, i, 9 * in->c, c, name);
+    return i;
+}
+
+static size_t itd__norm(itd_net *net, size_t a, size_t b, bool silu, const char *name)
+{
+    const itd__layer *x = &net->layer[a];
+    size_t side = a == b ? 0 : net->layer[b].c, i = itd__like(net, ITD__NORM, a, b, x->c + side);
+    itd__grouping norm = {x->h * x->w, x->c, side, net->unet.groups, (float)net->unet.epsilon, silu};
+    net->layer[i].norm = norm;
+    net->layer[i].extra = net->extra_width;
+    net->extra_width += ITD__NOTES * (x->c + side);
+    itd__parameterized(net, i, 1, x->c + side, name);
+    return i;
+}
+
+/* a and the skip b side by side, or a alone if b is a. */
+static size_t itd__residual_block(itd_net *net, size_t a, size_t b, size_t time, size_t c)
+{
+    size_t h = itd__norm(net, a, b, true, "norm1");
+    h = itd__conv(net, h, c, 1, "conv1");
+    size_t t = itd__linear(net, time, time, c, "time_emb_proj");
+    h = itd__like(net, ITD__SHIFT, h, t, c);
+    h = itd__norm(net, h, h, true, "norm2");
+    h = itd__conv(net, h, c, 1, "conv2");
+    net->layer[h].zero = net->unet.zero_output;
+    if (a != b || net->layer[a].c != c) a = itd__linear(net, a, b, c, "conv_shortcut");
+    return itd__like(net, ITD__ADD, a, h, c);
+}
+
+static size_t itd__attention(itd_net *net, size_t x)
+{
+    size_t c = net->layer[x].c, tokens = net->layer[x].h * net->layer[x].w, h;
+    size_t heads = net->unet.head ? c / net->unet.head : 1;
+    h = itd__norm(net, x, x, false, "group_norm");
+    size_t q = itd__linear(net, h, h, c, "to_q");
+    size_t k = itd__linear(net, h, h, c, "to_k");
+    size_t v = itd__linear(net, h, h, c, "to_v");
+    size_t p = itd__row(net, ITD__SCORES, q, k, 1, 1, heads * tokens * tokens);
+    net->layer[p].heads = heads;
+    h = itd__row(net, ITD__ATTEND, p, v, net->layer[x].h, net->layer[x].w, c);
+    net->layer[h].heads = heads;
+    h = itd__linear(net, h, h, c, "to_out.0");
+    return itd__like(net, ITD__ADD, h, x, c);
+}
+
+static size_t itd__plan_time(itd_net *net, const itd_unet_desc *d)
+{
+    size_t t = itd__input(net, 1, 1, 1);
+    if (d->time != ITD_TIME_LOGSNR) t = itd__like(net, ITD__TIMESTEP, t, t, 1);
+    t = itd__embed(net, t, d->embedding, d->time == ITD_TIME_LOGSNR ? d->logsnr_scale : 1);
+    net->path[0] = 0;
+    t = itd__linear(net, t, t, d->hidden, "time_embedding.linear_1");
+    t = itd__activation(net, t, ITD_SILU);
+    t = itd__linear(net, t, t, d->hidden, "time_embedding.linear_2");
+    return itd__activation(net, t, ITD_SILU); /* every block would apply it */
+}
+
+static void itd__plan_unet(itd_net *net, const itd_unet_desc *d)
+{
+    size_t skip[ITD_MAX_LEVELS * 9], skips = 0, h, level;
+    size_t z = itd__input(net, d->height, d->width, d->channels);
+    size_t t = itd__plan_time(net, d);
+    h = skip[skips++] = itd__conv(net, z, d->features[0], 1, "conv_in");
+    for (size_t i = 0; i < d->levels; i++) {
+        for (size_t j = 0; j < d->blocks; j++) {
+            itd__path(net, "down_blocks.#.resnets.#.", i, j);
+            h = itd__residual_block(net, h, h, t, d->features[i]);
+            itd__path(net, "down_blocks.#.attentions.#.", i, j);
+            if (d->attention >> i & 1) h = itd__attention(net, h);
+            skip[skips++] = h;
+        }
+        if (i + 1 == d->levels) break;
+        itd__path(net, "down_blocks.#.downsamplers.0.", i, 0);
+        h = skip[skips++] = itd__conv(net, h, d->features[i], 2, "conv");
+    }
+    itd__path(net, "mid_block.resnets.0.", 0, 0);
+    h = itd__residual_block(net, h, h, t, d->features[d->levels - 1]);
+    itd__path(net, "mid_block.attentions.0.", 0, 0);
+    if (d->attention >> d->levels & 1) h = itd__attention(net, h);
+    itd__path(net, "mid_block.resnets.1.", 0, 0);
+    h = itd__residual_block(net, h, h, t, d->features[d->levels - 1]);
+    for (size_t i = 0; i < d->levels; i++) {
+        level = d->levels - 1 - i;
+        for (size_t j = 0; j <= d->blocks; j++) {
+            itd__path(net, "up_blocks.#.resnets.#.", i, j);
+            h = itd__residual_block(net, h, skip[--skips], t, d->features[level]);
+            itd__path(net, "up_blocks.#.attentions.#.", i, j);
+            if (d->attention >> level & 1) h = itd__attention(net, h);
+        }
+        if (level == 0) break;
+        h = itd__row(net, ITD__UPSAMPLE, h, h, 2 * net->layer[h].h, 2 * net->layer[h].w, net->layer[h].c);
+        itd__path(net, "up_blocks.#.upsamplers.0.", i, 0);
+        h = itd__conv(net, h, net->layer[h].c, 1, "conv");
+    }
+    net->path[0] = 0;
+    h = itd__norm(net, h, h, true, "conv_norm_out");
+    h = itd__conv(net, h, d->channels, 1, "conv_out");
+    net->layer[h].zero = d->zero_output;
+}
+
+/* Uniform in +-1/sqrt(fan_in), weights and biases alike, or zero; normalizations start as such. */
+static void itd__initialize(itd_net *net, uint64_t seed)
+{
+    itd_rng rng = itd__rng_for(seed, ITD__FOR_WEIGHTS, 0);
+    for (size_t i = 0; i < net->layers; i++) {
+        const itd__layer *row = &net->layer[i];
+        double bound = 1 / sqrt((double)(row->weights / row->c));
+        for (size_t k = 0; row->kind == ITD__NORM && k < row->c; k++) net->w[row->weight + k] = 1;
+        if (row->kind == ITD__NORM || row->zero || !row->weights) continue;
+        for (size_t k = 0; k < row->weights + row->c; k++)
+            net->w[row->weight + k] = (float)(bound * (2 * itd_rng_uniform(&rng) - 1));
+    }
+}
+
+/* Where weights have their place that are transformed or transposed, and what a thread needs for the work. */
+static void itd__plan_prepared(itd_net *net)
+{
+    net->inference_work = net->training_work = ITD__WORK;
+    for (size_t i = 0; i < net->layers && !net->too_large; i++) {
+        itd__layer *row = &net->layer[i];
+        bool conv = row->kind == ITD__CONV, winograd = conv && itd__is_winograd(&row->conv);
+        if (!conv && row->kind != ITD__LINEAR) continue;
+        row->taps = net->taps_size, row->back = net->back_size;
+        net->taps_size += winograd ? row->weights / 9 * 16 : 0;
+        net->back_size += winograd ? row->weights / 9 * 16 : row->weights;
+        if (!conv) continue;
+        net->inference_work = itd__max(net->inference_work, ITD__WORK + itd__conv_work(&row->conv, false));
+        net->training_work = itd__max(net->training_work, ITD__WORK + itd__conv_work(&row->conv, true));
+    }
+    net->work.each = net->inference_work;
+}
+
+/* The table alone: sizes known, no parameters allocated. */
+static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_unet_desc *unet)
+{
+    bool images = unet && unet->levels;
+    size_t frequencies = images ? unet->embedding / 2 : mlp->embedding + (mlp->dim + 1) * mlp->directions;
+    net->most_layers = images ? 64 + 32 * unet->levels * (unet->blocks + 1) : 5 + 2 * mlp->layers;
+    net->layer = (itd__layer *)itd__alloc(net->most_layers, 1, sizeof *net->layer);
+    net->frequency = itd__floats(frequencies, 1);
+    if (!net->layer || !net->frequency) return ITD_ERROR_MEMORY;
+    net->slice = images ? 4 : ITD__SLICE;
+    if (images) net->unet = *unet, itd__plan_unet(net, unet);
+    else itd__plan_mlp(net, mlp);
+    net->dim = net->layer[0].width;
+    itd__plan_prepared(net);
+    for (size_t i = 0; i < net->layers; i++) {
+        itd__layer *row = &net->layer[i];
+        const size_t *input = row->input;
+        row->last[0] = input[0] != i && net->layer[input[0]].reader == i;
+        row->last[1] = input[1] != input[0] && net->layer[input[1]].reader == i;
+    }
+    return net->too_large ? ITD_ERROR_MEMORY : ITD_OK;
+}
+
+/* Without a seed the weights are zero: a file will bring them. */
+static itd_result itd__net_create(const itd_model_desc *desc, const uint64_t *seed, itd_net **out)
+{
+    if (itd_model_problem(desc, NULL)) return ITD_ERROR_ARGUMENT;
+    itd_net *net = (itd_net *)itd__alloc(1, 1, sizeof *net);
+    if (net && itd__plan(net, &desc->mlp, &desc->unet) == ITD_OK) net->w = itd__floats(net->parameters, 1);
+    if (!net || !net->w) {
+        itd_net_free(net);
+        return ITD_ERROR_MEMORY;
+    }
+    if (seed) itd__initialize(net, *seed);
+    *out = net;
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_net **out)
+{
+    itd_model_desc model = itd_model_desc_default(0);
+    model.mlp = *desc;
+    return itd__net_create(&model, &seed, out);
+}
+
+ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd_net **out)
+{
+    itd_model_desc model = itd_model_desc_default(0); /* not valid if no level of a U-Net joins it */
+    model.unet = *desc;
+    return itd__net_create(&model, &seed, out);
+}
+
+ITD_DEF void itd_net_free(itd_net *net)
+{
+    if (!net) return;
+    ITD_FREE(net->layer), ITD_FREE(net->frequency), ITD_FREE(net->value), ITD_FREE(net->gradient);
+    ITD_FREE(net->extra), ITD_FREE(net->timestep);
+    ITD_FREE(net->taps), ITD_FREE(net->back), ITD_FREE(net->taps_gradient), ITD_FREE(net->work.floats);
+    ITD_FREE(net->w), ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->ema);
+    ITD_FREE(net);
+}
+
+ITD_DEF size_t itd_net_parameters(const itd_net *net) { return net->parameters; }
+ITD_DEF float *itd_net_weights(itd_net *net)
+{
+    net->shared = true;
+    return net->w;
+}
+ITD_DEF float *itd_net_gradients(itd_net *net) { return net->g; }
+ITD_DEF float *itd_net_average(itd_net *net)
+{
+    net->shared = true;
+    return net->ema;
+}
+
+/* Space for one number per parameter, where there is none yet. */
+static bool itd__slab(const itd_net *net, float **slab)
+{
+    if (!*slab) *slab = itd__floats(net->parameters, 1);
+    return *slab != NULL;
+}
+
+/* Grows a buffer of rows; what it held is of no use afterwards. */
+static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, size_t width)
+{
+    if (rows <= *capacity) return ITD_OK;
+    float *grown = itd__floats(rows, width);
+    if (!grown) return ITD_ERROR_MEMORY;
+    ITD_FREE(*buffer);
+    *buffer = grown;
+    *capacity = rows;
+    return ITD_OK;
+}
+
+/* The parameters in use; then what row number `row` holds, and its gradient, from sample `from` on. */
+static const float *itd__weights(const itd_net *net) { return net->use_ema ? net->ema : net->w; }
+
+static float *itd__value(const itd_net *net, size_t row, size_t from)
+{
+    return net->value + net->layer[row].offset * net->capacity + from * net->layer[row].width;
+}
+
+static float *itd__gradient(const itd_net *net, size_t row, size_t from)
+{
+    return net->gradient + net->layer[row].offset * net->gradient_capacity + from * net->layer[row].width;
+}
+
+static float *itd__extra(const itd_net *net, const itd__layer *row, size_t from)
+{
+    return net->extra + row->extra * net->extra_capacity + from * ITD__NOTES * row->c;
+}
+
+/* ---- the steps of DDPM ---- */
+
+enum { ITD__STEPS = 1000, ITD__TABLE = 10000 };
+
+/* log SNRs after the steps of a chain with linear betas from `first` to `last`. */
+static void itd__fill_timesteps(double first, double last, size_t steps, double *logsnr)
+{
+    double kept = 0; /* log of the product of 1 - beta */
+    for (size_t i = 0; i < steps; i++) {
+        kept += log1p(-(first + (last - first) * (double)i / (double)(steps - 1)));
+        logsnr[i] = kept - log(-expm1(kept));
+    }
+}
+
+/* The step of a log SNR: the entry of the paper's table whose signal variance is nearest, a tenth of its
+   number; or the place between the 1,000 steps by linear interpolation. */
+static float itd__timestep(const itd_net *net, double logsnr)
+{
+    const double *t = net->timestep;
+    bool table = net->unet.time == ITD_TIME_TABLE;
+    size_t low = 0, high = (table ? ITD__TABLE : ITD__STEPS) - 1;
+    logsnr = fmin(fmax(logsnr, t[high]), t[low]);
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (t[middle] >= logsnr) low = middle;
+        else high = middle;
+    }
+    if (!table) return (float)((double)low + (t[low] - logsnr) / (t[low] - t[high]));
+    if (itd_sigmoid(t[low]) - itd_sigmoid(logsnr) <= itd_sigmoid(logsnr) - itd_sigmoid(t[high])) high = low;
+    return (float)(0.1 * (double)high);
+}
+
+/* ---- forward and backward walk the table for a slice of the samples; slices do not touch each other ---- */
+
+static void itd__forward_row(itd_net *net, size_t i, const float *z, const float *logsnr, size_t from,
+                             size_t n, itd__scratch work)
+{
+    const itd__layer *row = &net->layer[i];
+    const float *w = itd__weights(net) + row->weight, *b = itd__weights(net) + row->bias;
+    const float *x = itd__value(net, row->input[0], from), *s = itd__value(net, row->input[1], from);
+    const float *frequency = net->frequency + row->frequency;
+    float *y = itd__value(net, i, from);
+    size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
+    if (row->kind >= ITD__NORM && n > 1) {
+        for (size_t k = 0; k < n; k++) itd__forward_row(net, i, z, logsnr, from + k, 1, work);
+        return;
+    }
+    switch (row->kind) {
+    case ITD__INPUT: memcpy(y, (i == 0 ? z : logsnr) + from * row->width, n * row->width * sizeof *y); break;
+    case ITD__EMBED: itd__embed_forward(x, frequency, n * row->in, row->c / row->in / 2, y); break;
+    case ITD__PROJECT:
+        itd__matmul(n, row->c, row->in, false, x, row->in, 1, frequency, row->c, 1, y, row->c, work);
+        break;
+    case ITD__WAVES:
+        for (size_t k = 0; k < n; k++)
+            itd__waves_forward(x + k * row->in, frequency, itd_sigmoid(-s[k]), row->in, y + k * row->c);
+        break;
+    case ITD__LINEAR:
+        if (row->side) itd__linear_pair_forward(x, s, w, b, n * pixels, row->in, row->side, row->c, y, work);
+        else itd__linear_forward(x, w, b, n * pixels, row->in, row->c, y, work);
+        break;
+    case ITD__RELU: itd__fast()->relu(x, n * row->width, y); break;
+    case ITD__SILU: itd__fast()->silu(x, n * row->width, y); break;
+    case ITD__TIMESTEP:
+        for (size_t k = 0; k < n; k++) y[k] = itd__timestep(net, x[k]);
+        break;
+    case ITD__CONV: itd__conv_forward(&row->conv, x, w, net->taps + row->taps, b, n, y, work); break;
+    case ITD__ADD: itd__fast()->add(x, s, n * row->width, y); break;
+    case ITD__UPSAMPLE: itd__upsample_forward(x, n, row->h / 2, row->w / 2, row->c, y); break;
+    case ITD__NORM: itd__norm_forward(&row->norm, x, s, w, b, itd__extra(net, row, from), y); break;
+    case ITD__SHIFT: itd__shift_forward(x, s, pixels, row->c, y); break;
+    case ITD__SCORES: itd__scores_forward(x, s, tokens, row->in, row->heads, y, work); break;
+    case ITD__ATTEND: itd__attend_forward(x, s, pixels, row->c, row->heads, y, work); break;
+    }
+}
+
+static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n, itd__scratch work)
+{
+    const itd__layer *row = &net->layer[i];
+    const float *w = itd__weights(net) + row->weight, *back = net->back + row->back;
+    const float *x = itd__value(net, row->input[0], from), *s = itd__value(net, row->input[1], from);
+    const float *y = itd__value(net, i, from), *frequency = net->frequency + row->frequency;
+    float *dy = itd__gradient(net, i, from);
+    float *dx = itd__gradient(net, row->input[0], from), *ds = itd__gradient(net, row->input[1], from);
+    float *extra = row->kind == ITD__NORM ? itd__extra(net, row, from) : NULL;
+    size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
+    const size_t both = row->in + row->side;
+    const bool sets = row->kind == ITD__LINEAR || row->kind == ITD__CONV || row->kind == ITD__ADD ||
+                      row->kind == ITD__PROJECT;
+    const bool add[2] = {!row->last[0], !row->last[1]}; /* to what later readers of an input have left */
+    if (row->kind >= ITD__NORM && n > 1) {
+        for (size_t k = 0; k < n; k++) itd__backward_row(net, i, from + k, 1, work);
+        return;
+    }
+    for (size_t k = 0; k < 2; k++) /* what the others add to */
+        if (!add[k] && !sets) memset(k ? ds : dx, 0, n * net->layer[row->input[k]].width * sizeof *dx);
+    switch (row->kind) {
+    case ITD__INPUT:
+    case ITD__TIMESTEP: break;
+    case ITD__EMBED: itd__embed_backward(dy, y, frequency, n * row->in, row->c / row->in / 2, dx); break;
+    case ITD__PROJECT:
+        itd__matmul(n, row->in, row->c, add[0], dy, row->c, 1, frequency, 1, row->c, dx, row->in, work);
+        break;
+    case ITD__WAVES:
+        for (size_t k = 0; k < n; k++)
+            itd__waves_backward(dy + k * row->c, y + k * row->c, row->in, dx + k * row->in);
+        break;
+    case ITD__LINEAR:
+        itd__linear_backward_input(dy, back, n * pixels, both, row->in, row->c, add[0], dx, work);
+        back += row->in;
+        if (row->side)
+            itd__linear_backward_input(dy, back, n * pixels, both, row->side, row->c, add[1], ds, work);
+        break;
+    case ITD__RELU: itd__fast()->relu_backward(dy, x, n * row->width, dx); break;
+    case ITD__SILU: itd__fast()->silu_backward(dy, x, n * row->width, dx); break;
+    case ITD__CONV: itd__conv_backward_input(&row->conv, dy, back, n, add[0], dx, work); break;
+    case ITD__ADD:
+        for (size_t k = 0; k < 2; k++)
+            if (add[k]) itd__fast()->add(k ? ds : dx, dy, n * row->width, k ? ds : dx);
+            else memcpy(k ? ds : dx, dy, n * row->width * sizeof *dy);
+        break;
+    case ITD__UPSAMPLE: itd__upsample_backward(dy, n, row->h / 2, row->w / 2, row->c, dx); break;
+    case ITD__NORM: itd__norm_backward(&row->norm, dy, x, s, w, extra, extra + 6 * row->c, dx, ds); break;
+    case ITD__SHIFT:
+        itd__fast()->add(dx, dy, row->width, dx);
+        itd__fast()->column_sums(dy, row->c, pixels, row->c, ds);
+        break;
+    case ITD__SCORES: itd__scores_backward(dy, y, x, s, tokens, row->in, row->heads, dx, ds, work); break;
+    case ITD__ATTEND: itd__attend_backward(dy, x, s, pixels, row->c, row->heads, dx, ds, work); break;
+    }
+}
+
+/* The gradients of the rows of the table, down to the first parameters or, if dz is wanted, to the input. */
+/* Does backward have to pass through this row? */
+static bool itd__leads_back(const itd_net *net, size_t i, bool to_input)
+{
+    const size_t *input = net->layer[i].input;
+    return net->layer[input[0]].trains || net->layer[input[1]].trains || to_input;
+}
+
+static void itd__backward_slice(itd_net *net, const float *dout, size_t from, size_t n, float *dz,
+                                itd__scratch work)
+{
+    size_t size = n * net->dim * sizeof *dout;
+    memcpy(itd__gradient(net, net->layers - 1, from), dout + from * net->dim, size);
+    for (size_t i = net->layers; i-- > 0;)
+        if (itd__leads_back(net, i, dz != NULL)) itd__backward_row(net, i, from, n, work);
+    if (dz) memcpy(dz + from * net->dim, itd__gradient(net, 0, from), size);
+}
+
+/* The gradient by the weights of `some` of a row's inputs, from `from` on; with the first, by the biases. */
+static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t some, size_t n,
+                                 itd__passes passes, bool add, itd__scratch work)
+{
+    const itd__layer *row = &net->layer[i];
+    size_t pixels = n * row->h * row->w, side = from >= row->in && row->kind == ITD__LINEAR;
+    const float *x = itd__value(net, row->input[side], 0), *dy = itd__gradient(net, i, 0);
+    float *dw = net->g + row->weight, *db = net->g + row->bias;
+    bool more = add || !passes.first;
+    if (row->kind == ITD__CONV) {
+        if (passes.du) passes.du += row->taps;
+        itd__conv_backward_weight(&row->conv, dy, x, n, from, some, &passes, add, dw, db, work);
+    } else if (row->kind == ITD__LINEAR) {
+        itd__linear_backward_weight(dy, x + from - (side ? row->in : 0), pixels, side ? row->side : row->in,
+                                    some, row->c, more, dw + from * row->c, from ? NULL : db, work);
+    } else { /* NORM left them for each sample */
+        const float *dgamma = itd__extra(net, row, 0) + 4 * row->c;
+        if (!more) memset(dw, 0, 2 * row->c * sizeof *dw);
+        itd__fast()->column_sums(dgamma, ITD__NOTES * row->c, n, 2 * row->c, dw);
+    }
+}
+
+/* Weight gradients sum over all samples, so they are split by what they are the gradient of: piece k belongs
+   to some of the inputs of some row, ITD__SOME at most. False past the last piece. */
+static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool compute, itd__passes passes,
+                                       bool add, itd__scratch work)
+{
+    for (size_t i = 0; i < 2 * net->layers; i++) { /* linear layers have two inputs */
+        const itd__layer *row = &net->layer[i / 2];
+        bool second = i % 2, none = !row->weights || (second && row->kind != ITD__LINEAR);
+        size_t inputs = none ? 0 : row->kind == ITD__NORM ? 1 : second ? row->side : row->in;
+        size_t even = inputs ? itd__ceil_div(inputs, itd__ceil_div(inputs, ITD__SOME)) : 1;
+        size_t share = itd__ceil_div(even, 4) * 4, pieces = itd__ceil_div(inputs, share);
+        if (k < pieces) {
+            if (compute)
+                itd__weight_gradient(net, i / 2, k * share + (second ? row->in : 0),
+                                     itd__min(share, inputs - k * share), n, passes, add, work);
+            return true;
+        }
+        k -= pieces;
+    }
+    return false;
+}
+
+/* Memory for the values of n samples. */
+static itd_result itd__reserve_forward(itd_net *net, size_t n)
+{
+    ITD__TRY(itd__reserve(&net->value, &net->capacity, n, net->width));
+    ITD__TRY(itd__reserve(&net->extra, &net->extra_capacity, n, net->extra_width));
+    ITD__TRY(itd__reserve(&net->work.floats, &net->work_threads, itd__threads(), net->work.each));
+    if (net->unet.time == ITD_TIME_LOGSNR || net->timestep) return ITD_OK;
+    net->timestep = itd__doubles(ITD__TABLE, 1);
+    if (!net->timestep) return ITD_ERROR_MEMORY;
+    if (net->unet.time == ITD_TIME_TABLE) itd__fill_timesteps(1e-5, 2e-3, ITD__TABLE, net->timestep);
+    else itd__fill_timesteps(1e-4, 2e-2, ITD__STEPS, net->timestep);
+    return ITD_OK;
+}
+
+/* The transformed weights of all convolutions, unless they are there. */
+static itd_result itd__prepare_forward(itd_net *net)
+{
+    const float *w = itd__weights(net);
+    ptrdiff_t i, layers = (ptrdiff_t)net->layers;
+    if (net->taps_size == 0 || (net->taps_of == w && !net->shared)) return ITD_OK;
+    if (!net->taps) net->taps = itd__floats(net->taps_size, 1);
+    if (!net->taps) return ITD_ERROR_MEMORY;
+    ITD__PARALLEL(layers > 1)
+    for (i = 0; i < layers; i++) {
+        const itd__layer *row = &net->layer[i];
+        if (row->kind == ITD__CONV && itd__is_winograd(&row->conv))
+            itd__taps_forward(&row->conv, w + row->weight, net->taps + row->taps);
+    }
+    net->taps_of = w;
+    return ITD_OK;
+}
+
+static itd_result itd__forward_begin(itd_net *net, size_t n)
+{
+    ITD__TRY(itd__reserve_forward(net, n));
+    return itd__prepare_forward(net);
+}
+
+static void itd__forward_slice(itd_net *net, const float *z, const float *logsnr, size_t from, size_t n,
+                               float *out)
+{
+    itd__scratch work = itd__own(net->work);
+    for (size_t i = 0; i < net->layers; i++) itd__forward_row(net, i, z, logsnr, from, n, work);
+    memcpy(out + from * net->dim, itd__value(net, net->layers - 1, from), n * net->dim * sizeof *out);
+}
+
+/* Likewise what the backward pass multiplies with, for the rows it has to pass through. */
+static itd_result itd__prepare_backward(itd_net *net, bool to_input)
+{
+    const float *w = itd__weights(net);
+    ptrdiff_t i, layers = (ptrdiff_t)net->layers;
+    if (!net->back) net->back = itd__floats(net->back_size, 1);
+    if (!net->back) return ITD_ERROR_MEMORY;
+    ITD__PARALLEL(net->unet.levels > 0)
+    for (i = 0; i < layers; i++) {
+        const itd__layer *row = &net->layer[i];
+        bool conv = row->kind == ITD__CONV;
+        if ((!conv && row->kind != ITD__LINEAR) || !itd__leads_back(net, (size_t)i, to_input)) continue;
+        if (conv && itd__is_winograd(&row->conv))
+            itd__taps_backward(&row->conv, net->taps + row->taps, net->back + row->back);
+        else itd__transpose(w + row->weight, row->weights / row->c, row->c, net->back + row->back);
+    }
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *logsnr, size_t n, float *out)
+{
+    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice);
+    ITD__TRY(itd__forward_begin(net, n));
+    ITD__PARALLEL(slices > 1)
+    for (k = 0; k < slices; k++) {
+        size_t from = (size_t)k * net->slice;
+        itd__forward_slice(net, z, logsnr, from, itd__min(n - from, net->slice), out);
+    }
+    return ITD_OK;
+}
+
+/* Memory to work in, and for the gradient of transformed weights where several passes add it up. */
+static itd_result itd__reserve_training(itd_net *net, bool passes)
+{
+    if (net->work.each < net->training_work) net->work.each = net->training_work, net->work_threads = 0;
+    ITD__TRY(itd__reserve(&net->work.floats, &net->work_threads, itd__threads(), net->work.each));
+    if (passes && !net->taps_gradient) net->taps_gradient = itd__floats(net->taps_size, 1);
+    return passes && !net->taps_gradient ? ITD_ERROR_MEMORY : ITD_OK;
+}
+
+/* Gradients of the parameters replace those of an earlier batch, or are added to them. */
+static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, bool first, bool last,
+                                    bool add, float *dz)
+{
+    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice), pieces = 0;
+    itd__passes passes = {first, last, NULL};
+    ITD_ASSERT(n <= net->capacity);
+    if (!itd__slab(net, &net->g)) return ITD_ERROR_MEMORY;
+    ITD__TRY(itd__reserve(&net->gradient, &net->gradient_capacity, n, net->width));
+    ITD__TRY(itd__reserve_training(net, !first || !last));
+    ITD__TRY(itd__prepare_backward(net, dz != NULL));
+    if (!first || !last) passes.du = net->taps_gradient;
+    ITD__PARALLEL(slices > 1)
+    for (k = 0; k < slices; k++) {
+        size_t from = (size_t)k * net->slice;
+        itd__backward_slice(net, dout, from, itd__min(n - from, net->slice), dz, itd__own(net->work));
+    }
+    while (itd__weight_gradient_piece(net, (size_t)pieces, n, false, passes, add, net->work)) pieces++;
+    ITD__PARALLEL(slices > 1)
+    for (k = 0; k < pieces; k++)
+        itd__weight_gradient_piece(net, (size_t)k, n, true, passes, add, itd__own(net->work));
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_net_backward(itd_net *net, const float *dout, size_t n, float *dz)
+{
+    return itd__net_backward(net, dout, n, true, true, true, dz);
+}
+
+ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, size_t size)
+{
+    if (k >= net->layers || size == 0) return NULL;
+    const itd__layer *row = &net->layer[k];
+    text[0] = 0;
+    itd__append(text, size, itd__kind_name[row->kind], 0, 0);
+    const char *from = row->side ? "  # + # -> " : row->kind != ITD__INPUT ? "  # -> " : "  ";
+    itd__append(text, size, from, row->in, row->side);
+    itd__append(text, size, row->h * row->w > 1 ? "# of #x" : "#", row->c, row->h);
+    if (row->h * row->w > 1) itd__append(text, size, "#", row->w, 0);
+    itd__append(text, size, row->weights ? "  " : "", 0, 0);
+    itd__append(text, size, row->name, 0, 0);
+    itd__append(text, size, row->weights ? ", # parameters" : "", row->weights + row->c, 0);
+    return text;
+}
+
+/* ---- what the model asks of it ---- */
+
+static size_t itd__net_dim(const itd_net *net) { return net->dim; }
+static size_t itd__slice(const itd_net *net) { return net->slice; }
+static void itd__use_average(itd_net *net, bool use) { net->use_ema = use && net->ema; }
+
+/* So that the activations of very many rows take 256 MB, or one slice for each of a few threads. */
+static size_t itd__rows_of_pass(const itd_net *net)
+{
+    const size_t most = 1024, turn = net->slice * itd__threads(); /* no thread waits for another */
+    return itd__max(turn, itd__min(most, ((size_t)1 << 26) / net->width / turn * turn));
+}
+
+/* ---- what the trainer asks of it ---- */
+
+static itd_result itd__begin_training(itd_net *net, bool average)
+{
+    bool fresh = !net->ema;
+    if (!itd__slab(net, &net->g) || !itd__slab(net, &net->m) || !itd__slab(net, &net->v) ||
+        (average && !itd__slab(net, &net->ema)))
+        return ITD_ERROR_MEMORY;
+    if (average && fresh) memcpy(net->ema, net->w, net->parameters * sizeof *net->w);
+    if (!average)
+        ITD_FREE(net->ema), net->ema = NULL; /* the denoiser would go on using an earlier training's */
+    memset(net->m, 0, net->parameters * sizeof *net->m); /* an earlier training's do not count */
+    memset(net->v, 0, net->parameters * sizeof *net->v);
+    net->taps_of = NULL;
+    return ITD_OK;
+}
+
+static void itd__end_training(itd_net *net)
+{
+    ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->gradient), ITD_FREE(net->back);
+    net->g = net->m = net->v = net->gradient = net->back = NULL;
+    net->gradient_capacity = 0;
+    ITD_FREE(net->taps_gradient), net->taps_gradient = NULL;
+    ITD_FREE(net->work.floats), net->work.floats = NULL;
+    net->work_threads = 0, net->work.each = net->inference_work;
+}
+
+static double itd__gradient_norm(const itd_net *net)
+{
+    return sqrt(itd__fast()->sum_squares(net->g, net->parameters));
+}
+
+enum { ITD__CHUNK = 1 << 14 }; /* parameters a thread takes at a time */
+
+/* Adam (Kingma & Ba 2015) with decoupled weight decay (Loshchilov & Hutter 2019) and the moving average of
+   the weights, in one pass. The average starts fast, as (1 + t) / (10 + t), so that it forgets the start. */
+static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, double lr, double clip)
+{
+    double t = (double)(step + 1);
+    itd__adam_constants c;
+    ptrdiff_t k, chunks = (ptrdiff_t)itd__ceil_div(net->parameters, ITD__CHUNK);
+    c.beta1 = (float)d->beta1, c.beta2 = (float)d->beta2, c.epsilon = (float)d->epsilon;
+    c.rest1 = (float)(1 - d->beta1), c.rest2 = (float)(1 - d->beta2), c.clip = (float)clip;
+    c.rate = (float)(lr / (1 - pow(d->beta1, t)));
+    c.correction = (float)(1 / (1 - pow(d->beta2, t)));
+    c.decay = (float)(lr * d->weight_decay);
+    c.keep = (float)fmin(d->ema, (1 + t) / (10 + t));
+    c.keep_rest = (float)fmax(1 - d->ema, 9 / (10 + t));
+    net->taps_of = NULL;
+    ITD__PARALLEL(chunks > 1)
+    for (k = 0; k < chunks; k++) {
+        size_t at = (size_t)k * ITD__CHUNK, n = itd__min(net->parameters - at, ITD__CHUNK);
+        itd__fast()->adam(&c, n, net->g + at, net->m + at, net->v + at, net->w + at,
+                          net->ema ? net->ema + at : NULL);
+    }
+}
+
+/* >>portability --------------------------------------------------------------------------------------------
+
+   Errors, memory, threads: what depends on compiler and system, and the helpers that all chapters share. */
+
+#define ITD_RESULT_TEXT(name, text) text,
+ITD_DEF const char *itd_result_string(itd_result result)
+{
+    static const char *const texts[] = {ITD_RESULTS(ITD_RESULT_TEXT)};
+    return (size_t)result < ITD_RESULT_COUNT ? texts[result] : "unknown result";
+}
+#undef ITD_RESULT_TEXT
+
+/* a * b, or false when the product does not fit. */
+static bool itd__multiply(size_t a, size_t b, size_t *out)
+{
+    if (b && a > SIZE_MAX / b) return false;
+    *out = a * b;
+    return true;
+}
+
+/* Zeroed memory for rows * columns elements of one size; NULL when the total overflows or there is none.
+   Zeroed, so that no run can depend on what the memory held before. */
+static void *itd__alloc(size_t rows, size_t columns, size_t size)
+{
+    size_t count, bytes;
+    if (!itd__multiply(rows, columns, &count) || !itd__multiply(count, size, &bytes)) return NULL;
+    bytes += bytes == 0; /* malloc(0) may return NULL, which would look like a want of memory */
+#ifdef ITD__ZEROED
+    return ITD__ZEROED(bytes);
+#else
+    void *p = ITD_MALLOC(bytes);
+    if (p) memset(p, 0, bytes);
+    return p;
+#endif
+}
+
+static float *itd__floats(size_t rows, size_t columns)
+{
+    return (float *)itd__alloc(rows, columns, sizeof(float));
+}
+static double *itd__doubles(size_t rows, size_t columns)
+{
+    return (double *)itd__alloc(rows, columns, sizeof(double));
+}
+
+/* Threads that wait for work: one where all are at work already. */
+static size_t itd__threads(void)
+{
+#if defined(_OPENMP)
+    return omp_in_parallel() ? 1 : (size_t)omp_get_max_threads();
+#else
+    return 1;
+#endif
+}
+
+/* The number of this one among the threads of the innermost loop that is divided. */
+static size_t itd__thread(void)
+{
+#if defined(_OPENMP)
+    return (size_t)omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
+/* A float is finite when its exponent is not all ones; -ffast-math may fold isfinite away. */
+static bool itd__finite(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (bits & 0x7f800000u) != 0x7f800000u;
+}
+
+static bool itd__all_finite(const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!itd__finite(x[i])) return false;
+    return true;
+}
+
+/* >>rng ----------------------------------------------------------------------------------------------------
+
+   Philox4x32-10 turns (key, counter) into 128 random bits by ten rounds of multiply and mix. There is no
+   state to carry along, so any thread can make the k-th number of a stream, in any order. */
+
+ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
+{
+    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3], k0 = key[0], k1 = key[1];
+    for (int round = 0; round < 10; round++) {
+        uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
+        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+        c1 = (uint32_t)p1;
+        c3 = (uint32_t)p0;
+        k0 += 0x9E3779B9u; /* the golden ratio, and sqrt(3) - 1: Weyl sequences for the round keys */
+        k1 += 0xBB67AE85u;
+    }
+    out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
+}
+
+/* The next block of a stream: the seed is the key, counter and stream are the two halves of the counter. */
+static void itd__rng_block(itd_rng *rng, uint32_t out[4])
+{
+    const uint64_t n = rng->counter++, stream = rng->stream, seed = rng->seed;
+    const uint32_t counter[4] = {(uint32_t)n, (uint32_t)(n >> 32), (uint32_t)stream,
+                                 (uint32_t)(stream >> 32)};
+    const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
+    itd_philox(counter, key, out);
+}
+
+ITD_DEF itd_rng itd_rng_make(uint64_t seed, uint64_t stream)
+{
+    const itd_rng rng = {seed, stream, 0};
+    return rng;
+}
+
+static itd_rng itd__rng_for(uint64_t seed, itd__purpose purpose, uint64_t index)
+{
+    return itd_rng_make(seed, ((uint64_t)purpose << 56) ^ index);
+}
+
+/* 53 of the 64 bits, moved to the middle of their interval: never 0, never 1. */
+static double itd__unit(uint32_t high, uint32_t low)
+{
+    return ((double)((((uint64_t)high << 32) | low) >> 11) + 0.5) * (1.0 / 9007199254740992.0);
+}
+
+ITD_DEF double itd_rng_uniform(itd_rng *rng)
+{
+    uint32_t r[4];
+    itd__rng_block(rng, r);
+    return itd__unit(r[0], r[1]);
+}
+
+/* Box-Muller: a radius from one uniform, an angle from another. */
+ITD_DEF double itd_rng_normal(itd_rng *rng)
+{
+    uint32_t r[4];
+    itd__rng_block(rng, r);
+    return sqrt(-2 * log(itd__unit(r[0], r[1]))) * cos(2 * ITD__PI * itd__unit(r[2], r[3]));
+}
+
+/* Draws from the largest multiple of n below 2^64; a draw above it is thrown away. */
+ITD_DEF uint64_t itd_rng_below(itd_rng *rng, uint64_t n)
+{
+    uint64_t draw;
+    ITD_ASSERT(n > 0);
+    uint64_t limit = UINT64_MAX - (UINT64_MAX % n + 1) % n;
+    do {
+        uint32_t r[4];
+        itd__rng_block(rng, r);
+        draw = ((uint64_t)r[0] << 32) | r[1];
+    } while (draw > limit);
+    return draw % n;
+}
+
+/* Fisher-Yates. */
+ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index)
+{
+    for (size_t i = n; i > 1; i--) {
+        size_t j = (size_t)itd_rng_below(rng, i), t = index[i - 1];
+        index[i - 1] = index[j];
+        index[j] = t;
+    }
+}
+
+/* >>kernels ------------------------------------------------------------------------------------------------
+
+   Everything that costs time, as a handful of functions, written in vectors of ITD__W floats. The text is
+   compiled for every instruction set the compiler knows, by letting this file include itself, and the best
+   one the processor has is picked at run time. The first time a vector is one float and the functions are
+   libm's, which any compiler understands; the matrix product of that pass is a plain loop, the reference
+   implementation of the fast one.
+
+   Two kernels do nearly all of the arithmetic. The product C = A B is built as by Goto & van de Geijn (2008):
+
+             panel of B, k by 2 vectors: first-level cache
+                 +--+--+--+--+
+                 |  |  |  |  |     strip of B: packed panel by panel, so that it is read in order
+                 +--+--+--+--+
+         +---+   +--+--+--+--+
+         +---+   |##|  |  |  |     ##: a block of C, held in registers while k runs
+         |   |   |  |  |  |  |
+         +---+   +--+--+--+--+
+         rows of A, a block of them copied: second-level cache
+
+   Small products, whose B stays in the second-level cache, are computed in place. Sums go on from what C
+   holds, in the order of k, so no number depends on how the work is divided.
+
+   A 3x3 convolution of stride 1 is 16 products of a quarter as many rows (Winograd's F(2x2,3x3), Lavin & Gray
+   2016): itd__transform below has the formulas, the chapter on operations has the convolution. */
 
 /* ---- the reference implementation of the product ---- */
 
@@ -1817,6 +5354,12 @@ static size_t itd__useful_threads(double multiplications)
     return multiplications < 1 << 22 ? 1 : itd__threads();
 }
 
+static itd__scratch itd__new_scratch(void)
+{
+    itd__scratch work = {itd__floats(itd__threads(), ITD__WORK), ITD__WORK};
+    return work;
+}
+
 static itd__scratch itd__own(itd__scratch work)
 {
     work.floats += itd__thread() * work.each;
@@ -1869,748 +5412,12 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
     }
 }
 
-/* >>ops ----------------------------------------------------------------------------------------------------
-
-   An operation maps rows to rows. forward sets its output; backward takes the gradient of the loss by that
-   output, called dy, and ADDS to those of inputs and parameters: a value used twice collects both. */
-
-/* C (m,n) = A B, or added to C if add; the distances from row to row and column to column: itd__product. */
-static void itd__matmul(size_t m, size_t n, size_t k, bool add, const float *a, size_t ra, size_t ca,
-                        const float *b, size_t rb, size_t cb, float *c, size_t rc, itd__scratch work)
-{
-    itd__product p = ITD__ZERO;
-    p.m = m, p.n = n, p.k = k, p.accumulate = add;
-    p.a = a, p.ra = ra, p.ca = ca;
-    p.b = b, p.rb = rb, p.cb = cb;
-    p.c = c, p.rc = rc, p.work = work;
-    itd__gemm(&p);
-}
-
-/* y = x W + b. Weights are stored (in,out): the output runs along the vector. Without b, y += x W. */
-static void itd__linear_forward(const float *x /* (n,in) */, const float *w /* (in,out) */,
-                                const float *b /* (out) */, size_t n, size_t in, size_t out,
-                                float *y /* (n,out) */, itd__scratch work)
-{
-    itd__product p = ITD__ZERO;
-    p.m = n, p.n = out, p.k = in;
-    p.a = x, p.ra = in, p.ca = 1;
-    p.b = w, p.rb = out, p.cb = 1;
-    p.bias = b, p.accumulate = b == NULL;
-    p.c = y, p.rc = out, p.work = work;
-    itd__gemm(&p);
-}
-
-/* y = (x, s) W + b, with x and s side by side in thought only. If all rows of s are the same, as embeddings
-   of one log SNR are, one stands for all. */
-static void itd__linear_pair_forward(const float *x /* (n,in) */, const float *s /* (n,side) */,
-                                     const float *w /* (in+side,out) */, const float *b /* (out) */, size_t n,
-                                     size_t in, size_t side, size_t out, float *y /* (n,out) */,
-                                     itd__scratch work)
-{
-    size_t i = 1;
-    while (i < n && memcmp(s, s + i * side, side * sizeof *s) == 0) i++;
-    itd__linear_forward(s, w + in * out, b, i == n ? 1 : n, side, out, y, work);
-    if (i == n)
-        for (i = 1; i < n; i++) memcpy(y + i * out, y, out * sizeof *y);
-    itd__linear_forward(x, w, NULL, n, in, out, y, work);
-}
-
-/* (rows,columns) -> (columns,rows), in squares that stay in the first-level cache. */
-static void itd__transpose(const float *x, size_t rows, size_t columns, float *y)
-{
-    for (size_t i = 0; i < rows; i += 16)
-        for (size_t j = 0; j < columns; j += 16)
-            for (size_t r = i; r < itd__min(i + 16, rows); r++)
-                for (size_t q = j; q < itd__min(j + 16, columns); q++) y[q * rows + r] = x[r * columns + q];
-}
-
-/* dx = dy W^T for `some` of the inputs, or added to it if add; back: W^T from the first of them on. */
-static void itd__linear_backward_input(const float *dy /* (n,out) */, const float *back /* (out,in) */,
-                                       size_t n, size_t in, size_t some, size_t out, bool add,
-                                       float *dx /* (n,some) */, itd__scratch work)
-{
-    itd__matmul(n, some, out, add, dy, out, 1, back, in, 1, dx, some, work);
-}
-
-/* dW = x^T dy,  db = column sums of dy unless NULL, or added if add, for `some` of the features of x. */
-static void itd__linear_backward_weight(const float *dy /* (n,out) */,
-                                        const float *x /* (n,some) of (n,in) */, size_t n, size_t in,
-                                        size_t some, size_t out, bool add, float *dw /* (some,out) */,
-                                        float *db /* (out) */, itd__scratch work)
-{
-    itd__matmul(some, out, n, add, x, 1, in, dy, out, 1, dw, out, work);
-    if (db && !add) memset(db, 0, out * sizeof *db);
-    if (db) itd__fast()->column_sums(dy, out, n, out, db);
-}
-
-/* ---- convolutions ----
-
-   3x3, cross-correlation as in all frameworks; weights are (3,3,in,out), images NHWC. Output pixel y sees
-   rows y * stride + 0, 1, 2 - before of the input, zero outside it. A convolution of stride 1 between many
-   channels goes through Winograd's transforms, others through a matrix of gathered pixels. */
-
-typedef struct itd__convolution {
-    size_t height, width, in;  /* of an image that is read */
-    size_t rows, columns, out; /* of one that is computed */
-    size_t stride, before;
-} itd__convolution;
-
-enum {
-    ITD__TILES = 48,  /* patches at a time: what they become stays in the second-level cache */
-    ITD__PIXELS = 96, /* gathered at a time */
-    ITD__SOME = 64    /* channels whose weights' gradient is found at a time */
-};
-
-static bool itd__is_winograd(const itd__convolution *c)
-{
-    return c->stride == 1 && c->before == 1 && c->in >= 8 && c->out >= 8;
-}
-
-/* Floats of one frequency of so many tiles, and a line of the cache more: 16 frequencies at multiples of 4 KB
-   would all fall into one set. */
-static size_t itd__plane(size_t tiles, size_t channels) { return tiles * (channels + 16) + 16; }
-
-/* What a thread needs beside ITD__WORK: transformed inputs and outputs, one pixel of zeros; for the weights'
-   gradient, that of some transformed weights. */
-static size_t itd__conv_work(const itd__convolution *c, bool gradient)
-{
-    size_t some = itd__min(c->in, ITD__SOME), wider = itd__max(c->in, c->out);
-    if (!itd__is_winograd(c)) return ITD__PIXELS * 9 * c->in;
-    return 16 * (itd__plane(ITD__TILES, c->in) + itd__plane(ITD__TILES, c->out)) + wider +
-           (gradient ? 16 * itd__plane(some, c->out) : 0);
-}
-
-/* Where in an image of c channels the m by m pixels from (y,x) on are; SIZE_MAX outside. */
-static void itd__patch(size_t height, size_t width, size_t c, size_t y, size_t x, size_t before, size_t m,
-                       size_t *at)
-{
-    for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j < m; j++) {
-            bool inside = y + i >= before && y + i - before < height && x + j >= before &&
-                          x + j - before < width;
-            at[i * m + j] = inside ? ((y + i - before) * width + x + j - before) * c : SIZE_MAX;
-        }
-}
-
-/* Tiles from `first` on, of images of h by w pixels and c channels of which `some` count: the m by m pixels
-   at each become 16 arrays, `plane` floats apart. */
-static void itd__tiles_read(itd__transform t, const float *x, size_t h, size_t w, size_t c, size_t some,
-                            size_t first, size_t tiles, const float *zeros, size_t plane, float *to)
-{
-    size_t across = (w + 1) / 2, down = (h + 1) / 2, m = t == ITD__FROM_PATCH ? 4 : 2, at[16];
-    const float *from[16];
-    float *out[16];
-    for (size_t i = 0; i < tiles; i++) {
-        size_t tile = first + i, image = tile / (across * down);
-        const float *pixels = x + image * h * w * c;
-        itd__patch(h, w, c, tile / across % down * 2, tile % across * 2, m == 4, m, at);
-        for (size_t q = 0; q < m * m; q++) from[q] = at[q] == SIZE_MAX ? zeros : pixels + at[q];
-        for (size_t f = 0; f < 16; f++) out[f] = to + f * plane + i * (some + 16);
-        itd__fast()->transform(t, from, out, 0, some, false);
-    }
-}
-
-/* What 16 arrays of each tile make of its 2 by 2 pixels; those outside the image go to `sink`. */
-static void itd__tiles_write(const float *from, size_t plane, size_t first, size_t tiles, float *sink,
-                             size_t h, size_t w, size_t c, bool add, float *y)
-{
-    size_t across = (w + 1) / 2, down = (h + 1) / 2, at[4];
-    const float *in[16];
-    float *to[4];
-    for (size_t i = 0; i < tiles; i++) {
-        size_t tile = first + i, image = tile / (across * down);
-        itd__patch(h, w, c, tile / across % down * 2, tile % across * 2, 0, 2, at);
-        for (size_t q = 0; q < 4; q++) to[q] = at[q] == SIZE_MAX ? sink : y + image * h * w * c + at[q];
-        for (size_t f = 0; f < 16; f++) in[f] = from + f * plane + i * (c + 16);
-        itd__fast()->transform(ITD__TO_OUTPUT, in, to, 0, c, add);
-    }
-}
-
-/* U = G w G^T for all pairs of channels. */
-static void itd__taps_forward(const itd__convolution *c, const float *w /* (3,3,in,out) */,
-                              float *u /* (16,in,out) */)
-{
-    const float *from[9];
-    float *to[16];
-    for (size_t i = 0; i < c->in; i++) {
-        for (size_t t = 0; t < 9; t++) from[t] = w + (t * c->in + i) * c->out;
-        for (size_t f = 0; f < 16; f++) to[f] = u + (f * c->in + i) * c->out;
-        itd__fast()->transform(ITD__FROM_TAPS, from, to, 0, c->out, false);
-    }
-}
-
-/* The same of the weights that lead back, which are transposed and rotated: rotation exchanges the first and
-   the last row of G w, and its columns. */
-static void itd__taps_backward(const itd__convolution *c, const float *u /* (16,in,out) */,
-                               float *back /* (16,out,in) */)
-{
-    static const size_t opposite[4] = {3, 1, 2, 0};
-    for (size_t f = 0; f < 16; f++)
-        itd__transpose(u + (opposite[f / 4] * 4 + opposite[f % 4]) * c->in * c->out, c->in, c->out,
-                       back + f * c->in * c->out);
-}
-
-/* Tiles from `first` on of the output. The bias of all four outputs of a tile is that of one frequency, whose
-   array A U A^T adds to each of them. */
-static void itd__winograd_tiles(const itd__convolution *c, const float *x, const float *u, const float *bias,
-                                size_t first, size_t tiles, bool add, float *y, itd__scratch work)
-{
-    size_t in = itd__plane(tiles, c->in), out = itd__plane(tiles, c->out), wider = itd__max(c->in, c->out);
-    float *outside = work.floats + ITD__WORK, *v = outside + wider, *m = v + 16 * in;
-    memset(outside, 0, wider * sizeof *outside);
-    itd__tiles_read(ITD__FROM_PATCH, x, c->height, c->width, c->in, c->in, first, tiles, outside, in, v);
-    for (size_t f = 0; f < 16; f++) {
-        itd__product p = ITD__ZERO;
-        p.m = tiles, p.n = c->out, p.k = c->in;
-        p.a = v + f * in, p.ra = c->in + 16, p.ca = 1;
-        p.b = u + f * c->in * c->out, p.rb = c->out, p.cb = 1;
-        p.bias = f == 5 ? bias : NULL;
-        p.c = m + f * out, p.rc = c->out + 16;
-        p.work = work;
-        itd__fast()->gemm(&p);
-    }
-    itd__tiles_write(m, out, first, tiles, outside, c->rows, c->columns, c->out, add, y);
-}
-
-/* y = w * x + bias by the transformed weights, or added to y. */
-static void itd__winograd(const itd__convolution *c, const float *x /* (n,height,width,in) */,
-                          const float *u /* (16,in,out) */, const float *bias, size_t n, bool add,
-                          float *y /* (n,rows,columns,out) */, itd__scratch work)
-{
-    size_t total = n * itd__ceil_div(c->rows, 2) * itd__ceil_div(c->columns, 2);
-    size_t threads = itd__useful_threads((double)total * 16 * (double)c->in * (double)c->out);
-    size_t even = itd__ceil_div(total, threads), parts = itd__ceil_div(even, ITD__TILES);
-    size_t tiles = itd__ceil_div(itd__ceil_div(even, parts), 4) * 4; /* whole blocks of rows */
-    ptrdiff_t i, end = (ptrdiff_t)itd__ceil_div(total, tiles);
-    ITD__PARALLEL(threads > 1)
-    for (i = 0; i < end; i++) {
-        size_t first = (size_t)i * tiles;
-        itd__winograd_tiles(c, x, u, bias, first, itd__min(tiles, total - first), add, y, itd__own(work));
-    }
-}
-
-/* A gradient that several passes add up, for batches that do not fit into memory at once. That of transformed
-   weights stays as it is until the last of them, so that the sum is the one of a single pass, bit by bit. */
-typedef struct itd__passes {
-    bool first, last;
-    float *du; /* (16,in,out) or NULL if there is one pass only */
-} itd__passes;
-
-/* The gradient by `some` of the input's channels, from `from` on. */
-static void itd__winograd_gradient(const itd__convolution *c, const float *x, const float *dy, size_t n,
-                                   size_t from, size_t some, const itd__passes *passes, bool add, float *dw,
-                                   itd__scratch work)
-{
-    size_t total = n * itd__ceil_div(c->rows, 2) * itd__ceil_div(c->columns, 2), tiles;
-    size_t in = itd__plane(ITD__TILES, some), out = itd__plane(ITD__TILES, c->out);
-    size_t wider = itd__max(c->in, c->out), pitch = passes->du ? c->out : c->out + 16;
-    size_t sum = passes->du ? c->in * c->out : itd__plane(some, c->out);
-    float *zeros = work.floats + ITD__WORK, *v = zeros + wider, *m = v + 16 * in;
-    float *du = passes->du ? passes->du + from * c->out : m + 16 * out;
-    memset(zeros, 0, wider * sizeof *zeros);
-    for (size_t at = 0; at < total; at += tiles) {
-        tiles = itd__min(total - at, ITD__TILES);
-        itd__tiles_read(ITD__FROM_PATCH, x + from, c->height, c->width, c->in, some, at, tiles, zeros, in, v);
-        itd__tiles_read(ITD__FROM_GRADIENT, dy, c->rows, c->columns, c->out, c->out, at, tiles, zeros, out,
-                        m);
-        for (size_t f = 0; f < 16; f++)
-            itd__matmul(some, c->out, tiles, at > 0 || !passes->first, v + f * in, 1, some + 16, m + f * out,
-                        c->out + 16, 1, du + f * sum, pitch, work);
-    }
-    for (size_t i = 0; i < some && passes->last; i++) {
-        const float *row[16];
-        float *to[9];
-        for (size_t f = 0; f < 16; f++) row[f] = du + f * sum + i * pitch;
-        for (size_t t = 0; t < 9; t++) to[t] = dw + (t * c->in + from + i) * c->out;
-        itd__fast()->transform(ITD__TO_TAPS, row, to, 0, c->out, add);
-    }
-}
-
-/* What the nine taps see from some pixels of the output, of `some` channels from `first` on. */
-static void itd__gather(const itd__convolution *c, const float *x, size_t first, size_t some, size_t pixel,
-                        size_t count, float *row /* (count,9,some) */)
-{
-    size_t at[9];
-    for (size_t i = pixel; i < pixel + count; i++) {
-        const float *image = x + i / (c->rows * c->columns) * c->height * c->width * c->in + first;
-        itd__patch(c->height, c->width, c->in, i / c->columns % c->rows * c->stride,
-                   i % c->columns * c->stride, c->before, 3, at);
-        for (size_t t = 0; t < 9; t++, row += some)
-            if (at[t] == SIZE_MAX) memset(row, 0, some * sizeof *row);
-            else memcpy(row, image + at[t], some * sizeof *row);
-    }
-}
-
-/* The gradients that came back to there are added to those of the input. */
-static void itd__scatter(const itd__convolution *c, const float *row /* (count,9,in) */, size_t pixel,
-                         size_t count, float *dx)
-{
-    size_t at[9];
-    for (size_t i = pixel; i < pixel + count; i++) {
-        float *image = dx + i / (c->rows * c->columns) * c->height * c->width * c->in;
-        itd__patch(c->height, c->width, c->in, i / c->columns % c->rows * c->stride,
-                   i % c->columns * c->stride, c->before, 3, at);
-        for (size_t t = 0; t < 9; t++, row += c->in)
-            if (at[t] != SIZE_MAX) itd__fast()->add(image + at[t], row, c->in, image + at[t]);
-    }
-}
-
-/* u: the transformed weights, where Winograd's algorithm is used. */
-static void itd__conv_forward(const itd__convolution *c, const float *x /* (n,height,width,in) */,
-                              const float *w /* (3,3,in,out) */, const float *u /* (16,in,out) */,
-                              const float *b /* (out) */, size_t n, float *y /* (n,rows,columns,out) */,
-                              itd__scratch work)
-{
-    size_t pixels = n * c->rows * c->columns, count;
-    float *gathered = work.floats + ITD__WORK;
-    if (itd__is_winograd(c)) {
-        itd__winograd(c, x, u, b, n, false, y, work);
-        return;
-    }
-    for (size_t at = 0; at < pixels; at += count, y += count * c->out) {
-        count = itd__min(pixels - at, ITD__PIXELS);
-        itd__gather(c, x, 0, c->in, at, count, gathered);
-        itd__linear_forward(gathered, w, b, count, 9 * c->in, c->out, y, work);
-    }
-}
-
-/* dx = what comes back through the weights, or added if add. */
-static void itd__conv_backward_input(const itd__convolution *c, const float *dy /* (n,rows,columns,out) */,
-                                     const float *back /* (16,out,in) or (out,9,in) */, size_t n, bool add,
-                                     float *dx /* (n,height,width,in) */, itd__scratch work)
-{
-    size_t pixels = n * c->rows * c->columns, count;
-    float *gathered = work.floats + ITD__WORK;
-    itd__convolution reverse = {c->rows, c->columns, c->out, c->height, c->width, c->in, 1, 1};
-    if (itd__is_winograd(c)) {
-        itd__winograd(&reverse, dy, back, NULL, n, add, dx, work);
-        return;
-    }
-    if (!add) memset(dx, 0, n * c->height * c->width * c->in * sizeof *dx);
-    for (size_t at = 0; at < pixels; at += count, dy += count * c->out) {
-        count = itd__min(pixels - at, ITD__PIXELS);
-        itd__linear_backward_input(dy, back, count, 9 * c->in, 9 * c->in, c->out, false, gathered, work);
-        itd__scatter(c, gathered, at, count, dx);
-    }
-}
-
-/* dW for `some` of the channels read, from `from` on, and with the first of them db; added if add. */
-static void itd__conv_backward_weight(const itd__convolution *c, const float *dy /* (n,rows,columns,out) */,
-                                      const float *x /* (n,height,width,in) */, size_t n, size_t from,
-                                      size_t some, const itd__passes *passes, bool add,
-                                      float *dw /* (3,3,in,out) */, float *db /* (out) */, itd__scratch work)
-{
-    size_t pixels = n * c->rows * c->columns, count;
-    float *gathered = work.floats + ITD__WORK;
-    bool more = add || !passes->first;
-    if (from == 0 && !more) memset(db, 0, c->out * sizeof *db);
-    if (from == 0) itd__fast()->column_sums(dy, c->out, pixels, c->out, db);
-    if (itd__is_winograd(c)) {
-        itd__winograd_gradient(c, x, dy, n, from, some, passes, add, dw, work);
-        return;
-    }
-    for (size_t at = 0; at < pixels; at += count, more = true) {
-        count = itd__min(pixels - at, ITD__PIXELS);
-        itd__gather(c, x, from, some, at, count, gathered);
-        for (size_t t = 0; t < 9; t++)
-            itd__matmul(some, c->out, count, more, gathered + t * some, 1, 9 * some, dy + at * c->out, c->out,
-                        1, dw + (t * c->in + from) * c->out, c->out, work);
-    }
-}
-
-/* Sine and cosine of each of `half` phases x = w.u, times exp(-|w|^2 noise / 2): what is left of them on
-   average when u gets noise of this variance. Waves that the noise has washed out teach nothing. */
-static void itd__waves_forward(const float *x /* (half) */, const float *power /* (half) -|w|^2/2 */,
-                               double noise, size_t half, float *y /* (2*half) */)
-{
-    float left[64];
-    itd__fast()->embed(1, x, half, y);
-    for (size_t at = 0; at < half; at += 64) {
-        size_t n = itd__min(64, half - at);
-        for (size_t k = 0; k < n; k++) left[k] = power[at + k] * (float)noise;
-        itd__fast()->exp(left, n, left);
-        for (size_t k = 0; k < n; k++) y[at + k] *= left[k], y[half + at + k] *= left[k];
-    }
-}
-
-/* The derivative of y's one half is the other: dx += dsin cos - dcos sin, each with its factor. */
-static void itd__waves_backward(const float *dy /* (2*half) */, const float *y /* (2*half) */, size_t half,
-                                float *dx /* (half) */)
-{
-    for (size_t k = 0; k < half; k++) dx[k] += dy[k] * y[half + k] - dy[half + k] * y[k];
-}
-
-/* Group normalization (Wu & He 2018) of one image, its channels in one array or side by side in two,
-   followed by SiLU if silu:
-
-       y = f(u),  u = scale_c x + shift_c,  scale_c = gamma_c / sqrt(var_g + epsilon),
-       shift_c = beta_c - mean_g scale_c,   var_g biased, as is usual.
-
-   `extra` keeps for all channels mean, 1/sqrt(var + epsilon), scale, shift; after backward dgamma, dbeta; a
-   network has room for backward's scratch behind them, ITD__NOTES arrays in all. */
-typedef struct itd__grouping {
-    size_t pixels, in, side, groups;
-    float epsilon;
-    bool silu;
-} itd__grouping;
-
-enum { ITD__NOTES = 8 };
-
-/* Each group's channels get their average. */
-static void itd__group_averages(const itd__grouping *o, float *x /* (channels) */)
-{
-    size_t channels = o->in + o->side, size = channels / o->groups;
-    for (size_t g = 0; g < o->groups; g++, x += size) {
-        double sum = 0;
-        for (size_t c = 0; c < size; c++) sum += x[c];
-        for (size_t c = 0; c < size; c++) x[c] = (float)(sum / (double)(size * o->pixels));
-    }
-}
-
-static void itd__norm_forward(const itd__grouping *o, const float *x /* (pixels,in) */,
-                              const float *s /* (pixels,side) */, const float *gamma /* (channels) */,
-                              const float *beta, float *extra /* (6,channels) */,
-                              float *y /* (pixels,channels) */)
-{
-    size_t channels = o->in + o->side;
-    float *mean = extra, *root = mean + channels, *scale = root + channels, *shift = scale + channels;
-    float *part = shift + channels; /* where the backward pass puts dgamma */
-    if (o->side == 0) s = x;        /* not read: nothing may be added to NULL, not even 0 */
-    memset(mean, 0, 2 * channels * sizeof *mean);
-    for (size_t from = 0; from < o->pixels; from += 32) { /* long sums of like numbers lose digits */
-        size_t some = itd__min(o->pixels - from, 32);
-        memset(part, 0, channels * sizeof *part);
-        itd__fast()->column_sums(x + from * o->in, o->in, some, o->in, part);
-        itd__fast()->column_sums(s + from * o->side, o->side, some, o->side, part + o->in);
-        itd__fast()->add(mean, part, channels, mean);
-    }
-    itd__group_averages(o, mean);
-    itd__fast()->column_squares(x, mean, o->pixels, o->in, root);
-    itd__fast()->column_squares(s, mean + o->in, o->pixels, o->side, root + o->in);
-    itd__group_averages(o, root);
-    for (size_t c = 0; c < channels; c++) {
-        root[c] = (float)(1 / sqrt((double)root[c] + o->epsilon));
-        scale[c] = gamma[c] * root[c];
-        shift[c] = beta[c] - mean[c] * scale[c];
-    }
-    itd__fast()->affine(x, scale, shift, o->pixels, o->in, o->silu, y, channels);
-    itd__fast()->affine(s, scale + o->in, shift + o->in, o->pixels, o->side, o->silu, y + o->in, channels);
-}
-
-/* dy becomes du. With h = (x - mean) / sqrt(var + epsilon), per image
-       dgamma = sum du h,  dbeta = sum du,
-       dx += gamma / sqrt(var + epsilon) (du - avg_g(gamma du)/gamma - h avg_g(gamma du h)/gamma). */
-static void itd__norm_backward(const itd__grouping *o, float *dy /* (pixels,channels) */,
-                               const float *x /* (pixels,in) */, const float *s /* (pixels,side) */,
-                               const float *gamma, float *extra /* (6,channels) */,
-                               float *scratch /* (2,channels) */, float *dx /* (pixels,in) */,
-                               float *ds /* (pixels,side) */)
-{
-    size_t channels = o->in + o->side;
-    float *mean = extra, *root = mean + channels, *scale = root + channels, *shift = scale + channels;
-    float *dgamma = shift + channels, *dbeta = dgamma + channels, *a = scratch, *b = scratch + channels;
-    const float *factor[3] = {scale, a, b}, *side[3] = {scale + o->in, a + o->in, b + o->in};
-    if (o->side == 0) s = x;
-    memset(dgamma, 0, 2 * channels * sizeof *dgamma);
-    itd__fast()->affine_backward(dy, channels, x, scale, shift, o->pixels, o->in, o->silu, dbeta, dgamma);
-    itd__fast()->affine_backward(dy + o->in, channels, s, scale + o->in, shift + o->in, o->pixels, o->side,
-                                 o->silu, dbeta + o->in, dgamma + o->in);
-    for (size_t c = 0; c < channels; c++) {
-        dgamma[c] = (dgamma[c] - mean[c] * dbeta[c]) * root[c];
-        a[c] = gamma[c] * dgamma[c], b[c] = gamma[c] * dbeta[c];
-    }
-    itd__group_averages(o, a);
-    itd__group_averages(o, b);
-    for (size_t c = 0; c < channels; c++) { /* -1/std (avg + h avg_h) as a function of x */
-        a[c] = -a[c] * root[c] * root[c];
-        b[c] = -b[c] * root[c] - mean[c] * a[c];
-    }
-    if (dx) itd__fast()->combine(dy, channels, x, factor, o->pixels, o->in, dx);
-    if (ds && o->side) itd__fast()->combine(dy + o->in, channels, s, side, o->pixels, o->side, ds);
-}
-
-/* y = x + t, the same t for all pixels of an image. */
-static void itd__shift_forward(const float *x, const float *t, size_t pixels, size_t channels, float *y)
-{
-    for (size_t i = 0; i < pixels; i++) itd__fast()->add(x + i * channels, t, channels, y + i * channels);
-}
-
-/* Every pixel becomes four. */
-static void itd__upsample_forward(const float *x /* (n,h,w,c) */, size_t n, size_t h, size_t w, size_t c,
-                                  float *y /* (n,2h,2w,c) */)
-{
-    size_t row = 2 * w * c;
-    for (size_t i = 0; i < n * h; i++, y += 2 * row) {
-        for (size_t j = 0; j < 2 * w; j++) memcpy(y + j * c, x + (i * w + j / 2) * c, c * sizeof *y);
-        memcpy(y + row, y, row * sizeof *y);
-    }
-}
-
-static void itd__upsample_backward(const float *dy, size_t n, size_t h, size_t w, size_t c, float *dx)
-{
-    for (size_t i = 0; i < 2 * n * h; i++)
-        for (size_t j = 0; j < 2 * w; j++) {
-            float *to = dx + (i / 2 * w + j / 2) * c;
-            itd__fast()->add(to, dy + (i * 2 * w + j) * c, c, to);
-        }
-}
-
-/* Attention (Vaswani et al. 2017) of an image, for each head: the rows of softmax(q k^T / sqrt(d)). */
-static void itd__scores_forward(const float *q /* (tokens,channels) */, const float *k, size_t tokens,
-                                size_t channels, size_t heads, float *p /* (heads,tokens,tokens) */,
-                                itd__scratch work)
-{
-    size_t d = channels / heads;
-    float scale = (float)(1 / sqrt((double)d));
-    for (size_t h = 0; h < heads; h++)
-        itd__matmul(tokens, tokens, d, false, q + h * d, channels, 1, k + h * d, 1, channels,
-                    p + h * tokens * tokens, tokens, work);
-    for (size_t i = 0; i < heads * tokens; i++, p += tokens) {
-        float most = p[0], sum = 0;
-        for (size_t j = 1; j < tokens; j++) most = p[j] > most ? p[j] : most;
-        for (size_t j = 0; j < tokens; j++) p[j] = scale * (p[j] - most);
-        itd__fast()->exp(p, tokens, p);
-        for (size_t j = 0; j < tokens; j++) sum += p[j];
-        for (size_t j = 0; j < tokens; j++) p[j] /= sum;
-    }
-}
-
-/* dp becomes the gradient by the scores before the softmax: p (dp - sum p dp) / sqrt(d). */
-static void itd__scores_backward(float *dp /* (heads,tokens,tokens) */, const float *p, const float *q,
-                                 const float *k, size_t tokens, size_t channels, size_t heads, float *dq,
-                                 float *dk, itd__scratch work)
-{
-    size_t d = channels / heads;
-    float scale = (float)(1 / sqrt((double)d));
-    for (size_t i = 0; i < heads * tokens; i++) {
-        const float *row = p + i * tokens;
-        float *drow = dp + i * tokens, sum = 0;
-        for (size_t j = 0; j < tokens; j++) sum += row[j] * drow[j];
-        for (size_t j = 0; j < tokens; j++) drow[j] = scale * row[j] * (drow[j] - sum);
-    }
-    for (size_t h = 0; h < heads; h++, dp += tokens * tokens) {
-        itd__matmul(tokens, d, tokens, true, dp, tokens, 1, k + h * d, channels, 1, dq + h * d, channels,
-                    work);
-        itd__matmul(tokens, d, tokens, true, dp, 1, tokens, q + h * d, channels, 1, dk + h * d, channels,
-                    work);
-    }
-}
-
-/* y = p v, head by head. */
-static void itd__attend_forward(const float *p /* (heads,tokens,tokens) */, const float *v, size_t tokens,
-                                size_t channels, size_t heads, float *y /* (tokens,channels) */,
-                                itd__scratch work)
-{
-    size_t d = channels / heads;
-    for (size_t h = 0; h < heads; h++, p += tokens * tokens)
-        itd__matmul(tokens, d, tokens, false, p, tokens, 1, v + h * d, channels, 1, y + h * d, channels,
-                    work);
-}
-
-static void itd__attend_backward(const float *dy, const float *p, const float *v, size_t tokens,
-                                 size_t channels, size_t heads, float *dp, float *dv, itd__scratch work)
-{
-    size_t d = channels / heads;
-    for (size_t h = 0; h < heads; h++, p += tokens * tokens, dp += tokens * tokens, dy += d) {
-        itd__matmul(tokens, tokens, d, true, dy, channels, 1, v + h * d, 1, channels, dp, tokens, work);
-        itd__matmul(tokens, d, tokens, true, p, 1, tokens, dy, channels, 1, dv + h * d, channels, work);
-    }
-}
-
-/* Each number becomes `size` sinusoids of scale * x: half = size/2 frequencies exp(-i log(10000)/(half-1)),
-   sines first, then cosines (Vaswani et al. 2017, in the order of the original code). */
-static void itd__embed_forward(const float *x /* (n) */, const float *frequency /* (half) */, size_t n,
-                               size_t half, float *y /* (n,2*half) */)
-{
-    for (size_t i = 0; i < n; i++) {
-        float *row = y + 2 * i * half;
-        if (i > 0 && x[i] == x[i - 1]) /* a log SNR shared by many rows */
-            memcpy(row, row - 2 * half, 2 * half * sizeof *row);
-        else itd__fast()->embed(x[i], frequency, half, row);
-    }
-}
-
-/* The forward pass left the cosines, which are the derivatives of the sines, in y. */
-static void itd__embed_backward(const float *dy /* (n,2*half) */, const float *y /* (n,2*half) */,
-                                const float *frequency /* (half) */, size_t n, size_t half,
-                                float *dx /* (n) */)
-{
-    for (size_t i = 0; i < n; i++) {
-        const float *sine = y + 2 * i * half, *cosine = sine + half;
-        const float *dsine = dy + 2 * i * half, *dcosine = dsine + half;
-        float sum = 0;
-        for (size_t k = 0; k < half; k++) sum += frequency[k] * (dsine[k] * cosine[k] - dcosine[k] * sine[k]);
-        dx[i] += sum;
-    }
-}
-
-/* >>channel ------------------------------------------------------------------------------------------------
-
-   How data are made noisy, and the schedule: from which distribution log SNRs are drawn, in training and for
-   the integral of >>method, and how it is found for given data. */
-
-/* Computed from the side where exp does not overflow; s(-x), never 1 - s(x), is what small values need. */
-ITD_DEF double itd_sigmoid(double x)
-{
-    double e = exp(-fabs(x));
-    return x >= 0 ? 1 / (1 + e) : e / (1 + e);
-}
-
-ITD_DEF void itd_channel(const float *x, const float *eps, const float *logsnr, size_t n, size_t d, float *z)
-{
-    for (size_t i = 0; i < n; i++) {
-        float signal = (float)sqrt(itd_sigmoid(logsnr[i])), noise = (float)sqrt(itd_sigmoid(-logsnr[i]));
-        for (size_t j = 0; j < d; j++) z[i * d + j] = signal * x[i * d + j] + noise * eps[i * d + j];
-    }
-}
-
-ITD_DEF itd_schedule itd_schedule_default(void)
-{
-    const itd_schedule s = {0, 3, 4};
-    return s;
-}
-
-static const char *itd__schedule_problem(const itd_schedule *s)
-{
-    if (!(fabs(s->loc) < 1e6)) return "schedule.loc: above -1e6 and below 1e6 expected";
-    if (!(s->scale > 0 && s->scale < 1e6)) return "schedule.scale: above 0 and below 1e6 expected";
-    if (!(s->clip > 0 && s->clip < 700)) return "schedule.clip: above 0 and below 700 expected";
-    return NULL;
-}
-
-/* The logit of p = s(-clip) + (s(clip) - s(-clip)) u, with 1 - p computed as its mirror image. */
-ITD_DEF double itd_schedule_quantile(const itd_schedule *s, double u)
-{
-    double lowest = itd_sigmoid(-s->clip), width = tanh(s->clip / 2);
-    return s->loc + s->scale * (log(lowest + width * u) - log(lowest + width * (1 - u)));
-}
-
-ITD_DEF double itd_schedule_weight(const itd_schedule *s, double logsnr)
-{
-    double t = (logsnr - s->loc) / s->scale;
-    return s->scale * tanh(s->clip / 2) / (itd_sigmoid(t) * itd_sigmoid(-t));
-}
-
-ITD_DEF itd_result itd_schedule_sample(const itd_schedule *s, itd_rng *rng, bool stratified, size_t n,
-                                       float *logsnr, float *weight)
-{
-    if (itd__schedule_problem(s)) return ITD_ERROR_ARGUMENT;
-    for (size_t i = 0; i < n; i++) {
-        double u = itd_rng_uniform(rng);
-        logsnr[i] = (float)itd_schedule_quantile(s, stratified ? ((double)i + u) / (double)n : u);
-    }
-    for (size_t i = n; stratified && i > 1; i--) { /* Fisher-Yates, so that stratum and row are independent */
-        size_t j = (size_t)itd_rng_below(rng, i);
-        float t = logsnr[i - 1];
-        logsnr[i - 1] = logsnr[j];
-        logsnr[j] = t;
-    }
-    for (size_t i = 0; i < n; i++) weight[i] = (float)itd_schedule_weight(s, logsnr[i]);
-    return ITD_OK;
-}
-
-ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda, size_t d, itd_schedule *out)
-{
-    double mean = 0, square = 0;
-    if (d == 0) return ITD_ERROR_ARGUMENT;
-    for (size_t i = 0; i < d; i++) {
-        if (!(lambda[i] > 0 && lambda[i] <= DBL_MAX)) return ITD_ERROR_DATA;
-        mean += log(lambda[i]) / (double)d;
-    }
-    for (size_t i = 0; i < d; i++) square += (log(lambda[i]) - mean) * (log(lambda[i]) - mean) / (double)d;
-    out->loc = -mean, out->scale = sqrt(1 + 3 / ITD__PI * square), out->clip = 4;
-    return ITD_OK;
-}
-
-/* The curve averaged over each point and its neighbours: one noisy point must not make a crossing. */
-static double itd__smoothed(const double *y, size_t m, size_t i)
-{
-    size_t from = i > 0 ? i - 1 : 0, to = itd__min(i + 1, m - 1);
-    double sum = 0;
-    for (size_t k = from; k <= to; k++) sum += y[k];
-    return sum / (double)(to - from + 1);
-}
-
-/* Where the smoothed curve last crosses `level` upward, by linear interpolation; false if it never does. */
-static bool itd__last_crossing(const double *x, const double *y, size_t m, double level, double *at)
-{
-    for (size_t i = m - 1; i > 0; i--) {
-        double low = itd__smoothed(y, m, i - 1), high = itd__smoothed(y, m, i);
-        if (low < level && high >= level) {
-            *at = x[i - 1] + (x[i] - x[i - 1]) * (level - low) / (high - low);
-            return true;
-        }
-    }
-    return false;
-}
-
-ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse, const double *mmse_gaussian,
-                                         size_t m, size_t d, itd_schedule *out)
-{
-    double loc = 0, quartile, scale, widest = 0;
-    if (m < 3 || d == 0) return ITD_ERROR_ARGUMENT;
-    if (!itd__last_crossing(logsnr, mse, m, 0.5 * (double)d, &loc)) {
-        for (size_t i = 0; i < m; i++) {
-            double gap = (mmse_gaussian[i] - itd__smoothed(mse, m, i)) / (double)d;
-            if (gap > widest) widest = gap, loc = logsnr[i];
-        }
-        if (!(widest > 0)) return ITD_ERROR_DATA;
-    }
-    if (itd__last_crossing(logsnr, mse, m, 0.75 * (double)d, &quartile) && quartile > loc)
-        scale = quartile - loc;
-    else if (itd__last_crossing(logsnr, mse, m, 0.25 * (double)d, &quartile) && quartile < loc)
-        scale = loc - quartile;
-    else return ITD_ERROR_DATA;
-    out->loc = loc, out->scale = scale / 1.09861228866810969140 /* log 3 */, out->clip = 4;
-    return ITD_OK;
-}
-
-ITD_DEF itd_result itd_score(const itd_denoiser *den, const float *z, const float *logsnr, size_t n,
-                             float *score)
-{
-    ITD__TRY(den->predict(den->ctx, z, logsnr, n, score));
-    for (size_t i = 0; i < n; i++) {
-        float factor = (float)(-1 / sqrt(itd_sigmoid(-logsnr[i])));
-        for (size_t j = 0; j < den->dim; j++) score[i * den->dim + j] *= factor;
-    }
-    return ITD_OK;
-}
-
-/* Coordinate j of one row. */
-static double itd__coordinate(const itd_denoiser *den, const float *x, size_t j)
-{
-    const double *w = den->whiten ? den->whiten + j * den->dim : NULL, *mean = den->mean;
-    double sum = 0;
-    if (!w) return (x[j] - (mean ? mean[j] : 0)) / (den->scale ? den->scale[j] : 1);
-    for (size_t k = 0; k < den->dim; k++) sum += w[k] * (x[k] - (mean ? mean[k] : 0));
-    return sum;
-}
-
-ITD_DEF void itd_to_coordinates(const itd_denoiser *den, const float *x, size_t n, float *y)
-{
-    size_t d = den->dim;
-    for (size_t i = 0; i < n * d; i++) y[i] = (float)itd__coordinate(den, x + i / d * d, i % d);
-}
-
-ITD_DEF void itd_from_coordinates(const itd_denoiser *den, const float *y, size_t n, float *x)
-{
-    size_t d = den->dim;
-    for (size_t i = 0; i < n * d; i++) {
-        const double *c = den->color ? den->color + i % d * d : NULL;
-        double mean = den->mean ? den->mean[i % d] : 0, scale = den->scale ? den->scale[i % d] : 1, sum = 0;
-        for (size_t j = 0; c && j < d; j++) sum += c[j] * y[i / d * d + j];
-        x[i] = (float)(mean + (c ? sum : scale * y[i]));
-    }
-}
-
 /* >>eigen --------------------------------------------------------------------------------------------------
 
    The eigenvalues and eigenvectors of a covariance, which >>gaussian is made of, by Jacobi's rotations, each
    of which makes one element off the diagonal vanish. They go on until every such element is small beside the
    two diagonal elements in its row and column, not beside the largest of all: so the small eigenvalues of a
    covariance are as exact as the large ones, whatever the units of its columns (Demmel & Veselic 1992). */
-
-enum { ITD__FULL_GAUSSIAN = 64 }; /* dimensions up to which d^2 operations per row are cheap */
 
 /* Four sums, so that an addition need not wait for the one before. */
 static double itd__dot(const double *x, const double *y, size_t n)
@@ -2679,2728 +5486,6 @@ ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a, double *lambda, doub
     for (size_t i = 0; i < n; i++) lambda[i] *= largest;
     itd__sort_eigen(n, lambda, vectors);
     return ITD_OK;
-}
-
-/* >>gaussian -----------------------------------------------------------------------------------------------
-
-   The reference density N(mu, Sigma) of >>method: fitted to data, it knows its own likelihood, its denoiser
-   and what that denoiser's error is, all as sums over the eigenpairs lambda_i, u_i of Sigma. */
-
-ITD_DEF void itd_gaussian_free(itd_gaussian *g)
-{
-    if (!g) return;
-    ITD_FREE(g->mean), ITD_FREE(g->lambda), ITD_FREE(g->vectors), ITD_FREE(g->basis);
-    ITD_FREE(g);
-}
-
-/* axes: its eigenvectors are the coordinate axes, and not stored. */
-static itd_gaussian *itd__gaussian_alloc(size_t dim, bool axes)
-{
-    bool wide = !axes && dim > ITD__FULL_GAUSSIAN;
-    itd_gaussian *g = (itd_gaussian *)itd__alloc(1, 1, sizeof *g);
-    if (!g) return NULL;
-    g->dim = dim;
-    g->mean = itd__doubles(dim, 1), g->lambda = itd__doubles(dim, 1);
-    if (!axes) g->vectors = itd__doubles(dim, dim);
-    if (wide) g->basis = itd__floats(dim, dim);
-    if (g->mean && g->lambda && (g->vectors || axes) && (g->basis || !wide)) return g;
-    itd_gaussian_free(g);
-    return NULL;
-}
-
-/* A Gaussian with a mean gets the rest from a covariance, if all has gone well so far; both are used up. */
-static itd_result itd__gaussian_finish(itd_gaussian *g, double *covariance, itd_result result,
-                                       itd_gaussian **out)
-{
-    size_t d = g ? g->dim : 0;
-    double *variance = itd__doubles(d, 1);
-    if (result == ITD_OK && !variance) result = ITD_ERROR_MEMORY;
-    for (size_t j = 0; result == ITD_OK && j < d; j++) variance[j] = covariance[j * d + j];
-    if (result == ITD_OK) result = itd_eigen_symmetric(d, covariance, g->lambda, g->vectors);
-    if (result == ITD_OK && (!(g->lambda[0] > 0) || g->lambda[d - 1] < -1e-8 * g->lambda[0]))
-        result = ITD_ERROR_DATA;
-    /* A flat direction gets a sliver of the width of its columns: the density stays finite. */
-    for (size_t i = 0; result == ITD_OK && i < d; i++) {
-        double width = 0;
-        for (size_t j = 0; j < d; j++) width += g->vectors[i * d + j] * g->vectors[i * d + j] * variance[j];
-        g->lambda[i] = fmax(g->lambda[i], 1e-12 * (width > 0 ? width : g->lambda[0]));
-    }
-    ITD_FREE(covariance), ITD_FREE(variance);
-    if (result != ITD_OK) {
-        itd_gaussian_free(g);
-        return result;
-    }
-    for (size_t i = 0; g->basis && i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
-    *out = g;
-    return ITD_OK;
-}
-
-ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covariance, size_t dim,
-                                       itd_gaussian **out)
-{
-    if (dim == 0) return ITD_ERROR_ARGUMENT;
-    for (size_t i = 0; i < dim; i++)
-        if (!(fabs(mean[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
-    itd_gaussian *g = itd__gaussian_alloc(dim, false);
-    double *a = itd__doubles(dim, dim);
-    if (g && a) memcpy(g->mean, mean, dim * sizeof *mean), memcpy(a, covariance, dim * dim * sizeof *a);
-    return itd__gaussian_finish(g, a, g && a ? ITD_OK : ITD_ERROR_MEMORY, out);
-}
-
-ITD_DEF itd_result itd_gaussian_from_eigen(const double *mean, const double *lambda, const double *vectors,
-                                           size_t dim, itd_gaussian **out)
-{
-    if (dim == 0) return ITD_ERROR_ARGUMENT;
-    for (size_t i = 0; i < dim * dim; i++)
-        if (!(fabs(vectors[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
-    for (size_t i = 0; i < dim; i++)
-        if (!(lambda[i] > 0 && lambda[i] <= DBL_MAX && fabs(mean[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
-    itd_gaussian *g = itd__gaussian_alloc(dim, false);
-    if (!g) return ITD_ERROR_MEMORY;
-    memcpy(g->mean, mean, dim * sizeof *mean), memcpy(g->lambda, lambda, dim * sizeof *lambda);
-    memcpy(g->vectors, vectors, dim * dim * sizeof *vectors);
-    for (size_t i = 0; g->basis && i < dim * dim; i++) g->basis[i] = (float)vectors[i];
-    *out = g;
-    return ITD_OK;
-}
-
-/* sum += centred^T centred, in double for few columns, else through the matrix product. */
-static itd_result itd__add_products(const float *x, const double *mean, size_t n, size_t dim, double *sum)
-{
-    enum { ROWS = 256 };
-    bool few = dim <= ITD__FULL_GAUSSIAN;
-    float *centred = few ? NULL : itd__floats(ROWS, dim), *block = few ? NULL : itd__floats(dim, dim);
-    itd__scratch work = {few ? NULL : itd__floats(itd__threads(), ITD__WORK), ITD__WORK};
-    for (size_t i = 0; few && i < n; i++)
-        for (size_t j = 0; j < dim; j++)
-            for (size_t k = 0; k < dim; k++)
-                sum[j * dim + k] += (x[i * dim + j] - mean[j]) * (x[i * dim + k] - mean[k]);
-    for (size_t at = 0; centred && block && work.floats && at < n; at += ROWS) {
-        size_t rows = itd__min(ROWS, n - at);
-        for (size_t i = 0; i < rows; i++)
-            for (size_t j = 0; j < dim; j++) centred[i * dim + j] = (float)(x[(at + i) * dim + j] - mean[j]);
-        itd__matmul(dim, dim, rows, false, centred, 1, dim, centred, dim, 1, block, dim, work);
-        for (size_t i = 0; i < dim * dim; i++) sum[i] += block[i];
-    }
-    bool enough = few || (centred && block && work.floats);
-    ITD_FREE(centred), ITD_FREE(block), ITD_FREE(work.floats);
-    return enough ? ITD_OK : ITD_ERROR_MEMORY;
-}
-
-ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_gaussian **out)
-{
-    itd_result result = ITD_ERROR_MEMORY;
-    if (n < 2 || dim == 0) return ITD_ERROR_ARGUMENT;
-    if (!itd__all_finite(x, n * dim)) return ITD_ERROR_DATA;
-    itd_gaussian *g = itd__gaussian_alloc(dim, false);
-    double *covariance = itd__doubles(dim, dim);
-    if (g && covariance) {
-        for (size_t i = 0; i < n; i++) /* differences, so that a constant column has exactly its mean */
-            for (size_t j = 0; j < dim; j++) g->mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
-        for (size_t j = 0; j < dim; j++) g->mean[j] += x[j];
-        result = itd__add_products(x, g->mean, n, dim, covariance);
-        for (size_t i = 0; i < dim; i++) /* symmetric to the last bit */
-            for (size_t j = 0; j <= i; j++) covariance[j * dim + i] = covariance[i * dim + j] /= (double)n;
-    }
-    return itd__gaussian_finish(g, covariance, result, out);
-}
-
-/* Independent coordinates, with the points' own means and variances, or N(0, I) for fewer than two points. */
-static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, itd_gaussian **out)
-{
-    itd_gaussian *g = itd__gaussian_alloc(dim, true);
-    if (!g) return ITD_ERROR_MEMORY;
-    for (size_t j = 0; j < dim; j++) {
-        double square = 0;
-        for (size_t i = 0; i < n && n > 1; i++) g->mean[j] += x[i * dim + j] / (double)n;
-        for (size_t i = 0; i < n && n > 1; i++)
-            square += (x[i * dim + j] - g->mean[j]) * (x[i * dim + j] - g->mean[j]);
-        g->lambda[j] = n > 1 ? fmax(square / (double)n, 1e-12) : 1;
-    }
-    *out = g;
-    return ITD_OK;
-}
-
-/* start + Sum_i log x_i; without x, start. */
-static double itd__add_logs(double start, const double *x, size_t n)
-{
-    for (size_t i = 0; x && i < n; i++) start += log(x[i]);
-    return start;
-}
-
-/* (d/2) log(2 pi e) + 1/2 Sum_i log lambda_i */
-ITD_DEF double itd_gaussian_entropy(const itd_gaussian *g)
-{
-    return 0.5 * itd__add_logs((double)g->dim * ITD__LOG_2PI_E, g->lambda, g->dim);
-}
-
-/* y_i = u_i . (x - mu) */
-static double itd__gaussian_project(const itd_gaussian *g, size_t i, const float *x)
-{
-    double y = 0;
-    if (!g->vectors) return x[i] - g->mean[i];
-    for (size_t j = 0; j < g->dim; j++) y += g->vectors[i * g->dim + j] * (x[j] - g->mean[j]);
-    return y;
-}
-
-/* y = U x for each of n rows. */
-static void itd__gaussian_rotate(const itd_gaussian *g, const float *x, size_t n, float *y, itd__scratch work)
-{
-    size_t d = g->dim;
-    itd__matmul(n, d, d, false, x, d, 1, g->basis, 1, d, y, d, work);
-}
-
-ITD_DEF double itd_gaussian_nll(const itd_gaussian *g, const float *x)
-{
-    double nll = itd_gaussian_entropy(g);
-    for (size_t i = 0; i < g->dim; i++) {
-        double y = itd__gaussian_project(g, i, x);
-        nll += 0.5 * (y * y / g->lambda[i] - 1);
-    }
-    return nll;
-}
-
-/* Sum_i g_i^2 + g_i (1 - g_i) y_i^2 / lambda_i,  g_i = s(alpha + log lambda_i) */
-ITD_DEF double itd_gaussian_mse(const itd_gaussian *g, const float *x, double logsnr)
-{
-    double mse = 0;
-    for (size_t i = 0; i < g->dim; i++) {
-        double a = logsnr + log(g->lambda[i]), gain = itd_sigmoid(a), y = itd__gaussian_project(g, i, x);
-        mse += gain * gain + gain * itd_sigmoid(-a) * y * y / g->lambda[i];
-    }
-    return mse;
-}
-
-ITD_DEF double itd_gaussian_mmse(const itd_gaussian *g, double logsnr)
-{
-    double mmse = 0;
-    for (size_t i = 0; i < g->dim; i++) mmse += itd_sigmoid(logsnr + log(g->lambda[i]));
-    return mmse;
-}
-
-/* eps_hat = Sum_i u_i sqrt(s(-a)) / (s(a) lambda_i + s(-a)) u_i . (z - sqrt(s(a)) mu) */
-static itd_result itd__gaussian_predict(void *ctx, const float *z, const float *logsnr, size_t n,
-                                        float *eps_hat)
-{
-    const itd_gaussian *g = (const itd_gaussian *)ctx;
-    ptrdiff_t row;
-    ITD__PARALLEL(n * g->dim > 4096)
-    for (row = 0; row < (ptrdiff_t)n; row++) {
-        size_t d = g->dim;
-        const float *in = z + (size_t)row * d;
-        float *out = eps_hat + (size_t)row * d;
-        double s = itd_sigmoid(logsnr[row]), r = itd_sigmoid(-logsnr[row]), root = sqrt(s);
-        memset(out, 0, d * sizeof *out);
-        for (size_t i = 0; i < d; i++) {
-            const double *u = g->vectors ? g->vectors + i * d : NULL;
-            double y = 0, gain = sqrt(r) / (s * g->lambda[i] + r);
-            if (!u) out[i] = (float)(gain * (in[i] - root * g->mean[i]));
-            for (size_t j = 0; u && j < d; j++) y += u[j] * (in[j] - root * g->mean[j]);
-            for (size_t j = 0; u && j < d; j++) out[j] += (float)(u[j] * gain * y);
-        }
-    }
-    return ITD_OK;
-}
-
-ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
-{
-    itd_denoiser den = ITD__ZERO;
-    den.ctx = (void *)(uintptr_t)g; /* predict only reads it */
-    den.dim = g->dim, den.predict = itd__gaussian_predict;
-    return den;
-}
-
-/* ---- the map that makes the data's own Gaussian N(0, I) ----
-
-   Columns are standardized, and their correlations S shrunk towards none, (1 - rho) S + rho I, as far as rows
-   that took no part in S say (five parts of the data, each foretold by the other four). Directions that are
-   flat even so get a variance of 1e-8. With P the outcome and D the standard deviations, W = P^-1/2 D^-1: of
-   all square roots the symmetric one leaves every coordinate as near as can be to its column (Kessy, Lewin &
-   Strimmer 2018), and makes the coordinates independent of the columns' units. */
-
-enum { ITD__FOLDS = 5, ITD__FEWEST_ROWS = 10 }; /* with fewer rows, columns count as independent */
-
-/* The eigenvalue of P for one of S. */
-static double itd__shrunk(double lambda, double rho) { return fmax((1 - rho) * lambda + rho, 1e-8); }
-
-/* Sums over the rows of one part: of x - centre (d), and of its products (d,d). Returns their number. */
-static double itd__fold_sums(const float *x, const double *centre, size_t n, size_t d, size_t fold,
-                             double *sum, double *products)
-{
-    double rows = 0;
-    for (size_t i = fold; i < n; i += ITD__FOLDS, rows++)
-        for (size_t j = 0; j < d; j++) {
-            double v = x[i * d + j] - centre[j];
-            sum[j] += v;
-            for (size_t k = 0; k <= j; k++) products[j * d + k] += v * (x[i * d + k] - centre[k]);
-        }
-    for (size_t j = 0; j < d; j++)
-        for (size_t k = 0; k < j; k++) products[k * d + j] = products[j * d + k];
-    return rows;
-}
-
-/* From such sums over some rows: mean, standard deviations, correlations. Where a column hardly varies in one
-   of its parts, a thousandth of its deviation in all rows (`scale`) stands in. */
-static void itd__correlate(const double *sum, const double *products, double rows, size_t d,
-                           const double *scale, double *mean, double *sd, double *correlation)
-{
-    for (size_t j = 0; j < d; j++) {
-        mean[j] = sum[j] / rows;
-        sd[j] = fmax(sqrt(fmax(products[j * d + j] / rows - mean[j] * mean[j], 0)), 1e-3 * scale[j]);
-    }
-    for (size_t j = 0; j < d; j++)
-        for (size_t k = 0; k < d; k++)
-            correlation[j * d + k] = j == k
-                                         ? 1
-                                         : (products[j * d + k] / rows - mean[j] * mean[k]) / (sd[j] * sd[k]);
-}
-
-/* Room for the choice of rho, all of it in one block. */
-typedef struct itd__folds {
-    double rows[ITD__FOLDS];
-    double *sum, *products;        /* (ITD__FOLDS,d), (ITD__FOLDS,d,d) */
-    double *total, *all_products;  /* (d), (d,d) of all parts, or all but one */
-    double *mean, *sd, *lambda;    /* (d) */
-    double *correlation, *vectors; /* (d,d) */
-} itd__folds;
-
-/* All parts but `left_out` (ITD__FOLDS: none) together; returns their rows. */
-static double itd__add_folds(itd__folds *f, size_t d, size_t left_out)
-{
-    double rows = 0;
-    memset(f->total, 0, d * sizeof *f->total), memset(f->all_products, 0, d * d * sizeof *f->total);
-    for (size_t k = 0; k < ITD__FOLDS; k++) {
-        if (k == left_out) continue;
-        rows += f->rows[k];
-        for (size_t j = 0; j < d; j++) f->total[j] += f->sum[k * d + j];
-        for (size_t j = 0; j < d * d; j++) f->all_products[j] += f->products[k * d * d + j];
-    }
-    return rows;
-}
-
-/* -log likelihood of one part, but for constants, by what the other four say, for each of the candidates. */
-static itd_result itd__foretell(itd__folds *f, size_t fold, size_t d, const double *scale, const double *rho,
-                                size_t candidates, double *nll)
-{
-    const double *sum = f->sum + fold * d, *products = f->products + fold * d * d;
-    double others = itd__add_folds(f, d, fold);
-    itd__correlate(f->total, f->all_products, others, d, scale, f->mean, f->sd, f->correlation);
-    ITD__TRY(itd_eigen_symmetric(d, f->correlation, f->lambda, f->vectors));
-    for (size_t i = 0; i < d; i++) { /* squares of this part's rows along eigenvector i */
-        const double *u = f->vectors + i * d;
-        double square = 0;
-        for (size_t j = 0; j < d; j++)
-            for (size_t k = 0; k < d; k++)
-                square += u[j] * u[k] / (f->sd[j] * f->sd[k]) *
-                          (products[j * d + k] - sum[j] * f->mean[k] - f->mean[j] * sum[k] +
-                           f->rows[fold] * f->mean[j] * f->mean[k]);
-        for (size_t c = 0; c < candidates; c++) {
-            double lambda = itd__shrunk(f->lambda[i], rho[c]);
-            nll[c] += 0.5 * (f->rows[fold] * log(lambda) + square / lambda);
-        }
-    }
-    return ITD_OK;
-}
-
-/* rho of 0, or from 1e-5 to 1 in quarters of a decade: the one by which all parts are most likely. */
-static itd_result itd__choose_shrinkage(itd__folds *f, size_t d, const double *scale, double *chosen)
-{
-    enum { CANDIDATES = 22 };
-    double rho[CANDIDATES], nll[CANDIDATES] = {0};
-    size_t best = 0;
-    for (size_t c = 0; c < CANDIDATES; c++) rho[c] = c ? pow(10, 0.25 * (double)c - 5.25) : 0;
-    for (size_t k = 0; k < ITD__FOLDS; k++) ITD__TRY(itd__foretell(f, k, d, scale, rho, CANDIDATES, nll));
-    for (size_t c = 1; c < CANDIDATES; c++)
-        if (nll[c] < nll[best]) best = c;
-    *chosen = rho[best];
-    return ITD_OK;
-}
-
-/* W and its inverse from the eigenpairs of S; returns log |det W^-1|. */
-static double itd__square_roots(const itd__folds *f, size_t d, double rho, double *whiten, double *color)
-{
-    double log_det = 0;
-    memset(whiten, 0, d * d * sizeof *whiten), memset(color, 0, d * d * sizeof *color);
-    for (size_t i = 0; i < d; i++) {
-        double root = sqrt(itd__shrunk(f->lambda[i], rho));
-        const double *u = f->vectors + i * d;
-        log_det += log(root) + log(f->sd[i]);
-        for (size_t j = 0; j < d; j++)
-            for (size_t k = 0; k < d; k++) {
-                whiten[j * d + k] += u[j] * u[k] / root / f->sd[k];
-                color[j * d + k] += f->sd[j] * u[j] * u[k] * root;
-            }
-    }
-    return log_det;
-}
-
-/* The map of n rows, whose columns have these means and standard deviations. */
-static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double *mean, const double *scale,
-                               double *whiten, double *color, double *log_det)
-{
-    itd__folds f = ITD__ZERO;
-    double *block = itd__doubles(d, ITD__FOLDS * (d + 1) + 3 * d + 5), rho = 1;
-    itd_result result = block ? ITD_OK : ITD_ERROR_MEMORY;
-    if (result == ITD_OK) {
-        f.sum = block, f.products = f.sum + ITD__FOLDS * d, f.total = f.products + ITD__FOLDS * d * d;
-        f.mean = f.total + d, f.sd = f.mean + d, f.lambda = f.sd + d;
-        f.all_products = f.lambda + d, f.correlation = f.all_products + d * d;
-        f.vectors = f.correlation + d * d;
-        for (size_t k = 0; k < ITD__FOLDS; k++)
-            f.rows[k] = itd__fold_sums(x, mean, n, d, k, f.sum + k * d, f.products + k * d * d);
-        if (n >= ITD__FEWEST_ROWS) result = itd__choose_shrinkage(&f, d, scale, &rho);
-    }
-    if (result == ITD_OK) {
-        double rows = itd__add_folds(&f, d, ITD__FOLDS);
-        itd__correlate(f.total, f.all_products, rows, d, scale, f.mean, f.sd, f.correlation);
-        result = itd_eigen_symmetric(d, f.correlation, f.lambda, f.vectors);
-    }
-    if (result == ITD_OK) *log_det = itd__square_roots(&f, d, rho, whiten, color);
-    ITD_FREE(block);
-    return result;
-}
-
-/* Entry (i,j) of W. */
-static double itd__whitens(const itd_denoiser *den, size_t i, size_t j)
-{
-    if (den->whiten) return den->whiten[i * den->dim + j];
-    return i != j ? 0 : den->scale ? 1 / den->scale[i] : 1;
-}
-
-/* (d,d) M M^T with M = W U Lambda^1/2, the covariance in the denoiser's coordinates. */
-static itd_result itd__map_covariance(const itd_denoiser *den, const itd_gaussian *g, double *covariance)
-{
-    size_t d = g->dim;
-    double *m = itd__doubles(d, d);
-    for (size_t i = 0; m && i < d; i++)
-        for (size_t j = 0; j < d; j++) {
-            double w = itd__whitens(den, i, j);
-            if (g->vectors && w != 0)
-                for (size_t k = 0; k < d; k++) m[i * d + k] += w * sqrt(g->lambda[k]) * g->vectors[k * d + j];
-            if (!g->vectors) m[i * d + j] = w * sqrt(g->lambda[j]);
-        }
-    for (size_t i = 0; m && i < d; i++)
-        for (size_t j = 0; j <= i; j++)
-            covariance[i * d + j] = covariance[j * d + i] = itd__dot(m + i * d, m + j * d, d);
-    ITD_FREE(m);
-    return m ? ITD_OK : ITD_ERROR_MEMORY;
-}
-
-/* Is a covariance diagonal, but for rounding? */
-static bool itd__diagonal(const double *covariance, size_t d)
-{
-    for (size_t i = 0; i < d; i++)
-        for (size_t j = 0; j < i; j++)
-            if (fabs(covariance[i * d + j]) > 1e-7 * sqrt(covariance[i * d + i] * covariance[j * d + j]))
-                return false;
-    return true;
-}
-
-/* N(W (mu - mean), W Sigma W^T). Where that is
-   diagonal, as for the one that the map was made of, its eigenvectors are the axes. */
-ITD_DEF itd_result itd_gaussian_to_coordinates(const itd_denoiser *den, const itd_gaussian *g,
-                                               itd_gaussian **out)
-{
-    size_t d = g->dim;
-    bool axes = !g->vectors && !den->whiten;
-    double *covariance = axes ? NULL : itd__doubles(d, d);
-    itd_result result = axes || covariance ? ITD_OK : ITD_ERROR_MEMORY;
-    if (covariance) result = itd__map_covariance(den, g, covariance);
-    bool diagonal = axes || (result == ITD_OK && itd__diagonal(covariance, d));
-    itd_gaussian *mapped = result == ITD_OK ? itd__gaussian_alloc(d, diagonal) : NULL;
-    if (result == ITD_OK && !mapped) result = ITD_ERROR_MEMORY;
-    for (size_t i = 0; result == ITD_OK && i < d; i++) {
-        double w = itd__whitens(den, i, i);
-        if (diagonal) mapped->lambda[i] = axes ? w * w * g->lambda[i] : covariance[i * d + i];
-        if (!den->whiten) mapped->mean[i] = w * (g->mean[i] - (den->mean ? den->mean[i] : 0));
-        for (size_t j = 0; den->whiten && j < d; j++)
-            mapped->mean[i] += itd__whitens(den, i, j) * (g->mean[j] - (den->mean ? den->mean[j] : 0));
-    }
-    if (result == ITD_OK && !diagonal) return itd__gaussian_finish(mapped, covariance, result, out);
-    ITD_FREE(covariance);
-    if (result == ITD_OK) *out = mapped;
-    else itd_gaussian_free(mapped);
-    return result;
-}
-
-/* >>likelihood ---------------------------------------------------------------------------------------------
-
-   One draw for point x is a log SNR alpha with weight w and a noise eps; it costs one row of the denoiser.
-   With e = ||eps - eps_hat||^2, and g = ||eps - eps_hat_q||^2 on the same eps for the best denoiser of the
-   reference density q,
-
-       -log p(x) = -log q(x) + 1/2 E[ w (e - g) ],
-
-   which is the theorem for p less the theorem for q. Most of what eps does to e it also does to g, so the
-   difference is quiet (a control variate).
-
-   A point's draws are `repetitions` systematic samples: log SNRs at evenly spaced quantiles from a random
-   start, which integrate the smooth mean of w (e - g) far better than independent ones. One such sample does
-   not show how far it is off, but repetitions with starts of their own do. If s_i is the standard deviation
-   of point i's value over its r repetitions,
-
-       s_i / sqrt(r)                     is the standard error of that value, with r - 1 degrees of freedom,
-       sqrt( Sum_i s_i^2 / r ) / n       that of the mean over n points, which are independent too.
-
-   Draws go where a pilot run saw the integrand vary most. The pilot's own draws are not used again: they
-   would bias the result. */
-
-enum {
-    ITD__PILOT_MOST = 8192,     /* draws of a pilot, at most */
-    ITD__PILOT_FEWEST = 64,     /* with fewer there is none */
-    ITD__PILOT_BINS = 32,       /* parts of the schedule in which it takes the spread, at most */
-    ITD__DENSITY_STEPS = 256,   /* of the density of draws that is made of it */
-    ITD__TABLE_DRAWS = 1 << 18, /* draws in a table of itd_nll, if a point has no more */
-    ITD__FEW_DEGREES = 30,      /* of freedom that repetitions are made for */
-    ITD__POINT_REPETITIONS = 16 /* those for the standard error of single points */
-};
-
-/* What all draws of one call share. */
-typedef struct itd__measurement {
-    const itd_denoiser *den; /* (k) */
-    size_t k, n;
-    const float *x; /* (n,dim) */
-    itd_nll_desc desc;
-    size_t repetitions, length, pilot; /* repetitions of each point, draws in one; draws of the pilot */
-    /* Draws in equal steps of the schedule's quantile: their density, of mean 1, and how many are below. */
-    double density[ITD__DENSITY_STEPS], below[ITD__DENSITY_STEPS + 1];
-    itd_gaussian reference; /* in the denoisers' coordinates; its arrays may be the caller's, */
-    itd_gaussian *owned;    /* or these */
-    double *lambda;         /* (dim) its eigenvalues, the narrow ones widened */
-    size_t batch;
-    float *eps, *z, *eps_hat, *along; /* (batch,dim) along: eps in a wide reference's eigenbasis, else NULL */
-    float *logsnr;                    /* (batch) */
-    itd__scratch work;                /* for the rotation */
-    double *y, *p; /* (batch,dim) the batch's points in the denoisers' coordinates, and in the eigenbasis */
-    size_t *row;   /* (batch) where among those a draw's point is */
-} itd__measurement;
-
-/* ---- errors of a batch ---- */
-
-static double itd__squared_distance(const float *a, const float *b, size_t n)
-{
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-    return sum;
-}
-
-/* The points of some draws in coordinates; a point whose draws follow each other is mapped once. */
-static itd_result itd__measure_points(itd__measurement *t, const float *x, const size_t *point, size_t rows)
-{
-    const itd_gaussian *q = &t->reference;
-    size_t d = q->dim, m = 0;
-    for (size_t i = 0; i < rows; i++) {
-        t->row[i] = i && point[i] == point[i - 1] ? m - 1 : m;
-        if (t->row[i] < m) continue;
-        for (size_t j = 0; j < d; j++) {
-            double y = t->y[m * d + j] = itd__coordinate(t->den, x + point[i] * d, j);
-            if (!(fabs(y) <= FLT_MAX)) return ITD_ERROR_DATA;
-        }
-        m++;
-    }
-    for (size_t i = 0; i < m * d; i++) {
-        const double *u = q->vectors + (q->vectors ? i % d * d : 0), *y = t->y + i / d * d;
-        t->p[i] = t->y[i] - q->mean[i % d];
-        if (!q->vectors || t->along) continue;
-        t->p[i] = 0;
-        for (size_t j = 0; j < d; j++) t->p[i] += u[j] * (y[j] - q->mean[j]);
-    }
-    if (!t->along) return ITD_OK;
-    for (size_t i = 0; i < m * d; i++) t->z[i] = (float)t->p[i];
-    itd__gaussian_rotate(q, t->z, m, t->along, t->work);
-    for (size_t i = 0; i < m * d; i++) t->p[i] = t->along[i];
-    return ITD_OK;
-}
-
-/* -log q in the denoisers' coordinates, for the point in this row of p. */
-static double itd__reference_nll(const itd__measurement *t, size_t row)
-{
-    double nll = itd_gaussian_entropy(&t->reference);
-    for (size_t j = 0; j < t->reference.dim; j++) {
-        double p = t->p[row * t->reference.dim + j];
-        nll += 0.5 * (p * p / t->lambda[j] - 1);
-    }
-    return nll;
-}
-
-/* z = sqrt(s) y + sqrt(r) eps for one draw, with s = s(alpha), r = s(-alpha). The reference's denoiser is a
-   factor along each eigenvector, and leaves (s lambda eps_i - sqrt(s r) p_i) / (s lambda + r) of the noise:
-   g is its square, mse_q the mean of that. */
-static void itd__measure_reference(itd__measurement *t, size_t i, double *g, double *mse_q)
-{
-    size_t d = t->reference.dim;
-    const double *vectors = t->along ? NULL : t->reference.vectors, *y = t->y + t->row[i] * d;
-    const float *eps = t->eps + i * d, *along = t->along ? t->along + i * d : eps;
-    double s = itd_sigmoid(t->logsnr[i]), r = itd_sigmoid(-t->logsnr[i]), signal = sqrt(s), noise = sqrt(r);
-    *g = *mse_q = 0;
-    for (size_t j = 0; j < d; j++) {
-        double p = t->p[t->row[i] * d + j], e = vectors ? 0 : along[j], total = s * t->lambda[j] + r;
-        for (size_t k = 0; vectors && k < d; k++) e += vectors[j * d + k] * eps[k];
-        double gain = s * t->lambda[j] / total, shift = signal * noise / total * p;
-        *g += (gain * e - shift) * (gain * e - shift);
-        *mse_q += gain * gain + shift * shift;
-        t->z[i * d + j] = (float)(signal * y[j] + noise * eps[j]);
-    }
-}
-
-/* The errors of the reference and of k denoisers for draws of the table, from number `at` on, whose points
-   and log SNRs are there, and whose eps is drawn. */
-static itd_result itd__measure_errors(itd__measurement *t, const float *x, size_t k, itd_draws *out,
-                                      size_t at, size_t rows)
-{
-    size_t d = t->reference.dim;
-    ptrdiff_t slice, slices = (ptrdiff_t)itd__ceil_div(rows, ITD__SLICE);
-    ITD__TRY(itd__measure_points(t, x, out->point + at, rows));
-    for (size_t i = 0; i < rows; i++) {
-        t->logsnr[i] = (float)out->logsnr[at + i];
-        if (out->n && (i == 0 || t->row[i] != t->row[i - 1]))
-            out->nll_reference[out->point[at + i]] = t->den->log_det + itd__reference_nll(t, t->row[i]);
-    }
-    if (t->along) itd__gaussian_rotate(&t->reference, t->eps, rows, t->along, t->work);
-    ITD__PARALLEL(slices > 4)
-    for (slice = 0; slice < slices; slice++) {
-        size_t i = (size_t)slice * ITD__SLICE, end = itd__min(rows, i + ITD__SLICE);
-        for (; i < end; i++) itd__measure_reference(t, i, out->reference + at + i, out->expected + at + i);
-    }
-    for (size_t c = 0; c < k; c++) {
-        double *error = out->error + at * k + c;
-        ITD__TRY(t->den[c].predict(t->den[c].ctx, t->z, t->logsnr, rows, t->eps_hat));
-        ITD__PARALLEL(slices > 4)
-        for (slice = 0; slice < slices; slice++) {
-            size_t i = (size_t)slice * ITD__SLICE, end = itd__min(rows, i + ITD__SLICE);
-            for (; i < end; i++) error[i * k] = itd__squared_distance(t->eps + i * d, t->eps_hat + i * d, d);
-        }
-        for (size_t i = 0; i < rows; i++)
-            if (!(error[i * k] <= DBL_MAX)) return ITD_ERROR_NUMERIC;
-    }
-    return ITD_OK;
-}
-
-/* ---- the table ---- */
-
-ITD_DEF void itd_draws_free(itd_draws *draws)
-{
-    if (!draws) return;
-    ITD_FREE(draws->point), ITD_FREE(draws->repetition), ITD_FREE(draws->quantile), ITD_FREE(draws->error);
-    ITD_FREE(draws->nll_reference), ITD_FREE(draws->gaussian.lambda);
-    itd_gaussian_free(draws->owned);
-    ITD_FREE(draws);
-}
-
-static itd_draws *itd__draws_alloc(const itd__measurement *t, size_t n, size_t count, size_t k)
-{
-    itd_draws *draws = (itd_draws *)itd__alloc(1, 1, sizeof *draws);
-    if (!draws) return NULL;
-    draws->desc = t->desc, draws->n = n, draws->count = count, draws->denoisers = k;
-    draws->repetitions = t->repetitions, draws->length = t->length;
-    draws->point = (size_t *)itd__alloc(count, 1, sizeof *draws->point);
-    draws->repetition = (size_t *)itd__alloc(count, 1, sizeof *draws->repetition);
-    draws->quantile = itd__doubles(count, 5);
-    draws->error = itd__doubles(count, k);
-    draws->nll_reference = itd__doubles(n, 1);
-    if (!draws->point || !draws->repetition || !draws->quantile || !draws->error || !draws->nll_reference) {
-        itd_draws_free(draws);
-        return NULL;
-    }
-    draws->logsnr = draws->quantile + count, draws->weight = draws->logsnr + count;
-    draws->reference = draws->weight + count, draws->expected = draws->reference + count;
-    return draws;
-}
-
-/* A draw at quantile u of the schedule. */
-static void itd__set_logsnr(const itd__measurement *t, itd_draws *out, size_t i, double u)
-{
-    size_t step = itd__min((size_t)(u * (double)ITD__DENSITY_STEPS), ITD__DENSITY_STEPS - 1);
-    out->quantile[i] = u;
-    out->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, u);
-    out->weight[i] = itd_schedule_weight(&t->desc.schedule, out->logsnr[i]) / t->density[step];
-}
-
-/* w (e - g) for one draw. */
-static double itd__integrand(const itd_draws *draws, size_t i, size_t which)
-{
-    double g = draws->desc.cancel ? draws->reference[i] : draws->expected[i];
-    return draws->weight[i] * (draws->error[i * draws->denoisers + which] - g);
-}
-
-/* ---- the pilot: where in the schedule more draws are worth it ---- */
-
-/* The distribution function at the ends of the steps. */
-static void itd__add_up_density(itd__measurement *t)
-{
-    t->below[0] = 0;
-    for (size_t s = 0; s < ITD__DENSITY_STEPS; s++)
-        t->below[s + 1] = t->below[s] + t->density[s] / (double)ITD__DENSITY_STEPS;
-}
-
-/* Of values in the middles of equal parts of [0, 1], joined by straight lines: that at u. */
-static double itd__between(const double *value, size_t bins, double u)
-{
-    double at = fmin(fmax(u * (double)bins - 0.5, 0), (double)(bins - 1));
-    size_t b = (size_t)at, next = itd__min(b + 1, bins - 1);
-    return value[b] + (at - (double)b) * (value[next] - value[b]);
-}
-
-/* A density of draws in proportion to the spread of the integrand, a fifth of it laid evenly so that no
-   weight exceeds five. It has no jumps: a point's draws are few, and miss what happens at one. For the same
-   reason the spread, which a few points out of the ordinary decide, is smoothed if bins are many. */
-static void itd__set_density(itd__measurement *t, double *spread, size_t bins)
-{
-    double mean = 0, total = 0;
-    for (size_t pass = 0; pass < bins / 16; pass++) {
-        double before = spread[0];
-        for (size_t b = 0; b < bins; b++) {
-            double own = spread[b];
-            spread[b] = 0.25 * before + 0.5 * own + 0.25 * spread[itd__min(b + 1, bins - 1)];
-            before = own;
-        }
-    }
-    for (size_t b = 0; b < bins; b++) mean += spread[b] / (double)bins;
-    for (size_t s = 0; mean > 0 && s < ITD__DENSITY_STEPS; s++) {
-        double u = ((double)s + 0.5) / (double)ITD__DENSITY_STEPS;
-        t->density[s] = 0.2 + 0.8 * itd__between(spread, bins, u) / mean;
-        total += t->density[s] / (double)ITD__DENSITY_STEPS;
-    }
-    for (size_t s = 0; mean > 0 && s < ITD__DENSITY_STEPS; s++) t->density[s] /= total;
-    itd__add_up_density(t);
-}
-
-/* u from a uniform v by inverting the distribution function, which is piecewise linear. */
-static double itd__allocate(const itd__measurement *t, double v)
-{
-    size_t s = 0;
-    for (size_t half = ITD__DENSITY_STEPS / 2; half > 0; half /= 2) s += t->below[s + half] <= v ? half : 0;
-    double part = (v - t->below[s]) / (t->below[s + 1] - t->below[s]);
-    return ((double)s + fmin(fmax(part, 0), 1)) / (double)ITD__DENSITY_STEPS;
-}
-
-/* Draws on random points at evenly spaced quantiles, and the integrand's standard deviation in each bin. */
-static itd_result itd__pilot(itd__measurement *t)
-{
-    double spread[ITD__PILOT_BINS];
-    size_t bins = itd__max(1, itd__min(ITD__PILOT_BINS, t->pilot / 24)), members = t->pilot / bins;
-    itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_PILOT, 0);
-    itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_PILOT_NOISE, 0);
-    t->pilot = bins * members;
-    itd_draws *draws = itd__draws_alloc(t, 0, t->pilot, 1);
-    itd_result result = draws ? ITD_OK : ITD_ERROR_MEMORY;
-    for (size_t i = 0; result == ITD_OK && i < t->pilot; i++) {
-        double u = ((double)i + itd_rng_uniform(&rng)) / (double)t->pilot;
-        draws->point[i] = (size_t)itd_rng_below(&rng, t->n);
-        itd__set_logsnr(t, draws, i, u);
-    }
-    for (size_t at = 0; result == ITD_OK && at < t->pilot; at += t->batch) {
-        size_t rows = itd__min(t->batch, t->pilot - at);
-        itd_rng_normal_fill(&noise, rows * t->den->dim, t->eps);
-        result = itd__measure_errors(t, t->x, 1, draws, at, rows);
-    }
-    for (size_t b = 0; result == ITD_OK && b < bins; b++) {
-        double mean = 0, square = 0;
-        for (size_t i = 0; i < members; i++) {
-            double off = itd__integrand(draws, b * members + i, 0) - mean;
-            mean += off / (double)(i + 1), square += off * (itd__integrand(draws, b * members + i, 0) - mean);
-        }
-        spread[b] = sqrt(square / (double)members);
-    }
-    if (result == ITD_OK) itd__set_density(t, spread, bins);
-    itd_draws_free(draws);
-    return result;
-}
-
-/* ---- measuring ---- */
-
-ITD_DEF itd_nll_desc itd_nll_desc_default(void)
-{
-    itd_nll_desc desc = ITD__ZERO;
-    desc.schedule = itd_schedule_default();
-    desc.draws = 100, desc.seed = 1, desc.batch = 1024;
-    desc.stratified = desc.allocate = desc.cancel = true;
-    return desc;
-}
-
-static bool itd__same_numbers(const double *a, const double *b, size_t n)
-{
-    return a == b || (a && b && !memcmp(a, b, n * sizeof *a));
-}
-
-/* What keeps the denoisers from being measured together. */
-static const char *itd__denoisers_problem(const itd_denoiser *den, size_t k)
-{
-    size_t d = k ? den->dim : 0;
-    double log_det = k && !den->whiten ? itd__add_logs(0, den->scale, d) : 0;
-    if (k == 0) return "k: at least one denoiser is needed";
-    if (d == 0) return "dim: a denoiser of no numbers";
-    if (!(fabs(log_det) <= DBL_MAX)) return "scale: a number in it is not positive and finite";
-    if (!(fabs(den->log_det) <= DBL_MAX)) return "log_det: not finite";
-    if (!den->whiten && !(fabs(den->log_det - log_det) <= 1e-6 * (1 + fabs(log_det))))
-        return "log_det: not the sum of the logarithms of `scale`";
-    if (den->whiten && !den->color) return "color: missing, although `whiten` is given";
-    for (size_t i = 0; i < k; i++) {
-        if (!den[i].predict) return "predict: missing";
-        if (den[i].dim != d) return "dim: not the same for all denoisers";
-        if (!itd__same_numbers(den[i].mean, den->mean, d)) return "mean: not the same for all denoisers";
-        if (!itd__same_numbers(den[i].scale, den->scale, d)) return "scale: not the same for all denoisers";
-        if (!itd__same_numbers(den[i].whiten, den->whiten, d * d))
-            return "whiten: not the same for all denoisers";
-        if (!itd__same_numbers(&den[i].log_det, &den->log_det, 1))
-            return "log_det: not the same for all denoisers";
-    }
-    return NULL;
-}
-
-ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n, const itd_nll_desc *desc)
-{
-    const itd_schedule *s = &desc->schedule;
-    const itd_gaussian *q = desc->reference;
-    const char *problem = itd__denoisers_problem(den, k);
-    if (problem) return problem;
-    if (n == 0) return "n: at least one point is needed";
-    if (!(fabs(s->loc) < 1e6)) return "schedule.loc: not a number within +-1e6";
-    if (!(s->scale > 0 && s->scale < 1e6)) return "schedule.scale: not between 0 and 1e6";
-    if (!(s->clip > 0 && s->clip < 700)) return "schedule.clip: not between 0 and 700";
-    if (desc->draws == 0) return "draws: at least one is needed";
-    if (desc->repetitions > desc->draws - desc->allocate)
-        return "draws: fewer than `repetitions`, and one more if `allocate` asks for a pilot";
-    if (desc->allocate && desc->draws < 3)
-        return "draws: fewer than 3, for two repetitions and the pilot that `allocate` asks for";
-    if (q && q->dim != den->dim) return "reference: its dim is not that of the denoisers";
-    for (size_t j = 0; q && j < q->dim; j++)
-        if (!(q->lambda[j] > 0 && q->lambda[j] <= DBL_MAX && fabs(q->mean[j]) <= DBL_MAX))
-            return "reference: a mean is not finite, or an eigenvalue not positive and finite";
-    return NULL;
-}
-
-/* Divides the draws: an eighth for the pilot, but none rather than a handful; the rest into repetitions, few
-   and long ones where there are many points. */
-static void itd__divide(itd__measurement *t, bool single_points)
-{
-    const itd_nll_desc *desc = &t->desc;
-    size_t wanted = 1 + itd__ceil_div(ITD__FEW_DEGREES, desc->shared_noise ? 1 : t->n), own;
-    if (single_points) wanted = itd__max(wanted, ITD__POINT_REPETITIONS);
-    if (desc->repetitions) wanted = desc->repetitions;
-    if (desc->allocate) {
-        size_t least = desc->repetitions ? desc->repetitions : 2;
-        t->pilot = itd__min(itd__min(t->n * desc->draws / 8, ITD__PILOT_MOST), t->n * (desc->draws - least));
-        if (t->pilot < ITD__PILOT_FEWEST) t->pilot = 0;
-    }
-    own = (t->n * desc->draws - t->pilot) / t->n;
-    t->length = own / itd__min(wanted, own);
-    t->repetitions = desc->repetitions ? desc->repetitions : own / t->length;
-}
-
-/* Batches hold whole blocks of four variates, so that their size does not change which noise a draw gets. */
-static size_t itd__batch_rows(size_t wanted) { return itd__ceil_div(itd__max(wanted, 1), 4) * 4; }
-
-/* The points' own Gaussian in the denoisers' coordinates; N(0, I) for no points. */
-static itd_result itd__fit_reference(const itd_denoiser *den, const float *x, size_t n, itd_gaussian **out)
-{
-    size_t d = den->dim;
-    bool full = d <= ITD__FULL_GAUSSIAN && n / 4 >= d;
-    float *y = itd__floats(n, d);
-    itd_result result = y ? ITD_OK : ITD_ERROR_MEMORY;
-    if (y) itd_to_coordinates(den, x, n, y);
-    if (y && !itd__all_finite(y, n * d)) result = ITD_ERROR_DATA;
-    if (result == ITD_OK) {
-        result = full ? itd_gaussian_fit(y, n, d, out) : ITD_ERROR_DATA;
-        if (result == ITD_ERROR_DATA) result = itd__gaussian_fit_axes(y, full || n < 8 ? 0 : n, d, out);
-    }
-    ITD_FREE(y);
-    return result;
-}
-
-/* The reference in the denoisers' coordinates, and nowhere narrower than `finest`. */
-static itd_result itd__choose_reference(itd__measurement *t, double finest)
-{
-    const itd_denoiser *den = t->den;
-    const itd_gaussian *given = t->desc.reference;
-    if (!given) ITD__TRY(itd__fit_reference(den, t->x, t->desc.cancel ? t->n : 0, &t->owned));
-    else if (den->mean || den->scale || den->whiten)
-        ITD__TRY(itd_gaussian_to_coordinates(den, given, &t->owned));
-    t->reference = t->owned ? *t->owned : *given;
-    t->lambda = itd__doubles(den->dim, 1);
-    if (!t->lambda) return ITD_ERROR_MEMORY;
-    for (size_t j = 0; j < den->dim; j++) {
-        if (!(t->reference.lambda[j] <= DBL_MAX && fabs(t->reference.mean[j]) <= DBL_MAX))
-            return ITD_ERROR_DATA;
-        t->lambda[j] = fmax(t->reference.lambda[j], finest);
-    }
-    t->reference.lambda = t->lambda;
-    return ITD_OK;
-}
-
-static itd_result itd__measurement_rows(itd__measurement *t, size_t rows, double finest)
-{
-    size_t d = t->den->dim;
-    t->batch = itd__batch_rows(rows);
-    if (!itd__all_finite(t->x, t->n * d)) return ITD_ERROR_DATA;
-    ITD__TRY(itd__choose_reference(t, finest));
-    bool wide = t->reference.basis != NULL; /* rows are better rotated many at once */
-    t->eps = itd__floats(t->batch, d), t->z = itd__floats(t->batch, d), t->eps_hat = itd__floats(t->batch, d);
-    if (wide) t->along = itd__floats(t->batch, d), t->work.each = ITD__WORK;
-    if (wide) t->work.floats = itd__floats(itd__threads(), ITD__WORK);
-    t->logsnr = itd__floats(t->batch, 1);
-    t->y = itd__doubles(t->batch, d), t->p = itd__doubles(t->batch, d);
-    t->row = (size_t *)itd__alloc(t->batch, 1, sizeof *t->row);
-    if (!t->eps || !t->z || !t->eps_hat || (wide && (!t->along || !t->work.floats)) || !t->logsnr || !t->y ||
-        !t->p || !t->row)
-        return ITD_ERROR_MEMORY;
-    return ITD_OK;
-}
-
-/* Reference, memory and, if there is one, the pilot. The reference may not be narrower than 100 deviations of
-   the least noise, or its own error would be cut off by the end of the schedule. */
-static itd_result itd__measurement_begin(itd__measurement *t, size_t most_rows)
-{
-    const itd_schedule *s = &t->desc.schedule;
-    double finest = fmin(1, 1e4 * exp(-(s->loc + s->scale * s->clip)));
-    ITD__TRY(itd__measurement_rows(t, itd__min(t->desc.batch, most_rows), finest));
-    for (size_t k = 0; k < ITD__DENSITY_STEPS; k++) t->density[k] = 1;
-    itd__add_up_density(t);
-    return t->pilot ? itd__pilot(t) : ITD_OK;
-}
-
-static void itd__measurement_end(itd__measurement *t)
-{
-    ITD_FREE(t->eps), ITD_FREE(t->z), ITD_FREE(t->eps_hat), ITD_FREE(t->along), ITD_FREE(t->logsnr);
-    ITD_FREE(t->work.floats);
-    ITD_FREE(t->y), ITD_FREE(t->p), ITD_FREE(t->row), ITD_FREE(t->lambda);
-    itd_gaussian_free(t->owned);
-}
-
-/* Draws of the table from number `at` on, `first` being the number of its first point. Each point has its own
-   streams of random numbers, in which a repetition or draw has its own place. */
-static void itd__draw_row(itd__measurement *t, size_t first, itd_draws *out, size_t at, size_t i)
-{
-    size_t d = t->den->dim, own = t->repetitions * t->length;
-    size_t point = (at + i) / own, draw = (at + i) % own, repetition = draw / t->length;
-    uint64_t stream = t->desc.shared_noise ? 0 : first + point;
-    itd_rng start = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, stream);
-    itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_TEST_NOISE, stream);
-    start.counter = t->desc.stratified ? repetition : draw;
-    noise.counter = draw * itd__ceil_div(d, 4);
-    double v = itd_rng_uniform(&start);
-    if (t->desc.stratified) v = ((double)(draw % t->length) + v) / (double)t->length;
-    out->point[at + i] = point, out->repetition[at + i] = repetition;
-    itd__set_logsnr(t, out, at + i, itd__allocate(t, v));
-    itd_rng_normal_fill(&noise, d, t->eps + i * d);
-}
-
-static void itd__draw(itd__measurement *t, size_t first, itd_draws *out, size_t at, size_t rows)
-{
-    ptrdiff_t slice, slices = (ptrdiff_t)itd__ceil_div(rows, ITD__SLICE);
-    ITD__PARALLEL(slices > 4)
-    for (slice = 0; slice < slices; slice++) {
-        size_t i = (size_t)slice * ITD__SLICE, end = itd__min(rows, i + ITD__SLICE);
-        for (; i < end; i++) itd__draw_row(t, first, out, at, i);
-    }
-}
-
-/* A table of the draws for n points from number `first` on. */
-static itd_result itd__measure_some(itd__measurement *t, size_t first, itd_draws *out)
-{
-    for (size_t at = 0; at < out->count; at += t->batch) {
-        size_t rows = itd__min(t->batch, out->count - at);
-        itd__draw(t, first, out, at, rows);
-        ITD__TRY(itd__measure_errors(t, t->x + first * t->den->dim, t->k, out, at, rows));
-    }
-    out->evaluations = out->count + t->pilot;
-    return ITD_OK;
-}
-
-ITD_DEF itd_result itd_measure(const itd_denoiser *den, size_t k, const float *x, size_t n,
-                               const itd_nll_desc *desc, itd_draws **out)
-{
-    itd__measurement t = ITD__ZERO;
-    itd_draws *draws = NULL;
-    size_t all, count;
-    if (itd_nll_problem(den, k, n, desc)) return ITD_ERROR_ARGUMENT;
-    if (!itd__multiply(n, desc->draws, &all)) return ITD_ERROR_MEMORY;
-    t.den = den, t.k = k, t.x = x, t.n = n, t.desc = *desc;
-    itd__divide(&t, false);
-    count = n * t.repetitions * t.length;
-    draws = itd__draws_alloc(&t, n, count, k);
-    itd_result result = draws ? itd__measurement_begin(&t, all) : ITD_ERROR_MEMORY;
-    if (result == ITD_OK) result = itd__measure_some(&t, 0, draws);
-    if (result == ITD_OK) {
-        draws->gaussian = t.reference, draws->owned = t.owned; /* theirs now */
-        t.lambda = NULL, t.owned = NULL;
-        *out = draws;
-    } else {
-        itd_draws_free(draws);
-    }
-    itd__measurement_end(&t);
-    return result;
-}
-
-/* ---- reducing ---- */
-
-/* Of a mean of `count` independent numbers with this sum and sum of squares. */
-static double itd__standard_error(double sum, double square, double count)
-{
-    if (count < 2) return NAN;
-    return sqrt(fmax(square - sum * sum / count, 0) / (count - 1) / count);
-}
-
-/* The values of points while they are collected: each one's mean over its repetitions, and the variance of
-   that mean; over all points, the sum of each repetition. */
-typedef struct itd__values {
-    size_t n, repetitions;
-    double *mean, *variance, *sum; /* (n), (n), (repetitions) */
-} itd__values;
-
-static bool itd__values_alloc(size_t n, size_t repetitions, itd__values *out)
-{
-    out->n = n, out->repetitions = repetitions;
-    out->mean = itd__doubles(n, 2), out->sum = itd__doubles(repetitions, 1);
-    out->variance = out->mean ? out->mean + n : NULL;
-    return out->mean && out->sum;
-}
-
-static void itd__values_free(itd__values *values) { ITD_FREE(values->mean), ITD_FREE(values->sum); }
-
-/* Adds the points of a table, the first of them as number `first`. */
-static void itd__values_add(itd__values *values, size_t first, const itd_draws *draws, const double *start,
-                            const double *f)
-{
-    double length = (double)draws->length;
-    for (size_t i = 0; i < draws->n; i++) {
-        double mean = 0, square = 0;
-        for (size_t k = 0; k < values->repetitions; k++) {
-            double value = 0;
-            for (size_t j = 0; j < draws->length; j++) value += 0.5 * *f++ / length;
-            double off = value - mean;
-            mean += off / (double)(k + 1), square += off * (value - mean);
-            values->sum[k] += value;
-        }
-        values->mean[first + i] = start[i] + mean;
-        values->variance[first + i] = square / (double)(values->repetitions - 1) /
-                                      (double)values->repetitions;
-    }
-}
-
-/* Points with draws of their own are independent, and their variances add up; with common draws, only the
-   repetitions are. */
-static void itd__values_summarize(const itd__values *values, bool common, itd_nll_result *out)
-{
-    double n = (double)values->n, r = (double)values->repetitions, sum = 0, square = 0;
-    double variance = 0, fourth = 0;
-    double first = values->mean[0]; /* squares are taken about it, lest they cancel */
-    for (size_t i = 0; i < values->n; i++) {
-        double off = values->mean[i] - first;
-        sum += off, square += off * off;
-        variance += values->variance[i], fourth += values->variance[i] * values->variance[i];
-    }
-    out->nll = first + sum / n;
-    out->std_error_data = itd__standard_error(sum, square, n);
-    out->std_error = sqrt(variance) / n; /* NaN for one repetition */
-    out->degrees = common       ? r - 1
-                   : fourth > 0 ? fmin(n * (r - 1), (r + 1) * variance * variance / fourth)
-                                : n * (r - 1);
-    if (!common) return;
-    sum = square = 0;
-    for (size_t k = 0; k < values->repetitions; k++) {
-        double off = (values->sum[k] - values->sum[0]) / n;
-        sum += off, square += off * off;
-    }
-    out->std_error = itd__standard_error(sum, square, r);
-}
-
-/* The results, if they are numbers. */
-static itd_result itd__values_finish(const itd__values *values, const itd_nll_desc *desc, size_t evaluations,
-                                     itd_nll_result *out, double *nll_x, double *std_error_x)
-{
-    itd_nll_result result = ITD__ZERO;
-    bool single = values->repetitions < 2;
-    itd__values_summarize(values, desc->shared_noise, &result);
-    result.evaluations = evaluations;
-    if (!(fabs(result.nll) <= DBL_MAX)) return ITD_ERROR_NUMERIC;
-    for (size_t i = 0; nll_x && i < values->n; i++) nll_x[i] = values->mean[i];
-    for (size_t i = 0; std_error_x && i < values->n; i++)
-        std_error_x[i] = single ? NAN : sqrt(values->variance[i]);
-    *out = result;
-    return ITD_OK;
-}
-
-ITD_DEF itd_result itd_draws_integral(const itd_draws *draws, const double *start, const double *f,
-                                      itd_nll_result *out, double *nll_x, double *std_error_x)
-{
-    itd__values values = ITD__ZERO;
-    itd_result result = ITD_ERROR_MEMORY;
-    if (itd__values_alloc(draws->n, draws->repetitions, &values)) {
-        itd__values_add(&values, 0, draws, start, f);
-        result = itd__values_finish(&values, &draws->desc, draws->evaluations, out, nll_x, std_error_x);
-    }
-    itd__values_free(&values);
-    return result;
-}
-
-/* (count) the integrand of every draw */
-static double *itd__integrands(const itd_draws *draws, size_t which)
-{
-    double *f = itd__doubles(draws->count, 1);
-    for (size_t i = 0; f && i < draws->count; i++) f[i] = itd__integrand(draws, i, which);
-    return f;
-}
-
-ITD_DEF itd_result itd_draws_nll(const itd_draws *draws, size_t which, itd_nll_result *out, double *nll_x,
-                                 double *std_error_x)
-{
-    if (which >= draws->denoisers) return ITD_ERROR_ARGUMENT;
-    double *f = itd__integrands(draws, which);
-    itd_result result = ITD_ERROR_MEMORY;
-    if (f) result = itd_draws_integral(draws, draws->nll_reference, f, out, nll_x, std_error_x);
-    ITD_FREE(f);
-    return result;
-}
-
-/* itd_nll with so many points in a table at a time. */
-static itd_result itd__nll_by(size_t points, itd__measurement *t, itd__values *values)
-{
-    size_t own = t->repetitions * t->length;
-    ITD__TRY(itd__measurement_begin(t, points * own));
-    for (size_t first = 0; first < t->n; first += points) {
-        size_t some = itd__min(points, t->n - first);
-        itd_draws *draws = itd__draws_alloc(t, some, some * own, 1);
-        itd_result result = draws ? itd__measure_some(t, first, draws) : ITD_ERROR_MEMORY;
-        double *f = result == ITD_OK ? itd__integrands(draws, 0) : NULL;
-        if (result == ITD_OK && !f) result = ITD_ERROR_MEMORY;
-        if (result == ITD_OK) itd__values_add(values, first, draws, draws->nll_reference, f);
-        ITD_FREE(f), itd_draws_free(draws);
-        ITD__TRY(result);
-    }
-    return ITD_OK;
-}
-
-ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x, size_t n, const itd_nll_desc *desc,
-                           itd_nll_result *out, double *nll_x, double *std_error_x)
-{
-    itd__measurement t = ITD__ZERO;
-    itd__values values = ITD__ZERO;
-    itd_result result = ITD_ERROR_MEMORY;
-    size_t all;
-    if (itd_nll_problem(den, 1, n, desc)) return ITD_ERROR_ARGUMENT;
-    if (!itd__multiply(n, desc->draws, &all)) return ITD_ERROR_MEMORY;
-    t.den = den, t.k = 1, t.x = x, t.n = n, t.desc = *desc;
-    itd__divide(&t, std_error_x != NULL);
-    size_t own = t.repetitions * t.length, points = itd__min(n, itd__max(1, ITD__TABLE_DRAWS / own));
-    if (itd__values_alloc(n, t.repetitions, &values)) result = itd__nll_by(points, &t, &values);
-    if (result == ITD_OK)
-        result = itd__values_finish(&values, desc, n * own + t.pilot, out, nll_x, std_error_x);
-    itd__values_free(&values), itd__measurement_end(&t);
-    return result;
-}
-
-/* ---- curves ---- */
-
-ITD_DEF itd_result itd_draws_curve(const itd_draws *draws, size_t which, size_t bins, double *logsnr,
-                                   double *mse, double *mse_error, double *reference_mse)
-{
-    if (which >= draws->denoisers || bins == 0) return ITD_ERROR_ARGUMENT;
-    double *count = itd__doubles(bins, 5), *weight = count + bins, *mean = weight + bins;
-    if (!count) return ITD_ERROR_MEMORY;
-    double *expected = mean + bins, *square = expected + bins;
-    for (int pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i < draws->count; i++) {
-            size_t b = itd__min((size_t)(draws->quantile[i] * (double)bins), bins - 1);
-            double w = draws->weight[i], e = draws->error[i * draws->denoisers + which];
-            if (pass == 0) {
-                count[b]++, weight[b] += w;
-                mean[b] += w * e, expected[b] += w * draws->expected[i];
-            } else {
-                double off = w * (e - mean[b] / weight[b]);
-                square[b] += off * off * count[b] / (count[b] - 1);
-            }
-        }
-    for (size_t b = 0; b < bins; b++) { /* 0 / 0 is NaN */
-        if (logsnr)
-            logsnr[b] = itd_schedule_quantile(&draws->desc.schedule, ((double)b + 0.5) / (double)bins);
-        mse[b] = mean[b] / weight[b];
-        if (mse_error) mse_error[b] = count[b] > 1 ? sqrt(square[b]) / weight[b] : NAN;
-        if (reference_mse) reference_mse[b] = expected[b] / weight[b];
-    }
-    ITD_FREE(count);
-    return ITD_OK;
-}
-
-/* Sum and sum of squares of all points' errors at one log SNR; the table has room for a batch. */
-static itd_result itd__curve_point(itd__measurement *t, itd_draws *draws, double logsnr, double *sum,
-                                   double *square)
-{
-    itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_CURVE, 0); /* that of every log SNR: a smooth curve */
-    for (size_t at = 0; at < t->n; at += t->batch) {
-        size_t rows = itd__min(t->batch, t->n - at);
-        for (size_t i = 0; i < rows; i++) draws->point[i] = at + i, draws->logsnr[i] = (float)logsnr;
-        itd_rng_normal_fill(&noise, rows * t->den->dim, t->eps);
-        ITD__TRY(itd__measure_errors(t, t->x, 1, draws, 0, rows));
-        for (size_t i = 0; i < rows; i++)
-            *sum += draws->error[i], *square += draws->error[i] * draws->error[i];
-    }
-    return ITD_OK;
-}
-
-ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t n, const double *logsnr,
-                                 size_t m, uint64_t seed, double *mse, double *mse_error, double *mmse)
-{
-    itd__measurement t = ITD__ZERO;
-    if (n == 0 || itd__denoisers_problem(den, 1)) return ITD_ERROR_ARGUMENT;
-    t.den = den, t.k = 1, t.x = x, t.n = n, t.desc.seed = seed, t.desc.cancel = true;
-    double *sum = itd__doubles(m, 2); /* the caller's arrays are written when nothing can fail any more */
-    itd_result result = sum ? itd__measurement_rows(&t, 1024, 0) : ITD_ERROR_MEMORY;
-    itd_draws *draws = result == ITD_OK ? itd__draws_alloc(&t, 0, t.batch, 1) : NULL;
-    if (result == ITD_OK && !draws) result = ITD_ERROR_MEMORY;
-    for (size_t k = 0; result == ITD_OK && k < m; k++)
-        result = itd__curve_point(&t, draws, logsnr[k], sum + k, sum + m + k);
-    for (size_t k = 0; result == ITD_OK && k < m; k++) {
-        mse[k] = sum[k] / (double)n;
-        if (mse_error) mse_error[k] = itd__standard_error(sum[k], sum[m + k], (double)n);
-        if (mmse) mmse[k] = itd_gaussian_mmse(&t.reference, logsnr[k]);
-    }
-    ITD_FREE(sum), itd_draws_free(draws), itd__measurement_end(&t);
-    return result;
-}
-
-/* >>descriptions -------------------------------------------------------------------------------------------
-
-   Every field of the descriptions stands once in a table, with its default and the least and the most it may
-   be. Defaults are taken from it, descriptions are checked against it, and checkpoints hold what it lists, in
-   its order. Only what concerns several fields at once is written out. */
-
-typedef struct itd__state { /* what a checkpoint says */
-    itd_model_desc model;
-    itd_trainer_desc trainer;
-    uint64_t step;
-    bool has_trainer, has_gaussian, has_unet, has_whiten;
-    bool in_units; /* the Gaussian is in the caller's units; before version 0.2 it was in the model's */
-    double log_det;
-} itd__state;
-
-/* clang-format off */
-typedef enum itd__type { /* enumerations have no fixed size: each is a type of its own */
-    ITD__T_SIZE, ITD__T_U64, ITD__T_BOOL, ITD__T_ACTIVATION, ITD__T_TIME, ITD__T_PARAMETERIZATION,
-    ITD__T_REAL, ITD__T_POSITIVE /* real, and more than its least */
-} itd__type;
-
-typedef struct itd__field {
-    const char *name;
-    itd__type type;
-    size_t offset;
-    double preset, least, most; /* its default and its range; DBL_MAX: no limit */
-    double absent;              /* its value where a file does not have it */
-} itd__field;
-
-#define ITD__REQUIRED HUGE_VAL /* by every file; what came after version 0.1.0 is not */
-#define ITD__F(type, name, field, preset, least, most)                                                       \
-    {name, ITD__T_##type, offsetof(itd__state, field), preset, least, most, ITD__REQUIRED}
-#define ITD__NEW(type, name, field, preset, least, most, absent)                                             \
-    {name, ITD__T_##type, offsetof(itd__state, field), preset, least, most, absent}
-#define ITD__M(type, field, preset, least, most) ITD__F(type, #field, model.field, preset, least, most)
-#define ITD__T(type, field, preset, least, most)                                                             \
-    ITD__F(type, "trainer." #field, trainer.field, preset, least, most)
-
-static const itd__field itd__fields[] = { /* type, field, default, least, most */
-    ITD__F(BOOL, "unet", has_unet, 0, 0, 1),
-    ITD__M(SIZE, mlp.dim, 1, 1, 1 << 20),                 ITD__M(SIZE, mlp.layers, 3, 1, 100),
-    ITD__M(SIZE, mlp.hidden, 128, 1, 1 << 20),            ITD__M(SIZE, mlp.embedding, 128, 0, 8192),
-    ITD__NEW(SIZE, "mlp.directions", model.mlp.directions, 128, 0, 1 << 16, 0),
-    ITD__NEW(REAL, "mlp.frequency_min", model.mlp.frequency_min, 0.5, 1e-6, 1e6, 1),
-    ITD__NEW(REAL, "mlp.frequency_max", model.mlp.frequency_max, 10, 1e-6, 1e6, 1),
-    ITD__M(REAL, mlp.coordinate_scale, 100, -FLT_MAX, FLT_MAX),
-    ITD__M(REAL, mlp.logsnr_scale, 50, -FLT_MAX, FLT_MAX),
-    ITD__M(ACTIVATION, mlp.activation, ITD_SILU, 0, ITD_SILU),
-    ITD__M(BOOL, mlp.zero_output, 1, 0, 1),
-    ITD__M(SIZE, unet.height, 32, 1, 4096),               ITD__M(SIZE, unet.width, 32, 1, 4096),
-    ITD__M(SIZE, unet.channels, 3, 1, 4096),              ITD__M(SIZE, unet.levels, 3, 1, ITD_MAX_LEVELS),
-    ITD__M(SIZE, unet.features[0], 64, 0, DBL_MAX),       ITD__M(SIZE, unet.features[1], 96, 0, DBL_MAX),
-    ITD__M(SIZE, unet.features[2], 96, 0, DBL_MAX),       ITD__M(SIZE, unet.features[3], 0, 0, DBL_MAX),
-    ITD__M(SIZE, unet.features[4], 0, 0, DBL_MAX),        ITD__M(SIZE, unet.features[5], 0, 0, DBL_MAX),
-    ITD__M(SIZE, unet.blocks, 1, 1, 8),                   ITD__M(SIZE, unet.attention, 0, 0, DBL_MAX),
-    ITD__M(SIZE, unet.head, 0, 0, DBL_MAX),               ITD__M(SIZE, unet.groups, 8, 1, DBL_MAX),
-    ITD__M(POSITIVE, unet.epsilon, 1e-5, 0, 1),           ITD__M(SIZE, unet.embedding, 64, 4, 8192),
-    ITD__M(SIZE, unet.hidden, 256, 1, 4096),
-    ITD__M(REAL, unet.logsnr_scale, 3, -FLT_MAX, FLT_MAX),
-    ITD__M(TIME, unet.time, ITD_TIME_LOGSNR, 0, ITD_TIME_EXACT),
-    ITD__M(BOOL, unet.pad_after, 0, 0, 1),                ITD__M(BOOL, unet.zero_output, 1, 0, 1),
-    ITD__M(PARAMETERIZATION, parameterization, ITD_GAUSSIAN, 0, ITD_GAUSSIAN),
-    ITD__M(POSITIVE, variance, 1, 0, FLT_MAX),
-    ITD__M(REAL, schedule.loc, 0, -DBL_MAX, DBL_MAX),     ITD__M(REAL, schedule.scale, 3, 0, DBL_MAX),
-    ITD__M(REAL, schedule.clip, 4, 0, DBL_MAX),
-    ITD__M(BOOL, normalize, 1, 0, 1),
-    ITD__NEW(BOOL, "whiten", model.whiten, 1, 0, 1, 0),
-    ITD__NEW(BOOL, "whitened", has_whiten, 0, 0, 1, 0),
-    ITD__NEW(REAL, "log_det", log_det, 0, -DBL_MAX, DBL_MAX, 0),
-    ITD__NEW(BOOL, "gaussian.in_units", in_units, 0, 0, 1, 0),
-    ITD__F(BOOL, "gaussian", has_gaussian, 0, 0, 1),      ITD__F(BOOL, "trainer", has_trainer, 0, 0, 1),
-    ITD__T(SIZE, batch, 128, 1, DBL_MAX),
-    ITD__F(SIZE, "trainer.rows", trainer.micro_batch, 0, 0, DBL_MAX),
-    ITD__T(U64, seed, 1, 0, DBL_MAX),                     ITD__T(REAL, learning_rate, 1e-3, 0, 1e30),
-    ITD__T(U64, warmup, 0, 0, DBL_MAX),                   ITD__T(U64, steps, 0, 0, DBL_MAX),
-    ITD__T(REAL, final_fraction, 0, 0, 1),                ITD__T(REAL, beta1, 0.9, 0, 1 - DBL_EPSILON / 2),
-    ITD__T(REAL, beta2, 0.999, 0, 1 - DBL_EPSILON / 2),   ITD__T(REAL, epsilon, 1e-8, FLT_MIN, FLT_MAX),
-    ITD__T(REAL, weight_decay, 0, 0, FLT_MAX),            ITD__T(REAL, clip_norm, 0, 0, DBL_MAX),
-    ITD__T(REAL, weight_limit, 0, 0, DBL_MAX),            ITD__T(REAL, ema, 0.999, 0, 1 - DBL_EPSILON / 2),
-    ITD__T(BOOL, stratified, 1, 0, 1),                    ITD__T(BOOL, drop_incomplete, 0, 0, 1),
-    ITD__F(U64, "trainer.step", step, 0, 0, DBL_MAX)
-};
-/* clang-format on */
-
-enum { ITD__FIELDS = sizeof itd__fields / sizeof *itd__fields };
-
-/* One of the two networks is left out, and so is a trainer that is not there. */
-static bool itd__has_field(const itd__state *state, const itd__field *field)
-{
-    if (!strncmp(field->name, "mlp.", 4)) return !state->has_unet;
-    if (!strncmp(field->name, "unet.", 5)) return state->has_unet;
-    return state->has_trainer || strncmp(field->name, "trainer.", 8);
-}
-
-/* A field's value; a whole number also exactly, where that is asked for. */
-static double itd__get_field(const itd__state *state, const itd__field *field, uint64_t *whole)
-{
-    const void *at = (const char *)state + field->offset;
-    switch (field->type) {
-    case ITD__T_SIZE: *whole = *(const size_t *)at; break;
-    case ITD__T_U64: *whole = *(const uint64_t *)at; break;
-    case ITD__T_BOOL: *whole = *(const bool *)at; break;
-    case ITD__T_ACTIVATION: *whole = (uint64_t) * (const itd_activation *)at; break;
-    case ITD__T_TIME: *whole = (uint64_t) * (const itd_time *)at; break;
-    case ITD__T_PARAMETERIZATION: *whole = (uint64_t) * (const itd_parameterization *)at; break;
-    case ITD__T_REAL:
-    case ITD__T_POSITIVE: return *(const double *)at;
-    }
-    return (double)*whole;
-}
-
-static void itd__set_field(itd__state *state, const itd__field *field, double value, uint64_t whole)
-{
-    void *at = (char *)state + field->offset;
-    switch (field->type) {
-    case ITD__T_SIZE: *(size_t *)at = (size_t)whole; break;
-    case ITD__T_U64: *(uint64_t *)at = whole; break;
-    case ITD__T_BOOL: *(bool *)at = whole == 1; break;
-    case ITD__T_ACTIVATION: *(itd_activation *)at = (itd_activation)whole; break;
-    case ITD__T_TIME: *(itd_time *)at = (itd_time)whole; break;
-    case ITD__T_PARAMETERIZATION: *(itd_parameterization *)at = (itd_parameterization)whole; break;
-    case ITD__T_REAL:
-    case ITD__T_POSITIVE: *(double *)at = value; break;
-    }
-}
-
-static bool itd__in_range(const itd__field *field, double value)
-{
-    return value >= field->least && value <= field->most &&
-           (value > field->least || field->type != ITD__T_POSITIVE);
-}
-
-static itd__state itd__defaults(void)
-{
-    itd__state state = ITD__ZERO;
-    for (size_t i = 0; i < ITD__FIELDS; i++)
-        itd__set_field(&state, &itd__fields[i], itd__fields[i].preset, (uint64_t)itd__fields[i].preset);
-    return state;
-}
-
-ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim) { return itd_model_desc_default(dim).mlp; }
-ITD_DEF itd_unet_desc itd_unet_desc_default(void) { return itd__defaults().model.unet; }
-ITD_DEF itd_trainer_desc itd_trainer_desc_default(void) { return itd__defaults().trainer; }
-
-ITD_DEF itd_model_desc itd_model_desc_default(size_t dim)
-{
-    const itd_unet_desc none = ITD__ZERO;
-    itd_model_desc desc = itd__defaults().model;
-    desc.mlp.dim = dim, desc.unet = none;
-    return desc;
-}
-
-ITD_DEF itd_unet_desc itd_unet_desc_ddpm_cifar10(void)
-{
-    itd_unet_desc d = itd_unet_desc_default();
-    d.levels = 4, d.blocks = 2;
-    d.features[0] = 128, d.features[1] = d.features[2] = d.features[3] = 256;
-    d.attention = 2 | 16; /* 16x16 and the middle */
-    d.groups = 32, d.epsilon = 1e-6;
-    d.embedding = 128, d.hidden = 512;
-    d.time = ITD_TIME_TABLE;
-    d.pad_after = true;
-    d.zero_output = false;
-    return d;
-}
-
-/* What several fields of a network have to agree on. */
-static const char *itd__mlp_problem(const itd_mlp_desc *mlp)
-{
-    if (mlp->embedding % 2 || mlp->embedding == 2) return "mlp.embedding: 0 or even and at least 4 expected";
-    if (mlp->frequency_min > mlp->frequency_max) return "mlp.frequency_min: more than frequency_max";
-    if (mlp->embedding && mlp->dim > ((size_t)1 << 20) / mlp->embedding)
-        return "mlp.embedding: dim * embedding of at most 2^20 expected";
-    if (mlp->directions && mlp->dim > ((size_t)1 << 22) / mlp->directions)
-        return "mlp.directions: dim * directions of at most 2^22 expected";
-    return NULL;
-}
-
-static const char *itd__unet_problem(const itd_unet_desc *unet)
-{
-    size_t coarsest = (size_t)1 << (unet->levels - 1); /* pixels that become one */
-    for (size_t i = 0; i < unet->levels; i++) {
-        size_t features = unet->features[i];
-        if (features < 1 || features > 4096) return "unet.features: 1 to 4096 expected";
-        if (features % unet->groups) return "unet.features: multiples of groups expected";
-        if (unet->head && features % unet->head) return "unet.features: multiples of head expected";
-    }
-    if (unet->height % coarsest || unet->width % coarsest)
-        return "unet.height, unet.width: multiples of 2^(levels-1) expected";
-    if (unet->embedding % 2) return "unet.embedding: an even number expected";
-    if (unet->attention >> (unet->levels + 1)) return "unet.attention: levels that the network does not have";
-    return NULL;
-}
-
-ITD_DEF const char *itd_model_problem(const itd_model_desc *model, const itd_trainer_desc *trainer)
-{
-    itd__state state = ITD__ZERO;
-    uint64_t whole = 0;
-    state.model = *model, state.has_unet = model->unet.levels > 0, state.has_trainer = trainer != NULL;
-    if (trainer) state.trainer = *trainer;
-    for (size_t i = 0; i < ITD__FIELDS; i++) {
-        const itd__field *field = &itd__fields[i];
-        if (itd__has_field(&state, field) && !itd__in_range(field, itd__get_field(&state, field, &whole)))
-            return field->name;
-    }
-    if (itd__schedule_problem(&model->schedule)) return itd__schedule_problem(&model->schedule);
-    return state.has_unet ? itd__unet_problem(&model->unet) : itd__mlp_problem(&model->mlp);
-}
-
-/* >>network ------------------------------------------------------------------------------------------------
-
-   A network is a table of rows, each an operation that reads earlier rows. One function writes it and reads
-   like the network's diagram; counting, allocating, forward, backward and the names in a file walk it. */
-
-/* clang-format off */
-typedef enum itd__kind {
-    ITD__INPUT, ITD__EMBED, ITD__PROJECT, ITD__WAVES, ITD__LINEAR, ITD__RELU, ITD__SILU, ITD__TIMESTEP,
-    ITD__CONV, ITD__ADD,
-    ITD__UPSAMPLE, ITD__NORM, ITD__SHIFT, ITD__SCORES, ITD__ATTEND /* from NORM on: a sample at a time */
-} itd__kind;
-
-static const char *const itd__kind_name[] = {
-    "input", "embed", "project", "waves", "linear", "relu", "silu", "timestep", "conv", "add", "upsample",
-    "norm", "shift", "scores", "attend"};
-/* clang-format on */
-
-typedef struct itd__layer {
-    itd__kind kind;
-    size_t input[2];       /* rows read; the same one twice where only one is */
-    size_t in, side;       /* channels that come from each; side is 0 where only one is read */
-    size_t h, w, c;        /* image that comes out; 1, 1, features where there is none */
-    size_t width;          /* floats per sample that come out */
-    size_t weight, bias;   /* LINEAR, CONV, NORM: offsets into the parameter slabs */
-    size_t weights;        /* how many, without the biases */
-    size_t frequency;      /* EMBED, PROJECT, WAVES: offset into the table of frequencies */
-    itd__convolution conv; /* CONV */
-    size_t taps;           /* CONV: offset of its transformed weights */
-    size_t back;           /* LINEAR, CONV: offset of the weights that lead back */
-    itd__grouping norm;    /* NORM */
-    size_t extra;          /* NORM: offset of its notes per sample */
-    size_t heads;          /* SCORES, ATTEND */
-    size_t offset;         /* floats per sample of all rows before it */
-    bool zero;             /* parameters start at zero */
-    bool trains;           /* parameters here or upstream: backward has to pass */
-    size_t reader;         /* the last row that reads it, or itself */
-    bool last[2];          /* the last reader of this input, so the first to write its gradient */
-    char name[56];         /* of rows with parameters, in the checkpoint */
-} itd__layer;
-
-struct itd_net {
-    itd_unet_desc unet; /* without levels: an MLP */
-    size_t dim;
-    size_t slice; /* samples a thread takes at a time: their activations stay in the second-level cache */
-    itd__layer *layer;
-    size_t layers, most_layers;
-    float *frequency; /* of all embeddings, scaled, and directions */
-    size_t frequencies;
-    size_t parameters;
-    bool too_large;             /* more parameters than can be counted in bytes */
-    float *w, *g, *m, *v, *ema; /* slabs of `parameters` floats; all but w only when training needs them */
-    bool use_ema;               /* forward reads ema instead of w */
-    float *value, *gradient;    /* rows of the table, each (capacity,width) */
-    size_t capacity, gradient_capacity, width;
-    float *extra; /* notes of the normalizations, each (extra_capacity,ITD__NOTES,channels) */
-    size_t extra_capacity, extra_width;
-    float *taps;          /* weights of convolutions, transformed for forward */
-    float *back;          /* weights transposed, of convolutions transformed, for backward */
-    float *taps_gradient; /* by transformed weights, while several passes add it up */
-    size_t taps_size, back_size;
-    const float *taps_of; /* the slab they were made of; NULL: they are stale */
-    bool shared;          /* weights may change unseen: the caller has a pointer to them */
-    itd__scratch work;
-    size_t work_threads, inference_work, training_work; /* for how many there is space; floats of each */
-    double *timestep;                                   /* (ITD__TABLE) log SNRs of the steps, descending */
-    char path[48];                                      /* what the names of the next rows begin with */
-};
-
-/* Appends a row that reads row a and, if it is another one, row b; returns its index. */
-static size_t itd__row(itd_net *net, itd__kind kind, size_t a, size_t b, size_t h, size_t w, size_t c)
-{
-    size_t i = net->layers++;
-    itd__layer *row = &net->layer[i];
-    ITD_ASSERT(i < net->most_layers);
-    row->kind = kind;
-    row->input[0] = a, row->input[1] = b;
-    row->in = net->layer[a].c, row->side = a == b ? 0 : net->layer[b].c;
-    row->h = h, row->w = w, row->c = c;
-    row->width = h * w * c;
-    row->offset = net->width;
-    row->trains = net->layer[a].trains || net->layer[b].trains;
-    net->layer[a].reader = net->layer[b].reader = i;
-    net->width += row->width;
-    return i;
-}
-
-/* A row of the size of its input, with c channels. */
-static size_t itd__like(itd_net *net, itd__kind kind, size_t a, size_t b, size_t c)
-{
-    return itd__row(net, kind, a, b, net->layer[a].h, net->layer[a].w, c);
-}
-
-static size_t itd__input(itd_net *net, size_t h, size_t w, size_t c)
-{
-    return itd__row(net, ITD__INPUT, net->layers, net->layers, h, w, c);
-}
-
-/* Appends to a text of `size` bytes, cutting what does not fit; a and b take the places of two #. */
-static void itd__append(char *text, size_t size, const char *more, size_t a, size_t b)
-{
-    size_t used = strlen(text);
-    for (; *more; more++) {
-        char piece[24] = {0}, *p = piece + sizeof piece - 1;
-        if (*more == '#') {
-            do *--p = (char)('0' + a % 10);
-            while (a /= 10);
-            a = b;
-        } else {
-            *--p = *more;
-        }
-        while (*p && used + 1 < size) text[used++] = *p++;
-    }
-    text[used] = 0;
-}
-
-/* What the names of the next rows begin with, in a U-Net as in diffusers: block, number, part, number. */
-static void itd__path(itd_net *net, const char *path, size_t i, size_t j)
-{
-    net->path[0] = 0;
-    itd__append(net->path, sizeof net->path, path, i, j);
-}
-
-/* A row's parameters: `weights` and then c biases, under the current path. */
-static void itd__parameterized(itd_net *net, size_t i, size_t rows, size_t columns, const char *name)
-{
-    itd__layer *row = &net->layer[i];
-    if (!itd__multiply(rows, columns, &row->weights) ||
-        row->weights > SIZE_MAX / 8 - net->parameters - columns) {
-        net->too_large = true;
-        row->weights = 0;
-    }
-    row->trains = true;
-    row->weight = net->parameters;
-    row->bias = row->weight + row->weights;
-    net->parameters = row->bias + columns;
-    itd__append(row->name, sizeof row->name, net->path, 0, 0);
-    itd__append(row->name, sizeof row->name, name, 0, 0);
-}
-
-static size_t itd__embed(itd_net *net, size_t x, size_t size, double scale)
-{
-    size_t i = itd__like(net, ITD__EMBED, x, x, net->layer[x].c * size), half = size / 2;
-    net->layer[i].frequency = net->frequencies;
-    for (size_t k = 0; k < half; k++) {
-        double frequency = exp(-(double)k * log(10000.0) / (double)(half - 1));
-        net->frequency[net->frequencies++] = (float)(scale * frequency);
-    }
-    return i;
-}
-
-/* sin(w.z), cos(w.z) for directions that are the same in every network of this description: |w| in equal
-   ratios, each w uniform on its sphere. The table has the directions (dim,m), then -|w|^2/2 (m). */
-static size_t itd__embed_directions(itd_net *net, size_t z, size_t logsnr, const itd_mlp_desc *desc)
-{
-    size_t d = desc->dim, m = desc->directions, i = itd__like(net, ITD__PROJECT, z, z, m), waves;
-    itd_rng rng = itd__rng_for(0, ITD__FOR_DIRECTIONS, 0);
-    float *w = net->frequency + net->frequencies;
-    for (size_t k = 0; k < m; k++) {
-        double at = ((double)k + 0.5) / (double)m, square = 0;
-        double length = desc->frequency_min * pow(desc->frequency_max / desc->frequency_min, at);
-        itd_rng again = rng;
-        for (size_t j = 0; j < d; j++) square += pow(itd_rng_normal(&rng), 2);
-        for (size_t j = 0; j < d; j++) w[j * m + k] = (float)(length / sqrt(square) * itd_rng_normal(&again));
-        w[d * m + k] = (float)(-0.5 * length * length);
-    }
-    net->layer[i].frequency = net->frequencies;
-    waves = itd__like(net, ITD__WAVES, i, logsnr, 2 * m);
-    net->layer[waves].frequency = net->frequencies + d * m;
-    net->frequencies += (d + 1) * m;
-    return waves;
-}
-
-static size_t itd__linear(itd_net *net, size_t a, size_t b, size_t width, const char *name)
-{
-    size_t i = itd__like(net, ITD__LINEAR, a, b, width);
-    itd__parameterized(net, i, net->layer[i].in + net->layer[i].side, width, name);
-    return i;
-}
-
-static size_t itd__activation(itd_net *net, size_t x, itd_activation kind)
-{
-    return itd__like(net, kind == ITD_RELU ? ITD__RELU : ITD__SILU, x, x, net->layer[x].c);
-}
-
-/* The MLP denoiser: sinusoids of every coordinate and of the log SNR, then linear layers. */
-static void itd__plan_mlp(itd_net *net, const itd_mlp_desc *desc)
-{
-    size_t z = itd__input(net, 1, 1, desc->dim), logsnr = itd__input(net, 1, 1, 1), h = z, side = logsnr;
-    if (desc->directions) h = itd__embed_directions(net, z, logsnr, desc);
-    else if (desc->embedding) h = itd__embed(net, z, desc->embedding, desc->coordinate_scale);
-    if (desc->embedding) side = itd__embed(net, logsnr, desc->embedding, desc->logsnr_scale);
-    for (size_t k = 0; k < desc->layers; k++) {
-        itd__path(net, "layers.#", k, 0);
-        h = itd__linear(net, h, side, k + 1 < desc->layers ? desc->hidden : desc->dim, "");
-        if (k + 1 < desc->layers) h = side = itd__activation(net, h, desc->activation);
-    }
-    net->layer[h].zero = desc->zero_output;
-}
-
-/* ---- the U-Net ---- */
-
-static size_t itd__conv(itd_net *net, size_t x, size_t c, size_t stride, const char *name)
-{
-    const itd__layer *in = &net->layer[x];
-    size_t before = stride == 2 && net->unet.pad_after ? 0 : 1;
-    size_t h = (in->h + before - 2) / stride + 1, w = (in->w + before - 2) / stride + 1;
-    size_t i = itd__row(net, ITD__CONV, x, x, h, w, c);
-    itd__convolution conv = {in->h, in->w, in->c, h, w, c, stride, before};
-    net->layer[i].conv = conv;
-    itd__parameterized(net, i, 9 * in->c, c, name);
-    return i;
-}
-
-static size_t itd__norm(itd_net *net, size_t a, size_t b, bool silu, const char *name)
-{
-    const itd__layer *x = &net->layer[a];
-    size_t side = a == b ? 0 : net->layer[b].c, i = itd__like(net, ITD__NORM, a, b, x->c + side);
-    itd__grouping norm = {x->h * x->w, x->c, side, net->unet.groups, (float)net->unet.epsilon, silu};
-    net->layer[i].norm = norm;
-    net->layer[i].extra = net->extra_width;
-    net->extra_width += ITD__NOTES * (x->c + side);
-    itd__parameterized(net, i, 1, x->c + side, name);
-    return i;
-}
-
-/* a and the skip b side by side, or a alone if b is a. */
-static size_t itd__residual_block(itd_net *net, size_t a, size_t b, size_t time, size_t c)
-{
-    size_t h = itd__norm(net, a, b, true, "norm1");
-    h = itd__conv(net, h, c, 1, "conv1");
-    size_t t = itd__linear(net, time, time, c, "time_emb_proj");
-    h = itd__like(net, ITD__SHIFT, h, t, c);
-    h = itd__norm(net, h, h, true, "norm2");
-    h = itd__conv(net, h, c, 1, "conv2");
-    net->layer[h].zero = net->unet.zero_output;
-    if (a != b || net->layer[a].c != c) a = itd__linear(net, a, b, c, "conv_shortcut");
-    return itd__like(net, ITD__ADD, a, h, c);
-}
-
-static size_t itd__attention(itd_net *net, size_t x)
-{
-    size_t c = net->layer[x].c, tokens = net->layer[x].h * net->layer[x].w, h;
-    size_t heads = net->unet.head ? c / net->unet.head : 1;
-    h = itd__norm(net, x, x, false, "group_norm");
-    size_t q = itd__linear(net, h, h, c, "to_q");
-    size_t k = itd__linear(net, h, h, c, "to_k");
-    size_t v = itd__linear(net, h, h, c, "to_v");
-    size_t p = itd__row(net, ITD__SCORES, q, k, 1, 1, heads * tokens * tokens);
-    net->layer[p].heads = heads;
-    h = itd__row(net, ITD__ATTEND, p, v, net->layer[x].h, net->layer[x].w, c);
-    net->layer[h].heads = heads;
-    h = itd__linear(net, h, h, c, "to_out.0");
-    return itd__like(net, ITD__ADD, h, x, c);
-}
-
-static size_t itd__plan_time(itd_net *net, const itd_unet_desc *d)
-{
-    size_t t = itd__input(net, 1, 1, 1);
-    if (d->time != ITD_TIME_LOGSNR) t = itd__like(net, ITD__TIMESTEP, t, t, 1);
-    t = itd__embed(net, t, d->embedding, d->time == ITD_TIME_LOGSNR ? d->logsnr_scale : 1);
-    net->path[0] = 0;
-    t = itd__linear(net, t, t, d->hidden, "time_embedding.linear_1");
-    t = itd__activation(net, t, ITD_SILU);
-    t = itd__linear(net, t, t, d->hidden, "time_embedding.linear_2");
-    return itd__activation(net, t, ITD_SILU); /* every block would apply it */
-}
-
-static void itd__plan_unet(itd_net *net, const itd_unet_desc *d)
-{
-    size_t skip[ITD_MAX_LEVELS * 9], skips = 0, h, level;
-    size_t z = itd__input(net, d->height, d->width, d->channels);
-    size_t t = itd__plan_time(net, d);
-    h = skip[skips++] = itd__conv(net, z, d->features[0], 1, "conv_in");
-    for (size_t i = 0; i < d->levels; i++) {
-        for (size_t j = 0; j < d->blocks; j++) {
-            itd__path(net, "down_blocks.#.resnets.#.", i, j);
-            h = itd__residual_block(net, h, h, t, d->features[i]);
-            itd__path(net, "down_blocks.#.attentions.#.", i, j);
-            if (d->attention >> i & 1) h = itd__attention(net, h);
-            skip[skips++] = h;
-        }
-        if (i + 1 == d->levels) break;
-        itd__path(net, "down_blocks.#.downsamplers.0.", i, 0);
-        h = skip[skips++] = itd__conv(net, h, d->features[i], 2, "conv");
-    }
-    itd__path(net, "mid_block.resnets.0.", 0, 0);
-    h = itd__residual_block(net, h, h, t, d->features[d->levels - 1]);
-    itd__path(net, "mid_block.attentions.0.", 0, 0);
-    if (d->attention >> d->levels & 1) h = itd__attention(net, h);
-    itd__path(net, "mid_block.resnets.1.", 0, 0);
-    h = itd__residual_block(net, h, h, t, d->features[d->levels - 1]);
-    for (size_t i = 0; i < d->levels; i++) {
-        level = d->levels - 1 - i;
-        for (size_t j = 0; j <= d->blocks; j++) {
-            itd__path(net, "up_blocks.#.resnets.#.", i, j);
-            h = itd__residual_block(net, h, skip[--skips], t, d->features[level]);
-            itd__path(net, "up_blocks.#.attentions.#.", i, j);
-            if (d->attention >> level & 1) h = itd__attention(net, h);
-        }
-        if (level == 0) break;
-        h = itd__row(net, ITD__UPSAMPLE, h, h, 2 * net->layer[h].h, 2 * net->layer[h].w, net->layer[h].c);
-        itd__path(net, "up_blocks.#.upsamplers.0.", i, 0);
-        h = itd__conv(net, h, net->layer[h].c, 1, "conv");
-    }
-    net->path[0] = 0;
-    h = itd__norm(net, h, h, true, "conv_norm_out");
-    h = itd__conv(net, h, d->channels, 1, "conv_out");
-    net->layer[h].zero = d->zero_output;
-}
-
-/* Uniform in +-1/sqrt(fan_in), weights and biases alike, or zero; normalizations start as such. */
-static void itd__initialize(itd_net *net, uint64_t seed)
-{
-    itd_rng rng = itd__rng_for(seed, ITD__FOR_WEIGHTS, 0);
-    for (size_t i = 0; i < net->layers; i++) {
-        const itd__layer *row = &net->layer[i];
-        double bound = 1 / sqrt((double)(row->weights / row->c));
-        for (size_t k = 0; row->kind == ITD__NORM && k < row->c; k++) net->w[row->weight + k] = 1;
-        if (row->kind == ITD__NORM || row->zero || !row->weights) continue;
-        for (size_t k = 0; k < row->weights + row->c; k++)
-            net->w[row->weight + k] = (float)(bound * (2 * itd_rng_uniform(&rng) - 1));
-    }
-}
-
-/* Where weights have their place that are transformed or transposed, and what a thread needs for the work. */
-static void itd__plan_prepared(itd_net *net)
-{
-    net->inference_work = net->training_work = ITD__WORK;
-    for (size_t i = 0; i < net->layers && !net->too_large; i++) {
-        itd__layer *row = &net->layer[i];
-        bool conv = row->kind == ITD__CONV, winograd = conv && itd__is_winograd(&row->conv);
-        if (!conv && row->kind != ITD__LINEAR) continue;
-        row->taps = net->taps_size, row->back = net->back_size;
-        net->taps_size += winograd ? row->weights / 9 * 16 : 0;
-        net->back_size += winograd ? row->weights / 9 * 16 : row->weights;
-        if (!conv) continue;
-        net->inference_work = itd__max(net->inference_work, ITD__WORK + itd__conv_work(&row->conv, false));
-        net->training_work = itd__max(net->training_work, ITD__WORK + itd__conv_work(&row->conv, true));
-    }
-    net->work.each = net->inference_work;
-}
-
-/* The table alone: sizes known, no parameters allocated. */
-static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_unet_desc *unet)
-{
-    bool images = unet && unet->levels;
-    size_t frequencies = images ? unet->embedding / 2 : mlp->embedding + (mlp->dim + 1) * mlp->directions;
-    net->most_layers = images ? 64 + 32 * unet->levels * (unet->blocks + 1) : 5 + 2 * mlp->layers;
-    net->layer = (itd__layer *)itd__alloc(net->most_layers, 1, sizeof *net->layer);
-    net->frequency = itd__floats(frequencies, 1);
-    if (!net->layer || !net->frequency) return ITD_ERROR_MEMORY;
-    net->slice = images ? 4 : ITD__SLICE;
-    if (images) net->unet = *unet, itd__plan_unet(net, unet);
-    else itd__plan_mlp(net, mlp);
-    net->dim = net->layer[0].width;
-    itd__plan_prepared(net);
-    for (size_t i = 0; i < net->layers; i++) {
-        itd__layer *row = &net->layer[i];
-        const size_t *input = row->input;
-        row->last[0] = input[0] != i && net->layer[input[0]].reader == i;
-        row->last[1] = input[1] != input[0] && net->layer[input[1]].reader == i;
-    }
-    return net->too_large ? ITD_ERROR_MEMORY : ITD_OK;
-}
-
-/* Without a seed the weights are zero: a file will bring them. */
-static itd_result itd__net_create(const itd_model_desc *desc, const uint64_t *seed, itd_net **out)
-{
-    if (itd_model_problem(desc, NULL)) return ITD_ERROR_ARGUMENT;
-    itd_net *net = (itd_net *)itd__alloc(1, 1, sizeof *net);
-    if (net && itd__plan(net, &desc->mlp, &desc->unet) == ITD_OK) net->w = itd__floats(net->parameters, 1);
-    if (!net || !net->w) {
-        itd_net_free(net);
-        return ITD_ERROR_MEMORY;
-    }
-    if (seed) itd__initialize(net, *seed);
-    *out = net;
-    return ITD_OK;
-}
-
-ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_net **out)
-{
-    itd_model_desc model = itd_model_desc_default(0);
-    model.mlp = *desc;
-    return itd__net_create(&model, &seed, out);
-}
-
-ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd_net **out)
-{
-    itd_model_desc model = itd_model_desc_default(0); /* not valid if no level of a U-Net joins it */
-    model.unet = *desc;
-    return itd__net_create(&model, &seed, out);
-}
-
-ITD_DEF void itd_net_free(itd_net *net)
-{
-    if (!net) return;
-    ITD_FREE(net->layer), ITD_FREE(net->frequency), ITD_FREE(net->value), ITD_FREE(net->gradient);
-    ITD_FREE(net->extra), ITD_FREE(net->timestep);
-    ITD_FREE(net->taps), ITD_FREE(net->back), ITD_FREE(net->taps_gradient), ITD_FREE(net->work.floats);
-    ITD_FREE(net->w), ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->ema);
-    ITD_FREE(net);
-}
-
-ITD_DEF size_t itd_net_parameters(const itd_net *net) { return net->parameters; }
-ITD_DEF float *itd_net_weights(itd_net *net)
-{
-    net->shared = true;
-    return net->w;
-}
-ITD_DEF float *itd_net_gradients(itd_net *net) { return net->g; }
-ITD_DEF float *itd_net_average(itd_net *net)
-{
-    net->shared = true;
-    return net->ema;
-}
-
-/* Space for one number per parameter, where there is none yet. */
-static bool itd__slab(const itd_net *net, float **slab)
-{
-    if (!*slab) *slab = itd__floats(net->parameters, 1);
-    return *slab != NULL;
-}
-
-/* Grows a buffer of rows; what it held is of no use afterwards. */
-static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, size_t width)
-{
-    if (rows <= *capacity) return ITD_OK;
-    float *grown = itd__floats(rows, width);
-    if (!grown) return ITD_ERROR_MEMORY;
-    ITD_FREE(*buffer);
-    *buffer = grown;
-    *capacity = rows;
-    return ITD_OK;
-}
-
-/* The parameters in use; then what row number `row` holds, and its gradient, from sample `from` on. */
-static const float *itd__weights(const itd_net *net) { return net->use_ema ? net->ema : net->w; }
-
-static float *itd__value(const itd_net *net, size_t row, size_t from)
-{
-    return net->value + net->layer[row].offset * net->capacity + from * net->layer[row].width;
-}
-
-static float *itd__gradient(const itd_net *net, size_t row, size_t from)
-{
-    return net->gradient + net->layer[row].offset * net->gradient_capacity + from * net->layer[row].width;
-}
-
-static float *itd__extra(const itd_net *net, const itd__layer *row, size_t from)
-{
-    return net->extra + row->extra * net->extra_capacity + from * ITD__NOTES * row->c;
-}
-
-/* ---- the steps of DDPM ---- */
-
-enum { ITD__STEPS = 1000, ITD__TABLE = 10000 };
-
-/* log SNRs after the steps of a chain with linear betas from `first` to `last`. */
-static void itd__fill_timesteps(double first, double last, size_t steps, double *logsnr)
-{
-    double kept = 0; /* log of the product of 1 - beta */
-    for (size_t i = 0; i < steps; i++) {
-        kept += log1p(-(first + (last - first) * (double)i / (double)(steps - 1)));
-        logsnr[i] = kept - log(-expm1(kept));
-    }
-}
-
-/* The step of a log SNR: the entry of the paper's table whose signal variance is nearest, a tenth of its
-   number; or the place between the 1,000 steps by linear interpolation. */
-static float itd__timestep(const itd_net *net, double logsnr)
-{
-    const double *t = net->timestep;
-    bool table = net->unet.time == ITD_TIME_TABLE;
-    size_t low = 0, high = (table ? ITD__TABLE : ITD__STEPS) - 1;
-    logsnr = fmin(fmax(logsnr, t[high]), t[low]);
-    while (high - low > 1) {
-        size_t middle = (low + high) / 2;
-        if (t[middle] >= logsnr) low = middle;
-        else high = middle;
-    }
-    if (!table) return (float)((double)low + (t[low] - logsnr) / (t[low] - t[high]));
-    if (itd_sigmoid(t[low]) - itd_sigmoid(logsnr) <= itd_sigmoid(logsnr) - itd_sigmoid(t[high])) high = low;
-    return (float)(0.1 * (double)high);
-}
-
-/* ---- forward and backward walk the table for a slice of the samples; slices do not touch each other ---- */
-
-static void itd__forward_row(itd_net *net, size_t i, const float *z, const float *logsnr, size_t from,
-                             size_t n, itd__scratch work)
-{
-    const itd__layer *row = &net->layer[i];
-    const float *w = itd__weights(net) + row->weight, *b = itd__weights(net) + row->bias;
-    const float *x = itd__value(net, row->input[0], from), *s = itd__value(net, row->input[1], from);
-    const float *frequency = net->frequency + row->frequency;
-    float *y = itd__value(net, i, from);
-    size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
-    if (row->kind >= ITD__NORM && n > 1) {
-        for (size_t k = 0; k < n; k++) itd__forward_row(net, i, z, logsnr, from + k, 1, work);
-        return;
-    }
-    switch (row->kind) {
-    case ITD__INPUT: memcpy(y, (i == 0 ? z : logsnr) + from * row->width, n * row->width * sizeof *y); break;
-    case ITD__EMBED: itd__embed_forward(x, frequency, n * row->in, row->c / row->in / 2, y); break;
-    case ITD__PROJECT:
-        itd__matmul(n, row->c, row->in, false, x, row->in, 1, frequency, row->c, 1, y, row->c, work);
-        break;
-    case ITD__WAVES:
-        for (size_t k = 0; k < n; k++)
-            itd__waves_forward(x + k * row->in, frequency, itd_sigmoid(-s[k]), row->in, y + k * row->c);
-        break;
-    case ITD__LINEAR:
-        if (row->side) itd__linear_pair_forward(x, s, w, b, n * pixels, row->in, row->side, row->c, y, work);
-        else itd__linear_forward(x, w, b, n * pixels, row->in, row->c, y, work);
-        break;
-    case ITD__RELU: itd__fast()->relu(x, n * row->width, y); break;
-    case ITD__SILU: itd__fast()->silu(x, n * row->width, y); break;
-    case ITD__TIMESTEP:
-        for (size_t k = 0; k < n; k++) y[k] = itd__timestep(net, x[k]);
-        break;
-    case ITD__CONV: itd__conv_forward(&row->conv, x, w, net->taps + row->taps, b, n, y, work); break;
-    case ITD__ADD: itd__fast()->add(x, s, n * row->width, y); break;
-    case ITD__UPSAMPLE: itd__upsample_forward(x, n, row->h / 2, row->w / 2, row->c, y); break;
-    case ITD__NORM: itd__norm_forward(&row->norm, x, s, w, b, itd__extra(net, row, from), y); break;
-    case ITD__SHIFT: itd__shift_forward(x, s, pixels, row->c, y); break;
-    case ITD__SCORES: itd__scores_forward(x, s, tokens, row->in, row->heads, y, work); break;
-    case ITD__ATTEND: itd__attend_forward(x, s, pixels, row->c, row->heads, y, work); break;
-    }
-}
-
-static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n, itd__scratch work)
-{
-    const itd__layer *row = &net->layer[i];
-    const float *w = itd__weights(net) + row->weight, *back = net->back + row->back;
-    const float *x = itd__value(net, row->input[0], from), *s = itd__value(net, row->input[1], from);
-    const float *y = itd__value(net, i, from), *frequency = net->frequency + row->frequency;
-    float *dy = itd__gradient(net, i, from);
-    float *dx = itd__gradient(net, row->input[0], from), *ds = itd__gradient(net, row->input[1], from);
-    float *extra = row->kind == ITD__NORM ? itd__extra(net, row, from) : NULL;
-    size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
-    const size_t both = row->in + row->side;
-    const bool sets = row->kind == ITD__LINEAR || row->kind == ITD__CONV || row->kind == ITD__ADD ||
-                      row->kind == ITD__PROJECT;
-    const bool add[2] = {!row->last[0], !row->last[1]}; /* to what later readers of an input have left */
-    if (row->kind >= ITD__NORM && n > 1) {
-        for (size_t k = 0; k < n; k++) itd__backward_row(net, i, from + k, 1, work);
-        return;
-    }
-    for (size_t k = 0; k < 2; k++) /* what the others add to */
-        if (!add[k] && !sets) memset(k ? ds : dx, 0, n * net->layer[row->input[k]].width * sizeof *dx);
-    switch (row->kind) {
-    case ITD__INPUT:
-    case ITD__TIMESTEP: break;
-    case ITD__EMBED: itd__embed_backward(dy, y, frequency, n * row->in, row->c / row->in / 2, dx); break;
-    case ITD__PROJECT:
-        itd__matmul(n, row->in, row->c, add[0], dy, row->c, 1, frequency, 1, row->c, dx, row->in, work);
-        break;
-    case ITD__WAVES:
-        for (size_t k = 0; k < n; k++)
-            itd__waves_backward(dy + k * row->c, y + k * row->c, row->in, dx + k * row->in);
-        break;
-    case ITD__LINEAR:
-        itd__linear_backward_input(dy, back, n * pixels, both, row->in, row->c, add[0], dx, work);
-        back += row->in;
-        if (row->side)
-            itd__linear_backward_input(dy, back, n * pixels, both, row->side, row->c, add[1], ds, work);
-        break;
-    case ITD__RELU: itd__fast()->relu_backward(dy, x, n * row->width, dx); break;
-    case ITD__SILU: itd__fast()->silu_backward(dy, x, n * row->width, dx); break;
-    case ITD__CONV: itd__conv_backward_input(&row->conv, dy, back, n, add[0], dx, work); break;
-    case ITD__ADD:
-        for (size_t k = 0; k < 2; k++)
-            if (add[k]) itd__fast()->add(k ? ds : dx, dy, n * row->width, k ? ds : dx);
-            else memcpy(k ? ds : dx, dy, n * row->width * sizeof *dy);
-        break;
-    case ITD__UPSAMPLE: itd__upsample_backward(dy, n, row->h / 2, row->w / 2, row->c, dx); break;
-    case ITD__NORM: itd__norm_backward(&row->norm, dy, x, s, w, extra, extra + 6 * row->c, dx, ds); break;
-    case ITD__SHIFT:
-        itd__fast()->add(dx, dy, row->width, dx);
-        itd__fast()->column_sums(dy, row->c, pixels, row->c, ds);
-        break;
-    case ITD__SCORES: itd__scores_backward(dy, y, x, s, tokens, row->in, row->heads, dx, ds, work); break;
-    case ITD__ATTEND: itd__attend_backward(dy, x, s, pixels, row->c, row->heads, dx, ds, work); break;
-    }
-}
-
-/* The gradients of the rows of the table, down to the first parameters or, if dz is wanted, to the input. */
-/* Does backward have to pass through this row? */
-static bool itd__leads_back(const itd_net *net, size_t i, bool to_input)
-{
-    const size_t *input = net->layer[i].input;
-    return net->layer[input[0]].trains || net->layer[input[1]].trains || to_input;
-}
-
-static void itd__backward_slice(itd_net *net, const float *dout, size_t from, size_t n, float *dz,
-                                itd__scratch work)
-{
-    size_t size = n * net->dim * sizeof *dout;
-    memcpy(itd__gradient(net, net->layers - 1, from), dout + from * net->dim, size);
-    for (size_t i = net->layers; i-- > 0;)
-        if (itd__leads_back(net, i, dz != NULL)) itd__backward_row(net, i, from, n, work);
-    if (dz) memcpy(dz + from * net->dim, itd__gradient(net, 0, from), size);
-}
-
-/* The gradient by the weights of `some` of a row's inputs, from `from` on; with the first, by the biases. */
-static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t some, size_t n,
-                                 itd__passes passes, bool add, itd__scratch work)
-{
-    const itd__layer *row = &net->layer[i];
-    size_t pixels = n * row->h * row->w, side = from >= row->in && row->kind == ITD__LINEAR;
-    const float *x = itd__value(net, row->input[side], 0), *dy = itd__gradient(net, i, 0);
-    float *dw = net->g + row->weight, *db = net->g + row->bias;
-    bool more = add || !passes.first;
-    if (row->kind == ITD__CONV) {
-        if (passes.du) passes.du += row->taps;
-        itd__conv_backward_weight(&row->conv, dy, x, n, from, some, &passes, add, dw, db, work);
-    } else if (row->kind == ITD__LINEAR) {
-        itd__linear_backward_weight(dy, x + from - (side ? row->in : 0), pixels, side ? row->side : row->in,
-                                    some, row->c, more, dw + from * row->c, from ? NULL : db, work);
-    } else { /* NORM left them for each sample */
-        const float *dgamma = itd__extra(net, row, 0) + 4 * row->c;
-        if (!more) memset(dw, 0, 2 * row->c * sizeof *dw);
-        itd__fast()->column_sums(dgamma, ITD__NOTES * row->c, n, 2 * row->c, dw);
-    }
-}
-
-/* Weight gradients sum over all samples, so they are split by what they are the gradient of: piece k belongs
-   to some of the inputs of some row, ITD__SOME at most. False past the last piece. */
-static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool compute, itd__passes passes,
-                                       bool add, itd__scratch work)
-{
-    for (size_t i = 0; i < 2 * net->layers; i++) { /* linear layers have two inputs */
-        const itd__layer *row = &net->layer[i / 2];
-        bool second = i % 2, none = !row->weights || (second && row->kind != ITD__LINEAR);
-        size_t inputs = none ? 0 : row->kind == ITD__NORM ? 1 : second ? row->side : row->in;
-        size_t even = inputs ? itd__ceil_div(inputs, itd__ceil_div(inputs, ITD__SOME)) : 1;
-        size_t share = itd__ceil_div(even, 4) * 4, pieces = itd__ceil_div(inputs, share);
-        if (k < pieces) {
-            if (compute)
-                itd__weight_gradient(net, i / 2, k * share + (second ? row->in : 0),
-                                     itd__min(share, inputs - k * share), n, passes, add, work);
-            return true;
-        }
-        k -= pieces;
-    }
-    return false;
-}
-
-/* Memory for the values of n samples. */
-static itd_result itd__reserve_forward(itd_net *net, size_t n)
-{
-    ITD__TRY(itd__reserve(&net->value, &net->capacity, n, net->width));
-    ITD__TRY(itd__reserve(&net->extra, &net->extra_capacity, n, net->extra_width));
-    ITD__TRY(itd__reserve(&net->work.floats, &net->work_threads, itd__threads(), net->work.each));
-    if (net->unet.time == ITD_TIME_LOGSNR || net->timestep) return ITD_OK;
-    net->timestep = itd__doubles(ITD__TABLE, 1);
-    if (!net->timestep) return ITD_ERROR_MEMORY;
-    if (net->unet.time == ITD_TIME_TABLE) itd__fill_timesteps(1e-5, 2e-3, ITD__TABLE, net->timestep);
-    else itd__fill_timesteps(1e-4, 2e-2, ITD__STEPS, net->timestep);
-    return ITD_OK;
-}
-
-/* The transformed weights of all convolutions, unless they are there. */
-static itd_result itd__prepare_forward(itd_net *net)
-{
-    const float *w = itd__weights(net);
-    ptrdiff_t i, layers = (ptrdiff_t)net->layers;
-    if (net->taps_size == 0 || (net->taps_of == w && !net->shared)) return ITD_OK;
-    if (!net->taps) net->taps = itd__floats(net->taps_size, 1);
-    if (!net->taps) return ITD_ERROR_MEMORY;
-    ITD__PARALLEL(layers > 1)
-    for (i = 0; i < layers; i++) {
-        const itd__layer *row = &net->layer[i];
-        if (row->kind == ITD__CONV && itd__is_winograd(&row->conv))
-            itd__taps_forward(&row->conv, w + row->weight, net->taps + row->taps);
-    }
-    net->taps_of = w;
-    return ITD_OK;
-}
-
-static itd_result itd__forward_begin(itd_net *net, size_t n)
-{
-    ITD__TRY(itd__reserve_forward(net, n));
-    return itd__prepare_forward(net);
-}
-
-static void itd__forward_slice(itd_net *net, const float *z, const float *logsnr, size_t from, size_t n,
-                               float *out)
-{
-    itd__scratch work = itd__own(net->work);
-    for (size_t i = 0; i < net->layers; i++) itd__forward_row(net, i, z, logsnr, from, n, work);
-    memcpy(out + from * net->dim, itd__value(net, net->layers - 1, from), n * net->dim * sizeof *out);
-}
-
-/* Likewise what the backward pass multiplies with, for the rows it has to pass through. */
-static itd_result itd__prepare_backward(itd_net *net, bool to_input)
-{
-    const float *w = itd__weights(net);
-    ptrdiff_t i, layers = (ptrdiff_t)net->layers;
-    if (!net->back) net->back = itd__floats(net->back_size, 1);
-    if (!net->back) return ITD_ERROR_MEMORY;
-    ITD__PARALLEL(net->unet.levels > 0)
-    for (i = 0; i < layers; i++) {
-        const itd__layer *row = &net->layer[i];
-        bool conv = row->kind == ITD__CONV;
-        if ((!conv && row->kind != ITD__LINEAR) || !itd__leads_back(net, (size_t)i, to_input)) continue;
-        if (conv && itd__is_winograd(&row->conv))
-            itd__taps_backward(&row->conv, net->taps + row->taps, net->back + row->back);
-        else itd__transpose(w + row->weight, row->weights / row->c, row->c, net->back + row->back);
-    }
-    return ITD_OK;
-}
-
-ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *logsnr, size_t n, float *out)
-{
-    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice);
-    ITD__TRY(itd__forward_begin(net, n));
-    ITD__PARALLEL(slices > 1)
-    for (k = 0; k < slices; k++) {
-        size_t from = (size_t)k * net->slice;
-        itd__forward_slice(net, z, logsnr, from, itd__min(n - from, net->slice), out);
-    }
-    return ITD_OK;
-}
-
-/* Memory to work in, and for the gradient of transformed weights where several passes add it up. */
-static itd_result itd__reserve_training(itd_net *net, bool passes)
-{
-    if (net->work.each < net->training_work) net->work.each = net->training_work, net->work_threads = 0;
-    ITD__TRY(itd__reserve(&net->work.floats, &net->work_threads, itd__threads(), net->work.each));
-    if (passes && !net->taps_gradient) net->taps_gradient = itd__floats(net->taps_size, 1);
-    return passes && !net->taps_gradient ? ITD_ERROR_MEMORY : ITD_OK;
-}
-
-/* Gradients of the parameters replace those of an earlier batch, or are added to them. */
-static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, bool first, bool last,
-                                    bool add, float *dz)
-{
-    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice), pieces = 0;
-    itd__passes passes = {first, last, NULL};
-    ITD_ASSERT(n <= net->capacity);
-    if (!itd__slab(net, &net->g)) return ITD_ERROR_MEMORY;
-    ITD__TRY(itd__reserve(&net->gradient, &net->gradient_capacity, n, net->width));
-    ITD__TRY(itd__reserve_training(net, !first || !last));
-    ITD__TRY(itd__prepare_backward(net, dz != NULL));
-    if (!first || !last) passes.du = net->taps_gradient;
-    ITD__PARALLEL(slices > 1)
-    for (k = 0; k < slices; k++) {
-        size_t from = (size_t)k * net->slice;
-        itd__backward_slice(net, dout, from, itd__min(n - from, net->slice), dz, itd__own(net->work));
-    }
-    while (itd__weight_gradient_piece(net, (size_t)pieces, n, false, passes, add, net->work)) pieces++;
-    ITD__PARALLEL(slices > 1)
-    for (k = 0; k < pieces; k++)
-        itd__weight_gradient_piece(net, (size_t)k, n, true, passes, add, itd__own(net->work));
-    return ITD_OK;
-}
-
-ITD_DEF itd_result itd_net_backward(itd_net *net, const float *dout, size_t n, float *dz)
-{
-    return itd__net_backward(net, dout, n, true, true, true, dz);
-}
-
-ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, size_t size)
-{
-    if (k >= net->layers || size == 0) return NULL;
-    const itd__layer *row = &net->layer[k];
-    text[0] = 0;
-    itd__append(text, size, itd__kind_name[row->kind], 0, 0);
-    const char *from = row->side ? "  # + # -> " : row->kind != ITD__INPUT ? "  # -> " : "  ";
-    itd__append(text, size, from, row->in, row->side);
-    itd__append(text, size, row->h * row->w > 1 ? "# of #x" : "#", row->c, row->h);
-    if (row->h * row->w > 1) itd__append(text, size, "#", row->w, 0);
-    itd__append(text, size, row->weights ? "  " : "", 0, 0);
-    itd__append(text, size, row->name, 0, 0);
-    itd__append(text, size, row->weights ? ", # parameters" : "", row->weights + row->c, 0);
-    return text;
-}
-
-/* >>model --------------------------------------------------------------------------------------------------
-
-   A network becomes a denoiser of raw data: they are normalized on the way in, and what the network puts out
-   is turned into eps_hat by the parameterization. */
-
-static itd_result itd__model_create(const itd_model_desc *desc, const uint64_t *seed, itd_model **out)
-{
-    itd_model *model = (itd_model *)itd__alloc(1, 1, sizeof *model);
-    itd_result result = model ? itd__net_create(desc, seed, &model->net) : ITD_ERROR_MEMORY;
-    if (result == ITD_OK) {
-        model->desc = *desc, model->dim = model->net->dim;
-        model->mean = itd__doubles(model->dim, 1), model->scale = itd__doubles(model->dim, 1);
-        if (!model->mean || !model->scale) result = ITD_ERROR_MEMORY;
-    }
-    for (size_t j = 0; result == ITD_OK && j < model->dim; j++) model->scale[j] = 1;
-    if (result == ITD_OK) *out = model;
-    else itd_model_free(model);
-    return result;
-}
-
-ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out)
-{
-    return itd__model_create(desc, &seed, out);
-}
-
-ITD_DEF void itd_model_free(itd_model *model)
-{
-    if (!model) return;
-    itd_net_free(model->net);
-    itd_gaussian_free(model->gaussian);
-    while (model->notes) itd_model_set_note(model, model->notes->key, NULL);
-    ITD_FREE(model->mean), ITD_FREE(model->scale), ITD_FREE(model->whiten), ITD_FREE(model->color);
-    ITD_FREE(model->work);
-    ITD_FREE(model);
-}
-
-/* Mean and standard deviation. False if a column that has to be divided by its spread is constant, as far as
-   floats can tell. */
-static bool itd__spread(const itd_model *model, const float *x, size_t n, double *mean, double *scale)
-{
-    size_t d = model->dim;
-    for (size_t j = 0; j < d; j++) {
-        double sum = 0, square = 0;
-        for (size_t i = 0; i < n; i++) sum += ((double)x[i * d + j] - x[j]) / (double)n;
-        sum += x[j];
-        for (size_t i = 0; i < n; i++) square += (x[i * d + j] - sum) * (x[i * d + j] - sum) / (double)n;
-        mean[j] = model->desc.normalize ? sum : 0;
-        scale[j] = model->desc.normalize ? sqrt(square) : 1;
-        if (model->desc.normalize && (!(square > 1e-12 * sum * sum) || !(scale[j] > 0))) return false;
-    }
-    return true;
-}
-
-/* The Gaussian that the map was made of, N(mean, color color^T). */
-static itd_result itd__mapped_gaussian(size_t d, const double *mean, const double *color, itd_gaussian **out)
-{
-    double *covariance = itd__doubles(d, d);
-    for (size_t i = 0; covariance && i < d * d; i++)
-        covariance[i] = itd__dot(color + i / d * d, color + i % d * d, d);
-    itd_result result = covariance ? itd_gaussian_create(mean, covariance, d, out) : ITD_ERROR_MEMORY;
-    ITD_FREE(covariance);
-    return result;
-}
-
-ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
-{
-    size_t d = model->dim;
-    bool whiten = model->desc.normalize && model->desc.whiten && d <= ITD__FULL_GAUSSIAN;
-    itd_gaussian *gaussian = NULL;
-    double *color = NULL, *white = NULL, log_det = 0;
-    if (n < 2) return ITD_ERROR_ARGUMENT;
-    double *mean = itd__doubles(d, 1), *scale = itd__doubles(d, 1);
-    if (whiten) white = itd__doubles(d, d), color = itd__doubles(d, d);
-    itd_result result = mean && scale && (!whiten || (white && color)) ? ITD_OK : ITD_ERROR_MEMORY;
-    if (result == ITD_OK && !itd__all_finite(x, n * d)) result = ITD_ERROR_DATA;
-    if (result == ITD_OK && !itd__spread(model, x, n, mean, scale)) result = ITD_ERROR_DATA;
-    if (result == ITD_OK && whiten) {
-        result = itd__fit_map(x, n, d, mean, scale, white, color, &log_det);
-        if (result == ITD_OK) result = itd__mapped_gaussian(d, mean, color, &gaussian);
-    } else if (result == ITD_OK) {
-        log_det = itd__add_logs(0, scale, d);
-        result = d <= ITD__FULL_GAUSSIAN ? itd_gaussian_fit(x, n, d, &gaussian)
-                                         : itd__gaussian_fit_axes(x, n, d, &gaussian);
-    }
-    if (result == ITD_OK) {
-        memcpy(model->mean, mean, d * sizeof *mean), memcpy(model->scale, scale, d * sizeof *scale);
-        ITD_FREE(model->whiten), ITD_FREE(model->color), itd_gaussian_free(model->gaussian);
-        model->whiten = white, model->color = color, model->gaussian = gaussian, model->log_det = log_det;
-    } else {
-        ITD_FREE(white), ITD_FREE(color);
-    }
-    ITD_FREE(mean), ITD_FREE(scale);
-    return result;
-}
-
-/* ---- notes ---- */
-
-/* Length of the UTF-8 sequence at p, 0 if it is not one (RFC 3629: no overlong forms, no surrogates). */
-static size_t itd__utf8_length(const char *text)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    const unsigned char *p = (const unsigned char *)text;
-    size_t n = *p < 0x80 ? 1 : *p < 0xC0 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF8 ? 4 : 0;
-    uint32_t code = *p & (0x7Fu >> n);
-    for (size_t i = 1; i < n; i++) {
-        if (p[i] >> 6 != 2) return 0;
-        code = code << 6 | (p[i] & 0x3F);
-    }
-    return code < least[n] || code > 0x10FFFF || code >> 11 == 0xD800 >> 11 ? 0 : n;
-}
-
-static bool itd__utf8(const char *text)
-{
-    for (size_t n; *text; text += n)
-        if ((n = itd__utf8_length(text)) == 0) return false;
-    return true;
-}
-
-static void itd__note_free(itd_note *note)
-{
-    if (note) ITD_FREE(note->key), ITD_FREE(note->value), ITD_FREE(note);
-}
-
-static char *itd__copy_text(const char *text)
-{
-    char *copy = (char *)itd__alloc(strlen(text) + 1, 1, 1);
-    return copy ? strcpy(copy, text) : NULL;
-}
-
-/* NULL: no memory. */
-static itd_note *itd__note_make(const char *key, const char *value, itd_note *next)
-{
-    itd_note *note = (itd_note *)itd__alloc(1, 1, sizeof *note);
-    if (!note) return NULL;
-    note->key = itd__copy_text(key), note->value = itd__copy_text(value), note->next = next;
-    if (note->key && note->value) return note;
-    itd__note_free(note);
-    return NULL;
-}
-
-/* Where the note of this key hangs in the list, or has its place by the order of the keys. */
-static itd_note **itd__note_place(itd_note **at, const char *key)
-{
-    while (*at && strcmp((*at)->key, key) < 0) at = &(*at)->next;
-    return at;
-}
-
-ITD_DEF const char *itd_model_note(const itd_model *model, const char *key)
-{
-    for (const itd_note *note = model->notes; note; note = note->next)
-        if (!strcmp(note->key, key)) return note->value;
-    return NULL;
-}
-
-ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const char *value)
-{
-    itd_note **at = itd__note_place(&model->notes, key), *fresh = NULL;
-    itd_note *old = *at && !strcmp((*at)->key, key) ? *at : NULL, *next = old ? old->next : *at;
-    if (!itd__utf8(key) || (value && !itd__utf8(value))) return ITD_ERROR_ARGUMENT;
-    if (value) {
-        fresh = itd__note_make(key, value, next);
-        if (!fresh) return ITD_ERROR_MEMORY;
-    }
-    *at = fresh ? fresh : next;
-    itd__note_free(old);
-    return ITD_OK;
-}
-
-/* The parameterization at one log SNR: the network sees shrink * z, and eps_hat = skip * z + gain * F. */
-typedef struct itd__coefficients {
-    double shrink, skip, gain;
-} itd__coefficients;
-
-static itd__coefficients itd__parameterize(const itd_model_desc *desc, double logsnr)
-{
-    itd__coefficients c = {1, 0, 1};
-    if (desc->parameterization == ITD_GAUSSIAN) {
-        double s = itd_sigmoid(logsnr), r = itd_sigmoid(-logsnr), v = desc->variance, total = s * v + r;
-        c.shrink = 1 / sqrt(total);
-        c.skip = sqrt(r) / total;
-        c.gain = sqrt(s * v / total);
-    }
-    return c;
-}
-
-/* eps_hat of some rows, as many as a slice of the network has. */
-static void itd__model_slice(itd_model *model, const float *z, const float *logsnr, size_t from, size_t n,
-                             float *shrunk, float *eps_hat)
-{
-    itd__coefficients c[ITD__SLICE];
-    size_t d = model->dim;
-    for (size_t i = 0; i < n; i++) {
-        size_t row = (from + i) * d;
-        c[i] = itd__parameterize(&model->desc, logsnr[from + i]);
-        for (size_t j = row; j < row + d; j++) shrunk[j] = (float)c[i].shrink * z[j];
-    }
-    itd__forward_slice(model->net, shrunk, logsnr, from, n, eps_hat);
-    for (size_t i = 0; i < n; i++) {
-        size_t row = (from + i) * d;
-        float skip = (float)c[i].skip, gain = (float)c[i].gain;
-        for (size_t j = row; j < row + d; j++) eps_hat[j] = skip * z[j] + gain * eps_hat[j];
-    }
-}
-
-/* Forward on n rows of z; eps_hat comes out, shrunk is where the network's input is put together. */
-static itd_result itd__model_forward(itd_model *model, const float *z, const float *logsnr, size_t n,
-                                     float *shrunk, float *eps_hat)
-{
-    size_t slice = model->net->slice;
-    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, slice);
-    ITD__TRY(itd__forward_begin(model->net, n));
-    ITD__PARALLEL(slices > 1)
-    for (k = 0; k < slices; k++) {
-        size_t from = (size_t)k * slice;
-        itd__model_slice(model, z, logsnr, from, itd__min(n - from, slice), shrunk, eps_hat);
-    }
-    return ITD_OK;
-}
-
-enum { ITD__ROWS = 1024 }; /* of a prediction at a time, at most */
-
-/* In pieces, so that activations of very many rows take 256 MB, or one slice for each of a few threads. */
-static itd_result itd__model_predict(void *ctx, const float *z, const float *logsnr, size_t n, float *eps_hat)
-{
-    itd_model *model = (itd_model *)ctx;
-    size_t d = model->dim, turn = model->net->slice * itd__threads(); /* no thread waits for another */
-    size_t rows = itd__max(turn, itd__min(ITD__ROWS, ((size_t)1 << 26) / model->net->width / turn * turn));
-    itd_result result = itd__reserve(&model->work, &model->work_rows, itd__min(n, rows), d);
-    model->net->use_ema = model->net->ema != NULL;
-    for (size_t at = 0; result == ITD_OK && at < n; at += rows)
-        result = itd__model_forward(model, z + at * d, logsnr + at, itd__min(n - at, rows), model->work,
-                                    eps_hat + at * d);
-    model->net->use_ema = false;
-    return result;
-}
-
-ITD_DEF itd_denoiser itd_model_denoiser(itd_model *model)
-{
-    itd_denoiser den = ITD__ZERO;
-    den.ctx = model, den.dim = model->dim, den.predict = itd__model_predict;
-    if (!model->desc.normalize) return den; /* its coordinates are the caller's */
-    den.mean = model->mean, den.log_det = model->log_det;
-    if (model->whiten) den.whiten = model->whiten, den.color = model->color;
-    else den.scale = model->scale;
-    return den;
-}
-
-ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model)
-{
-    itd_nll_desc desc = itd_nll_desc_default();
-    desc.schedule = model->desc.schedule;
-    desc.reference = model->gaussian;
-    return desc;
-}
-
-/* >>trainer ------------------------------------------------------------------------------------------------
-
-   One step: a batch gets noise and log SNRs, the loss of >>method and its gradient are found, Adam moves the
-   weights. Noise, log SNRs and the order of the data are functions of seed and step alone, so that a training
-   that was interrupted goes on with the same bits. */
-
-ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out)
-{
-    itd_net *net = model->net;
-    bool average = desc->ema > 0, fresh = !net->ema;
-    if (itd_model_problem(&model->desc, desc)) return ITD_ERROR_ARGUMENT;
-    itd_trainer *trainer = (itd_trainer *)itd__alloc(1, 1, sizeof *trainer);
-    if (!trainer || !itd__slab(net, &net->g) || !itd__slab(net, &net->m) || !itd__slab(net, &net->v) ||
-        (average && !itd__slab(net, &net->ema))) {
-        ITD_FREE(trainer);
-        return ITD_ERROR_MEMORY;
-    }
-    if (average && fresh) memcpy(net->ema, net->w, net->parameters * sizeof *net->w);
-    if (!average)
-        ITD_FREE(net->ema), net->ema = NULL; /* the denoiser would go on using an earlier training's */
-    memset(net->m, 0, net->parameters * sizeof *net->m); /* an earlier training's do not count */
-    memset(net->v, 0, net->parameters * sizeof *net->v);
-    net->taps_of = NULL;
-    trainer->desc = *desc, trainer->model = model, trainer->workers.world_size = 1;
-    *out = trainer;
-    return ITD_OK;
-}
-
-/* Space for one batch, on the first step. */
-static itd_result itd__trainer_reserve(itd_trainer *t)
-{
-    size_t columns, n = t->desc.batch, d = t->model->dim;
-    if (t->work) return ITD_OK;
-    if (!itd__multiply(d, 6, &columns)) return ITD_ERROR_MEMORY;
-    if (!t->index) t->index = (size_t *)itd__alloc(n, 1, sizeof *t->index);
-    if (t->index) t->work = itd__floats(n, columns + 2);
-    return t->work ? ITD_OK : ITD_ERROR_MEMORY;
-}
-
-ITD_DEF void itd_trainer_free(itd_trainer *trainer)
-{
-    if (!trainer) return;
-    itd_net *net = trainer->model->net;
-    ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->gradient), ITD_FREE(net->back);
-    net->g = net->m = net->v = net->gradient = net->back = NULL;
-    net->gradient_capacity = 0;
-    ITD_FREE(net->taps_gradient), net->taps_gradient = NULL;
-    ITD_FREE(net->work.floats), net->work.floats = NULL;
-    net->work_threads = 0, net->work.each = net->inference_work;
-    ITD_FREE(trainer->work), ITD_FREE(trainer->order), ITD_FREE(trainer->index);
-    ITD_FREE(trainer);
-}
-
-/* Linear rise over the warm-up, then constant or half a cosine. */
-static double itd__learning_rate(const itd_trainer_desc *d, uint64_t step)
-{
-    double lr = d->learning_rate;
-    if (step < d->warmup) return lr * (double)(step + 1) / (double)d->warmup;
-    if (d->steps <= d->warmup) return lr;
-    double t = fmin(1, (double)(step - d->warmup) / (double)(d->steps - d->warmup));
-    return lr * (d->final_fraction + (1 - d->final_fraction) * 0.5 * (1 + cos(ITD__PI * t)));
-}
-
-#define ITD__LARGEST_GRADIENT 1.8e19 /* its square is still a float, as the second moment has to be */
-
-enum { ITD__CHUNK = 1 << 14 }; /* parameters a thread takes at a time */
-
-/* Adam (Kingma & Ba 2015) with decoupled weight decay (Loshchilov & Hutter 2019) and the moving average of
-   the weights, in one pass. The average starts fast, as (1 + t) / (10 + t), so that it forgets the start. */
-static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, double lr, double clip)
-{
-    double t = (double)(step + 1);
-    itd__adam_constants c;
-    ptrdiff_t k, chunks = (ptrdiff_t)itd__ceil_div(net->parameters, ITD__CHUNK);
-    c.beta1 = (float)d->beta1, c.beta2 = (float)d->beta2, c.epsilon = (float)d->epsilon;
-    c.rest1 = (float)(1 - d->beta1), c.rest2 = (float)(1 - d->beta2), c.clip = (float)clip;
-    c.rate = (float)(lr / (1 - pow(d->beta1, t)));
-    c.correction = (float)(1 / (1 - pow(d->beta2, t)));
-    c.decay = (float)(lr * d->weight_decay);
-    c.keep = (float)fmin(d->ema, (1 + t) / (10 + t));
-    c.keep_rest = (float)fmax(1 - d->ema, 9 / (10 + t));
-    net->taps_of = NULL;
-    ITD__PARALLEL(chunks > 1)
-    for (k = 0; k < chunks; k++) {
-        size_t at = (size_t)k * ITD__CHUNK, n = itd__min(net->parameters - at, ITD__CHUNK);
-        itd__fast()->adam(&c, n, net->g + at, net->m + at, net->v + at, net->w + at,
-                          net->ema ? net->ema + at : NULL);
-    }
-}
-
-/* Adds what some rows contribute to 1/2 mean_b w (e - d s), with e = ||eps_hat - eps||^2, s = s(alpha). The
-   gradient by the network's output, gain w (eps_hat - eps) / batch with w limited, overwrites eps_hat. */
-static void itd__loss(const itd_trainer *t, const float *eps, const float *logsnr, const float *weight,
-                      size_t rows, float *eps_hat, double *sum)
-{
-    const itd_model_desc *desc = &t->model->desc;
-    size_t n = t->desc.batch, d = t->model->dim;
-    double most = HUGE_VAL;
-    if (t->desc.weight_limit > 0)
-        most = t->desc.weight_limit * itd_schedule_weight(&desc->schedule, desc->schedule.loc);
-    for (size_t i = 0; i < rows; i++) {
-        double factor = fmin(weight[i], most) * itd__parameterize(desc, logsnr[i]).gain / (double)n;
-        double error = 0;
-        for (size_t j = 0; j < d; j++) {
-            double difference = (double)eps_hat[i * d + j] - eps[i * d + j];
-            error += difference * difference;
-            eps_hat[i * d + j] = (float)(factor * difference);
-        }
-        *sum += 0.5 * weight[i] * (error - (double)d * itd_sigmoid(logsnr[i])) / (double)n;
-    }
-}
-
-/* Sums gradient and loss over all workers; the loss goes in two floats, lest it lose digits on the way. */
-static itd_result itd__join(const itd_trainer *t, double *loss)
-{
-    float parts[2];
-    if (t->workers.world_size == 1) return ITD_OK;
-    parts[0] = (float)*loss, parts[1] = (float)(*loss - parts[0]);
-    ITD__TRY(t->workers.all_reduce(t->workers.ctx, t->model->net->g, t->model->net->parameters));
-    ITD__TRY(t->workers.all_reduce(t->workers.ctx, parts, 2));
-    *loss = (double)parts[0] + parts[1];
-    return ITD_OK;
-}
-
-ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
-{
-    itd_model *model = t->model;
-    itd_net *net = model->net;
-    size_t n = t->desc.batch, rows = t->desc.micro_batch ? itd__min(t->desc.micro_batch, n) : n,
-           d = model->dim;
-    size_t k = t->workers.rank, begin = n * k / t->workers.world_size,
-           end = n * (k + 1) / t->workers.world_size;
-    double sum = 0;
-    itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_NOISE, t->step);
-    itd_rng alphas = itd__rng_for(t->desc.seed, ITD__FOR_LOGSNR, t->step);
-    itd_denoiser affine = itd_model_denoiser(model);
-    ITD__TRY(itd__trainer_reserve(t));
-    float *clean = t->work + n * d; /* after itd_train_epoch's rows */
-    float *eps = clean + n * d, *z = eps + n * d, *shrunk = z + n * d, *eps_hat = shrunk + n * d;
-    float *logsnr = eps_hat + n * d, *weight = logsnr + n;
-
-    itd_to_coordinates(&affine, x + begin * d, end - begin, clean + begin * d);
-    itd_rng_normal_fill(&noise, n * d, eps);
-    ITD__TRY(itd_schedule_sample(&model->desc.schedule, &alphas, t->desc.stratified, n, logsnr, weight));
-    itd_channel(clean + begin * d, eps + begin * d, logsnr + begin, end - begin, d, z + begin * d);
-    if (begin == end) memset(net->g, 0, net->parameters * sizeof *net->g);
-    for (size_t at = begin; at < end; at += rows) {
-        size_t now = itd__min(rows, end - at);
-        float *out = eps_hat + at * d;
-        ITD__TRY(itd__model_forward(model, z + at * d, logsnr + at, now, shrunk, out));
-        itd__loss(t, eps + at * d, logsnr + at, weight + at, now, out, &sum);
-        ITD__TRY(itd__net_backward(net, out, now, at == begin, at + now == end, false, NULL));
-    }
-    ITD__TRY(itd__join(t, &sum));
-    double norm = sqrt(itd__fast()->sum_squares(net->g, net->parameters));
-    if (!(fabs(sum) <= DBL_MAX) || !(norm < ITD__LARGEST_GRADIENT)) return ITD_ERROR_NUMERIC;
-
-    t->gradient_norm = norm, t->learning_rate = itd__learning_rate(&t->desc, t->step);
-    itd__adam(net, &t->desc, t->step, t->learning_rate,
-              t->desc.clip_norm > 0 && norm > t->desc.clip_norm ? t->desc.clip_norm / norm : 1);
-    t->step++;
-    if (loss) *loss = 0.5 * (double)d * ITD__LOG_2PI_E + model->log_det + sum;
-    return ITD_OK;
-}
-
-ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_t epochs)
-{
-    if (desc->batch == 0) return 0;
-    if (desc->drop_incomplete) return epochs * (n / desc->batch);
-    return epochs * (n / desc->batch) + epochs * (n % desc->batch) / desc->batch;
-}
-
-/* The order of the n rows in a pass: shuffled, as a function of seed and its number. */
-static itd_result itd__shuffle(itd_trainer *t, size_t n, uint64_t epoch)
-{
-    itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_ORDER, epoch);
-    if (t->order_n == n && t->order_epoch == epoch) return ITD_OK;
-    if (t->order_n != n) {
-        size_t *order = (size_t *)itd__alloc(n, 1, sizeof *order);
-        if (!order) return ITD_ERROR_MEMORY;
-        ITD_FREE(t->order);
-        t->order = order, t->order_n = n;
-    }
-    for (size_t i = 0; i < n; i++) t->order[i] = i;
-    itd_rng_shuffle(&rng, n, t->order);
-    t->order_epoch = epoch;
-    return ITD_OK;
-}
-
-/* Passes follow each other without end; without drop_incomplete, without a seam. */
-ITD_DEF itd_result itd_train_indices(itd_trainer *t, size_t n, size_t *index)
-{
-    size_t batch = t->desc.batch;
-    if (n == 0 || (t->desc.drop_incomplete && n < batch)) return ITD_ERROR_ARGUMENT;
-    uint64_t per_epoch = t->desc.drop_incomplete ? n / batch * batch : n;
-    for (size_t i = 0; i < batch; i++) {
-        uint64_t at = t->step * batch + i;
-        ITD__TRY(itd__shuffle(t, n, at / per_epoch)); /* only where a pass begins is there something to do */
-        index[i] = t->order[at % per_epoch];
-    }
-    return ITD_OK;
-}
-
-ITD_DEF itd_result itd_train_epoch(itd_trainer *t, const float *x, size_t n, double *loss)
-{
-    size_t batch = t->desc.batch, d = t->model->dim;
-    uint64_t end, first = t->step;
-    double sum = 0, step_loss;
-    if (n == 0 || (t->desc.drop_incomplete && n < batch)) return ITD_ERROR_ARGUMENT;
-    uint64_t epoch = t->desc.drop_incomplete ? t->step / (n / batch) : t->step * batch / n;
-    do end = itd_train_steps(&t->desc, n, ++epoch);
-    while (end <= t->step);
-    ITD__TRY(itd__trainer_reserve(t));
-    while (t->step < end) {
-        ITD__TRY(itd_train_indices(t, n, t->index));
-        for (size_t i = 0; i < batch; i++) memcpy(t->work + i * d, x + t->index[i] * d, d * sizeof *x);
-        ITD__TRY(itd_train_step(t, t->work, &step_loss));
-        sum += step_loss;
-    }
-    if (loss) *loss = sum / (double)(end - first);
-    return ITD_OK;
-}
-
-/* >>sampling -----------------------------------------------------------------------------------------------
-
-   From pure noise at the lowest log SNR, step by step to the highest, where x_hat is the sample. One step
-   from alpha to beta > alpha, with x_hat = (z - sqrt(s(-alpha)) eps_hat) / sqrt(s(alpha)):
-       deterministic (Song et al. 2021)   z' = sqrt(s(beta)) x_hat + sqrt(s(-beta)) eps_hat
-       ancestral (Ho et al. 2020)         z' ~ N( sqrt(s(beta)) [ (1-c) z / sqrt(s(alpha)) + c x_hat ],
-                                                 s(-beta) c ),   c = 1 - exp(alpha - beta) */
-
-ITD_DEF itd_sample_desc itd_sample_desc_default(void)
-{
-    itd_sample_desc desc = ITD__ZERO;
-    desc.schedule = itd_schedule_default();
-    desc.steps = 100, desc.sampler = ITD_DETERMINISTIC, desc.spacing = ITD_SPACING_UNIFORM;
-    desc.seed = 1, desc.batch = 1024;
-    return desc;
-}
-
-ITD_DEF itd_sample_desc itd_model_sample_desc(const itd_model *model)
-{
-    itd_sample_desc desc = itd_sample_desc_default();
-    desc.schedule = model->desc.schedule;
-    return desc;
-}
-
-/* The grid: u = 0 at the lowest log SNR, 1 at the highest. */
-static double itd__sampling_logsnr(const itd_sample_desc *desc, size_t step)
-{
-    const itd_schedule *s = &desc->schedule;
-    double u = desc->steps > 1 ? (double)step / (double)(desc->steps - 1) : 0;
-    if (desc->spacing == ITD_SPACING_QUANTILE) return itd_schedule_quantile(s, u);
-    return s->loc + s->scale * s->clip * (2 * u - 1);
-}
-
-/* z, n numbers, one step on; the last step leaves x_hat. */
-static void itd__sampling_step(const itd_sample_desc *desc, size_t step, const float *eps_hat,
-                               const float *noise, size_t n, float *z)
-{
-    double a = itd__sampling_logsnr(desc, step), root = sqrt(itd_sigmoid(a)), sigma = sqrt(itd_sigmoid(-a));
-    bool last = step + 1 == desc->steps;
-    double b = last ? a : itd__sampling_logsnr(desc, step + 1), c = -expm1(a - b);
-    double next_root = sqrt(itd_sigmoid(b)), next_sigma = sqrt(itd_sigmoid(-b));
-    for (size_t i = 0; i < n; i++) {
-        double x_hat = (z[i] - sigma * eps_hat[i]) / root, next;
-        if (last) next = x_hat;
-        else if (desc->sampler == ITD_DETERMINISTIC) next = next_root * x_hat + next_sigma * eps_hat[i];
-        else next = next_root * ((1 - c) * z[i] / root + c * x_hat) + next_sigma * sqrt(c) * noise[i];
-        z[i] = (float)next;
-    }
-}
-
-ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *desc, size_t n, float *out)
-{
-    size_t batch = itd__batch_rows(itd__min(desc->batch, n)), d = den->dim;
-    if (desc->steps == 0 || d == 0 || itd__schedule_problem(&desc->schedule)) return ITD_ERROR_ARGUMENT;
-    float *all = itd__floats(n, d); /* the caller's array is written when nothing can fail any more */
-    float *eps_hat = itd__floats(batch, d), *noise = itd__floats(batch, d), *logsnr = itd__floats(batch, 1);
-    itd_result result = all && eps_hat && noise && logsnr ? ITD_OK : ITD_ERROR_MEMORY;
-    for (size_t at = 0; result == ITD_OK && at < n; at += batch) {
-        size_t rows = itd__min(batch, n - at);
-        float *z = all + at * d;
-        itd_rng start = itd__rng_for(desc->seed, ITD__FOR_SAMPLES, 0);
-        start.counter = at * d / 4; /* at is a multiple of four */
-        itd_rng_normal_fill(&start, rows * d, z);
-        for (size_t k = 0; result == ITD_OK && k < desc->steps; k++) {
-            itd_rng fresh = itd__rng_for(desc->seed, ITD__FOR_SAMPLES, k + 1);
-            fresh.counter = at * d / 4;
-            if (desc->sampler == ITD_ANCESTRAL) itd_rng_normal_fill(&fresh, rows * d, noise);
-            for (size_t i = 0; i < rows; i++) logsnr[i] = (float)itd__sampling_logsnr(desc, k);
-            result = den->predict(den->ctx, z, logsnr, rows, eps_hat);
-            if (result == ITD_OK && !itd__all_finite(eps_hat, rows * d)) result = ITD_ERROR_NUMERIC;
-            if (result == ITD_OK) itd__sampling_step(desc, k, eps_hat, noise, rows * d, z);
-        }
-    }
-    if (result == ITD_OK) itd_from_coordinates(den, all, n, out);
-    ITD_FREE(all), ITD_FREE(eps_hat), ITD_FREE(noise), ITD_FREE(logsnr);
-    return result;
 }
 
 /* >>checkpoint ---------------------------------------------------------------------------------------------
