@@ -600,6 +600,30 @@ static void many_odd_columns_are_counted(void)
     CHECK(lines == 6 && strstr(told, "\n15 more columns of few distinct values\n"));
 }
 
+/* c = a + b and d = 2.54 a follow from what is before them; e does but for noise of 1 % of its deviation. */
+static void columns_that_follow_are_told(void)
+{
+    static double values[5 * 200];
+    unsigned char follows[5];
+    itd_rng rng = itd_rng_make(7, 1);
+    data_table t = table_of(values, 200, 5);
+    for (size_t i = 0; i < 200; i++) {
+        double *row = values + 5 * i;
+        row[0] = 1e6 + itd_rng_normal(&rng), row[1] = 1e-3 * itd_rng_normal(&rng);
+        row[2] = row[0] + row[1], row[3] = 2.54 * row[0];
+        row[4] = row[0] + 0.01 * itd_rng_normal(&rng);
+    }
+    CHECK(collinear_find(&t, follows) == 2 && !follows[0] && !follows[1] && follows[2] && follows[3] &&
+          !follows[4]);
+    odd_in(&t);
+    CHECK(says("column 3: follows from the columns before it, so there is no density: --columns 1-2,4-5 "
+               "leaves it out\n"
+               "column 4: follows from the columns before it, so there is no density: --columns 1-3,5 "
+               "leaves it out\n"));
+    t.rows = 9; /* too few to tell */
+    CHECK(collinear_find(&t, follows) == 0);
+}
+
 static void whole_tables_are_told_of(void)
 {
     data_table t = read_text("2019,2020\n1.5,2.5\n0.25,3.5\n1.5,2.5\n4.5,4.75\n9.5,8.25\n");
@@ -642,6 +666,7 @@ int main(void)
     RUN(index_columns_are_told);
     RUN(values_without_density_are_told);
     RUN(many_odd_columns_are_counted);
+    RUN(columns_that_follow_are_told);
     RUN(whole_tables_are_told_of);
     remove(path);
     return test_report();

@@ -9,6 +9,7 @@
  *     columns of few distinct values    labels, counts, rounded numbers: they have no density
  *     one value in many rows            an atom: neither has it
  *     rows far from all others          typing errors, -999 for missing; standardization suffers
+ *     columns that follow from others   copies, sums, other units: all rows lie in a plane
  *     repeated rows                     validation is no longer independent of training
  *     hardly more rows than columns     the covariance cannot be estimated
  *     whole numbers above fractions     the first row may be of names
@@ -17,6 +18,7 @@
 #ifndef ODD_H
 #define ODD_H
 
+#include "collinear.h"
 #include "frame.h"
 
 /* Lines of one kind are told of five columns, then counted; of rows, five numbers are listed. */
@@ -196,6 +198,24 @@ static inline int odd_repeated(odd_report *r)
     return 0;
 }
 
+static inline int odd_collinear(odd_report *r)
+{
+    const data_table *t = r->table;
+    unsigned char *follows = (unsigned char *)malloc(t->columns);
+    int found = follows ? collinear_find(t, follows) : -1;
+    size_t columns = 0;
+    for (size_t j = 0; found > 0 && j < t->columns; j++) {
+        char name[TABLE_NAME], advice[200];
+        if (!follows[j] || !odd_counts(&columns)) continue;
+        odd_advice(t, j, advice, sizeof advice);
+        table_name(t, j, name);
+        odd_put(r, "%s: follows from the columns before it, so there is no density:%s", name, advice);
+    }
+    odd_put_rest(r, columns, "that follow from those before them");
+    free(follows);
+    return found;
+}
+
 static inline int odd_is_whole(double x) { return !(floor(x) < x); }
 
 /* Whether the first row is of whole numbers in order, such as years or the numbers of the columns, above a
@@ -249,7 +269,7 @@ static inline int odd_tell(const data_table *t, odd_say *say, void *context)
     odd_put_rest(&r, r.few, "of few distinct values");
     odd_put_rest(&r, r.atoms, "with a value in over 2 % of the rows");
     odd_put_rest(&r, r.far, "with rows far outside");
-    return odd_repeated(&r) ? -1 : (int)r.lines;
+    return odd_collinear(&r) < 0 || odd_repeated(&r) ? -1 : (int)r.lines;
 }
 
 #endif

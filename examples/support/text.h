@@ -70,7 +70,7 @@ static inline int text_load(const text_error *to, char **bytes, size_t *size)
     FILE *file = fopen(to->path, "rb");
     size_t capacity = 0;
     void *block = NULL;
-    int failed;
+    int failed, folder = 0;
     *bytes = NULL, *size = 0;
     if (!file) return text_refuse(to, "a readable file expected, none found (%s)", strerror(errno));
     do {
@@ -83,7 +83,11 @@ static inline int text_load(const text_error *to, char **bytes, size_t *size)
         *size += fread(*bytes + *size, 1, capacity - *size, file);
     } while (*size == capacity);
     failed = ferror(file);
+#ifdef EISDIR
+    folder = failed && errno == EISDIR;
+#endif
     fclose(file);
+    if (folder) return text_refuse(to, "a file expected, a folder found");
     return failed ? text_refuse(to, "a readable file expected, found one whose bytes cannot be read") : 0;
 }
 

@@ -1,0 +1,336 @@
+#!/bin/sh
+# What people bring: tables and images as other programs write them, and what is none. Each job has its right
+# answer or its one line. Tables are made here, small, and of known densities; no job trains longer than it has to.
+cd "$(dirname "$0")/.." || exit 1
+. tests/shell.sh
+out=build/jobs
+rm -rf "$out"
+mkdir -p "$out"
+OMP_NUM_THREADS=1
+export OMP_NUM_THREADS
+fit="build/fit --out $out/runs --quiet --pictures off --eval_draws 4 --num_epochs 0 --hidden_size 8 --hidden_layers 1"
+images="build/train_images --out $out/runs --quiet --pictures off --num_epochs 1 --n 24 --features 8 --eval_images 4
+        --eval_draws 2 --train_batch_size 8"
+
+told() { # name, pattern of the result line, pattern of stderr, command...
+    name=$1 result=$2 warning=$3
+    shift 3
+    if "$@" > "$out/printed" 2> "$out/errors" < /dev/null && tail -n 1 "$out/printed" | grep -Eq -- "^result .*$result" &&
+        if [ -n "$warning" ]; then grep -Eq -- "$warning" "$out/errors"; else [ ! -s "$out/errors" ]; fi; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'FAIL %s\n' "$name"
+        tail -n 3 "$out/printed" "$out/errors"
+    fi
+}
+job() { # name, pattern of the result line, command...: which has nothing else to say
+    name=$1 result=$2
+    shift 2
+    told "$name" "$result" "" "$@"
+}
+refused() { # name, pattern of the one line on stderr, command...
+    name=$1 line=$2
+    shift 2
+    "$@" > "$out/printed" 2> "$out/errors" < /dev/null
+    if [ $? -eq 1 ] && [ ! -s "$out/printed" ] && [ "$(wc -l < "$out/errors")" -eq 1 ] &&
+        grep -Eq -- "^(fit|train_images|ode): .*$line" "$out/errors"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'FAIL %s\n' "$name"
+        cat "$out/printed" "$out/errors"
+    fi
+}
+
+# ---- a table of 300 rows: x, y and z normal, y with correlation 0.6 to x, z by itself; three decimals ----
+
+awk 'function normal() { return sqrt(-2 * log(1 - rand())) * cos(6.283185307 * rand()) }
+     BEGIN { srand(5); print "x,y,z"
+             for (i = 0; i < 300; i++) { a = normal(); printf "%.5f,%.5f,%.5f\n", a, 0.6 * a + 0.8 * normal(), normal() } }' \
+    > "$out/plain.csv"
+body() { sed 1d "$out/plain.csv"; }
+answer=$($fit --data "$out/plain.csv" | sed 's/.*\( rows=.* gaussian_nll=[^ ]*\).*/\1/')
+same="$answer"
+check_that "the plain table is as it was made" sh -c "echo '$answer' | grep -q 'rows=300 columns=3 .*val_nll=[34]'"
+
+# ---- how other programs write the same table ----
+
+form() { # name, where the written form is already
+    job "$1" "$same" $fit --data "$2"
+}
+(printf '\357\273\277' && cat "$out/plain.csv") > "$out/bom.csv"
+form "a byte order mark of UTF-8" "$out/bom.csv"
+sed 's/$/\r/' "$out/plain.csv" > "$out/crlf.csv"
+form "line ends of Windows" "$out/crlf.csv"
+tr '\n' '\r' < "$out/plain.csv" > "$out/cr.csv"
+form "line ends of old Macintoshes" "$out/cr.csv"
+tr ',' ';' < "$out/plain.csv" > "$out/semicolons.csv"
+form "semicolons" "$out/semicolons.csv"
+tr ',' '\t' < "$out/plain.csv" > "$out/tabs.tsv"
+form "tabs" "$out/tabs.tsv"
+tr ',' ' ' < "$out/plain.csv" > "$out/blanks.txt"
+form "blanks" "$out/blanks.txt"
+awk -F, 'NR > 1 { printf "%12.5f%12.5f  %12.5f\n", $1, $2, $3 } NR == 1 { print "   x    y    z" }' "$out/plain.csv" \
+    > "$out/aligned.txt"
+form "columns aligned with blanks" "$out/aligned.txt"
+sed 's/,/;/g; s/\./,/g' "$out/plain.csv" > "$out/german.csv"
+refused "semicolons and decimal commas" 'german.csv.*line 2.*"0,[0-9]*".*decimal commas' $fit --data "$out/german.csv"
+sed 's/[^,][^,]*/"&"/g' "$out/plain.csv" > "$out/quoted.csv"
+form "everything in quotes" "$out/quoted.csv"
+sed '1s/.*/"x, of course","y ""quoted""",z/' "$out/plain.csv" > "$out/names.csv"
+form "names with commas and quotes" "$out/names.csv"
+sed 's/,/ , /g' "$out/plain.csv" > "$out/spaced.csv"
+form "blanks around commas" "$out/spaced.csv"
+(echo '# measured by hand' && cat "$out/plain.csv" && echo && echo) > "$out/comment.csv"
+form "a comment first, empty lines last" "$out/comment.csv"
+printf '%s' "$(cat "$out/plain.csv")" > "$out/unended.csv"
+form "no line end at the end" "$out/unended.csv"
+body > "$out/nameless.csv"
+form "no names" "$out/nameless.csv"
+sed 's/$/,/' "$out/plain.csv" > "$out/trailing.csv"
+refused "a comma at the end of each line" 'trailing.csv.*line 2, column 4.*--columns 1-3' $fit --data "$out/trailing.csv"
+job "... which is left out" "$same" $fit --data "$out/trailing.csv" --columns 1-3
+awk -F, 'NR == 1 { print $0 } NR > 1 { printf "%.4e,%+.5f,%.5fE0\n", $1, $2, $3 }' "$out/plain.csv" > "$out/exponents.csv"
+job "exponents and plus signs" "rows=300 columns=3" $fit --data "$out/exponents.csv"
+awk -F, 'NR == 1 { print "," $0 } NR > 1 { print NR - 2 "," $0 }' "$out/plain.csv" > "$out/pandas.csv"
+told "row numbers of pandas" "columns=4" "column 1.*an index.*--columns 2-4" $fit --data "$out/pandas.csv"
+sed '1s/x,y,z/x,x,x/' "$out/plain.csv" > "$out/repeated.csv"
+form "a name that is repeated" "$out/repeated.csv"
+sed '1s/.*/2019,2020,2021/' "$out/plain.csv" > "$out/years.csv"
+told "years as names" "rows=30[01] columns=3" "." $fit --data "$out/years.csv"
+sed '1s/.*/Größe [mm],Höhe,µ/' "$out/plain.csv" > "$out/unicode.csv"
+form "names in UTF-8" "$out/unicode.csv"
+od -An -v -tu1 -w1 "$out/plain.csv" | awk 'BEGIN { printf "\\377\\376" } { printf "\\%03o\\000", $1 }' > "$out/octal"
+# shellcheck disable=SC2059 # the file is a format
+printf "$(cat "$out/octal")" > "$out/utf16.csv"
+refused "UTF-16, which Excel calls Unicode" 'utf16.csv.*UTF-16.*UTF-8' $fit --data "$out/utf16.csv"
+
+# ---- values that are none ----
+
+sed '7s/^[^,]*/NA/; 9s/[^,]*$//' "$out/plain.csv" > "$out/missing.csv"
+refused "missing values" 'missing.csv.*line 7, column 1.*"NA".*missing value' $fit --data "$out/missing.csv"
+sed '7s/^[^,]*/inf/' "$out/plain.csv" > "$out/infinite.csv"
+refused "a value that is infinite" 'infinite.csv.*line 7.*column 1' $fit --data "$out/infinite.csv"
+sed '7s/^[^,]*/1e400/' "$out/plain.csv" > "$out/huge.csv"
+refused "a value beyond all floats" 'huge.csv.*line 7.*column 1' $fit --data "$out/huge.csv"
+sed '7s/^[^,]*/oops/' "$out/plain.csv" > "$out/word.csv"
+refused "a word among numbers" 'word.csv.*line 7.*"oops"' $fit --data "$out/word.csv"
+sed '7s/$/,1/' "$out/plain.csv" > "$out/ragged.csv"
+refused "a line that is too long" 'ragged.csv.*line 7.*3 .*4' $fit --data "$out/ragged.csv"
+sed '7s/,[^,]*$//' "$out/plain.csv" > "$out/short.csv"
+refused "a line that is too short" 'short.csv.*line 7.*3 .*2' $fit --data "$out/short.csv"
+awk -F, 'NR == 1 { print $0 ",kind" } NR > 1 { print $0 (NR % 2 ? ",cat" : ",dog") }' "$out/plain.csv" > "$out/label.csv"
+refused "a column of words" 'label.csv.*"(cat|dog)".*--columns 1-3' $fit --data "$out/label.csv"
+job "... which is left out" "$same" $fit --data "$out/label.csv" --columns x,y,z
+awk -F, 'NR == 1 { print "when," $0 } NR > 1 { printf "2024-01-%02d,%s\n", NR % 28 + 1, $0 }' "$out/plain.csv" > "$out/dates.csv"
+refused "a column of dates" 'dates.csv.*2024-01' $fit --data "$out/dates.csv"
+sed '7s/^[^,]*/5%/' "$out/plain.csv" > "$out/percent.csv"
+refused "a percent sign" 'percent.csv.*line 7.*5%' $fit --data "$out/percent.csv"
+sed '7s/^[^,]*/"1,234.5"/' "$out/plain.csv" > "$out/thousands.csv"
+refused "a comma between thousands" 'thousands.csv.*line 7.*1,234.5' $fit --data "$out/thousands.csv"
+sed '7s/^[^,]*/0x10/' "$out/plain.csv" > "$out/hexadecimal.csv"
+refused "a hexadecimal number" 'hexadecimal.csv.*line 7.*0x10' $fit --data "$out/hexadecimal.csv"
+head -n 1 "$out/plain.csv" > "$out/names-only.csv"
+refused "names and nothing else" 'names-only.csv' $fit --data "$out/names-only.csv"
+: > "$out/empty.csv"
+refused "an empty file" 'empty.csv.*none found' $fit --data "$out/empty.csv"
+
+# ---- files that are no tables ----
+
+printf '\037\213\010\000\000\000\000\000\000\003' > "$out/table.csv.gz"
+refused "a compressed table" 'table.csv.gz.*gzip' $fit --data "$out/table.csv.gz"
+printf 'PK\003\004\024\000\006\000' > "$out/table.xlsx"
+refused "a workbook of Excel" 'table.xlsx.*(zip|Excel|xlsx)' $fit --data "$out/table.xlsx"
+printf 'PAR1\025\004\025' > "$out/table.parquet"
+refused "a Parquet file" 'table.parquet.*Parquet' $fit --data "$out/table.parquet"
+echo '[{"x": 1.5, "y": 2}, {"x": 2.5, "y": 3}]' > "$out/table.json"
+refused "JSON" 'table.json' $fit --data "$out/table.json"
+printf '<!DOCTYPE html>\n<html><body>Not found</body></html>\n' > "$out/page.csv"
+refused "a page of HTML" 'page.csv.*HTML' $fit --data "$out/page.csv"
+refused "a folder" 'jobs.*folder' $fit --data "$out"
+refused "a file that is not there" 'missing-file.csv.*No such file' $fit --data "$out/missing-file.csv"
+(cat "$out/plain.csv" && printf '1,2\000,3\n') > "$out/nul.csv"
+refused "a byte of zero" 'nul.csv.*line 302' $fit --data "$out/nul.csv"
+cp "$out/plain.csv" "$out/a name, with blanks & ünicode.csv"
+form "a file with an odd name" "$out/a name, with blanks & ünicode.csv"
+cp "$out/plain.csv" "$out/-dash.csv"
+form "a name with a dash" "$out/-dash.csv"
+
+# ---- arrays of NumPy ----
+
+octets() { awk '{ for (i = 1; i <= NF; i++) printf "\\%03o", $i < 0 ? $i + 256 : $i }'; }
+npy() { # file, type, order, shape, bytes in octal: of version 1.0
+    head="{'descr': '$2', 'fortran_order': $3, 'shape': ($4), }"
+    # shellcheck disable=SC2059 # the last is a format
+    { printf '\223NUMPY\001\000v\000%-117s\n' "$head" && printf "$5"; } > "$1"
+}
+bytes=$(body | awk -F, '{ print int($1 * 40), int($2 * 40), int($3 * 40) }' | octets)
+npy "$out/small.npy" '|i1' False '300, 3' "$bytes"
+told "bytes with signs" "rows=300 columns=3" "steps of 1" $fit --data "$out/small.npy"
+wide=$(body | awk -F, '{ for (i = 1; i <= 3; i++) { v = int($i * 1000); if (v < 0) v += 65536; print v % 256, int(v / 256) } }' | octets)
+big=$(body | awk -F, '{ for (i = 1; i <= 3; i++) { v = int($i * 1000); if (v < 0) v += 65536; print int(v / 256), v % 256 } }' | octets)
+npy "$out/little.npy" '<i2' False '300, 3' "$wide"
+npy "$out/big.npy" '>i2' False '300, 3' "$big"
+job "16-bit numbers" "rows=300 columns=3" $fit --data "$out/little.npy"
+little=$(sed 's/.*\( rows=.* seconds\).*/\1/' "$out/printed")
+job "... in the other order of bytes" "$little" $fit --data "$out/big.npy"
+columns=$(for i in 1 2 3; do body | awk -F, -v i=$i '{ v = int($i * 1000); if (v < 0) v += 65536; print v % 256, int(v / 256) }'; done | octets)
+npy "$out/fortran.npy" '<i2' True '300, 3' "$columns"
+job "... column by column" "$little" $fit --data "$out/fortran.npy"
+npy "$out/flat.npy" '<i2' False '900,' "$wide"
+told "... one column" "rows=900 columns=1" "repeat earlier ones" $fit --data "$out/flat.npy"
+npy "$out/deep.npy" '<i2' False '30, 10, 3' "$wide"
+refused "three dimensions" 'deep.npy.*\(30, ?10, ?3\)|deep.npy.*3 dimensions' $fit --data "$out/deep.npy"
+npy "$out/object.npy" '|O' False '300, 3' "$wide"
+refused "Python objects" 'object.npy.*(objects|type)' $fit --data "$out/object.npy"
+npy "$out/complex.npy" '<c8' False '75, 3' "$wide"
+refused "complex numbers" 'complex.npy.*c8' $fit --data "$out/complex.npy"
+head -c 500 "$out/little.npy" > "$out/cut.npy"
+refused "an array that is cut off" 'cut.npy.*\(300, 3\).*found 372 bytes' $fit --data "$out/cut.npy"
+printf 'PK\003\004\024\000\000\000' > "$out/arrays.npz"
+refused "an archive of arrays" 'arrays.npz.*(zip|npz)' $fit --data "$out/arrays.npz"
+
+# ---- scales, units, orders: the Gaussian is that of the same table in other units ----
+
+gaussian() { sed 's/.* gaussian_nll=\([^ ]*\) .*/\1/' "$out/printed"; }
+# Which rows choose what is kept depends on their values, and the Gaussian on these a little.
+in_units() { # name, program of awk that writes a row, how much -log p grows
+    for part in training validation; do awk -F, "NR == 1 { print; next } $2" "$out/$part.csv" > "$out/$part-units.csv"; done
+    job "$1" "rows=240 columns=3" $fit --data "$out/training-units.csv" --validation "$out/validation-units.csv" \
+        --dequantize off
+    check_that "... and its likelihood" awk -v a="$(gaussian)" -v b="$unscaled" -v by="$3" \
+        'BEGIN { off = a - b - by; exit !(off < 0.02 && off > -0.02) }'
+}
+head -n 241 "$out/plain.csv" > "$out/training.csv"
+sed '2,241d' "$out/plain.csv" > "$out/validation.csv"
+$fit --data "$out/training.csv" --validation "$out/validation.csv" --dequantize off > "$out/printed"
+unscaled=$(gaussian)
+in_units "numbers of 1e-6" '{ printf "%.11f,%.11f,%.11f\n", $1 * 1e-6, $2 * 1e-6, $3 * 1e-6 }' -41.4465
+in_units "numbers of 1e9" '{ printf "%.0f,%.0f,%.0f\n", $1 * 1e9, $2 * 1e9, $3 * 1e9 }' 62.1698
+in_units "time stamps in seconds" '{ printf "%.2f,%s,%s\n", 1.7e9 + 1000 * $1, $2, $3 }' 6.9078
+in_units "time stamps in microseconds" '{ printf "%.0f,%s,%s\n", 1.7e15 + 1e9 * $1, $2, $3 }' 20.7233
+in_units "columns of 1e-6, 1 and 1e9" '{ printf "%.11f,%s,%.0f\n", $1 * 1e-6, $2, $3 * 1e9 }' 6.9078
+in_units "columns in another order" '{ print $3 "," $1 "," $2 }' 0
+(head -n 1 "$out/training.csv" && sed 1d "$out/training.csv" | sort) > "$out/sorted.csv"
+job "rows in another order" "gaussian_nll=$unscaled" $fit --data "$out/sorted.csv" --validation "$out/validation.csv" \
+    --dequantize off
+
+# ---- shapes ----
+
+job "one column" "rows=300 columns=1" $fit --data "$out/plain.csv" --columns y
+normals() { # rows, columns
+    awk -v n="$1" -v d="$2" 'function normal() { return sqrt(-2 * log(1 - rand())) * cos(6.283185307 * rand()) }
+        BEGIN { srand(7); for (i = 0; i < n; i++) { line = normal(); for (j = 1; j < d; j++) line = line "," normal(); print line } }'
+}
+normals 400 60 > "$out/sixty.csv"
+job "sixty columns" "rows=400 columns=60" $fit --data "$out/sixty.csv"
+normals 30 50 > "$out/few.csv"
+told "fewer rows than columns" "rows=30 columns=50" "too few to tell how the columns vary together" $fit --data "$out/few.csv"
+check_that "... of which the Gaussian is shrunk" awk -v a="$(gaussian)" 'BEGIN { exit !(a > 55 && a < 95) }'
+normals 100000 2 > "$out/many.csv"
+job "100,000 rows" "rows=100000 columns=2" $fit --data "$out/many.csv"
+check_that "... have the entropy of a normal pair" awk -v a="$(gaussian)" \
+    'BEGIN { off = a - 2.8379; exit !(off < 0.04 && off > -0.04) }'
+normals 20 2 > "$out/twenty.csv"
+job "twenty rows" "rows=20 columns=2" $fit --data "$out/twenty.csv"
+
+# ---- columns that are special ----
+
+sed '1s/$/,c/; 2,$s/$/,7/' "$out/plain.csv" > "$out/constant.csv"
+refused "a column of one value" 'constant.csv.*column 4.*--columns 1-3' $fit --data "$out/constant.csv"
+awk -F, '{ print $0 "," $1 }' "$out/plain.csv" > "$out/repeated.csv"
+told "a column that is there already" "rows=300 columns=4" "column 4.*follows from" $fit --data "$out/repeated.csv"
+awk -F, 'NR == 1 { print $0 ",sum" } NR > 1 { printf "%s,%.5f\n", $0, $1 + $2 + $3 }' "$out/plain.csv" > "$out/sum.csv"
+told "a column that is the sum of others" "rows=300 columns=4" "column 4.*follows from" $fit --data "$out/sum.csv"
+awk -F, 'NR == 1 { print $0 ",class" } NR > 1 { print $0 "," NR % 3 }' "$out/plain.csv" > "$out/classes.csv"
+told "a column of classes" "rows=300 columns=4" "column 4.*3 (distinct )?values|steps of 1" $fit --data "$out/classes.csv"
+awk -F, 'NR == 1 { print } NR > 1 { printf "%d,%d,%d\n", $1 * 5, $2 * 5, $3 * 5 }' "$out/plain.csv" > "$out/counts.csv"
+told "whole numbers" "rows=300 columns=3" "steps of 1" $fit --data "$out/counts.csv"
+(cat "$out/plain.csv" && body && body) > "$out/thrice.csv"
+told "rows that are repeated" "rows=900 columns=3" "(repeat|more than once)" $fit --data "$out/thrice.csv"
+sed '7s/^[^,]*/1000000/' "$out/plain.csv" > "$out/outlier.csv"
+told "a value far off" "rows=300 columns=3" 'column 1.*line 7|far' $fit --data "$out/outlier.csv"
+body | awk -F, 'NR == 1 { print "x" } { printf "%.9g\n", $1 / ($3 * $3 + 1e-6) }' > "$out/tails.csv"
+check_that "heavy tails give finite numbers" sh -c "
+    $fit --data $out/tails.csv > $out/printed 2> $out/errors && ! grep -Eq '(nan|inf)' $out/printed"
+yes '1,2' | head -n 50 > "$out/flat.csv"
+refused "rows that are all the same" 'flat.csv.*columns 1-2.*one value' $fit --data "$out/flat.csv"
+
+# ---- models: other data, no data, no models ----
+
+$fit --data "$out/plain.csv" --experiment_name model > /dev/null
+model=$out/runs/model/model.safetensors
+load="build/fit --out $out/runs --quiet --pictures off --eval_draws 4 --load"
+body | sed 's/^\([^,]*\),\([^,]*\),/\2,\1,/; s/[0-9]$/5/' | sed '1i y,x,z' > "$out/others.csv"
+job "the rows of another table" "rows=300 columns=3" $load $model --data "$out/others.csv"
+refused "... with missing values" 'missing.csv.*line 7' $load $model --data "$out/missing.csv"
+refused "... with other columns" '3 columns expected|column named' $load $model --data "$out/twenty.csv"
+awk -F, 'NR == 1 { print } NR > 1 { print $1 * 1000 "," $2 "," $3 }' "$out/others.csv" > "$out/thousand.csv"
+told "... a thousand times as large" "rows=300" "." $load $model --data "$out/thousand.csv"
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n' > "$out/lfs.safetensors"
+printf '\200\002}q\000.' > "$out/pickle.bin"
+head -c 100 "$model" > "$out/half.safetensors"
+refused "a model that is a table" 'plain.csv' $load "$out/plain.csv" --data "$out/plain.csv"
+refused "a model that is a page" 'page.csv.*HTML' $load "$out/page.csv" --data "$out/plain.csv"
+refused "a model that is a pointer of git-lfs" 'lfs.safetensors.*(git-lfs|git lfs)' $load "$out/lfs.safetensors" --data "$out/plain.csv"
+refused "a model that is a pickle" 'pickle.bin.*pickle' $load "$out/pickle.bin" --data "$out/plain.csv"
+refused "a model that is cut off" 'half.safetensors' $load "$out/half.safetensors" --data "$out/plain.csv"
+refused "a model that is not there" 'no-model' $load "$out/no-model" --data "$out/plain.csv"
+
+# ---- images ----
+
+array() { # file, shape, values of a byte by awk: of i
+    count=$(echo "$2" | awk -F, '{ n = 1; for (i = 1; i <= NF; i++) n *= $i; print n }')
+    npy "$1" '|u1' False "$2" "$(awk -v n="$count" "BEGIN { srand(9); for (i = 0; i < n; i++) print int($3) }" | octets)"
+}
+shade='128 + 60 * sin(i / 5) + 20 * rand()'
+array "$out/grey.npy" '24, 8, 8' "$shade"
+job "grey images" "images_seen=16" $images --data "$out/grey.npy"
+array "$out/colour.npy" '24, 8, 8, 3' "$shade"
+job "colour images" "images_seen=16" $images --data "$out/colour.npy"
+array "$out/odd.npy" '24, 7, 9' "$shade"
+job "sizes that are odd" "images_seen=16" $images --data "$out/odd.npy"
+array "$out/tall.npy" '24, 16, 4' "$shade"
+job "images that are not square" "images_seen=16" $images --data "$out/tall.npy"
+array "$out/black.npy" '24, 8, 8' 'i % 64 % 8 < 2 ? 0 : 200 * rand()'
+job "a black border" "images_seen=16" $images --data "$out/black.npy"
+array "$out/binary.npy" '24, 8, 8' '255 * int(2 * rand())'
+job "black and white" "images_seen=16" $images --data "$out/binary.npy"
+array "$out/flat-image.npy" '24, 8, 8' '7'
+refused "images of one grey" 'flat-image.npy.*differences expected, every value is 7' $images --data "$out/flat-image.npy"
+array "$out/one.npy" '1, 8, 8' "$shade"
+refused "a single image" 'one.npy.*(images|1)' $images --data "$out/one.npy"
+array "$out/row.npy" '24, 64' "$shade"
+refused "rows without a shape" 'row.npy.*height.*width' $images --data "$out/row.npy"
+array "$out/four.npy" '24, 8, 8, 5' "$shade"
+refused "five channels" 'four.npy.*(channels|5)' $images --data "$out/four.npy"
+idx() { # file, images, side
+    { printf '\000\000\010\003' && printf "$(echo 0 0 0 "$2" 0 0 0 "$3" 0 0 0 "$3" | octets)" &&
+        printf "$(awk -v n=$(($2 * $3 * $3)) "BEGIN { srand(4); for (i = 0; i < n; i++) print int($shade) }" | octets)"; } > "$1"
+}
+idx "$out/train-images-idx3-ubyte" 24 8
+job "a file as MNIST's" "images_seen=16" $images --data "$out/train-images-idx3-ubyte"
+printf '\037\213\010\000\000\000\000\000\000\003' > "$out/train-images-idx3-ubyte.gz"
+refused "... compressed" 'gz.*gunzip|gzip' $images --data "$out/train-images-idx3-ubyte.gz"
+head -c 500 "$out/train-images-idx3-ubyte" > "$out/cut-idx3-ubyte"
+refused "... cut off" 'cut-idx3-ubyte' $images --data "$out/cut-idx3-ubyte"
+printf '\000\000\010\001\000\000\000\002\001\002' > "$out/labels-idx1-ubyte"
+refused "... with labels" 'labels-idx1-ubyte.*(label|images)' $images --data "$out/labels-idx1-ubyte"
+printf '\211PNG\r\n\032\n' > "$out/picture.png"
+refused "a PNG file" 'picture.png.*one picture found' $images --data "$out/picture.png"
+printf '\377\330\377\340' > "$out/picture.jpg"
+refused "a JPEG file" 'picture.jpg.*one picture found' $images --data "$out/picture.jpg"
+refused "a table" 'plain.csv' $images --data "$out/plain.csv"
+mkdir "$out/bare"
+refused "a folder without images" 'bare.*(found|expected)' $images --data "$out/bare"
+refused "no images at all" 'no-images' $images --data "$out/no-images"
+
+# ---- where results go ----
+
+if [ -w /dev/full ]; then
+    refused "a full disk" 'full.*(written|space)' $load $model --data "$out/others.csv" --scores /dev/full
+fi
+refused "a folder that is a file" 'plain.csv' $fit --data "$out/plain.csv" --out "$out/plain.csv"
+refused "a file in a folder that is none" 'nowhere/s.csv.*cannot' $fit --data "$out/plain.csv" --samples_out "$out/nowhere/s.csv"
+report
