@@ -41,7 +41,7 @@ $(OUTSIDE:%=build/%): build/%: tests/%.c build/itdiff.o $(HEADERS)
 	$(TEST) $(PUBLIC) $< -o $@ -lm
 $(INSIDE:%=build/%): build/%: tests/%.c build/itdiff.o $(HEADERS)
 	$(TEST) $(PRIVATE) $< -o $@ -lm
-build/error-bars: tests/extra/error-bars.c $(HEADERS)
+build/error-bars build/invariants: build/%: tests/extra/%.c $(HEADERS)
 	$(COMPILE) $< -o $@ -lm
 $(FAULTS:%=build/%): build/%: tests/%.c $(HEADERS) $(wildcard tests/fuzz/*.[ch])
 	$(TEST) -DITD_NO_SIMD $< -o $@ -lm

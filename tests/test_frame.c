@@ -412,6 +412,17 @@ static void many_constant_columns_are_counted(void)
     CHECK(!strcmp(message, "table: columns 500 of 1000: values that vary expected, one value found"));
 }
 
+/* Order and cut at once. */
+static size_t split(const double *values, size_t rows, size_t columns, double fraction, uint64_t seed,
+                    size_t *index)
+{
+    frame_key *key = table_order(values, rows, columns, seed);
+    size_t before = table_cut(key, rows, fraction);
+    for (size_t i = 0; i < rows; i++) index[i] = key[i].row;
+    free(key);
+    return before;
+}
+
 /* Rows of which many are the same: each kind on one side, the fraction nearly met. */
 static void identical_rows_stay_together(void)
 {
@@ -426,7 +437,7 @@ static void identical_rows_stay_together(void)
         uint64_t kind = itd_rng_below(&rng, 1000);
         values[2 * i] = (double)(kind % 10), values[2 * i + 1] = (double)(kind / 10);
     }
-    training = table_split(values, rows, columns, 0.9, 11, index);
+    training = split(values, rows, columns, 0.9, 11, index);
     CHECK(training >= 2690 && training <= 2710);
     for (size_t i = 0; i < rows; i++) {
         size_t kind = (size_t)(values[2 * index[i]] + 10 * values[2 * index[i] + 1]);
@@ -436,22 +447,43 @@ static void identical_rows_stay_together(void)
     }
     for (size_t i = 0; i < rows; i++) seen += again[i] == 1;
     CHECK(torn == 0 && seen == rows);
-    other = table_split(values, rows, columns, 0.9, 12, again);
+    other = split(values, rows, columns, 0.9, 12, again);
     CHECK(other <= rows && memcmp(index, again, sizeof index) != 0);
-    CHECK(table_split(values, rows, columns, 0.9, 11, again) == training &&
-          !memcmp(index, again, sizeof index));
+    CHECK(split(values, rows, columns, 0.9, 11, again) == training && !memcmp(index, again, sizeof index));
+}
+
+/* Other units, and the rows from last to first: the same rows come first. */
+static void splits_depend_on_ranks_alone(void)
+{
+    enum { rows = 500, columns = 3 };
+    static double values[rows * columns], scaled[rows * columns], turned[rows * columns];
+    static size_t index[rows], again[rows];
+    itd_rng rng = itd_rng_make(8, 1);
+    int differ = 0;
+    for (size_t i = 0; i < rows * columns; i++) {
+        size_t row = i / columns, j = i % columns;
+        values[i] = itd_rng_normal(&rng);
+        scaled[i] = 1.7e9 + 1e5 * (double)(j + 1) * values[i];
+        turned[(rows - 1 - row) * columns + j] = values[i];
+    }
+    split(values, rows, columns, 0.9, 3, index);
+    split(scaled, rows, columns, 0.9, 3, again);
+    CHECK(!memcmp(index, again, sizeof index));
+    split(turned, rows, columns, 0.9, 3, again);
+    for (size_t i = 0; i < rows; i++) differ += again[i] != rows - 1 - index[i];
+    CHECK(differ == 0);
 }
 
 static void splits_of_few_rows(void)
 {
     double values[] = {1, 2, 3, 4, 4, 4, 4, 4, 4, 4};
     size_t index[10];
-    CHECK(table_split(values, 2, 1, 0.9, 1, index) == 1);
-    CHECK(table_split(values, 3, 1, 0.9, 1, index) == 2);
-    CHECK(table_split(values, 1, 1, 0.9, 1, index) == 1);
-    CHECK(table_split(values + 3, 7, 1, 0.9, 1, index) == 7); /* all the same */
+    CHECK(split(values, 2, 1, 0.9, 1, index) == 1);
+    CHECK(split(values, 3, 1, 0.9, 1, index) == 2);
+    CHECK(split(values, 1, 1, 0.9, 1, index) == 1);
+    CHECK(split(values + 3, 7, 1, 0.9, 1, index) == 7); /* all the same */
     for (uint64_t seed = 0; seed < 100; seed++) {
-        size_t training = table_split(values, 10, 1, 0.9, seed, index), fours = 0;
+        size_t training = split(values, 10, 1, 0.9, seed, index), fours = 0;
         for (size_t i = 0; i < training; i++) fours += index[i] >= 3;
         CHECK(training >= 1 && training <= 9 && (fours == 0 || fours == 7));
     }
@@ -468,7 +500,7 @@ static void splits_are_random(void)
     int worst = 0;
     for (size_t i = 0; i < rows; i++) values[i] = (double)i;
     for (uint64_t seed = 0; seed < seeds; seed++) {
-        CHECK(table_split(values, rows, 1, 0.8, seed, index) == 800);
+        CHECK(split(values, rows, 1, 0.8, seed, index) == 800);
         for (size_t i = 800; i < rows; i++) chosen[index[i]]++;
     }
     for (size_t i = 0; i < rows; i++)
@@ -659,6 +691,7 @@ int main(void)
     RUN(constant_columns_are_refused);
     RUN(many_constant_columns_are_counted);
     RUN(identical_rows_stay_together);
+    RUN(splits_depend_on_ranks_alone);
     RUN(splits_of_few_rows);
     RUN(splits_are_random);
     RUN(ordinary_data_are_not_odd);

@@ -551,29 +551,44 @@ static inline int frame_by_place(const void *a, const void *b)
     return (x->row > y->row) - (x->row < y->row);
 }
 
-/* Orders the rows at random, into index, the first of them for training, the others for validation, and
- * returns how many are for training: the fraction, as nearly as identical rows on one side allow. Where a row
- * comes is drawn from the seed and its values alone, so identical ones come together. 0 without memory. */
-static inline size_t table_split(const double *values, size_t rows, size_t columns, double fraction,
-                                 uint64_t seed, size_t *index /* (rows) */)
+/* The rows in an order drawn from the seed, which the caller frees; NULL without memory. Where a row comes
+ * depends on nothing but the ranks of its values in their columns: identical rows come together, and neither
+ * the order of the rows in the file nor the units of the columns changes who learns and who validates. */
+static inline frame_key *table_order(const double *values, size_t rows, size_t columns, uint64_t seed)
 {
     frame_key *key = (frame_key *)malloc(rows * sizeof *key);
-    double wanted = fraction * (double)rows, best = HUGE_VAL;
-    size_t training = rows;
-    if (!key) return 0;
-    for (size_t i = 0; i < rows; i++) {
+    uint64_t *hash = (uint64_t *)malloc(rows * sizeof *hash);
+    for (size_t i = 0; hash && i < rows; i++) hash[i] = FRAME_HASH;
+    for (size_t j = 0; key && hash && j < columns; j++) {
+        double rank = 0;
+        for (size_t i = 0; i < rows; i++) key[i].place = values[i * columns + j], key[i].row = i;
+        qsort(key, rows, sizeof *key, frame_by_place);
+        for (size_t i = 0; i < rows; i++) {
+            if (i > 0 && key[i].place > key[i - 1].place) rank = (double)i;
+            hash[key[i].row] = frame_hash(hash[key[i].row], &rank, 1);
+        }
+    }
+    for (size_t i = 0; key && hash && i < rows; i++) {
         itd_rng rng = itd_rng_make(seed, (uint64_t)0x73706C74 << 32); /* the letters "splt" */
-        rng.counter = frame_hash(FRAME_HASH, values + i * columns, columns);
+        rng.counter = hash[i];
         key[i].place = itd_rng_uniform(&rng), key[i].row = i;
     }
-    qsort(key, rows, sizeof *key, frame_by_place);
-    for (size_t i = 0; i < rows; i++) {
-        index[i] = key[i].row;
-        if (i > 0 && key[i].place > key[i - 1].place && fabs((double)i - wanted) < best)
-            best = fabs((double)i - wanted), training = i;
-    }
-    free(key);
-    return training;
+    if (key && hash) qsort(key, rows, sizeof *key, frame_by_place);
+    else free(key), key = NULL;
+    free(hash);
+    return key;
+}
+
+/* How many rows come before a cut of that order at a fraction, as nearly as identical rows, which stay on one
+ * side, allow. */
+static inline size_t table_cut(const frame_key *key, size_t rows, double fraction)
+{
+    double wanted = fraction * (double)rows, best = HUGE_VAL;
+    size_t before = rows;
+    for (size_t i = 1; i < rows; i++)
+        if (key[i].place > key[i - 1].place && fabs((double)i - wanted) < best)
+            best = fabs((double)i - wanted), before = i;
+    return before;
 }
 
 #endif

@@ -87,34 +87,35 @@ static inline const char *rows_steps(const data_frame *f, char *out, size_t size
     return out;
 }
 
-static inline row_set rows_gather(const row_set *from, const size_t *index, size_t n, size_t dim)
+static inline row_set rows_gather(const row_set *from, const frame_key *key, size_t n, size_t dim)
 {
     row_set s = rows_make(n, dim, from->unit);
     for (size_t i = 0; i < n; i++) {
-        memcpy(s.x + i * dim, from->x + index[i] * dim, dim * sizeof *s.x);
-        s.line[i] = from->line[index[i]];
+        memcpy(s.x + i * dim, from->x + key[i].row * dim, dim * sizeof *s.x);
+        s.line[i] = from->line[key[i].row];
     }
     return s;
 }
 
 /* Splits off a fraction of the rows for validation, none if it is 0. Returns how many of the training rows
-   choose, the last ones (see learn.h); identical rows stay together. The same seed gives the same order to
-   both cuts. */
+   choose, the last ones (see learn.h); identical rows stay together. */
 static inline size_t rows_split(const data_frame *f, const data_table *t, double fraction, uint64_t seed,
                                 row_set *train, row_set *validation)
 {
-    size_t *index = (size_t *)must_alloc(t->rows, sizeof *index), n = t->rows, teaching;
+    frame_key *key = table_order(t->values, t->rows, t->columns, seed);
+    size_t n = t->rows, teaching;
     row_set all = rows_of(f, t, seed, 0);
     double kept, chosen;
-    if (fraction > 0) n = table_split(t->values, t->rows, t->columns, 1 - fraction, seed, index);
+    if (!key) fail("out of memory for the order of %lu rows", (unsigned long)t->rows);
+    if (fraction > 0) n = table_cut(key, t->rows, 1 - fraction);
     kept = (double)n / (double)t->rows, chosen = (double)learn_held(n) / (double)t->rows;
-    teaching = table_split(t->values, t->rows, t->columns, kept - chosen, seed, index);
+    teaching = table_cut(key, t->rows, kept - chosen);
     if (teaching >= n || (fraction > 0 && n == t->rows))
         fail("%s: %s kinds of rows expected, to learn from some and measure on others, fewer found", t->path,
              fraction > 0 ? "three" : "two");
-    *train = rows_gather(&all, index, n, t->columns);
-    if (fraction > 0) *validation = rows_gather(&all, index + n, t->rows - n, t->columns);
-    free(index), rows_free(&all);
+    *train = rows_gather(&all, key, n, t->columns);
+    if (fraction > 0) *validation = rows_gather(&all, key + n, t->rows - n, t->columns);
+    free(key), rows_free(&all);
     return n - teaching;
 }
 
