@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes what docs/gallery.md shows: pictures of the five sets, and the table from docs/results.tsv.
 #   make && sh docs/gallery.sh            a minute or two: trains each set once, into runs/gallery;
-#                                         makes also the pictures of the dino in README.md
+#                                         makes also those of the dino alone, in README.md and here
 #   sh docs/gallery.sh --tables           the table alone
 cd "$(dirname "$0")/.." || exit 1
 . docs/shell.sh
