@@ -89,8 +89,7 @@
        -log p(x) = (d/2) log(2 pi e) + 1/2 Integral [ mse(x, alpha) - d s(alpha) ] d alpha
 
    Here d s(alpha) is the mean error of the best denoiser of N(0, I). The constant is the same for every p.
-   For p = N(0, I) the integrand is 0 on average, so the constant is the average of -log p: the entropy of
-   N(0, I).
+   For p = N(0, I) the integrand is 0 on average, so the constant is the average of -log p, its entropy.
 
    THE REFERENCE. Any Gaussian N(mu, Sigma) can take the place of N(0, I): write the identity for it, and
    subtract. With lambda_i, u_i the eigenpairs of Sigma, y_i = u_i.(x - mu), g_i = s(alpha + log lambda_i),
@@ -106,9 +105,9 @@
            +---|---------------------------------|---> alpha
                a0 = loc - clip scale             a1 = loc + clip scale       (where the integral is cut)
 
-   A DENOISER THAT IS NOT THE BEST has a larger error, on average by || eps_hat - E[eps | z] ||^2. So over the
-   data the estimate is, on average, an upper bound of E[-log p]: a cross-entropy, which training lowers. For
-   a single x it is no bound.
+   A DENOISER THAT IS NOT THE BEST has a larger error, on average by || eps_hat - E[eps | z] ||^2. Averaged
+   over the data, the estimate is therefore an upper bound: a cross-entropy, which training lowers. For a
+   single x it is no bound.
 
    THE INTEGRAL is an expectation over alpha from a logistic distribution, truncated to a0 .. a1:
 
@@ -125,17 +124,17 @@
    nats. Above a1, the result is that of data blurred by noise of standard deviation exp(-a1/2), so a detail
    of standard deviation h costs log(1 + exp(-a1) / h^2) / 2 nats per dimension. For loc 0 and scale 3:
 
-                 a0 .. a1     v = 1   blur      h = 0.1   h = 0.01   h = 0.001     largest w
-       clip 4   -12 .. 12     3e-6    0.0025    0.0003    0.03       0.98              164
-       clip 6   -18 .. 18     8e-9    0.00012   8e-7      0.00008    0.008            1210
+                  range     below, v = 1    blur       above, h = 0.1    0.01       0.001     largest w
+       clip 4   -12 .. 12       3e-6        0.0025            3e-4       0.03       0.98          164
+       clip 6   -18 .. 18       8e-9        0.00012           8e-7       8e-5       0.008        1210
 
    If a likelihood improves when clip grows, the range was too short. From clip 4 to 6 only 3 % of the draws
    move outside -12 .. 12, but larger weights make the noise of the training loss 2.6 times as large.
 
-   GRIDS, FLAT AND REPEATED DATA have no density: the true E[-log p] is minus infinity. What is printed
-   belongs to the blurred data. It is finite, and falls by 1/2 nat for each unit of a1 and each direction
-   without extent, if the network can follow. For values of probability P(x), much further apart than the
-   blur, the best denoiser gets, in its coordinates,
+   GRIDS, FLAT AND REPEATED DATA have no density: the true E[-log p] is minus infinity. What is printed is the
+   finite value of the blurred data. It falls by 1/2 nat for each unit of a1 and each direction without
+   extent, if the network can follow. For values of probability P(x), much further apart than the blur, the
+   best denoiser gets, in its coordinates,
 
        -log P(x) + (d/2) (log(2 pi e) - a1)
 
@@ -150,15 +149,14 @@
 
    F = 0, where training starts, is the best denoiser of N(0, vI). At low SNR the factor of F nearly vanishes.
    Its square is v exp(alpha): for v = 1 and alpha = -12, an error of F counts 0.000006 times, times the
-   weight 164 still only 0.001 times. A network that estimates eps itself (ITD_PLAIN) pays 164 times there.
+   weight 164 only 0.001 times. A network that estimates eps itself (ITD_PLAIN) pays 164 times its error.
 
    THE PILOT. itd_nll spends up to an eighth of its draws on measuring where the integrand varies, and draws
    there more often. These first draws are not used again: in a common average their own errors would decide
    their weights, and the result would be biased.
 
    UNITS. Logarithms are natural, so likelihoods are in nats, in the units of x: c x has d log c nats more.
-   Divided by d log 2, nats are bits per dimension; bytes scaled to [-1, 1] have log2 127.5 = 6.994 fewer of
-   these than bytes as they are.
+   Nats / (d log 2) are bits per dimension. Scaling bytes to [-1, 1] takes log2 127.5 = 6.994 off these.
 
    Paper -> here:  alpha -> logsnr, or a,  epsilon -> eps,  sigma(alpha) -> itd_sigmoid(logsnr),
    q(alpha) -> itd_schedule,  h_G -> itd_gaussian_entropy. "The original" is InfoDiffusionSimple, the authors'
@@ -208,16 +206,15 @@ extern "C" {
 
 /* >>api ----------------------------------------------------------------------------------------------------
 
-   Everything a program calls, in the order in which it is usually called. Arrays are rows of dim numbers, one
-   after the other; comments give the shape, slowest index first. Images are (height,width,channels), NHWC.
-   Get a description (..._desc) from its ..._default; the comment on a field ends in that default.
+   Everything a program calls. Arrays are rows of dim numbers, one after the other; comments give the shape,
+   slowest index first. Images are (height,width,channels), NHWC. A description (..._desc) comes from its
+   ..._default; the comment on a field ends in that default.
 
-   Your own data: put n rows of dim floats into one array, and others for testing into a second one. Columns
-   may have any units, but a float has 24 bits, so subtract large offsets in double first (from times, for
-   example). Leave out constant columns and rows with missing values, and add uniform noise of one step to
-   rounded columns (>>method, GRIDS). For 8-bit images use x / 127.5 - 1, md.normalize = false, md.variance =
-   0.25 and a schedule of loc 6, scale 3. examples/fit.c does all this for tables, examples/train_images.c for
-   images. */
+   Your own data: put n rows of dim floats into an array, and rows for testing into another. Columns may have
+   any units, but a float has 24 bits, so subtract large offsets, such as those of times, in double first.
+   Leave out constant columns and rows with missing values, and add uniform noise of one step to rounded
+   columns. For 8-bit images use x / 127.5 - 1, no normalize, variance 0.25 and a schedule such as 6, 3, 4.
+   examples/fit.c does all this for tables, examples/train_images.c for images. */
 
 /* Every function that can fail returns a result; its outputs come last and are untouched on failure. All may
    return ITD_ERROR_ARGUMENT and ITD_ERROR_MEMORY; the comment on a function names the other codes. */
@@ -257,7 +254,7 @@ ITD_DEF itd_rng itd_rng_make(uint64_t seed, uint64_t stream); /* streams of one 
 ITD_DEF double itd_rng_uniform(itd_rng *rng);                 /* in (0, 1), 53 bits; one count */
 ITD_DEF double itd_rng_normal(itd_rng *rng);                  /* N(0, 1); one count */
 ITD_DEF uint64_t itd_rng_below(itd_rng *rng, uint64_t n);     /* uniform in 0 .. n-1, n >= 1 */
-ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index /* (n) */);
+ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index /* (n) put into random order */);
 /* n variates N(0, 1); one count for every four. Filling 4k and then m is the same as filling 4k + m. */
 ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out /* (n) */);
 /* The bijection itself: ten rounds on a 128-bit counter with a 64-bit key. */
@@ -302,16 +299,15 @@ ITD_DEF itd_result itd_schedule_sample(const itd_schedule *s, itd_rng *rng, bool
 
 /* There are two ways to choose loc and scale from data; clip is then 4. The first one comes before training,
    from the eigenvalues of the covariance in the model's coordinates, as in the paper's code:
-   loc = -mean(log lambda), scale = sqrt(1 + 3/pi var(log lambda)). It is for data that the model does not
-   whiten, such as images: whitened data give 0 and 1. Take lambda from itd_gaussian_fit and set the schedule
-   of itd_model_desc. ITD_ERROR_DATA unless every lambda is positive. */
+   loc = -mean(log lambda), scale = sqrt(1 + 3/pi var(log lambda)). Use it for data that the model does not
+   whiten, such as images; whitened data give 0 and 1. lambda is that of itd_gaussian_fit; the result goes
+   into itd_model_desc. ITD_ERROR_DATA unless every lambda is positive. */
 ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda /* (d) */, size_t d, itd_schedule *out);
 
 /* The second way comes after a training, from its error curve (itd_mse_curve), and is for the next training.
    loc is where the smoothed mse/d last crosses 1/2 upward or, if it never does, where it is furthest below
-   the Gaussian's curve. scale is the distance from loc to where mse/d crosses 3/4, or else 1/4, over log 3,
-   since a logistic has its quartiles at loc +- scale log 3. m >= 3 ascending log SNRs. ITD_ERROR_DATA if a
-   crossing is missing. */
+   mmse_gaussian. scale is the distance from loc to where mse/d crosses 3/4, or else 1/4, over log 3, since a
+   logistic has its quartiles at loc +- scale log 3. m >= 3, logsnr ascending. ITD_ERROR_DATA: no crossing. */
 ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const double *mse /* (m) */,
                                          const double *mmse_gaussian /* (m) */, size_t m, size_t d,
                                          itd_schedule *out);
@@ -320,7 +316,7 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const d
 
 /* predict writes eps_hat[i] for row z[i] at log SNR logsnr[i]. It gets any n >= 1 rows, each with a log SNR
    of its own, and is called from one thread. Row i of the result depends on z[i] and logsnr[i] alone: not on
-   the other rows, on n, or on earlier calls; otherwise results change with `batch`. Any result but ITD_OK
+   other rows, on n, or on earlier calls. Otherwise results would change with `batch`. Any result but ITD_OK
    ends the calling function, which returns it; ITD_ERROR_CALLBACK is meant for that.
 
    A network of your own becomes a denoiser by converting what it predicts. Let s be s(logsnr), r s(-logsnr):
@@ -432,7 +428,7 @@ typedef struct itd_draws { /* to read */
     size_t repetitions, length; /* of a point, and draws in each: count = n * repetitions * length */
     size_t *point, *repetition; /* (count) */
     double *quantile, *logsnr;  /* (count) the log SNR is this quantile of the schedule */
-    double *weight;             /* (count) of the log SNR, over the density of draws */
+    double *weight;             /* (count) 1 / density of logsnr[i], pilot included */
     double *error;              /* (count,denoisers) squared errors || eps - eps_hat ||^2 */
     double *reference;          /* (count) squared error of the reference on the same noise */
     double *expected;           /* (count) its mean over the noise, mse_q(x, logsnr) */
@@ -447,7 +443,7 @@ ITD_DEF itd_nll_desc itd_nll_desc_default(void);
 ITD_DEF const char *itd_nll_problem(const itd_denoiser *den /* (k) */, size_t k, size_t n,
                                     const itd_nll_desc *desc);
 /* Makes the table; the functions after it evaluate no denoiser. All k denoisers have the same coordinates.
-   ITD_ERROR_DATA if x is not finite there, ITD_ERROR_NUMERIC if an error is not. */
+   ITD_ERROR_DATA if x is not finite there, ITD_ERROR_NUMERIC if a squared error is not. */
 ITD_DEF itd_result itd_measure(const itd_denoiser *den /* (k) */, size_t k, const float *x /* (n,dim) */,
                                size_t n, const itd_nll_desc *desc, itd_draws **out);
 ITD_DEF void itd_draws_free(itd_draws *draws);
@@ -465,7 +461,7 @@ ITD_DEF itd_result itd_draws_curve(const itd_draws *draws, size_t which, size_t 
                                    double *logsnr /* (bins) */, double *mse /* (bins) */,
                                    double *mse_error /* (bins) */, double *reference_mse /* (bins) */);
 /* itd_measure, itd_draws_nll and itd_draws_free for some points at a time, with the same error codes. If
-   std_error_x is not NULL there are at least 16 repetitions, given as many draws. */
+   repetitions is 0 and std_error_x is not NULL, there are at least 16 of them, given as many draws. */
 ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x /* (n,dim) */, size_t n,
                            const itd_nll_desc *desc, itd_nll_result *out, double *nll_x /* (n) */,
                            double *std_error_x /* (n) */);
@@ -550,7 +546,7 @@ ITD_DEF size_t itd_net_parameters(const itd_net *net);
 /* The weights that training moves, and their moving average, NULL if no training has kept one. Since the
    caller may then change them at any time, each later forward pass transforms the weights of convolutions
    again, which takes noticeable time if a pass has few images. */
-ITD_DEF float *itd_net_weights(itd_net *net);   /* (parameters) */
+ITD_DEF float *itd_net_weights(itd_net *net);   /* (parameters) by layer, weights before biases */
 ITD_DEF float *itd_net_average(itd_net *net);   /* (parameters) */
 ITD_DEF float *itd_net_gradients(itd_net *net); /* (parameters) or NULL before the first backward */
 /* backward belongs to the forward pass directly before it, of the same n rows. For dout = d loss / d out it
@@ -610,8 +606,7 @@ ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x /* (n,dim) */,
 /* key and value are UTF-8, or else ITD_ERROR_ARGUMENT; a value of NULL removes the string. */
 ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const char *value);
 ITD_DEF const char *itd_model_note(const itd_model *model, const char *key); /* NULL if there is none */
-/* Uses the moving average of the weights if there is one. Borrows the model: after another itd_model_fit, get
-   it again. */
+/* Uses the moving average of the weights if there is one. Borrows the model; void after itd_model_fit. */
 ITD_DEF itd_denoiser itd_model_denoiser(itd_model *model);
 /* itd_nll_desc_default with the model's schedule and Gaussian. */
 ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model);
@@ -685,7 +680,8 @@ ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_
 
 /* ---- sampling ---- */
 
-typedef enum itd_sampler { ITD_DETERMINISTIC /* DDIM */, ITD_ANCESTRAL /* DDPM */ } itd_sampler;
+/* DDIM without noise (Song et al. 2021), or DDPM (Ho et al. 2020); >>sampling has the formulas. */
+typedef enum itd_sampler { ITD_DETERMINISTIC, ITD_ANCESTRAL } itd_sampler;
 typedef enum itd_spacing {
     ITD_SPACING_QUANTILE /* of the schedule */,
     ITD_SPACING_UNIFORM /* in log SNR */
@@ -721,9 +717,9 @@ ITD_DEF itd_result itd_save_half(const itd_model *model, const char *path, itd_e
 /* Rebuilds the model and, unless NULL, the trainer (ITD_ERROR_MISMATCH if the file has none). Without
    trainer, the model takes the memory of inference only, whatever else is in the file. */
 ITD_DEF itd_result itd_load(const char *path, itd_model **model, itd_trainer **trainer, itd_error *error);
-/* Reads weights that another program saved as safetensors into a model made for them. Names, after `prefix`
-   (""), and shapes are those of diffusers; types F32, F16 or BF16; attention is named to_q or query; 1x1
-   convolutions have rank 2 or 4. The file has all tensors of the network, and no others after the prefix. A
+/* Reads weights that another program saved as safetensors into a model made for them. Names (after `prefix`,
+   often "") and shapes are those of diffusers, types F32, F16 or BF16; attention is named to_q or query, 1x1
+   convolutions have rank 2 or 4. After the prefix, the file has the tensors of the network and no others. A
    moving average of the model starts from these weights. */
 ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const char *prefix, itd_error *error);
 /* For Gaussians whose eigenvectors take long to compute. */
@@ -810,13 +806,13 @@ static size_t itd__min(size_t a, size_t b) { return a < b ? a : b; }
 static size_t itd__max(size_t a, size_t b) { return a > b ? a : b; }
 static size_t itd__ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
 
+static bool itd__multiply(size_t a, size_t b, size_t *out); /* false if a * b overflows */
 /* Zeroed memory for rows * columns elements; NULL after an allocation failure or if the product overflows. */
-static bool itd__multiply(size_t a, size_t b, size_t *out);
 static void *itd__alloc(size_t rows, size_t columns, size_t size);
 static float *itd__floats(size_t rows, size_t columns);
 static double *itd__doubles(size_t rows, size_t columns);
-static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, size_t width);
-static size_t itd__threads(void);
+static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, size_t width); /* grows it */
+static size_t itd__threads(void); /* available ones: 1 inside a parallel region */
 static bool itd__all_finite(const float *x, size_t n);
 
 /* What a random number is for. It is the top byte of its stream, so different uses never share a stream. */
@@ -879,8 +875,8 @@ static void itd__end_training(itd_net *net);
                       a0       loc         a1 = loc + clip scale
 
    To add another distribution, say a truncated normal one:
-     1. give itd_schedule a field for the kind, 0 for the logistic, and a row ITD__NEW in >>descriptions, so
-        that files keep it and old files read as 0;
+     1. give itd_schedule a last field for the kind, 0 for the logistic, and a row ITD__NEW in
+        >>descriptions, so that files contain it and older files mean 0;
      2. compute its quantile in itd_schedule_quantile, and 1 / density in itd_schedule_weight; no other
         function knows the distribution. tests/test_schedule.c checks that the slope of quantile(u) is
         weight(quantile(u));
@@ -889,7 +885,7 @@ static void itd__end_training(itd_net *net);
         examples/support/grid.h, which compute the ends from these. itd__loss takes the weight at loc for the
         smallest one. */
 
-/* exp of a negative number cannot overflow. Near 1, small values are s(-x), never 1 - s(x). */
+/* exp(-|x|) cannot overflow. A caller who needs 1 - s(x) computes s(-x), which is exact where s(x) is near 1. */
 ITD_DEF double itd_sigmoid(double x)
 {
     double e = exp(-fabs(x));
