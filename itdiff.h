@@ -147,13 +147,14 @@
 
        eps_hat = sqrt(s(-alpha))/V z + sqrt(s(alpha) v / V) F(z/sqrt(V), alpha),    V = s(alpha) v + s(-alpha)
 
-   F = 0, where training starts, is the best denoiser of N(0, vI). At low SNR the factor of F nearly vanishes.
-   Its square is v exp(alpha): for v = 1 and alpha = -12, an error of F counts 0.000006 times, times the
-   weight 164 only 0.001 times. A network that estimates eps itself (ITD_PLAIN) pays 164 times its error.
+   F = 0, where training starts, is the best denoiser of N(0, vI). At low SNR the factor of F nearly vanishes:
+   its square is about v exp(alpha), 0.000006 for v = 1 and alpha = -12. Even times the weight 164, an error
+   of F counts only 0.001-fold there. An error of a network that estimates eps itself (ITD_PLAIN) counts
+   164-fold.
 
    THE PILOT. itd_nll spends up to an eighth of its draws on measuring where the integrand varies, and draws
-   there more often. These first draws are not used again: in a common average their own errors would decide
-   their weights, and the result would be biased.
+   there more often. The pilot's draws are not used again: pooled with the rest, each would have a weight that
+   depends on its own error, and the result would be biased.
 
    UNITS. Logarithms are natural, so likelihoods are in nats, in the units of x: c x has d log c nats more.
    Nats / (d log 2) are bits per dimension. Scaling bytes to [-1, 1] takes log2 127.5 = 6.994 off these.
@@ -363,14 +364,12 @@ typedef struct itd_gaussian {
 } itd_gaussian;
 
 /* With mean and (biased) covariance of n >= 2 rows, or those given. ITD_ERROR_DATA: not finite, no variance
-   at all, or a covariance with negative eigenvalues. Above 64 dimensions products are summed over 256 rows
-   as floats. */
+   at all, or negative eigenvalues. Above 64 dimensions, products are summed as floats over 256 rows. */
 ITD_DEF itd_result itd_gaussian_fit(const float *x /* (n,dim) */, size_t n, size_t dim, itd_gaussian **out);
 ITD_DEF itd_result itd_gaussian_create(const double *mean /* (dim) */,
                                        const double *covariance /* (dim,dim) */, size_t dim,
                                        itd_gaussian **out);
-/* From known eigenvalues and eigenvectors. ITD_ERROR_DATA: an eigenvalue is not positive, or a number is not
-   finite. */
+/* From known eigenpairs. ITD_ERROR_DATA: an eigenvalue is not positive, or a number is not finite. */
 ITD_DEF itd_result itd_gaussian_from_eigen(const double *mean /* (dim) */, const double *lambda /* (dim) */,
                                            const double *vectors /* (dim,dim) */, size_t dim,
                                            itd_gaussian **out);
@@ -682,10 +681,8 @@ ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_
 
 /* DDIM without noise (Song et al. 2021), or DDPM (Ho et al. 2020); >>sampling has the formulas. */
 typedef enum itd_sampler { ITD_DETERMINISTIC, ITD_ANCESTRAL } itd_sampler;
-typedef enum itd_spacing {
-    ITD_SPACING_QUANTILE /* of the schedule */,
-    ITD_SPACING_UNIFORM /* in log SNR */
-} itd_spacing;
+/* The steps are at quantiles of the schedule, or evenly spaced in log SNR. */
+typedef enum itd_spacing { ITD_SPACING_QUANTILE, ITD_SPACING_UNIFORM } itd_spacing;
 
 typedef struct itd_sample_desc {
     itd_schedule schedule; /* sampling runs from its lowest to its highest log SNR */
@@ -885,7 +882,7 @@ static void itd__end_training(itd_net *net);
         examples/support/grid.h, which compute the ends from these. itd__loss takes the weight at loc for the
         smallest one. */
 
-/* exp(-|x|) cannot overflow. A caller who needs 1 - s(x) computes s(-x), which is exact where s(x) is near 1. */
+/* exp(-|x|) cannot overflow. For 1 - s(x) compute s(-x), which is exact even where s(x) rounds to 1. */
 ITD_DEF double itd_sigmoid(double x)
 {
     double e = exp(-fabs(x));
