@@ -119,17 +119,18 @@
 
        loss = (d/2) log(2 pi e) + 1/2 mean_b [ w_b (||eps_b - eps_hat_b||^2 - d s(alpha_b)) ]  itd_train_step
 
-   WHAT THE TRUNCATION COSTS. Outside a0 .. a1 the denoiser counts as if it were the reference's, so on
-   average the result is still an upper bound. Below a0, a direction of variance v costs at most v exp(a0) / 2
-   nats. Above a1, the result is that of data blurred by noise of standard deviation exp(-a1/2), so a detail
-   of standard deviation h costs log(1 + exp(-a1) / h^2) / 2 nats per dimension. For loc 0 and scale 3:
+   WHAT THE TRUNCATION COSTS. To leave out the integral outside a0 .. a1 is to use the reference's denoiser
+   there, so on average the result is still an upper bound. On the left, a direction of variance v costs at
+   most v exp(a0) / 2 nats. On the right, the result is that of data blurred by noise of standard deviation
+   exp(-a1/2): a detail of standard deviation h that the reference lacks costs log(1 + exp(-a1)/h^2) / 2 nats
+   per dimension. For loc 0 and scale 3:
 
-                  range     below, v = 1    blur       above, h = 0.1    0.01       0.001     largest w
+                  range     left, v = 1     blur       right, h = 0.1    0.01       0.001     largest w
        clip 4   -12 .. 12       3e-6        0.0025            3e-4       0.03       0.98          164
        clip 6   -18 .. 18       8e-9        0.00012           8e-7       8e-5       0.008        1210
 
-   If a likelihood improves when clip grows, the range was too short. From clip 4 to 6 only 3 % of the draws
-   move outside -12 .. 12, but larger weights make the noise of the training loss 2.6 times as large.
+   If a likelihood improves when clip grows, the range was too short. With clip 6 instead of 4 only 3 % of the
+   draws are outside -12 .. 12, but their weights make the noise of the training loss 2.6 times as large.
 
    GRIDS, FLAT AND REPEATED DATA have no density: the true E[-log p] is minus infinity. What is printed is the
    finite value of the blurred data. It falls by 1/2 nat for each unit of a1 and each direction without
@@ -148,9 +149,8 @@
        eps_hat = sqrt(s(-alpha))/V z + sqrt(s(alpha) v / V) F(z/sqrt(V), alpha),    V = s(alpha) v + s(-alpha)
 
    F = 0, where training starts, is the best denoiser of N(0, vI). At low SNR the factor of F nearly vanishes:
-   its square is about v exp(alpha), 0.000006 for v = 1 and alpha = -12. Even times the weight 164, an error
-   of F counts only 0.001-fold there. An error of a network that estimates eps itself (ITD_PLAIN) counts
-   164-fold.
+   its square is about v exp(alpha), 0.000006 for v = 1 and alpha = -12. Times the weight 164 there, the error
+   of F counts 0.001-fold, but 164-fold if the network estimates eps itself (ITD_PLAIN).
 
    THE PILOT. itd_nll spends up to an eighth of its draws on measuring where the integrand varies, and draws
    there more often. The pilot's draws are not used again: pooled with the rest, each would have a weight that
@@ -160,8 +160,8 @@
    Nats / (d log 2) are bits per dimension. Scaling bytes to [-1, 1] takes log2 127.5 = 6.994 off these.
 
    Paper -> here:  alpha -> logsnr, or a,  epsilon -> eps,  sigma(alpha) -> itd_sigmoid(logsnr),
-   q(alpha) -> itd_schedule,  h_G -> itd_gaussian_entropy. "The original" is InfoDiffusionSimple, the authors'
-   program for two-dimensional data (github.com/gregversteeg/InfoDiffusionSimple). */
+   q(alpha) -> itd_schedule,  h_G -> itd_gaussian_entropy. "The original" is InfoDiffusionSimple, the paper's
+   authors' simplified code (github.com/gregversteeg/InfoDiffusionSimple). */
 
 /* >>configuration ------------------------------------------------------------------------------------------
 
