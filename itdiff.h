@@ -1,9 +1,9 @@
-/* itdiff.h: information-theoretic diffusion in one C file.  version 0.1.0  MIT or public domain, your choice
+/* itdiff.h: information-theoretic diffusion in one C file.  version 0.2.0  MIT or public domain, your choice
 
-   A network trained to remove Gaussian noise is a density model: its squared error, integrated over the
-   signal-to-noise ratio, is the exact negative log-likelihood of the data (Kong, Brekelmans, Ver Steeg,
+   A network trained to remove Gaussian noise is a density model: its squared error, integrated over the log
+   signal-to-noise ratio, gives the negative log-likelihood of the data (Kong, Brekelmans & Ver Steeg,
    "Information-Theoretic Diffusion", ICLR 2023). This header trains such networks, turns their errors into
-   log-likelihoods with error bars, and draws samples. Plain C99, needs libc and libm, nothing else.
+   log-likelihoods with error bars, and draws samples. It is plain C99 and needs only libc and libm.
 
    DO THIS in exactly one source file, before the include:
 
@@ -15,11 +15,11 @@
 
    STEP BY STEP
        itd_model_desc md = itd_model_desc_default(2);            two-dimensional data
-       itd_model_create(&md, 1, &model);                         seed 1
-       itd_model_fit(model, x, n);                               mean, scale, Gaussian of the data
+       itd_model_create(&md, 1, &model);                         random weights of seed 1
+       itd_model_fit(model, x, n);                               mean, scale and Gaussian of the data
        itd_trainer_desc td = itd_trainer_desc_default();
        itd_trainer_create(model, &td, &trainer);
-       itd_train_epoch(trainer, x, n, &loss);                    as often as you like
+       itd_train_epoch(trainer, x, n, &loss);                    for example 100 times
        itd_denoiser den = itd_model_denoiser(model);             what estimator and sampler work on
        itd_nll_desc nd = itd_model_nll_desc(model);
        itd_nll(&den, x_test, m, &nd, &result, NULL, NULL);       nats, with standard errors
@@ -27,20 +27,20 @@
        itd_sample(&den, &sd, 1000, out);                         1000 new points
        itd_save(model, trainer, "file.safetensors", &error);
 
-   DOES      density estimation by denoising, for vectors and images; exact log-likelihood for any denoiser,
-             your own included; standard errors on every estimate; sampling; checkpoints any safetensors
-             reader opens, and weights from other programs.
-   DOES NOT  print, exit, read the clock, keep global state (but for the choice of kernels), or use a random
-             number you did not seed.
-   TRUST     every operation is tested against a double-precision reference and finite differences, the
-             estimator against closed-form densities; files are checked before they are believed.
+   DOES      density estimation by denoising, for vectors and images; log-likelihoods from any denoiser, your
+             own included; standard errors on every estimate; sampling; checkpoints that every reader of
+             safetensors opens, and weights from other programs.
+   DOES NOT  print, exit, read the clock, use a random number that you did not seed, or keep global state
+             other than the choice of instruction set.
+   TRUST     operations and their gradients are tested against double-precision references and finite
+             differences, the estimator against closed-form densities; files are fully validated before use.
 
    CONTENTS  (search for the word after >>)
      Part I, the method, for everyone
-       >>method         the theory on one page, paper symbol beside identifier
-       >>configuration  macros, memory, threads, files
+       >>method         the theory: formulas, what is cut off, data without a density, units
+       >>configuration  macros, memory, threads
        >>api            everything a program calls
-       >>shared         what this part takes from the others    (the implementation starts here)
+       >>shared         what this part needs from the others    (the implementation starts here)
        >>channel        the noisy channel, the schedule over log SNR
        >>gaussian       the Gaussian as the reference density
        >>likelihood     the estimator
@@ -64,54 +64,108 @@
 #ifndef ITDIFF_H
 #define ITDIFF_H
 
-#define ITDIFF_VERSION "0.1.0"
+#define ITDIFF_VERSION "0.2.0"
 
 /* >>method -------------------------------------------------------------------------------------------------
 
-   Data x of dimension d is sent through a Gaussian channel at log signal-to-noise ratio alpha (`logsnr`),
-   with s() the logistic sigmoid:
+   How errors of denoising become a likelihood. Proofs are in docs/method.md. To the right of a formula
+   stands the function that computes it. s() is the logistic sigmoid 1 / (1 + exp(-x)).
 
-       z = sqrt(s(alpha)) x + sqrt(s(-alpha)) eps,    eps ~ N(0, I)                     itd_channel
+   THE CHANNEL. Data x of dimension d are mixed with noise at a log signal-to-noise ratio alpha (`logsnr`):
 
-   A denoiser guesses the noise from z and alpha: eps_hat(z, alpha). Its error                itd_denoiser
+       z = sqrt(s(alpha)) x + sqrt(s(-alpha)) eps,    eps ~ N(0, I)                               itd_channel
 
-       mse(x, alpha) = E_eps || eps - eps_hat(z, alpha) ||^2                                  itd_mse_curve
+   A denoiser estimates the noise from z and alpha. Its error for one point x is
 
-   is about d when there is hardly any noise to see (alpha large) and tends to 0 when z is all noise. By the
-   I-MMSE relation (Guo, Shamai, Verdu 2005) the mutual information of x and z, in nats, grows with alpha by
-   half the least mean of this error, that of the best denoiser, eps_hat = E[eps | z]. The paper's pointwise
-   version, integrated from all noise to none, is for the best denoiser and each single x
+       mse(x, alpha) = E_eps || eps - eps_hat(z, alpha) ||^2                                    itd_mse_curve
+
+   The best denoiser is the conditional mean E[eps | z]. Averaged over the data, its error tends to 0 where
+   z is all noise, and to d where the noise is finer than any detail of the data.
+
+   THE IDENTITY. As alpha grows, z gains information about x at half the error of the best denoiser (the
+   I-MMSE relation of Guo, Shamai & Verdu 2005). Integrated from all noise to none, after subtracting the
+   growth d s(alpha) that all densities share, this gives for the best denoiser and each single x
 
        -log p(x) = (d/2) log(2 pi e) + 1/2 Integral [ mse(x, alpha) - d s(alpha) ] d alpha
 
-   where d s(alpha) is the error of the best denoiser of N(0, I) on its own data. Any Gaussian N(mu, Sigma)
-   serves as the reference; with lambda_i, u_i the eigenpairs of Sigma, y_i = u_i.(x - mu) and
-   g_i = s(alpha + log lambda_i), its denoiser errs by mse_G(x, alpha) in closed form, and
+   Here d s(alpha) is the mean error of the best denoiser of N(0, I). The constant is the same for every p.
+   For p = N(0, I) the integrand is 0 on average, so the constant is the average of -log p, its entropy.
 
-       -log p(x) = -log N(x; mu, Sigma) + 1/2 Integral [ mse(x, alpha) - mse_G(x, alpha) ] d alpha   itd_nll
+   THE REFERENCE. Any Gaussian N(mu, Sigma) can take the place of N(0, I): write the identity for it, and
+   subtract. With lambda_i, u_i the eigenpairs of Sigma, y_i = u_i.(x - mu), g_i = s(alpha + log lambda_i),
+
        mse_G(x, alpha) = Sum_i [ g_i^2 + g_i (1 - g_i) y_i^2 / lambda_i ]                     itd_gaussian_mse
+       -log p(x) = -log N(x; mu, Sigma) + 1/2 Integral [ mse(x, alpha) - mse_G(x, alpha) ] d alpha    itd_nll
 
-   Where x takes values on a grid, as 8-bit images do, its probability needs no reference at all:
+         d |                          . - - ========     - - -  mse_G, the Gaussian's error
+           |                    . '     _-'              _____  mse, the model's; both averaged over data
+           |                . '      _-'
+           |           . '        _-'                    Half the area between them is the model's
+         0 |======= - '______---'                        advantage over the Gaussian, in nats.
+           +---|---------------------------------|---> alpha
+               a0 = loc - clip scale             a1 = loc + clip scale       (where the integral is cut)
+
+   A DENOISER THAT IS NOT THE BEST has a larger error, on average by || eps_hat - E[eps | z] ||^2. Averaged
+   over the data, the estimate is therefore an upper bound: a cross-entropy, which training lowers. For a
+   single x it is no bound.
+
+   THE INTEGRAL is an expectation over alpha from a logistic distribution, truncated to a0 .. a1:
+
+       Integral f(alpha) d alpha = E[ w(alpha) f(alpha) ],    t = (alpha - loc) / scale,         itd_schedule
+       w = 1 / density = scale tanh(clip/2) / (s(t) s(-t))                                itd_schedule_weight
+
+   With one alpha_b and one eps_b for each row b of a batch, the loss estimates the first formula, without
+   bias but for the truncation:
+
+       loss = (d/2) log(2 pi e) + 1/2 mean_b [ w_b (||eps_b - eps_hat_b||^2 - d s(alpha_b)) ]  itd_train_step
+
+   WHAT THE TRUNCATION COSTS. To leave out the integral outside a0 .. a1 is to use the reference's denoiser
+   there, so on average the result is still an upper bound. On the left, a direction of variance v costs at
+   most v exp(a0) / 2 nats. On the right, the result is that of data blurred by noise of standard deviation
+   exp(-a1/2): a detail of standard deviation h that the reference lacks costs log(1 + exp(-a1)/h^2) / 2 nats
+   per dimension. For loc 0 and scale 3:
+
+                  range     left, v = 1     blur       right, h = 0.1    0.01       0.001     largest w
+       clip 4   -12 .. 12       3e-6        0.0025            3e-4       0.03       0.98          164
+       clip 6   -18 .. 18       8e-9        0.00012           8e-7       8e-5       0.008        1210
+
+   If a likelihood improves when clip grows, the range was too short. With clip 6 instead of 4 only 3 % of the
+   draws are outside -12 .. 12, but their weights make the noise of the training loss 2.6 times as large.
+
+   GRIDS, FLAT AND REPEATED DATA have no density: the true E[-log p] is minus infinity. What is printed is the
+   finite value of the blurred data. It falls by 1/2 nat for each unit of a1 and each direction without
+   extent, if the network can follow. For values of probability P(x), much further apart than the blur, the
+   best denoiser gets, in its coordinates,
+
+       -log P(x) + (d/2) (log(2 pi e) - a1)
+
+   So add uniform noise of one step to rounded columns, and leave out columns that others determine. If all
+   values lie on a grid, as 8-bit images do, ask for their probability, which needs no reference:
 
        -log P(x) = 1/2 Integral mse(x, alpha) d alpha                                  examples/support/grid.h
 
-   For a denoiser that is not the best one, the right-hand sides are upper bounds on average: training
-   minimizes the first, which is a cross-entropy in nats at every moment. The integral is an expectation over
-   alpha drawn from a logistic distribution cut at +-clip scales,                              itd_schedule
+   THE PARAMETERIZATION. With v the variance of the data, a network F enters as                   ITD_GAUSSIAN
 
-       Integral f(alpha) d alpha = E[ w(alpha) f(alpha) ],  w = scale tanh(clip/2) / (s(t) s(-t)),
-       t = (alpha - loc) / scale
+       eps_hat = sqrt(s(-alpha))/V z + sqrt(s(alpha) v / V) F(z/sqrt(V), alpha),    V = s(alpha) v + s(-alpha)
 
-   so the loss of one batch is an unbiased estimate of the negative log-likelihood:          itd_train_step
+   F = 0, where training starts, is the best denoiser of N(0, vI). At low SNR the factor of F nearly vanishes:
+   its square is about v exp(alpha), 0.000006 for v = 1 and alpha = -12. Times the weight 164 there, the error
+   of F counts 0.001-fold, but 164-fold if the network estimates eps itself (ITD_PLAIN).
 
-       loss = (d/2) log(2 pi e) + 1/2 mean_b [ w_b ( ||eps_b - eps_hat_b||^2 - d s(alpha_b) ) ]
+   THE PILOT. itd_nll spends up to an eighth of its draws on measuring where the integrand varies, and draws
+   there more often. The pilot's draws are not used again: pooled with the rest, each would have a weight that
+   depends on its own error, and the result would be biased.
 
-   Paper symbol -> here:  alpha -> logsnr, or a in short comments,  epsilon -> eps,  epsilon-hat -> eps_hat,
-   sigma(alpha) -> itd_sigmoid(logsnr),  lambda -> lambda,  q(alpha) -> itd_schedule,
-   h_G -> itd_gaussian_entropy. Natural logarithms throughout, so likelihoods are in nats; divided by d log 2
-   they are bits per dimension. */
+   UNITS. Logarithms are natural, so likelihoods are in nats, in the units of x: c x has d log c nats more.
+   Nats / (d log 2) are bits per dimension. Scaling bytes to [-1, 1] takes log2 127.5 = 6.994 off these.
+
+   Paper -> here:  alpha -> logsnr, or a,  epsilon -> eps,  sigma(alpha) -> itd_sigmoid(logsnr),
+   q(alpha) -> itd_schedule,  h_G -> itd_gaussian_entropy. "The original" is InfoDiffusionSimple, the paper's
+   authors' simplified code (github.com/gregversteeg/InfoDiffusionSimple). */
 
 /* >>configuration ------------------------------------------------------------------------------------------
+
+   What to define before the include, and what holds for all functions.
 
    ITDIFF_IMPLEMENTATION   in one source file: also compile the code
    ITDIFF_STATIC           all functions static (the header private to one file)
@@ -125,9 +179,13 @@
    ITD_NO_SIMD             plain C99 loops only
    ITD_DEF                 what stands before public functions (default extern)
 
-   Objects are made by itd_..._create and released by itd_..._free (NULL is fine). Training and denoiser
-   calls allocate nothing once the largest batch has been seen. One object belongs to one thread at a time;
-   different objects are independent. Sizes are checked for overflow before anything is allocated. */
+   Memory: each type of object has a function itd_..._free, which allows NULL. After the first call with the
+   largest batch, training steps and denoisers allocate nothing. Sizes are checked for overflow.
+
+   Threads: one object belongs to one thread at a time; different objects are independent. With OpenMP the
+   library divides its loops. The number of threads changes no bit of a result: each number is computed by
+   one thread, its terms in an order that does not depend on how the loop is divided, and random numbers are
+   functions of a seed and a position. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -149,12 +207,18 @@ extern "C" {
 
 /* >>api ----------------------------------------------------------------------------------------------------
 
-   Data, noise and predictions are rows of dim numbers, one after the other; comments give the shape, the
-   slowest index first. Descriptions (..._desc) come from their ..._default, whose values end the comments on
-   the fields. */
+   Everything a program calls. Arrays are rows of dim numbers, one after the other; comments give the shape,
+   slowest index first. Images are (height,width,channels), NHWC. A description (..._desc) comes from its
+   ..._default; the comment on a field ends in that default.
+
+   Your own data: put n rows of dim floats into an array, and rows for testing into another. Columns may have
+   any units, but a float has 24 bits, so subtract large offsets, such as those of times, in double first.
+   Leave out constant columns and rows with missing values, and add uniform noise of one step to rounded
+   columns. For 8-bit images use x / 127.5 - 1, no normalize, variance 0.25 and a schedule such as 6, 3, 4.
+   examples/fit.c does all this for tables, examples/train_images.c for images. */
 
 /* Every function that can fail returns a result; its outputs come last and are untouched on failure. All may
-   return ITD_ERROR_ARGUMENT and ITD_ERROR_MEMORY; their comments name what else. */
+   return ITD_ERROR_ARGUMENT and ITD_ERROR_MEMORY; the comment on a function names the other codes. */
 #define ITD_RESULTS(X)                                                                                       \
     X(ITD_OK, "success")                                                                                     \
     X(ITD_ERROR_ARGUMENT, "an argument is outside its documented range")                                     \
@@ -176,7 +240,7 @@ typedef enum itd_result { ITD_RESULTS(ITD_RESULT_NAME) ITD_RESULT_COUNT } itd_re
 /* The sentence above for a result, "unknown result" for any other number. Never NULL. */
 ITD_DEF const char *itd_result_string(itd_result result);
 
-/* What functions that read or write files have to say beyond the code: what, where, expected, found. */
+/* One line about a failure with a file: what, where, expected, found. */
 typedef struct itd_error {
     char text[256];
 } itd_error;
@@ -191,10 +255,10 @@ ITD_DEF itd_rng itd_rng_make(uint64_t seed, uint64_t stream); /* streams of one 
 ITD_DEF double itd_rng_uniform(itd_rng *rng);                 /* in (0, 1), 53 bits; one count */
 ITD_DEF double itd_rng_normal(itd_rng *rng);                  /* N(0, 1); one count */
 ITD_DEF uint64_t itd_rng_below(itd_rng *rng, uint64_t n);     /* uniform in 0 .. n-1, n >= 1 */
-ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index /* (n) */);
-/* n variates N(0, 1); one count for each four. Filling 4k and then m is the same as 4k + m at once. */
+ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index /* (n) put into random order */);
+/* n variates N(0, 1); one count for every four. Filling 4k and then m is the same as filling 4k + m. */
 ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out /* (n) */);
-/* The bare bijection, for tests and other uses: ten rounds on a 128-bit counter with a 64-bit key. */
+/* The bijection itself: ten rounds on a 128-bit counter with a 64-bit key. */
 ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 
 /* ---- instruction sets ---- */
@@ -207,11 +271,11 @@ typedef enum itd_simd {
     ITD_SIMD_AVX512
 } itd_simd;
 
-/* The fastest path is found by itself; this forces another, for the whole process, and tells whether
-   compiler and processor have it. PLAIN is C99 loops, BASE what every processor of the kind has (SSE2,
-   NEON). Paths agree to rounding; within one, results do not depend on the number of threads. */
+/* The fastest instruction set is selected automatically. This function selects another one for the whole
+   process, or returns false if compiler or processor lack it. PLAIN is C99 loops, BASE what every processor
+   of the architecture has (SSE2, NEON). Results differ between instruction sets by rounding only. */
 ITD_DEF bool itd_simd_use(itd_simd simd);
-ITD_DEF const char *itd_simd_name(void); /* of the path in use: "plain", "base", "avx2", "avx512" */
+ITD_DEF const char *itd_simd_name(void); /* the one in use: "plain", "base", "avx2", "avx512" */
 
 /* ---- channel and schedule ---- */
 
@@ -221,7 +285,8 @@ ITD_DEF double itd_sigmoid(double x); /* 1 / (1 + exp(-x)), exact at both ends *
 ITD_DEF void itd_channel(const float *x /* (n,d) */, const float *eps /* (n,d) */,
                          const float *logsnr /* (n) */, size_t n, size_t d, float *z /* (n,d) */);
 
-/* Distribution of the log SNR: logistic(loc, scale) cut at loc +- clip * scale. scale > 0, clip > 0. */
+/* Distribution of the log SNR: logistic(loc, scale) truncated to loc +- clip * scale. |loc| < 1e6,
+   0 < scale < 1e6, 0 < clip < 700. To add another distribution, see >>channel. */
 typedef struct itd_schedule {
     double loc, scale, clip;
 } itd_schedule;
@@ -229,33 +294,44 @@ typedef struct itd_schedule {
 ITD_DEF itd_schedule itd_schedule_default(void);                          /* 0, 3, 4 */
 ITD_DEF double itd_schedule_quantile(const itd_schedule *s, double u);    /* u in [0, 1] -> log SNR */
 ITD_DEF double itd_schedule_weight(const itd_schedule *s, double logsnr); /* w = 1 / density */
-/* n draws with their weights. Stratified: one in each of n equally probable strata, in random order. */
+/* n draws with their weights. stratified: one in each of n equally probable intervals, in random order. */
 ITD_DEF itd_result itd_schedule_sample(const itd_schedule *s, itd_rng *rng, bool stratified, size_t n,
                                        float *logsnr /* (n) */, float *weight /* (n) */);
 
-/* Before training, from the eigenvalues of the covariance of the data, as the paper's code has it:
-   loc = -mean(log lambda), scale = sqrt(1 + 3/pi var(log lambda)). ITD_ERROR_DATA unless every lambda is
-   positive. */
+/* There are two ways to choose loc and scale from data; clip is then 4. The first one comes before training,
+   from the eigenvalues of the covariance in the model's coordinates, as in the paper's code:
+   loc = -mean(log lambda), scale = sqrt(1 + 3/pi var(log lambda)). Use it for data that the model does not
+   whiten, such as images; whitened data give 0 and 1. lambda is that of itd_gaussian_fit; the result goes
+   into itd_model_desc. ITD_ERROR_DATA unless every lambda is positive. */
 ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda /* (d) */, size_t d, itd_schedule *out);
 
-/* After a first training, from its error curve (itd_mse_curve), for a second one. loc is where the smoothed
-   mse/d last crosses 1/2 upward; where it never does, where the gap below the Gaussian's curve is widest.
-   scale is the distance from there to where it crosses 3/4, or else 1/4, over log 3, since a logistic has
-   its quartiles at loc +- scale log 3. logsnr ascending. ITD_ERROR_DATA where a crossing is missing. */
+/* The second way comes after a training, from its error curve (itd_mse_curve), and is for the next training.
+   loc is where the smoothed mse/d last crosses 1/2 upward or, if it never does, where it is furthest below
+   mmse_gaussian. scale is the distance from loc to where mse/d crosses 3/4, or else 1/4, over log 3, since a
+   logistic has its quartiles at loc +- scale log 3. m >= 3, logsnr ascending. ITD_ERROR_DATA: no crossing. */
 ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const double *mse /* (m) */,
                                          const double *mmse_gaussian /* (m) */, size_t m, size_t d,
                                          itd_schedule *out);
 
 /* ---- the one interface the estimator and the sampler need ---- */
 
-/* predict: rows z[i] at log SNR logsnr[i] -> eps_hat[i]. It is called from one thread, many rows at a time.
-   Estimator and sampler take and return x, in the caller's units; channel and predict work on the denoiser's
-   own coordinates y, which an affine map makes of them:
+/* predict writes eps_hat[i] for row z[i] at log SNR logsnr[i]. It gets any n >= 1 rows, each with a log SNR
+   of its own, and is called from one thread. Row i of the result depends on z[i] and logsnr[i] alone: not on
+   other rows, on n, or on earlier calls. Otherwise results would change with `batch`. Any result but ITD_OK
+   ends the calling function, which returns it; ITD_ERROR_CALLBACK is meant for that.
 
-       y = W (x - mean),    x = mean + W^-1 y
+   A network of your own becomes a denoiser by converting what it predicts. Let s be s(logsnr), r s(-logsnr):
 
-   W is `whiten`, and `color` its inverse; or, without them, diagonal: each coordinate is divided by its
-   `scale`. What is NULL stands for a mean of 0 and a scale of 1. */
+       clean x:  eps_hat = (z - sqrt(s) x_hat) / sqrt(r)         v:  eps_hat = sqrt(r) z + sqrt(s) v_hat
+       score:    eps_hat = -sqrt(r) score_hat                    DDPM step t:  log SNR = log(abar/(1 - abar))
+
+       itd_denoiser den = {network, dim, my_predict, NULL, NULL, NULL, NULL, 0};     W = I, mean 0
+       itd_nll_desc nd = itd_nll_desc_default();                 nd.schedule: the range it was trained on
+       itd_nll(&den, x, n, &nd, &result, NULL, NULL);
+
+   Estimator and sampler take and return x in the caller's units. channel and predict work in the denoiser's
+   own coordinates, y = W (x - mean), so x = mean + W^-1 y. W is `whiten` and W^-1 is `color`; if both are
+   NULL, W divides each coordinate by its `scale`. A mean of NULL is 0, a scale of NULL is 1. */
 typedef struct itd_denoiser {
     void *ctx;
     size_t dim;
@@ -263,16 +339,17 @@ typedef struct itd_denoiser {
                           float *eps_hat /* (n,dim) */);
     const double *mean, *scale;   /* (dim) or NULL */
     const double *whiten, *color; /* (dim,dim) W and its inverse, or both NULL */
-    double log_det;               /* log |det W^-1|, nats: what -log p(x) is above -log p(y) */
+    double log_det;               /* log |det W^-1| = log p(y) - log p(x), nats */
 } itd_denoiser;
 
-/* n rows from the caller's units to the denoiser's coordinates, and back. */
+/* n rows from the caller's units to the denoiser's coordinates, and back; in place only without `whiten`. */
 ITD_DEF void itd_to_coordinates(const itd_denoiser *den, const float *x /* (n,dim) */, size_t n,
                                 float *y /* (n,dim) */);
 ITD_DEF void itd_from_coordinates(const itd_denoiser *den, const float *y /* (n,dim) */, size_t n,
                                   float *x /* (n,dim) */);
 
-/* The score grad_z log p(z) = -eps_hat / sqrt(s(-logsnr)), in the denoiser's coordinates; void on failure. */
+/* The score grad_z log p(z) = -eps_hat / sqrt(s(-logsnr)) in the denoiser's coordinates (Tweedie's formula).
+   Fails as predict does; score is then undefined. */
 ITD_DEF itd_result itd_score(const itd_denoiser *den, const float *z /* (n,dim) */,
                              const float *logsnr /* (n) */, size_t n, float *score /* (n,dim) */);
 
@@ -286,14 +363,13 @@ typedef struct itd_gaussian {
     float *basis;    /* (dim,dim) the same in single precision, to rotate many rows at once, if dim > 64 */
 } itd_gaussian;
 
-/* Mean and (biased) covariance of n >= 2 rows, or as given; then the eigenvectors. ITD_ERROR_DATA: not
-   finite, or no variance at all. Above 64 dimensions products are summed over 256 rows as floats. */
+/* With mean and (biased) covariance of n >= 2 rows, or those given. ITD_ERROR_DATA: not finite, no variance
+   at all, or negative eigenvalues. Above 64 dimensions, products are summed as floats over 256 rows. */
 ITD_DEF itd_result itd_gaussian_fit(const float *x /* (n,dim) */, size_t n, size_t dim, itd_gaussian **out);
 ITD_DEF itd_result itd_gaussian_create(const double *mean /* (dim) */,
                                        const double *covariance /* (dim,dim) */, size_t dim,
                                        itd_gaussian **out);
-/* Of a covariance whose eigenvalues and eigenvectors are known. ITD_ERROR_DATA: one of them is not positive,
-   or a number is not finite. */
+/* From known eigenpairs. ITD_ERROR_DATA: an eigenvalue is not positive, or a number is not finite. */
 ITD_DEF itd_result itd_gaussian_from_eigen(const double *mean /* (dim) */, const double *lambda /* (dim) */,
                                            const double *vectors /* (dim,dim) */, size_t dim,
                                            itd_gaussian **out);
@@ -303,14 +379,14 @@ ITD_DEF double itd_gaussian_nll(const itd_gaussian *g, const float *x /* (dim) *
 ITD_DEF double itd_gaussian_mse(const itd_gaussian *g, const float *x /* (dim) */,
                                 double logsnr);                         /* mse_G(x, a) */
 ITD_DEF double itd_gaussian_mmse(const itd_gaussian *g, double logsnr); /* Sum_i g_i */
-ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g);      /* its best denoiser */
-/* The same Gaussian in a denoiser's coordinates. */
+ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g);      /* its best denoiser; borrows g */
+/* The same Gaussian in a denoiser's coordinates, N(W (mu - mean), W Sigma W^T). */
 ITD_DEF itd_result itd_gaussian_to_coordinates(const itd_denoiser *den, const itd_gaussian *g,
                                                itd_gaussian **out);
 
-/* Eigenvalues (descending) and eigenvectors (rows) of a symmetric matrix; a is destroyed. Residual and
-   orthogonality below 1e-15 n of the largest. Some 50 n^3 operations: for thousands of rows, as images have
-   them, see examples/support/eigen.h. ITD_ERROR_DATA: not finite. */
+/* Eigenvalues (descending) and eigenvectors (rows) of a symmetric matrix; a is overwritten. Residuals are
+   below 1e-15 n of the largest eigenvalue. It takes some 50 n^3 operations; for thousands of rows, as images
+   have them, see examples/support/eigen.h. ITD_ERROR_DATA: not finite. */
 ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a /* (n,n) */, double *lambda /* (n) */,
                                        double *vectors /* (n,n) */);
 
@@ -318,77 +394,80 @@ ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a /* (n,n) */, double *
 
 typedef struct itd_nll_desc {
     itd_schedule schedule; /* the range integrated over is loc +- clip * scale */
-    size_t draws;          /* at most so many evaluations of a denoiser per point, pilot included; 100 */
-    size_t repetitions;    /* independent ones that divide them, for the standard errors; 0: chosen by n; 0 */
+    size_t draws;          /* max evaluations of a denoiser per point, pilot included; 100 */
+    size_t repetitions;    /* independent parts of the draws, for the standard errors; 0: by n and draws; 0 */
     uint64_t seed;         /* 1 */
     bool stratified;       /* the log SNRs of a repetition at evenly spaced quantiles; true */
-    bool shared_noise;     /* every point gets the same draws: smooth, for pictures; worse for means; false */
-    bool allocate;         /* more draws where a pilot found the integrand to vary most; true */
+    bool shared_noise;     /* the same draws for every point: smooth pictures, but noisier means; false */
+    bool allocate;         /* more draws where a pilot run found the integrand to vary; true */
     bool cancel;           /* subtract the reference's error on the same noise, not its mean; true */
     size_t batch;          /* rows per call of the denoiser; does not change the result; 1024 */
-    /* In the units of x; directions in it that are too narrow for the schedule are widened. NULL (the
-       default): fitted to the points; N(0, I) in the denoiser's coordinates if they are few, or not
-       `cancel`. */
+    /* In the units of x; directions too narrow for the schedule are widened. NULL: fitted to the n points in
+       the denoiser's coordinates, with a full covariance if d <= 64 and n >= 4 d, else with a diagonal one if
+       n >= 8, else N(0, I). N(0, I) also without cancel, or if the points do not vary. Default NULL */
     const itd_gaussian *reference;
 } itd_nll_desc;
 
+/* Quote std_error where the points are given: to compare models on one test set, or to see whether more draws
+   are needed. Quote std_error_data, which includes it unless shared_noise, for the distribution that the
+   points come from: more points make it smaller, more draws hardly. */
 typedef struct itd_nll_result {
     double nll;            /* mean over the points of -log p(x), nats, in the units of x */
-    double std_error;      /* of nll as an estimate for these very points; NaN for one repetition */
-    double std_error_data; /* of nll as the mean over the distribution of the points; NaN for one point */
-    double degrees; /* of freedom in std_error: below 30, use Student's quantile instead of the normal's */
-    size_t evaluations; /* rows that the denoiser was given, the pilot's included */
+    double std_error;      /* of nll as the mean over these points; NaN for one repetition */
+    double std_error_data; /* of nll as the mean over their distribution; NaN for one point */
+    double degrees;        /* of freedom in std_error; below 30, use Student's quantiles, not normal ones */
+    size_t evaluations;    /* rows that the denoiser was given, pilot included */
 } itd_nll_result;
 
-/* What the likelihood is made of. Draw i is a log SNR and a noise for one point, shown to every denoiser and
-   to the reference q: the Gaussian above, whose best denoiser is known. Draws are in the order of the
-   points, a point's in the order of its repetitions. */
+/* A table of draws. Draw i is a log SNR and a noise for one point; all denoisers and the reference q, which
+   is the Gaussian above, get the same z. Draws are sorted by point, those of a point by repetition. */
 typedef struct itd_draws { /* to read */
     itd_nll_desc desc;
     size_t n, denoisers, count; /* points, k, draws of all points */
-    size_t repetitions, length; /* of each point, and draws in one: count = n * repetitions * length */
+    size_t repetitions, length; /* of a point, and draws in each: count = n * repetitions * length */
     size_t *point, *repetition; /* (count) */
     double *quantile, *logsnr;  /* (count) the log SNR is this quantile of the schedule */
-    double *weight;             /* (count) of the log SNR, over the density of draws */
+    double *weight;             /* (count) 1 / density of logsnr[i], pilot included */
     double *error;              /* (count,denoisers) squared errors || eps - eps_hat ||^2 */
     double *reference;          /* (count) squared error of the reference on the same noise */
     double *expected;           /* (count) its mean over the noise, mse_q(x, logsnr) */
-    itd_gaussian gaussian;      /* the reference as used, in the denoisers' coordinates; */
-    itd_gaussian *owned;        /* what it does not borrow from desc.reference */
+    itd_gaussian gaussian;      /* the reference as used, in the denoisers' coordinates */
+    itd_gaussian *owned;        /* what of it is not borrowed from desc.reference */
     double *nll_reference;      /* (n) -log q(x), nats, in the units of x */
-    size_t evaluations; /* rows: the draws, and those of the pilot, which only the first denoiser saw */
+    size_t evaluations;         /* count, and the pilot's rows, which only the first denoiser got */
 } itd_draws;
 
 ITD_DEF itd_nll_desc itd_nll_desc_default(void);
-/* Why itd_measure would refuse these arguments, "draws: ..."; NULL if it would not. */
+/* Why itd_measure and itd_nll return ITD_ERROR_ARGUMENT for this, "draws: ..."; NULL if they do not. */
 ITD_DEF const char *itd_nll_problem(const itd_denoiser *den /* (k) */, size_t k, size_t n,
                                     const itd_nll_desc *desc);
-/* Every evaluation of a denoiser there is. All k share their coordinates. ITD_ERROR_DATA if x is not finite
-   there, ITD_ERROR_NUMERIC if a denoiser returns what is not. */
+/* Makes the table; the functions after it evaluate no denoiser. All k denoisers have the same coordinates.
+   ITD_ERROR_DATA if x is not finite there, ITD_ERROR_NUMERIC if a squared error is not. */
 ITD_DEF itd_result itd_measure(const itd_denoiser *den /* (k) */, size_t k, const float *x /* (n,dim) */,
                                size_t n, const itd_nll_desc *desc, itd_draws **out);
 ITD_DEF void itd_draws_free(itd_draws *draws);
-/* The likelihood by one of the denoisers. nll_x, std_error_x: each point's own value and standard error, the
-   latter with repetitions - 1 degrees of freedom; or NULL. ITD_ERROR_NUMERIC if one is not finite. */
+/* The likelihood from denoiser `which`. nll_x and std_error_x, or NULL: the value of each point and its
+   standard error, with repetitions - 1 degrees of freedom. ITD_ERROR_NUMERIC if nll is not finite. */
 ITD_DEF itd_result itd_draws_nll(const itd_draws *draws, size_t which, itd_nll_result *out,
                                  double *nll_x /* (n) */, double *std_error_x /* (n) */);
-/* The same for any other integrand: start + 1/2 Integral f, with f weighted already. */
+/* The same for any other integrand: start + 1/2 Integral f, where f already includes the weights. */
 ITD_DEF itd_result itd_draws_integral(const itd_draws *draws, const double *start /* (n) */,
                                       const double *f /* (count) */, itd_nll_result *out,
                                       double *nll_x /* (n) */, double *std_error_x /* (n) */);
-/* Errors averaged over the draws in each of so many equally probable parts of the schedule, whose middles are
-   at logsnr; NaN where there are none, error also where there is one. All but mse may be NULL. */
+/* Errors averaged over the draws in each of `bins` equally probable parts of the schedule, whose middles are
+   at logsnr. NaN in a part without draws; mse_error also with a single one. All but mse may be NULL. */
 ITD_DEF itd_result itd_draws_curve(const itd_draws *draws, size_t which, size_t bins,
                                    double *logsnr /* (bins) */, double *mse /* (bins) */,
                                    double *mse_error /* (bins) */, double *reference_mse /* (bins) */);
-/* Measures, reduces and frees, some points at a time. std_error_x asks for 16 repetitions at least, if there
-   are so many draws. */
+/* itd_measure, itd_draws_nll and itd_draws_free for some points at a time, with the same error codes. If
+   repetitions is 0 and std_error_x is not NULL, there are at least 16 of them, given as many draws. */
 ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x /* (n,dim) */, size_t n,
                            const itd_nll_desc *desc, itd_nll_result *out, double *nll_x /* (n) */,
                            double *std_error_x /* (n) */);
 
-/* mse(logsnr) averaged over the points, one eps for each point and log SNR, with its standard error.
-   mmse: the error of the best denoiser of the points' Gaussian. mse_error and mmse may be NULL. */
+/* mse(logsnr) averaged over the points, with one eps per point, the same at all log SNRs; its standard error
+   over the points; and mmse, the error of the best denoiser of the Gaussian fitted to them. mse_error and
+   mmse may be NULL. ITD_ERROR_DATA and ITD_ERROR_NUMERIC as in itd_measure. */
 ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x /* (n,dim) */, size_t n,
                                  const double *logsnr /* (m) */, size_t m, uint64_t seed,
                                  double *mse /* (m) */, double *mse_error /* (m) */, double *mmse /* (m) */);
@@ -402,92 +481,100 @@ typedef struct itd_mlp_desc {
     size_t layers;    /* linear layers, >= 1; 3 */
     size_t hidden;    /* width; 128 */
     size_t embedding; /* sinusoids for the log SNR, even, >= 4; 0: raw inputs; 128 */
-    /* A vector z enters as sin(w.z) and cos(w.z) for so many random directions w (Rahimi & Recht 2007), with
-       |w| log-uniform between two bounds, each less the more the noise of its log SNR blurs it. 0: as many
-       sinusoids of each coordinate as of the log SNR, as the original; 128 */
+    /* A vector z enters as sin(w.z) and cos(w.z) for this number of random directions w (Rahimi & Recht
+       2007), |w| log-uniform between two bounds, times exp(-|w|^2 s(-logsnr) / 2), which is what the noise
+       leaves of such a wave. 0: `embedding` sinusoids of each coordinate, as in the original; 128 */
     size_t directions;
     double frequency_min, frequency_max; /* the bounds, for data of unit variance; 0.5, 10 */
-    double coordinate_scale;   /* without directions: coordinates times this, before their sinusoids; 100 */
-    double logsnr_scale;       /* the same for the log SNR; 50 */
+    double coordinate_scale;   /* without directions, factor on coordinates before their sinusoids; 100 */
+    double logsnr_scale;       /* factor on the log SNR before its sinusoids; 50 */
     itd_activation activation; /* ITD_SILU */
-    bool zero_output;          /* last layer starts at zero; true */
+    bool zero_output;          /* the last layer starts at zero; true */
 } itd_mlp_desc;
 
-/* What the time embedding sees: the log SNR times logsnr_scale, or the step of a DDPM with 1,000 linear betas
-   that has this log SNR, by the paper's table of 10,000 entries or interpolated exactly. */
+/* Input of the time embedding: the log SNR times logsnr_scale, or the step of a DDPM with 1,000 linear betas
+   that has this log SNR, from the paper's table of 10,000 values or by interpolation. */
 typedef enum itd_time { ITD_TIME_LOGSNR, ITD_TIME_TABLE, ITD_TIME_EXACT } itd_time;
 
 enum { ITD_MAX_LEVELS = 6 };
 
-/* A U-Net for images (height,width,channels), NHWC, as Ho et al. 2020 have it: residual blocks with group
-   normalization at `levels` resolutions, each half the one before. */
+/* The U-Net of Ho et al. 2020: residual blocks with group normalization at `levels` resolutions, each half
+   the one before. */
 typedef struct itd_unet_desc {
     size_t height, width, channels;  /* divisible by 2^(levels-1); 32, 32, 3 */
     size_t levels;                   /* 1 .. ITD_MAX_LEVELS; 3 */
     size_t features[ITD_MAX_LEVELS]; /* channels at each level, divisible by groups; 64, 96, 96 */
-    size_t blocks;                   /* residual blocks a level on the way down, one more on the way up; 1 */
+    size_t blocks;                   /* residual blocks per level going down; one more going up; 1 */
     size_t attention;                /* sum of 2^l for levels l with attention, 2^levels for the middle; 0 */
-    size_t head;                     /* channels of an attention head; 0: one head */
+    size_t head;                     /* channels of an attention head, 0: one head; 0 */
     size_t groups;                   /* of a normalization; 8 */
     double epsilon;                  /* added to variances; 1e-5 */
     size_t embedding;                /* sinusoids of the time, even; 64 */
     size_t hidden;                   /* features of the time; 256 */
     double logsnr_scale;             /* 3 */
     itd_time time;                   /* ITD_TIME_LOGSNR */
-    bool pad_after;                  /* halving pads right and bottom only, not all around; false */
-    bool zero_output;                /* the last convolution, and each block's, start at zero; true */
+    bool pad_after;                  /* halving pads only at the right and bottom, not all around; false */
+    bool zero_output;                /* the last convolution, and that of each block, start at zero; true */
 } itd_unet_desc;
 
-/* Memory. A network takes 4 bytes a parameter, in training 20. Once it predicts, each weight of a convolution
-   takes another 7.1 in transformed form (itd__transform has the formulas). Training doubles these, or takes
-   three times as much for batches in several passes, and adds 4 for each weight of a linear layer. Each
-   thread works in 0.7 MB; in training with convolutions of 64 channels in 1.5 MB, with 256 in 3.5 MB. The
-   rest is what the rows of the layer table hold, for the n rows of a call: see itd_net_summary. */
+/* Bytes of a network with P parameters, C of them weights of convolutions and L those of linear layers, for
+   n rows of data in a pass. A is the sum of the sizes in itd_net_summary, what one row of data needs:
+
+       inference   4 P + 7.1 C + 4 A n          training   20 P + 14.2 C + 4 L + 8 A n + 24 d batch
+
+   and 0.7 to 3.5 MB per thread. In training, n is batch, or micro_batch if that is set, which adds 7.1 C.
+   A denoiser makes passes of at most 1024 rows, and of at most 256 MB if that keeps all threads busy. A is
+   1,029 for the default MLP in two dimensions (P = 66,050), 2.6 million for the default U-Net, and 11.7
+   million for that of ddpm-cifar10.
+
+   Weights in memory are (in,out) for linear layers and (3,3,in,out) for convolutions, in files (out,in) and
+   (out,in,3,3) as in PyTorch. Forward passes and gradients of every operation agree with double-precision
+   references to 1e-5 (relative L2 norm), and the references with finite differences to 1e-6; gradients of
+   the whole ddpm-cifar10 network agree with PyTorch in double precision to 1e-4. */
 typedef struct itd_net itd_net;
 
 ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim);
 ITD_DEF itd_unet_desc itd_unet_desc_default(void); /* 2,638,339 parameters */
-/* The network of google/ddpm-cifar10-32: 35,746,307 parameters. Takes eps_hat = F (ITD_PLAIN). */
+/* The network of google/ddpm-cifar10-32: 35,746,307 parameters. Its weights are for ITD_PLAIN. */
 ITD_DEF itd_unet_desc itd_unet_desc_ddpm_cifar10(void);
-/* Weights and biases start uniform in +-1/sqrt(inputs of a feature), from the seed. */
+/* Weights and biases are uniform in +-1/sqrt(fan-in), from the seed. */
 ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_net **out);
 ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd_net **out);
 ITD_DEF void itd_net_free(itd_net *net);
 ITD_DEF size_t itd_net_parameters(const itd_net *net);
-/* The slab that training moves, and its moving average, or NULL if no training has kept one. Once a program
-   has one of these pointers the weights may change unseen, so every forward pass then transforms those of
-   the convolutions again: noticeable where a pass has few images. */
-ITD_DEF float *itd_net_weights(itd_net *net);   /* (parameters) */
+/* The weights that training moves, and their moving average, NULL if no training has kept one. Since the
+   caller may then change them at any time, each later forward pass transforms the weights of convolutions
+   again, which takes noticeable time if a pass has few images. */
+ITD_DEF float *itd_net_weights(itd_net *net);   /* (parameters) by layer, weights before biases */
 ITD_DEF float *itd_net_average(itd_net *net);   /* (parameters) */
 ITD_DEF float *itd_net_gradients(itd_net *net); /* (parameters) or NULL before the first backward */
-/* forward keeps what backward needs; the n rows of backward are those of the forward before it. backward ADDS
-   the gradient of a loss with d loss / d out = dout to the gradient slab. */
+/* backward belongs to the forward pass directly before it, of the same n rows. For dout = d loss / d out it
+   ADDS the gradient of the loss by the weights to itd_net_gradients. */
 ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z /* (n,dim) */, const float *logsnr /* (n) */,
                                    size_t n, float *out /* (n,dim) */);
 ITD_DEF itd_result itd_net_backward(itd_net *net, const float *dout /* (n,dim) */, size_t n,
                                     float *dz /* (n,dim) set to the gradient by z, or NULL */);
-/* Row k of the layer table as text ("linear  256 + 128 -> 128  layers.0, 49280 parameters"), then NULL. */
+/* Layer k as text ("linear  256 + 128 -> 128  layers.0, 49280 parameters"); NULL after the last one. */
 ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, size_t size);
 
 /* ---- model: network + normalization + parameterization + schedule + Gaussian baseline ---- */
 
-/* What the network's output F means, with data variance v and V = s(a) v + s(-a):
-   PLAIN      eps_hat = F(z, a), as the original
-   GAUSSIAN   eps_hat = sqrt(s(-a))/V z + sqrt(s(a) v / V) F(z/sqrt(V), a): F = 0 is the best denoiser of
-              N(0, vI), so training starts at the Gaussian's likelihood; for v = 1 this is v-prediction */
+/* What the network's output F means, with data variance v and V = s(a) v + s(-a), see >>method:
+   PLAIN      eps_hat = F(z, a), as in the original
+   GAUSSIAN   eps_hat = sqrt(s(-a))/V z + sqrt(s(a) v / V) F(z/sqrt(V), a); for v = 1 this is v-prediction */
 typedef enum itd_parameterization { ITD_PLAIN, ITD_GAUSSIAN } itd_parameterization;
 
 typedef struct itd_model_desc {
     itd_mlp_desc mlp;
-    itd_unet_desc unet;                    /* takes the place of mlp if unet.levels > 0; 0 */
+    itd_unet_desc unet;                    /* used instead of mlp if unet.levels > 0; levels 0 */
     itd_parameterization parameterization; /* ITD_GAUSSIAN */
     double variance;                       /* v of the normalized data; 1 */
-    itd_schedule schedule;                 /* of training and, unless told otherwise, of evaluation */
+    itd_schedule schedule;                 /* of training, and the default of evaluation; 0, 3, 4 */
     bool normalize;                        /* itd_model_fit sets mean and scale per coordinate; true */
     bool whiten;                           /* and, up to 64 dimensions, W of all of them; true */
 } itd_model_desc;
 
-/* A string that goes with the model into its file: names of columns, units, where the data came from. */
+/* A string that is saved with the model: names of columns, units, where the data came from. */
 typedef struct itd_note {
     char *key, *value;
     struct itd_note *next;
@@ -502,99 +589,104 @@ typedef struct itd_model { /* to read; itd_model_fit and itd_load write it */
     double log_det;         /* log |det W^-1| */
     itd_gaussian *gaussian; /* the training data's, shrunk if W is; NULL before itd_model_fit */
     itd_note *notes;
-    float *work; /* rows on their way into and out of the network */
+    float *work; /* (work_rows,dim) input of the network */
     size_t work_rows;
 } itd_model;
 
 ITD_DEF itd_model_desc itd_model_desc_default(size_t dim);
-/* With a new network; mean is 0, scale 1 and W the identity until itd_model_fit. */
+/* A model with a new network, its weights from the seed. mean is 0, scale 1 and W = I until itd_model_fit. */
 ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out);
 ITD_DEF void itd_model_free(itd_model *model);
-/* Takes mean, scale, W and the Gaussian from n >= 2 rows. While the network puts out nothing, as it does at
-   first, the model is that Gaussian; its covariance is shrunk towards its diagonal where rows are few.
-   ITD_ERROR_DATA: not finite, or constant in a coordinate that has to be divided by its spread. */
+/* Sets mean, scale, W and Gaussian from n >= 2 rows. If W is used, the Gaussian's covariance is shrunk
+   towards its diagonal, the more the fewer rows there are; flat directions get 1e-8 of the variance of their
+   columns; and by default the untrained model is this Gaussian, since its network starts at zero.
+   ITD_ERROR_DATA: not finite or, with normalize, a constant column. */
 ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x /* (n,dim) */, size_t n);
-/* Strings for the file, in UTF-8; a value of NULL takes the note away. ITD_ERROR_ARGUMENT: not UTF-8. */
+/* key and value are UTF-8, or else ITD_ERROR_ARGUMENT; a value of NULL removes the string. */
 ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const char *value);
 ITD_DEF const char *itd_model_note(const itd_model *model, const char *key); /* NULL if there is none */
-/* Uses the moving average of the weights where there is one. Borrows the model. */
+/* Uses the moving average of the weights if there is one. Borrows the model; void after itd_model_fit. */
 ITD_DEF itd_denoiser itd_model_denoiser(itd_model *model);
 /* itd_nll_desc_default with the model's schedule and Gaussian. */
 ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model);
 
-/* ---- training ---- */
+/* ---- training ----
+
+   How long: until itd_nll on rows that take no part in training stops falling. For tables some 3,000 to
+   5,000 steps (examples/quickstart.c: 3,125 of 128 rows, examples/support/learn.h: 5,000 of 512);
+   data/cifar10-small took 578,272 images. Set td.steps to the whole length, so that the learning rate ends
+   at 0. A step's loss jumps by far more than it falls, so compare means of hundreds of steps. */
 
 typedef struct itd_trainer_desc {
-    size_t batch;         /* rows per step; 128 */
-    size_t micro_batch;   /* of them in memory at once, which changes no bit of the result; 0: all; 0 */
-    uint64_t seed;        /* of noise, log SNRs and the order of the data; 1 */
-    double learning_rate; /* 1e-3 */
-    uint64_t warmup;      /* steps of linear rise to it; 0 */
-    uint64_t steps;       /* then a cosine down to learning_rate * final_fraction at this step; 0: constant */
-    double final_fraction;        /* 0 */
+    size_t batch;          /* rows per step; 128 */
+    size_t micro_batch;    /* rows per pass through the network, 0: all; changes no bit of the result; 0 */
+    uint64_t seed;         /* of noise, log SNRs and the order of the data; 1 */
+    double learning_rate;  /* 1e-3 */
+    uint64_t warmup;       /* steps of linear rise to it; 0 */
+    uint64_t steps;        /* then a cosine down to learning_rate * final_fraction here, 0: constant; 0 */
+    double final_fraction; /* 0 */
     double beta1, beta2, epsilon; /* Adam; 0.9, 0.999, 1e-8 */
     double weight_decay;          /* decoupled; 0 */
-    double clip_norm;             /* largest norm of the gradient; 0: no limit; 0 */
-    double weight_limit;  /* the gradient (the loss does not) sees w limited to so many times its least:
-                             where w is large there is much noise, little to learn; 0: no limit; 0 */
-    double ema;           /* decay of the weights' moving average; 0: none; 0.999 */
+    double clip_norm;             /* max norm of the gradient, 0: no limit; 0 */
+    double weight_limit;  /* in the gradient, not in the loss, w is at most this many times its minimum:
+                             large w add noise and teach little; 0: no limit; 0 */
+    double ema;           /* decay of the weights' moving average, 0: none; 0.999 */
     bool stratified;      /* log SNRs stratified over the batch; true */
-    bool drop_incomplete; /* an epoch ends when fewer than `batch` rows are left; false: epochs run on */
+    bool drop_incomplete; /* an epoch leaves out its last n % batch rows; else batches span epochs; false */
 } itd_trainer_desc;
 
-/* One training by `world_size` processes, each with a trainer of the same description and weights: each
-   computes its share of every batch, and all_reduce replaces x by its sum over all of them, so that all end
-   with the same bits. */
+/* One training by `world_size` processes whose trainers have the same description and weights. Each computes
+   its share of every batch; all_reduce replaces x by its sum over all processes, the same bits in each. */
 typedef struct itd_workers {
     size_t rank, world_size; /* 0, 1 */
     itd_result (*all_reduce)(void *ctx, float *x /* (n) */, size_t n);
     void *ctx;
 } itd_workers;
 
-typedef struct itd_trainer { /* to read, but for workers */
+typedef struct itd_trainer { /* to read, except workers */
     itd_trainer_desc desc;
-    itd_workers workers;  /* to set before the first step */
+    itd_workers workers;  /* set them before the first step */
     itd_model *model;     /* borrowed */
     uint64_t step;        /* steps done */
     double gradient_norm; /* of the last step, before clipping */
     double learning_rate; /* of the last step */
     float *work;          /* one batch of raw and normalized data, noise, log SNRs and predictions */
-    size_t *index;        /* (batch) rows of the data that make it */
-    size_t *order;        /* (order_n) the shuffled rows of pass `order_epoch` */
+    size_t *index;        /* (batch) its rows in the data */
+    size_t *order;        /* (order_n) the shuffled rows of epoch `order_epoch` */
     size_t order_n;
     uint64_t order_epoch;
 } itd_trainer;
 
 ITD_DEF itd_trainer_desc itd_trainer_desc_default(void);
-/* The field for which itd_model_create or, unless NULL, itd_trainer_create would refuse these descriptions,
-   and what it expects if that depends on other fields; NULL if they would not. */
+/* The field because of which itd_model_create or, unless trainer is NULL, itd_trainer_create would return
+   ITD_ERROR_ARGUMENT, and what is expected if that depends on other fields; NULL if they would not. */
 ITD_DEF const char *itd_model_problem(const itd_model_desc *model, const itd_trainer_desc *trainer);
-/* Borrows the model, whose moving average goes on if it has one. */
+/* Borrows the model, whose moving average continues if it has one. */
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out);
-/* Before the model it belongs to. Gives back what only training needs; the average stays. */
+/* Call it before the model is freed. Frees what only training needs; the moving average stays. */
 ITD_DEF void itd_trainer_free(itd_trainer *trainer);
-/* One step of Adam on `batch` rows of raw data, of which each worker reads its share; loss in nats, in the
-   units of x. ITD_ERROR_NUMERIC, with nothing changed, if loss or gradient is not finite. */
+/* One step of Adam (Kingma & Ba 2015) on `batch` rows of raw data, of which each worker reads its share.
+   loss, which may be NULL, is in nats and in the units of x. ITD_ERROR_NUMERIC, with nothing changed, if
+   loss or gradient is not finite; or what all_reduce returns. */
 ITD_DEF itd_result itd_train_step(itd_trainer *trainer, const float *x /* (batch,dim) */, double *loss);
-/* Rows of the next step's batch out of n, in an order that depends only on seed and step. */
+/* Which of n rows make the next step's batch, a function of seed and step. */
 ITD_DEF itd_result itd_train_indices(itd_trainer *trainer, size_t n, size_t *index /* (batch) */);
-/* Steps until the next multiple of a pass over the n rows; loss is their mean. */
+/* Steps until the next epoch over the n rows is complete. loss, which may be NULL, is their mean. */
 ITD_DEF itd_result itd_train_epoch(itd_trainer *trainer, const float *x /* (n,dim) */, size_t n,
                                    double *loss);
-/* Steps in the first `epochs` passes over n rows: desc.steps, for a cosine over all of training. */
+/* Steps in the first `epochs` epochs over n rows, for desc.steps. */
 ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_t epochs);
 
 /* ---- sampling ---- */
 
-typedef enum itd_sampler { ITD_DETERMINISTIC /* DDIM */, ITD_ANCESTRAL /* DDPM */ } itd_sampler;
-typedef enum itd_spacing {
-    ITD_SPACING_QUANTILE /* of the schedule */,
-    ITD_SPACING_UNIFORM /* in log SNR */
-} itd_spacing;
+/* DDIM without noise (Song et al. 2021), or DDPM (Ho et al. 2020); >>sampling has the formulas. */
+typedef enum itd_sampler { ITD_DETERMINISTIC, ITD_ANCESTRAL } itd_sampler;
+/* The steps are at quantiles of the schedule, or evenly spaced in log SNR. */
+typedef enum itd_spacing { ITD_SPACING_QUANTILE, ITD_SPACING_UNIFORM } itd_spacing;
 
 typedef struct itd_sample_desc {
     itd_schedule schedule; /* sampling runs from its lowest to its highest log SNR */
-    size_t steps;          /* denoiser calls per sample, >= 1; 100 */
+    size_t steps;          /* evaluations of the denoiser per sample, >= 1; 100 */
     itd_sampler sampler;   /* ITD_DETERMINISTIC */
     itd_spacing spacing;   /* ITD_SPACING_UNIFORM */
     uint64_t seed;         /* 1 */
@@ -603,31 +695,31 @@ typedef struct itd_sample_desc {
 
 ITD_DEF itd_sample_desc itd_sample_desc_default(void);
 ITD_DEF itd_sample_desc itd_model_sample_desc(const itd_model *model); /* with the model's schedule */
-/* n samples, in the units of x. ITD_ERROR_NUMERIC if the denoiser returns a value that is not finite. */
+/* n samples in the units of x. ITD_ERROR_NUMERIC if the denoiser returns a number that is not finite. */
 ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *desc, size_t n,
                               float *out /* (n,dim) */);
 
 /* ---- checkpoints: safetensors ---- */
 
 #ifndef ITDIFF_NO_STDIO
-/* OPEN, READ and WRITE are failures of the system; FORMAT, CHECKSUM and MISMATCH are the file's. error, which
-   may be NULL, has the details. */
+/* ITD_ERROR_OPEN, _READ and _WRITE are failures of the system, _FORMAT, _CHECKSUM and _MISMATCH of the file.
+   error, which may be NULL, gets the details. */
 
-/* Model and, unless NULL, everything the trainer needs to go on as if it had never stopped. The file appears
-   under its name only when complete. */
+/* The model and, unless NULL, all that the trainer needs to continue as if it had never stopped, bit for bit.
+   The file appears under its name only when it is complete. */
 ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *trainer, const char *path,
                             itd_error *error);
-/* The model alone, its weights as F16: half the size. ITD_ERROR_NUMERIC if one is too large for that. */
+/* The model alone, its weights as F16: half the size. ITD_ERROR_NUMERIC if a weight is too large for that. */
 ITD_DEF itd_result itd_save_half(const itd_model *model, const char *path, itd_error *error);
-/* Rebuilds the model from the file and, unless NULL, the trainer (ITD_ERROR_MISMATCH if it has none). Without
-   it a model takes no more memory than one that never trained, also from a file that could go on training. */
+/* Rebuilds the model and, unless NULL, the trainer (ITD_ERROR_MISMATCH if the file has none). Without
+   trainer, the model takes the memory of inference only, whatever else is in the file. */
 ITD_DEF itd_result itd_load(const char *path, itd_model **model, itd_trainer **trainer, itd_error *error);
-/* The weights of a network that another program saved as safetensors, into a model made for them: names and
-   shapes of diffusers after `prefix` (""), F32, F16 or BF16, attention as to_q or as query, 1x1 convolutions
-   of rank 2 or 4. All tensors of the network have to be there, and no others after the prefix. The moving
-   average, if there is one, begins at them. */
+/* Reads weights that another program saved as safetensors into a model made for them. Names (after `prefix`,
+   often "") and shapes are those of diffusers, types F32, F16 or BF16; attention is named to_q or query, 1x1
+   convolutions have rank 2 or 4. After the prefix, the file has the tensors of the network and no others. A
+   moving average of the model starts from these weights. */
 ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const char *prefix, itd_error *error);
-/* A Gaussian whose eigenvectors took long to find. */
+/* For Gaussians whose eigenvectors take long to compute. */
 ITD_DEF itd_result itd_save_gaussian(const itd_gaussian *g, const char *path, itd_error *error);
 ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_error *error);
 #endif
@@ -643,7 +735,8 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
 
 /* >>shared -------------------------------------------------------------------------------------------------
 
-   What this part takes from those behind it. */
+   What the chapters of this part need from those behind it: a few macros, and the private functions that are
+   declared here and defined in Parts II and III. Whoever reads the method may skip to >>channel. */
 
 #include <float.h>
 #include <math.h>
@@ -656,7 +749,7 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
 #include <stdlib.h>
 #define ITD_MALLOC(size) malloc(size)
 #define ITD_FREE(p) free(p)
-#define ITD__ZEROED(size) calloc(size, 1) /* large blocks come as zeros from the system, untouched */
+#define ITD__ZEROED(size) calloc(size, 1) /* the system provides large blocks as zeros already */
 #elif !defined(ITD_MALLOC) || !defined(ITD_FREE)
 #error "define both of ITD_MALLOC and ITD_FREE, or neither"
 #endif
@@ -685,17 +778,19 @@ ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_e
 #define ITD__PI 3.14159265358979323846
 #define ITD__LOG_2PI_E 2.83787706640934548356
 
-/* Hands a failure on to the caller. */
+/* Returns a failure to the caller. */
 #define ITD__TRY(call)                                                                                       \
     do {                                                                                                     \
         itd_result itd__tried = (call);                                                                      \
         if (itd__tried != ITD_OK) return itd__tried;                                                         \
     } while (0)
 
-enum { ITD__SLICE = 64 }; /* rows a thread takes at a time: they stay in the second-level cache */
+enum { ITD__SLICE = 64 }; /* rows that a thread processes at a time: they stay in the second-level cache */
 
-/* A loop over independent pieces of work, whose number does not depend on the number of threads; of loops
-   within each other only one is divided, also where the caller allows more. */
+/* Divides the loop that follows among the threads; of nested loops only one. Some of these loops have as many
+   iterations as there are threads, and still their results do not depend on that: no iteration reads what
+   another one writes, and each number is a sum that one iteration computes in a fixed order. The number of
+   threads decides only which iteration that is. */
 #if defined(_OPENMP)
 #define ITD__PRAGMA(text) _Pragma(#text)
 #define ITD__PARALLEL(condition)                                                                             \
@@ -708,16 +803,16 @@ static size_t itd__min(size_t a, size_t b) { return a < b ? a : b; }
 static size_t itd__max(size_t a, size_t b) { return a > b ? a : b; }
 static size_t itd__ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
 
-/* Memory: zeroed, for rows * columns elements; NULL when there is none or the product overflows. */
-static bool itd__multiply(size_t a, size_t b, size_t *out);
+static bool itd__multiply(size_t a, size_t b, size_t *out); /* false if a * b overflows */
+/* Zeroed memory for rows * columns elements; NULL after an allocation failure or if the product overflows. */
 static void *itd__alloc(size_t rows, size_t columns, size_t size);
 static float *itd__floats(size_t rows, size_t columns);
 static double *itd__doubles(size_t rows, size_t columns);
-static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, size_t width);
-static size_t itd__threads(void);
+static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, size_t width); /* grows it */
+static size_t itd__threads(void); /* available ones: 1 inside a parallel region */
 static bool itd__all_finite(const float *x, size_t n);
 
-/* The library's own streams: what the numbers are for in the top byte, so that no two uses ever share one. */
+/* What a random number is for. It is the top byte of its stream, so different uses never share a stream. */
 typedef enum itd__purpose {
     ITD__FOR_WEIGHTS = 1,
     ITD__FOR_NOISE,
@@ -729,26 +824,26 @@ typedef enum itd__purpose {
     ITD__FOR_TEST_LOGSNR,
     ITD__FOR_CURVE,
     ITD__FOR_SAMPLES,
-    ITD__FOR_DIRECTIONS = 12 /* 11 is no longer in use */
+    ITD__FOR_DIRECTIONS = 12 /* 11 was used by an earlier version */
 } itd__purpose;
 
 static itd_rng itd__rng_for(uint64_t seed, itd__purpose purpose, uint64_t index);
 
-/* Memory in which each thread works by itself, of at least ITD__WORK floats. */
+/* Working memory, a part of at least ITD__WORK floats for each thread. */
 typedef struct itd__scratch {
     float *floats; /* (threads,each) */
     size_t each;
 } itd__scratch;
 
-static itd__scratch itd__new_scratch(void); /* floats is NULL if there is no memory */
+static itd__scratch itd__new_scratch(void); /* floats is NULL after an allocation failure */
 
-/* C (m,n) = A B, or added to C if add; A(i,k) = a[i*ra + k*ca], B(k,j) = b[k*rb + j*cb]. */
+/* C (m,n) = A B, or C += A B if add; A(i,k) = a[i*ra + k*ca], B(k,j) = b[k*rb + j*cb], rows of C rc apart. */
 static void itd__matmul(size_t m, size_t n, size_t k, bool add, const float *a, size_t ra, size_t ca,
                         const float *b, size_t rb, size_t cb, float *c, size_t rc, itd__scratch work);
 static double itd__dot(const double *x, const double *y, size_t n);
 enum { ITD__FULL_GAUSSIAN = 64 }; /* dimensions up to which d^2 operations per row are cheap */
 
-/* The network of a model: made, evaluated slice by slice, trained. */
+/* The network of a model: created, evaluated slice by slice, trained. */
 static itd_result itd__net_create(const itd_model_desc *desc, const uint64_t *seed, itd_net **out);
 static size_t itd__net_dim(const itd_net *net);
 static size_t itd__slice(const itd_net *net);
@@ -766,10 +861,28 @@ static void itd__end_training(itd_net *net);
 
 /* >>channel ------------------------------------------------------------------------------------------------
 
-   How data are made noisy, and the schedule: from which distribution log SNRs are drawn, in training and for
-   the integral of >>method, and how it is found for given data. */
+   The noisy channel, the schedule from which log SNRs are drawn, its choice from data, and the affine map
+   between the units of x and the coordinates of a denoiser. Needs only the random numbers.
 
-/* Computed from the side where exp does not overflow; s(-x), never 1 - s(x), is what small values need. */
+       density of log SNR       __
+                             .-'  '-.              draws are logistic between a0 and a1; each has the
+                         _.-'        '-._          weight w = 1 / density, so that a mean of w f
+                      | '                ' |       estimates the integral of f from a0 to a1
+                   ---+---------+----------+--->
+                      a0       loc         a1 = loc + clip scale
+
+   To add another distribution, say a truncated normal one:
+     1. give itd_schedule a last field for the kind, 0 for the logistic, and a row ITD__NEW in
+        >>descriptions, so that files contain it and older files mean 0;
+     2. compute its quantile in itd_schedule_quantile, and 1 / density in itd_schedule_weight; no other
+        function knows the distribution. tests/test_schedule.c checks that the slope of quantile(u) is
+        weight(quantile(u));
+     3. check its parameters in itd__schedule_problem and itd_nll_problem;
+     4. keep its range at loc +- clip * scale, or change itd__measurement_begin, itd__sampling_logsnr and
+        examples/support/grid.h, which compute the ends from these. itd__loss takes the weight at loc for the
+        smallest one. */
+
+/* exp(-|x|) cannot overflow. For 1 - s(x) compute s(-x), which is exact even where s(x) rounds to 1. */
 ITD_DEF double itd_sigmoid(double x)
 {
     double e = exp(-fabs(x));
@@ -842,7 +955,7 @@ ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda, size_t d, it
     return ITD_OK;
 }
 
-/* The curve averaged over each point and its neighbours: one noisy point must not make a crossing. */
+/* The curve averaged over each point and its neighbours, so that one noisy point makes no crossing. */
 static double itd__smoothed(const double *y, size_t m, size_t i)
 {
     size_t from = i > 0 ? i - 1 : 0, to = itd__min(i + 1, m - 1);
