@@ -7,7 +7,7 @@
 #ifndef SAME_RUN_H
 #define SAME_RUN_H
 
-#include "frame.h"
+#include "frame_text.h"
 #include "must.h"
 
 /* The value of a name in words "name=value", and its length; NULL if it is not there. */
