@@ -25,10 +25,6 @@
 #include "support/table_out.h"
 #include "support/training.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 enum { FEWEST_ROWS = 20, MOST_VALIDATION = 10000, NOISE_DRAWS = 8, DEFAULT_SECONDS = 40 };
 enum { VALIDATION_NOISE = 100, TEST_NOISE = 101 }; /* training has 0, scores have 1, 2, ... */
 
@@ -44,27 +40,20 @@ typedef struct options {
     int has_epochs, has_minutes, has_draws; /* whether they were given */
 } options;
 
-/* An option without effect is an error. names: of those that have none, separated by blanks. */
-static void refuse_idle(const args_table *table, const char *names, const char *where)
-{
-    const char *name = args_first_given(table, names);
-    if (name) fail("--%s: has no effect %s", name, where);
-}
-
 static void refuse_idle_options(const options *o, const args_table *table)
 {
-    if (!o->load) refuse_idle(table, "train scores", "without --load");
+    if (!o->load) args_refuse_idle(table, "train scores", "without --load");
     if (o->load)
-        refuse_idle(table,
-                    "validation test dequantize num_epochs minutes learning_rate lr_schedule "
-                    "train_batch_size hidden_size hidden_layers resume",
-                    "with --load, where nothing is trained");
+        args_refuse_idle(table,
+                         "validation test dequantize num_epochs minutes learning_rate lr_schedule "
+                         "train_batch_size hidden_size hidden_layers resume",
+                         "with --load, where nothing is trained");
     if (!o->data && !o->load) fail("--data: expected the table to learn from, found nothing (see --help)");
     if (!o->data && !o->samples_out)
         fail("--load: expected --data FILE to score or --samples_out FILE to sample into, found neither");
-    if (!o->data) refuse_idle(table, "columns train scores eval_draws", "without --data");
+    if (!o->data) args_refuse_idle(table, "columns train scores eval_draws", "without --data");
     if (!o->samples_out && !o->pictures)
-        refuse_idle(table, "samples steps sampler", "without --samples_out or pictures");
+        args_refuse_idle(table, "samples steps sampler", "without --samples_out or pictures");
 }
 
 static options read_options(int argc, char **argv)
@@ -223,9 +212,8 @@ static learn_desc learn_desc_of(const run *r)
     learn_desc d = learn_desc_default(r->dim, teaching, o->seed);
     d.model.mlp.hidden = o->hidden_size, d.model.mlp.layers = o->hidden_layers;
     d.trainer.batch = o->batch, d.trainer.learning_rate = o->learning_rate;
-    if (o->has_epochs) d.steps = ((uint64_t)o->epochs * teaching + o->batch - 1) / o->batch;
-    d.trainer.steps = strcmp(o->lr_schedule, "cosine") ? 0 : d.steps;
-    if (d.steps < LEARN_ROUNDS) d.find_range = 0; /* a race needs rounds of at least one step */
+    learn_set_steps(&d, o->has_epochs ? learn_steps_of_epochs(&d, teaching, o->epochs) : d.steps,
+                    !strcmp(o->lr_schedule, "cosine"));
     return d;
 }
 
@@ -246,36 +234,18 @@ static void options_text(const run *r, char *text, size_t size)
 
 static void resume(run *r, const learn_desc *d)
 {
-    char state[1300], model[1300], words[600];
+    char path[1300], words[600];
     itd_model *m;
     itd_error error;
-    FILE *file;
-    snprintf(state, sizeof state, "%s", report_path(&r->report, "training.safetensors"));
-    snprintf(model, sizeof model, "%s", report_path(&r->report, "model.safetensors"));
-    if (!(file = fopen(state, "rb"))) fail("--resume: no checkpoint found in %s/", r->report.folder);
+    FILE *file = fopen(report_path(&r->report, "training.safetensors"), "rb");
+    if (!file) fail("--resume: no checkpoint found in %s/", r->report.folder);
     fclose(file);
-    if (itd_load(model, &m, NULL, &error) != ITD_OK) fail("--resume: %s", error.text);
+    snprintf(path, sizeof path, "%s", report_path(&r->report, "model.safetensors"));
+    if (itd_load(path, &m, NULL, &error) != ITD_OK) fail("--resume: %s", error.text);
     options_text(r, words, sizeof words);
-    same_run_must(&r->frame, r->o.data, words, m, model);
+    same_run_require(&r->frame, r->o.data, words, m, path);
     itd_model_free(m);
-    learn_resume(&r->l, d, state, model, r->train.x, r->train.n, r->held);
-}
-
-static void say_end(const run *r, training_end end, uint64_t begun)
-{
-    unsigned long step = (unsigned long)r->l.trainer->step, steps = (unsigned long)r->l.desc.steps;
-    if (end == TRAINING_DIVERGED)
-        warn("training diverged after step %lu; what was kept before is used; a lower --learning_rate helps",
-             step);
-    if (end == TRAINING_CUT)
-        warn("cut by the clock at step %lu of %lu; --minutes N gives it more, also with --resume", step,
-             steps);
-    if (r->o.quiet) return;
-    if (r->o.resume && begun == r->l.trainer->step) printf("the training had ended; nothing is left to do\n");
-    if (end == TRAINING_STOPPED)
-        printf("stopped; --resume goes on from %s/training.safetensors\n", r->report.folder);
-    else if (!r->l.kept)
-        printf("nothing that was learned is surely better than the Gaussian, so that is the model\n");
+    training_resume(&r->l, d, &r->report, r->train.x, r->train.n, r->held);
 }
 
 static void train(run *r)
@@ -284,6 +254,7 @@ static void train(run *r)
     char words[600], *frame = frame_to_text(&r->frame);
     training_note notes[3] = {{"frame", NULL}, {"options", NULL}, {NULL, NULL}};
     training_loop t;
+    training_end end;
     uint64_t begun;
     if (r->o.resume) resume(r, &d);
     else learn_begin(&r->l, &d, r->train.x, r->train.n, r->held);
@@ -295,7 +266,10 @@ static void train(run *r)
     if (r->o.has_minutes || !r->o.has_epochs) /* the rest is for what follows */
         t.deadline = r->started + 0.7 * 60 * r->o.minutes;
     begun = r->l.trainer->step;
-    say_end(r, training_run(&t), begun);
+    end = training_run(&t);
+    if (r->o.resume && !r->o.quiet && begun == r->l.trainer->step)
+        printf("the training had ended; nothing is left to do\n");
+    training_say_end(&t, end);
     free(frame);
 }
 
@@ -530,9 +504,7 @@ int main(int argc, char **argv)
     r.started = system_seconds();
     system_patient_threads(argv);
     r.o = read_options(argc, argv);
-#ifdef _OPENMP
-    if (r.o.threads) omp_set_num_threads((int)r.o.threads);
-#endif
+    system_set_threads(r.o.threads);
     if (!r.o.load || (r.o.pictures && r.o.data)) report_begin(&r.report, r.o.out, r.o.name, &r.bar);
     if (r.o.load) {
         load(&r);

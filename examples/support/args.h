@@ -21,8 +21,8 @@
  * Understood: --name value, --name=value, hyphens and underscores alike, --flag, --flag on, --flag off,
  * --version, --help. Where a table has three groups or more, each is a topic: --help is an overview, --help
  * TOPIC explains a group, --help NAME an option, --help all everything. An option given twice keeps the last
- * value. The only exits of a program are in args_parse: status 0 after --help and --version, status 1 after
- * one line on stderr. */
+ * value. args_parse ends the program with status 0 after --help and --version, and with status 1 after one line
+ * on stderr; args_refuse_idle does the latter. */
 #ifndef ARGS_H
 #define ARGS_H
 
@@ -165,6 +165,16 @@ static inline void args_parse(const args_table *table, int argc, char *const *ar
     if (status == ARGS_VERSION) printf("%s (itdiff.h) %s\n", table->program, ITDIFF_VERSION);
     if (status != ARGS_BAD) exit(0);
     fprintf(stderr, "%s: %s (see --help)\n", table->program, message);
+    exit(1);
+}
+
+/* An option without effect is an error: ends the program if the user gave one of these names, separated by
+ * blanks. where: "with --load". */
+static inline void args_refuse_idle(const args_table *table, const char *names, const char *where)
+{
+    const char *name = args_first_given(table, names);
+    if (!name) return;
+    fprintf(stderr, "%s: --%s: has no effect %s\n", table->program, name, where);
     exit(1);
 }
 

@@ -5,18 +5,12 @@
 #ifndef CHARTS_H
 #define CHARTS_H
 
-#include "must.h"
-#include "plot.h"
+#include "picture.h"
 #include "report.h"
 
 #include <float.h>
 
 enum { CHARTS_CURVE = 100, CHARTS_LISTED = 8, CHARTS_BINS = 40 };
-
-static inline void charts_canvas(plot_canvas *c, int width, int height)
-{
-    if (plot_canvas_init(c, width, height, plot_rgb(0xffffff))) fail("out of memory for a picture");
-}
 
 /* ---- loss.png ---- */
 
@@ -50,7 +44,7 @@ static inline void charts_loss(plot_canvas *c, const report *r, double kept, con
     }
     entries[1].label = what;
     charts_loss_range(r, &low, &high);
-    charts_canvas(c, 900, 520);
+    picture_begin(c, 900, 520);
     a = plot_axes_make(c, plot_canvas_box(c), 0, fmax(1, r->rows ? x[r->rows - 1] : 0),
                        low - 0.05 * (high - low), high + 0.05 * (high - low));
     a.text_size = 16;
@@ -128,7 +122,7 @@ static inline void charts_errors(plot_canvas *c, const double *alpha, const doub
                              {"gap", plot_alpha(plot_palette(0), 0.18), 0, 0}};
     for (size_t k = 0; k < CHARTS_CURVE; k++) top = fmax(top, 1.1 * fmax(mse[k], gaussian[k]));
     if (marked) top *= 1.2; /* room for their names */
-    charts_canvas(c, 900, 520);
+    picture_begin(c, 900, 520);
     a = plot_axes_make(c, plot_canvas_box(c), low, high, 0, top);
     a.text_size = 16;
     a.title = "denoising error against log SNR", a.x_label = "log SNR \xce\xb1",
@@ -211,7 +205,7 @@ static inline void charts_scores(plot_canvas *c, const double *nll, const size_t
     if (!(high > low)) low -= 0.5, high = low + 1;
     high += 0.001 * (high - low);
     most = charts_count(s, n, low, high, count);
-    charts_canvas(c, 900, 520);
+    picture_begin(c, 900, 520);
     a = plot_axes_make(c, plot_canvas_box(c), low, high, 0, 1.1 * most);
     a.text_size = 16, a.title = title, a.x_label = "\xe2\x88\x92log p, nats", a.y_label = "rows";
     plot_axes_fit(&a);

@@ -16,10 +16,6 @@
 #include "weights.h"
 #include "workers.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
 enum { RUN_MOST_MODELS = 8, RUN_LOOK = 2000 /* images that a plan looks at */ };
 
 typedef struct image_options {
@@ -238,9 +234,7 @@ static inline void run_begin(image_run *r, image_options *o, int argc, char **ar
          k++, used = strlen(r->command))
         sprintf(r->command + used, "%s%s", k ? " " : "", argv[k]);
     if (r->workers.rank > 0) o->quiet = 1;
-#ifdef _OPENMP
-    if (o->threads) omp_set_num_threads((int)o->threads);
-#endif
+    system_set_threads(o->threads);
     folder_make(o->out, o->name, r->folder, sizeof r->folder);
     if (image_options_training_wanted(o)) return;
     image_options_ignored(

@@ -28,7 +28,7 @@
 #include <string.h>
 
 enum { LEARN_ROUNDS = 48, LEARN_PATIENCE = LEARN_ROUNDS / 4, LEARN_RUNGS = 5, LEARN_HEATS = 3 };
-enum { LEARN_HELD_LEAST = 30, LEARN_HELD_MOST = 1000 }; /* held rows, if there are enough */
+enum { LEARN_HELD_MIN = 30, LEARN_HELD_MAX = 1000 }; /* held rows, if there are enough */
 enum { LEARN_HELD_FEWEST = 10 }; /* with fewer the Gaussian is kept: a choice by so few rows is chance */
 enum { LEARN_POINTS = 27, LEARN_DRAWS = 16000 }; /* log SNRs they are measured at; evaluations */
 
@@ -71,9 +71,9 @@ typedef struct learner { /* to read, but for x */
 /* How many of n rows choose: a tenth, but more of few, as the choice of a dozen rows is chance. */
 static inline size_t learn_held(size_t n)
 {
-    size_t held = n / 10, few = n / 4 < LEARN_HELD_LEAST ? n / 4 : LEARN_HELD_LEAST;
+    size_t held = n / 10, few = n / 4 < LEARN_HELD_MIN ? n / 4 : LEARN_HELD_MIN;
     if (held < few) held = few;
-    if (held > LEARN_HELD_MOST) held = LEARN_HELD_MOST;
+    if (held > LEARN_HELD_MAX) held = LEARN_HELD_MAX;
     return held || n < 2 ? held : 1;
 }
 
@@ -90,6 +90,19 @@ static inline learn_desc learn_desc_default(size_t dim, size_t n, uint64_t seed)
     d.trainer.steps = d.steps, d.seed = seed;
     d.find_range = d.find_schedule = 1;
     return d;
+}
+
+/* The steps of so many passes over n rows, the last batch filled up with rows of the next pass. */
+static inline uint64_t learn_steps_of_epochs(const learn_desc *d, size_t n, size_t epochs)
+{
+    return ((uint64_t)epochs * n + d->trainer.batch - 1) / d->trainer.batch;
+}
+
+/* The length of the training. cosine: the learning rate falls to zero on the way, else it is constant. */
+static inline void learn_set_steps(learn_desc *d, uint64_t steps, int cosine)
+{
+    d->steps = steps, d->trainer.steps = cosine ? steps : 0;
+    if (steps < LEARN_ROUNDS) d->find_range = 0; /* a race needs rounds of at least one step */
 }
 
 /* ---- measuring ---- */

@@ -13,8 +13,7 @@
 #define PANELS_H
 
 #include "blur.h"
-#include "must.h"
-#include "plot.h"
+#include "picture.h"
 
 static const double panels_levels[] = {-5, -4.5, -4, -3.5, -3, -2.5, -2, -1.5, -1}; /* of log p */
 static const double panels_reach = 3;
@@ -85,11 +84,6 @@ static inline void panels_bar(const plot_axes *a, plot_box area, int gap, int wi
     plot_colorbar(a, bar, panels_levels, PANELS_LEVELS, PLOT_BELOW_PAPER, "log density (blurred), nats");
 }
 
-static inline void panels_canvas(plot_canvas *c, int width, int height)
-{
-    if (plot_canvas_init(c, width, height, plot_rgb(0xffffff))) fail("out of memory for a picture");
-}
-
 static inline plot_box panels_box(const plot_canvas *c)
 {
     return plot_inset(plot_canvas_box(c), 45, 40, 95, 30);
@@ -99,7 +93,7 @@ static inline plot_box panels_box(const plot_canvas *c)
 static inline void panels_draw(plot_canvas *c, const double *values, size_t side, const char *title)
 {
     plot_axes a;
-    panels_canvas(c, PANELS_WIDTH, PANELS_HEIGHT);
+    picture_begin(c, PANELS_WIDTH, PANELS_HEIGHT);
     a = panels_axes(c, panels_box(c), title);
     panels_contours(&a, values, side);
     panels_bar(&a, a.box, 16, 14);
@@ -114,7 +108,8 @@ typedef struct panel_series {
     uint64_t step[PANELS_MOST + 1];
     double
         *values[PANELS_MOST + 1]; /* (side,side); the one above PANELS_MOST is for the state that is kept */
-    char path[1300];
+    int has_kept;    /* the last one is of the weights that are kept, which are not the last ones */
+    char path[1300]; /* "": of a model that is not trained here */
 } panel_series;
 
 static inline void panels_begin(panel_series *p, size_t side, uint64_t steps, const char *path)
@@ -134,6 +129,30 @@ static inline int panels_due(const panel_series *p, uint64_t step)
 static inline const double *panels_last(const panel_series *p)
 {
     return p->count ? p->values[p->count - 1] : NULL;
+}
+
+/* Whether it is of the same step as the one before it. */
+static inline int panels_is_repeated(const panel_series *p, size_t k)
+{
+    return k > 0 && p->step[k - 1] == p->step[k];
+}
+
+static inline int panels_is_kept(const panel_series *p, size_t k) { return p->has_kept && k + 1 == p->count; }
+
+static inline void panels_title(const panel_series *p, size_t k, char *title, size_t size)
+{
+    unsigned long step = (unsigned long)p->step[k];
+    if (!*p->path) snprintf(title, size, "density");
+    else if (panels_is_kept(p, k)) snprintf(title, size, "kept: density after %lu steps", step);
+    else snprintf(title, size, "density after %lu of %lu steps", step, (unsigned long)p->steps);
+}
+
+/* Panel k under its title. */
+static inline void panels_draw_one(const panel_series *p, size_t k, plot_canvas *c)
+{
+    char title[80];
+    panels_title(p, k, title, sizeof title);
+    panels_draw(c, p->values[k], p->side, title);
 }
 
 /* Appends the newest to the file, or begins it anew with the first. */

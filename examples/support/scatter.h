@@ -185,7 +185,7 @@ static inline void scatter_draw_line(plot_canvas *c, const scatter_view *v, itd_
     entries[0].color = plot_alpha(plot_palette(5), 0.35);
     most = fmax(scatter_curve(v, m, x, density), scatter_heights(v, v->x, v->n, bins, data));
     most = fmax(most, v->m ? scatter_heights(v, v->samples, v->m, bins, drawn) : 0);
-    charts_canvas(c, 900, 560);
+    picture_begin(c, 900, 560);
     a = plot_axes_make(c, plot_canvas_box(c), v->axis[0].low, v->axis[0].high, 0, 1.08 * most);
     a.text_size = 16, a.x_label = v->axis[0].name, a.y_label = "density", a.title = "density";
     plot_axes_fit(&a);
@@ -233,7 +233,7 @@ static inline void scatter_draw_plane(plot_canvas *c, const scatter_view *v, itd
     char title[100];
     scatter_grid(v, m, values);
     scatter_levels(values, SCATTER_SIDE * SCATTER_SIDE, levels);
-    charts_canvas(c, 940, 820);
+    picture_begin(c, 940, 820);
     a = plot_axes_make(c, plot_inset(plot_canvas_box(c), 0, 0, 110, 0), across->low, across->high, up->low,
                        up->high);
     snprintf(title, sizeof title, "density of the model, and %s", v->what);
@@ -250,7 +250,7 @@ static inline void scatter_draw_plane(plot_canvas *c, const scatter_view *v, itd
 /* The rows beside the samples. */
 static inline void scatter_draw_two(plot_canvas *c, const scatter_view *v)
 {
-    charts_canvas(c, 1240, 640);
+    picture_begin(c, 1240, 640);
     for (int k = 0; k < 2; k++) {
         plot_axes a = plot_axes_make(c, plot_cell(plot_canvas_box(c), 1, 2, k, 10, 0), v->axis[0].low,
                                      v->axis[0].high, v->axis[1].low, v->axis[1].high);
@@ -294,7 +294,7 @@ static inline void scatter_draw_pairs(plot_canvas *c, const scatter_view *v)
     size_t d = v->dim < SCATTER_MOST ? v->dim : SCATTER_MOST;
     int cell = d < 4 ? 230 : 180;
     char title[160], which[60] = "";
-    charts_canvas(c, cell * (int)d + 110, cell * (int)d + 120);
+    picture_begin(c, cell * (int)d + 110, cell * (int)d + 120);
     if (v->dim > d)
         snprintf(which, sizeof which, ", first %lu of %lu columns", (unsigned long)d, (unsigned long)v->dim);
     snprintf(title, sizeof title, "%s (blue, below) and samples of the model (red, above)%s", v->what, which);
