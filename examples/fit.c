@@ -25,7 +25,7 @@
 #include "support/table_out.h"
 #include "support/training.h"
 
-enum { FEWEST_ROWS = 20, MOST_VALIDATION = 10000, NOISE_DRAWS = 8, DEFAULT_SECONDS = 40 };
+enum { MIN_ROWS = 20, MAX_VALIDATION = 10000, NOISE_DRAWS = 8, DEFAULT_SECONDS = 40 };
 enum { VALIDATION_NOISE = 100, TEST_NOISE = 101 }; /* training has 0, scores have 1, 2, ... */
 
 /* ---- options ------------------------------------------------------------------------------------------- */
@@ -67,35 +67,36 @@ static options read_options(int argc, char **argv)
         args_group("Data"),
         args_string(
             "data", &o.data,
-            "The table: a CSV file, one row a line, or a .npy file of NumPy. With --load, the rows to "
+            "The table: a CSV file with one row per line, or a .npy file of NumPy. With --load, the rows to "
             "score."),
         args_string("columns", &o.columns, "Some of its columns, by number or name: 1-4,7 or height,weight."),
         args_default_text(
             args_string("validation", &o.validation,
-                        "The part of the rows that is not learned but measured, or a file of such rows."),
+                        "Fraction of the rows that is held out for validation, or a file of such rows."),
             "0.1, of at most 10,000 rows"),
-        args_string("test", &o.test, "A file of rows to measure once more at the end."),
+        args_string("test", &o.test, "A file of rows for a final test."),
         args_choice(
             "dequantize", &o.dequantize, "auto|off",
-            "Rounded values have no density: columns of at most half as many distinct values as rows, "
-            "all multiples of one step, get uniform noise of one step."),
-        args_uint64("seed", &o.seed, 0, UINT64_MAX, "Of the split, weights, noise and samples."),
+            "Rounded values have no density: a column gets uniform noise of one step if all its values are "
+            "multiples of that step and at most half of them are distinct."),
+        args_uint64("seed", &o.seed, 0, UINT64_MAX,
+                    "Seed of the split, the weights, the noise and the samples."),
         args_group("Training"),
         args_default_text(args_size("num_epochs", &o.epochs, 0, 1000000, "Passes over the training rows."),
-                          "as many as suit the number of rows"),
-        args_default_text(args_double("minutes", &o.minutes, 0.01, 1e6, "At most so long, all in all."),
+                          "by the number of rows"),
+        args_default_text(args_double("minutes", &o.minutes, 0.01, 1e6, "Limit on the total time."),
                           "40 seconds; no limit with --num_epochs"),
         args_size("train_batch_size", &o.batch, 1, 1000000, "Rows per step."),
-        args_double("learning_rate", &o.learning_rate, 0, 1, "Of Adam."),
-        args_choice("lr_schedule", &o.lr_schedule, "constant|cosine", "Over all of training."),
+        args_double("learning_rate", &o.learning_rate, 0, 1, "Step size of Adam."),
+        args_choice("lr_schedule", &o.lr_schedule, "constant|cosine",
+                    "Learning rate over the training: constant, or falling to zero as a half cosine."),
         args_size("hidden_size", &o.hidden_size, 1, 65536, "Width of the hidden layers."),
         args_size("hidden_layers", &o.hidden_layers, 1, 100, "Linear layers."),
         args_flag("resume", &o.resume,
-                  "Go on from the state in the folder of the results; give the same options."),
+                  "Continue from the checkpoint in the folder of the results; give the same options."),
         args_group("Evaluation"),
-        args_default_text(
-            args_size("eval_draws", &o.draws, 2, 1000000, "Denoiser evaluations per row that is measured."),
-            "200, fewer where rows are many"),
+        args_default_text(args_size("eval_draws", &o.draws, 2, 1000000, "Denoiser evaluations per row."),
+                          "200, fewer for many rows"),
         args_size("samples", &o.samples, 1, 10000000, "Points drawn from the model at the end."),
         args_size("steps", &o.steps, 1, 100000, "Denoiser calls per sample."),
         args_choice("sampler", &o.sampler, "deterministic|ancestral", "DDIM or DDPM, in log SNR."),
@@ -106,13 +107,13 @@ static options read_options(int argc, char **argv)
         args_string("scores", &o.scores,
                     "Write -log p of every row of --data here, with its standard error; .npy or CSV."),
         args_string("train", &o.train,
-                    "The rows the model learned from, for a kernel density estimate to compare with."),
+                    "The training rows of the model, for a kernel density estimate to compare with."),
         args_group("Run"),
         args_string("experiment_name", &o.name, "Folder of the results."),
-        args_string("out", &o.out, "Folder of the folders."),
-        args_flag("pictures", &o.pictures, "Leave pictures beside model and metrics."),
-        args_size("threads", &o.threads, 0, 1024, "At most so many; 0: one per processor."),
-        args_flag("quiet", &o.quiet, "Only the result line, and on stderr what is odd in the table."),
+        args_string("out", &o.out, "Folder that the folder of the results is in."),
+        args_flag("pictures", &o.pictures, "Write pictures beside the model and the metrics."),
+        args_size("threads", &o.threads, 0, 1024, "Maximum number of threads; 0: one per processor."),
+        args_flag("quiet", &o.quiet, "Print only the result line, and on stderr warnings about the table."),
     };
     args_table table = {"fit", "Learns the density of a table of your own.", list, ARGS_COUNT(list)};
     args_parse(&table, argc, argv);
@@ -149,7 +150,7 @@ static data_table read_same_columns(const run *r, const char *path)
     data_table t;
     if (frame_read(&r->frame, path, r->o.columns, &t, error, sizeof error)) fail("%s", error);
     if (path != r->o.train && table_checksum(&t) == r->frame.checksum)
-        warn("%s: the very rows that the model learns from, which flatter it", path);
+        warn("%s: the same rows as the training rows, so the result is too good", path);
     return t;
 }
 
@@ -166,7 +167,7 @@ static double validation_part(const options *o, size_t n)
 {
     double part;
     const char *end;
-    if (!o->validation) return fmin(0.1, MOST_VALIDATION / (double)n);
+    if (!o->validation) return fmin(0.1, MAX_VALIDATION / (double)n);
     end = o->validation + strlen(o->validation);
     if (text_number(o->validation, end, &part) != end) return 0;
     if (!(part > 0 && part < 1))
@@ -189,8 +190,8 @@ static void prepare_training_data(run *r)
     char error[TABLE_ERROR];
     data_table t;
     if (table_read(r->o.data, r->o.columns, &t, error, sizeof error)) fail("%s", error);
-    if (t.rows < FEWEST_ROWS)
-        fail("%s: at least %d rows expected to learn from, %lu found", r->o.data, FEWEST_ROWS,
+    if (t.rows < MIN_ROWS)
+        fail("%s: at least %d rows expected to learn from, %lu found", r->o.data, MIN_ROWS,
              (unsigned long)t.rows);
     if (table_refuse_constant(&t, error, sizeof error)) fail("%s", error);
     if (odd_tell(&t, warn_line, NULL) < 0) fail("out of memory for the columns of %s", r->o.data);

@@ -64,9 +64,9 @@ static options read_options(int argc, char **argv)
     static options o; /* the option table keeps pointers into it */
     o.pairs = 2000, o.draws = 400, o.seed = 1;
     args_option list[] = {
-        args_size("pairs", &o.pairs, 100, 10000000, "Of x and y, in each case."),
+        args_size("pairs", &o.pairs, 100, 10000000, "Pairs of x and y in each case."),
         args_size("draws", &o.draws, 100, 1000000, "Evaluations of both denoisers per pair."),
-        args_uint64("seed", &o.seed, 0, UINT64_MAX, "Of pairs and noise."),
+        args_uint64("seed", &o.seed, 0, UINT64_MAX, "Seed of the pairs and the noise."),
     };
     args_table table = {"information", "Mutual information by the errors of two denoisers.", list,
                         ARGS_COUNT(list)};

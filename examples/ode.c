@@ -49,12 +49,13 @@ static options read_options(int argc, char **argv)
     args_option list[] = {
         CASES_OPTIONS(o.source),
         args_size("draws", &o.draws, 20, 1000000, "Denoiser evaluations per point for the integral."),
-        args_double("tolerance", &o.tolerance, 1e-8, 1, "Largest error of a step of the ODE, per dimension."),
+        args_double("tolerance", &o.tolerance, 1e-8, 1, "Maximum error of a step of the ODE, per dimension."),
         args_double("step", &o.step, 1e-5, 1,
-                    "Of the differences that give derivatives, in standard deviations of the noise."),
+                    "Step of the finite differences, in standard deviations of the noise."),
         args_size("full_up_to", &o.full_up_to, 0, 4096,
-                  "The divergence is complete up to so many dimensions, above it is probed."),
-        args_size("probes", &o.probes, 2, 100000, "Random directions for each point, where it is probed."),
+                  "Up to this many dimensions the divergence is exact, above it is estimated by probes."),
+        args_size("probes", &o.probes, 2, 100000,
+                  "Random directions for each point where the divergence is estimated."),
     };
     args_table table = {"ode", "Likelihoods by the probability-flow ODE beside those by the integral.", list,
                         ARGS_COUNT(list)};

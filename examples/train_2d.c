@@ -63,23 +63,22 @@ static void write_words(options *o, const args_table *table)
             args_append_word(o->words, sizeof o->words, &table->options[i]);
 }
 
-static size_t data_options(options *o, args_option *list)
+static void data_options(options *o, args_table *table)
 {
     const args_option own[] = {
         args_group("Data"),
         args_choice("dataset", &o->dataset, DATASET_NAMES, "Which of the five sets to learn."),
-        args_size(
-            "n", &o->n, 20, 10000000,
-            "Points drawn; 90 % train, 10 % validate. A tenth of the training points are not learned but "
-            "choose which weights are kept."),
-        args_flag("fresh", &o->fresh, "Draw new training points all the time: no over-fitting."),
-        args_uint64("seed", &o->train.learn.seed, 0, UINT64_MAX, "Of data, weights, noise and samples."),
+        args_size("n", &o->n, 20, 10000000,
+                  "Number of points: 90 % for training, 10 % for validation. A tenth of the training points "
+                  "are not learned but choose which weights are kept."),
+        args_flag("fresh", &o->fresh, "Draw new training points in every round: no overfitting."),
+        args_uint64("seed", &o->train.learn.seed, 0, UINT64_MAX,
+                    "Seed of the data, the weights, the noise and the samples."),
     };
-    memcpy(list, own, sizeof own);
-    return ARGS_COUNT(own);
+    args_add(table, own, ARGS_COUNT(own));
 }
 
-static size_t evaluation_options(options *o, args_option *list)
+static void evaluation_options(options *o, args_table *table)
 {
     const args_option own[] = {
         args_group("Evaluation"),
@@ -87,52 +86,52 @@ static size_t evaluation_options(options *o, args_option *list)
                   "Denoiser evaluations per validation point; a fifth of them for each of 20,000 new ones."),
         args_size("eval_batch_size", &o->eval_batch, 1, 1000000,
                   "Rows per call of the denoiser: memory, not results."),
-        args_size("grid", &o->grid, 40, 1000, "Points per side of the density pictures."),
+        args_size("grid", &o->grid, 40, 1000, "Grid points per side of the density pictures."),
         args_size("samples", &o->samples, 1, 10000000, "Points drawn from the model at the end."),
         args_size("steps", &o->steps, 1, 100000, "Denoiser calls per sample."),
         args_choice("sampler", &o->sampler, "deterministic|ancestral", "DDIM or DDPM, in log SNR."),
         args_group("Run"),
         args_default_text(args_string("experiment_name", &o->name, "Folder of the results."), "the data set"),
-        args_string("out", &o->out, "Folder of the folders."),
+        args_string("out", &o->out, "Folder that the folder of the results is in."),
         args_flag("resume", &o->resume,
-                  "Go on from the state in the folder of the results; give the same options."),
-        args_flag("pictures", &o->pictures, "Leave pictures beside model and metrics."),
+                  "Continue from the checkpoint in the folder of the results; give the same options."),
+        args_flag("pictures", &o->pictures, "Write pictures beside the model and the metrics."),
         args_flag("view", &o->view,
                   "Draw the density in the terminal at the end; in colours, and also while training, where "
                   "stdout is a terminal and NO_COLOR is not set."),
         args_string("load", &o->load, "Evaluate this model instead of training one."),
-        args_size("threads", &o->threads, 0, 1024, "At most so many; 0: one per processor."),
-        args_flag("quiet", &o->quiet, "Only the result line."),
+        args_size("threads", &o->threads, 0, 1024, "Maximum number of threads; 0: one per processor."),
+        args_flag("quiet", &o->quiet, "Print only the result line."),
     };
-    memcpy(list, own, sizeof own);
-    return ARGS_COUNT(own);
+    args_add(table, own, ARGS_COUNT(own));
 }
 
 static options read_options(int argc, char **argv)
 {
     static options o; /* the option table keeps pointers into it */
     static args_option list[64];
-    size_t count = 0;
+    args_table table = {"train_2d", "Learns the density of points by information-theoretic diffusion.", list,
+                        0};
     char epochs[200];
     learn_options_begin(&o.train, 2, dataset_default_count);
     snprintf(epochs, sizeof epochs,
-             "what makes %lu steps, fewer where points are few, with --fresh %d times as many; with "
+             "as many as %lu steps take, fewer for few points, with --fresh %d times as many; with "
              "--original %d",
              (unsigned long)o.train.learn.steps, FRESH_TIMES, ORIGINAL_EPOCHS);
     o.dataset = "dino", o.out = "runs", o.sampler = "deterministic", o.scale_rule = "logistic";
     o.n = dataset_default_count, o.eval_batch = 1024, o.draws = 200, o.grid = 50;
     o.samples = 3000, o.steps = 100, o.pictures = 1;
-    count += data_options(&o, list);
-    count += learn_options_training(&o.train, epochs, list + count);
-    count += learn_options_schedule(&o.train, list + count);
-    list[count++] = args_choice(
+    const args_option scale_rule = args_choice(
         "scale_rule", &o.scale_rule, "logistic|original",
-        "How suggested_scale follows from the quartiles: divided by log 3, or as the original.");
-    count += learn_options_network(&o.train, list + count);
-    count += learn_options_original(&o.train, list + count);
-    count += evaluation_options(&o, list + count);
-    const args_table table = {"train_2d", "Learns the density of points by information-theoretic diffusion.",
-                              list, count};
+        "How suggested_scale follows from the quartiles: their distance from the "
+        "median divided by log 3, or as in the original.");
+    data_options(&o, &table);
+    learn_options_training(&o.train, epochs, &table);
+    learn_options_schedule(&o.train, &table);
+    args_add(&table, &scale_rule, 1);
+    learn_options_network(&o.train, &table);
+    learn_options_original(&o.train, &table);
+    evaluation_options(&o, &table);
     refuse_data(argc, argv);
     args_parse(&table, argc, argv);
     refuse_idle_options(&o, &table);
@@ -178,7 +177,8 @@ static void prepare_points(run *r)
     free(index), free(all);
 }
 
-/* The last rows choose which weights are kept; the original code keeps the last ones. */
+/* Of the training points, the last ones choose which weights are kept. The original code chooses none: it
+   keeps those at the end of the training. */
 static void divide_points(run *r)
 {
     r->held = r->o.train.original ? 0 : r->o.fresh ? LEARN_HELD_MAX : learn_held(r->n_train);
@@ -186,7 +186,7 @@ static void divide_points(run *r)
     r->x = r->train;
 }
 
-/* With --fresh, as many points teach as a round takes, and those that choose are new as well. */
+/* With --fresh, there are as many points to learn as a round takes, and those that choose are new as well. */
 static void draw_fresh_points(run *r)
 {
     const learn_desc *d = &r->o.train.learn;
@@ -386,11 +386,11 @@ static void warn_if_useless(const run *r, const outcome *e)
 
 static void say_outcome(const run *r, const outcome *e)
 {
-    const char *pictures = r->o.pictures ? "pictures" : "", *rest = "metrics.tsv and model.safetensors";
+    const char *comma = r->o.pictures && !r->o.load ? ", " : "";
     const itd_schedule *s = &r->model->desc.schedule;
-    if (r->o.load) rest = "";
-    if (*pictures || *rest)
-        printf("%s%s%s in %s/\n", pictures, *pictures && *rest ? ", " : "", rest, r->report.folder);
+    if (r->o.pictures || !r->o.load)
+        printf("%s%s%s in %s/\n", r->o.pictures ? "pictures" : "", comma,
+               r->o.load ? "" : "metrics.tsv and model.safetensors", r->report.folder);
     printf("log SNR loc %.3g, scale %.3g, clip %.3g\n", s->loc, s->scale, s->clip);
     printf("-log p = %.3f +- %.3f nats, on average over the validation points; the true density gives %.3f\n",
            e->v.nll, e->v.std_error, e->true_nll);
@@ -477,7 +477,7 @@ static void draw_samples(run *r)
     watched_free(&w), free(samples);
 }
 
-/* Quartiles are those of the schedule suggested, or of the one in use. */
+/* The quartiles are those of the suggested schedule, or else of the one in use. */
 static void draw_errors(run *r, const outcome *e)
 {
     plot_canvas c;
@@ -534,15 +534,14 @@ int main(int argc, char **argv)
     system_patient_threads(argv);
     r.o = read_options(argc, argv);
     system_set_threads(r.o.threads);
-    plane_watch_begin(&r.watch, &r.report);
+    plane_watch_begin(&r.watch, &r.report, &r.bar);
     r.watch.view = r.o.view, r.watch.pictures = r.o.pictures;
     if (r.o.pictures || !r.o.load) report_begin(&r.report, r.o.out, r.o.name, &r.bar);
     prepare_points(&r);
     if (r.o.load) load_model(&r);
     else prepare_learning(&r), train(&r);
     if (!training_stopped()) show(&r, started);
-    report_close(&r.report);
-    panels_free(&r.watch.panels);
+    report_close(&r.report), panels_free(&r.watch.panels);
     if (r.o.fresh) free(r.x);
     free(r.train), free(r.val);
     if (r.o.load) itd_model_free(r.model);

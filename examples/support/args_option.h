@@ -153,6 +153,13 @@ static inline args_option args_default_text(args_option option, const char *text
     return option;
 }
 
+/* Appends options to a table, whose array has space for them. */
+static inline void args_add(args_table *table, const args_option *options, size_t count)
+{
+    memcpy(table->options + table->count, options, count * sizeof *options);
+    table->count += count;
+}
+
 /* ---- what an option expects, in words ---- */
 
 /* Appends formatted text to a string in a buffer; what does not fit is dropped. */

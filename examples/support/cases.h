@@ -135,18 +135,20 @@ typedef struct cases_source {
 
 /* The options that fill it, for a table of args.h; after them, still under "Estimates", the program's own. */
 #define CASES_OPTIONS(source)                                                                                \
-    args_group("A trained network instead of known laws"),                                                   \
+    args_group("A trained network instead of known distributions"),                                          \
         args_string("load", &(source).load, "A checkpoint of train_2d or train_cifar10."),                   \
-        args_choice("dataset", &(source).dataset, DATASET_NAMES, "New points of the law it learned."),       \
+        args_choice("dataset", &(source).dataset, DATASET_NAMES,                                             \
+                    "New points from the distribution it learned."),                                         \
         args_default_text(                                                                                   \
             args_string("data", &(source).data,                                                              \
                         "Its points instead: a CSV or .npy file; for images, the folder of CIFAR-10."),      \
             "the data set; data/cifar-10-batches-bin"),                                                      \
         args_default_text(                                                                                   \
-            args_string("columns", &(source).columns, "Those of its columns: 1-3,5 or names."), "all"),      \
-        args_uint64("seed", &(source).seed, 0, UINT64_MAX, "The one it was trained with."),                  \
+            args_string("columns", &(source).columns, "Which of its columns: 1-3,5 or names."), "all"),      \
+        args_uint64("seed", &(source).seed, 0, UINT64_MAX, "The seed it was trained with."),                 \
         args_group("Estimates"),                                                                             \
-        args_size("points", &(source).n, 1, 1000000, "Of each case; the first images of the test set.")
+        args_size("points", &(source).n, 1, 1000000,                                                         \
+                  "Points of each case, or the first images of the test set.")
 
 static inline void cases_dataset(const cases_source *s, cases_case *c)
 {

@@ -3,10 +3,10 @@
  *
  *     static learn_options o;                        a table of args.h keeps pointers into it
  *     learn_options_begin(&o, dim, n);
- *     count += learn_options_training(&o, "by the rows", list + count);
- *     count += learn_options_schedule(&o, list + count);
- *     count += learn_options_network(&o, list + count);
- *     count += learn_options_original(&o, list + count);
+ *     learn_options_training(&o, "by the rows", &table);
+ *     learn_options_schedule(&o, &table);
+ *     learn_options_network(&o, &table);
+ *     learn_options_original(&o, &table);
  *     args_parse(&table, argc, argv);
  *     learn_options_finish(&o, &table);              o.learn is complete but for the steps, which o.epochs asks
  *                                                    for: see learn_set_steps
@@ -42,7 +42,7 @@ static inline void learn_options_begin(learn_options *o, size_t dim, size_t n)
 }
 
 /* epochs: the default number of epochs, in words. */
-static inline size_t learn_options_training(learn_options *o, const char *epochs, args_option *list)
+static inline void learn_options_training(learn_options *o, const char *epochs, args_table *table)
 {
     itd_trainer_desc *t = &o->learn.trainer;
     const args_option own[] = {
@@ -51,19 +51,21 @@ static inline size_t learn_options_training(learn_options *o, const char *epochs
                                     "Passes over the training points; with --fresh, over as many new ones."),
                           epochs),
         args_size("train_batch_size", &t->batch, 1, 1000000, "Points per step."),
-        args_double("learning_rate", &t->learning_rate, 0, 1, "Of Adam."),
-        args_choice("lr_schedule", &o->lr_schedule, "constant|cosine", "Over all of training."),
-        args_uint64("warmup", &t->warmup, 0, 1000000, "Steps of linear rise to the learning rate."),
-        args_double("ema", &t->ema, 0, 0.999999, "Decay of the weights' moving average; 0: none."),
-        args_double("weight_decay", &t->weight_decay, 0, 1, "Decoupled, of Adam."),
-        args_double("clip_norm", &t->clip_norm, 0, 1e9, "Largest norm of the gradient; 0: no limit."),
+        args_double("learning_rate", &t->learning_rate, 0, 1, "Step size of Adam."),
+        args_choice("lr_schedule", &o->lr_schedule, "constant|cosine",
+                    "Learning rate over the training: constant, or falling to zero as a half cosine."),
+        args_uint64("warmup", &t->warmup, 0, 1000000,
+                    "Steps in which the learning rate rises linearly from zero."),
+        args_double("ema", &t->ema, 0, 0.999999,
+                    "Decay of the exponential moving average of the weights; 0: no average."),
+        args_double("weight_decay", &t->weight_decay, 0, 1, "Decoupled weight decay, as in AdamW."),
+        args_double("clip_norm", &t->clip_norm, 0, 1e9, "Maximum norm of the gradient; 0: no limit."),
         args_flag("stratified", &o->stratified, "Spread the log SNRs evenly over each batch."),
     };
-    memcpy(list, own, sizeof own);
-    return ARGS_COUNT(own);
+    args_add(table, own, ARGS_COUNT(own));
 }
 
-static inline size_t learn_options_schedule(learn_options *o, args_option *list)
+static inline void learn_options_schedule(learn_options *o, args_table *table)
 {
     itd_schedule *s = &o->learn.model.schedule;
     const args_option own[] = {
@@ -74,17 +76,17 @@ static inline size_t learn_options_schedule(learn_options *o, args_option *list)
                           "selected; else 0"),
         args_default_text(args_double("logsnr_scale", &s->scale, 0.1, 10, "Width of the schedule."),
                           "selected; else 3"),
-        args_default_text(
-            args_double("logsnr_clip", &s->clip, 1, 20, "The schedule is cut at so many scales."),
-            "selected; else 4"),
-        args_double("weight_limit", &o->learn.trainer.weight_limit, 0, 1e9,
-                    "The gradient uses weights of at most so many times the smallest; 0: no limit."),
+        args_default_text(args_double("logsnr_clip", &s->clip, 1, 20,
+                                      "The schedule is cut off at this many scales from its centre."),
+                          "selected; else 4"),
+        args_double(
+            "weight_limit", &o->learn.trainer.weight_limit, 0, 1e9,
+            "Maximum ratio of the importance weights in the gradient to the smallest one; 0: no limit."),
     };
-    memcpy(list, own, sizeof own);
-    return ARGS_COUNT(own);
+    args_add(table, own, ARGS_COUNT(own));
 }
 
-static inline size_t learn_options_network(learn_options *o, args_option *list)
+static inline void learn_options_network(learn_options *o, args_table *table)
 {
     itd_mlp_desc *mlp = &o->learn.model.mlp;
     const args_option own[] = {
@@ -104,29 +106,29 @@ static inline size_t learn_options_network(learn_options *o, args_option *list)
         args_double("logsnr_embedding_scale", &mlp->logsnr_scale, 0.001, 1e5,
                     "The log SNR is multiplied by this before the sinusoids."),
         args_size("hidden_size", &mlp->hidden, 1, 65536, "Width of the hidden layers."),
-        args_size("hidden_layers", &mlp->layers, 1, 100, "Linear layers."),
-        args_choice("activation", &o->activation, "relu|silu", "Between the linear layers."),
+        args_size("hidden_layers", &mlp->layers, 1, 100, "Number of linear layers."),
+        args_choice("activation", &o->activation, "relu|silu", "Activation between the linear layers."),
     };
-    memcpy(list, own, sizeof own);
-    return ARGS_COUNT(own);
+    args_add(table, own, ARGS_COUNT(own));
 }
 
-static inline size_t learn_options_original(learn_options *o, args_option *list)
+static inline void learn_options_original(learn_options *o, args_table *table)
 {
     const args_option own[] = {
         args_group("Original"),
-        args_flag("original", &o->original,
-                  "The recipe of the original code for all options not given: batches of 128, learning rate "
-                  "0.001 constant, no moving average, no decay, i.i.d. log SNRs around 0, incomplete "
-                  "batches dropped, plain parameterization, 3 layers of ReLU, sinusoids of each coordinate."),
+        args_flag(
+            "original", &o->original,
+            "The settings of the original code for all options not given: batches of 128, learning rate "
+            "0.001 constant, no moving average, no decay, i.i.d. log SNRs around 0, incomplete "
+            "batches dropped, plain parameterization, 3 layers of ReLU, sinusoids of each coordinate."),
         args_choice("parameterization", &o->parameterization, "plain|gaussian",
-                    "The output is the noise, or the deviation from a Gaussian's denoiser."),
-        args_flag("embedding", &o->embedding, "Sinusoids of coordinates and log SNR, or their bare values."),
+                    "The network predicts the noise, or the deviation from the Gaussian's denoiser."),
+        args_flag("embedding", &o->embedding,
+                  "Sinusoids of the coordinates and the log SNR, or their plain values."),
         args_double("coordinate_scale", &o->learn.model.mlp.coordinate_scale, 0.001, 1e5,
                     "Coordinates are multiplied by this before the sinusoids."),
     };
-    memcpy(list, own, sizeof own);
-    return ARGS_COUNT(own);
+    args_add(table, own, ARGS_COUNT(own));
 }
 
 /* Where an option was not given, the recipe of the original code. */

@@ -2,7 +2,7 @@
  * and in TensorBoard.
  *
  *     plane_watch w;
- *     plane_watch_begin(&w, &report);
+ *     plane_watch_begin(&w, &report, &bar);
  *     w.view = 1, w.pictures = 1;
  *     panels_begin(&w.panels, 50, steps, "runs/dino/panels.bin");
  *     plane_watch_due(&w, model, &desc, step);                        from time to time
@@ -18,20 +18,21 @@
 typedef struct plane_watch {
     panel_series panels;
     report *report;
+    progress *bar;      /* the line that a view is to stand above */
     int view, pictures; /* whether panels are wanted in the terminal, and in TensorBoard */
     int colors, viewed; /* of the terminal; whether a view stands above the line of progress */
 } plane_watch;
 
-static inline void plane_watch_begin(plane_watch *w, report *r)
+static inline void plane_watch_begin(plane_watch *w, report *r, progress *bar)
 {
     memset(w, 0, sizeof *w);
-    w->report = r, w->colors = system_has_colors(stdout);
+    w->report = r, w->bar = bar, w->colors = system_has_colors(stdout);
 }
 
 /* The last panel in the terminal, in the place of the one before. */
 static inline void plane_watch_view(plane_watch *w)
 {
-    progress_clear(w->report->bar);
+    progress_clear(w->bar);
     if (w->viewed) printf("\033[%dA", VIEW_LINES + 1);
     plane_print(&w->panels, w->colors);
     w->viewed = w->colors;

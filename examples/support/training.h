@@ -185,11 +185,9 @@ static inline void training_say_end(const training_loop *t, training_end end)
         warn("cut by the clock at step %lu of %lu; --minutes N gives it more, also with --resume", step,
              steps);
     if (t->quiet) return;
-    if (end == TRAINING_STOPPED && l->rivals)
-        printf("stopped before the range of directions was selected; --resume goes on with the one that "
-               "leads\n");
-    else if (end == TRAINING_STOPPED)
-        printf("stopped; --resume goes on from %s/training.safetensors\n", t->report->folder);
+    if (end == TRAINING_STOPPED)
+        printf("stopped; --resume goes on from %s/training.safetensors%s\n", t->report->folder,
+               l->rivals ? ", with the range of directions that is best so far" : "");
     else if (l->n_held && !l->kept)
         printf("no trained state is significantly better than the Gaussian, so the Gaussian is the model\n");
 }
