@@ -306,11 +306,11 @@ int main(int argc, char **argv)
 {
     options o;
     cases_case c;
-    int law, good = 1;
+    int kind, good = 1;
     must_program = "bounds";
     o = read_options(argc, argv);
-    for (law = 0; law < CASES_LAWS && !o.source.load; law++) {
-        cases_exact((cases_law)law, o.source.n, 1, &c);
+    for (kind = 0; kind < CASES_COUNT && !o.source.load; kind++) {
+        cases_exact((cases_kind)kind, o.source.n, 1, &c);
         if (!show(&c, &o)) good = 0;
         cases_free(&c);
     }

@@ -2,7 +2,7 @@
  *   cc -O2 -I. examples/ode.c -o build/ode -lm && build/ode
  *
  * A denoiser tells where the data lie from a noisy point z. Follow it, without adding noise, and z moves
- * along the probability-flow ODE, whose points have at every log SNR a the law of noisy data:
+ * along the probability-flow ODE, whose points have at every log SNR a the distribution of noisy data:
  *
  *   dz/da = sqrt(s(-a))/2 ( sqrt(s(-a)) z - eps_hat(z, a) ) =: f(z, a)
  *
@@ -210,19 +210,19 @@ static double flow_step(flow *f, double at, double h, const double *y, workspace
 static void flow_solve(flow *f, double from, double to, double tolerance, double *y)
 {
     size_t n = f->rows * (f->den->dim + 1);
-    double at = from, h = (to - from) / 20, least = fabs(to - from) / 1000;
+    double at = from, h = (to - from) / 20, smallest = fabs(to - from) / 1000;
     workspace w = workspace_open(n);
     flow_velocity(f, at, y, w.velocity[0]);
     while (fabs(to - at) > 1e-9) {
         double ratio;
         if (fabs(h) > fabs(to - at)) h = to - at;
         ratio = flow_step(f, at, h, y, &w) / tolerance;
-        if (ratio <= 1 || fabs(h) <= least) { /* the last velocity is the first of the next step */
+        if (ratio <= 1 || fabs(h) <= smallest) { /* the last velocity is the first of the next step */
             memcpy(y, w.next, n * sizeof *y), memcpy(w.velocity[0], w.velocity[STAGES - 1], n * sizeof *y);
             at += h;
         }
         h *= fmin(fmax(0.9 * pow(fmax(ratio, 1e-9), -0.2), 0.2), 4);
-        if (fabs(h) < least) h = h < 0 ? -least : least;
+        if (fabs(h) < smallest) h = h < 0 ? -smallest : smallest;
     }
     free(w.all);
 }
@@ -354,13 +354,13 @@ static int compare(const cases_case *c, const options *o, int probed)
 
 static int known_laws(const options *o)
 {
-    int law, good = 1;
+    int kind, good = 1;
     title();
-    for (law = 0; law < CASES_LAWS; law++) {
+    for (kind = 0; kind < CASES_COUNT; kind++) {
         cases_case c;
-        cases_exact((cases_law)law, o->source.n, 1, &c);
+        cases_exact((cases_kind)kind, o->source.n, 1, &c);
         if (!compare(&c, o, 0)) good = 0;
-        if (law == CASES_CLOUDS && !compare(&c, o, 1)) good = 0;
+        if (kind == CASES_CLOUDS && !compare(&c, o, 1)) good = 0;
         cases_free(&c);
     }
     return good;

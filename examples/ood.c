@@ -67,9 +67,9 @@ typedef struct source {
 /* The nearest of the values that images have. */
 static void value_as_level(const source *s, float *x)
 {
-    double most = (double)s->test.scale.levels - 1;
+    double top = (double)s->test.scale.levels - 1;
     if (s->test.scale.levels)
-        *x = (float)(floor(fmin(fmax(*x, -1), 1) * most / 2 + most / 2 + 0.5) / most * 2 - 1);
+        *x = (float)(floor(fmin(fmax(*x, -1), 1) * top / 2 + top / 2 + 0.5) / top * 2 - 1);
 }
 
 static float random_value(const source *s, itd_rng *rng)

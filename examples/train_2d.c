@@ -25,8 +25,8 @@ enum { FLIGHT = 16, FLYING = 800 };   /* frames and points of the animated sampl
 enum { FRESH = 20000, WATCHED = 20 }; /* points that `excess` is measured on; draws a point while training */
 enum { ORIGINAL_EPOCHS = 160, FRESH_TIMES = 5 };
 
-/* Numbers of samples from the distribution of the set: see dataset_sample. Those of the race for the range are
-   their own, so that a resumed run, which has no race, goes on as it would have. */
+/* Numbers of samples from the distribution of the set: see dataset_sample. Those of the race for the range
+   are their own, so that a resumed run, which has no race, goes on as it would have. */
 enum { DRAW_FIRST = 1, DRAW_RACE = 1000 };
 static const uint64_t draw_held = UINT32_MAX - 1, draw_evaluation = UINT32_MAX;
 

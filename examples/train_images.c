@@ -89,11 +89,11 @@ static void begin_model(image_run *r)
     image_options *o = r->o;
     image_set *t = &r->train_set;
     itd_model_desc md = itd_model_desc_default(r->dim);
-    size_t n = r->n_train < RUN_LOOK ? r->n_train : RUN_LOOK;
+    size_t n = r->n_train < RUN_PLAN_IMAGES ? r->n_train : RUN_PLAN_IMAGES;
     float *x = (float *)must_alloc(n, r->dim * sizeof *x);
     image_plan plan = image_plan_make(t->height, t->width, t->channels, r->n_train, o->features);
     for (size_t i = 0; i < n; i++) run_training_image(r, i * r->n_train / n, 0, x + i * r->dim);
-    image_plan_look(&plan, r->scale.levels, x, n);
+    image_plan_measure(&plan, r->scale.levels, x, n);
     if (*o->logistic && !image_options_logistic(o->logistic, &plan.schedule.loc, &plan.schedule.scale))
         fail("--logistic_params: two numbers LOC,SCALE with SCALE > 0 expected, '%s' found", o->logistic);
     if (image_options_given(o, &o->clip)) plan.schedule.clip = o->clip;

@@ -21,8 +21,8 @@
  * Understood: --name value, --name=value, hyphens and underscores alike, --flag, --flag on, --flag off,
  * --version, --help. Where a table has three groups or more, each is a topic: --help is an overview, --help
  * TOPIC explains a group, --help NAME an option, --help all everything. An option given twice keeps the last
- * value. args_parse ends the program with status 0 after --help and --version, and with status 1 after one line
- * on stderr; args_refuse_idle does the latter. */
+ * value. args_parse ends the program with status 0 after --help and --version, and with status 1 after one
+ * line on stderr; args_refuse_idle does the latter. */
 #ifndef ARGS_H
 #define ARGS_H
 

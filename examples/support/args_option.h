@@ -1,4 +1,4 @@
-/* args_option.h: the options that a program declares: what each expects, in words and as a value. See args.h. */
+/* args_option.h: the options that a program declares: what each one expects and holds. See args.h. */
 #ifndef ARGS_OPTION_H
 #define ARGS_OPTION_H
 

@@ -1,8 +1,8 @@
-/* cases.h: what the examples hold their estimates against. A case is a denoiser with points of the law that
- * it belongs to, and the mean of -log p over these points where the law is known.
+/* cases.h: what the examples hold their estimates against. A case is a denoiser with points of the
+ * distribution that it belongs to, and the mean of -log p over these points where the distribution is known.
  *
  *     cases_case c;
- *     cases_exact(CASES_SPOTS, 100, 1, &c);              the best denoiser of a known law
+ *     cases_exact(CASES_SPOTS, 100, 1, &c);              the best denoiser of a known distribution
  *     itd_nll(&c.den, c.x, c.n, ...);                     to be compared with c.exact
  *     cases_free(&c);
  *
@@ -23,7 +23,7 @@
 
 enum { CASES_PARTS = dino_count, CASES_WIDE = 16 };
 
-typedef enum cases_law { CASES_GAUSSIAN, CASES_SPOTS, CASES_CLOUDS, CASES_DOTS, CASES_LAWS } cases_law;
+typedef enum cases_kind { CASES_GAUSSIAN, CASES_SPOTS, CASES_CLOUDS, CASES_DOTS, CASES_COUNT } cases_kind;
 
 /* Borrows from itself: leave it where it was made. */
 typedef struct cases_case {
@@ -35,17 +35,17 @@ typedef struct cases_case {
     size_t n;
     float *x;     /* (n, den.dim) */
     double exact; /* mean of -log p over the points, nats; NaN where it is not known */
-    mixture law;
+    mixture distribution;
     itd_gaussian part[CASES_PARTS], *gaussian;
     double weight[CASES_PARTS], mean[CASES_PARTS][CASES_WIDE], variance[CASES_PARTS][CASES_WIDE];
     itd_model *model;
 } cases_case;
 
-/* ---- known laws ---- */
+/* ---- known distributions ---- */
 
 static inline void cases_add_part(cases_case *c, size_t dim, double weight)
 {
-    size_t k = c->law.components++;
+    size_t k = c->distribution.components++;
     c->weight[k] = weight;
     c->part[k] = (itd_gaussian){dim, c->mean[k], c->variance[k], NULL, NULL};
 }
@@ -56,7 +56,7 @@ static inline void cases_gaussian(cases_case *c)
     static const double mean[] = {1, -1}, covariance[] = {2, 0.8, 0.8, 0.5};
     c->name = "Gaussian, 2 dimensions";
     must(itd_gaussian_create(mean, covariance, 2, &c->gaussian), "making a Gaussian");
-    c->weight[0] = 1, c->part[0] = *c->gaussian, c->law.components = 1;
+    c->weight[0] = 1, c->part[0] = *c->gaussian, c->distribution.components = 1;
 }
 
 /* Three separate spots, one of them oblong. */
@@ -106,20 +106,21 @@ static inline void cases_dots(cases_case *c)
     }
 }
 
-/* The best denoiser of the law and n points drawn from it. */
-static inline void cases_exact(cases_law law, size_t n, uint64_t seed, cases_case *c)
+/* The best denoiser of the distribution and n points drawn from it. */
+static inline void cases_exact(cases_kind kind, size_t n, uint64_t seed, cases_case *c)
 {
-    static void (*const make[CASES_LAWS])(cases_case * c) = {cases_gaussian, cases_spots, cases_clouds,
-                                                             cases_dots};
+    static void (*const make[CASES_COUNT])(cases_case * c) = {cases_gaussian, cases_spots, cases_clouds,
+                                                              cases_dots};
     itd_rng rng = itd_rng_make(seed, 0x63617365); /* "case" */
     memset(c, 0, sizeof *c);
     c->schedule = (itd_schedule){.loc = 1, .scale = 2.5, .clip = 6}; /* log SNR from -14 to 16 */
-    make[law](c);
-    c->law.weight = c->weight, c->law.part = c->part;
-    c->den = mixture_denoiser(&c->law);
+    make[kind](c);
+    c->distribution.weight = c->weight, c->distribution.part = c->part;
+    c->den = mixture_denoiser(&c->distribution);
     c->n = n, c->x = (float *)must_alloc(n, c->den.dim * sizeof *c->x);
-    mixture_sample(&c->law, &rng, n, c->x);
-    for (size_t i = 0; i < n; i++) c->exact += mixture_nll(&c->law, c->x + i * c->den.dim) / (double)n;
+    mixture_sample(&c->distribution, &rng, n, c->x);
+    for (size_t i = 0; i < n; i++)
+        c->exact += mixture_nll(&c->distribution, c->x + i * c->den.dim) / (double)n;
 }
 
 /* ---- checkpoints ---- */
@@ -128,7 +129,7 @@ typedef struct cases_source {
     const char *load;    /* a checkpoint of train_2d or train_cifar10 */
     const char *data;    /* a CSV or .npy file, or the folder of CIFAR-10; NULL: the data set */
     const char *columns; /* of that file, see table_read; NULL: all */
-    const char *dataset; /* new points of this law, for a model in 2 dimensions */
+    const char *dataset; /* new points of this distribution, for a model in 2 dimensions */
     size_t n;            /* at most so many points */
     uint64_t seed;       /* the one the model was trained with: it enters the unit of the points */
 } cases_source;

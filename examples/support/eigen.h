@@ -188,10 +188,10 @@ static inline void eigen_turn(size_t n, double c, double s, double *x, double *y
 static inline size_t eigen_deflate(size_t n, double rho, double *d, double *z, double *vectors, size_t stride,
                                    eigen_work *w)
 {
-    double most = 0, tolerance;
+    double largest = 0, tolerance;
     size_t kept = 0, aside = n, last = n; /* last: a row that may yet be set aside by the next */
-    for (size_t i = 0; i < n; i++) most = fmax(most, fmax(fabs(d[i]), fabs(z[i])));
-    tolerance = 8 * DBL_EPSILON * most;
+    for (size_t i = 0; i < n; i++) largest = fmax(largest, fmax(fabs(d[i]), fabs(z[i])));
+    tolerance = 8 * DBL_EPSILON * largest;
     for (size_t k = 0; k < n; k++) {
         size_t i = w->order[k];
         if (rho * fabs(z[i]) <= tolerance) {

@@ -196,16 +196,16 @@ static inline size_t frame_distinct(double *sorted, size_t count)
     return distinct;
 }
 
-/* The number of fewest decimal digits within `error` of a step that is taken `most` times: people round to
- * tenths or to 250s, and not to 0.099999998. */
-static inline double frame_short_step(double step, double most, double error)
+/* The number of fewest decimal digits within `error` of a step that is taken `multiple` times: people round
+ * to tenths or to 250s, and not to 0.099999998. */
+static inline double frame_short_step(double step, double multiple, double error)
 {
     for (int digits = 0; digits < 12; digits++) {
         char decimal[40];
         double shorter;
         snprintf(decimal, sizeof decimal, "%.*e", digits, step);
         shorter = strtod(decimal, NULL);
-        if (most * fabs(shorter - step) <= error) return shorter;
+        if (multiple * fabs(shorter - step) <= error) return shorter;
     }
     return step;
 }
@@ -261,7 +261,7 @@ static inline int frame_find_steps(data_frame *f, const data_table *t, char *err
 /* ---- the same columns of another table ---- */
 
 /* How many of the frame's names the file has; their columns into `chosen`. A name that the file has twice is
- * looked for in vain. */
+ * not found. */
 static inline size_t frame_find_names(const data_frame *f, const table_header *header, size_t *chosen,
                                       size_t *missing)
 {

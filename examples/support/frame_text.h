@@ -2,8 +2,8 @@
  *
  *     frame 1 rows 60 checksum 0123456789abcdef file 3 columns 2 | 2 0.25 0 :x | 3 -17.5 0.1 :y
  *
- * For each column it has the number in the file, the offset, the step, and a colon with the name, or a hyphen.
- * In a name, every byte that is not a letter, a digit or another plain sign is written as %XX.
+ * For each column it has the number in the file, the offset, the step, and a colon with the name, or a
+ * hyphen. In a name, every byte that is not a letter, a digit or another plain sign is written as %XX.
  *
  * Include the implementation of itdiff.h before this file. */
 #ifndef FRAME_TEXT_H

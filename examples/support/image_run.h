@@ -16,7 +16,7 @@
 #include "weights.h"
 #include "workers.h"
 
-enum { RUN_MOST_MODELS = 8, RUN_LOOK = 2000 /* images that a plan looks at */ };
+enum { RUN_MAX_MODELS = 8, RUN_PLAN_IMAGES = 2000 /* images that a plan is made from */ };
 
 typedef struct image_options {
     args_table table;
@@ -44,8 +44,8 @@ typedef struct image_run {
     const char *data_name;  /* in the result line */
     const char *units_name; /* of bits/dim in the units of the file: "255" where these are bytes */
     /* the model */
-    itd_model *model, *more[RUN_MOST_MODELS]; /* of the ensemble, the first included */
-    padded padding[RUN_MOST_MODELS];
+    itd_model *model, *more[RUN_MAX_MODELS]; /* of the ensemble, the first included */
+    padded padding[RUN_MAX_MODELS];
     size_t models;
     itd_trainer *trainer;
     itd_gaussian *reference;
@@ -245,7 +245,7 @@ static inline void run_begin(image_run *r, image_options *o, int argc, char **ar
 static inline void run_free(image_run *r)
 {
     tfevents_close(&r->events);
-    for (size_t k = 0; k < RUN_MOST_MODELS; k++) padded_free(&r->padding[k]);
+    for (size_t k = 0; k < RUN_MAX_MODELS; k++) padded_free(&r->padding[k]);
     for (size_t k = 1; k < r->models; k++) itd_model_free(r->more[k]);
     itd_trainer_free(r->trainer), itd_model_free(r->model), itd_gaussian_free(r->reference);
     images_free(&r->test_set), images_free(&r->train_set);

@@ -1,5 +1,5 @@
-/* learn_options.h: the options of a program that trains by learn.h: training, log SNRs, network, and the recipe
- * of the original code.
+/* learn_options.h: the options of a program that trains by learn.h: training, log SNRs, network, and the
+ * recipe of the original code.
  *
  *     static learn_options o;                        a table of args.h keeps pointers into it
  *     learn_options_begin(&o, dim, n);
@@ -8,8 +8,8 @@
  *     learn_options_network(&o, &table);
  *     learn_options_original(&o, &table);
  *     args_parse(&table, argc, argv);
- *     learn_options_finish(&o, &table);              o.learn is complete but for the steps, which o.epochs asks
- *                                                    for: see learn_set_steps
+ *     learn_options_finish(&o, &table);              o.learn is complete but for the steps,
+ *                                                    which o.epochs asks for: see learn_set_steps
  *
  * Include the implementation of itdiff.h before this file. */
 #ifndef LEARN_OPTIONS_H
@@ -26,7 +26,7 @@ typedef struct learn_options {
     int has_epochs; /* whether they were given */
 } learn_options;
 
-/* The options of training, those of log SNRs and those of the network; without effect if nothing is trained. */
+/* All of them but --original: without effect if nothing is trained. */
 #define LEARN_OPTIONS                                                                                        \
     "num_epochs train_batch_size learning_rate lr_schedule warmup ema weight_decay clip_norm stratified "    \
     "logsnr_loc logsnr_scale logsnr_clip weight_limit directions frequency_min frequency_max "               \

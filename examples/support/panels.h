@@ -19,7 +19,7 @@ static const double panels_levels[] = {-5, -4.5, -4, -3.5, -3, -2.5, -2, -1.5, -
 static const double panels_reach = 3;
 
 enum { PANELS_LEVELS = sizeof panels_levels / sizeof *panels_levels, PANELS_FAR_BELOW = 8 };
-enum { PANELS_MOST = 15, PANELS_DRAWS = 48, PANELS_WIDTH = 540, PANELS_HEIGHT = 470 };
+enum { PANELS_MAX = 15, PANELS_DRAWS = 48, PANELS_WIDTH = 540, PANELS_HEIGHT = 470 };
 
 /* ---- the density ---- */
 
@@ -27,12 +27,12 @@ enum { PANELS_MOST = 15, PANELS_DRAWS = 48, PANELS_WIDTH = 540, PANELS_HEIGHT = 
 static inline double panels_largest_around(const double *values, size_t side, double u, double v)
 {
     size_t i = (size_t)(u * (double)(side - 1)), j = (size_t)(v * (double)(side - 1));
-    double most = -HUGE_VAL;
+    double largest = -HUGE_VAL;
     for (size_t k = 0; k < 4; k++) {
         size_t x = i + k % 2, y = j + k / 2;
-        if (x < side && y < side) most = fmax(most, values[y * side + x]);
+        if (x < side && y < side) largest = fmax(largest, values[y * side + x]);
     }
-    return most;
+    return largest;
 }
 
 /* log p on a square grid, blurred by 0.4 of its cells' width. Where an earlier one is far below all that is
@@ -105,9 +105,8 @@ static inline void panels_draw(plot_canvas *c, const double *values, size_t side
 typedef struct panel_series {
     size_t side, count;
     uint64_t steps; /* of the whole training */
-    uint64_t step[PANELS_MOST + 1];
-    double
-        *values[PANELS_MOST + 1]; /* (side,side); the one above PANELS_MOST is for the state that is kept */
+    uint64_t step[PANELS_MAX + 1];
+    double *values[PANELS_MAX + 1]; /* (side,side); the one above PANELS_MAX is for the state that is kept */
     int has_kept;    /* the last one is of the weights that are kept, which are not the last ones */
     char path[1300]; /* "": of a model that is not trained here */
 } panel_series;
@@ -122,8 +121,8 @@ static inline void panels_begin(panel_series *p, size_t side, uint64_t steps, co
 /* Panels 0, 1, ... are dense at first, where most happens. */
 static inline int panels_due(const panel_series *p, uint64_t step)
 {
-    double t = (double)p->count / (PANELS_MOST - 1);
-    return p->count < PANELS_MOST && (uint64_t)((double)p->steps * t * t + 0.5) <= step;
+    double t = (double)p->count / (PANELS_MAX - 1);
+    return p->count < PANELS_MAX && (uint64_t)((double)p->steps * t * t + 0.5) <= step;
 }
 
 static inline const double *panels_last(const panel_series *p)

@@ -1,5 +1,5 @@
-/* plane_draw.h: the pictures of a model of points in the plane, and of its training: contours.png, density.png,
- * samples.png, the frames of anim.png, and a panel in the terminal. Points are (n,2).
+/* plane_draw.h: the pictures of a model of points in the plane, and of its training: contours.png,
+ * density.png, samples.png, the frames of anim.png, and a panel in the terminal. Points are (n,2).
  *
  * Include the implementation of itdiff.h before this file. */
 #ifndef PLANE_DRAW_H

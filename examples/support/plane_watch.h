@@ -1,5 +1,5 @@
-/* plane_watch.h: the density of points in the plane, shown while it is learned: kept as panels, in the terminal,
- * and in TensorBoard.
+/* plane_watch.h: the density of points in the plane, shown while it is learned: kept as panels, in the
+ * terminal, and in TensorBoard.
  *
  *     plane_watch w;
  *     plane_watch_begin(&w, &report, &bar);
@@ -38,8 +38,8 @@ static inline void plane_watch_view(plane_watch *w)
     w->viewed = w->colors;
 }
 
-/* Once the race is decided, a third of the way, all panels are of one network. What the last one has far below
- * all that is shown is then assumed to stay there: no point was observed to rise by 6 nats into view. */
+/* Once the race is decided, a third of the way, all panels are of one network. What lies far below all that
+ * is shown is then assumed to stay there: in no run did a point rise by 6 nats into view. */
 static inline void plane_watch_add(plane_watch *w, itd_model *m, const itd_nll_desc *desc, uint64_t step)
 {
     panel_series *p = &w->panels;

@@ -58,7 +58,7 @@ static inline double plot_y(const plot_axes *a, double y)
     return a->box.bottom - plot_bound(part * (a->box.bottom - a->box.top));
 }
 
-/* At max_count `max_count` multiples of 1, 2 or 5 times a power of ten inside [lo, hi]; returns their number. */
+/* At most max_count multiples of 1, 2 or 5 times a power of ten inside [lo, hi]; returns their number. */
 static inline int plot_ticks(double lo, double hi, int max_count, double *at)
 {
     static const double steps[4] = {1, 2, 5, 10};

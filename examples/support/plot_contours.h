@@ -70,7 +70,8 @@ static inline void plot_field_paint(const plot_axes *a, const plot_field *f, con
     plot_clip(a->canvas, plot_canvas_box(a->canvas));
 }
 
-/* Filled contours: each band is painted over the ones below it. At most PLOT_MAX_LEVELS levels, in rising order. */
+/* Filled contours: each band is painted over the ones below it. At most PLOT_MAX_LEVELS levels, in rising
+ * order. */
 static inline void plot_contourf(const plot_axes *a, const plot_field *f, const double *levels, int count,
                                  int below)
 {

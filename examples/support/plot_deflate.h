@@ -123,8 +123,8 @@ static inline unsigned plot_huffman_lengths(plot_huffman *h, const unsigned *cou
     return longest;
 }
 
-/* A canonical code of at max_length `limit` bits: flatter counts make a flatter tree. At least two symbols get a
- * code, as a decoder expects it to be complete. */
+/* A canonical code of at most `limit` bits: flatter counts make a flatter tree. At least two symbols
+ * get a code, as a decoder expects it to be complete. */
 static inline void plot_huffman_build(plot_huffman *h, int n, unsigned limit)
 {
     unsigned count[288], used = 0, next = 0;

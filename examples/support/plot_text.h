@@ -7,8 +7,9 @@
 
 /* The letters are strokes on a grid on which capitals are 14 and small letters 10 units high. The code of a
  * glyph is its advance ('a' = 0) and its strokes, separated by spaces. Each point of a stroke is a letter for
- * x ('a' = 0) and one for y ('a' = -4). If x is a capital letter, the point is the control point of a quadratic
- * curve instead of a point on the stroke; between two control points the stroke passes their midpoint. */
+ * x ('a' = 0) and one for y ('a' = -4). If x is a capital letter, the point is the control point of a
+ * quadratic curve instead of a point on the stroke; between two control points the stroke passes their
+ * midpoint. */
 static inline const char *plot_glyph(unsigned code)
 {
     static const char *const ascii[95] = {

@@ -1,7 +1,7 @@
-/* system.h: the few things standard C cannot say, and the only file of the examples that asks the
- * operating system for them: clocks, the name of the process, whether a stream is a terminal, making
- * directories, flushing a file to disk, the number and the patience of threads. Each has a POSIX spelling, a Windows spelling
- * where there is one, and a plain C fallback that degrades gently (define SYSTEM_PLAIN_C to try it).
+/* system.h: the few things standard C cannot say, and the only file of the examples that asks the operating
+ * system for them: clocks, the name of the process, whether a stream is a terminal, making directories,
+ * flushing a file to disk, the number and the patience of threads. Each has a POSIX spelling, a Windows
+ * spelling where there is one, and a plain C fallback that degrades gently (define SYSTEM_PLAIN_C to try it).
  *
  * Include this file before any other header: under -std=c99 the C library shows its POSIX declarations
  * only to programs that ask for them, with the macro below, before the first system header is read. */

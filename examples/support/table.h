@@ -28,7 +28,7 @@ typedef struct data_table {
     size_t first_line;   /* that of the first row of all, of names or not */
     const char *unit;    /* "line" or "row", what `line` counts */
     char *path;
-    size_t rows_room, values_room; /* of the arrays */
+    size_t rows_capacity, values_capacity; /* of the arrays */
 } data_table;
 
 static inline void table_free_names(char **names, size_t columns)
@@ -73,14 +73,14 @@ static inline int table_begin(data_table *t, const table_header *header, table_c
     return 0;
 }
 
-/* Makes room for one more row. */
+/* Reserves memory for one more row. */
 static inline int table_add_row(data_table *t, size_t line, const text_error *error)
 {
     void *values = t->values, *lines = t->line;
     int grown = t->rows < SIZE_MAX / t->columns - 1 &&
-                text_room(&values, &t->values_room, (t->rows + 1) * t->columns, sizeof *t->values);
+                text_reserve(&values, &t->values_capacity, (t->rows + 1) * t->columns, sizeof *t->values);
     t->values = (double *)values;
-    grown = grown && text_room(&lines, &t->rows_room, t->rows + 1, sizeof *t->line);
+    grown = grown && text_reserve(&lines, &t->rows_capacity, t->rows + 1, sizeof *t->line);
     t->line = (size_t *)lines;
     if (!grown)
         return text_refuse(error, "%s %lu: memory for one more expected, none found", t->unit,
@@ -130,22 +130,22 @@ static inline int table_is_grouped(const csv_field *field)
 }
 
 /* What is true of the fields of a row, for the rule below. */
-typedef struct table_look {
+typedef struct table_field_counts {
     size_t text, number, quoted, whole;
-} table_look;
+} table_field_counts;
 
-static inline table_look table_look_at(const csv_row *row)
+static inline table_field_counts table_count_fields(const csv_row *row)
 {
-    table_look look = {0, 0, 0, 0};
+    table_field_counts counts = {0, 0, 0, 0};
     for (size_t j = 0; j < row->count; j++) {
         double value;
         table_kind kind = table_field(&row->field[j], &value);
         if (kind == TABLE_TEXT && table_is_grouped(&row->field[j])) kind = TABLE_MISSING; /* no word */
-        look.text += kind == TABLE_TEXT, look.quoted += row->field[j].quoted ? 1 : 0;
-        look.number += kind != TABLE_TEXT && kind != TABLE_EMPTY;
-        look.whole += kind == TABLE_NUMBER && value <= floor(value);
+        counts.text += kind == TABLE_TEXT, counts.quoted += row->field[j].quoted ? 1 : 0;
+        counts.number += kind != TABLE_TEXT && kind != TABLE_EMPTY;
+        counts.whole += kind == TABLE_NUMBER && value <= floor(value);
     }
-    return look;
+    return counts;
 }
 
 /* Whether a column holds text in the first row and a number in the second. */
@@ -167,7 +167,7 @@ static inline int table_turns_to_numbers(const csv_row *first, const csv_row *se
  * country,2019,2020 it is the whole numbers above fractions that tell. */
 static inline int table_has_names(const csv_row *first, const csv_row *second)
 {
-    table_look one = table_look_at(first), two = table_look_at(second);
+    table_field_counts one = table_count_fields(first), two = table_count_fields(second);
     double value;
     if (one.text && (!one.number || table_turns_to_numbers(first, second))) return 1;
     if (one.text) return one.whole == one.number && two.whole < two.number;
@@ -407,10 +407,10 @@ static inline const table_foreign *table_find_text(const char *bytes, size_t siz
     static const table_foreign binary = {"", 0, "bytes that are no text",
                                          "save it as CSV, or numpy.save an array"};
     size_t at = size >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0, zeros[2] = {0, 0};
-    size_t looked = size < 512 ? size : 512;
-    for (size_t i = 0; i < looked; i++) zeros[i % 2] += bytes[i] == '\0';
+    size_t checked = size < 512 ? size : 512;
+    for (size_t i = 0; i < checked; i++) zeros[i % 2] += bytes[i] == '\0';
     if (size >= 10 && memcmp(bytes + 8, "{\"", 2) == 0 && zeros[0] + zeros[1]) return &model;
-    if (zeros[0] + zeros[1] >= looked / 4 && looked >= 4 && !(zeros[0] && zeros[1])) return &utf16;
+    if (zeros[0] + zeros[1] >= checked / 4 && checked >= 4 && !(zeros[0] && zeros[1])) return &utf16;
     if (zeros[0] + zeros[1]) return &binary;
     while (at < size && isspace((unsigned char)bytes[at])) at++;
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)

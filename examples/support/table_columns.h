@@ -1,5 +1,5 @@
-/* table_columns.h: columns of a table by their numbers and names: words for them in messages, and the choice of
- * some of them by a text such as "1-4,7" or "height,weight". See table.h. */
+/* table_columns.h: columns of a table by their numbers and names: words for them in messages, and the choice
+ * of some of them by a text such as "1-4,7" or "height,weight". See table.h. */
 #ifndef TABLE_COLUMNS_H
 #define TABLE_COLUMNS_H
 
