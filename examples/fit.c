@@ -89,7 +89,7 @@ static options read_options(int argc, char **argv)
         args_size("train_batch_size", &o.batch, 1, 1000000, "Rows per step."),
         args_double("learning_rate", &o.learning_rate, 0, 1, "Step size of Adam."),
         args_choice("lr_schedule", &o.lr_schedule, "constant|cosine",
-                    "Learning rate over the training: constant, or falling to zero as a half cosine."),
+                    "The learning rate is constant, or falls to zero as a half cosine."),
         args_size("hidden_size", &o.hidden_size, 1, 65536, "Width of the hidden layers."),
         args_size("hidden_layers", &o.hidden_layers, 1, 100, "Linear layers."),
         args_flag("resume", &o.resume,

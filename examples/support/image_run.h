@@ -104,8 +104,7 @@ static inline void image_options_training(image_options *o)
         args_double("learning_rate", &o->learning_rate, 0, 1, "Maximum step size of Adam."),
         args_size("warmup", &o->warmup, 0, 1000000,
                   "Steps in which the learning rate rises linearly from zero."),
-        args_double("ema", &o->ema, 0, 0.999999,
-                    "Decay of the exponential moving average of the weights; 0: no average."),
+        args_double("ema", &o->ema, 0, 0.999999, "Decay of the moving average of the weights; 0: none."),
         args_double("clip_norm", &o->clip_norm, 0, 1e9, "Maximum norm of the gradient; 0: no limit."),
         args_double("weight_limit", &o->weight_limit, 0, 1e9,
                     "Maximum ratio of the importance weights in the gradient to the smallest one; 0: no "
