@@ -1,4 +1,5 @@
-/* Tests of examples/support/frame.h, frame_text.h and odd.h: what is made of tables before a density is learned. */
+/* Tests of examples/support/frame.h, frame_text.h and odd.h: what is made of tables before a density is
+ * learned. */
 #include "../examples/support/system.h"
 
 #define ITDIFF_IMPLEMENTATION
