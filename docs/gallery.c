@@ -68,7 +68,7 @@ static void find_errors(exhibit *e)
 static plot_canvas begin(int height)
 {
     plot_canvas c;
-    panels_canvas(&c, WIDTH, height);
+    picture_begin(&c, WIDTH, height);
     return c;
 }
 

@@ -57,13 +57,13 @@
 #include "itdiff.h"
 
 #include "support/args.h"
-#include "support/cases.h"
+#include "support/benchmark.h"
 
 enum { LEVELS = 5, MOST_DRAWS = 100000 };
 static const size_t steps_of[LEVELS] = {4, 16, 64, 256, 1024}; /* T */
 
 typedef struct options {
-    cases_source source;
+    benchmark_source source;
     size_t draws;
 } options;
 
@@ -72,7 +72,7 @@ static options read_options(int argc, char **argv)
     static options o; /* the option table keeps pointers into it */
     o.source.dataset = "dino", o.source.n = 100, o.draws = 500;
     args_option list[] = {
-        CASES_OPTIONS(o.source),
+        BENCHMARK_OPTIONS(o.source),
         args_size("draws", &o.draws, 20, MOST_DRAWS,
                   "Denoiser evaluations per point for each bound, and for the integral."),
     };
@@ -84,9 +84,9 @@ static options read_options(int argc, char **argv)
 
 /* ---- a bound ---- */
 
-/* What all bounds of a case share. */
+/* What all bounds of a benchmark share. */
 typedef struct chain {
-    const cases_case *c;
+    const benchmark *c;
     float *x;              /* (n,dim) in the denoiser's coordinates */
     itd_gaussian *unit;    /* N(0, I) */
     const itd_gaussian *g; /* the reference */
@@ -94,7 +94,7 @@ typedef struct chain {
     float *eps, *z, *logsnr, *eps_hat, *eps_hat_g;
 } chain;
 
-static void chain_open(const cases_case *c, chain *h)
+static void chain_open(const benchmark *c, chain *h)
 {
     size_t d = c->den.dim, n = c->n, i;
     double *zero = (double *)must_alloc(2 * d, sizeof *zero);
@@ -118,29 +118,29 @@ static void chain_close(chain *h)
 }
 
 /* a_t, evenly spaced: t = 0 is nearly the data, t = T nearly noise. */
-static double logsnr_at(const cases_case *c, size_t t, size_t steps)
+static double logsnr_at(const benchmark *c, size_t t, size_t steps)
 {
-    double high = cases_highest(c), low = cases_lowest(c);
+    double high = benchmark_highest(c), low = benchmark_lowest(c);
     return high - (high - low) * (double)t / (double)steps;
 }
 
 /* What one step costs for each unit of the squared error of the noise, by definition
  *   (e^a_{t-1} - e^a_t)/2 ||x - x_hat||^2  =  (e^{a_{t-1} - a_t} - 1)/2 ||eps - eps_hat||^2. */
-static double step_weight(const cases_case *c, size_t steps)
+static double step_weight(const benchmark *c, size_t steps)
 {
-    return 0.5 * expm1((cases_highest(c) - cases_lowest(c)) / (double)steps);
+    return 0.5 * expm1((benchmark_highest(c) - benchmark_lowest(c)) / (double)steps);
 }
 
 /* The two ends of the chain, for normalized x: the prior, KL( q(z_T | x) || N(0, I) ); and the
  * reconstruction, E[ -log p(x | z_0) ] with the decoder N(x; z_0 / sqrt(s(a_0)), e^-a_0 I). That is the
  * channel read backwards. It knows nothing of the data, so that its cost is the entropy of its noise. */
-static double ends(const cases_case *c, const float *x)
+static double ends(const benchmark *c, const float *x)
 {
-    double s = itd_sigmoid(cases_lowest(c)), r = itd_sigmoid(-cases_lowest(c)), sum = 0;
+    double s = itd_sigmoid(benchmark_lowest(c)), r = itd_sigmoid(-benchmark_lowest(c)), sum = 0;
     size_t j, d = c->den.dim;
     for (j = 0; j < d; j++) {
         sum += 0.5 * (s * x[j] * x[j] + r - 1 - log(r));
-        sum += 0.5 * (log(2 * DATASET_PI) + 1 - cases_highest(c));
+        sum += 0.5 * (log(2 * DATASET_PI) + 1 - benchmark_highest(c));
     }
     return sum + c->den.log_det;
 }
@@ -275,11 +275,11 @@ static int good_bounds(const chain *h, const estimate *bound)
     return good;
 }
 
-static int show(const cases_case *c, const options *o)
+static int show(const benchmark *c, const options *o)
 {
     const double *truth = isnan(c->exact) ? NULL : &c->exact;
     estimate bound[LEVELS + 1];
-    itd_nll_result integral = cases_integral(c, o->draws);
+    itd_nll_result integral = benchmark_integral(c, o->draws);
     char steps[32];
     int good = 1;
     size_t k;
@@ -305,19 +305,19 @@ static int show(const cases_case *c, const options *o)
 int main(int argc, char **argv)
 {
     options o;
-    cases_case c;
-    int law, good = 1;
+    benchmark c;
+    int kind, good = 1;
     must_program = "bounds";
     o = read_options(argc, argv);
-    for (law = 0; law < CASES_LAWS && !o.source.load; law++) {
-        cases_exact((cases_law)law, o.source.n, 1, &c);
+    for (kind = 0; kind < BENCHMARK_COUNT && !o.source.load; kind++) {
+        benchmark_exact((benchmark_kind)kind, o.source.n, 1, &c);
         if (!show(&c, &o)) good = 0;
-        cases_free(&c);
+        benchmark_free(&c);
     }
     if (o.source.load) {
-        cases_checkpoint(&o.source, &c);
+        benchmark_checkpoint(&o.source, &c);
         show(&c, &o);
-        cases_free(&c);
+        benchmark_free(&c);
     }
     if (!good) fprintf(stderr, "bounds: more than 4 standard errors and %g nats from the truth\n", allowance);
     return !good;

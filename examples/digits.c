@@ -47,9 +47,9 @@ int main(int argc, char **argv)
     image_set like;
     float *x;
     args_option list[] = {
-        args_size("n", &n, 1, 10000000, "So many images, one digit after the other."),
-        args_uint64("seed", &seed, 0, UINT64_MAX, "Of sizes, thicknesses and places."),
-        args_string("out", &out, "Where they go: a .npy of (n, 28, 28) bytes."),
+        args_size("n", &n, 1, 10000000, "Number of images, one digit after the other."),
+        args_uint64("seed", &seed, 0, UINT64_MAX, "Seed of the sizes, thicknesses and places."),
+        args_string("out", &out, "The file to write: a .npy of (n, 28, 28) bytes."),
     };
     args_table table = {"digits", "Draws grey images of the ten digits.", list, ARGS_COUNT(list)};
     must_program = "digits";

@@ -25,11 +25,7 @@
 #include "support/table_out.h"
 #include "support/training.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
-enum { FEWEST_ROWS = 20, MOST_VALIDATION = 10000, NOISE_DRAWS = 8, DEFAULT_SECONDS = 40 };
+enum { MIN_ROWS = 20, MAX_VALIDATION = 10000, NOISE_DRAWS = 8, DEFAULT_SECONDS = 40 };
 enum { VALIDATION_NOISE = 100, TEST_NOISE = 101 }; /* training has 0, scores have 1, 2, ... */
 
 /* ---- options ------------------------------------------------------------------------------------------- */
@@ -44,27 +40,20 @@ typedef struct options {
     int has_epochs, has_minutes, has_draws; /* whether they were given */
 } options;
 
-/* An option without effect is an error. names: of those that have none, separated by blanks. */
-static void refuse_idle(const args_table *table, const char *names, const char *where)
-{
-    const char *name = args_first_given(table, names);
-    if (name) fail("--%s: has no effect %s", name, where);
-}
-
 static void refuse_idle_options(const options *o, const args_table *table)
 {
-    if (!o->load) refuse_idle(table, "train scores", "without --load");
+    if (!o->load) args_refuse_idle(table, "train scores", "without --load");
     if (o->load)
-        refuse_idle(table,
-                    "validation test dequantize num_epochs minutes learning_rate lr_schedule "
-                    "train_batch_size hidden_size hidden_layers resume",
-                    "with --load, where nothing is trained");
+        args_refuse_idle(table,
+                         "validation test dequantize num_epochs minutes learning_rate lr_schedule "
+                         "train_batch_size hidden_size hidden_layers resume",
+                         "with --load, where nothing is trained");
     if (!o->data && !o->load) fail("--data: expected the table to learn from, found nothing (see --help)");
     if (!o->data && !o->samples_out)
         fail("--load: expected --data FILE to score or --samples_out FILE to sample into, found neither");
-    if (!o->data) refuse_idle(table, "columns train scores eval_draws", "without --data");
+    if (!o->data) args_refuse_idle(table, "columns train scores eval_draws", "without --data");
     if (!o->samples_out && !o->pictures)
-        refuse_idle(table, "samples steps sampler", "without --samples_out or pictures");
+        args_refuse_idle(table, "samples steps sampler", "without --samples_out or pictures");
 }
 
 static options read_options(int argc, char **argv)
@@ -78,35 +67,36 @@ static options read_options(int argc, char **argv)
         args_group("Data"),
         args_string(
             "data", &o.data,
-            "The table: a CSV file, one row a line, or a .npy file of NumPy. With --load, the rows to "
+            "The table: a CSV file with one row per line, or a .npy file of NumPy. With --load, the rows to "
             "score."),
         args_string("columns", &o.columns, "Some of its columns, by number or name: 1-4,7 or height,weight."),
         args_default_text(
             args_string("validation", &o.validation,
-                        "The part of the rows that is not learned but measured, or a file of such rows."),
+                        "Fraction of the rows that is held out for validation, or a file of such rows."),
             "0.1, of at most 10,000 rows"),
-        args_string("test", &o.test, "A file of rows to measure once more at the end."),
+        args_string("test", &o.test, "A file of rows for a final test."),
         args_choice(
             "dequantize", &o.dequantize, "auto|off",
-            "Rounded values have no density: columns of at most half as many distinct values as rows, "
-            "all multiples of one step, get uniform noise of one step."),
-        args_uint64("seed", &o.seed, 0, UINT64_MAX, "Of the split, weights, noise and samples."),
+            "Rounded values have no density: a column gets uniform noise of one step if all its values are "
+            "multiples of that step and at most half of them are distinct."),
+        args_uint64("seed", &o.seed, 0, UINT64_MAX,
+                    "Seed of the split, the weights, the noise and the samples."),
         args_group("Training"),
         args_default_text(args_size("num_epochs", &o.epochs, 0, 1000000, "Passes over the training rows."),
-                          "as many as suit the number of rows"),
-        args_default_text(args_double("minutes", &o.minutes, 0.01, 1e6, "At most so long, all in all."),
+                          "by the number of rows"),
+        args_default_text(args_double("minutes", &o.minutes, 0.01, 1e6, "Limit on the total time."),
                           "40 seconds; no limit with --num_epochs"),
         args_size("train_batch_size", &o.batch, 1, 1000000, "Rows per step."),
-        args_double("learning_rate", &o.learning_rate, 0, 1, "Of Adam."),
-        args_choice("lr_schedule", &o.lr_schedule, "constant|cosine", "Over all of training."),
+        args_double("learning_rate", &o.learning_rate, 0, 1, "Step size of Adam."),
+        args_choice("lr_schedule", &o.lr_schedule, "constant|cosine",
+                    "The learning rate is constant, or falls to zero as a half cosine."),
         args_size("hidden_size", &o.hidden_size, 1, 65536, "Width of the hidden layers."),
         args_size("hidden_layers", &o.hidden_layers, 1, 100, "Linear layers."),
         args_flag("resume", &o.resume,
-                  "Go on from the state in the folder of the results; give the same options."),
+                  "Continue from the checkpoint in the folder of the results; give the same options."),
         args_group("Evaluation"),
-        args_default_text(
-            args_size("eval_draws", &o.draws, 2, 1000000, "Denoiser evaluations per row that is measured."),
-            "200, fewer where rows are many"),
+        args_default_text(args_size("eval_draws", &o.draws, 2, 1000000, "Denoiser evaluations per row."),
+                          "200, fewer for many rows"),
         args_size("samples", &o.samples, 1, 10000000, "Points drawn from the model at the end."),
         args_size("steps", &o.steps, 1, 100000, "Denoiser calls per sample."),
         args_choice("sampler", &o.sampler, "deterministic|ancestral", "DDIM or DDPM, in log SNR."),
@@ -117,13 +107,13 @@ static options read_options(int argc, char **argv)
         args_string("scores", &o.scores,
                     "Write -log p of every row of --data here, with its standard error; .npy or CSV."),
         args_string("train", &o.train,
-                    "The rows the model learned from, for a kernel density estimate to compare with."),
+                    "The training rows of the model, for a kernel density estimate to compare with."),
         args_group("Run"),
         args_string("experiment_name", &o.name, "Folder of the results."),
-        args_string("out", &o.out, "Folder of the folders."),
-        args_flag("pictures", &o.pictures, "Leave pictures beside model and metrics."),
-        args_size("threads", &o.threads, 0, 1024, "At most so many; 0: one per processor."),
-        args_flag("quiet", &o.quiet, "Only the result line, and on stderr what is odd in the table."),
+        args_string("out", &o.out, "Folder that the folder of the results is in."),
+        args_flag("pictures", &o.pictures, "Write pictures beside the model and the metrics."),
+        args_size("threads", &o.threads, 0, 1024, "Maximum number of threads; 0: one per processor."),
+        args_flag("quiet", &o.quiet, "Print only the result line, and on stderr warnings about the table."),
     };
     args_table table = {"fit", "Learns the density of a table of your own.", list, ARGS_COUNT(list)};
     args_parse(&table, argc, argv);
@@ -160,7 +150,7 @@ static data_table read_same_columns(const run *r, const char *path)
     data_table t;
     if (frame_read(&r->frame, path, r->o.columns, &t, error, sizeof error)) fail("%s", error);
     if (path != r->o.train && table_checksum(&t) == r->frame.checksum)
-        warn("%s: the very rows that the model learns from, which flatter it", path);
+        warn("%s: the same rows as the training rows, so the result is too good", path);
     return t;
 }
 
@@ -177,7 +167,7 @@ static double validation_part(const options *o, size_t n)
 {
     double part;
     const char *end;
-    if (!o->validation) return fmin(0.1, MOST_VALIDATION / (double)n);
+    if (!o->validation) return fmin(0.1, MAX_VALIDATION / (double)n);
     end = o->validation + strlen(o->validation);
     if (text_number(o->validation, end, &part) != end) return 0;
     if (!(part > 0 && part < 1))
@@ -200,8 +190,8 @@ static void prepare_training_data(run *r)
     char error[TABLE_ERROR];
     data_table t;
     if (table_read(r->o.data, r->o.columns, &t, error, sizeof error)) fail("%s", error);
-    if (t.rows < FEWEST_ROWS)
-        fail("%s: at least %d rows expected to learn from, %lu found", r->o.data, FEWEST_ROWS,
+    if (t.rows < MIN_ROWS)
+        fail("%s: at least %d rows expected to learn from, %lu found", r->o.data, MIN_ROWS,
              (unsigned long)t.rows);
     if (table_refuse_constant(&t, error, sizeof error)) fail("%s", error);
     if (odd_tell(&t, warn_line, NULL) < 0) fail("out of memory for the columns of %s", r->o.data);
@@ -223,9 +213,8 @@ static learn_desc learn_desc_of(const run *r)
     learn_desc d = learn_desc_default(r->dim, teaching, o->seed);
     d.model.mlp.hidden = o->hidden_size, d.model.mlp.layers = o->hidden_layers;
     d.trainer.batch = o->batch, d.trainer.learning_rate = o->learning_rate;
-    if (o->has_epochs) d.steps = ((uint64_t)o->epochs * teaching + o->batch - 1) / o->batch;
-    d.trainer.steps = strcmp(o->lr_schedule, "cosine") ? 0 : d.steps;
-    if (d.steps < LEARN_ROUNDS) d.find_range = 0; /* a race needs rounds of at least one step */
+    learn_set_steps(&d, o->has_epochs ? learn_steps_of_epochs(&d, teaching, o->epochs) : d.steps,
+                    !strcmp(o->lr_schedule, "cosine"));
     return d;
 }
 
@@ -246,36 +235,18 @@ static void options_text(const run *r, char *text, size_t size)
 
 static void resume(run *r, const learn_desc *d)
 {
-    char state[1300], model[1300], words[600];
+    char path[1300], words[600];
     itd_model *m;
     itd_error error;
-    FILE *file;
-    snprintf(state, sizeof state, "%s", report_path(&r->report, "training.safetensors"));
-    snprintf(model, sizeof model, "%s", report_path(&r->report, "model.safetensors"));
-    if (!(file = fopen(state, "rb"))) fail("--resume: no checkpoint found in %s/", r->report.folder);
+    FILE *file = fopen(report_path(&r->report, "training.safetensors"), "rb");
+    if (!file) fail("--resume: no checkpoint found in %s/", r->report.folder);
     fclose(file);
-    if (itd_load(model, &m, NULL, &error) != ITD_OK) fail("--resume: %s", error.text);
+    snprintf(path, sizeof path, "%s", report_path(&r->report, "model.safetensors"));
+    if (itd_load(path, &m, NULL, &error) != ITD_OK) fail("--resume: %s", error.text);
     options_text(r, words, sizeof words);
-    same_run_must(&r->frame, r->o.data, words, m, model);
+    same_run_require(&r->frame, r->o.data, words, m, path);
     itd_model_free(m);
-    learn_resume(&r->l, d, state, model, r->train.x, r->train.n, r->held);
-}
-
-static void say_end(const run *r, training_end end, uint64_t begun)
-{
-    unsigned long step = (unsigned long)r->l.trainer->step, steps = (unsigned long)r->l.desc.steps;
-    if (end == TRAINING_DIVERGED)
-        warn("training diverged after step %lu; what was kept before is used; a lower --learning_rate helps",
-             step);
-    if (end == TRAINING_CUT)
-        warn("cut by the clock at step %lu of %lu; --minutes N gives it more, also with --resume", step,
-             steps);
-    if (r->o.quiet) return;
-    if (r->o.resume && begun == r->l.trainer->step) printf("the training had ended; nothing is left to do\n");
-    if (end == TRAINING_STOPPED)
-        printf("stopped; --resume goes on from %s/training.safetensors\n", r->report.folder);
-    else if (!r->l.kept)
-        printf("nothing that was learned is surely better than the Gaussian, so that is the model\n");
+    training_resume(&r->l, d, &r->report, r->train.x, r->train.n, r->held);
 }
 
 static void train(run *r)
@@ -284,6 +255,7 @@ static void train(run *r)
     char words[600], *frame = frame_to_text(&r->frame);
     training_note notes[3] = {{"frame", NULL}, {"options", NULL}, {NULL, NULL}};
     training_loop t;
+    training_end end;
     uint64_t begun;
     if (r->o.resume) resume(r, &d);
     else learn_begin(&r->l, &d, r->train.x, r->train.n, r->held);
@@ -295,7 +267,10 @@ static void train(run *r)
     if (r->o.has_minutes || !r->o.has_epochs) /* the rest is for what follows */
         t.deadline = r->started + 0.7 * 60 * r->o.minutes;
     begun = r->l.trainer->step;
-    say_end(r, training_run(&t), begun);
+    end = training_run(&t);
+    if (r->o.resume && !r->o.quiet && begun == r->l.trainer->step)
+        printf("the training had ended; nothing is left to do\n");
+    training_say_end(&t, end);
     free(frame);
 }
 
@@ -530,9 +505,7 @@ int main(int argc, char **argv)
     r.started = system_seconds();
     system_patient_threads(argv);
     r.o = read_options(argc, argv);
-#ifdef _OPENMP
-    if (r.o.threads) omp_set_num_threads((int)r.o.threads);
-#endif
+    system_set_threads(r.o.threads);
     if (!r.o.load || (r.o.pictures && r.o.data)) report_begin(&r.report, r.o.out, r.o.name, &r.bar);
     if (r.o.load) {
         load(&r);

@@ -10,8 +10,8 @@
  * No reference is needed, and with the same noise for both denoisers most of it cancels. The truths: for
  * normal x and y of correlation rho I = -log(1 - rho^2)/2, for a label k of a mixture I = H(k) - E[ H(k|x) ],
  * by quadrature. An estimate from some pairs is off by the noise of its draws, for these very pairs, and by
- * the choice of the pairs, for their law. In the code s is s(a) and r is s(-a), the parts of signal and noise
- * in the variance of z. Prints:
+ * the choice of the pairs, for their distribution. In the code s is s(a) and r is s(-a), the parts of signal
+ * and noise in the variance of z. Prints:
  *
  *   Two normal numbers, correlation 0.9: I(x;y) = 0.8304 nats
  *     estimate 0.8525 +- 0.0186 by the choice of pairs
@@ -64,9 +64,9 @@ static options read_options(int argc, char **argv)
     static options o; /* the option table keeps pointers into it */
     o.pairs = 2000, o.draws = 400, o.seed = 1;
     args_option list[] = {
-        args_size("pairs", &o.pairs, 100, 10000000, "Of x and y, in each case."),
+        args_size("pairs", &o.pairs, 100, 10000000, "Pairs of x and y in each case."),
         args_size("draws", &o.draws, 100, 1000000, "Evaluations of both denoisers per pair."),
-        args_uint64("seed", &o.seed, 0, UINT64_MAX, "Of pairs and noise."),
+        args_uint64("seed", &o.seed, 0, UINT64_MAX, "Seed of the pairs and the noise."),
     };
     args_table table = {"information", "Mutual information by the errors of two denoisers.", list,
                         ARGS_COUNT(list)};
@@ -76,18 +76,18 @@ static options read_options(int argc, char **argv)
 
 /* ---- pairs ---- */
 
-/* Pairs (x, y) of a known law, with the denoisers of x alone and of x given y. Borrows from itself: leave it
- * where it was made. */
+/* Pairs (x, y) of a known distribution, with the denoisers of x alone and of x given y. Borrows from itself:
+ * leave it where it was made. */
 typedef struct pairs {
     const char *name;
     size_t n, dim;
-    float *x;           /* (n,dim) */
-    double *y;          /* (n,dim) the other vector; or (n) the label */
-    itd_denoiser alone; /* of p(x) */
-    itd_denoiser given; /* of p(x|y): its rows are the n pairs, in their order */
-    double information; /* I(x;y), nats */
-    double *pointwise;  /* (n) log p(x|y) - log p(x) */
-    mixture law;        /* of x */
+    float *x;             /* (n,dim) */
+    double *y;            /* (n,dim) the other vector; or (n) the label */
+    itd_denoiser alone;   /* of p(x) */
+    itd_denoiser given;   /* of p(x|y): its rows are the n pairs, in their order */
+    double information;   /* I(x;y), nats */
+    double *pointwise;    /* (n) log p(x|y) - log p(x) */
+    mixture distribution; /* of x */
     itd_gaussian part[PARTS];
     double weight[PARTS], mean[PARTS][MOST_DIM], variance[PARTS][MOST_DIM];
     double rho[MOST_DIM]; /* correlation of each coordinate of x with that of y */
@@ -100,14 +100,14 @@ static void pairs_open(const char *name, size_t n, size_t dim, pairs *p)
     p->x = (float *)must_alloc(n, dim * sizeof *p->x);
     p->y = (double *)must_alloc(n, dim * sizeof *p->y);
     p->pointwise = (double *)must_alloc(n, sizeof *p->pointwise);
-    p->law = (mixture){0, p->weight, p->part};
+    p->distribution = (mixture){0, p->weight, p->part};
 }
 
 static void pairs_close(pairs *p) { free(p->x), free(p->y), free(p->pointwise); }
 
 static void add_part(pairs *p, double weight)
 {
-    size_t k = p->law.components++;
+    size_t k = p->distribution.components++;
     p->weight[k] = weight;
     p->part[k] = (itd_gaussian){p->dim, p->mean[k], p->variance[k], NULL, NULL};
 }
@@ -144,7 +144,7 @@ static void normal_pairs(const char *name, const double *rho, size_t dim, const 
         p->variance[0][j] = 1, p->rho[j] = rho[j];
         p->information -= 0.5 * log(1 - rho[j] * rho[j]);
     }
-    p->alone = mixture_denoiser(&p->law);
+    p->alone = mixture_denoiser(&p->distribution);
     p->given = (itd_denoiser){.ctx = p, .dim = dim, .predict = normal_given};
     for (size_t i = 0; i < p->n * dim; i++) {
         double r = rho[i % dim];
@@ -179,7 +179,7 @@ static double label_information(const pairs *p)
     for (size_t i = 0; i < (size_t)SIDE * SIDE; i++) {
         float x[2] = {(float)(h * ((double)(i % SIDE) + 0.5) - half),
                       (float)(h * ((double)(i / SIDE) + 0.5) - half)};
-        double log_p = -mixture_nll(&p->law, x);
+        double log_p = -mixture_nll(&p->distribution, x);
         for (size_t k = 0; k < PARTS; k++) {
             double log_k = -itd_gaussian_nll(&p->part[k], x);
             sum += p->weight[k] * exp(log_k) * (log_k - log_p) * h * h;
@@ -199,7 +199,7 @@ static void label_pairs(const char *name, const options *o, pairs *p)
         memcpy(p->mean[k], mean[k], sizeof mean[k]), memcpy(p->variance[k], variance[k], sizeof variance[k]);
         add_part(p, weight[k]);
     }
-    p->alone = mixture_denoiser(&p->law);
+    p->alone = mixture_denoiser(&p->distribution);
     p->given = (itd_denoiser){.ctx = p, .dim = 2, .predict = part_given};
     p->information = label_information(p);
     for (size_t i = 0; i < p->n; i++) {
@@ -208,7 +208,8 @@ static void label_pairs(const char *name, const options *o, pairs *p)
         mixture part = {1, one, &p->part[k]};
         p->y[i] = (double)k;
         mixture_sample(&part, &rng, 1, p->x + 2 * i);
-        p->pointwise[i] = mixture_nll(&p->law, p->x + 2 * i) - itd_gaussian_nll(&p->part[k], p->x + 2 * i);
+        p->pointwise[i] = mixture_nll(&p->distribution, p->x + 2 * i) -
+                          itd_gaussian_nll(&p->part[k], p->x + 2 * i);
     }
 }
 

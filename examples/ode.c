@@ -2,7 +2,7 @@
  *   cc -O2 -I. examples/ode.c -o build/ode -lm && build/ode
  *
  * A denoiser tells where the data lie from a noisy point z. Follow it, without adding noise, and z moves
- * along the probability-flow ODE, whose points have at every log SNR a the law of noisy data:
+ * along the probability-flow ODE, whose points have at every log SNR a the distribution of noisy data:
  *
  *   dz/da = sqrt(s(-a))/2 ( sqrt(s(-a)) z - eps_hat(z, a) ) =: f(z, a)
  *
@@ -32,10 +32,10 @@
 #include "itdiff.h"
 
 #include "support/args.h"
-#include "support/cases.h"
+#include "support/benchmark.h"
 
 typedef struct options {
-    cases_source source;
+    benchmark_source source;
     size_t draws, probes, full_up_to;
     double tolerance, step;
 } options;
@@ -47,14 +47,15 @@ static options read_options(int argc, char **argv)
     o.source.n = 100, o.draws = 1000, o.probes = 8, o.full_up_to = 16;
     o.tolerance = 1e-5, o.step = 0.003;
     args_option list[] = {
-        CASES_OPTIONS(o.source),
+        BENCHMARK_OPTIONS(o.source),
         args_size("draws", &o.draws, 20, 1000000, "Denoiser evaluations per point for the integral."),
-        args_double("tolerance", &o.tolerance, 1e-8, 1, "Largest error of a step of the ODE, per dimension."),
+        args_double("tolerance", &o.tolerance, 1e-8, 1, "Maximum error of a step of the ODE, per dimension."),
         args_double("step", &o.step, 1e-5, 1,
-                    "Of the differences that give derivatives, in standard deviations of the noise."),
+                    "Step of the finite differences, in standard deviations of the noise."),
         args_size("full_up_to", &o.full_up_to, 0, 4096,
-                  "The divergence is complete up to so many dimensions, above it is probed."),
-        args_size("probes", &o.probes, 2, 100000, "Random directions for each point, where it is probed."),
+                  "Up to this many dimensions the divergence is exact, above it is estimated by probes."),
+        args_size("probes", &o.probes, 2, 100000,
+                  "Random directions for each point where the divergence is estimated."),
     };
     args_table table = {"ode", "Likelihoods by the probability-flow ODE beside those by the integral.", list,
                         ARGS_COUNT(list)};
@@ -209,19 +210,19 @@ static double flow_step(flow *f, double at, double h, const double *y, workspace
 static void flow_solve(flow *f, double from, double to, double tolerance, double *y)
 {
     size_t n = f->rows * (f->den->dim + 1);
-    double at = from, h = (to - from) / 20, least = fabs(to - from) / 1000;
+    double at = from, h = (to - from) / 20, smallest = fabs(to - from) / 1000;
     workspace w = workspace_open(n);
     flow_velocity(f, at, y, w.velocity[0]);
     while (fabs(to - at) > 1e-9) {
         double ratio;
         if (fabs(h) > fabs(to - at)) h = to - at;
         ratio = flow_step(f, at, h, y, &w) / tolerance;
-        if (ratio <= 1 || fabs(h) <= least) { /* the last velocity is the first of the next step */
+        if (ratio <= 1 || fabs(h) <= smallest) { /* the last velocity is the first of the next step */
             memcpy(y, w.next, n * sizeof *y), memcpy(w.velocity[0], w.velocity[STAGES - 1], n * sizeof *y);
             at += h;
         }
         h *= fmin(fmax(0.9 * pow(fmax(ratio, 1e-9), -0.2), 0.2), 4);
-        if (fabs(h) < least) h = h < 0 ? -least : least;
+        if (fabs(h) < smallest) h = h < 0 ? -smallest : smallest;
     }
     free(w.all);
 }
@@ -248,10 +249,10 @@ static double noise_nll(const itd_gaussian *reference, size_t d, double logsnr, 
 
 /* log p(x) = log p(z_low) + l + (d/2) log s(high): where the flow ends at the low end of the log SNR, what it
  * was stretched by, and from z = sqrt(s(high)) x to x. */
-static void ode_nll(const cases_case *c, flow *f, double tolerance, const double *start, double *nll)
+static void ode_nll(const benchmark *c, flow *f, double tolerance, const double *start, double *nll)
 {
     size_t d = f->den->dim, row, n = f->rows * (d + 1);
-    double low = cases_lowest(c), high = cases_highest(c), *y = (double *)must_alloc(n, sizeof *y);
+    double low = benchmark_lowest(c), high = benchmark_highest(c), *y = (double *)must_alloc(n, sizeof *y);
     memcpy(y, start, n * sizeof *y);
     flow_solve(f, high, low, tolerance, y);
     for (row = 0; row < f->rows; row++) {
@@ -264,10 +265,10 @@ static void ode_nll(const cases_case *c, flow *f, double tolerance, const double
 
 /* Where trajectories begin, `repeats` from each point. Behind the channel when they are repeated: noise that
  * hardly shows, but it makes the estimate the very mean over noise that the integral is. */
-static void begin(const cases_case *c, size_t repeats, itd_rng *rng, double *start)
+static void begin(const benchmark *c, size_t repeats, itd_rng *rng, double *start)
 {
     size_t d = c->den.dim, i, j;
-    double high = cases_highest(c), root_s = sqrt(itd_sigmoid(high)), root_r = sqrt(itd_sigmoid(-high));
+    double high = benchmark_highest(c), root_s = sqrt(itd_sigmoid(high)), root_r = sqrt(itd_sigmoid(-high));
     float *x = (float *)must_alloc(d, sizeof *x);
     for (i = 0; i < c->n * repeats; i++) {
         itd_to_coordinates(&c->den, c->x + i / repeats * d, 1, x);
@@ -299,7 +300,7 @@ static double spread(const double *value, size_t points, size_t repeats)
 
 /* Solves twice, the second time ten times as loosely and with differences twice as wide: by how much the
  * results differ bounds the error of the first, for which all this is smaller. */
-static estimate by_ode(const cases_case *c, const options *o, int probed)
+static estimate by_ode(const benchmark *c, const options *o, int probed)
 {
     size_t d = c->den.dim, repeats = probed ? o->probes : 1, rows = c->n * repeats, i;
     double *start = (double *)must_alloc(rows, (d + 1) * sizeof *start), off = 0, scatter = 0, error;
@@ -335,9 +336,9 @@ static void title(void)
 }
 
 /* Prints a line of the table; returns whether both estimates agree with the truth, where there is one. */
-static int compare(const cases_case *c, const options *o, int probed)
+static int compare(const benchmark *c, const options *o, int probed)
 {
-    itd_nll_result integral = cases_integral(c, o->draws);
+    itd_nll_result integral = benchmark_integral(c, o->draws);
     estimate ode = by_ode(c, o, probed);
     double bar = sqrt(ode.bar * ode.bar + integral.std_error * integral.std_error);
     char exact[32] = "-";
@@ -353,14 +354,14 @@ static int compare(const cases_case *c, const options *o, int probed)
 
 static int known_laws(const options *o)
 {
-    int law, good = 1;
+    int kind, good = 1;
     title();
-    for (law = 0; law < CASES_LAWS; law++) {
-        cases_case c;
-        cases_exact((cases_law)law, o->source.n, 1, &c);
+    for (kind = 0; kind < BENCHMARK_COUNT; kind++) {
+        benchmark c;
+        benchmark_exact((benchmark_kind)kind, o->source.n, 1, &c);
         if (!compare(&c, o, 0)) good = 0;
-        if (law == CASES_CLOUDS && !compare(&c, o, 1)) good = 0;
-        cases_free(&c);
+        if (kind == BENCHMARK_CLOUDS && !compare(&c, o, 1)) good = 0;
+        benchmark_free(&c);
     }
     return good;
 }
@@ -369,11 +370,11 @@ static int known_laws(const options *o)
  * is between them shows how far it is from being the denoiser of any density. */
 static void checkpoint(const options *o)
 {
-    cases_case c;
-    cases_checkpoint(&o->source, &c);
+    benchmark c;
+    benchmark_checkpoint(&o->source, &c);
     title();
     compare(&c, o, c.den.dim > o->full_up_to);
-    cases_free(&c);
+    benchmark_free(&c);
 }
 
 int main(int argc, char **argv)

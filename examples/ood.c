@@ -41,10 +41,10 @@ static options read_options(int argc, char **argv)
         args_default_text(args_string("strange", &o.strange, "Other images, files with commas between."),
                           "none"),
         args_string("load", &o.load, "The model, a checkpoint of train_cifar10 or train_images."),
-        args_size("images", &o.images, 4, 1000000, "Of each kind, at most."),
+        args_size("images", &o.images, 4, 1000000, "Maximum number of images of each kind."),
         args_size("draws", &o.draws, 1, 100000, "Denoiser evaluations per image."),
         args_size("batch", &o.batch, 1, 65536, "Images per call: memory, not results."),
-        args_uint64("seed", &o.seed, 0, UINT64_MAX, "Of noise and of the strange images."),
+        args_uint64("seed", &o.seed, 0, UINT64_MAX, "Seed of the noise and the strange images."),
         args_default_text(args_string("out", &o.out, "The table as TSV."), "none"),
         args_default_text(args_string("scores", &o.scores, "-log p of every image, as TSV."), "none"),
     };
@@ -67,9 +67,9 @@ typedef struct source {
 /* The nearest of the values that images have. */
 static void value_as_level(const source *s, float *x)
 {
-    double most = (double)s->test.scale.levels - 1;
+    double top = (double)s->test.scale.levels - 1;
     if (s->test.scale.levels)
-        *x = (float)(floor(fmin(fmax(*x, -1), 1) * most / 2 + most / 2 + 0.5) / most * 2 - 1);
+        *x = (float)(floor(fmin(fmax(*x, -1), 1) * top / 2 + top / 2 + 0.5) / top * 2 - 1);
 }
 
 static float random_value(const source *s, itd_rng *rng)

@@ -50,12 +50,12 @@ float *EXPORT(play_points)(size_t n)
 
 /* ---- data ---- */
 
-static void draw_set(int set, uint32_t seed, dataset *law)
+static void draw_set(int set, uint32_t seed, dataset *distribution)
 {
     static const char *const names[] = {"dino", "moons", "scg", "line", "circle"};
     char error[200];
-    if (dataset_open(names[set], seed, law, error, sizeof error)) fail("%s", error);
-    dataset_sample(law, 0, SET_POINTS, play_points(SET_POINTS));
+    if (dataset_open(names[set], seed, distribution, error, sizeof error)) fail("%s", error);
+    dataset_sample(distribution, 0, SET_POINTS, play_points(SET_POINTS));
 }
 
 /* In random order, so that the last rows are a fair sample of all: a tenth of them, but more of few. */
@@ -89,11 +89,13 @@ static double kernel_estimate(uint32_t seed)
 /* One of the five sets, or OWN: what the page has put into play_points. Returns how many rows teach. */
 size_t EXPORT(play_data)(int set, uint32_t seed)
 {
-    dataset law;
-    if (set != OWN) draw_set(set, seed, &law);
+    dataset distribution;
+    if (set != OWN) draw_set(set, seed, &distribution);
     hold_some_out(seed);
     if (set == OWN) play.floor = kernel_estimate(seed);
-    else play.floor = dataset_mean_true_nll(&law, play.n - play.taught, play.x + 2 * play.taught, NULL);
+    else
+        play.floor = dataset_mean_true_nll(&distribution, play.n - play.taught, play.x + 2 * play.taught,
+                                           NULL);
     return play.taught;
 }
 

@@ -1,4 +1,4 @@
-/* train_cifar10.c: learns the density of CIFAR-10's images (or of synthetic ones with a known law) with a
+/* train_cifar10.c: learns the density of CIFAR-10's images (or of synthetic ones with a known density) with a
  * U-Net, estimates their likelihood, samples and denoises.
  *   sh data/get_cifar10.sh && make && build/train_cifar10 --hours 1
  * --help explains the options. Metrics (also for TensorBoard), pictures, samples and the model go to
@@ -44,8 +44,9 @@ static options *read_options(int argc, char **argv)
 {
     static options all; /* the option table keeps pointers into it */
     static args_option list[64];
+    const args_table table = {"train_cifar10",
+                              "Learns the density of images by information-theoretic diffusion.", list, 0};
     image_options *o = &all.common;
-    size_t count = 0;
     image_options_begin(o);
     o->data = "data/cifar-10-batches-bin", o->features = "64,96,96", o->n = 50000, o->flips = 1, o->hours = 1;
     all.prefix = all.curves = "", all.step = "table";
@@ -58,10 +59,11 @@ static options *read_options(int argc, char **argv)
         args_default_text(args_string("test", &o->test, "Test images, of the same kind."),
                           "those in the folder"),
         args_flag("synthetic", &all.synthetic,
-                  "Gaussian random fields of a known law instead, new ones in every step."),
+                  "Gaussian random fields of a known distribution instead, new ones in every step."),
         args_size("n", &o->n, 1, 50000, "Only the first N training images."),
-        args_flag("flips", &o->flips, "Show images mirrored half of the time."),
-        args_uint64("seed", &o->seed, 0, UINT64_MAX, "Of weights, noise, order and samples."),
+        args_flag("flips", &o->flips, "Mirror half of the training images at random."),
+        args_uint64("seed", &o->seed, 0, UINT64_MAX,
+                    "Seed of the weights, the noise, the order and the samples."),
         args_group("Training"),
         args_double("hours", &o->hours, 0, 10000,
                     "Of training, all resumed runs together; the learning rate falls to zero on the way."),
@@ -70,8 +72,9 @@ static options *read_options(int argc, char **argv)
         args_group("Log SNR"),
         args_default_text(
             args_string("logistic_params", &o->logistic, "LOC,SCALE of the distribution of log SNRs."),
-            "6,3; of synthetic images: what suits their spectrum"),
-        args_double("logsnr_clip", &o->clip, 1, 20, "The distribution is cut at so many scales."),
+            "6,3; for synthetic images by their spectrum"),
+        args_double("logsnr_clip", &o->clip, 1, 20,
+                    "The distribution is cut off at this many scales from its centre."),
         args_group("Network"),
         args_string("pretrained", &all.pretrained,
                     "The network and weights of google/ddpm-cifar10-32 "
@@ -91,16 +94,14 @@ static options *read_options(int argc, char **argv)
             "curves", &all.curves,
             "Only draw learning curves from these files metrics.tsv, commas between, into learning.png."),
         "none")};
-    memcpy(list, data, sizeof data), count = ARGS_COUNT(data);
-    count += image_options_training(o, list + count);
-    memcpy(list + count, network, sizeof network), count += ARGS_COUNT(network);
-    count += image_options_network(o, NULL, list + count);
-    count += image_options_likelihood(o, "per_sample", list + count);
-    count += image_options_run(o, "the one in the folder of the results, or else " SHIPPED, list + count);
-    memcpy(list + count, curves, sizeof curves), count += ARGS_COUNT(curves);
-    const args_table table = {
-        "train_cifar10", "Learns the density of images by information-theoretic diffusion.", list, count};
     o->table = table;
+    args_add(&o->table, data, ARGS_COUNT(data));
+    image_options_training(o);
+    args_add(&o->table, network, ARGS_COUNT(network));
+    image_options_network(o, NULL);
+    image_options_likelihood(o, "per_sample");
+    image_options_run(o, "the one in the folder of the results, or else " SHIPPED);
+    args_add(&o->table, curves, ARGS_COUNT(curves));
     args_parse(&o->table, argc, argv);
     set_defaults(&all);
     return &all;

@@ -33,8 +33,8 @@ static image_options *read_options(int argc, char **argv)
 {
     static image_options o; /* the option table keeps pointers into it */
     static args_option list[64];
+    const args_table table = {"train_images", "Learns the density of your own images.", list, 0};
     static double minutes = 10;
-    size_t count = 0;
     image_options_begin(&o);
     o.n = 10000000;
     const args_option data[] = {
@@ -47,8 +47,9 @@ static image_options *read_options(int argc, char **argv)
         args_default_text(args_string("test", &o.test, "Test images of the same kinds."),
                           "those in the folder, or else a tenth of the images, which then is not learned"),
         args_default_text(args_size("n", &o.n, 2, 10000000, "Only the first N training images."), "all"),
-        args_flag("flips", &o.flips, "Show images mirrored half of the time."),
-        args_uint64("seed", &o.seed, 0, UINT64_MAX, "Of weights, noise, order and samples."),
+        args_flag("flips", &o.flips, "Mirror half of the training images at random."),
+        args_uint64("seed", &o.seed, 0, UINT64_MAX,
+                    "Seed of the weights, the noise, the order and the samples."),
         args_group("Training"),
         args_double("minutes", &minutes, 0, 600000,
                     "Of training, all resumed runs together; the learning rate falls to zero on the way."),
@@ -57,20 +58,19 @@ static image_options *read_options(int argc, char **argv)
         args_group("Log SNR"),
         args_default_text(
             args_string("logistic_params", &o.logistic, "LOC,SCALE of the distribution of log SNRs."),
-            "what suits the spectrum of the images"),
-        args_default_text(
-            args_double("logsnr_clip", &o.clip, 1, 20, "The distribution is cut at so many scales."),
-            "4, or up to where noise no longer hides the levels"),
+            "by the spectrum of the images"),
+        args_default_text(args_double("logsnr_clip", &o.clip, 1, 20,
+                                      "The distribution is cut off at this many scales from its centre."),
+                          "4, or up to where noise no longer hides the levels"),
         args_group("Network"),
     };
-    memcpy(list, data, sizeof data), count = ARGS_COUNT(data);
-    count += image_options_training(&o, list + count);
-    memcpy(list + count, logsnr, sizeof logsnr), count += ARGS_COUNT(logsnr);
-    count += image_options_network(&o, "by size and number of the images", list + count);
-    count += image_options_likelihood(&o, "scores", list + count);
-    count += image_options_run(&o, "the one in the folder of the results", list + count);
-    const args_table table = {"train_images", "Learns the density of your own images.", list, count};
     o.table = table;
+    args_add(&o.table, data, ARGS_COUNT(data));
+    image_options_training(&o);
+    args_add(&o.table, logsnr, ARGS_COUNT(logsnr));
+    image_options_network(&o, "by the size and the number of the images");
+    image_options_likelihood(&o, "scores");
+    image_options_run(&o, "the one in the folder of the results");
     args_parse(&o.table, argc, argv);
     if (!o.data && !o.load && !o.name)
         fail("--data: the images expected, none given: --data digits.npy (see --help data)");
@@ -89,11 +89,11 @@ static void begin_model(image_run *r)
     image_options *o = r->o;
     image_set *t = &r->train_set;
     itd_model_desc md = itd_model_desc_default(r->dim);
-    size_t n = r->n_train < RUN_LOOK ? r->n_train : RUN_LOOK;
+    size_t n = r->n_train < RUN_PLAN_IMAGES ? r->n_train : RUN_PLAN_IMAGES;
     float *x = (float *)must_alloc(n, r->dim * sizeof *x);
     image_plan plan = image_plan_make(t->height, t->width, t->channels, r->n_train, o->features);
     for (size_t i = 0; i < n; i++) run_training_image(r, i * r->n_train / n, 0, x + i * r->dim);
-    image_plan_look(&plan, r->scale.levels, x, n);
+    image_plan_measure(&plan, r->scale.levels, x, n);
     if (*o->logistic && !image_options_logistic(o->logistic, &plan.schedule.loc, &plan.schedule.scale))
         fail("--logistic_params: two numbers LOC,SCALE with SCALE > 0 expected, '%s' found", o->logistic);
     if (image_options_given(o, &o->clip)) plan.schedule.clip = o->clip;

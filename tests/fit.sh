@@ -121,7 +121,7 @@ check_that "a model of train_2d is scored, too" sh -c "
     $fit --load $out/moons/model.safetensors --data $out/two.csv | grep -q '^result data=two.csv rows=400 columns=2'"
 
 check_that "rows that were learned are told" sh -c "
-    $fit --load $model --data $out/two.csv 2>&1 > /dev/null | grep -q 'very rows that the model learns from' &&
+    $fit --load $model --data $out/two.csv 2>&1 > /dev/null | grep -q 'same rows as the training rows' &&
     ! $fit --load $model --data $out/eleven.csv 2>&1 > /dev/null | grep -q ."
 
 # ---- samples ----

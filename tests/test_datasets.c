@@ -9,8 +9,8 @@
 
 enum { n_points = 8000, n_sets = 5 };
 
-/* Entropies of the standardized laws. scg, line and circle in closed form; moons and dino by integration,
- * +-0.002. */
+/* Entropies of the standardized distributions. scg, line and circle in closed form; moons and dino by
+ * integration, +-0.002. */
 static const struct {
     const char *name;
     double entropy, error;
@@ -48,7 +48,8 @@ static void test_moments(void)
 {
     for (int k = 0; k < n_sets; k++) {
         dataset set = opened(sets[k].name, 7);
-        double exact = set.law->standardized ? 1e-6 : 4 / sqrt(n_points), sampled = 4 * sqrt(2.0 / n_points);
+        double exact = set.distribution->standardized ? 1e-6 : 4 / sqrt(n_points);
+        double sampled = 4 * sqrt(2.0 / n_points);
         dataset_sample(&set, 0, n_points, points);
         dataset_sample(&set, 3, n_points, others);
         for (size_t c = 0; c < 2; c++) {

@@ -1,9 +1,11 @@
-/* Tests of examples/support/frame.h and odd.h: what is made of tables before a density is learned. */
+/* Tests of examples/support/frame.h, frame_text.h and odd.h: what is made of tables before a density is
+ * learned. */
 #include "../examples/support/system.h"
 
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 
+#include "../examples/support/frame_text.h"
 #include "../examples/support/odd.h"
 #include "test.h"
 

@@ -20,7 +20,7 @@
 typedef struct blurred {
     itd_denoiser sharp;
     double v;          /* in the coordinates of the denoiser */
-    float *z, *logsnr; /* (rows,dim), (rows) room for the largest call */
+    float *z, *logsnr; /* (rows,dim), (rows) memory for the largest call */
 } blurred;
 
 static inline itd_result blurred_predict(void *ctx, const float *z, const float *logsnr, size_t n,

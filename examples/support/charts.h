@@ -5,18 +5,12 @@
 #ifndef CHARTS_H
 #define CHARTS_H
 
-#include "must.h"
-#include "plot.h"
+#include "picture.h"
 #include "report.h"
 
 #include <float.h>
 
 enum { CHARTS_CURVE = 100, CHARTS_LISTED = 8, CHARTS_BINS = 40 };
-
-static inline void charts_canvas(plot_canvas *c, int width, int height)
-{
-    if (plot_canvas_init(c, width, height, plot_rgb(0xffffff))) fail("out of memory for a picture");
-}
 
 /* ---- loss.png ---- */
 
@@ -50,7 +44,7 @@ static inline void charts_loss(plot_canvas *c, const report *r, double kept, con
     }
     entries[1].label = what;
     charts_loss_range(r, &low, &high);
-    charts_canvas(c, 900, 520);
+    picture_begin(c, 900, 520);
     a = plot_axes_make(c, plot_canvas_box(c), 0, fmax(1, r->rows ? x[r->rows - 1] : 0),
                        low - 0.05 * (high - low), high + 0.05 * (high - low));
     a.text_size = 16;
@@ -127,8 +121,8 @@ static inline void charts_errors(plot_canvas *c, const double *alpha, const doub
                              {"model", plot_palette(0), 2.2, 0},
                              {"gap", plot_alpha(plot_palette(0), 0.18), 0, 0}};
     for (size_t k = 0; k < CHARTS_CURVE; k++) top = fmax(top, 1.1 * fmax(mse[k], gaussian[k]));
-    if (marked) top *= 1.2; /* room for their names */
-    charts_canvas(c, 900, 520);
+    if (marked) top *= 1.2; /* space for their names */
+    picture_begin(c, 900, 520);
     a = plot_axes_make(c, plot_canvas_box(c), low, high, 0, top);
     a.text_size = 16;
     a.title = "denoising error against log SNR", a.x_label = "log SNR \xce\xb1",
@@ -174,13 +168,13 @@ static inline int charts_by_size(const void *a, const void *b)
 /* One bar for each of equal bins; returns the highest count. */
 static inline double charts_count(const charts_score *s, size_t n, double low, double high, double *count)
 {
-    double most = 1;
+    double highest = 1;
     for (size_t k = 0; k < CHARTS_BINS; k++) count[k] = 0;
     for (size_t i = 0; i < n; i++) {
         double bin = (s[i].nll - low) / (high - low) * CHARTS_BINS;
-        if (bin >= 0 && bin < CHARTS_BINS) most = fmax(most, ++count[(size_t)bin]);
+        if (bin >= 0 && bin < CHARTS_BINS) highest = fmax(highest, ++count[(size_t)bin]);
     }
-    return most;
+    return highest;
 }
 
 /* "line 17: 23.41", the unlikeliest first. */
@@ -200,19 +194,19 @@ static inline void charts_scores(plot_canvas *c, const double *nll, const size_t
                                  const char *unit, const char *title)
 {
     charts_score *s = (charts_score *)must_alloc(n, sizeof *s);
-    double low, high, most, count[CHARTS_BINS];
+    double low, high, highest, count[CHARTS_BINS];
     size_t fewest = n < 10 ? 0 : n < 200 ? 1 : n / 100;
     char list[500];
     plot_axes a;
     for (size_t i = 0; i < n; i++) s[i].nll = nll[i], s[i].line = line[i];
     qsort(s, n, sizeof *s, charts_by_size);
-    low = s[0].nll, high = s[n - 1].nll, most = s[n - 1 - fewest].nll;
-    if (high > low + 3 * (most - low)) high = low + 1.5 * (most - low);
+    low = s[0].nll, high = s[n - 1].nll, highest = s[n - 1 - fewest].nll;
+    if (high > low + 3 * (highest - low)) high = low + 1.5 * (highest - low);
     if (!(high > low)) low -= 0.5, high = low + 1;
     high += 0.001 * (high - low);
-    most = charts_count(s, n, low, high, count);
-    charts_canvas(c, 900, 520);
-    a = plot_axes_make(c, plot_canvas_box(c), low, high, 0, 1.1 * most);
+    highest = charts_count(s, n, low, high, count);
+    picture_begin(c, 900, 520);
+    a = plot_axes_make(c, plot_canvas_box(c), low, high, 0, 1.1 * highest);
     a.text_size = 16, a.title = title, a.x_label = "\xe2\x88\x92log p, nats", a.y_label = "rows";
     plot_axes_fit(&a);
     plot_axes_grid(&a);

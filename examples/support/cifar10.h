@@ -150,7 +150,7 @@ static inline int cifar10_add(FILE *file, const char *path, size_t records, cifa
     return 0;
 }
 
-/* Makes room for more images. */
+/* Reserves memory for more images. */
 static inline int cifar10_grow(cifar10 *set, size_t records)
 {
     size_t n = set->n + records;

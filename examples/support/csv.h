@@ -107,7 +107,7 @@ static inline int csv_fields(csv_reader *csv, csv_row *row)
     for (;;) {
         csv_field *field;
         void *array = row->field;
-        if (!text_room(&array, &row->capacity, row->count + 1, sizeof *field))
+        if (!text_reserve(&array, &row->capacity, row->count + 1, sizeof *field))
             return text_refuse(csv->error, "memory for the fields of a line expected, none found");
         row->field = (csv_field *)array, field = &row->field[row->count++];
         csv_skip_blanks(csv);

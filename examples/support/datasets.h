@@ -11,7 +11,7 @@
  *
  * All but scg are then standardized: x -> (x - mean) / std per coordinate, with the (biased) moments of
  * the first 8,000 points that the seed gives. New points are moved by the same constants, so old and new
- * share one law, whose density dataset_true_nll knows in closed form.
+ * share one distribution, whose density dataset_true_nll knows in closed form.
  *
  * Units, throughout: "raw" is before the standardization, everything the caller sees is after it. */
 #ifndef DATASETS_H
@@ -40,17 +40,17 @@
 
 enum { dataset_default_count = 8000, dino_count = 142, moons_arc_count = 4000, circle_side = 5 };
 
-typedef struct dataset_law {
+typedef struct dataset_distribution {
     const char *name;
     size_t components;
     int standardized;
     int each_once; /* the default sample visits every component once instead of drawing them */
     void (*draw)(itd_rng *rng, size_t component, double raw[2]);
     double (*log_density)(const double raw[2]);
-} dataset_law;
+} dataset_distribution;
 
 typedef struct dataset {
-    const dataset_law *law;
+    const dataset_distribution *distribution;
     uint64_t seed;
     double mean[2], std[2]; /* raw = mean + std * standardized */
 } dataset;
@@ -261,38 +261,38 @@ static inline double circle_log_density(const double raw[2])
 
 /* ---- sampling ------------------------------------------------------------------------------------------ */
 
-static inline const dataset_law *dataset_find(const char *name)
+static inline const dataset_distribution *dataset_find(const char *name)
 {
-    static const dataset_law laws[] = {
+    static const dataset_distribution distributions[] = {
         {"dino", dino_count, 1, 0, dino_draw, dino_log_density},
         {"moons", 2 * moons_arc_count, 1, 1, moons_draw, moons_log_density},
         {"scg", 1, 0, 0, scg_draw, scg_log_density},
         {"line", 1, 1, 0, line_draw, line_log_density},
         {"circle", circle_side * circle_side, 1, 0, circle_draw, circle_log_density},
     };
-    for (size_t i = 0; i < sizeof laws / sizeof *laws; i++)
-        if (strcmp(laws[i].name, name) == 0) return &laws[i];
+    for (size_t i = 0; i < sizeof distributions / sizeof *distributions; i++)
+        if (strcmp(distributions[i].name, name) == 0) return &distributions[i];
     return NULL;
 }
 
 /* An endless sequence of raw points. Number 0 of a seed is the default sample, every other number a fresh
- * draw from the same law. Moons, in the default sample, places one point on each of its 8,000 arc
+ * draw from the same distribution. Moons, in the default sample, places one point on each of its 8,000 arc
  * positions, in random order so that the first n points of any sequence are a fair sample of n; after that
  * it draws positions too. */
 typedef struct dataset_source {
-    const dataset_law *law;
+    const dataset_distribution *distribution;
     itd_rng rng;
     size_t next, visits;
     size_t visit[dataset_default_count];
 } dataset_source;
 
-static inline void dataset_source_open(const dataset_law *law, uint64_t seed, uint64_t fresh,
-                                       dataset_source *source)
+static inline void dataset_source_open(const dataset_distribution *distribution, uint64_t seed,
+                                       uint64_t fresh, dataset_source *source)
 {
-    source->law = law;
+    source->distribution = distribution;
     source->rng = itd_rng_make(seed, DATASET_STREAM_POINTS + fresh);
     source->next = 0;
-    source->visits = law->each_once && fresh == 0 ? law->components : 0;
+    source->visits = distribution->each_once && fresh == 0 ? distribution->components : 0;
     for (size_t i = 0; i < source->visits; i++) source->visit[i] = i;
     if (source->visits) itd_rng_shuffle(&source->rng, source->visits, source->visit);
 }
@@ -301,32 +301,33 @@ static inline void dataset_source_next(dataset_source *source, double raw[2])
 {
     size_t component = source->next < source->visits
                            ? source->visit[source->next]
-                           : (size_t)itd_rng_below(&source->rng, source->law->components);
+                           : (size_t)itd_rng_below(&source->rng, source->distribution->components);
     source->next++;
-    source->law->draw(&source->rng, component, raw);
+    source->distribution->draw(&source->rng, component, raw);
 }
 
-/* Opens a set by name: finds its law and, from its default sample, the constants of its standardization. */
+/* Opens a set by name: finds its distribution and, from its default sample, the constants of its
+ * standardization. */
 static inline int dataset_open(const char *name, uint64_t seed, dataset *set, char *error, size_t error_size)
 {
-    const dataset_law *law = dataset_find(name);
+    const dataset_distribution *distribution = dataset_find(name);
     dataset_source source;
     double sum[2] = {0, 0}, squares[2] = {0, 0}, raw[2];
-    if (!law) {
+    if (!distribution) {
         snprintf(error, error_size, "data set: expected one of %s, found \"%.40s\"", DATASET_NAMES, name);
         return -1;
     }
-    dataset_source_open(law, seed, 0, &source);
-    for (size_t i = 0; law->standardized && i < dataset_default_count; i++) {
+    dataset_source_open(distribution, seed, 0, &source);
+    for (size_t i = 0; distribution->standardized && i < dataset_default_count; i++) {
         dataset_source_next(&source, raw);
         for (int c = 0; c < 2; c++) sum[c] += raw[c], squares[c] += raw[c] * raw[c];
     }
-    set->law = law;
+    set->distribution = distribution;
     set->seed = seed;
     for (int c = 0; c < 2; c++) {
         double mean = sum[c] / dataset_default_count, square = squares[c] / dataset_default_count;
         set->mean[c] = mean;
-        set->std[c] = law->standardized ? sqrt(square - mean * mean) : 1;
+        set->std[c] = distribution->standardized ? sqrt(square - mean * mean) : 1;
     }
     return 0;
 }
@@ -336,7 +337,7 @@ static inline int dataset_open(const char *name, uint64_t seed, dataset *set, ch
 static inline void dataset_sample(const dataset *set, uint64_t fresh, size_t n, float *x /* (n, 2) */)
 {
     dataset_source source;
-    dataset_source_open(set->law, set->seed, fresh, &source);
+    dataset_source_open(set->distribution, set->seed, fresh, &source);
     for (size_t i = 0; i < n; i++) {
         double raw[2];
         dataset_source_next(&source, raw);
@@ -353,7 +354,7 @@ static inline double dataset_true_nll(const dataset *set, double x, double y)
     if (isinf(x) || isinf(y)) return INFINITY;
     raw[0] = set->mean[0] + set->std[0] * x;
     raw[1] = set->mean[1] + set->std[1] * y;
-    return -set->law->log_density(raw) - log(set->std[0] * set->std[1]);
+    return -set->distribution->log_density(raw) - log(set->std[0] * set->std[1]);
 }
 
 /* Mean of the true -log p over n points, and the standard error of that mean (NULL if not wanted), in one

@@ -10,8 +10,9 @@
  *     halves, is an equation for each eigenvalue (Cuppen 1981; Gu & Eisenstat, "A Divide-and-Conquer
  *     Algorithm for the Symmetric Tridiagonal Eigenproblem", 1995);
  *   - Q is applied to the eigenvectors of T, many reflections at once.
- * Errors are some 1e-15 n of the largest eigenvalue. Include the implementation of itdiff.h before this file.
- * */
+ * Errors are some 1e-15 n of the largest eigenvalue.
+ *
+ * Include the implementation of itdiff.h before this file. */
 #ifndef EIGEN_H
 #define EIGEN_H
 
@@ -188,10 +189,10 @@ static inline void eigen_turn(size_t n, double c, double s, double *x, double *y
 static inline size_t eigen_deflate(size_t n, double rho, double *d, double *z, double *vectors, size_t stride,
                                    eigen_work *w)
 {
-    double most = 0, tolerance;
+    double largest = 0, tolerance;
     size_t kept = 0, aside = n, last = n; /* last: a row that may yet be set aside by the next */
-    for (size_t i = 0; i < n; i++) most = fmax(most, fmax(fabs(d[i]), fabs(z[i])));
-    tolerance = 8 * DBL_EPSILON * most;
+    for (size_t i = 0; i < n; i++) largest = fmax(largest, fmax(fabs(d[i]), fabs(z[i])));
+    tolerance = 8 * DBL_EPSILON * largest;
     for (size_t k = 0; k < n; k++) {
         size_t i = w->order[k];
         if (rho * fabs(z[i]) <= tolerance) {
@@ -249,8 +250,8 @@ static inline void eigen_solve(size_t k, double rho, eigen_work *w)
         for (size_t j = 0; j < k; j++) w->u[i * k + j] /= sqrt(w->merged[j]);
 }
 
-/* Kept rows with nothing on the right come first in u, then those with both sides, then those on the right.
- * */
+/* In u, kept rows with nothing on the right come first, then those with both sides, then those on the
+   right. */
 static inline void eigen_set_slots(size_t k, eigen_work *w, size_t count[4])
 {
     static const unsigned char sides[] = {1, 3, 2};

@@ -1,5 +1,5 @@
-/* fields.h: Gaussian random fields, images (side,side,3) of a law that is known exactly: what a learner of
- * photographs can be tested on where the truth of photographs is unknown.
+/* fields.h: Gaussian random fields, images (side,side,3) of a distribution that is known exactly: what a
+ * learner of photographs can be tested on where the truth of photographs is unknown.
  *
  *     fields *f;
  *     fields_desc desc = fields_desc_default(32, 1);
@@ -16,10 +16,10 @@
  *     lambda_c(k) = a channel_c (1 + |k|^2 / corner^2)^(-exponent),      |k|^2 = k_y^2 + k_x^2
  *
  * with a such that the mean of all eigenvalues, which is the variance of a value averaged over the channels,
- * is `variance`. Cosine and sine of a frequency have the same eigenvalue, so the law does not change when the
- * image is moved around the torus. The colours are luminance (1,1,1), (1,0,-1) and (1,-2,1), normalized.
- * Defaults are near to what CIFAR-10 measures: channel variances 1 : 0.08 : 0.02, powers that fall as
- * |k|^-2.4 to |k|^-3, a variance of 0.25 on the scale of -1 to 1. */
+ * is `variance`. Cosine and sine of a frequency have the same eigenvalue, so the distribution does not change
+ * when the image is moved around the torus. The colours are luminance (1,1,1), (1,0,-1) and (1,-2,1),
+ * normalized. Defaults are near to what CIFAR-10 measures: channel variances 1 : 0.08 : 0.02, powers that
+ * fall as |k|^-2.4 to |k|^-3, a variance of 0.25 on the scale of -1 to 1. */
 #ifndef FIELDS_H
 #define FIELDS_H
 
@@ -133,7 +133,7 @@ static inline void fields_backward(const fields *f, const double *coefficient /*
                                    colours[2][b] * sum[2 * plane + p]);
 }
 
-/* ---- the law ---- */
+/* ---- the distribution ---- */
 
 static inline void fields_free(fields *f) { free(f); }
 

@@ -18,17 +18,17 @@
  *
  * THE PROBABILITY OF A VALUE needs no reference density,
  *     -log P(x) = 1/2 Integral mse(x, a) da       over all log SNRs,
- * and is bounded from above, on average, by the error of any denoiser. Up to a border b, where z begins to
- * tell the values apart, the error of the reference q is in and out again:
+ * and is bounded from above, on average, by the error of any denoiser. Up to a log SNR b, where z begins to
+ * tell the values apart, the error of the reference q is added and subtracted:
  *     1/2 Int_{-inf}^b mse_q + 1/2 Int_{a0}^b (mse - mse_q) + 1/2 Int_b^{a1} mse + what is above a1.
  * The first has a closed form: with lambda_i the eigenvalues of q, p_i the coordinates of x - mu along its
  * eigenvectors and g_i = s(b + log lambda_i), it is 1/2 Sum_i log(1 + lambda_i e^b) + g_i (p_i^2 / lambda_i
- * - 1). So below the schedule, from a0 down, nothing is known of x but what q knows; above it the nearest
- * value is wrong with a probability that is bounded.
+ * - 1). So below the schedule, from a0 down, the estimate is that of q; above it, the probability that the
+ * nearest value is wrong is bounded.
  *
- * CHOICES. An ensemble takes, in each of some equally probable parts of the schedule, the denoiser that errs
- * least there, which may be the reference. A choice made by looking at the errors of the same points would
- * look better than it is, so half of the points choose for the other half.
+ * CHOICES. In each of some equally probable parts of the schedule, an ensemble uses the denoiser with the
+ * smallest error there, which may be the reference. Errors of the points that a choice was made by would be
+ * biased downwards, so half of the points choose for the other half.
  *
  * DEQUANTIZED rows have noise, uniform within half a step to each side, and with it a density: the mean of
  * its -log is an upper bound of that of -log P(x) + d log(step). */
@@ -48,7 +48,7 @@ typedef struct grid { /* in the units of x, the same for every coordinate */
     size_t count; /* >= 2 evenly spaced values from low to high */
 } grid;
 
-enum { GRID_MOST_WHITENED = 64 }; /* coordinates of a denoiser with `whiten` */
+enum { GRID_MAX_WHITENED = 64 }; /* coordinates of a denoiser with `whiten` */
 
 static inline bool grid_valid(const grid *g) { return g->count >= 2 && g->high > g->low; }
 
@@ -121,8 +121,8 @@ struct grid_variants {
     grid g;
     itd_denoiser base; /* borrowed */
     grid_variant variant[GRID_WAYS];
-    float *z, *eps_hat, *logsnr; /* (room,dim), (room,dim), (room): the last call, of n rows */
-    size_t n, room;
+    float *z, *eps_hat, *logsnr; /* (capacity,dim), (capacity,dim), (capacity): the last call, of n rows */
+    size_t n, capacity;
 };
 
 static inline void grid_variants_free(grid_variants *v)
@@ -133,7 +133,7 @@ static inline void grid_variants_free(grid_variants *v)
 
 static inline itd_result grid_variants_create(const itd_denoiser *base, const grid *g, grid_variants **out)
 {
-    if (!grid_valid(g) || (base->whiten && base->dim > GRID_MOST_WHITENED)) return ITD_ERROR_ARGUMENT;
+    if (!grid_valid(g) || (base->whiten && base->dim > GRID_MAX_WHITENED)) return ITD_ERROR_ARGUMENT;
     grid_variants *v = (grid_variants *)calloc(1, sizeof *v);
     if (!v) return ITD_ERROR_MEMORY;
     v->g = *g, v->base = *base;
@@ -149,12 +149,12 @@ static inline itd_result grid_base_predict(grid_variants *v, const float *z, con
     if (n == v->n && !memcmp(z, v->z, n * d * sizeof *z) && !memcmp(logsnr, v->logsnr, n * sizeof *logsnr))
         return ITD_OK;
     v->n = 0;
-    if (n > v->room) {
-        free(v->z), free(v->eps_hat), free(v->logsnr), v->room = 0;
+    if (n > v->capacity) {
+        free(v->z), free(v->eps_hat), free(v->logsnr), v->capacity = 0;
         v->z = (float *)calloc(n, d * sizeof *v->z), v->eps_hat = (float *)calloc(n, d * sizeof *v->z);
         v->logsnr = (float *)calloc(n, sizeof *v->logsnr);
         if (!v->z || !v->eps_hat || !v->logsnr) return ITD_ERROR_MEMORY;
-        v->room = n;
+        v->capacity = n;
     }
     itd_result result = v->base.predict(v->base.ctx, z, logsnr, n, v->eps_hat);
     if (result != ITD_OK) return result;
@@ -186,8 +186,8 @@ static inline void grid_move_row(const grid_variants *v, grid_way way, const flo
 {
     const itd_denoiser *den = &v->base;
     size_t d = den->dim, few = den->whiten ? d : 0;
-    double root = sqrt(itd_sigmoid(a)), noise = sqrt(itd_sigmoid(-a)), y[GRID_MOST_WHITENED],
-           x[GRID_MOST_WHITENED];
+    double root = sqrt(itd_sigmoid(a)), noise = sqrt(itd_sigmoid(-a)), y[GRID_MAX_WHITENED],
+           x[GRID_MAX_WHITENED];
     for (size_t j = 0; j < few; j++) y[j] = (z[j] - noise * eps_hat[j]) / root;
     for (size_t j = 0; j < d; j++) {
         double spread = grid_spread(den, j), mean = den->mean ? den->mean[j] : 0, x_hat = mean;
@@ -383,7 +383,7 @@ static inline size_t grid_place(const itd_draws *draws, size_t i, size_t bins, s
     return half * bins + (bin < bins ? bin : bins - 1);
 }
 
-/* The column that errs least in each cell, as an index of `column`. */
+/* The column with the smallest error in each cell, as an index of `column`. */
 static inline itd_result grid_choose(const itd_draws *draws, size_t bins, const size_t *column, size_t m,
                                      size_t *best /* (2,bins) */)
 {

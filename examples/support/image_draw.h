@@ -6,7 +6,7 @@
 #define IMAGE_DRAW_H
 
 #include "image_score.h"
-#include "plot.h"
+#include "picture.h"
 #include "watch.h"
 
 /* Into the folder and, under its tag unless that is NULL, into the events of a training. */
@@ -25,8 +25,8 @@ static inline void draw_finish(image_run *r, plot_canvas *c, const char *file, c
 
 /* ---- images side by side ---- */
 
-/* An image in [-1, 1] as bytes of one or three channels; of two the first is shown, of four the first three.
- * */
+/* An image in [-1, 1] as bytes of one or three channels; of two the first is shown, of four the
+ * first three. */
 static inline size_t draw_pixels(const image_shape *s, const float *x, unsigned char *pixels)
 {
     size_t shown = s->channels < 3 ? 1 : 3;
@@ -43,8 +43,7 @@ static inline void draw_lay_out(const image_run *r, plot_canvas *c, const float 
     size_t rows = (n + columns - 1) / columns, gap = 2;
     size_t step_x = s->width * scale + gap, step_y = s->height * scale + gap;
     unsigned char *pixels = (unsigned char *)must_alloc(s->height * s->width, 3);
-    if (plot_canvas_init(c, (int)(columns * step_x + gap), (int)(rows * step_y + gap), plot_rgb(0xffffff)))
-        fail("out of memory for a picture");
+    picture_begin(c, (int)(columns * step_x + gap), (int)(rows * step_y + gap));
     for (size_t k = 0; k < n; k++) {
         size_t channels = draw_pixels(s, x + k * r->dim, pixels);
         plot_image(c, (int)(gap + k % columns * step_x), (int)(gap + k / columns * step_y), pixels,
@@ -182,7 +181,7 @@ static inline void draw_learning_curves(image_run *r, const draw_learned *l, siz
     plot_canvas c;
     plot_axes a;
     char label[80];
-    if (plot_canvas_init(&c, 900, 520, plot_rgb(0xffffff))) fail("out of memory for a picture");
+    picture_begin(&c, 900, 520);
     snprintf(label, sizeof label, "bits/dim (%g .. %g)", r->scale.low, r->scale.high);
     a = plot_axes_make(&c, plot_canvas_box(&c), 0, last, low - 0.05 * (high - low), high);
     a.text_size = 16;
@@ -230,7 +229,7 @@ static inline void draw_errors(image_run *r, const score_report *s)
     for (size_t k = 0; k < SCORE_BINS; k++) /* where there are draws */
         if (mse[k] <= DBL_MAX) alpha[n] = alpha[k], mse[n] = mse[k], gaussian[n++] = gaussian[k];
     if (n < 2) return;
-    if (plot_canvas_init(&c, 900, 520, plot_rgb(0xffffff))) fail("out of memory for a picture");
+    picture_begin(&c, 900, 520);
     a = plot_axes_make(&c, plot_canvas_box(&c), alpha[0], alpha[n - 1], 0, 1.1 * (double)r->dim);
     a.text_size = 16;
     a.title = "denoising error against log SNR", a.x_label = "log SNR \xce\xb1";

@@ -129,14 +129,14 @@ static inline double plan_border(const image_shape *s, const float *x, size_t n)
  * hides them: half a step is then four of its standard deviations. */
 static inline itd_schedule plan_schedule(const double *lambda, size_t d, size_t levels)
 {
-    double step = levels > 1 ? 2.0 / (double)(levels - 1) : 0, total = 0, least;
+    double step = levels > 1 ? 2.0 / (double)(levels - 1) : 0, total = 0, smallest;
     double *varies = (double *)must_alloc(d, sizeof *varies);
     size_t count = 0;
     itd_schedule s = itd_schedule_default();
     for (size_t k = 0; k < d; k++) total += lambda[k];
-    least = fmax(step * step / 12, 1e-6 * total / (double)d);
+    smallest = fmax(step * step / 12, 1e-6 * total / (double)d);
     for (size_t k = 0; k < d; k++)
-        if (lambda[k] > least) varies[count++] = lambda[k];
+        if (lambda[k] > smallest) varies[count++] = lambda[k];
     if (count) must(itd_schedule_from_spectrum(varies, count, &s), "choosing log SNRs");
     if (levels > 1) s.clip = fmax(s.clip, (2 * log(8 / step) - s.loc) / s.scale);
     free(varies);
@@ -144,7 +144,7 @@ static inline itd_schedule plan_schedule(const double *lambda, size_t d, size_t 
 }
 
 /* Border, variance and log SNRs from some images in [-1, 1]. */
-static inline void image_plan_look(image_plan *plan, size_t levels, const float *x /* (n,dim) */, size_t n)
+static inline void image_plan_measure(image_plan *plan, size_t levels, const float *x /* (n,dim) */, size_t n)
 {
     image_shape *s = &plan->shape;
     size_t d = shape_dim(s);

@@ -16,11 +16,7 @@
 #include "weights.h"
 #include "workers.h"
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
-enum { RUN_MOST_MODELS = 8, RUN_LOOK = 2000 /* images that a plan looks at */ };
+enum { RUN_MAX_MODELS = 8, RUN_PLAN_IMAGES = 2000 /* images that a plan is made from */ };
 
 typedef struct image_options {
     args_table table;
@@ -48,8 +44,8 @@ typedef struct image_run {
     const char *data_name;  /* in the result line */
     const char *units_name; /* of bits/dim in the units of the file: "255" where these are bytes */
     /* the model */
-    itd_model *model, *more[RUN_MOST_MODELS]; /* of the ensemble, the first included */
-    padded padding[RUN_MOST_MODELS];
+    itd_model *model, *more[RUN_MAX_MODELS]; /* of the ensemble, the first included */
+    padded padding[RUN_MAX_MODELS];
     size_t models;
     itd_trainer *trainer;
     itd_gaussian *reference;
@@ -96,52 +92,51 @@ static inline itd_denoiser run_denoiser(image_run *r, size_t k)
 
 /* ---- options ---- */
 
-static inline size_t image_options_training(image_options *o, args_option *list)
+static inline void image_options_training(image_options *o)
 {
     const args_option own[] = {
         args_default_text(
             args_size("num_epochs", &o->epochs, 0, 1000000, "Passes over the data instead of a time."),
             "none"),
         args_size("train_batch_size", &o->batch, 1, 65536, "Images per step."),
-        args_size("rows", &o->rows, 0, 65536, "Of them in memory at once, which changes no result; 0: all."),
-        args_double("learning_rate", &o->learning_rate, 0, 1, "Of Adam, at its highest."),
-        args_size("warmup", &o->warmup, 0, 1000000, "Steps of linear rise to it."),
-        args_double("ema", &o->ema, 0, 0.999999, "Decay of the weights' moving average; 0: none."),
-        args_double("clip_norm", &o->clip_norm, 0, 1e9, "Largest norm of the gradient; 0: no limit."),
-        args_double(
-            "weight_limit", &o->weight_limit, 0, 1e9,
-            "The gradient sees the weights of log SNRs limited to so many times the least; 0: as they "
-            "are."),
+        args_size("rows", &o->rows, 0, 65536,
+                  "Images of a step in memory at once, which does not change results; 0: all."),
+        args_double("learning_rate", &o->learning_rate, 0, 1, "Maximum step size of Adam."),
+        args_size("warmup", &o->warmup, 0, 1000000,
+                  "Steps in which the learning rate rises linearly from zero."),
+        args_double("ema", &o->ema, 0, 0.999999, "Decay of the moving average of the weights; 0: none."),
+        args_double("clip_norm", &o->clip_norm, 0, 1e9, "Maximum norm of the gradient; 0: no limit."),
+        args_double("weight_limit", &o->weight_limit, 0, 1e9,
+                    "Maximum ratio of the importance weights in the gradient to the smallest one; 0: no "
+                    "limit."),
     };
-    memcpy(list, own, sizeof own);
-    return ARGS_COUNT(own);
+    args_add(&o->table, own, ARGS_COUNT(own));
 }
 
 /* features: what they are where they are not given, in words, or NULL. */
-static inline size_t image_options_network(image_options *o, const char *features, args_option *list)
+static inline void image_options_network(image_options *o, const char *features)
 {
     const args_option own[] = {
-        args_default_text(
-            args_string("features", &o->features, "Channels of the levels, each half as high and wide."),
-            features),
-        args_size("blocks", &o->blocks, 1, 8, "Residual blocks a level."),
+        args_default_text(args_string("features", &o->features,
+                                      "Channels of each level; every level halves height and width."),
+                          features),
+        args_size("blocks", &o->blocks, 1, 8, "Residual blocks per level."),
         args_size("attention", &o->attention, 0, 127,
                   "Sum of 2^l for levels l with attention; 2^levels: middle."),
     };
-    memcpy(list, own, sizeof own);
-    return ARGS_COUNT(own);
+    args_add(&o->table, own, ARGS_COUNT(own));
 }
 
 /* scores: the name of the option for the likelihoods of single images. */
-static inline size_t image_options_likelihood(image_options *o, const char *scores, args_option *list)
+static inline void image_options_likelihood(image_options *o, const char *scores)
 {
     const args_option own[] = {
         args_group("Likelihood"),
         args_flag("eval", &o->eval, "Only estimate the likelihood of the test images."),
-        args_size("eval_images", &o->eval_images, 2, 1000000, "At most so many test images."),
+        args_size("eval_images", &o->eval_images, 2, 1000000, "Maximum number of test images."),
         args_size("eval_draws", &o->draws, 2, 1000000, "Denoiser evaluations per image."),
         args_double("stderr", &o->std_error, 0, 1e9,
-                    "Bits/dim: as many evaluations as this standard error takes; 0: --eval_draws."),
+                    "Evaluate until the standard error is this small, in bits/dim; 0: by --eval_draws."),
         args_choice(
             "reference", &o->reference, "full|axes",
             "Gaussian to compare with: of the full covariance of all training images (half a minute for "
@@ -155,34 +150,34 @@ static inline size_t image_options_likelihood(image_options *o, const char *scor
         args_size("steps", &o->steps, 1, 100000, "Denoiser calls per sample."),
         args_choice("sampler", &o->sampler, "deterministic|ancestral", "DDIM or DDPM, in log SNR."),
         args_flag("denoise", &o->denoise, "Only show test images, noisy and denoised."),
-        args_flag("pictures", &o->pictures, "After training, leave pictures beside model and metrics."),
+        args_flag("pictures", &o->pictures,
+                  "After training, write pictures beside the model and the metrics."),
     };
-    memcpy(list, own, sizeof own);
-    return ARGS_COUNT(own);
+    args_add(&o->table, own, ARGS_COUNT(own));
 }
 
 /* load: what is used where --load is not given, in words. */
-static inline size_t image_options_run(image_options *o, const char *load, args_option *list)
+static inline void image_options_run(image_options *o, const char *load)
 {
     const args_option own[] = {
         args_group("Run"),
         args_default_text(args_string("experiment_name", &o->name, "Folder of the results."), "the data set"),
-        args_string("out", &o->out, "Folder of the folders."),
+        args_string("out", &o->out, "Folder that the folder of the results is in."),
         args_default_text(args_string("load", &o->load, "Use this checkpoint; no training."), load),
-        args_flag("resume", &o->resume,
-                  "Go on from the checkpoint in the folder of the results, with its options. A run that is "
-                  "interrupted leaves one, and ends with status 0."),
+        args_flag(
+            "resume", &o->resume,
+            "Continue from the checkpoint in the folder of the results, with its options. A run that is "
+            "interrupted writes one, and ends with status 0."),
         args_double("checkpoint_minutes", &o->save_minutes, 0.01, 10000, "Between checkpoints."),
         args_double("eval_minutes", &o->eval_minutes, 0.01, 10000, "Between estimates on 1,000 test images."),
         args_default_text(
             args_string("half", &o->half,
-                        "Only write the model to this file, in half precision, for passing on."),
+                        "Only write the model to this file, in half precision, for distribution."),
             "none"),
-        args_size("threads", &o->threads, 0, 1024, "At most so many; 0: one per processor."),
-        args_flag("quiet", &o->quiet, "Only the result line."),
+        args_size("threads", &o->threads, 0, 1024, "Maximum number of threads; 0: one per processor."),
+        args_flag("quiet", &o->quiet, "Print only the result line."),
     };
-    memcpy(list, own, sizeof own);
-    return ARGS_COUNT(own);
+    args_add(&o->table, own, ARGS_COUNT(own));
 }
 
 /* Defaults that all programs share. */
@@ -238,9 +233,7 @@ static inline void run_begin(image_run *r, image_options *o, int argc, char **ar
          k++, used = strlen(r->command))
         sprintf(r->command + used, "%s%s", k ? " " : "", argv[k]);
     if (r->workers.rank > 0) o->quiet = 1;
-#ifdef _OPENMP
-    if (o->threads) omp_set_num_threads((int)o->threads);
-#endif
+    system_set_threads(o->threads);
     folder_make(o->out, o->name, r->folder, sizeof r->folder);
     if (image_options_training_wanted(o)) return;
     image_options_ignored(
@@ -251,7 +244,7 @@ static inline void run_begin(image_run *r, image_options *o, int argc, char **ar
 static inline void run_free(image_run *r)
 {
     tfevents_close(&r->events);
-    for (size_t k = 0; k < RUN_MOST_MODELS; k++) padded_free(&r->padding[k]);
+    for (size_t k = 0; k < RUN_MAX_MODELS; k++) padded_free(&r->padding[k]);
     for (size_t k = 1; k < r->models; k++) itd_model_free(r->more[k]);
     itd_trainer_free(r->trainer), itd_model_free(r->model), itd_gaussian_free(r->reference);
     images_free(&r->test_set), images_free(&r->train_set);

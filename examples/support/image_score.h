@@ -15,10 +15,10 @@
 
 /* The denoisers that are measured, and the columns of the table: of each model its variants, then z itself,
  * rounded; the reference follows them. Models of images that are on no grid are measured as they are. */
-enum { SCORE_VARIANTS = 4, SCORE_COLUMNS = RUN_MOST_MODELS * SCORE_VARIANTS + 2, SCORE_BINS = 32 };
+enum { SCORE_VARIANTS = 4, SCORE_COLUMNS = RUN_MAX_MODELS * SCORE_VARIANTS + 2, SCORE_BINS = 32 };
 
 typedef struct score_denoisers {
-    grid_variants *of_model[RUN_MOST_MODELS];
+    grid_variants *of_model[RUN_MAX_MODELS];
     itd_denoiser column[SCORE_COLUMNS];
     size_t count;
 } score_denoisers;
@@ -46,7 +46,7 @@ static inline void score_load_more(image_run *r)
         size_t n = strcspn(at, ",");
         image_shape shape;
         image_scale scale;
-        if (r->models == RUN_MOST_MODELS) fail("--with: at most %d checkpoints", RUN_MOST_MODELS - 1);
+        if (r->models == RUN_MAX_MODELS) fail("--with: at most %d checkpoints", RUN_MAX_MODELS - 1);
         snprintf(path, sizeof path, "%.*s", (int)n, at);
         must_load_model(path, &r->more[r->models], NULL);
         run_read_note(r->more[r->models++], path, &shape, &scale);
@@ -115,7 +115,7 @@ static inline score_denoisers score_make_denoisers(image_run *r)
 
 static inline void score_free_denoisers(score_denoisers *all)
 {
-    for (size_t k = 0; k < RUN_MOST_MODELS; k++) grid_variants_free(all->of_model[k]);
+    for (size_t k = 0; k < RUN_MAX_MODELS; k++) grid_variants_free(all->of_model[k]);
 }
 
 static inline itd_draws *score_measure(const image_run *r, const score_denoisers *all, size_t columns,

@@ -180,8 +180,8 @@ static inline void train_record(image_run *r, double nll, double error)
 static inline void train_estimate(image_run *r, double seconds)
 {
     enum { IMAGES = 1000, DRAWS = 4 };
-    double most = fmax(train_rows_in(r, seconds) / DRAWS, 16);
-    itd_nll_result v = train_validate(r, most < IMAGES ? (size_t)most : IMAGES, DRAWS);
+    double affordable = fmax(train_rows_in(r, seconds) / DRAWS, 16);
+    itd_nll_result v = train_validate(r, affordable < IMAGES ? (size_t)affordable : IMAGES, DRAWS);
     train_record(r, v.nll, v.std_error);
     if (v.nll < r->best) {
         r->best = v.nll;

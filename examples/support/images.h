@@ -264,7 +264,7 @@ static inline int images_take_file(const char *path, image_set *set, const text_
     int status;
     here.path = path;
     status = text_load(&here, &bytes, &size);
-    if (!status && npy_is(bytes, size)) status = npy_open_most(bytes, size, NPY_DIMENSIONS, &a, &here);
+    if (!status && npy_is(bytes, size)) status = npy_open_up_to(bytes, size, NPY_DIMENSIONS, &a, &here);
     else if (!status && images_is_idx(bytes, size)) status = images_open_idx(bytes, size, &a, &here);
     else if (!status) status = images_refuse_kind(bytes, size, &here);
     if (!status) status = images_take_array(&a, set, &here);

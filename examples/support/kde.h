@@ -72,7 +72,7 @@ static inline double *kde_doubles(size_t rows, size_t columns)
     return (double *)calloc(rows * columns + 1, sizeof(double));
 }
 
-static inline size_t kde_at_most(size_t n, size_t most) { return n < most ? n : most; }
+static inline size_t kde_at_most(size_t n, size_t limit) { return n < limit ? n : limit; }
 
 /* ---- the sum over kernels ---- */
 

@@ -6,18 +6,18 @@
  *     while (learn_goes_on(&l)) learn_round(&l);       or learn_save, and another day learn_resume
  *     learn_end(&l);                                   l.model has the weights that were kept
  *
- * Nothing is known of the data but that the model has whitened them. Three things are found while training,
- * by rows that take no part in it, so that what is measured on other rows later is not flattered:
+ * Nothing is assumed of the data but that the model has whitened them. Three things are selected while
+ * training, by held-out rows, so that later measurements on other rows are unbiased:
  *
  *   range      the lengths of the directions in which vectors enter the network (learn_rungs). A network of
  *              each range begins; the best three, the best two and the best one go on (learn_heats).
- *   schedule   it begins wide, and closes in on the log SNRs at which the network beats the Gaussian. In the
- *              end only those count where it does: elsewhere the model is taken to be the Gaussian.
+ *   schedule   it begins wide, and narrows to the log SNRs at which the network beats the Gaussian. In the
+ *              end only these are integrated over: elsewhere the model is the Gaussian.
  *   weights    of all states, the Gaussian of step 0 included, the best is kept. It replaces the Gaussian
- *              only if it is ahead by more than two standard errors over the rows, as the best of many looks
- *              flatters; both are measured on the same noise, so that what is left is their difference. The
- *              end of the training, where the learning rate has come down, is kept unless an earlier state
- *              is ahead by more than one error. */
+ *              only if its advantage is more than two standard errors over the rows, because the best of
+ *              many estimates is biased upwards; both are measured on the same noise, which then mostly
+ *              cancels. The state at the end of the training, where the learning rate is low, is kept unless
+ *              an earlier state is better by more than one standard error. */
 #ifndef LEARN_H
 #define LEARN_H
 
@@ -28,8 +28,8 @@
 #include <string.h>
 
 enum { LEARN_ROUNDS = 48, LEARN_PATIENCE = LEARN_ROUNDS / 4, LEARN_RUNGS = 5, LEARN_HEATS = 3 };
-enum { LEARN_HELD_LEAST = 30, LEARN_HELD_MOST = 1000 }; /* held rows, if there are enough */
-enum { LEARN_HELD_FEWEST = 10 }; /* with fewer the Gaussian is kept: a choice by so few rows is chance */
+enum { LEARN_HELD_MIN = 30, LEARN_HELD_MAX = 1000 }; /* held rows, if there are enough */
+enum { LEARN_HELD_NEEDED = 10 }; /* with fewer the Gaussian is kept: so few rows would choose by chance */
 enum { LEARN_POINTS = 27, LEARN_DRAWS = 16000 }; /* log SNRs they are measured at; evaluations */
 
 static const double learn_rungs[LEARN_RUNGS][2] = {{0.05, 1}, {0.2, 2}, {0.5, 10}, {1, 50}, {1, 100}};
@@ -57,7 +57,7 @@ typedef struct learner { /* to read, but for x */
     float *kept;             /* (parameters) the best weights; NULL: the Gaussian */
     itd_schedule kept_range; /* the log SNRs at which they beat the Gaussian */
     uint64_t kept_step;      /* after so many steps; 0: the Gaussian */
-    double gain, gain_last;  /* nats by which the best state, and the last one, are ahead of the Gaussian */
+    double gain, gain_last;  /* advantage over the Gaussian in nats, of the best state and of the last one */
     double gain_error;       /* one paired standard error of `gain`, over the held rows */
     double gain_last_error;  /* and of `gain_last` */
     double *gains, *gains_last; /* (n_held) of each row */
@@ -68,12 +68,12 @@ typedef struct learner { /* to read, but for x */
     const void *stop_ctx;
 } learner;
 
-/* How many of n rows choose: a tenth, but more of few, as the choice of a dozen rows is chance. */
+/* How many of n rows choose: a tenth, but a larger part of few rows, since a dozen would choose by chance. */
 static inline size_t learn_held(size_t n)
 {
-    size_t held = n / 10, few = n / 4 < LEARN_HELD_LEAST ? n / 4 : LEARN_HELD_LEAST;
+    size_t held = n / 10, few = n / 4 < LEARN_HELD_MIN ? n / 4 : LEARN_HELD_MIN;
     if (held < few) held = few;
-    if (held > LEARN_HELD_MOST) held = LEARN_HELD_MOST;
+    if (held > LEARN_HELD_MAX) held = LEARN_HELD_MAX;
     return held || n < 2 ? held : 1;
 }
 
@@ -92,17 +92,30 @@ static inline learn_desc learn_desc_default(size_t dim, size_t n, uint64_t seed)
     return d;
 }
 
+/* The steps of so many passes over n rows, the last batch filled up with rows of the next pass. */
+static inline uint64_t learn_steps_of_epochs(const learn_desc *d, size_t n, size_t epochs)
+{
+    return ((uint64_t)epochs * n + d->trainer.batch - 1) / d->trainer.batch;
+}
+
+/* The length of the training. cosine: the learning rate falls to zero on the way, else it is constant. */
+static inline void learn_set_steps(learn_desc *d, uint64_t steps, int cosine)
+{
+    d->steps = steps, d->trainer.steps = cosine ? steps : 0;
+    if (steps < LEARN_ROUNDS) d->find_range = 0; /* a race needs rounds of at least one step */
+}
+
 /* ---- measuring ---- */
 
-/* All log SNRs at which data of unit variance may have something to teach, almost evenly: from hardly any
-   signal to where structure of an eight-thousandth of the spread shows. */
+/* Almost uniform over all log SNRs that matter for data of unit variance: from hardly any signal to where
+   structure of an eight-thousandth of the spread is resolved. */
 static inline itd_schedule learn_wide_schedule(void)
 {
     const itd_schedule s = {5, 6.5, 2};
     return s;
 }
 
-/* Of those, one unit apart. */
+/* Points of that range, one unit apart. */
 static inline double learn_logsnr(size_t k) { return (double)k - 8; }
 
 /* Adds to gap the difference |eps - eps_hat_G|^2 - |eps - eps_hat|^2 at one log SNR for each held row; the
@@ -154,8 +167,8 @@ static inline void learn_curve(const learner *l, double *gap /* (LEARN_POINTS) *
     }
 }
 
-/* By how many nats the model is ahead of the Gaussian on each held row, half the integral of the gap: over
-   the range where it gains most, which is returned as an almost even schedule, and, unless NULL, over all. */
+/* The model's advantage over the Gaussian in nats on each held row, half the integral of the gap: over the
+   range where it is largest, which is returned as an almost even schedule, and, unless NULL, over all. */
 static inline itd_schedule learn_gains(const learner *l, double *gain /* (n_held) */,
                                        double *all /* (n_held) */)
 {
@@ -193,11 +206,12 @@ static inline double learn_mean(const double *a, const double *b, size_t count, 
 
 /* ---- the schedule ---- */
 
-/* The gap by which the model's error is below the Gaussian's is taken for a density over log SNR. The centre
-   is the middle of its tails, a mean in which log SNRs count by their squared distance from the gap's own.
-   Its standard deviation as the scale makes the logistic almost twice as wide, lest the ends go unlearned. It
-   is cut 3 below the first and 4 above the last log SNR with a fiftieth of the widest gap, further out on one
-   side, as cuts are symmetric. False: there is no gap to speak of. */
+/* The gap by which the model's error is below the Gaussian's is treated as a density over log SNR. The centre
+   of the schedule is the middle of the gap's tails: a mean weighted by the squared distance from the mean of
+   the gap. Its scale is the standard deviation of the gap, which makes the logistic almost twice as wide, so
+   that the ends are learned as well. It is cut 3 below the first and 4 above the last log SNR whose gap is
+   more than a fiftieth of the largest one, or further out on one side, since cuts are symmetric. Returns 0 if
+   there is hardly any gap. */
 static inline int learn_schedule_from_gap(const double *logsnr, const double *gap, size_t m, size_t dim,
                                           itd_schedule *out)
 {
@@ -257,7 +271,7 @@ static inline void learn_keep(learner *l)
     free(all);
     ahead = learn_mean(l->gains, l->gains_last, n, &ahead_error);
     better = ahead < (l->trainer->step >= l->desc.steps ? ahead_error : 0);
-    if (!(l->gain_last > 2 * error) || !better || n < LEARN_HELD_FEWEST) return;
+    if (!(l->gain_last > 2 * error) || !better || n < LEARN_HELD_NEEDED) return;
     if (!l->kept) l->kept = (float *)must_alloc(1, bytes);
     memcpy(l->kept, learn_weights(l), bytes);
     memcpy(l->gains, l->gains_last, n * sizeof *l->gains);
@@ -359,7 +373,7 @@ static inline void learn_follow(learner *l, const learner *leader)
     l->stop = own.stop, l->stop_ctx = own.stop_ctx;
 }
 
-/* The rival that is least far ahead of the Gaussian leaves the race. */
+/* The rival with the smallest advantage over the Gaussian leaves the race. */
 static inline void learn_drop_last(learner *l)
 {
     size_t last = 0;

@@ -32,7 +32,7 @@ typedef struct npy_array {
 typedef struct npy_reader {
     const char *at, *begin, *end; /* of the header */
     int has_order, has_shape;
-    size_t dimensions, most; /* of the shape; how many are expected at most */
+    size_t dimensions, max_dimensions; /* of the shape; how many are expected at most */
     uint64_t shape[NPY_DIMENSIONS];
     npy_array *array;
     const text_error *error;
@@ -164,17 +164,18 @@ static inline int npy_shape(npy_reader *r)
     while (!(closed = npy_take(r, ')'))) {
         uint64_t value;
         if (npy_dimension(r, &value)) return -1;
-        if (r->dimensions < r->most) r->shape[r->dimensions] = value;
+        if (r->dimensions < r->max_dimensions) r->shape[r->dimensions] = value;
         empty |= !value, r->dimensions++;
         if (npy_take(r, ',')) continue;
         if (!npy_take(r, ')')) return npy_refuse_here(r, "a comma or the end of the shape");
         break;
     }
     r->has_shape = 1;
-    if (r->dimensions && r->dimensions <= r->most && !empty) return 0;
+    if (r->dimensions && r->dimensions <= r->max_dimensions && !empty) return 0;
     return npy_refuse_text(r,
-                           r->most > 2 ? "shape: (n, height, width) or (n, height, width, channels) expected"
-                                       : "shape: (rows, columns) expected",
+                           r->max_dimensions > 2
+                               ? "shape: (n, height, width) or (n, height, width, channels) expected"
+                               : "shape: (rows, columns) expected",
                            first, (size_t)(r->at - first));
 }
 
@@ -283,7 +284,7 @@ static inline int npy_is(const char *bytes, size_t size)
 static inline int npy_refuse_size(const npy_reader *r, size_t bytes)
 {
     char shape[100] = "";
-    for (size_t k = 0; k < (r->most > 2 ? r->dimensions : 2); k++)
+    for (size_t k = 0; k < (r->max_dimensions > 2 ? r->dimensions : 2); k++)
         text_append(shape, sizeof shape, "%s%llu", k ? ", " : "", (unsigned long long)r->shape[k]);
     return text_refuse(r->error, "data: (%s) numbers of %d bytes expected, found %lu bytes", shape,
                        r->array->width, (unsigned long)bytes);
@@ -303,15 +304,16 @@ static inline int npy_agrees(const npy_reader *r, size_t bytes)
     return 0;
 }
 
-/* Reads the header of a whole file in memory, which npy_value looks into from then on. most: dimensions. */
-static inline int npy_open_most(const char *bytes, size_t size, size_t most, npy_array *a,
-                                const text_error *error)
+/* Reads the header of a whole file in memory, which npy_value reads from then on. max_dimensions: how
+ * many it may have. */
+static inline int npy_open_up_to(const char *bytes, size_t size, size_t max_dimensions, npy_array *a,
+                                 const text_error *error)
 {
     npy_reader r = {0};
     size_t start;
     uint64_t length;
     memset(a, 0, sizeof *a);
-    r.array = a, r.error = error, r.most = most;
+    r.array = a, r.error = error, r.max_dimensions = max_dimensions;
     if (!npy_is(bytes, size) || size < 10)
         return text_refuse(error, "a file that NumPy saved expected, found other bytes at its beginning");
     if (bytes[6] < 1 || bytes[6] > 3)
@@ -331,7 +333,7 @@ static inline int npy_open_most(const char *bytes, size_t size, size_t most, npy
 /* A table. */
 static inline int npy_open(const char *bytes, size_t size, npy_array *a, const text_error *error)
 {
-    return npy_open_most(bytes, size, 2, a, error);
+    return npy_open_up_to(bytes, size, 2, a, error);
 }
 
 #endif

@@ -126,24 +126,24 @@ static inline int odd_few(odd_report *r, size_t j, double step, size_t distinct)
 /* The value that most rows hold, if it is over 2 % of them, and five. */
 static inline void odd_atom(odd_report *r, size_t j, const double *sorted)
 {
-    size_t rows = r->table->rows, most = 0, at = 0, begin = 0;
+    size_t rows = r->table->rows, longest = 0, at = 0, begin = 0;
     char name[TABLE_NAME];
     for (size_t i = 1; i <= rows; i++)
         if (i == rows || sorted[i] > sorted[begin]) {
-            if (i - begin > most) most = i - begin, at = begin;
+            if (i - begin > longest) longest = i - begin, at = begin;
             begin = i;
         }
-    if (most <= rows / 50 || most < 5 || !odd_counts(&r->atoms)) return;
+    if (longest <= rows / 50 || longest < 5 || !odd_counts(&r->atoms)) return;
     odd_put(r, "%s: %.10g in %.1f %% of the rows: a value that comes again has no density",
-            table_name(r->table, j, name), sorted[at], 100 * (double)most / (double)rows);
+            table_name(r->table, j, name), sorted[at], 100 * (double)longest / (double)rows);
 }
 
 /* ---- rows far outside ---- */
 
 /* The distance from the median beyond which rows are far outside: over 20 times the width of the middle half,
  * and after a gap of five times the distance of the last row before it. Heavy tails have the one or the
- * other, but seldom both: of a normal law, of Student's with 5 degrees of freedom, of a lognormal one, next
- * to nothing lies there. HUGE_VAL if nothing does. */
+ * other, but seldom both: of a normal distribution, of Student's with 5 degrees of freedom, of a lognormal
+ * one, next to nothing lies there. HUGE_VAL if nothing does. */
 static inline double odd_far(const double *sorted, size_t rows, double *distance)
 {
     double median = sorted[rows / 2], width = sorted[3 * rows / 4] - sorted[rows / 4];

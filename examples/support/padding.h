@@ -61,8 +61,8 @@ static inline void shape_pad(const image_shape *s, const float *x, float *full)
 typedef struct padded {
     image_shape shape;
     itd_denoiser inner; /* of full images */
-    float *z, *eps_hat; /* (room,full_dim) */
-    size_t room;
+    float *z, *eps_hat; /* (capacity,full_dim) */
+    size_t capacity;
 } padded;
 
 static inline void padded_free(padded *p)
@@ -98,11 +98,11 @@ static inline itd_result padded_predict(void *ctx, const float *z /* (n,dim) */,
 {
     padded *p = (padded *)ctx;
     size_t d = shape_dim(&p->shape), full = shape_full_dim(&p->shape);
-    if (n > p->room) {
-        free(p->z), free(p->eps_hat), p->room = 0;
+    if (n > p->capacity) {
+        free(p->z), free(p->eps_hat), p->capacity = 0;
         p->z = (float *)calloc(n, full * sizeof *p->z), p->eps_hat = (float *)calloc(n, full * sizeof *p->z);
         if (!p->z || !p->eps_hat) return ITD_ERROR_MEMORY;
-        p->room = n;
+        p->capacity = n;
     }
     for (size_t i = 0; i < n; i++) padded_row(&p->shape, z + i * d, (double)logsnr[i], p->z + i * full);
     itd_result result = p->inner.predict(p->inner.ctx, p->z, logsnr, n, p->eps_hat);

@@ -13,14 +13,13 @@
 #define PANELS_H
 
 #include "blur.h"
-#include "must.h"
-#include "plot.h"
+#include "picture.h"
 
 static const double panels_levels[] = {-5, -4.5, -4, -3.5, -3, -2.5, -2, -1.5, -1}; /* of log p */
 static const double panels_reach = 3;
 
 enum { PANELS_LEVELS = sizeof panels_levels / sizeof *panels_levels, PANELS_FAR_BELOW = 8 };
-enum { PANELS_MOST = 15, PANELS_DRAWS = 48, PANELS_WIDTH = 540, PANELS_HEIGHT = 470 };
+enum { PANELS_MAX = 15, PANELS_DRAWS = 48, PANELS_WIDTH = 540, PANELS_HEIGHT = 470 };
 
 /* ---- the density ---- */
 
@@ -28,12 +27,12 @@ enum { PANELS_MOST = 15, PANELS_DRAWS = 48, PANELS_WIDTH = 540, PANELS_HEIGHT = 
 static inline double panels_largest_around(const double *values, size_t side, double u, double v)
 {
     size_t i = (size_t)(u * (double)(side - 1)), j = (size_t)(v * (double)(side - 1));
-    double most = -HUGE_VAL;
+    double largest = -HUGE_VAL;
     for (size_t k = 0; k < 4; k++) {
         size_t x = i + k % 2, y = j + k / 2;
-        if (x < side && y < side) most = fmax(most, values[y * side + x]);
+        if (x < side && y < side) largest = fmax(largest, values[y * side + x]);
     }
-    return most;
+    return largest;
 }
 
 /* log p on a square grid, blurred by 0.4 of its cells' width. Where an earlier one is far below all that is
@@ -85,11 +84,6 @@ static inline void panels_bar(const plot_axes *a, plot_box area, int gap, int wi
     plot_colorbar(a, bar, panels_levels, PANELS_LEVELS, PLOT_BELOW_PAPER, "log density (blurred), nats");
 }
 
-static inline void panels_canvas(plot_canvas *c, int width, int height)
-{
-    if (plot_canvas_init(c, width, height, plot_rgb(0xffffff))) fail("out of memory for a picture");
-}
-
 static inline plot_box panels_box(const plot_canvas *c)
 {
     return plot_inset(plot_canvas_box(c), 45, 40, 95, 30);
@@ -99,7 +93,7 @@ static inline plot_box panels_box(const plot_canvas *c)
 static inline void panels_draw(plot_canvas *c, const double *values, size_t side, const char *title)
 {
     plot_axes a;
-    panels_canvas(c, PANELS_WIDTH, PANELS_HEIGHT);
+    picture_begin(c, PANELS_WIDTH, PANELS_HEIGHT);
     a = panels_axes(c, panels_box(c), title);
     panels_contours(&a, values, side);
     panels_bar(&a, a.box, 16, 14);
@@ -111,10 +105,10 @@ static inline void panels_draw(plot_canvas *c, const double *values, size_t side
 typedef struct panel_series {
     size_t side, count;
     uint64_t steps; /* of the whole training */
-    uint64_t step[PANELS_MOST + 1];
-    double
-        *values[PANELS_MOST + 1]; /* (side,side); the one above PANELS_MOST is for the state that is kept */
-    char path[1300];
+    uint64_t step[PANELS_MAX + 1];
+    double *values[PANELS_MAX + 1]; /* (side,side); the one above PANELS_MAX is for the state that is kept */
+    int has_kept;    /* the last one is of the weights that are kept, which are not the last ones */
+    char path[1300]; /* "": of a model that is not trained here */
 } panel_series;
 
 static inline void panels_begin(panel_series *p, size_t side, uint64_t steps, const char *path)
@@ -127,13 +121,37 @@ static inline void panels_begin(panel_series *p, size_t side, uint64_t steps, co
 /* Panels 0, 1, ... are dense at first, where most happens. */
 static inline int panels_due(const panel_series *p, uint64_t step)
 {
-    double t = (double)p->count / (PANELS_MOST - 1);
-    return p->count < PANELS_MOST && (uint64_t)((double)p->steps * t * t + 0.5) <= step;
+    double t = (double)p->count / (PANELS_MAX - 1);
+    return p->count < PANELS_MAX && (uint64_t)((double)p->steps * t * t + 0.5) <= step;
 }
 
 static inline const double *panels_last(const panel_series *p)
 {
     return p->count ? p->values[p->count - 1] : NULL;
+}
+
+/* Whether it is of the same step as the one before it. */
+static inline int panels_is_repeated(const panel_series *p, size_t k)
+{
+    return k > 0 && p->step[k - 1] == p->step[k];
+}
+
+static inline int panels_is_kept(const panel_series *p, size_t k) { return p->has_kept && k + 1 == p->count; }
+
+static inline void panels_title(const panel_series *p, size_t k, char *title, size_t size)
+{
+    unsigned long step = (unsigned long)p->step[k];
+    if (!*p->path) snprintf(title, size, "density");
+    else if (panels_is_kept(p, k)) snprintf(title, size, "kept: density after %lu steps", step);
+    else snprintf(title, size, "density after %lu of %lu steps", step, (unsigned long)p->steps);
+}
+
+/* Panel k under its title. */
+static inline void panels_draw_one(const panel_series *p, size_t k, plot_canvas *c)
+{
+    char title[80];
+    panels_title(p, k, title, sizeof title);
+    panels_draw(c, p->values[k], p->side, title);
 }
 
 /* Appends the newest to the file, or begins it anew with the first. */

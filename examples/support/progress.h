@@ -133,7 +133,7 @@ static inline void progress_update(progress *bar, size_t index, size_t done, con
     progress_print(bar, bar->rate, left, "left");
 }
 
-/* Makes room for other output: wipes the line from the terminal. The next update brings it back. */
+/* Clears the way for other output: wipes the line from the terminal. The next update brings it back. */
 static inline void progress_clear(progress *bar)
 {
     if (bar->length == 0) return;

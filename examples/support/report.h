@@ -29,7 +29,7 @@ typedef struct report {
     tfevents events;
     progress *bar;
     report_row *row; /* (rows) also those before a checkpoint */
-    size_t rows, room;
+    size_t rows, capacity;
 } report;
 
 static inline const char *report_path(const report *r, const char *file)
@@ -54,8 +54,8 @@ static inline void report_check(report *r)
 
 static inline void report_keep(report *r, const report_row *row)
 {
-    if (r->rows == r->room) {
-        report_row *grown = (report_row *)must_alloc(r->room = 2 * r->room + 64, sizeof *grown);
+    if (r->rows == r->capacity) {
+        report_row *grown = (report_row *)must_alloc(r->capacity = 2 * r->capacity + 64, sizeof *grown);
         if (r->rows) memcpy(grown, r->row, r->rows * sizeof *grown);
         free(r->row);
         r->row = grown;
@@ -141,7 +141,7 @@ static inline void report_close(report *r)
     tfevents_close(&r->events);
     report_check(r);
     free(r->row);
-    r->metrics = NULL, r->row = NULL, r->rows = r->room = 0;
+    r->metrics = NULL, r->row = NULL, r->rows = r->capacity = 0;
 }
 
 #endif

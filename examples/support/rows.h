@@ -9,7 +9,7 @@
 #ifndef ROWS_H
 #define ROWS_H
 
-#include "frame.h"
+#include "frame_text.h"
 #include "learn.h"
 #include "must.h"
 

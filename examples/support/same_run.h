@@ -1,13 +1,13 @@
 /* same_run.h: whether a run that is to go on is the same one: by the rows of its table, and by the options it
  * began with, words "name=value". Both are kept as notes with the model, "frame" and "options".
  *
- *     same_run_must(&frame, "points.csv", now, model, "runs/data/model.safetensors");
+ *     same_run_require(&frame, "points.csv", now, model, "runs/data/model.safetensors");
  *
  * Include the implementation of itdiff.h before this file. */
 #ifndef SAME_RUN_H
 #define SAME_RUN_H
 
-#include "frame.h"
+#include "frame_text.h"
 #include "must.h"
 
 /* The value of a name in words "name=value", and its length; NULL if it is not there. */
@@ -38,21 +38,40 @@ static inline void same_run_options(const char *now, const char *then, char *out
     }
 }
 
+/* Ends the program unless the options of now are those in the notes of the model at `path`. */
+static inline void same_run_compare(const char *options, const itd_model *m, const char *path)
+{
+    const char *then = itd_model_note(m, "options");
+    char differ[300];
+    if (!then) fail("--resume: %s: a model of this program expected, another found", path);
+    same_run_options(options, then, differ, sizeof differ);
+    if (*differ) fail("--resume: %s was trained with another %s", path, differ);
+}
+
+/* The same for the file at `path`. */
+static inline void same_run_require_options(const char *path, const char *options)
+{
+    itd_error error;
+    itd_model *m;
+    if (itd_load(path, &m, NULL, &error) != ITD_OK) fail("--resume: %s", error.text);
+    same_run_compare(options, m, path);
+    itd_model_free(m);
+}
+
 /* Ends the program unless the model at `path` has learned the rows of this frame, which come from `data`,
  * with the same options. */
-static inline void same_run_must(const data_frame *frame, const char *data, const char *options,
-                                 const itd_model *m, const char *path)
+static inline void same_run_require(const data_frame *frame, const char *data, const char *options,
+                                    const itd_model *m, const char *path)
 {
-    char differ[300], error[TABLE_ERROR];
-    const char *text = itd_model_note(m, "frame"), *then = itd_model_note(m, "options");
+    char error[TABLE_ERROR];
+    const char *text = itd_model_note(m, "frame");
     data_frame f;
-    if (!text || !then) fail("--resume: %s: a model of this program expected, another found", path);
+    if (!text) fail("--resume: %s: a model of this program expected, another found", path);
     if (frame_from_text(text, &f, error, sizeof error)) fail("--resume: %s: %s", path, error);
     if (f.checksum != frame->checksum || f.rows != frame->rows || f.columns != frame->columns)
         fail("--resume: the %lu rows of %lu columns expected that %s has learned, others found in %s",
              (unsigned long)f.rows, (unsigned long)f.columns, path, data);
-    same_run_options(options, then, differ, sizeof differ);
-    if (*differ) fail("--resume: %s was trained with another %s", path, differ);
+    same_run_compare(options, m, path);
     frame_free(&f);
 }
 

@@ -130,14 +130,14 @@ static inline double scatter_blur(const scatter_view *v, const itd_model *m, siz
 static inline double scatter_heights(const scatter_view *v, const float *x, size_t n, size_t bins,
                                      double *heights)
 {
-    double width = (v->axis[0].high - v->axis[0].low) / (double)bins, most = 0;
+    double width = (v->axis[0].high - v->axis[0].low) / (double)bins, highest = 0;
     for (size_t k = 0; k < bins; k++) heights[k] = 0;
     for (size_t i = 0; i < n; i++) {
         double bin = ((double)x[i] + v->axis[0].shift - v->axis[0].low) / width;
         if (bin >= 0 && bin < (double)bins) heights[(size_t)bin] += 1 / ((double)n * width);
     }
-    for (size_t k = 0; k < bins; k++) most = fmax(most, heights[k]);
-    return most;
+    for (size_t k = 0; k < bins; k++) highest = fmax(highest, heights[k]);
+    return highest;
 }
 
 static inline void scatter_bars(const plot_axes *a, const double *heights, size_t bins, plot_color color)
@@ -163,30 +163,30 @@ static inline void scatter_steps(const plot_axes *a, const double *heights, size
 static inline double scatter_curve(const scatter_view *v, itd_model *m, double *x, double *density)
 {
     float points[SCATTER_LINE];
-    double most = 0;
+    double highest = 0;
     for (size_t k = 0; k < SCATTER_LINE; k++) {
         x[k] = v->axis[0].low + (v->axis[0].high - v->axis[0].low) * (double)k / (SCATTER_LINE - 1);
         points[k] = (float)(x[k] - v->axis[0].shift);
     }
     scatter_log_density(v, m, points, SCATTER_LINE, scatter_blur(v, m, 0, SCATTER_LINE), density);
-    for (size_t k = 0; k < SCATTER_LINE; k++) most = fmax(most, density[k] = exp(density[k]));
-    return most;
+    for (size_t k = 0; k < SCATTER_LINE; k++) highest = fmax(highest, density[k] = exp(density[k]));
+    return highest;
 }
 
 static inline void scatter_draw_line(plot_canvas *c, const scatter_view *v, itd_model *m)
 {
-    enum { MOST_BINS = 60 };
-    double x[SCATTER_LINE], density[SCATTER_LINE], data[MOST_BINS], drawn[MOST_BINS], most;
-    size_t bins = (size_t)fmin(MOST_BINS, 8 + 2 * cbrt((double)v->n) + 0.5);
+    enum { MAX_BINS = 60 };
+    double x[SCATTER_LINE], density[SCATTER_LINE], data[MAX_BINS], drawn[MAX_BINS], highest;
+    size_t bins = (size_t)fmin(MAX_BINS, 8 + 2 * cbrt((double)v->n) + 0.5);
     plot_axes a;
     plot_entry entries[3] = {{v->what, plot_palette(5), 0, 0},
                              {"density of the model", plot_palette(0), 2.4, 0},
                              {"samples of the model", plot_palette(1), 1.8, 0}};
     entries[0].color = plot_alpha(plot_palette(5), 0.35);
-    most = fmax(scatter_curve(v, m, x, density), scatter_heights(v, v->x, v->n, bins, data));
-    most = fmax(most, v->m ? scatter_heights(v, v->samples, v->m, bins, drawn) : 0);
-    charts_canvas(c, 900, 560);
-    a = plot_axes_make(c, plot_canvas_box(c), v->axis[0].low, v->axis[0].high, 0, 1.08 * most);
+    highest = fmax(scatter_curve(v, m, x, density), scatter_heights(v, v->x, v->n, bins, data));
+    highest = fmax(highest, v->m ? scatter_heights(v, v->samples, v->m, bins, drawn) : 0);
+    picture_begin(c, 900, 560);
+    a = plot_axes_make(c, plot_canvas_box(c), v->axis[0].low, v->axis[0].high, 0, 1.08 * highest);
     a.text_size = 16, a.x_label = v->axis[0].name, a.y_label = "density", a.title = "density";
     plot_axes_fit(&a);
     plot_axes_grid(&a);
@@ -233,7 +233,7 @@ static inline void scatter_draw_plane(plot_canvas *c, const scatter_view *v, itd
     char title[100];
     scatter_grid(v, m, values);
     scatter_levels(values, SCATTER_SIDE * SCATTER_SIDE, levels);
-    charts_canvas(c, 940, 820);
+    picture_begin(c, 940, 820);
     a = plot_axes_make(c, plot_inset(plot_canvas_box(c), 0, 0, 110, 0), across->low, across->high, up->low,
                        up->high);
     snprintf(title, sizeof title, "density of the model, and %s", v->what);
@@ -250,7 +250,7 @@ static inline void scatter_draw_plane(plot_canvas *c, const scatter_view *v, itd
 /* The rows beside the samples. */
 static inline void scatter_draw_two(plot_canvas *c, const scatter_view *v)
 {
-    charts_canvas(c, 1240, 640);
+    picture_begin(c, 1240, 640);
     for (int k = 0; k < 2; k++) {
         plot_axes a = plot_axes_make(c, plot_cell(plot_canvas_box(c), 1, 2, k, 10, 0), v->axis[0].low,
                                      v->axis[0].high, v->axis[1].low, v->axis[1].high);
@@ -294,7 +294,7 @@ static inline void scatter_draw_pairs(plot_canvas *c, const scatter_view *v)
     size_t d = v->dim < SCATTER_MOST ? v->dim : SCATTER_MOST;
     int cell = d < 4 ? 230 : 180;
     char title[160], which[60] = "";
-    charts_canvas(c, cell * (int)d + 110, cell * (int)d + 120);
+    picture_begin(c, cell * (int)d + 110, cell * (int)d + 120);
     if (v->dim > d)
         snprintf(which, sizeof which, ", first %lu of %lu columns", (unsigned long)d, (unsigned long)v->dim);
     snprintf(title, sizeof title, "%s (blue, below) and samples of the model (red, above)%s", v->what, which);

@@ -21,7 +21,7 @@
 #include "table_out.h"
 #include "text.h"
 
-/* Of one density; NULL where nobody has asked for it. */
+/* Of one density; NULL if it was not asked for. */
 typedef struct score {
     double *row; /* (rows) */
     double nll;  /* their mean */
@@ -31,8 +31,8 @@ typedef struct scores {
     size_t rows, added;
     score model, gaussian, kde;
     double *error;         /* (rows) standard errors of the model's */
-    double std_error;      /* of the model's mean, as an estimate for these very rows */
-    double std_error_data; /* of the model's mean, as an estimate for where the rows come from */
+    double std_error;      /* of the model's mean, as an estimate for these rows */
+    double std_error_data; /* of the model's mean, as an estimate for the distribution of the rows */
     double *square;        /* (rows) sums of squares, before scores_end */
 } scores;
 
@@ -100,7 +100,7 @@ static inline void score_end(score *s, size_t rows, size_t added)
         s->row[i] /= (double)added, s->nll += s->row[i] / (double)rows;
 }
 
-/* Means. What draws of noise differ by has the estimator's error in it. */
+/* Means. The differences between draws of noise include the error of the estimator. */
 static inline void scores_end(scores *s)
 {
     double n = (double)s->rows, k = (double)s->added, sum = 0, spread = 0;
@@ -116,7 +116,7 @@ static inline void scores_end(scores *s)
     s->std_error_data = s->rows > 1 ? sqrt(spread / (n - 1) / n) : (double)NAN;
 }
 
-/* By how many nats the second is better on average, and a standard error of that over the rows. */
+/* The advantage of `of` over `over` in nats, averaged over the rows, and its standard error. */
 static inline double score_lead(const score *of, const score *over, size_t rows, double *error)
 {
     double lead = over->nll - of->nll, square = 0, n = (double)rows;
@@ -125,13 +125,13 @@ static inline double score_lead(const score *of, const score *over, size_t rows,
     return lead;
 }
 
-/* "model", "gaussian" or "kde": whose mean is the least, by the digits that are printed. */
+/* "model", "gaussian" or "kde": whose mean is the smallest, by the digits that are printed. */
 static inline const char *scores_best(const scores *s)
 {
     const char *best = "model";
-    double least = s->model.nll - 5e-5;
-    if (s->gaussian.nll < least) best = "gaussian", least = s->gaussian.nll;
-    if (s->kde.nll < least) best = "kde";
+    double smallest = s->model.nll - 5e-5;
+    if (s->gaussian.nll < smallest) best = "gaussian", smallest = s->gaussian.nll;
+    if (s->kde.nll < smallest) best = "kde";
     return best;
 }
 

@@ -1,7 +1,7 @@
-/* system.h: the few things standard C cannot say, and the only file of the examples that asks the
- * operating system for them: clocks, the name of the process, whether a stream is a terminal, making
- * directories, flushing a file to disk, patience in threads. Each has a POSIX spelling, a Windows spelling
- * where there is one, and a plain C fallback that degrades gently (define SYSTEM_PLAIN_C to try it).
+/* system.h: the few things standard C cannot say, and the only file of the examples that asks the operating
+ * system for them: clocks, the name of the process, whether a stream is a terminal, making directories,
+ * flushing a file to disk, the number and the patience of threads. Each has a POSIX spelling, a Windows
+ * spelling where there is one, and a plain C fallback that degrades gently (define SYSTEM_PLAIN_C to try it).
  *
  * Include this file before any other header: under -std=c99 the C library shows its POSIX declarations
  * only to programs that ask for them, with the macro below, before the first system header is read. */
@@ -27,6 +27,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
 
 #if defined(SYSTEM_POSIX)
 #include <sys/stat.h>
@@ -174,6 +178,25 @@ static inline int system_make_directory(const char *path)
     status = system_make_one_directory(prefix);
     free(prefix);
     return status;
+}
+
+/* 0: one per processor. */
+static inline void system_set_threads(size_t threads)
+{
+#if defined(_OPENMP)
+    if (threads) omp_set_num_threads((int)threads);
+#else
+    (void)threads;
+#endif
+}
+
+static inline int system_threads(void)
+{
+#if defined(_OPENMP)
+    return omp_get_max_threads();
+#else
+    return 1;
+#endif
 }
 
 /* Threads of OpenMP wait for each other in a busy loop unless OMP_WAIT_POLICY=passive is in the environment

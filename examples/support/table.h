@@ -13,10 +13,10 @@
 #define TABLE_H
 
 #include "../../itdiff.h"
-#include "csv.h"
 #include "npy.h"
+#include "table_columns.h"
 
-enum { TABLE_ERROR = 1000, TABLE_NAME = 80 }; /* bytes for a refusal, and for the words for a column */
+enum { TABLE_ERROR = 1000 }; /* bytes for a refusal */
 
 typedef struct data_table {
     size_t rows, columns;
@@ -28,18 +28,8 @@ typedef struct data_table {
     size_t first_line;   /* that of the first row of all, of names or not */
     const char *unit;    /* "line" or "row", what `line` counts */
     char *path;
-    size_t rows_room, values_room; /* of the arrays */
+    size_t rows_capacity, values_capacity; /* of the arrays */
 } data_table;
-
-/* What is known of a file before its columns are chosen. */
-typedef struct table_header {
-    size_t columns;
-    char **names; /* NULL: none */
-} table_header;
-
-/* Chooses columns by their numbers from 1, not more than there are, none of them twice. */
-typedef int table_choose(const void *wish, const table_header *header, size_t *chosen, size_t *count,
-                         const text_error *error);
 
 static inline void table_free_names(char **names, size_t columns)
 {
@@ -54,152 +44,10 @@ static inline void table_free(data_table *t)
     memset(t, 0, sizeof *t);
 }
 
-/* ---- words for columns ---- */
-
-/* "column 3", or "column 3 ("age")" with a name, in `out`, which is returned. */
-static inline const char *table_words(size_t column, const char *name, char out[TABLE_NAME])
-{
-    char quote[TEXT_QUOTE];
-    if (name)
-        snprintf(out, TABLE_NAME, "column %lu (\"%s\")", (unsigned long)column,
-                 text_quote(name, strlen(name), quote));
-    else snprintf(out, TABLE_NAME, "column %lu", (unsigned long)column);
-    return out;
-}
-
-/* The same for column j of a table, from 0, by its number in the file. */
+/* "column 3 ("age")" for column j of a table, from 0, by its number in the file. */
 static inline const char *table_name(const data_table *t, size_t j, char out[TABLE_NAME])
 {
     return table_words(t->source[j], t->names ? t->names[j] : NULL, out);
-}
-
-/* Appends the numbers for which `take` is not 0, as "1-4,7"; false, and nothing is appended, if there are
- * none or if they do not fit. */
-static inline int table_ranges(const size_t *number, const char *take, size_t count, char *out, size_t size)
-{
-    size_t begin = strlen(out), j = 0;
-    const char *comma = "";
-    while (j < count) {
-        size_t first = j;
-        int fits;
-        if (!take[j++]) continue;
-        while (j < count && take[j] && number[j] == number[j - 1] + 1) j++;
-        fits = text_append(out, size, "%s%lu", comma, (unsigned long)number[first]);
-        if (j - first > 1) fits = fits && text_append(out, size, "-%lu", (unsigned long)number[j - 1]);
-        if (!fits) {
-            out[begin] = '\0';
-            return 0;
-        }
-        comma = ",";
-    }
-    return out[begin] != '\0';
-}
-
-/* ---- the choice of columns ---- */
-
-static inline int table_find(const table_header *header, const char *name, size_t *column,
-                             const text_error *error)
-{
-    char quote[TEXT_QUOTE], known[400] = "";
-    size_t found = 0;
-    for (size_t j = 0; header->names && j < header->columns; j++)
-        if (strcmp(header->names[j], name) == 0) found++, *column = j + 1;
-    if (found == 1) return 0;
-    text_quote(name, strlen(name), quote);
-    if (found)
-        return text_refuse(error, "--columns: one column \"%s\" expected, %lu found; give its number", quote,
-                           (unsigned long)found);
-    if (!header->names)
-        return text_refuse(
-            error, "--columns: numbers from 1 to %lu expected, as the file has no names, found \"%s\"",
-            (unsigned long)header->columns, quote);
-    for (size_t j = 0; j < header->columns; j++) {
-        char other[TEXT_QUOTE];
-        if (!text_append(known, sizeof known - 5, "%s\"%s\"", j ? ", " : "",
-                         text_quote(header->names[j], strlen(header->names[j]), other))) {
-            strcat(known, ", ...");
-            break;
-        }
-    }
-    return text_refuse(error, "--columns: no column \"%s\" found, the names are %s", quote, known);
-}
-
-/* "7" or "3-5", within the columns of the file; else it may be a name. */
-static inline int table_span(const csv_field *item, size_t columns, size_t *first, size_t *last)
-{
-    uint64_t a, b;
-    const char *at = text_whole(item->at, item->end, &a);
-    if (!at || item->quoted) return 0;
-    b = a;
-    if (at < item->end && (*at != '-' || !(at = text_whole(at + 1, item->end, &b)))) return 0;
-    if (at != item->end || a < 1 || b < a || b > columns) return 0;
-    *first = (size_t)a, *last = (size_t)b;
-    return 1;
-}
-
-/* Whether the item is a number or a span, of whatever columns. */
-static inline int table_is_numbers(const csv_field *item)
-{
-    const char *at = item->at;
-    while (at < item->end && ((*at >= '0' && *at <= '9') || *at == '-')) at++;
-    return at == item->end && at > item->at && !item->quoted;
-}
-
-static inline int table_take(size_t column, size_t *chosen, size_t *count, const text_error *error)
-{
-    for (size_t k = 0; k < *count; k++)
-        if (chosen[k] == column)
-            return text_refuse(error, "--columns: every column once expected, column %lu found twice",
-                               (unsigned long)column);
-    chosen[(*count)++] = column;
-    return 0;
-}
-
-static inline int table_choose_item(const csv_field *item, const table_header *header, size_t *chosen,
-                                    size_t *count, const text_error *error)
-{
-    size_t first = 0, last = 0, size = (size_t)(item->end - item->at) + 1;
-    char quote[TEXT_QUOTE], *name;
-    int status;
-    if (!table_span(item, header->columns, &first, &last)) {
-        if (!(name = (char *)malloc(size)))
-            return text_refuse(error, "memory for a name expected, none found");
-        csv_copy(item, name, size);
-        status = table_find(header, name, &first, error), last = first;
-        free(name);
-        if (status && table_is_numbers(item))
-            return text_refuse(error,
-                               "--columns: numbers from 1 to %lu expected, as the file has no more columns, "
-                               "found \"%s\"",
-                               (unsigned long)header->columns, text_quote(item->at, size - 1, quote));
-        if (status) return -1;
-    }
-    for (size_t j = first; j <= last; j++)
-        if (table_take(j, chosen, count, error)) return -1;
-    return 0;
-}
-
-/* By a text such as "1-4,7" or "height,weight" (a name with a comma in quotes); NULL means all. */
-static inline int table_choose_text(const void *wish, const table_header *header, size_t *chosen,
-                                    size_t *count, const text_error *error)
-{
-    const char *text = (const char *)wish;
-    csv_reader csv = {0};
-    csv_row row = {0};
-    int status = 0;
-    *count = 0;
-    if (!text) {
-        for (size_t j = 0; j < header->columns; j++) chosen[(*count)++] = j + 1;
-        return 0;
-    }
-    csv.at = text, csv.end = text + strlen(text), csv.separator = ',', csv.error = error;
-    if (csv_at_line_end(&csv))
-        return text_refuse(error, "--columns: at least one column expected, none found");
-    status = csv_fields(&csv, &row);
-    for (size_t k = 0; !status && k < row.count; k++)
-        status = table_choose_item(&row.field[k], header, chosen, count, error);
-    free(row.field);
-    return status;
 }
 
 /* Fills in which columns the table has, and their names. */
@@ -225,14 +73,14 @@ static inline int table_begin(data_table *t, const table_header *header, table_c
     return 0;
 }
 
-/* Makes room for one more row. */
+/* Reserves memory for one more row. */
 static inline int table_add_row(data_table *t, size_t line, const text_error *error)
 {
     void *values = t->values, *lines = t->line;
     int grown = t->rows < SIZE_MAX / t->columns - 1 &&
-                text_room(&values, &t->values_room, (t->rows + 1) * t->columns, sizeof *t->values);
+                text_reserve(&values, &t->values_capacity, (t->rows + 1) * t->columns, sizeof *t->values);
     t->values = (double *)values;
-    grown = grown && text_room(&lines, &t->rows_room, t->rows + 1, sizeof *t->line);
+    grown = grown && text_reserve(&lines, &t->rows_capacity, t->rows + 1, sizeof *t->line);
     t->line = (size_t *)lines;
     if (!grown)
         return text_refuse(error, "%s %lu: memory for one more expected, none found", t->unit,
@@ -282,22 +130,22 @@ static inline int table_is_grouped(const csv_field *field)
 }
 
 /* What is true of the fields of a row, for the rule below. */
-typedef struct table_look {
+typedef struct table_field_counts {
     size_t text, number, quoted, whole;
-} table_look;
+} table_field_counts;
 
-static inline table_look table_look_at(const csv_row *row)
+static inline table_field_counts table_count_fields(const csv_row *row)
 {
-    table_look look = {0, 0, 0, 0};
+    table_field_counts counts = {0, 0, 0, 0};
     for (size_t j = 0; j < row->count; j++) {
         double value;
         table_kind kind = table_field(&row->field[j], &value);
         if (kind == TABLE_TEXT && table_is_grouped(&row->field[j])) kind = TABLE_MISSING; /* no word */
-        look.text += kind == TABLE_TEXT, look.quoted += row->field[j].quoted ? 1 : 0;
-        look.number += kind != TABLE_TEXT && kind != TABLE_EMPTY;
-        look.whole += kind == TABLE_NUMBER && value <= floor(value);
+        counts.text += kind == TABLE_TEXT, counts.quoted += row->field[j].quoted ? 1 : 0;
+        counts.number += kind != TABLE_TEXT && kind != TABLE_EMPTY;
+        counts.whole += kind == TABLE_NUMBER && value <= floor(value);
     }
-    return look;
+    return counts;
 }
 
 /* Whether a column holds text in the first row and a number in the second. */
@@ -319,7 +167,7 @@ static inline int table_turns_to_numbers(const csv_row *first, const csv_row *se
  * country,2019,2020 it is the whole numbers above fractions that tell. */
 static inline int table_has_names(const csv_row *first, const csv_row *second)
 {
-    table_look one = table_look_at(first), two = table_look_at(second);
+    table_field_counts one = table_count_fields(first), two = table_count_fields(second);
     double value;
     if (one.text && (!one.number || table_turns_to_numbers(first, second))) return 1;
     if (one.text) return one.whole == one.number && two.whole < two.number;
@@ -559,10 +407,10 @@ static inline const table_foreign *table_find_text(const char *bytes, size_t siz
     static const table_foreign binary = {"", 0, "bytes that are no text",
                                          "save it as CSV, or numpy.save an array"};
     size_t at = size >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0, zeros[2] = {0, 0};
-    size_t looked = size < 512 ? size : 512;
-    for (size_t i = 0; i < looked; i++) zeros[i % 2] += bytes[i] == '\0';
+    size_t checked = size < 512 ? size : 512;
+    for (size_t i = 0; i < checked; i++) zeros[i % 2] += bytes[i] == '\0';
     if (size >= 10 && memcmp(bytes + 8, "{\"", 2) == 0 && zeros[0] + zeros[1]) return &model;
-    if (zeros[0] + zeros[1] >= looked / 4 && looked >= 4 && !(zeros[0] && zeros[1])) return &utf16;
+    if (zeros[0] + zeros[1] >= checked / 4 && checked >= 4 && !(zeros[0] && zeros[1])) return &utf16;
     if (zeros[0] + zeros[1]) return &binary;
     while (at < size && isspace((unsigned char)bytes[at])) at++;
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)

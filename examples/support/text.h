@@ -50,8 +50,8 @@ static inline int text_append(char *buffer, size_t size, const char *format, ...
     return 0;
 }
 
-/* Makes room for at least `wanted` elements; false, and nothing changed, if there is no memory. */
-static inline int text_room(void **array, size_t *capacity, size_t wanted, size_t element)
+/* Reserves memory for at least `wanted` elements; false, and nothing changed, if there is no memory. */
+static inline int text_reserve(void **array, size_t *capacity, size_t wanted, size_t element)
 {
     size_t grown = *capacity ? *capacity : 64;
     void *moved;
@@ -74,7 +74,7 @@ static inline int text_load(const text_error *to, char **bytes, size_t *size)
     *bytes = NULL, *size = 0;
     if (!file) return text_refuse(to, "a readable file expected, none found (%s)", strerror(errno));
     do {
-        if (!text_room(&block, &capacity, *size ? 2 * *size : 65536, 1)) {
+        if (!text_reserve(&block, &capacity, *size ? 2 * *size : 65536, 1)) {
             fclose(file), free(block);
             *bytes = NULL;
             return text_refuse(to, "memory for the file expected, none found");
@@ -96,7 +96,7 @@ static inline int text_load(const text_error *to, char **bytes, size_t *size)
 /* The bytes of the UTF-8 character that starts here; 0 if none does, or one that controls the terminal. */
 static inline size_t text_character(const char *at, const char *end)
 {
-    static const unsigned long least[] = {0, 0, 0x80, 0x800, 0x10000};
+    static const unsigned long smallest[] = {0, 0, 0x80, 0x800, 0x10000};
     unsigned char lead = (unsigned char)*at;
     size_t length = lead < 0x80   ? 1
                     : lead < 0xC0 ? 0
@@ -111,7 +111,7 @@ static inline size_t text_character(const char *at, const char *end)
         code = code << 6 | ((unsigned char)at[i] & 0x3F);
     }
     if (code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x2028 || code == 0x2029) return 0;
-    return code >= least[length] && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF) ? length : 0;
+    return code >= smallest[length] && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF) ? length : 0;
 }
 
 /* Copies text as far as it fits, a question mark for every byte that cannot be printed; returns what was

@@ -162,4 +162,34 @@ static inline training_end training_run(training_loop *t)
     return training_stopped() ? TRAINING_STOPPED : TRAINING_CUT;
 }
 
+/* Goes on from what training_save left in the folder; see learn_resume. */
+static inline void training_resume(learner *l, const learn_desc *desc, const report *r, const float *x,
+                                   size_t n, size_t held)
+{
+    char path[1300];
+    snprintf(path, sizeof path, "%s", report_path(r, "training.safetensors"));
+    learn_resume(l, desc, path, report_path(r, "model.safetensors"), x, n, held);
+}
+
+/* Says how the training ended, if it did not end as planned. Ends the program if nothing is left of it. */
+static inline void training_say_end(const training_loop *t, training_end end)
+{
+    const learner *l = t->l;
+    unsigned long step = (unsigned long)l->trainer->step, steps = (unsigned long)l->desc.steps;
+    if (end == TRAINING_DIVERGED && !l->n_held)
+        fail("training diverged after step %lu; a lower --learning_rate helps", step);
+    if (end == TRAINING_DIVERGED)
+        warn("training diverged after step %lu; what was kept before is used; a lower --learning_rate helps",
+             step);
+    if (end == TRAINING_CUT)
+        warn("cut by the clock at step %lu of %lu; --minutes N gives it more, also with --resume", step,
+             steps);
+    if (t->quiet) return;
+    if (end == TRAINING_STOPPED)
+        printf("stopped; --resume goes on from %s/training.safetensors%s\n", t->report->folder,
+               l->rivals ? ", with the range of directions that is best so far" : "");
+    else if (l->n_held && !l->kept)
+        printf("no trained state is significantly better than the Gaussian, so the Gaussian is the model\n");
+}
+
 #endif

@@ -7,7 +7,7 @@
 typedef struct watched {
     itd_denoiser inner;
     size_t rows, calls, frames; /* samples kept, the first ones; calls each of them takes; calls kept */
-    size_t seen;                /* calls so far, of the first batch */
+    size_t passed;              /* calls so far, of the first batch */
     float *z, *logsnr;          /* (frames,rows,dim), (frames) */
 } watched;
 
@@ -25,7 +25,7 @@ static inline itd_result watched_predict(void *ctx, const float *z, const float 
                                          float *eps_hat)
 {
     watched *w = (watched *)ctx;
-    if (w->seen < w->calls) watched_keep(w, w->seen++, z, *logsnr); /* of the first batch */
+    if (w->passed < w->calls) watched_keep(w, w->passed++, z, *logsnr); /* of the first batch */
     return w->inner.predict(w->inner.ctx, z, logsnr, n, eps_hat);
 }
 
@@ -38,7 +38,7 @@ static inline itd_denoiser watched_denoiser(watched *w, itd_denoiser inner, size
     w->rows = rows < batch ? rows : batch;
     w->calls = calls;
     w->frames = frames < calls ? frames : calls;
-    w->seen = 0;
+    w->passed = 0;
     w->z = (float *)must_alloc(w->frames * w->rows, inner.dim * sizeof *w->z);
     w->logsnr = (float *)must_alloc(w->frames, sizeof *w->logsnr);
     outer.ctx = w;

@@ -77,10 +77,10 @@ static inline int weights_are_foreign(const char *path, char *error, size_t erro
 /* The first `size` bytes of a text in the file, at most, or "" if it cannot be read. */
 static inline char *weights_header(const char *path)
 {
-    enum { MOST = 1 << 22 };
-    char *header = (char *)must_alloc(MOST + 1, 1);
+    enum { MAX_HEADER = 1 << 22 };
+    char *header = (char *)must_alloc(MAX_HEADER + 1, 1);
     FILE *file = fopen(path, "rb");
-    size_t size = file ? fread(header, 1, MOST, file) : 0;
+    size_t size = file ? fread(header, 1, MAX_HEADER, file) : 0;
     for (size_t i = 0; i < size; i++)
         if (!header[i]) header[i] = ' ';
     if (file) fclose(file);

@@ -9,8 +9,10 @@ cd "$(dirname "$0")/../.." || exit 1
 out=build/coverage
 GCC=${GCC:-gcc} GCOV=${GCOV:-gcov}
 files='itdiff.h examples/support/datasets.h examples/support/text.h examples/support/csv.h
-       examples/support/npy.h examples/support/table.h examples/support/frame.h examples/support/odd.h
-       examples/support/args.h examples/support/cifar10.h examples/support/tfevents.h'
+       examples/support/npy.h examples/support/table.h examples/support/table_columns.h
+       examples/support/frame.h examples/support/frame_text.h examples/support/odd.h
+       examples/support/args.h examples/support/args_option.h examples/support/args_help.h
+       examples/support/cifar10.h examples/support/tfevents.h'
 
 if [ "$1" = job ]; then # a test, for xargs: its counts into a folder of its own
     name=$2 folder=$out/$2

@@ -4,6 +4,7 @@
 #define ITDIFF_IMPLEMENTATION
 #include "../../itdiff.h"
 
+#include "../../examples/support/frame_text.h"
 #include "../../examples/support/odd.h"
 
 static void fuzz_line(void *context, const char *line)

@@ -4,7 +4,7 @@
 #define ITDIFF_IMPLEMENTATION
 #include "../../itdiff.h"
 
-#include "../../examples/support/frame.h"
+#include "../../examples/support/frame_text.h"
 
 static int fuzz_frame(const uint8_t *bytes, size_t size)
 {
