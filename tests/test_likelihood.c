@@ -834,24 +834,26 @@ static void tables_add_up_to_the_result(void)
 static void results_do_not_depend_on_the_table(void)
 {
     static const size_t sizes[] = {1, 7, 59, 60};
-    for (int common = 0; common < 2; common++)
+    for (int shared = 0; shared < 2; shared++)
         for (size_t k = 0; k < 4; k++) {
             const law *l = &laws[MIXTURE + 3];
             itd_denoiser den = mixture_denoiser(&l->m);
-            itd__measurement t;
-            itd__values values;
+            itd__measurement m;
+            itd_draws description;
             itd_nll_result whole, parts;
-            memset(&t, 0, sizeof t);
-            t.den = &den, t.k = 1, t.x = l->x, t.n = POINTS;
-            t.desc = wide(), t.desc.shared_noise = common != 0;
-            CHECK_OK(itd_nll(&den, l->x, POINTS, &t.desc, &whole, nll_x, NULL));
-            itd__divide(&t, false);
-            CHECK(itd__values_alloc(POINTS, t.repetitions, &values));
-            CHECK_OK(itd__nll_by(sizes[k], &t, &values));
-            CHECK_OK(itd__values_finish(&values, &t.desc, whole.evaluations, &parts, other_x, NULL));
+            memset(&m, 0, sizeof m), memset(&description, 0, sizeof description);
+            m.den = &den, m.x = l->x, m.n = POINTS;
+            m.desc = wide(), m.desc.shared_noise = shared != 0;
+            CHECK_OK(itd_nll(&den, l->x, POINTS, &m.desc, &whole, nll_x, NULL));
+            itd__divide(&m, false);
+            double *integral = ref_doubles(POINTS * m.repetitions), start[POINTS];
+            CHECK_OK(itd__integrate_points(&m, sizes[k], start, integral));
+            description.desc = m.desc, description.n = POINTS, description.repetitions = m.repetitions;
+            description.evaluations = whole.evaluations;
+            CHECK_OK(itd__summarize(&description, start, integral, &parts, other_x, NULL));
             CHECK(memcmp(&whole, &parts, sizeof whole) == 0);
             CHECK(memcmp(nll_x, other_x, POINTS * sizeof *nll_x) == 0);
-            itd__values_free(&values), itd__measurement_end(&t);
+            free(integral), itd__measurement_end(&m);
         }
 }
 
