@@ -746,7 +746,7 @@ static itd__scratch itd__new_scratch(void); /* floats is NULL if there is no mem
 static void itd__matmul(size_t m, size_t n, size_t k, bool add, const float *a, size_t ra, size_t ca,
                         const float *b, size_t rb, size_t cb, float *c, size_t rc, itd__scratch work);
 static double itd__dot(const double *x, const double *y, size_t n);
-static itd_result itd__add_products(const float *x, const double *mean, size_t n, size_t dim, double *sum);
+static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, itd_gaussian **out);
 /* W and its inverse, which make the Gaussian of n rows N(0, I); log |det W^-1|. */
 static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double *mean, const double *scale,
                                double *whiten, double *color, double *log_det);
@@ -950,118 +950,7 @@ ITD_DEF void itd_from_coordinates(const itd_denoiser *den, const float *y, size_
          +-----------------+----------------- alpha
                      -log lambda_i
 
-   From >>eigen this takes the eigenpairs of a covariance and the sums over rows that make one; from >>kernels
-   the product that rotates many rows of more than 64 numbers at once. */
-
-ITD_DEF void itd_gaussian_free(itd_gaussian *g)
-{
-    if (!g) return;
-    ITD_FREE(g->mean), ITD_FREE(g->lambda), ITD_FREE(g->vectors), ITD_FREE(g->basis);
-    ITD_FREE(g);
-}
-
-/* axes: its eigenvectors are the coordinate axes, and not stored. */
-static itd_gaussian *itd__gaussian_alloc(size_t dim, bool axes)
-{
-    bool wide = !axes && dim > ITD__FULL_GAUSSIAN;
-    itd_gaussian *g = (itd_gaussian *)itd__alloc(1, 1, sizeof *g);
-    if (!g) return NULL;
-    g->dim = dim;
-    g->mean = itd__doubles(dim, 1), g->lambda = itd__doubles(dim, 1);
-    if (!axes) g->vectors = itd__doubles(dim, dim);
-    if (wide) g->basis = itd__floats(dim, dim);
-    if (g->mean && g->lambda && (g->vectors || axes) && (g->basis || !wide)) return g;
-    itd_gaussian_free(g);
-    return NULL;
-}
-
-/* Without vectors, the eigenvectors are the coordinate axes. */
-ITD_DEF itd_result itd_gaussian_from_eigen(const double *mean, const double *lambda, const double *vectors,
-                                           size_t dim, itd_gaussian **out)
-{
-    if (dim == 0) return ITD_ERROR_ARGUMENT;
-    for (size_t i = 0; vectors && i < dim * dim; i++)
-        if (!(fabs(vectors[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
-    for (size_t i = 0; i < dim; i++)
-        if (!(lambda[i] > 0 && lambda[i] <= DBL_MAX && fabs(mean[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
-    itd_gaussian *g = itd__gaussian_alloc(dim, !vectors);
-    if (!g) return ITD_ERROR_MEMORY;
-    memcpy(g->mean, mean, dim * sizeof *mean), memcpy(g->lambda, lambda, dim * sizeof *lambda);
-    if (vectors) memcpy(g->vectors, vectors, dim * dim * sizeof *vectors);
-    for (size_t i = 0; g->basis && i < dim * dim; i++) g->basis[i] = (float)vectors[i];
-    *out = g;
-    return ITD_OK;
-}
-
-/* Eigenpairs of a covariance, which is destroyed. A flat direction gets a sliver of the variance of the
-   columns that it is made of: the density stays finite. */
-static itd_result itd__eigenpairs(size_t d, double *covariance, double *lambda, double *vectors)
-{
-    double *variance = itd__doubles(d, 1);
-    if (!variance) return ITD_ERROR_MEMORY;
-    for (size_t j = 0; j < d; j++) variance[j] = covariance[j * d + j];
-    itd_result result = itd_eigen_symmetric(d, covariance, lambda, vectors);
-    if (result == ITD_OK && (!(lambda[0] > 0) || lambda[d - 1] < -1e-8 * lambda[0])) result = ITD_ERROR_DATA;
-    for (size_t i = 0; result == ITD_OK && i < d; i++) {
-        double width = 0;
-        for (size_t j = 0; j < d; j++) width += vectors[i * d + j] * vectors[i * d + j] * variance[j];
-        lambda[i] = fmax(lambda[i], 1e-12 * (width > 0 ? width : lambda[0]));
-    }
-    ITD_FREE(variance);
-    return result;
-}
-
-ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covariance, size_t dim,
-                                       itd_gaussian **out)
-{
-    if (dim == 0) return ITD_ERROR_ARGUMENT;
-    double *a = itd__doubles(dim, dim), *lambda = itd__doubles(dim, 1), *vectors = itd__doubles(dim, dim);
-    itd_result result = a && lambda && vectors ? ITD_OK : ITD_ERROR_MEMORY;
-    if (result == ITD_OK) {
-        memcpy(a, covariance, dim * dim * sizeof *a);
-        result = itd__eigenpairs(dim, a, lambda, vectors);
-    }
-    ITD_FREE(a);
-    if (result == ITD_OK) result = itd_gaussian_from_eigen(mean, lambda, vectors, dim, out);
-    ITD_FREE(lambda), ITD_FREE(vectors);
-    return result;
-}
-
-ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_gaussian **out)
-{
-    if (n < 2 || dim == 0) return ITD_ERROR_ARGUMENT;
-    if (!itd__all_finite(x, n * dim)) return ITD_ERROR_DATA;
-    double *mean = itd__doubles(dim, 1), *covariance = itd__doubles(dim, dim);
-    itd_result result = mean && covariance ? ITD_OK : ITD_ERROR_MEMORY;
-    if (result == ITD_OK) {
-        for (size_t i = 0; i < n; i++) /* differences, so that a constant column has exactly its mean */
-            for (size_t j = 0; j < dim; j++) mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
-        for (size_t j = 0; j < dim; j++) mean[j] += x[j];
-        result = itd__add_products(x, mean, n, dim, covariance);
-    }
-    for (size_t i = 0; result == ITD_OK && i < dim; i++) /* symmetric to the last bit */
-        for (size_t j = 0; j <= i; j++) covariance[j * dim + i] = covariance[i * dim + j] /= (double)n;
-    if (result == ITD_OK) result = itd_gaussian_create(mean, covariance, dim, out);
-    ITD_FREE(mean), ITD_FREE(covariance);
-    return result;
-}
-
-/* Independent coordinates, with the points' own means and variances, or N(0, I) for fewer than two points. */
-static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, itd_gaussian **out)
-{
-    double *mean = itd__doubles(dim, 1), *variance = itd__doubles(dim, 1);
-    itd_result result = mean && variance ? ITD_OK : ITD_ERROR_MEMORY;
-    for (size_t j = 0; result == ITD_OK && j < dim; j++) {
-        double square = 0;
-        for (size_t i = 0; i < n && n > 1; i++) mean[j] += x[i * dim + j] / (double)n;
-        for (size_t i = 0; i < n && n > 1; i++)
-            square += (x[i * dim + j] - mean[j]) * (x[i * dim + j] - mean[j]);
-        variance[j] = n > 1 ? fmax(square / (double)n, 1e-12) : 1;
-    }
-    if (result == ITD_OK) result = itd_gaussian_from_eigen(mean, variance, NULL, dim, out);
-    ITD_FREE(mean), ITD_FREE(variance);
-    return result;
-}
+   How a Gaussian is made, from rows, a covariance or its eigenpairs, is in >>eigen. */
 
 /* start + Sum_i log x_i; without x, start. */
 static double itd__add_logs(double start, const double *x, size_t n)
@@ -1155,13 +1044,12 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
    which is the theorem of >>method for p less the theorem for q. Most of what eps does to e it also does to g,
    so the difference varies little: g is a control variate.
 
-       d |                             ___...======     1/2 the area between the curves is what the
-         |     mse_q           __--''   ..-'            model gains or loses beside q; they meet at both
-         |              __--''     ..-'                 ends, so hardly anything lies outside the cut
-         |       __--''      ..-'    mse
-       0 |=====''.....---''
-         +-----|----------------------------|--- alpha
-         loc - clip scale          loc + clip scale
+       d |                               ___...====     Half the area between the curves is how many
+         |         mse_q         __--''    ..-'         nats better the model is than q. They meet at
+         |                __--''      ..-'              both ends, so hardly anything is lost by
+         |         __--''      ..-'   mse               integrating from loc - clip scale to
+       0 |=====''......---''                            loc + clip scale only.
+         +----|-------------------------------|--- alpha
 
    Systematic samples. A point's draws are `repetitions` samples of `length` log SNRs, each at evenly spaced
    quantiles v_j = (j + U) / length of the schedule, with a random start U of its own:
@@ -1185,10 +1073,10 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
        sqrt(v_i)               is the standard error of that value, with r - 1 degrees of freedom;
        sqrt(Sum_i v_i) / n     that of the mean over these n points, which are independent too: `std_error`.
 
-   The variance between the points' values contains both v_i and how the points differ: divided by n, its root
-   is `std_error_data`, that of the mean over the distribution the points come from. The degrees of freedom of
-   Sum_i v_i are Satterthwaite's (1946), (Sum v_i)^2 / Sum( v_i^2 / (r - 1) ), where the unknown squares are
-   estimated by v_i^2 (r - 1) / (r + 1), since E[v_i^2] is (r + 1) / (r - 1) times the square of the mean.
+   `std_error_data` is for the mean over the distribution that the points come from: the standard deviation of
+   their values over sqrt(n), which contains the v_i already. The degrees of freedom of Sum_i v_i are
+   Satterthwaite's (1946): (Sum_i V_i)^2 / Sum_i( V_i^2 / (r - 1) ), where V_i = E[v_i] is not known, but
+   V_i^2 = E[v_i^2] (r - 1) / (r + 1) if the repetitions are normal.
 
    To use another density as the reference, nothing here has to change: measure its best denoiser beside the
    other (k = 2, in the same coordinates), and give itd_draws_integral start[i] = -log q(x_i) and
@@ -1290,27 +1178,29 @@ static itd_result itd__measure_points(itd__measurement *m, const itd_draws *out,
     return ITD_OK;
 }
 
-/* z = sqrt(s) y + sqrt(r) eps for draw i of the batch, with s = s(alpha), r = s(-alpha). Of the noise along
-   eigenvector j the reference's denoiser leaves (s lambda eps_j - sqrt(s r) y_j) / (s lambda + r): g is the
-   sum of their squares, mse_q the mean of g over eps. With the first draw of a point comes its -log q(x). */
+/* Draw i of a batch: z, and what the reference's denoiser leaves of its noise. With the variances S = s(alpha)
+   of the signal and N = s(-alpha) of the noise, z = sqrt(S) y + sqrt(N) eps; along eigenvector j there remains
+
+       (S lambda_j eps_j - sqrt(S N) y_j) / (S lambda_j + N),
+
+   g is the sum of the squares, and mse_q the mean of g over eps. A point's first draw also takes -log q(x). */
 static void itd__measure_reference(itd__measurement *m, size_t i, itd_draws *out, size_t at)
 {
     size_t d = m->reference.dim, row = m->row[i];
-    const double *lambda = m->reference.lambda, *y = m->y + row * d, *along = m->y_along + row * d;
-    const float *eps = m->eps + i * d;
-    double s = itd_sigmoid(m->logsnr[i]), r = itd_sigmoid(-m->logsnr[i]), signal = sqrt(s), noise = sqrt(r);
-    double g = 0, mse_q = 0;
+    const double *lambda = m->reference.lambda, *y = m->y + row * d, *y_along = m->y_along + row * d;
+    const double *eps_along = m->eps_along + i * d;
+    double signal = itd_sigmoid(m->logsnr[i]), noise = itd_sigmoid(-m->logsnr[i]);
+    double root_signal = sqrt(signal), root_noise = sqrt(noise), g = 0, mse_q = 0;
     for (size_t j = 0; j < d; j++) {
-        double total = s * lambda[j] + r, gain = s * lambda[j] / total;
-        double shift = signal * noise / total * along[j], left = gain * m->eps_along[i * d + j] - shift;
-        g += left * left;
-        mse_q += gain * gain + shift * shift;
-        m->z[i * d + j] = (float)(signal * y[j] + noise * eps[j]);
+        double total = signal * lambda[j] + noise, gain = signal * lambda[j] / total;
+        double shift = root_signal * root_noise / total * y_along[j], left = gain * eps_along[j] - shift;
+        g += left * left, mse_q += gain * gain + shift * shift;
+        m->z[i * d + j] = (float)(root_signal * y[j] + root_noise * m->eps[i * d + j]);
     }
     out->reference[at + i] = g, out->expected[at + i] = mse_q;
     if (out->n == 0 || (i > 0 && row == m->row[i - 1])) return;
     double nll = itd_gaussian_entropy(&m->reference);
-    for (size_t j = 0; j < d; j++) nll += 0.5 * (along[j] * along[j] / lambda[j] - 1);
+    for (size_t j = 0; j < d; j++) nll += 0.5 * (y_along[j] * y_along[j] / lambda[j] - 1);
     out->nll_reference[out->point[at + i]] = m->den->log_det + nll;
 }
 
@@ -1342,8 +1232,8 @@ static itd_result itd__measure_errors(itd__measurement *m, itd_draws *out, size_
 ITD_DEF void itd_draws_free(itd_draws *draws)
 {
     if (!draws) return;
-    ITD_FREE(draws->point), ITD_FREE(draws->repetition), ITD_FREE(draws->quantile), ITD_FREE(draws->error);
-    ITD_FREE(draws->nll_reference), ITD_FREE(draws->gaussian.lambda);
+    ITD_FREE(draws->point), ITD_FREE(draws->quantile), ITD_FREE(draws->error), ITD_FREE(draws->nll_reference);
+    ITD_FREE(draws->gaussian.lambda);
     itd_gaussian_free(draws->owned);
     ITD_FREE(draws);
 }
@@ -1355,15 +1245,15 @@ static itd_draws *itd__draws_alloc(const itd__measurement *m, size_t n, size_t c
     if (!draws) return NULL;
     draws->desc = m->desc, draws->n = n, draws->count = count, draws->denoisers = k;
     draws->repetitions = m->repetitions, draws->length = m->length;
-    draws->point = (size_t *)itd__alloc(count, 1, sizeof *draws->point);
-    draws->repetition = (size_t *)itd__alloc(count, 1, sizeof *draws->repetition);
+    draws->point = (size_t *)itd__alloc(count, 2, sizeof *draws->point);
     draws->quantile = itd__doubles(count, 5);
     draws->error = itd__doubles(count, k);
     draws->nll_reference = itd__doubles(n, 1);
-    if (!draws->point || !draws->repetition || !draws->quantile || !draws->error || !draws->nll_reference) {
+    if (!draws->point || !draws->quantile || !draws->error || !draws->nll_reference) {
         itd_draws_free(draws);
         return NULL;
     }
+    draws->repetition = draws->point + count;
     draws->logsnr = draws->quantile + count, draws->weight = draws->logsnr + count;
     draws->reference = draws->weight + count, draws->expected = draws->reference + count;
     return draws;
@@ -1502,7 +1392,7 @@ static itd_result itd__pilot(itd__measurement *m)
     return result;
 }
 
-/* ---- measuring ---- */
+/* ---- how many draws of each kind ---- */
 
 ITD_DEF itd_nll_desc itd_nll_desc_default(void)
 {
@@ -1511,55 +1401,6 @@ ITD_DEF itd_nll_desc itd_nll_desc_default(void)
     desc.draws = 100, desc.seed = 1, desc.batch = 1024;
     desc.stratified = desc.allocate = desc.cancel = true;
     return desc;
-}
-
-static bool itd__same_numbers(const double *a, const double *b, size_t n)
-{
-    return a == b || (a && b && !memcmp(a, b, n * sizeof *a));
-}
-
-/* What keeps the denoisers from being measured together. */
-static const char *itd__denoisers_problem(const itd_denoiser *den, size_t k)
-{
-    size_t d = k ? den->dim : 0;
-    double log_det = k && !den->whiten ? itd__add_logs(0, den->scale, d) : 0;
-    if (k == 0) return "k: at least one denoiser is needed";
-    if (d == 0) return "dim: a denoiser of no numbers";
-    if (!(fabs(log_det) <= DBL_MAX)) return "scale: a number in it is not positive and finite";
-    if (!(fabs(den->log_det) <= DBL_MAX)) return "log_det: not finite";
-    if (!den->whiten && !(fabs(den->log_det - log_det) <= 1e-6 * (1 + fabs(log_det))))
-        return "log_det: not the sum of the logarithms of `scale`";
-    if (den->whiten && !den->color) return "color: missing, although `whiten` is given";
-    for (size_t i = 0; i < k; i++) {
-        if (!den[i].predict) return "predict: missing";
-        if (den[i].dim != d) return "dim: not the same for all denoisers";
-        if (!itd__same_numbers(den[i].mean, den->mean, d)) return "mean: not the same for all denoisers";
-        if (!itd__same_numbers(den[i].scale, den->scale, d)) return "scale: not the same for all denoisers";
-        if (!itd__same_numbers(den[i].whiten, den->whiten, d * d))
-            return "whiten: not the same for all denoisers";
-        if (!itd__same_numbers(&den[i].log_det, &den->log_det, 1))
-            return "log_det: not the same for all denoisers";
-    }
-    return NULL;
-}
-
-ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n, const itd_nll_desc *desc)
-{
-    const itd_gaussian *q = desc->reference;
-    const char *problem = itd__denoisers_problem(den, k);
-    if (problem) return problem;
-    if (n == 0) return "n: at least one point is needed";
-    if ((problem = itd__schedule_problem(&desc->schedule)) != NULL) return problem;
-    if (desc->draws == 0) return "draws: at least one is needed";
-    if (desc->repetitions > desc->draws - desc->allocate)
-        return "draws: fewer than `repetitions`, and one more if `allocate` asks for a pilot";
-    if (desc->allocate && desc->draws < 3)
-        return "draws: fewer than 3, for two repetitions and the pilot that `allocate` asks for";
-    if (q && q->dim != den->dim) return "reference: its dim is not that of the denoisers";
-    for (size_t j = 0; q && j < q->dim; j++)
-        if (!(q->lambda[j] > 0 && q->lambda[j] <= DBL_MAX && fabs(q->mean[j]) <= DBL_MAX))
-            return "reference: a mean is not finite, or an eigenvalue not positive and finite";
-    return NULL;
 }
 
 /* Divides the draws: an eighth for the pilot, but none rather than a handful; the rest into repetitions, few
@@ -1581,8 +1422,7 @@ static void itd__divide(itd__measurement *m, bool single_points)
     m->repetitions = desc->repetitions ? desc->repetitions : own / m->length;
 }
 
-/* Batches hold whole blocks of four variates, so that their size does not change which noise a draw gets. */
-static size_t itd__batch_rows(size_t wanted) { return itd__ceil_div(itd__max(wanted, 1), 4) * 4; }
+/* ---- the reference and the memory of a batch ---- */
 
 /* The points' own Gaussian in the denoisers' coordinates: with its correlations, given four points for each
    dimension (N(0, I), if they do not vary); else without, given eight points; else N(0, I). */
@@ -1619,7 +1459,9 @@ static itd_result itd__choose_reference(itd__measurement *m, double min_lambda)
     return ITD_OK;
 }
 
-/* The reference and the memory of a batch. */
+/* Batches hold whole blocks of four variates, so that their size does not change which noise a draw gets. */
+static size_t itd__batch_rows(size_t wanted) { return itd__ceil_div(itd__max(wanted, 1), 4) * 4; }
+
 static itd_result itd__measurement_alloc(itd__measurement *m, size_t rows, double min_lambda)
 {
     size_t d = m->den->dim;
@@ -1637,6 +1479,8 @@ static itd_result itd__measurement_alloc(itd__measurement *m, size_t rows, doubl
     m->unrotated = m->eps_along + m->batch * d;
     return ITD_OK;
 }
+
+/* ---- measuring ---- */
 
 /* Ready to measure tables, after the pilot if there is one. In the units of the denoisers' coordinates the
    noise at the upper end of the schedule has the variance exp(-alpha). The reference is at least 100 of its
@@ -1866,8 +1710,8 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
                                  size_t m, uint64_t seed, double *mse, double *mse_error, double *mmse)
 {
     itd__measurement all = ITD__ZERO;
-    if (n == 0 || itd__denoisers_problem(den, 1)) return ITD_ERROR_ARGUMENT;
-    all.den = den, all.x = x, all.n = n, all.desc.cancel = true;
+    all.den = den, all.x = x, all.n = n, all.desc = itd_nll_desc_default();
+    if (itd_nll_problem(den, 1, n, &all.desc)) return ITD_ERROR_ARGUMENT;
     double *sum = itd__doubles(m, 2); /* the caller's arrays are written when nothing can fail any more */
     itd_result result = sum ? itd__measurement_alloc(&all, 1024, 0) : ITD_ERROR_MEMORY;
     itd_draws *draws = result == ITD_OK ? itd__draws_alloc(&all, 0, n, 1) : NULL;
@@ -1886,6 +1730,57 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
     }
     ITD_FREE(sum), itd_draws_free(draws), itd__measurement_end(&all);
     return result;
+}
+
+/* ---- what is refused ---- */
+
+static bool itd__same_numbers(const double *a, const double *b, size_t n)
+{
+    return a == b || (a && b && !memcmp(a, b, n * sizeof *a));
+}
+
+/* All denoisers of a table have the same coordinates, and log_det is that of their map. */
+static const char *itd__denoisers_problem(const itd_denoiser *den, size_t k)
+{
+    size_t d = k ? den->dim : 0;
+    double log_det = k && !den->whiten ? itd__add_logs(0, den->scale, d) : 0;
+    if (k == 0) return "k: at least one denoiser is needed";
+    if (d == 0) return "dim: a denoiser of no numbers";
+    if (!(fabs(log_det) <= DBL_MAX)) return "scale: a number in it is not positive and finite";
+    if (!(fabs(den->log_det) <= DBL_MAX)) return "log_det: not finite";
+    if (!den->whiten && !(fabs(den->log_det - log_det) <= 1e-6 * (1 + fabs(log_det))))
+        return "log_det: not the sum of the logarithms of `scale`";
+    if (den->whiten && !den->color) return "color: missing, although `whiten` is given";
+    for (size_t i = 0; i < k; i++) {
+        if (!den[i].predict) return "predict: missing";
+        if (den[i].dim != d) return "dim: not the same for all denoisers";
+        if (!itd__same_numbers(den[i].mean, den->mean, d)) return "mean: not the same for all denoisers";
+        if (!itd__same_numbers(den[i].scale, den->scale, d)) return "scale: not the same for all denoisers";
+        if (!itd__same_numbers(den[i].whiten, den->whiten, d * d))
+            return "whiten: not the same for all denoisers";
+        if (!itd__same_numbers(&den[i].log_det, &den->log_det, 1))
+            return "log_det: not the same for all denoisers";
+    }
+    return NULL;
+}
+
+ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n, const itd_nll_desc *desc)
+{
+    const itd_gaussian *q = desc->reference;
+    const char *problem = itd__denoisers_problem(den, k);
+    if (problem) return problem;
+    if (n == 0) return "n: at least one point is needed";
+    if ((problem = itd__schedule_problem(&desc->schedule)) != NULL) return problem;
+    if (desc->draws == 0) return "draws: at least one is needed";
+    if (desc->repetitions > desc->draws - desc->allocate)
+        return "draws: fewer than `repetitions`, and one more if `allocate` asks for a pilot";
+    if (desc->allocate && desc->draws < 3)
+        return "draws: fewer than 3, for two repetitions and the pilot that `allocate` asks for";
+    if (q && q->dim != den->dim) return "reference: its dim is not that of the denoisers";
+    for (size_t j = 0; q && j < q->dim; j++)
+        if (!(q->lambda[j] > 0 && q->lambda[j] <= DBL_MAX && fabs(q->mean[j]) <= DBL_MAX))
+            return "reference: a mean is not finite, or an eigenvalue not positive and finite";
+    return NULL;
 }
 
 /* >>model --------------------------------------------------------------------------------------------------
@@ -5201,8 +5096,9 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
 
 /* >>eigen --------------------------------------------------------------------------------------------------
 
-   Covariances: their sums over rows, their eigenvalues and eigenvectors, which >>gaussian is made of, and the
-   map that >>model normalizes data by, from a covariance that is shrunk where rows are few. */
+   Covariances: their sums over rows, their eigenpairs, the Gaussians of >>gaussian made of them, these in other
+   coordinates, and the map that >>model normalizes data by. It needs the matrix product of >>kernels, for more
+   than 64 columns. */
 
 /* Four sums, so that an addition need not wait for the one before. */
 static double itd__dot(const double *x, const double *y, size_t n)
@@ -5307,6 +5203,118 @@ ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a, double *lambda, doub
     for (size_t i = 0; i < n; i++) lambda[i] *= largest;
     itd__sort_eigen(n, lambda, vectors);
     return ITD_OK;
+}
+
+/* ---- Gaussians made of these ---- */
+
+ITD_DEF void itd_gaussian_free(itd_gaussian *g)
+{
+    if (!g) return;
+    ITD_FREE(g->mean), ITD_FREE(g->lambda), ITD_FREE(g->vectors), ITD_FREE(g->basis);
+    ITD_FREE(g);
+}
+
+/* axes: its eigenvectors are the coordinate axes, and not stored. */
+static itd_gaussian *itd__gaussian_alloc(size_t dim, bool axes)
+{
+    bool wide = !axes && dim > ITD__FULL_GAUSSIAN;
+    itd_gaussian *g = (itd_gaussian *)itd__alloc(1, 1, sizeof *g);
+    if (!g) return NULL;
+    g->dim = dim;
+    g->mean = itd__doubles(dim, 1), g->lambda = itd__doubles(dim, 1);
+    if (!axes) g->vectors = itd__doubles(dim, dim);
+    if (wide) g->basis = itd__floats(dim, dim);
+    if (g->mean && g->lambda && (g->vectors || axes) && (g->basis || !wide)) return g;
+    itd_gaussian_free(g);
+    return NULL;
+}
+
+/* Without vectors, the eigenvectors are the coordinate axes. */
+ITD_DEF itd_result itd_gaussian_from_eigen(const double *mean, const double *lambda, const double *vectors,
+                                           size_t dim, itd_gaussian **out)
+{
+    if (dim == 0) return ITD_ERROR_ARGUMENT;
+    for (size_t i = 0; vectors && i < dim * dim; i++)
+        if (!(fabs(vectors[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
+    for (size_t i = 0; i < dim; i++)
+        if (!(lambda[i] > 0 && lambda[i] <= DBL_MAX && fabs(mean[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
+    itd_gaussian *g = itd__gaussian_alloc(dim, !vectors);
+    if (!g) return ITD_ERROR_MEMORY;
+    memcpy(g->mean, mean, dim * sizeof *mean), memcpy(g->lambda, lambda, dim * sizeof *lambda);
+    if (vectors) memcpy(g->vectors, vectors, dim * dim * sizeof *vectors);
+    for (size_t i = 0; g->basis && i < dim * dim; i++) g->basis[i] = (float)vectors[i];
+    *out = g;
+    return ITD_OK;
+}
+
+/* Eigenpairs of a covariance, which is destroyed. A flat direction gets a sliver of the variance of the
+   columns that it is made of: the density stays finite. */
+static itd_result itd__eigenpairs(size_t d, double *covariance, double *lambda, double *vectors)
+{
+    double *variance = itd__doubles(d, 1);
+    if (!variance) return ITD_ERROR_MEMORY;
+    for (size_t j = 0; j < d; j++) variance[j] = covariance[j * d + j];
+    itd_result result = itd_eigen_symmetric(d, covariance, lambda, vectors);
+    if (result == ITD_OK && (!(lambda[0] > 0) || lambda[d - 1] < -1e-8 * lambda[0])) result = ITD_ERROR_DATA;
+    for (size_t i = 0; result == ITD_OK && i < d; i++) {
+        double width = 0;
+        for (size_t j = 0; j < d; j++) width += vectors[i * d + j] * vectors[i * d + j] * variance[j];
+        lambda[i] = fmax(lambda[i], 1e-12 * (width > 0 ? width : lambda[0]));
+    }
+    ITD_FREE(variance);
+    return result;
+}
+
+ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covariance, size_t dim,
+                                       itd_gaussian **out)
+{
+    if (dim == 0) return ITD_ERROR_ARGUMENT;
+    double *a = itd__doubles(dim, dim), *lambda = itd__doubles(dim, 1), *vectors = itd__doubles(dim, dim);
+    itd_result result = a && lambda && vectors ? ITD_OK : ITD_ERROR_MEMORY;
+    if (result == ITD_OK) {
+        memcpy(a, covariance, dim * dim * sizeof *a);
+        result = itd__eigenpairs(dim, a, lambda, vectors);
+    }
+    ITD_FREE(a);
+    if (result == ITD_OK) result = itd_gaussian_from_eigen(mean, lambda, vectors, dim, out);
+    ITD_FREE(lambda), ITD_FREE(vectors);
+    return result;
+}
+
+ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_gaussian **out)
+{
+    if (n < 2 || dim == 0) return ITD_ERROR_ARGUMENT;
+    if (!itd__all_finite(x, n * dim)) return ITD_ERROR_DATA;
+    double *mean = itd__doubles(dim, 1), *covariance = itd__doubles(dim, dim);
+    itd_result result = mean && covariance ? ITD_OK : ITD_ERROR_MEMORY;
+    if (result == ITD_OK) {
+        for (size_t i = 0; i < n; i++) /* differences, so that a constant column has exactly its mean */
+            for (size_t j = 0; j < dim; j++) mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
+        for (size_t j = 0; j < dim; j++) mean[j] += x[j];
+        result = itd__add_products(x, mean, n, dim, covariance);
+    }
+    for (size_t i = 0; result == ITD_OK && i < dim; i++) /* symmetric to the last bit */
+        for (size_t j = 0; j <= i; j++) covariance[j * dim + i] = covariance[i * dim + j] /= (double)n;
+    if (result == ITD_OK) result = itd_gaussian_create(mean, covariance, dim, out);
+    ITD_FREE(mean), ITD_FREE(covariance);
+    return result;
+}
+
+/* Independent coordinates, with the points' own means and variances, or N(0, I) for fewer than two points. */
+static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, itd_gaussian **out)
+{
+    double *mean = itd__doubles(dim, 1), *variance = itd__doubles(dim, 1);
+    itd_result result = mean && variance ? ITD_OK : ITD_ERROR_MEMORY;
+    for (size_t j = 0; result == ITD_OK && j < dim; j++) {
+        double square = 0;
+        for (size_t i = 0; i < n && n > 1; i++) mean[j] += x[i * dim + j] / (double)n;
+        for (size_t i = 0; i < n && n > 1; i++)
+            square += (x[i * dim + j] - mean[j]) * (x[i * dim + j] - mean[j]);
+        variance[j] = n > 1 ? fmax(square / (double)n, 1e-12) : 1;
+    }
+    if (result == ITD_OK) result = itd_gaussian_from_eigen(mean, variance, NULL, dim, out);
+    ITD_FREE(mean), ITD_FREE(variance);
+    return result;
 }
 
 /* ---- the same Gaussian in a denoiser's coordinates y = W (x - m): N(W (mu - m), W Sigma W^T) ---- */
