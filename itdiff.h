@@ -56,7 +56,7 @@
        >>portability    checked sizes, errors, memory, threads
        >>rng            counter-based random numbers
        >>kernels        matrix product, convolution, elementwise loops: the only place that knows the machine
-       >>eigen          eigenvalues and eigenvectors of a covariance
+       >>eigen          covariances: eigenvectors, the Gaussians and the normalization made of them
      Part IV, files
        >>checkpoint     safetensors in and out
        >>licence */

@@ -857,6 +857,31 @@ static void results_do_not_depend_on_the_table(void)
         }
 }
 
+/* As the chapter on the estimator says: start is -log q(x), f compares the two columns of the table. */
+static void any_density_can_be_the_reference(void)
+{
+    enum { N = 20 };
+    const law *p = &laws[CORRELATED];
+    const mixture *q = plane_mixture();
+    const itd_denoiser den[2] = {mixture_denoiser(&p->m), mixture_denoiser(q)};
+    itd_nll_desc desc = wide();
+    itd_nll_result result;
+    itd_draws *draws;
+    double start[N];
+    desc.draws = 400, desc.repetitions = 16;
+    if (!CHECK_OK(itd_measure(den, 2, p->x, N, &desc, &draws))) return;
+    double *f = ref_doubles(draws->count);
+    for (size_t i = 0; i < N; i++) start[i] = mixture_nll(q, p->x + 2 * i);
+    for (size_t i = 0; i < draws->count; i++)
+        f[i] = draws->weight[i] * (draws->error[2 * i] - draws->error[2 * i + 1]);
+    CHECK_OK(itd_draws_integral(draws, start, f, &result, nll_x, error_x));
+    for (size_t i = 0; i < N; i++)
+        CHECK_CLOSE(nll_x[i], mixture_nll(&p->m, p->x + 2 * i), 6 * error_x[i] + 1e-3);
+    CHECK_CLOSE(result.nll, true_mean(&p->m, p->x, N), 5 * result.std_error + 1e-3);
+    CHECK(fabs(result.nll - true_mean(q, p->x, N)) > 0.1);
+    itd_draws_free(draws), free(f);
+}
+
 /* Also where the reference's eigenvectors are applied to many rows at once. */
 static void results_of_many_dimensions_do_not_depend_on_the_batch(void)
 {
@@ -1450,6 +1475,7 @@ int main(void)
     RUN(bad_denoisers_pay_the_predicted_price);
     RUN(tables_add_up_to_the_result);
     RUN(results_do_not_depend_on_the_table);
+    RUN(any_density_can_be_the_reference);
     RUN(results_of_many_dimensions_do_not_depend_on_the_batch);
     RUN(denoisers_share_their_draws);
     RUN(curves_of_tables_are_the_errors);
