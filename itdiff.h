@@ -1104,8 +1104,8 @@ typedef struct itd__measurement {
     size_t repetitions, length, pilot; /* repetitions of each point, draws in one; draws of the pilot */
     /* f in equal steps of the schedule's quantile, and F at their ends. */
     double density[ITD__DENSITY_STEPS], below[ITD__DENSITY_STEPS + 1];
-    itd_gaussian reference; /* in the denoisers' coordinates; lambda is its own, the other arrays are the */
-    itd_gaussian *owned;    /* caller's, or these */
+    itd_gaussian reference; /* in the denoisers' coordinates, with eigenvalues of its own */
+    itd_gaussian *owned;    /* has its other arrays, if they are not the caller's */
     size_t first;           /* number of the point that a table begins with */
     size_t batch;
     float *eps, *z, *eps_hat; /* (batch,dim) */
@@ -1157,7 +1157,8 @@ static void itd__rotate(itd__measurement *m, size_t n, double *along)
     }
 }
 
-/* The points of some draws; one whose draws follow each other is mapped once. */
+/* Takes the points of some draws into the denoisers' coordinates and along the eigenvectors; a point whose
+   draws follow each other only once. */
 static itd_result itd__measure_points(itd__measurement *m, const itd_draws *out, size_t at, size_t rows)
 {
     size_t d = m->den->dim, points = 0;
@@ -1238,7 +1239,7 @@ ITD_DEF void itd_draws_free(itd_draws *draws)
     ITD_FREE(draws);
 }
 
-/* For `count` draws of n points, or of points that are only passing through: n = 0. */
+/* For `count` draws of n points. n = 0: of any points, whose -log q(x) is not asked for. */
 static itd_draws *itd__draws_alloc(const itd__measurement *m, size_t n, size_t count, size_t k)
 {
     itd_draws *draws = (itd_draws *)itd__alloc(1, 1, sizeof *draws);
@@ -1302,8 +1303,8 @@ static void itd__draw(itd__measurement *m, itd_draws *out, size_t at, size_t i)
     itd_rng_normal_fill(&noise, d, m->eps + i * d);
 }
 
-/* Measures all draws of a table. They are those of the points from number `first` on; or, given a stream for
-   their noise, what the table says already. */
+/* Measures all draws of a table: those of the points from number `first` on or, given a stream for their noise,
+   those whose points and log SNRs are in the table already. */
 static itd_result itd__measure_table(itd__measurement *m, itd_draws *out, itd_rng *noise)
 {
     for (size_t at = 0; at < out->count; at += m->batch) {
@@ -1403,8 +1404,8 @@ ITD_DEF itd_nll_desc itd_nll_desc_default(void)
     return desc;
 }
 
-/* Divides the draws: an eighth for the pilot, but none rather than a handful; the rest into repetitions, few
-   and long ones where there are many points. */
+/* Divides the draws: an eighth for the pilot, unless that is too few; the rest into repetitions, just enough
+   for the degrees of freedom, since long samples integrate better: two where there are many points. */
 static void itd__divide(itd__measurement *m, bool single_points)
 {
     const itd_nll_desc *desc = &m->desc;
@@ -1484,8 +1485,8 @@ static itd_result itd__measurement_alloc(itd__measurement *m, size_t rows, doubl
 
 /* Ready to measure tables, after the pilot if there is one. In the units of the denoisers' coordinates the
    noise at the upper end of the schedule has the variance exp(-alpha). The reference is at least 100 of its
-   standard deviations wide, or 1: so its error is d there, but for what is worth 1/2 log(1 + 1e-4) nats in
-   each direction, and the integral of g may end. */
+   standard deviations wide, or 1 if that is less: so what its error lacks of d from there on is worth at most
+   1/2 log(1 + 1e-4) nats in each direction, and the integral may end. */
 static itd_result itd__measurement_begin(itd__measurement *m, size_t max_rows)
 {
     const itd_schedule *s = &m->desc.schedule;
@@ -1579,8 +1580,7 @@ static double itd__shared_error(const double *integral, size_t n, size_t repetit
     return itd__standard_error(sum, square, (double)repetitions);
 }
 
-/* The estimates from start + integral; what they were measured by is described in `draws`, whose table is not
-   needed any more. */
+/* The estimates from start + integral. Of `draws` the arrays are not needed any more. */
 static itd_result itd__summarize(const itd_draws *draws, const double *start, const double *integral,
                                  itd_nll_result *out, double *nll_x, double *std_error_x)
 {
@@ -1590,7 +1590,7 @@ static itd_result itd__summarize(const itd_draws *draws, const double *start, co
     itd_nll_result result = ITD__ZERO;
     for (size_t i = 0; i < draws->n; i++) {
         double value = start[i] + itd__point_mean(integral + i * repetitions, repetitions, &v);
-        if (i == 0) first = value; /* squares are taken about it, lest they cancel */
+        if (i == 0) first = value; /* subtracted, so that the squares do not cancel */
         sum += value - first, square += (value - first) * (value - first);
         variance += v, fourth += v * v;
     }
