@@ -936,7 +936,7 @@ ITD_DEF void itd_from_coordinates(const itd_denoiser *den, const float *y, size_
 
        -log q(x)       = 1/2 Sum_i [ log 2 pi + log lambda_i + y_i^2 / lambda_i ]          itd_gaussian_nll
        eps_hat         = Sum_i u_i sqrt(s(-alpha)) / (s(alpha) lambda_i + s(-alpha))
-                               u_i . (z - sqrt(s(alpha)) mu)                              itd_gaussian_denoiser
+                               u_i . (z - sqrt(s(alpha)) mu)                          itd_gaussian_denoiser
        mse_q(x, alpha) = Sum_i [ g_i^2 + g_i (1 - g_i) y_i^2 / lambda_i ]                  itd_gaussian_mse
        E_q mse_q       = Sum_i g_i                                                         itd_gaussian_mmse
 
@@ -1035,14 +1035,14 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
 
 /* >>likelihood ---------------------------------------------------------------------------------------------
 
-   The estimator: first measure, then reduce. A draw for a point x is a log SNR alpha with weight w and a noise
-   eps; it costs one row of the denoiser. With the squared errors e = ||eps - eps_hat||^2 of the denoiser and
-   g = ||eps - eps_hat_q||^2 of the best denoiser of the reference q, on the same eps,
+   The estimator: first measure, then reduce. A draw for a point x is a log SNR alpha with weight w and a
+   noise eps; it costs one row of the denoiser. With the squared errors e = ||eps - eps_hat||^2 of the denoiser
+   and g = ||eps - eps_hat_q||^2 of the best denoiser of the reference q, on the same eps,
 
        -log p(x) = -log q(x) + 1/2 E[ w (e - g) ],
 
-   which is the theorem of >>method for p less the theorem for q. Most of what eps does to e it also does to g,
-   so the difference varies little: g is a control variate.
+   which is the theorem of >>method for p less the theorem for q. Most of what eps does to e it also does to
+   g, so the difference varies little: g is a control variate.
 
        d |                               ___...====     Half the area between the curves is how many
          |         mse_q         __--''    ..-'         nats better the model is than q. They meet at
@@ -1067,8 +1067,8 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
    estimate for these very points does not; and weighted together with the others, by a density that they
    decided themselves, they would bias it.
 
-   Standard errors. One systematic sample does not show how far it is off, but repetitions do, whose starts are
-   independent. If v_i is the variance of point i's value over its r repetitions, divided by r, then
+   Standard errors. One systematic sample does not show how far it is off, but repetitions do, whose starts
+   are independent. If v_i is the variance of point i's value over its r repetitions, divided by r, then
 
        sqrt(v_i)               is the standard error of that value, with r - 1 degrees of freedom;
        sqrt(Sum_i v_i) / n     that of the mean over these n points, which are independent too: `std_error`.
@@ -1146,7 +1146,7 @@ static void itd__rotate(itd__measurement *m, size_t n, double *along)
         for (size_t i = 0; i < n * d; i++) along[i] = m->eps_hat[i];
         return;
     }
-    ITD__PARALLEL(n * d > 4096)
+    ITD__PARALLEL(q->vectors && n * d * d > 1 << 18)
     for (row = 0; row < (ptrdiff_t)n; row++) {
         const double *v = m->unrotated + (size_t)row * d, *u = q->vectors;
         for (size_t i = 0; i < d; i++) {
@@ -1179,12 +1179,12 @@ static itd_result itd__measure_points(itd__measurement *m, const itd_draws *out,
     return ITD_OK;
 }
 
-/* Draw i of a batch: z, and what the reference's denoiser leaves of its noise. With the variances S = s(alpha)
-   of the signal and N = s(-alpha) of the noise, z = sqrt(S) y + sqrt(N) eps; along eigenvector j there remains
+/* Draw i of a batch: z, and what the reference's denoiser leaves of its noise. With S = s(alpha) and
+   N = s(-alpha), z = sqrt(S) y + sqrt(N) eps; along eigenvector j there remains
 
        (S lambda_j eps_j - sqrt(S N) y_j) / (S lambda_j + N),
 
-   g is the sum of the squares, and mse_q the mean of g over eps. A point's first draw also takes -log q(x). */
+   g is the sum of the squares, and mse_q the mean of g over eps. With a point's first draw comes -log q(x). */
 static void itd__measure_reference(itd__measurement *m, size_t i, itd_draws *out, size_t at)
 {
     size_t d = m->reference.dim, row = m->row[i];
@@ -1205,8 +1205,8 @@ static void itd__measure_reference(itd__measurement *m, size_t i, itd_draws *out
     out->nll_reference[out->point[at + i]] = m->den->log_det + nll;
 }
 
-/* The errors of the reference and of the table's denoisers for draws from number `at` on, whose points and log
-   SNRs are in the table, and whose eps is drawn. */
+/* The errors of the reference and of the table's denoisers for draws from number `at` on, whose points and
+   log SNRs are in the table, and whose eps is drawn. */
 static itd_result itd__measure_errors(itd__measurement *m, itd_draws *out, size_t at, size_t rows)
 {
     size_t d = m->den->dim, k = out->denoisers;
@@ -1303,8 +1303,8 @@ static void itd__draw(itd__measurement *m, itd_draws *out, size_t at, size_t i)
     itd_rng_normal_fill(&noise, d, m->eps + i * d);
 }
 
-/* Measures all draws of a table: those of the points from number `first` on or, given a stream for their noise,
-   those whose points and log SNRs are in the table already. */
+/* Measures all draws of a table: those of the points from number `first` on or, given a stream for their
+   noise, those whose points and log SNRs are in the table already. */
 static itd_result itd__measure_table(itd__measurement *m, itd_draws *out, itd_rng *noise)
 {
     for (size_t at = 0; at < out->count; at += m->batch) {
@@ -5096,9 +5096,9 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
 
 /* >>eigen --------------------------------------------------------------------------------------------------
 
-   Covariances: their sums over rows, their eigenpairs, the Gaussians of >>gaussian made of them, these in other
-   coordinates, and the map that >>model normalizes data by. It needs the matrix product of >>kernels, for more
-   than 64 columns. */
+   Covariances: their sums over rows, their eigenpairs, the Gaussians of >>gaussian made of them, these in
+   other coordinates, and the map that >>model normalizes data by. It needs the matrix product of >>kernels,
+   for more than 64 columns. */
 
 /* Four sums, so that an addition need not wait for the one before. */
 static double itd__dot(const double *x, const double *y, size_t n)
@@ -5396,7 +5396,8 @@ ITD_DEF itd_result itd_gaussian_to_coordinates(const itd_denoiser *den, const it
    roots the symmetric one leaves every coordinate as near as can be to its column (Kessy, Lewin & Strimmer
    2018), and makes the coordinates independent of the columns' units.
 
-   The moments of some rows are 1 + d + d^2 numbers: their count, the sum of x - centre, that of its products. */
+   The moments of some rows are 1 + d + d^2 numbers: their count, the sum of x - centre, and that of the
+   products of its coordinates. */
 
 enum {
     ITD__FOLDS = 5,
