@@ -1036,8 +1036,8 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
 /* >>likelihood ---------------------------------------------------------------------------------------------
 
    The estimator: first measure, then reduce. A draw for a point x is a log SNR alpha with weight w and a
-   noise eps; it costs one row of the denoiser. With the squared errors e = ||eps - eps_hat||^2 of the denoiser
-   and g = ||eps - eps_hat_q||^2 of the best denoiser of the reference q, on the same eps,
+   noise eps; it costs one row of the denoiser. With the squared errors e = ||eps - eps_hat||^2 of the
+   denoiser and g = ||eps - eps_hat_q||^2 of the best denoiser of the reference q, on the same eps,
 
        -log p(x) = -log q(x) + 1/2 E[ w (e - g) ],
 
@@ -1184,7 +1184,7 @@ static itd_result itd__measure_points(itd__measurement *m, const itd_draws *out,
 
        (S lambda_j eps_j - sqrt(S N) y_j) / (S lambda_j + N),
 
-   g is the sum of the squares, and mse_q the mean of g over eps. With a point's first draw comes -log q(x). */
+   g is the sum of the squares, mse_q the mean of g over eps. A point's first draw gives -log q(x), too. */
 static void itd__measure_reference(itd__measurement *m, size_t i, itd_draws *out, size_t at)
 {
     size_t d = m->reference.dim, row = m->row[i];
