@@ -56,7 +56,7 @@
        >>portability    checked sizes, errors, memory, threads
        >>rng            counter-based random numbers
        >>kernels        matrix product, convolution, elementwise loops: the only place that knows the machine
-       >>eigen          eigenvalues and eigenvectors of a covariance
+       >>eigen          covariances: eigenvectors, the Gaussians and the normalization made of them
      Part IV, files
        >>checkpoint     safetensors in and out
        >>licence */
@@ -841,6 +841,10 @@ static itd__scratch itd__new_scratch(void); /* floats is NULL after an allocatio
 static void itd__matmul(size_t m, size_t n, size_t k, bool add, const float *a, size_t ra, size_t ca,
                         const float *b, size_t rb, size_t cb, float *c, size_t rc, itd__scratch work);
 static double itd__dot(const double *x, const double *y, size_t n);
+static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, itd_gaussian **out);
+/* W and its inverse, which make the Gaussian of n rows N(0, I); log |det W^-1|. */
+static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double *mean, const double *scale,
+                               double *whiten, double *color, double *log_det);
 enum { ITD__FULL_GAUSSIAN = 64 }; /* dimensions up to which d^2 operations per row are cheap */
 
 /* The network of a model: created, evaluated slice by slice, trained. */
@@ -1038,144 +1042,28 @@ ITD_DEF void itd_from_coordinates(const itd_denoiser *den, const float *y, size_
 
 /* >>gaussian -----------------------------------------------------------------------------------------------
 
-   The reference density N(mu, Sigma) of >>method: fitted to data, it knows its own likelihood, its denoiser
-   and what that denoiser's error is, all as sums over the eigenpairs lambda_i, u_i of Sigma. */
+   The reference density q = N(mu, Sigma): a density whose likelihood, best denoiser and denoising error are
+   all known, so that the estimator only has to measure how much better or worse a model is. It is kept as the
+   eigenpairs lambda_i, u_i of Sigma. Along each u_i everything is one-dimensional: with
+   y_i = u_i . (x - mu) and the gain g_i = s(alpha + log lambda_i),
 
-ITD_DEF void itd_gaussian_free(itd_gaussian *g)
-{
-    if (!g) return;
-    ITD_FREE(g->mean), ITD_FREE(g->lambda), ITD_FREE(g->vectors), ITD_FREE(g->basis);
-    ITD_FREE(g);
-}
+       -log q(x)       = 1/2 Sum_i [ log 2 pi + log lambda_i + y_i^2 / lambda_i ]          itd_gaussian_nll
+       eps_hat         = Sum_i u_i sqrt(s(-alpha)) / (s(alpha) lambda_i + s(-alpha))
+                               u_i . (z - sqrt(s(alpha)) mu)                          itd_gaussian_denoiser
+       mse_q(x, alpha) = Sum_i [ g_i^2 + g_i (1 - g_i) y_i^2 / lambda_i ]                  itd_gaussian_mse
+       E_q mse_q       = Sum_i g_i                                                         itd_gaussian_mmse
 
-/* axes: its eigenvectors are the coordinate axes, and not stored. */
-static itd_gaussian *itd__gaussian_alloc(size_t dim, bool axes)
-{
-    bool wide = !axes && dim > ITD__FULL_GAUSSIAN;
-    itd_gaussian *g = (itd_gaussian *)itd__alloc(1, 1, sizeof *g);
-    if (!g) return NULL;
-    g->dim = dim;
-    g->mean = itd__doubles(dim, 1), g->lambda = itd__doubles(dim, 1);
-    if (!axes) g->vectors = itd__doubles(dim, dim);
-    if (wide) g->basis = itd__floats(dim, dim);
-    if (g->mean && g->lambda && (g->vectors || axes) && (g->basis || !wide)) return g;
-    itd_gaussian_free(g);
-    return NULL;
-}
+   The gain is the fraction of the noise's variance that the best denoiser leaves along u_i:
 
-/* A Gaussian with a mean gets the rest from a covariance, if all has gone well so far; both are used up. */
-static itd_result itd__gaussian_finish(itd_gaussian *g, double *covariance, itd_result result,
-                                       itd_gaussian **out)
-{
-    size_t d = g ? g->dim : 0;
-    double *variance = itd__doubles(d, 1);
-    if (result == ITD_OK && !variance) result = ITD_ERROR_MEMORY;
-    for (size_t j = 0; result == ITD_OK && j < d; j++) variance[j] = covariance[j * d + j];
-    if (result == ITD_OK) result = itd_eigen_symmetric(d, covariance, g->lambda, g->vectors);
-    if (result == ITD_OK && (!(g->lambda[0] > 0) || g->lambda[d - 1] < -1e-8 * g->lambda[0]))
-        result = ITD_ERROR_DATA;
-    /* A flat direction gets a sliver of the width of its columns: the density stays finite. */
-    for (size_t i = 0; result == ITD_OK && i < d; i++) {
-        double width = 0;
-        for (size_t j = 0; j < d; j++) width += g->vectors[i * d + j] * g->vectors[i * d + j] * variance[j];
-        g->lambda[i] = fmax(g->lambda[i], 1e-12 * (width > 0 ? width : g->lambda[0]));
-    }
-    ITD_FREE(covariance), ITD_FREE(variance);
-    if (result != ITD_OK) {
-        itd_gaussian_free(g);
-        return result;
-    }
-    for (size_t i = 0; g->basis && i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
-    *out = g;
-    return ITD_OK;
-}
+       1 |                         _______----     the noise is small beside the data, and cannot be told
+         |                   __---'                from them
+     1/2 |- - - - - - - -_-'
+         |          __--'  |
+       0 |_____---''       |                       z is all noise: eps_hat = z is right
+         +-----------------+----------------- alpha
+                     -log lambda_i
 
-ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covariance, size_t dim,
-                                       itd_gaussian **out)
-{
-    if (dim == 0) return ITD_ERROR_ARGUMENT;
-    for (size_t i = 0; i < dim; i++)
-        if (!(fabs(mean[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
-    itd_gaussian *g = itd__gaussian_alloc(dim, false);
-    double *a = itd__doubles(dim, dim);
-    if (g && a) memcpy(g->mean, mean, dim * sizeof *mean), memcpy(a, covariance, dim * dim * sizeof *a);
-    return itd__gaussian_finish(g, a, g && a ? ITD_OK : ITD_ERROR_MEMORY, out);
-}
-
-ITD_DEF itd_result itd_gaussian_from_eigen(const double *mean, const double *lambda, const double *vectors,
-                                           size_t dim, itd_gaussian **out)
-{
-    if (dim == 0) return ITD_ERROR_ARGUMENT;
-    for (size_t i = 0; i < dim * dim; i++)
-        if (!(fabs(vectors[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
-    for (size_t i = 0; i < dim; i++)
-        if (!(lambda[i] > 0 && lambda[i] <= DBL_MAX && fabs(mean[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
-    itd_gaussian *g = itd__gaussian_alloc(dim, false);
-    if (!g) return ITD_ERROR_MEMORY;
-    memcpy(g->mean, mean, dim * sizeof *mean), memcpy(g->lambda, lambda, dim * sizeof *lambda);
-    memcpy(g->vectors, vectors, dim * dim * sizeof *vectors);
-    for (size_t i = 0; g->basis && i < dim * dim; i++) g->basis[i] = (float)vectors[i];
-    *out = g;
-    return ITD_OK;
-}
-
-/* sum += centred^T centred, in double for few columns, else through the matrix product. */
-static itd_result itd__add_products(const float *x, const double *mean, size_t n, size_t dim, double *sum)
-{
-    enum { ROWS = 256 };
-    bool few = dim <= ITD__FULL_GAUSSIAN;
-    float *centred = few ? NULL : itd__floats(ROWS, dim), *block = few ? NULL : itd__floats(dim, dim);
-    itd__scratch work = ITD__ZERO;
-    if (!few) work = itd__new_scratch();
-    for (size_t i = 0; few && i < n; i++)
-        for (size_t j = 0; j < dim; j++)
-            for (size_t k = 0; k < dim; k++)
-                sum[j * dim + k] += (x[i * dim + j] - mean[j]) * (x[i * dim + k] - mean[k]);
-    for (size_t at = 0; centred && block && work.floats && at < n; at += ROWS) {
-        size_t rows = itd__min(ROWS, n - at);
-        for (size_t i = 0; i < rows; i++)
-            for (size_t j = 0; j < dim; j++) centred[i * dim + j] = (float)(x[(at + i) * dim + j] - mean[j]);
-        itd__matmul(dim, dim, rows, false, centred, 1, dim, centred, dim, 1, block, dim, work);
-        for (size_t i = 0; i < dim * dim; i++) sum[i] += block[i];
-    }
-    bool enough = few || (centred && block && work.floats);
-    ITD_FREE(centred), ITD_FREE(block), ITD_FREE(work.floats);
-    return enough ? ITD_OK : ITD_ERROR_MEMORY;
-}
-
-ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_gaussian **out)
-{
-    itd_result result = ITD_ERROR_MEMORY;
-    if (n < 2 || dim == 0) return ITD_ERROR_ARGUMENT;
-    if (!itd__all_finite(x, n * dim)) return ITD_ERROR_DATA;
-    itd_gaussian *g = itd__gaussian_alloc(dim, false);
-    double *covariance = itd__doubles(dim, dim);
-    if (g && covariance) {
-        for (size_t i = 0; i < n; i++) /* differences, so that a constant column has exactly its mean */
-            for (size_t j = 0; j < dim; j++) g->mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
-        for (size_t j = 0; j < dim; j++) g->mean[j] += x[j];
-        result = itd__add_products(x, g->mean, n, dim, covariance);
-        for (size_t i = 0; i < dim; i++) /* symmetric to the last bit */
-            for (size_t j = 0; j <= i; j++) covariance[j * dim + i] = covariance[i * dim + j] /= (double)n;
-    }
-    return itd__gaussian_finish(g, covariance, result, out);
-}
-
-/* Independent coordinates, with the points' own means and variances, or N(0, I) for fewer than two points. */
-static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, itd_gaussian **out)
-{
-    itd_gaussian *g = itd__gaussian_alloc(dim, true);
-    if (!g) return ITD_ERROR_MEMORY;
-    for (size_t j = 0; j < dim; j++) {
-        double square = 0;
-        for (size_t i = 0; i < n && n > 1; i++) g->mean[j] += x[i * dim + j] / (double)n;
-        for (size_t i = 0; i < n && n > 1; i++)
-            square += (x[i * dim + j] - g->mean[j]) * (x[i * dim + j] - g->mean[j]);
-        g->lambda[j] = n > 1 ? fmax(square / (double)n, 1e-12) : 1;
-    }
-    *out = g;
-    return ITD_OK;
-}
+   How a Gaussian is made, from rows, a covariance or its eigenpairs, is in >>eigen. */
 
 /* start + Sum_i log x_i; without x, start. */
 static double itd__add_logs(double start, const double *x, size_t n)
@@ -1199,13 +1087,7 @@ static double itd__gaussian_project(const itd_gaussian *g, size_t i, const float
     return y;
 }
 
-/* y = U x for each of n rows. */
-static void itd__gaussian_rotate(const itd_gaussian *g, const float *x, size_t n, float *y, itd__scratch work)
-{
-    size_t d = g->dim;
-    itd__matmul(n, d, d, false, x, d, 1, g->basis, 1, d, y, d, work);
-}
-
+/* The entropy is the mean of -log q(x), at which each y_i^2 / lambda_i is 1. */
 ITD_DEF double itd_gaussian_nll(const itd_gaussian *g, const float *x)
 {
     double nll = itd_gaussian_entropy(g);
@@ -1216,7 +1098,6 @@ ITD_DEF double itd_gaussian_nll(const itd_gaussian *g, const float *x)
     return nll;
 }
 
-/* Sum_i g_i^2 + g_i (1 - g_i) y_i^2 / lambda_i,  g_i = s(alpha + log lambda_i) */
 ITD_DEF double itd_gaussian_mse(const itd_gaussian *g, const float *x, double logsnr)
 {
     double mse = 0;
@@ -1234,7 +1115,6 @@ ITD_DEF double itd_gaussian_mmse(const itd_gaussian *g, double logsnr)
     return mmse;
 }
 
-/* eps_hat = Sum_i u_i sqrt(s(-a)) / (s(a) lambda_i + s(-a)) u_i . (z - sqrt(s(a)) mu) */
 static itd_result itd__gaussian_predict(void *ctx, const float *z, const float *logsnr, size_t n,
                                         float *eps_hat)
 {
@@ -1245,14 +1125,14 @@ static itd_result itd__gaussian_predict(void *ctx, const float *z, const float *
         size_t d = g->dim;
         const float *in = z + (size_t)row * d;
         float *out = eps_hat + (size_t)row * d;
-        double s = itd_sigmoid(logsnr[row]), r = itd_sigmoid(-logsnr[row]), root = sqrt(s);
+        double signal = itd_sigmoid(logsnr[row]), noise = itd_sigmoid(-logsnr[row]), root = sqrt(signal);
         memset(out, 0, d * sizeof *out);
         for (size_t i = 0; i < d; i++) {
             const double *u = g->vectors ? g->vectors + i * d : NULL;
-            double y = 0, gain = sqrt(r) / (s * g->lambda[i] + r);
-            if (!u) out[i] = (float)(gain * (in[i] - root * g->mean[i]));
+            double y = 0, factor = sqrt(noise) / (signal * g->lambda[i] + noise);
+            if (!u) out[i] = (float)(factor * (in[i] - root * g->mean[i]));
             for (size_t j = 0; u && j < d; j++) y += u[j] * (in[j] - root * g->mean[j]);
-            for (size_t j = 0; u && j < d; j++) out[j] += (float)(u[j] * gain * y);
+            for (size_t j = 0; u && j < d; j++) out[j] += (float)(u[j] * factor * y);
         }
     }
     return ITD_OK;
@@ -1266,269 +1146,88 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
     return den;
 }
 
-/* ---- the map that makes the data's own Gaussian N(0, I) ----
-
-   Columns are standardized, and their correlations S shrunk towards none, (1 - rho) S + rho I, as far as rows
-   that took no part in S say (five parts of the data, each foretold by the other four). Directions that are
-   flat even so get a variance of 1e-8. With P the outcome and D the standard deviations, W = P^-1/2 D^-1: of
-   all square roots the symmetric one leaves every coordinate as near as can be to its column (Kessy, Lewin &
-   Strimmer 2018), and makes the coordinates independent of the columns' units. */
-
-enum { ITD__FOLDS = 5, ITD__FEWEST_ROWS = 10 }; /* with fewer rows, columns count as independent */
-
-/* The eigenvalue of P for one of S. */
-static double itd__shrunk(double lambda, double rho) { return fmax((1 - rho) * lambda + rho, 1e-8); }
-
-/* Sums over the rows of one part: of x - centre (d), and of its products (d,d). Returns their number. */
-static double itd__fold_sums(const float *x, const double *centre, size_t n, size_t d, size_t fold,
-                             double *sum, double *products)
-{
-    double rows = 0;
-    for (size_t i = fold; i < n; i += ITD__FOLDS, rows++)
-        for (size_t j = 0; j < d; j++) {
-            double v = x[i * d + j] - centre[j];
-            sum[j] += v;
-            for (size_t k = 0; k <= j; k++) products[j * d + k] += v * (x[i * d + k] - centre[k]);
-        }
-    for (size_t j = 0; j < d; j++)
-        for (size_t k = 0; k < j; k++) products[k * d + j] = products[j * d + k];
-    return rows;
-}
-
-/* From such sums over some rows: mean, standard deviations, correlations. Where a column hardly varies in one
-   of its parts, a thousandth of its deviation in all rows (`scale`) stands in. */
-static void itd__correlate(const double *sum, const double *products, double rows, size_t d,
-                           const double *scale, double *mean, double *sd, double *correlation)
-{
-    for (size_t j = 0; j < d; j++) {
-        mean[j] = sum[j] / rows;
-        sd[j] = fmax(sqrt(fmax(products[j * d + j] / rows - mean[j] * mean[j], 0)), 1e-3 * scale[j]);
-    }
-    for (size_t j = 0; j < d; j++)
-        for (size_t k = 0; k < d; k++)
-            correlation[j * d + k] = j == k
-                                         ? 1
-                                         : (products[j * d + k] / rows - mean[j] * mean[k]) / (sd[j] * sd[k]);
-}
-
-/* Room for the choice of rho, all of it in one block. */
-typedef struct itd__folds {
-    double rows[ITD__FOLDS];
-    double *sum, *products;        /* (ITD__FOLDS,d), (ITD__FOLDS,d,d) */
-    double *total, *all_products;  /* (d), (d,d) of all parts, or all but one */
-    double *mean, *sd, *lambda;    /* (d) */
-    double *correlation, *vectors; /* (d,d) */
-} itd__folds;
-
-/* All parts but `left_out` (ITD__FOLDS: none) together; returns their rows. */
-static double itd__add_folds(itd__folds *f, size_t d, size_t left_out)
-{
-    double rows = 0;
-    memset(f->total, 0, d * sizeof *f->total), memset(f->all_products, 0, d * d * sizeof *f->total);
-    for (size_t k = 0; k < ITD__FOLDS; k++) {
-        if (k == left_out) continue;
-        rows += f->rows[k];
-        for (size_t j = 0; j < d; j++) f->total[j] += f->sum[k * d + j];
-        for (size_t j = 0; j < d * d; j++) f->all_products[j] += f->products[k * d * d + j];
-    }
-    return rows;
-}
-
-/* -log likelihood of one part, but for constants, by what the other four say, for each of the candidates. */
-static itd_result itd__foretell(itd__folds *f, size_t fold, size_t d, const double *scale, const double *rho,
-                                size_t candidates, double *nll)
-{
-    const double *sum = f->sum + fold * d, *products = f->products + fold * d * d;
-    double others = itd__add_folds(f, d, fold);
-    itd__correlate(f->total, f->all_products, others, d, scale, f->mean, f->sd, f->correlation);
-    ITD__TRY(itd_eigen_symmetric(d, f->correlation, f->lambda, f->vectors));
-    for (size_t i = 0; i < d; i++) { /* squares of this part's rows along eigenvector i */
-        const double *u = f->vectors + i * d;
-        double square = 0;
-        for (size_t j = 0; j < d; j++)
-            for (size_t k = 0; k < d; k++)
-                square += u[j] * u[k] / (f->sd[j] * f->sd[k]) *
-                          (products[j * d + k] - sum[j] * f->mean[k] - f->mean[j] * sum[k] +
-                           f->rows[fold] * f->mean[j] * f->mean[k]);
-        for (size_t c = 0; c < candidates; c++) {
-            double lambda = itd__shrunk(f->lambda[i], rho[c]);
-            nll[c] += 0.5 * (f->rows[fold] * log(lambda) + square / lambda);
-        }
-    }
-    return ITD_OK;
-}
-
-/* rho of 0, or from 1e-5 to 1 in quarters of a decade: the one by which all parts are most likely. */
-static itd_result itd__choose_shrinkage(itd__folds *f, size_t d, const double *scale, double *chosen)
-{
-    enum { CANDIDATES = 22 };
-    double rho[CANDIDATES], nll[CANDIDATES] = {0};
-    size_t best = 0;
-    for (size_t c = 0; c < CANDIDATES; c++) rho[c] = c ? pow(10, 0.25 * (double)c - 5.25) : 0;
-    for (size_t k = 0; k < ITD__FOLDS; k++) ITD__TRY(itd__foretell(f, k, d, scale, rho, CANDIDATES, nll));
-    for (size_t c = 1; c < CANDIDATES; c++)
-        if (nll[c] < nll[best]) best = c;
-    *chosen = rho[best];
-    return ITD_OK;
-}
-
-/* W and its inverse from the eigenpairs of S; returns log |det W^-1|. */
-static double itd__square_roots(const itd__folds *f, size_t d, double rho, double *whiten, double *color)
-{
-    double log_det = 0;
-    memset(whiten, 0, d * d * sizeof *whiten), memset(color, 0, d * d * sizeof *color);
-    for (size_t i = 0; i < d; i++) {
-        double root = sqrt(itd__shrunk(f->lambda[i], rho));
-        const double *u = f->vectors + i * d;
-        log_det += log(root) + log(f->sd[i]);
-        for (size_t j = 0; j < d; j++)
-            for (size_t k = 0; k < d; k++) {
-                whiten[j * d + k] += u[j] * u[k] / root / f->sd[k];
-                color[j * d + k] += f->sd[j] * u[j] * u[k] * root;
-            }
-    }
-    return log_det;
-}
-
-/* The map of n rows, whose columns have these means and standard deviations. */
-static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double *mean, const double *scale,
-                               double *whiten, double *color, double *log_det)
-{
-    itd__folds f = ITD__ZERO;
-    double *block = itd__doubles(d, ITD__FOLDS * (d + 1) + 3 * d + 5), rho = 1;
-    itd_result result = block ? ITD_OK : ITD_ERROR_MEMORY;
-    if (result == ITD_OK) {
-        f.sum = block, f.products = f.sum + ITD__FOLDS * d, f.total = f.products + ITD__FOLDS * d * d;
-        f.mean = f.total + d, f.sd = f.mean + d, f.lambda = f.sd + d;
-        f.all_products = f.lambda + d, f.correlation = f.all_products + d * d;
-        f.vectors = f.correlation + d * d;
-        for (size_t k = 0; k < ITD__FOLDS; k++)
-            f.rows[k] = itd__fold_sums(x, mean, n, d, k, f.sum + k * d, f.products + k * d * d);
-        if (n >= ITD__FEWEST_ROWS) result = itd__choose_shrinkage(&f, d, scale, &rho);
-    }
-    if (result == ITD_OK) {
-        double rows = itd__add_folds(&f, d, ITD__FOLDS);
-        itd__correlate(f.total, f.all_products, rows, d, scale, f.mean, f.sd, f.correlation);
-        result = itd_eigen_symmetric(d, f.correlation, f.lambda, f.vectors);
-    }
-    if (result == ITD_OK) *log_det = itd__square_roots(&f, d, rho, whiten, color);
-    ITD_FREE(block);
-    return result;
-}
-
-/* Entry (i,j) of W. */
-static double itd__whitens(const itd_denoiser *den, size_t i, size_t j)
-{
-    if (den->whiten) return den->whiten[i * den->dim + j];
-    return i != j ? 0 : den->scale ? 1 / den->scale[i] : 1;
-}
-
-/* (d,d) M M^T with M = W U Lambda^1/2, the covariance in the denoiser's coordinates. */
-static itd_result itd__map_covariance(const itd_denoiser *den, const itd_gaussian *g, double *covariance)
-{
-    size_t d = g->dim;
-    double *m = itd__doubles(d, d);
-    for (size_t i = 0; m && i < d; i++)
-        for (size_t j = 0; j < d; j++) {
-            double w = itd__whitens(den, i, j);
-            if (g->vectors && w != 0)
-                for (size_t k = 0; k < d; k++) m[i * d + k] += w * sqrt(g->lambda[k]) * g->vectors[k * d + j];
-            if (!g->vectors) m[i * d + j] = w * sqrt(g->lambda[j]);
-        }
-    for (size_t i = 0; m && i < d; i++)
-        for (size_t j = 0; j <= i; j++)
-            covariance[i * d + j] = covariance[j * d + i] = itd__dot(m + i * d, m + j * d, d);
-    ITD_FREE(m);
-    return m ? ITD_OK : ITD_ERROR_MEMORY;
-}
-
-/* Is a covariance diagonal, but for rounding? */
-static bool itd__diagonal(const double *covariance, size_t d)
-{
-    for (size_t i = 0; i < d; i++)
-        for (size_t j = 0; j < i; j++)
-            if (fabs(covariance[i * d + j]) > 1e-7 * sqrt(covariance[i * d + i] * covariance[j * d + j]))
-                return false;
-    return true;
-}
-
-/* N(W (mu - mean), W Sigma W^T). Where that is
-   diagonal, as for the one that the map was made of, its eigenvectors are the axes. */
-ITD_DEF itd_result itd_gaussian_to_coordinates(const itd_denoiser *den, const itd_gaussian *g,
-                                               itd_gaussian **out)
-{
-    size_t d = g->dim;
-    bool axes = !g->vectors && !den->whiten;
-    double *covariance = axes ? NULL : itd__doubles(d, d);
-    itd_result result = axes || covariance ? ITD_OK : ITD_ERROR_MEMORY;
-    if (covariance) result = itd__map_covariance(den, g, covariance);
-    bool diagonal = axes || (result == ITD_OK && itd__diagonal(covariance, d));
-    itd_gaussian *mapped = result == ITD_OK ? itd__gaussian_alloc(d, diagonal) : NULL;
-    if (result == ITD_OK && !mapped) result = ITD_ERROR_MEMORY;
-    for (size_t i = 0; result == ITD_OK && i < d; i++) {
-        double w = itd__whitens(den, i, i);
-        if (diagonal) mapped->lambda[i] = axes ? w * w * g->lambda[i] : covariance[i * d + i];
-        if (!den->whiten) mapped->mean[i] = w * (g->mean[i] - (den->mean ? den->mean[i] : 0));
-        for (size_t j = 0; den->whiten && j < d; j++)
-            mapped->mean[i] += itd__whitens(den, i, j) * (g->mean[j] - (den->mean ? den->mean[j] : 0));
-    }
-    if (result == ITD_OK && !diagonal) return itd__gaussian_finish(mapped, covariance, result, out);
-    ITD_FREE(covariance);
-    if (result == ITD_OK) *out = mapped;
-    else itd_gaussian_free(mapped);
-    return result;
-}
-
 /* >>likelihood ---------------------------------------------------------------------------------------------
 
-   One draw for point x is a log SNR alpha with weight w and a noise eps; it costs one row of the denoiser.
-   With e = ||eps - eps_hat||^2, and g = ||eps - eps_hat_q||^2 on the same eps for the best denoiser of the
-   reference density q,
+   The estimator: first measure, then reduce. A draw for a point x is a log SNR alpha with weight w and a
+   noise eps; it costs one row of the denoiser. With the squared errors e = ||eps - eps_hat||^2 of the
+   denoiser and g = ||eps - eps_hat_q||^2 of the best denoiser of the reference q, on the same eps,
 
        -log p(x) = -log q(x) + 1/2 E[ w (e - g) ],
 
-   which is the theorem for p less the theorem for q. Most of what eps does to e it also does to g, so the
-   difference is quiet (a control variate).
+   which is the theorem of >>method for p less the theorem for q. Most of what eps does to e it also does to
+   g, so the difference varies little: g is a control variate.
 
-   A point's draws are `repetitions` systematic samples: log SNRs at evenly spaced quantiles from a random
-   start, which integrate the smooth mean of w (e - g) far better than independent ones. One such sample does
-   not show how far it is off, but repetitions with starts of their own do. If s_i is the standard deviation
-   of point i's value over its r repetitions,
+       d |                               ___...====     Half the area between the curves is how many
+         |         mse_q         __--''    ..-'         nats better the model is than q. They meet at
+         |                __--''      ..-'              both ends, so hardly anything is lost by
+         |         __--''      ..-'   mse               integrating from loc - clip scale to
+       0 |=====''......---''                            loc + clip scale only.
+         +----|-------------------------------|--- alpha
 
-       s_i / sqrt(r)                     is the standard error of that value, with r - 1 degrees of freedom,
-       sqrt( Sum_i s_i^2 / r ) / n       that of the mean over n points, which are independent too.
+   Systematic samples. A point's draws are `repetitions` samples of `length` log SNRs, each at evenly spaced
+   quantiles v_j = (j + U) / length of the schedule, with a random start U of its own:
 
-   Draws go where a pilot run saw the integrand vary most. The pilot's own draws are not used again: they
-   would bias the result. */
+       v = 0 |..x....|..x....|..x....|..x....| 1        repetition 1
+             |.....x.|.....x.|.....x.|.....x.|          repetition 2
+
+   Every v_j is uniform, so the mean is right, and even spacing integrates the smooth mean of w (e - g) far
+   better than independent log SNRs would.
+
+   Allocation. A pilot run on random points measures where in the schedule w (e - g) varies, and the draws of
+   the estimate are denser there: u = F^-1(v), with a density f = F' that follows the standard deviation, and
+   1/f in the weight. Where the pilot is off, the variance is larger, but the mean stays right. Its own draws
+   are not used again. They are of random points, so that their mean varies as the points do, and that of the
+   estimate for these very points does not; and weighted together with the others, by a density that they
+   decided themselves, they would bias it.
+
+   Standard errors. One systematic sample does not show how far it is off, but repetitions do, whose starts
+   are independent. If v_i is the variance of point i's value over its r repetitions, divided by r, then
+
+       sqrt(v_i)               is the standard error of that value, with r - 1 degrees of freedom;
+       sqrt(Sum_i v_i) / n     that of the mean over these n points, which are independent too: `std_error`.
+
+   `std_error_data` is for the mean over the distribution that the points come from: the standard deviation of
+   their values over sqrt(n), which contains the v_i already. The degrees of freedom of Sum_i v_i are
+   Satterthwaite's (1946): (Sum_i V_i)^2 / Sum_i( V_i^2 / (r - 1) ), where V_i = E[v_i] is not known, but
+   V_i^2 = E[v_i^2] (r - 1) / (r + 1) if the repetitions are normal.
+
+   To use another density as the reference, nothing here has to change: measure its best denoiser beside the
+   other (k = 2, in the same coordinates), and give itd_draws_integral start[i] = -log q(x_i) and
+   f[i] = weight[i] * (error[2 * i] - error[2 * i + 1]). q may not be so narrow that its own error is still
+   below d at the upper end of the schedule.
+
+   This takes random numbers from >>rng and the reference from >>gaussian. */
 
 enum {
-    ITD__PILOT_MOST = 8192,     /* draws of a pilot, at most */
-    ITD__PILOT_FEWEST = 64,     /* with fewer there is none */
-    ITD__PILOT_BINS = 32,       /* parts of the schedule in which it takes the spread, at most */
+    ITD__MAX_PILOT = 8192,      /* draws of a pilot */
+    ITD__MIN_PILOT = 64,        /* with fewer there is none */
+    ITD__MAX_BINS = 32,         /* parts of the schedule in which it takes the spread */
     ITD__DENSITY_STEPS = 256,   /* of the density of draws that is made of it */
     ITD__TABLE_DRAWS = 1 << 18, /* draws in a table of itd_nll, if a point has no more */
-    ITD__FEW_DEGREES = 30,      /* of freedom that repetitions are made for */
+    ITD__DEGREES = 30,          /* of freedom that repetitions are made for */
     ITD__POINT_REPETITIONS = 16 /* those for the standard error of single points */
 };
 
-/* What all draws of one call share. */
+/* One call of itd_measure, itd_nll or itd_mse_curve: what is measured, and the memory of a batch. */
 typedef struct itd__measurement {
-    const itd_denoiser *den; /* (k) */
-    size_t k, n;
+    const itd_denoiser *den;
     const float *x; /* (n,dim) */
+    size_t n;
     itd_nll_desc desc;
     size_t repetitions, length, pilot; /* repetitions of each point, draws in one; draws of the pilot */
-    /* Draws in equal steps of the schedule's quantile: their density, of mean 1, and how many are below. */
+    /* f in equal steps of the schedule's quantile, and F at their ends. */
     double density[ITD__DENSITY_STEPS], below[ITD__DENSITY_STEPS + 1];
-    itd_gaussian reference; /* in the denoisers' coordinates; its arrays may be the caller's, */
-    itd_gaussian *owned;    /* or these */
-    double *lambda;         /* (dim) its eigenvalues, the narrow ones widened */
+    itd_gaussian reference; /* in the denoisers' coordinates, with eigenvalues of its own */
+    itd_gaussian *owned;    /* has its other arrays, if they are not the caller's */
+    size_t first;           /* number of the point that a table begins with */
     size_t batch;
-    float *eps, *z, *eps_hat, *along; /* (batch,dim) along: eps in a wide reference's eigenbasis, else NULL */
-    float *logsnr;                    /* (batch) */
-    itd__scratch work;                /* for the rotation */
-    double *y, *p; /* (batch,dim) the batch's points in the denoisers' coordinates, and in the eigenbasis */
-    size_t *row;   /* (batch) where among those a draw's point is */
+    float *eps, *z, *eps_hat; /* (batch,dim) */
+    float *logsnr;            /* (batch) */
+    size_t *row;              /* (batch) where a draw's point is among the batch's points: */
+    double *y, *y_along; /* (batch,dim) these in the denoisers' coordinates, and along the eigenvectors */
+    double *eps_along;   /* (batch,dim) eps along the eigenvectors */
+    double *unrotated;   /* (batch,dim) what is being rotated */
+    itd__scratch work;   /* for the rotation, if the reference has a basis */
 } itd__measurement;
 
 /* ---- errors of a batch ---- */
@@ -1540,94 +1239,104 @@ static double itd__squared_distance(const float *a, const float *b, size_t n)
     return sum;
 }
 
-/* The points of some draws in coordinates; a point whose draws follow each other is mapped once. */
-static itd_result itd__measure_points(itd__measurement *t, const float *x, const size_t *point, size_t rows)
+/* y = U x for each of n rows, by the reference's basis. */
+static void itd__gaussian_rotate(const itd_gaussian *g, const float *x, size_t n, float *y, itd__scratch work)
 {
-    const itd_gaussian *q = &t->reference;
-    size_t d = q->dim, m = 0;
-    for (size_t i = 0; i < rows; i++) {
-        t->row[i] = i && point[i] == point[i - 1] ? m - 1 : m;
-        if (t->row[i] < m) continue;
-        for (size_t j = 0; j < d; j++) {
-            double y = t->y[m * d + j] = itd__coordinate(t->den, x + point[i] * d, j);
-            if (!(fabs(y) <= FLT_MAX)) return ITD_ERROR_DATA;
+    size_t d = g->dim;
+    itd__matmul(n, d, d, false, x, d, 1, g->basis, 1, d, y, d, work);
+}
+
+/* The first n rows of `unrotated` along the reference's eigenvectors. z and eps_hat are free until the
+   denoiser is called. */
+static void itd__rotate(itd__measurement *m, size_t n, double *along)
+{
+    const itd_gaussian *q = &m->reference;
+    size_t d = q->dim;
+    ptrdiff_t row;
+    if (q->basis) {
+        for (size_t i = 0; i < n * d; i++) m->z[i] = (float)m->unrotated[i];
+        itd__gaussian_rotate(q, m->z, n, m->eps_hat, m->work);
+        for (size_t i = 0; i < n * d; i++) along[i] = m->eps_hat[i];
+        return;
+    }
+    ITD__PARALLEL(q->vectors && n * d * d > 1 << 18)
+    for (row = 0; row < (ptrdiff_t)n; row++) {
+        const double *v = m->unrotated + (size_t)row * d, *u = q->vectors;
+        for (size_t i = 0; i < d; i++) {
+            double sum = u ? 0 : v[i];
+            for (size_t j = 0; u && j < d; j++) sum += u[i * d + j] * v[j];
+            along[(size_t)row * d + i] = sum;
         }
-        m++;
     }
-    for (size_t i = 0; i < m * d; i++) {
-        const double *u = q->vectors + (q->vectors ? i % d * d : 0), *y = t->y + i / d * d;
-        t->p[i] = t->y[i] - q->mean[i % d];
-        if (!q->vectors || t->along) continue;
-        t->p[i] = 0;
-        for (size_t j = 0; j < d; j++) t->p[i] += u[j] * (y[j] - q->mean[j]);
+}
+
+/* Takes the points of some draws into the denoisers' coordinates and along the eigenvectors; a point whose
+   draws follow each other only once. */
+static itd_result itd__measure_points(itd__measurement *m, const itd_draws *out, size_t at, size_t rows)
+{
+    size_t d = m->den->dim, points = 0;
+    for (size_t i = 0; i < rows; i++) {
+        const size_t *point = out->point + at + i;
+        if (i == 0 || point[0] != point[-1]) {
+            const float *x = m->x + (m->first + *point) * d;
+            for (size_t j = 0; j < d; j++) {
+                double y = m->y[points * d + j] = itd__coordinate(m->den, x, j);
+                if (!(fabs(y) <= FLT_MAX)) return ITD_ERROR_DATA;
+                m->unrotated[points * d + j] = y - m->reference.mean[j];
+            }
+            points++;
+        }
+        m->row[i] = points - 1;
     }
-    if (!t->along) return ITD_OK;
-    for (size_t i = 0; i < m * d; i++) t->z[i] = (float)t->p[i];
-    itd__gaussian_rotate(q, t->z, m, t->along, t->work);
-    for (size_t i = 0; i < m * d; i++) t->p[i] = t->along[i];
+    itd__rotate(m, points, m->y_along);
     return ITD_OK;
 }
 
-/* -log q in the denoisers' coordinates, for the point in this row of p. */
-static double itd__reference_nll(const itd__measurement *t, size_t row)
-{
-    double nll = itd_gaussian_entropy(&t->reference);
-    for (size_t j = 0; j < t->reference.dim; j++) {
-        double p = t->p[row * t->reference.dim + j];
-        nll += 0.5 * (p * p / t->lambda[j] - 1);
-    }
-    return nll;
-}
+/* Draw i of a batch: z, and what the reference's denoiser leaves of its noise. With S = s(alpha) and
+   N = s(-alpha), z = sqrt(S) y + sqrt(N) eps; along eigenvector j there remains
 
-/* z = sqrt(s) y + sqrt(r) eps for one draw, with s = s(alpha), r = s(-alpha). The reference's denoiser is a
-   factor along each eigenvector, and leaves (s lambda eps_i - sqrt(s r) p_i) / (s lambda + r) of the noise:
-   g is its square, mse_q the mean of that. */
-static void itd__measure_reference(itd__measurement *t, size_t i, double *g, double *mse_q)
+       (S lambda_j eps_j - sqrt(S N) y_j) / (S lambda_j + N),
+
+   g is the sum of the squares, mse_q the mean of g over eps. A point's first draw gives -log q(x), too. */
+static void itd__measure_reference(itd__measurement *m, size_t i, itd_draws *out, size_t at)
 {
-    size_t d = t->reference.dim;
-    const double *vectors = t->along ? NULL : t->reference.vectors, *y = t->y + t->row[i] * d;
-    const float *eps = t->eps + i * d, *along = t->along ? t->along + i * d : eps;
-    double s = itd_sigmoid(t->logsnr[i]), r = itd_sigmoid(-t->logsnr[i]), signal = sqrt(s), noise = sqrt(r);
-    *g = *mse_q = 0;
+    size_t d = m->reference.dim, row = m->row[i];
+    const double *lambda = m->reference.lambda, *y = m->y + row * d, *y_along = m->y_along + row * d;
+    const double *eps_along = m->eps_along + i * d;
+    double signal = itd_sigmoid(m->logsnr[i]), noise = itd_sigmoid(-m->logsnr[i]);
+    double root_signal = sqrt(signal), root_noise = sqrt(noise), g = 0, mse_q = 0;
     for (size_t j = 0; j < d; j++) {
-        double p = t->p[t->row[i] * d + j], e = vectors ? 0 : along[j], total = s * t->lambda[j] + r;
-        for (size_t k = 0; vectors && k < d; k++) e += vectors[j * d + k] * eps[k];
-        double gain = s * t->lambda[j] / total, shift = signal * noise / total * p;
-        *g += (gain * e - shift) * (gain * e - shift);
-        *mse_q += gain * gain + shift * shift;
-        t->z[i * d + j] = (float)(signal * y[j] + noise * eps[j]);
+        double total = signal * lambda[j] + noise, gain = signal * lambda[j] / total;
+        double shift = root_signal * root_noise / total * y_along[j], left = gain * eps_along[j] - shift;
+        g += left * left, mse_q += gain * gain + shift * shift;
+        m->z[i * d + j] = (float)(root_signal * y[j] + root_noise * m->eps[i * d + j]);
     }
+    out->reference[at + i] = g, out->expected[at + i] = mse_q;
+    if (out->n == 0 || (i > 0 && row == m->row[i - 1])) return;
+    double nll = itd_gaussian_entropy(&m->reference);
+    for (size_t j = 0; j < d; j++) nll += 0.5 * (y_along[j] * y_along[j] / lambda[j] - 1);
+    out->nll_reference[out->point[at + i]] = m->den->log_det + nll;
 }
 
-/* The errors of the reference and of k denoisers for draws of the table, from number `at` on, whose points
-   and log SNRs are there, and whose eps is drawn. */
-static itd_result itd__measure_errors(itd__measurement *t, const float *x, size_t k, itd_draws *out,
-                                      size_t at, size_t rows)
+/* The errors of the reference and of the table's denoisers for draws from number `at` on, whose points and
+   log SNRs are in the table, and whose eps is drawn. */
+static itd_result itd__measure_errors(itd__measurement *m, itd_draws *out, size_t at, size_t rows)
 {
-    size_t d = t->reference.dim;
-    ptrdiff_t slice, slices = (ptrdiff_t)itd__ceil_div(rows, ITD__SLICE);
-    ITD__TRY(itd__measure_points(t, x, out->point + at, rows));
-    for (size_t i = 0; i < rows; i++) {
-        t->logsnr[i] = (float)out->logsnr[at + i];
-        if (out->n && (i == 0 || t->row[i] != t->row[i - 1]))
-            out->nll_reference[out->point[at + i]] = t->den->log_det + itd__reference_nll(t, t->row[i]);
-    }
-    if (t->along) itd__gaussian_rotate(&t->reference, t->eps, rows, t->along, t->work);
-    ITD__PARALLEL(slices > 4)
-    for (slice = 0; slice < slices; slice++) {
-        size_t i = (size_t)slice * ITD__SLICE, end = itd__min(rows, i + ITD__SLICE);
-        for (; i < end; i++) itd__measure_reference(t, i, out->reference + at + i, out->expected + at + i);
-    }
+    size_t d = m->den->dim, k = out->denoisers;
+    ptrdiff_t i;
+    ITD__TRY(itd__measure_points(m, out, at, rows));
+    for (size_t j = 0; j < rows; j++) m->logsnr[j] = (float)out->logsnr[at + j];
+    for (size_t j = 0; j < rows * d; j++) m->unrotated[j] = m->eps[j];
+    itd__rotate(m, rows, m->eps_along);
+    ITD__PARALLEL(rows > 256)
+    for (i = 0; i < (ptrdiff_t)rows; i++) itd__measure_reference(m, (size_t)i, out, at);
     for (size_t c = 0; c < k; c++) {
         double *error = out->error + at * k + c;
-        ITD__TRY(t->den[c].predict(t->den[c].ctx, t->z, t->logsnr, rows, t->eps_hat));
-        ITD__PARALLEL(slices > 4)
-        for (slice = 0; slice < slices; slice++) {
-            size_t i = (size_t)slice * ITD__SLICE, end = itd__min(rows, i + ITD__SLICE);
-            for (; i < end; i++) error[i * k] = itd__squared_distance(t->eps + i * d, t->eps_hat + i * d, d);
+        ITD__TRY(m->den[c].predict(m->den[c].ctx, m->z, m->logsnr, rows, m->eps_hat));
+        for (size_t j = 0; j < rows; j++) {
+            error[j * k] = itd__squared_distance(m->eps + j * d, m->eps_hat + j * d, d);
+            if (!(error[j * k] <= DBL_MAX)) return ITD_ERROR_NUMERIC;
         }
-        for (size_t i = 0; i < rows; i++)
-            if (!(error[i * k] <= DBL_MAX)) return ITD_ERROR_NUMERIC;
     }
     return ITD_OK;
 }
@@ -1637,39 +1346,40 @@ static itd_result itd__measure_errors(itd__measurement *t, const float *x, size_
 ITD_DEF void itd_draws_free(itd_draws *draws)
 {
     if (!draws) return;
-    ITD_FREE(draws->point), ITD_FREE(draws->repetition), ITD_FREE(draws->quantile), ITD_FREE(draws->error);
-    ITD_FREE(draws->nll_reference), ITD_FREE(draws->gaussian.lambda);
+    ITD_FREE(draws->point), ITD_FREE(draws->quantile), ITD_FREE(draws->error), ITD_FREE(draws->nll_reference);
+    ITD_FREE(draws->gaussian.lambda);
     itd_gaussian_free(draws->owned);
     ITD_FREE(draws);
 }
 
-static itd_draws *itd__draws_alloc(const itd__measurement *t, size_t n, size_t count, size_t k)
+/* For `count` draws of n points. n = 0: of any points, whose -log q(x) is not asked for. */
+static itd_draws *itd__draws_alloc(const itd__measurement *m, size_t n, size_t count, size_t k)
 {
     itd_draws *draws = (itd_draws *)itd__alloc(1, 1, sizeof *draws);
     if (!draws) return NULL;
-    draws->desc = t->desc, draws->n = n, draws->count = count, draws->denoisers = k;
-    draws->repetitions = t->repetitions, draws->length = t->length;
-    draws->point = (size_t *)itd__alloc(count, 1, sizeof *draws->point);
-    draws->repetition = (size_t *)itd__alloc(count, 1, sizeof *draws->repetition);
+    draws->desc = m->desc, draws->n = n, draws->count = count, draws->denoisers = k;
+    draws->repetitions = m->repetitions, draws->length = m->length;
+    draws->point = (size_t *)itd__alloc(count, 2, sizeof *draws->point);
     draws->quantile = itd__doubles(count, 5);
     draws->error = itd__doubles(count, k);
     draws->nll_reference = itd__doubles(n, 1);
-    if (!draws->point || !draws->repetition || !draws->quantile || !draws->error || !draws->nll_reference) {
+    if (!draws->point || !draws->quantile || !draws->error || !draws->nll_reference) {
         itd_draws_free(draws);
         return NULL;
     }
+    draws->repetition = draws->point + count;
     draws->logsnr = draws->quantile + count, draws->weight = draws->logsnr + count;
     draws->reference = draws->weight + count, draws->expected = draws->reference + count;
     return draws;
 }
 
 /* A draw at quantile u of the schedule. */
-static void itd__set_logsnr(const itd__measurement *t, itd_draws *out, size_t i, double u)
+static void itd__set_logsnr(const itd__measurement *m, itd_draws *out, size_t i, double u)
 {
     size_t step = itd__min((size_t)(u * (double)ITD__DENSITY_STEPS), ITD__DENSITY_STEPS - 1);
     out->quantile[i] = u;
-    out->logsnr[i] = (float)itd_schedule_quantile(&t->desc.schedule, u);
-    out->weight[i] = itd_schedule_weight(&t->desc.schedule, out->logsnr[i]) / t->density[step];
+    out->logsnr[i] = (float)itd_schedule_quantile(&m->desc.schedule, u);
+    out->weight[i] = itd_schedule_weight(&m->desc.schedule, out->logsnr[i]) / m->density[step];
 }
 
 /* w (e - g) for one draw. */
@@ -1679,28 +1389,65 @@ static double itd__integrand(const itd_draws *draws, size_t i, size_t which)
     return draws->weight[i] * (draws->error[i * draws->denoisers + which] - g);
 }
 
-/* ---- the pilot: where in the schedule more draws are worth it ---- */
-
-/* The distribution function at the ends of the steps. */
-static void itd__add_up_density(itd__measurement *t)
+/* u = F^-1(v); F is piecewise linear. */
+static double itd__allocate(const itd__measurement *m, double v)
 {
-    t->below[0] = 0;
-    for (size_t s = 0; s < ITD__DENSITY_STEPS; s++)
-        t->below[s + 1] = t->below[s] + t->density[s] / (double)ITD__DENSITY_STEPS;
+    size_t s = 0;
+    for (size_t half = ITD__DENSITY_STEPS / 2; half > 0; half /= 2) s += m->below[s + half] <= v ? half : 0;
+    double part = (v - m->below[s]) / (m->below[s + 1] - m->below[s]);
+    return ((double)s + fmin(fmax(part, 0), 1)) / (double)ITD__DENSITY_STEPS;
 }
 
+/* Row i of a batch is draw at + i of the table. Each point has its own streams of random numbers, in which a
+   repetition or draw has its own place: no draw depends on how points are divided into tables and batches. */
+static void itd__draw(itd__measurement *m, itd_draws *out, size_t at, size_t i)
+{
+    size_t d = m->den->dim, own = m->repetitions * m->length;
+    size_t point = (at + i) / own, draw = (at + i) % own, repetition = draw / m->length;
+    uint64_t stream = m->desc.shared_noise ? 0 : m->first + point;
+    itd_rng start = itd__rng_for(m->desc.seed, ITD__FOR_TEST_LOGSNR, stream);
+    itd_rng noise = itd__rng_for(m->desc.seed, ITD__FOR_TEST_NOISE, stream);
+    start.counter = m->desc.stratified ? repetition : draw;
+    noise.counter = draw * itd__ceil_div(d, 4);
+    double v = itd_rng_uniform(&start);
+    if (m->desc.stratified) v = ((double)(draw % m->length) + v) / (double)m->length;
+    out->point[at + i] = point, out->repetition[at + i] = repetition;
+    itd__set_logsnr(m, out, at + i, itd__allocate(m, v));
+    itd_rng_normal_fill(&noise, d, m->eps + i * d);
+}
+
+/* Measures all draws of a table: those of the points from number `first` on or, given a stream for their
+   noise, those whose points and log SNRs are in the table already. */
+static itd_result itd__measure_table(itd__measurement *m, itd_draws *out, itd_rng *noise)
+{
+    for (size_t at = 0; at < out->count; at += m->batch) {
+        size_t rows = itd__min(m->batch, out->count - at);
+        ptrdiff_t i;
+        if (noise) itd_rng_normal_fill(noise, rows * m->den->dim, m->eps);
+        else {
+            ITD__PARALLEL(rows > 256)
+            for (i = 0; i < (ptrdiff_t)rows; i++) itd__draw(m, out, at, (size_t)i);
+        }
+        ITD__TRY(itd__measure_errors(m, out, at, rows));
+    }
+    out->evaluations = out->count + m->pilot;
+    return ITD_OK;
+}
+
+/* ---- the pilot ---- */
+
 /* Of values in the middles of equal parts of [0, 1], joined by straight lines: that at u. */
-static double itd__between(const double *value, size_t bins, double u)
+static double itd__interpolate(const double *value, size_t bins, double u)
 {
     double at = fmin(fmax(u * (double)bins - 0.5, 0), (double)(bins - 1));
     size_t b = (size_t)at, next = itd__min(b + 1, bins - 1);
     return value[b] + (at - (double)b) * (value[next] - value[b]);
 }
 
-/* A density of draws in proportion to the spread of the integrand, a fifth of it laid evenly so that no
-   weight exceeds five. It has no jumps: a point's draws are few, and miss what happens at one. For the same
-   reason the spread, which a few points out of the ordinary decide, is smoothed if bins are many. */
-static void itd__set_density(itd__measurement *t, double *spread, size_t bins)
+/* f in proportion to the spread of the integrand, but a fifth of it uniform, so that no weight exceeds five.
+   It has no jumps: a point's draws are few, and miss what happens at one. For the same reason the spread,
+   which a few unusual points decide, is smoothed if bins are many. */
+static void itd__set_density(itd__measurement *m, double *spread, size_t bins)
 {
     double mean = 0, total = 0;
     for (size_t pass = 0; pass < bins / 16; pass++) {
@@ -1712,58 +1459,54 @@ static void itd__set_density(itd__measurement *t, double *spread, size_t bins)
         }
     }
     for (size_t b = 0; b < bins; b++) mean += spread[b] / (double)bins;
-    for (size_t s = 0; mean > 0 && s < ITD__DENSITY_STEPS; s++) {
+    if (!(mean > 0)) return;
+    for (size_t s = 0; s < ITD__DENSITY_STEPS; s++) {
         double u = ((double)s + 0.5) / (double)ITD__DENSITY_STEPS;
-        t->density[s] = 0.2 + 0.8 * itd__between(spread, bins, u) / mean;
-        total += t->density[s] / (double)ITD__DENSITY_STEPS;
+        m->density[s] = 0.2 + 0.8 * itd__interpolate(spread, bins, u) / mean;
+        total += m->density[s] / (double)ITD__DENSITY_STEPS;
     }
-    for (size_t s = 0; mean > 0 && s < ITD__DENSITY_STEPS; s++) t->density[s] /= total;
-    itd__add_up_density(t);
+    m->below[0] = 0;
+    for (size_t s = 0; s < ITD__DENSITY_STEPS; s++) {
+        m->density[s] /= total;
+        m->below[s + 1] = m->below[s] + m->density[s] / (double)ITD__DENSITY_STEPS;
+    }
 }
 
-/* u from a uniform v by inverting the distribution function, which is piecewise linear. */
-static double itd__allocate(const itd__measurement *t, double v)
+/* Standard deviation of the integrand for `count` draws of the pilot. */
+static double itd__spread_of(const itd_draws *draws, size_t first, size_t count)
 {
-    size_t s = 0;
-    for (size_t half = ITD__DENSITY_STEPS / 2; half > 0; half /= 2) s += t->below[s + half] <= v ? half : 0;
-    double part = (v - t->below[s]) / (t->below[s + 1] - t->below[s]);
-    return ((double)s + fmin(fmax(part, 0), 1)) / (double)ITD__DENSITY_STEPS;
+    double mean = 0, square = 0;
+    for (size_t i = 0; i < count; i++) {
+        double f = itd__integrand(draws, first + i, 0), off = f - mean;
+        mean += off / (double)(i + 1), square += off * (f - mean);
+    }
+    return sqrt(square / (double)count);
 }
 
 /* Draws on random points at evenly spaced quantiles, and the integrand's standard deviation in each bin. */
-static itd_result itd__pilot(itd__measurement *t)
+static itd_result itd__pilot(itd__measurement *m)
 {
-    double spread[ITD__PILOT_BINS];
-    size_t bins = itd__max(1, itd__min(ITD__PILOT_BINS, t->pilot / 24)), members = t->pilot / bins;
-    itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_PILOT, 0);
-    itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_PILOT_NOISE, 0);
-    t->pilot = bins * members;
-    itd_draws *draws = itd__draws_alloc(t, 0, t->pilot, 1);
+    double spread[ITD__MAX_BINS];
+    size_t bins = itd__max(1, itd__min(ITD__MAX_BINS, m->pilot / 24)), per_bin = m->pilot / bins;
+    itd_rng rng = itd__rng_for(m->desc.seed, ITD__FOR_PILOT, 0);
+    itd_rng noise = itd__rng_for(m->desc.seed, ITD__FOR_PILOT_NOISE, 0);
+    m->pilot = bins * per_bin;
+    itd_draws *draws = itd__draws_alloc(m, 0, m->pilot, 1);
     itd_result result = draws ? ITD_OK : ITD_ERROR_MEMORY;
-    for (size_t i = 0; result == ITD_OK && i < t->pilot; i++) {
-        double u = ((double)i + itd_rng_uniform(&rng)) / (double)t->pilot;
-        draws->point[i] = (size_t)itd_rng_below(&rng, t->n);
-        itd__set_logsnr(t, draws, i, u);
+    for (size_t i = 0; result == ITD_OK && i < m->pilot; i++) {
+        double u = ((double)i + itd_rng_uniform(&rng)) / (double)m->pilot;
+        draws->point[i] = (size_t)itd_rng_below(&rng, m->n);
+        itd__set_logsnr(m, draws, i, u);
     }
-    for (size_t at = 0; result == ITD_OK && at < t->pilot; at += t->batch) {
-        size_t rows = itd__min(t->batch, t->pilot - at);
-        itd_rng_normal_fill(&noise, rows * t->den->dim, t->eps);
-        result = itd__measure_errors(t, t->x, 1, draws, at, rows);
-    }
-    for (size_t b = 0; result == ITD_OK && b < bins; b++) {
-        double mean = 0, square = 0;
-        for (size_t i = 0; i < members; i++) {
-            double off = itd__integrand(draws, b * members + i, 0) - mean;
-            mean += off / (double)(i + 1), square += off * (itd__integrand(draws, b * members + i, 0) - mean);
-        }
-        spread[b] = sqrt(square / (double)members);
-    }
-    if (result == ITD_OK) itd__set_density(t, spread, bins);
+    if (result == ITD_OK) result = itd__measure_table(m, draws, &noise);
+    for (size_t b = 0; result == ITD_OK && b < bins; b++)
+        spread[b] = itd__spread_of(draws, b * per_bin, per_bin);
+    if (result == ITD_OK) itd__set_density(m, spread, bins);
     itd_draws_free(draws);
     return result;
 }
 
-/* ---- measuring ---- */
+/* ---- how many draws of each kind ---- */
 
 ITD_DEF itd_nll_desc itd_nll_desc_default(void)
 {
@@ -1774,12 +1517,342 @@ ITD_DEF itd_nll_desc itd_nll_desc_default(void)
     return desc;
 }
 
+/* Divides the draws: an eighth for the pilot, unless that is too few; the rest into repetitions, just enough
+   for the degrees of freedom, since long samples integrate better: two where there are many points. */
+static void itd__divide(itd__measurement *m, bool single_points)
+{
+    const itd_nll_desc *desc = &m->desc;
+    size_t wanted = 1 + itd__ceil_div(ITD__DEGREES, desc->shared_noise ? 1 : m->n), own;
+    if (single_points) wanted = itd__max(wanted, ITD__POINT_REPETITIONS);
+    if (desc->repetitions) wanted = desc->repetitions;
+    if (desc->allocate) {
+        size_t reserved = desc->repetitions ? desc->repetitions : 2;
+        m->pilot = itd__min(m->n * desc->draws / 8, m->n * (desc->draws - reserved));
+        m->pilot = itd__min(m->pilot, ITD__MAX_PILOT);
+        if (m->pilot < ITD__MIN_PILOT) m->pilot = 0;
+    }
+    own = (m->n * desc->draws - m->pilot) / m->n;
+    m->length = own / itd__min(wanted, own);
+    m->repetitions = desc->repetitions ? desc->repetitions : own / m->length;
+}
+
+/* ---- the reference and the memory of a batch ---- */
+
+/* The points' own Gaussian in the denoisers' coordinates: with its correlations, given four points for each
+   dimension (N(0, I), if they do not vary); else without, given eight points; else N(0, I). */
+static itd_result itd__fit_reference(const itd_denoiser *den, const float *x, size_t n, itd_gaussian **out)
+{
+    size_t d = den->dim;
+    bool full = d <= ITD__FULL_GAUSSIAN && n / 4 >= d;
+    float *y = itd__floats(n, d);
+    itd_result result = y ? ITD_OK : ITD_ERROR_MEMORY;
+    if (y) itd_to_coordinates(den, x, n, y);
+    if (y && !itd__all_finite(y, n * d)) result = ITD_ERROR_DATA;
+    if (result == ITD_OK) {
+        result = full ? itd_gaussian_fit(y, n, d, out) : ITD_ERROR_DATA;
+        if (result == ITD_ERROR_DATA) result = itd__gaussian_fit_axes(y, full || n < 8 ? 0 : n, d, out);
+    }
+    ITD_FREE(y);
+    return result;
+}
+
+/* The reference is the one given, in the denoisers' coordinates; else, the points' own; without `cancel`,
+   N(0, I). Eigenvalues below min_lambda are raised to it. */
+static itd_result itd__choose_reference(itd__measurement *m, double min_lambda)
+{
+    const itd_denoiser *den = m->den;
+    const itd_gaussian *given = m->desc.reference;
+    if (!given) ITD__TRY(itd__fit_reference(den, m->x, m->desc.cancel ? m->n : 0, &m->owned));
+    else if (den->mean || den->scale || den->whiten)
+        ITD__TRY(itd_gaussian_to_coordinates(den, given, &m->owned));
+    const itd_gaussian *q = m->owned ? m->owned : given;
+    double *lambda = itd__doubles(den->dim, 1);
+    if (!lambda) return ITD_ERROR_MEMORY;
+    for (size_t j = 0; j < den->dim; j++) lambda[j] = fmax(q->lambda[j], min_lambda);
+    m->reference = *q, m->reference.lambda = lambda;
+    return ITD_OK;
+}
+
+/* Batches hold whole blocks of four variates, so that their size does not change which noise a draw gets. */
+static size_t itd__batch_rows(size_t wanted) { return itd__ceil_div(itd__max(wanted, 1), 4) * 4; }
+
+static itd_result itd__measurement_alloc(itd__measurement *m, size_t rows, double min_lambda)
+{
+    size_t d = m->den->dim;
+    m->batch = itd__batch_rows(rows);
+    if (!itd__all_finite(m->x, m->n * d)) return ITD_ERROR_DATA;
+    ITD__TRY(itd__choose_reference(m, min_lambda));
+    m->eps = itd__floats(m->batch, 3 * d), m->logsnr = itd__floats(m->batch, 1);
+    m->row = (size_t *)itd__alloc(m->batch, 1, sizeof *m->row);
+    m->y = itd__doubles(m->batch, 4 * d);
+    if (m->reference.basis) m->work = itd__new_scratch();
+    if (!m->eps || !m->logsnr || !m->row || !m->y || (m->reference.basis && !m->work.floats))
+        return ITD_ERROR_MEMORY;
+    m->z = m->eps + m->batch * d, m->eps_hat = m->z + m->batch * d;
+    m->y_along = m->y + m->batch * d, m->eps_along = m->y_along + m->batch * d;
+    m->unrotated = m->eps_along + m->batch * d;
+    return ITD_OK;
+}
+
+/* ---- measuring ---- */
+
+/* Ready to measure tables, after the pilot if there is one. In the units of the denoisers' coordinates the
+   noise at the upper end of the schedule has the variance exp(-alpha). The reference is at least 100 of its
+   standard deviations wide, or 1 if that is less: so what its error lacks of d from there on is worth at most
+   1/2 log(1 + 1e-4) nats in each direction, and the integral may end. */
+static itd_result itd__measurement_begin(itd__measurement *m, size_t max_rows)
+{
+    const itd_schedule *s = &m->desc.schedule;
+    double min_lambda = fmin(1, 1e4 * exp(-(s->loc + s->scale * s->clip))), uniform = 1;
+    ITD__TRY(itd__measurement_alloc(m, itd__min(m->desc.batch, max_rows), min_lambda));
+    itd__set_density(m, &uniform, 1);
+    return m->pilot ? itd__pilot(m) : ITD_OK;
+}
+
+static void itd__measurement_end(itd__measurement *m)
+{
+    ITD_FREE(m->eps), ITD_FREE(m->logsnr), ITD_FREE(m->row), ITD_FREE(m->y), ITD_FREE(m->work.floats);
+    ITD_FREE(m->reference.lambda);
+    itd_gaussian_free(m->owned);
+}
+
+/* What is to be measured, and by how many draws. */
+static itd_result itd__measurement_of(const itd_denoiser *den, size_t k, const float *x, size_t n,
+                                      const itd_nll_desc *desc, bool single_points, itd__measurement *out)
+{
+    size_t all;
+    if (itd_nll_problem(den, k, n, desc)) return ITD_ERROR_ARGUMENT;
+    if (!itd__multiply(n, desc->draws, &all)) return ITD_ERROR_MEMORY;
+    out->den = den, out->x = x, out->n = n, out->desc = *desc;
+    itd__divide(out, single_points);
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_measure(const itd_denoiser *den, size_t k, const float *x, size_t n,
+                               const itd_nll_desc *desc, itd_draws **out)
+{
+    itd__measurement m = ITD__ZERO;
+    ITD__TRY(itd__measurement_of(den, k, x, n, desc, false, &m));
+    itd_draws *draws = itd__draws_alloc(&m, n, n * m.repetitions * m.length, k);
+    itd_result result = draws ? itd__measurement_begin(&m, n * desc->draws) : ITD_ERROR_MEMORY;
+    if (result == ITD_OK) result = itd__measure_table(&m, draws, NULL);
+    if (result == ITD_OK) {
+        draws->gaussian = m.reference, draws->owned = m.owned; /* no longer the measurement's */
+        m.reference.lambda = NULL, m.owned = NULL;
+        *out = draws;
+    } else {
+        itd_draws_free(draws);
+    }
+    itd__measurement_end(&m);
+    return result;
+}
+
+/* ---- reducing ---- */
+
+/* Of a mean of `count` independent numbers with this sum and sum of squares. */
+static double itd__standard_error(double sum, double square, double count)
+{
+    if (count < 2) return NAN;
+    return sqrt(fmax(square - sum * sum / count, 0) / (count - 1) / count);
+}
+
+/* 1/2 Integral f by each repetition of each point; without f, w (e - g) for one of the denoisers. */
+static void itd__integrate(const itd_draws *draws, size_t which, const double *f,
+                           double *integral /* (n,repetitions) */)
+{
+    for (size_t k = 0, i = 0; k < draws->n * draws->repetitions; k++) {
+        integral[k] = 0;
+        for (size_t j = 0; j < draws->length; j++, i++)
+            integral[k] += 0.5 * (f ? f[i] : itd__integrand(draws, i, which)) / (double)draws->length;
+    }
+}
+
+/* Mean of a point's repetitions, and the variance of that mean: NaN for a single one. */
+static double itd__point_mean(const double *integral, size_t repetitions, double *variance)
+{
+    double mean = 0, square = 0;
+    for (size_t k = 0; k < repetitions; k++) {
+        double off = integral[k] - mean;
+        mean += off / (double)(k + 1), square += off * (integral[k] - mean);
+    }
+    *variance = square / (double)(repetitions - 1) / (double)repetitions;
+    return mean;
+}
+
+/* Where all points have the same draws, only the repetitions are independent. */
+static double itd__shared_error(const double *integral, size_t n, size_t repetitions)
+{
+    double first = 0, sum = 0, square = 0;
+    for (size_t k = 0; k < repetitions; k++) {
+        double total = 0;
+        for (size_t i = 0; i < n; i++) total += integral[i * repetitions + k];
+        if (k == 0) first = total;
+        double off = (total - first) / (double)n;
+        sum += off, square += off * off;
+    }
+    return itd__standard_error(sum, square, (double)repetitions);
+}
+
+/* The estimates from start + integral. Of `draws` the arrays are not needed any more. */
+static itd_result itd__summarize(const itd_draws *draws, const double *start, const double *integral,
+                                 itd_nll_result *out, double *nll_x, double *std_error_x)
+{
+    size_t repetitions = draws->repetitions;
+    double n = (double)draws->n, r = (double)repetitions;
+    double first = 0, sum = 0, square = 0, variance = 0, fourth = 0, v;
+    itd_nll_result result = ITD__ZERO;
+    for (size_t i = 0; i < draws->n; i++) {
+        double value = start[i] + itd__point_mean(integral + i * repetitions, repetitions, &v);
+        if (i == 0) first = value; /* subtracted, so that the squares do not cancel */
+        sum += value - first, square += (value - first) * (value - first);
+        variance += v, fourth += v * v;
+    }
+    result.nll = first + sum / n;
+    result.std_error = sqrt(variance) / n;
+    result.std_error_data = itd__standard_error(sum, square, n);
+    result.degrees = fourth > 0 ? fmin(n * (r - 1), (r + 1) * variance * variance / fourth) : n * (r - 1);
+    result.evaluations = draws->evaluations;
+    if (draws->desc.shared_noise) {
+        result.std_error = itd__shared_error(integral, draws->n, repetitions);
+        result.degrees = r - 1;
+    }
+    if (!(fabs(result.nll) <= DBL_MAX)) return ITD_ERROR_NUMERIC;
+    for (size_t i = 0; i < draws->n; i++) {
+        double value = start[i] + itd__point_mean(integral + i * repetitions, repetitions, &v);
+        if (nll_x) nll_x[i] = value;
+        if (std_error_x) std_error_x[i] = sqrt(v);
+    }
+    *out = result;
+    return ITD_OK;
+}
+
+static itd_result itd__reduce(const itd_draws *draws, size_t which, const double *start, const double *f,
+                              itd_nll_result *out, double *nll_x, double *std_error_x)
+{
+    double *integral = itd__doubles(draws->n, draws->repetitions);
+    if (!integral) return ITD_ERROR_MEMORY;
+    itd__integrate(draws, which, f, integral);
+    itd_result result = itd__summarize(draws, start, integral, out, nll_x, std_error_x);
+    ITD_FREE(integral);
+    return result;
+}
+
+ITD_DEF itd_result itd_draws_integral(const itd_draws *draws, const double *start, const double *f,
+                                      itd_nll_result *out, double *nll_x, double *std_error_x)
+{
+    return itd__reduce(draws, 0, start, f, out, nll_x, std_error_x);
+}
+
+ITD_DEF itd_result itd_draws_nll(const itd_draws *draws, size_t which, itd_nll_result *out, double *nll_x,
+                                 double *std_error_x)
+{
+    if (which >= draws->denoisers) return ITD_ERROR_ARGUMENT;
+    return itd__reduce(draws, which, draws->nll_reference, NULL, out, nll_x, std_error_x);
+}
+
+/* Measures and integrates with so many points in a table at a time. */
+static itd_result itd__integrate_points(itd__measurement *m, size_t points, double *start /* (n) */,
+                                        double *integral /* (n,repetitions) */)
+{
+    size_t own = m->repetitions * m->length;
+    ITD__TRY(itd__measurement_begin(m, points * own));
+    for (; m->first < m->n; m->first += points) {
+        size_t some = itd__min(points, m->n - m->first);
+        itd_draws *draws = itd__draws_alloc(m, some, some * own, 1);
+        itd_result result = draws ? itd__measure_table(m, draws, NULL) : ITD_ERROR_MEMORY;
+        if (result == ITD_OK) {
+            memcpy(start + m->first, draws->nll_reference, some * sizeof *start);
+            itd__integrate(draws, 0, NULL, integral + m->first * m->repetitions);
+        }
+        itd_draws_free(draws);
+        ITD__TRY(result);
+    }
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x, size_t n, const itd_nll_desc *desc,
+                           itd_nll_result *out, double *nll_x, double *std_error_x)
+{
+    itd__measurement m = ITD__ZERO;
+    itd_draws whole = ITD__ZERO; /* the table of all draws, of which only parts are ever made */
+    ITD__TRY(itd__measurement_of(den, 1, x, n, desc, std_error_x != NULL, &m));
+    size_t own = m.repetitions * m.length, points = itd__min(n, itd__max(1, ITD__TABLE_DRAWS / own));
+    double *start = itd__doubles(n, 1), *integral = itd__doubles(n, m.repetitions);
+    itd_result result = ITD_ERROR_MEMORY;
+    if (start && integral) result = itd__integrate_points(&m, points, start, integral);
+    whole.desc = *desc, whole.n = n, whole.repetitions = m.repetitions;
+    whole.evaluations = n * own + m.pilot;
+    if (result == ITD_OK) result = itd__summarize(&whole, start, integral, out, nll_x, std_error_x);
+    ITD_FREE(start), ITD_FREE(integral), itd__measurement_end(&m);
+    return result;
+}
+
+/* ---- curves ---- */
+
+ITD_DEF itd_result itd_draws_curve(const itd_draws *draws, size_t which, size_t bins, double *logsnr,
+                                   double *mse, double *mse_error, double *reference_mse)
+{
+    if (which >= draws->denoisers || bins == 0) return ITD_ERROR_ARGUMENT;
+    double *count = itd__doubles(bins, 5);
+    if (!count) return ITD_ERROR_MEMORY;
+    double *weight = count + bins, *mean = weight + bins, *expected = mean + bins, *square = expected + bins;
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < draws->count; i++) {
+            size_t b = itd__min((size_t)(draws->quantile[i] * (double)bins), bins - 1);
+            double w = draws->weight[i], e = draws->error[i * draws->denoisers + which];
+            if (pass == 0) {
+                count[b]++, weight[b] += w;
+                mean[b] += w * e, expected[b] += w * draws->expected[i];
+            } else {
+                double off = w * (e - mean[b] / weight[b]);
+                square[b] += off * off * count[b] / (count[b] - 1);
+            }
+        }
+    for (size_t b = 0; b < bins; b++) { /* 0 / 0 is NaN */
+        if (logsnr)
+            logsnr[b] = itd_schedule_quantile(&draws->desc.schedule, ((double)b + 0.5) / (double)bins);
+        mse[b] = mean[b] / weight[b];
+        if (mse_error) mse_error[b] = count[b] > 1 ? sqrt(square[b]) / weight[b] : NAN;
+        if (reference_mse) reference_mse[b] = expected[b] / weight[b];
+    }
+    ITD_FREE(count);
+    return ITD_OK;
+}
+
+ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t n, const double *logsnr,
+                                 size_t m, uint64_t seed, double *mse, double *mse_error, double *mmse)
+{
+    itd__measurement all = ITD__ZERO;
+    all.den = den, all.x = x, all.n = n, all.desc = itd_nll_desc_default();
+    if (itd_nll_problem(den, 1, n, &all.desc)) return ITD_ERROR_ARGUMENT;
+    double *sum = itd__doubles(m, 2); /* the caller's arrays are written when nothing can fail any more */
+    itd_result result = sum ? itd__measurement_alloc(&all, 1024, 0) : ITD_ERROR_MEMORY;
+    itd_draws *draws = result == ITD_OK ? itd__draws_alloc(&all, 0, n, 1) : NULL;
+    if (result == ITD_OK && !draws) result = ITD_ERROR_MEMORY;
+    for (size_t k = 0; result == ITD_OK && k < m; k++) {
+        itd_rng noise = itd__rng_for(seed, ITD__FOR_CURVE, 0); /* that of every log SNR: a smooth curve */
+        for (size_t i = 0; i < n; i++) draws->point[i] = i, draws->logsnr[i] = (float)logsnr[k];
+        result = itd__measure_table(&all, draws, &noise);
+        for (size_t i = 0; result == ITD_OK && i < n; i++)
+            sum[k] += draws->error[i], sum[m + k] += draws->error[i] * draws->error[i];
+    }
+    for (size_t k = 0; result == ITD_OK && k < m; k++) {
+        mse[k] = sum[k] / (double)n;
+        if (mse_error) mse_error[k] = itd__standard_error(sum[k], sum[m + k], (double)n);
+        if (mmse) mmse[k] = itd_gaussian_mmse(&all.reference, logsnr[k]);
+    }
+    ITD_FREE(sum), itd_draws_free(draws), itd__measurement_end(&all);
+    return result;
+}
+
+/* ---- what is refused ---- */
+
 static bool itd__same_numbers(const double *a, const double *b, size_t n)
 {
     return a == b || (a && b && !memcmp(a, b, n * sizeof *a));
 }
 
-/* What keeps the denoisers from being measured together. */
+/* All denoisers of a table have the same coordinates, and log_det is that of their map. */
 static const char *itd__denoisers_problem(const itd_denoiser *den, size_t k)
 {
     size_t d = k ? den->dim : 0;
@@ -1806,14 +1879,11 @@ static const char *itd__denoisers_problem(const itd_denoiser *den, size_t k)
 
 ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n, const itd_nll_desc *desc)
 {
-    const itd_schedule *s = &desc->schedule;
     const itd_gaussian *q = desc->reference;
     const char *problem = itd__denoisers_problem(den, k);
     if (problem) return problem;
     if (n == 0) return "n: at least one point is needed";
-    if (!(fabs(s->loc) < 1e6)) return "schedule.loc: not a number within +-1e6";
-    if (!(s->scale > 0 && s->scale < 1e6)) return "schedule.scale: not between 0 and 1e6";
-    if (!(s->clip > 0 && s->clip < 700)) return "schedule.clip: not between 0 and 700";
+    if ((problem = itd__schedule_problem(&desc->schedule)) != NULL) return problem;
     if (desc->draws == 0) return "draws: at least one is needed";
     if (desc->repetitions > desc->draws - desc->allocate)
         return "draws: fewer than `repetitions`, and one more if `allocate` asks for a pilot";
@@ -1824,394 +1894,6 @@ ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n,
         if (!(q->lambda[j] > 0 && q->lambda[j] <= DBL_MAX && fabs(q->mean[j]) <= DBL_MAX))
             return "reference: a mean is not finite, or an eigenvalue not positive and finite";
     return NULL;
-}
-
-/* Divides the draws: an eighth for the pilot, but none rather than a handful; the rest into repetitions, few
-   and long ones where there are many points. */
-static void itd__divide(itd__measurement *t, bool single_points)
-{
-    const itd_nll_desc *desc = &t->desc;
-    size_t wanted = 1 + itd__ceil_div(ITD__FEW_DEGREES, desc->shared_noise ? 1 : t->n), own;
-    if (single_points) wanted = itd__max(wanted, ITD__POINT_REPETITIONS);
-    if (desc->repetitions) wanted = desc->repetitions;
-    if (desc->allocate) {
-        size_t least = desc->repetitions ? desc->repetitions : 2;
-        t->pilot = itd__min(itd__min(t->n * desc->draws / 8, ITD__PILOT_MOST), t->n * (desc->draws - least));
-        if (t->pilot < ITD__PILOT_FEWEST) t->pilot = 0;
-    }
-    own = (t->n * desc->draws - t->pilot) / t->n;
-    t->length = own / itd__min(wanted, own);
-    t->repetitions = desc->repetitions ? desc->repetitions : own / t->length;
-}
-
-/* Batches hold whole blocks of four variates, so that their size does not change which noise a draw gets. */
-static size_t itd__batch_rows(size_t wanted) { return itd__ceil_div(itd__max(wanted, 1), 4) * 4; }
-
-/* The points' own Gaussian in the denoisers' coordinates; N(0, I) for no points. */
-static itd_result itd__fit_reference(const itd_denoiser *den, const float *x, size_t n, itd_gaussian **out)
-{
-    size_t d = den->dim;
-    bool full = d <= ITD__FULL_GAUSSIAN && n / 4 >= d;
-    float *y = itd__floats(n, d);
-    itd_result result = y ? ITD_OK : ITD_ERROR_MEMORY;
-    if (y) itd_to_coordinates(den, x, n, y);
-    if (y && !itd__all_finite(y, n * d)) result = ITD_ERROR_DATA;
-    if (result == ITD_OK) {
-        result = full ? itd_gaussian_fit(y, n, d, out) : ITD_ERROR_DATA;
-        if (result == ITD_ERROR_DATA) result = itd__gaussian_fit_axes(y, full || n < 8 ? 0 : n, d, out);
-    }
-    ITD_FREE(y);
-    return result;
-}
-
-/* The reference in the denoisers' coordinates, and nowhere narrower than `finest`. */
-static itd_result itd__choose_reference(itd__measurement *t, double finest)
-{
-    const itd_denoiser *den = t->den;
-    const itd_gaussian *given = t->desc.reference;
-    if (!given) ITD__TRY(itd__fit_reference(den, t->x, t->desc.cancel ? t->n : 0, &t->owned));
-    else if (den->mean || den->scale || den->whiten)
-        ITD__TRY(itd_gaussian_to_coordinates(den, given, &t->owned));
-    t->reference = t->owned ? *t->owned : *given;
-    t->lambda = itd__doubles(den->dim, 1);
-    if (!t->lambda) return ITD_ERROR_MEMORY;
-    for (size_t j = 0; j < den->dim; j++) {
-        if (!(t->reference.lambda[j] <= DBL_MAX && fabs(t->reference.mean[j]) <= DBL_MAX))
-            return ITD_ERROR_DATA;
-        t->lambda[j] = fmax(t->reference.lambda[j], finest);
-    }
-    t->reference.lambda = t->lambda;
-    return ITD_OK;
-}
-
-static itd_result itd__measurement_rows(itd__measurement *t, size_t rows, double finest)
-{
-    size_t d = t->den->dim;
-    t->batch = itd__batch_rows(rows);
-    if (!itd__all_finite(t->x, t->n * d)) return ITD_ERROR_DATA;
-    ITD__TRY(itd__choose_reference(t, finest));
-    bool wide = t->reference.basis != NULL; /* rows are better rotated many at once */
-    t->eps = itd__floats(t->batch, d), t->z = itd__floats(t->batch, d), t->eps_hat = itd__floats(t->batch, d);
-    if (wide) t->along = itd__floats(t->batch, d), t->work = itd__new_scratch();
-    t->logsnr = itd__floats(t->batch, 1);
-    t->y = itd__doubles(t->batch, d), t->p = itd__doubles(t->batch, d);
-    t->row = (size_t *)itd__alloc(t->batch, 1, sizeof *t->row);
-    if (!t->eps || !t->z || !t->eps_hat || (wide && (!t->along || !t->work.floats)) || !t->logsnr || !t->y ||
-        !t->p || !t->row)
-        return ITD_ERROR_MEMORY;
-    return ITD_OK;
-}
-
-/* Reference, memory and, if there is one, the pilot. The reference may not be narrower than 100 deviations of
-   the least noise, or its own error would be cut off by the end of the schedule. */
-static itd_result itd__measurement_begin(itd__measurement *t, size_t most_rows)
-{
-    const itd_schedule *s = &t->desc.schedule;
-    double finest = fmin(1, 1e4 * exp(-(s->loc + s->scale * s->clip)));
-    ITD__TRY(itd__measurement_rows(t, itd__min(t->desc.batch, most_rows), finest));
-    for (size_t k = 0; k < ITD__DENSITY_STEPS; k++) t->density[k] = 1;
-    itd__add_up_density(t);
-    return t->pilot ? itd__pilot(t) : ITD_OK;
-}
-
-static void itd__measurement_end(itd__measurement *t)
-{
-    ITD_FREE(t->eps), ITD_FREE(t->z), ITD_FREE(t->eps_hat), ITD_FREE(t->along), ITD_FREE(t->logsnr);
-    ITD_FREE(t->work.floats);
-    ITD_FREE(t->y), ITD_FREE(t->p), ITD_FREE(t->row), ITD_FREE(t->lambda);
-    itd_gaussian_free(t->owned);
-}
-
-/* Draws of the table from number `at` on, `first` being the number of its first point. Each point has its own
-   streams of random numbers, in which a repetition or draw has its own place. */
-static void itd__draw_row(itd__measurement *t, size_t first, itd_draws *out, size_t at, size_t i)
-{
-    size_t d = t->den->dim, own = t->repetitions * t->length;
-    size_t point = (at + i) / own, draw = (at + i) % own, repetition = draw / t->length;
-    uint64_t stream = t->desc.shared_noise ? 0 : first + point;
-    itd_rng start = itd__rng_for(t->desc.seed, ITD__FOR_TEST_LOGSNR, stream);
-    itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_TEST_NOISE, stream);
-    start.counter = t->desc.stratified ? repetition : draw;
-    noise.counter = draw * itd__ceil_div(d, 4);
-    double v = itd_rng_uniform(&start);
-    if (t->desc.stratified) v = ((double)(draw % t->length) + v) / (double)t->length;
-    out->point[at + i] = point, out->repetition[at + i] = repetition;
-    itd__set_logsnr(t, out, at + i, itd__allocate(t, v));
-    itd_rng_normal_fill(&noise, d, t->eps + i * d);
-}
-
-static void itd__draw(itd__measurement *t, size_t first, itd_draws *out, size_t at, size_t rows)
-{
-    ptrdiff_t slice, slices = (ptrdiff_t)itd__ceil_div(rows, ITD__SLICE);
-    ITD__PARALLEL(slices > 4)
-    for (slice = 0; slice < slices; slice++) {
-        size_t i = (size_t)slice * ITD__SLICE, end = itd__min(rows, i + ITD__SLICE);
-        for (; i < end; i++) itd__draw_row(t, first, out, at, i);
-    }
-}
-
-/* A table of the draws for n points from number `first` on. */
-static itd_result itd__measure_some(itd__measurement *t, size_t first, itd_draws *out)
-{
-    for (size_t at = 0; at < out->count; at += t->batch) {
-        size_t rows = itd__min(t->batch, out->count - at);
-        itd__draw(t, first, out, at, rows);
-        ITD__TRY(itd__measure_errors(t, t->x + first * t->den->dim, t->k, out, at, rows));
-    }
-    out->evaluations = out->count + t->pilot;
-    return ITD_OK;
-}
-
-ITD_DEF itd_result itd_measure(const itd_denoiser *den, size_t k, const float *x, size_t n,
-                               const itd_nll_desc *desc, itd_draws **out)
-{
-    itd__measurement t = ITD__ZERO;
-    itd_draws *draws = NULL;
-    size_t all, count;
-    if (itd_nll_problem(den, k, n, desc)) return ITD_ERROR_ARGUMENT;
-    if (!itd__multiply(n, desc->draws, &all)) return ITD_ERROR_MEMORY;
-    t.den = den, t.k = k, t.x = x, t.n = n, t.desc = *desc;
-    itd__divide(&t, false);
-    count = n * t.repetitions * t.length;
-    draws = itd__draws_alloc(&t, n, count, k);
-    itd_result result = draws ? itd__measurement_begin(&t, all) : ITD_ERROR_MEMORY;
-    if (result == ITD_OK) result = itd__measure_some(&t, 0, draws);
-    if (result == ITD_OK) {
-        draws->gaussian = t.reference, draws->owned = t.owned; /* theirs now */
-        t.lambda = NULL, t.owned = NULL;
-        *out = draws;
-    } else {
-        itd_draws_free(draws);
-    }
-    itd__measurement_end(&t);
-    return result;
-}
-
-/* ---- reducing ---- */
-
-/* Of a mean of `count` independent numbers with this sum and sum of squares. */
-static double itd__standard_error(double sum, double square, double count)
-{
-    if (count < 2) return NAN;
-    return sqrt(fmax(square - sum * sum / count, 0) / (count - 1) / count);
-}
-
-/* The values of points while they are collected: each one's mean over its repetitions, and the variance of
-   that mean; over all points, the sum of each repetition. */
-typedef struct itd__values {
-    size_t n, repetitions;
-    double *mean, *variance, *sum; /* (n), (n), (repetitions) */
-} itd__values;
-
-static bool itd__values_alloc(size_t n, size_t repetitions, itd__values *out)
-{
-    out->n = n, out->repetitions = repetitions;
-    out->mean = itd__doubles(n, 2), out->sum = itd__doubles(repetitions, 1);
-    out->variance = out->mean ? out->mean + n : NULL;
-    return out->mean && out->sum;
-}
-
-static void itd__values_free(itd__values *values) { ITD_FREE(values->mean), ITD_FREE(values->sum); }
-
-/* Adds the points of a table, the first of them as number `first`. */
-static void itd__values_add(itd__values *values, size_t first, const itd_draws *draws, const double *start,
-                            const double *f)
-{
-    double length = (double)draws->length;
-    for (size_t i = 0; i < draws->n; i++) {
-        double mean = 0, square = 0;
-        for (size_t k = 0; k < values->repetitions; k++) {
-            double value = 0;
-            for (size_t j = 0; j < draws->length; j++) value += 0.5 * *f++ / length;
-            double off = value - mean;
-            mean += off / (double)(k + 1), square += off * (value - mean);
-            values->sum[k] += value;
-        }
-        values->mean[first + i] = start[i] + mean;
-        values->variance[first + i] = square / (double)(values->repetitions - 1) /
-                                      (double)values->repetitions;
-    }
-}
-
-/* Points with draws of their own are independent, and their variances add up; with common draws, only the
-   repetitions are. */
-static void itd__values_summarize(const itd__values *values, bool common, itd_nll_result *out)
-{
-    double n = (double)values->n, r = (double)values->repetitions, sum = 0, square = 0;
-    double variance = 0, fourth = 0;
-    double first = values->mean[0]; /* squares are taken about it, lest they cancel */
-    for (size_t i = 0; i < values->n; i++) {
-        double off = values->mean[i] - first;
-        sum += off, square += off * off;
-        variance += values->variance[i], fourth += values->variance[i] * values->variance[i];
-    }
-    out->nll = first + sum / n;
-    out->std_error_data = itd__standard_error(sum, square, n);
-    out->std_error = sqrt(variance) / n; /* NaN for one repetition */
-    out->degrees = common       ? r - 1
-                   : fourth > 0 ? fmin(n * (r - 1), (r + 1) * variance * variance / fourth)
-                                : n * (r - 1);
-    if (!common) return;
-    sum = square = 0;
-    for (size_t k = 0; k < values->repetitions; k++) {
-        double off = (values->sum[k] - values->sum[0]) / n;
-        sum += off, square += off * off;
-    }
-    out->std_error = itd__standard_error(sum, square, r);
-}
-
-/* The results, if they are numbers. */
-static itd_result itd__values_finish(const itd__values *values, const itd_nll_desc *desc, size_t evaluations,
-                                     itd_nll_result *out, double *nll_x, double *std_error_x)
-{
-    itd_nll_result result = ITD__ZERO;
-    bool single = values->repetitions < 2;
-    itd__values_summarize(values, desc->shared_noise, &result);
-    result.evaluations = evaluations;
-    if (!(fabs(result.nll) <= DBL_MAX)) return ITD_ERROR_NUMERIC;
-    for (size_t i = 0; nll_x && i < values->n; i++) nll_x[i] = values->mean[i];
-    for (size_t i = 0; std_error_x && i < values->n; i++)
-        std_error_x[i] = single ? NAN : sqrt(values->variance[i]);
-    *out = result;
-    return ITD_OK;
-}
-
-ITD_DEF itd_result itd_draws_integral(const itd_draws *draws, const double *start, const double *f,
-                                      itd_nll_result *out, double *nll_x, double *std_error_x)
-{
-    itd__values values = ITD__ZERO;
-    itd_result result = ITD_ERROR_MEMORY;
-    if (itd__values_alloc(draws->n, draws->repetitions, &values)) {
-        itd__values_add(&values, 0, draws, start, f);
-        result = itd__values_finish(&values, &draws->desc, draws->evaluations, out, nll_x, std_error_x);
-    }
-    itd__values_free(&values);
-    return result;
-}
-
-/* (count) the integrand of every draw */
-static double *itd__integrands(const itd_draws *draws, size_t which)
-{
-    double *f = itd__doubles(draws->count, 1);
-    for (size_t i = 0; f && i < draws->count; i++) f[i] = itd__integrand(draws, i, which);
-    return f;
-}
-
-ITD_DEF itd_result itd_draws_nll(const itd_draws *draws, size_t which, itd_nll_result *out, double *nll_x,
-                                 double *std_error_x)
-{
-    if (which >= draws->denoisers) return ITD_ERROR_ARGUMENT;
-    double *f = itd__integrands(draws, which);
-    itd_result result = ITD_ERROR_MEMORY;
-    if (f) result = itd_draws_integral(draws, draws->nll_reference, f, out, nll_x, std_error_x);
-    ITD_FREE(f);
-    return result;
-}
-
-/* itd_nll with so many points in a table at a time. */
-static itd_result itd__nll_by(size_t points, itd__measurement *t, itd__values *values)
-{
-    size_t own = t->repetitions * t->length;
-    ITD__TRY(itd__measurement_begin(t, points * own));
-    for (size_t first = 0; first < t->n; first += points) {
-        size_t some = itd__min(points, t->n - first);
-        itd_draws *draws = itd__draws_alloc(t, some, some * own, 1);
-        itd_result result = draws ? itd__measure_some(t, first, draws) : ITD_ERROR_MEMORY;
-        double *f = result == ITD_OK ? itd__integrands(draws, 0) : NULL;
-        if (result == ITD_OK && !f) result = ITD_ERROR_MEMORY;
-        if (result == ITD_OK) itd__values_add(values, first, draws, draws->nll_reference, f);
-        ITD_FREE(f), itd_draws_free(draws);
-        ITD__TRY(result);
-    }
-    return ITD_OK;
-}
-
-ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x, size_t n, const itd_nll_desc *desc,
-                           itd_nll_result *out, double *nll_x, double *std_error_x)
-{
-    itd__measurement t = ITD__ZERO;
-    itd__values values = ITD__ZERO;
-    itd_result result = ITD_ERROR_MEMORY;
-    size_t all;
-    if (itd_nll_problem(den, 1, n, desc)) return ITD_ERROR_ARGUMENT;
-    if (!itd__multiply(n, desc->draws, &all)) return ITD_ERROR_MEMORY;
-    t.den = den, t.k = 1, t.x = x, t.n = n, t.desc = *desc;
-    itd__divide(&t, std_error_x != NULL);
-    size_t own = t.repetitions * t.length, points = itd__min(n, itd__max(1, ITD__TABLE_DRAWS / own));
-    if (itd__values_alloc(n, t.repetitions, &values)) result = itd__nll_by(points, &t, &values);
-    if (result == ITD_OK)
-        result = itd__values_finish(&values, desc, n * own + t.pilot, out, nll_x, std_error_x);
-    itd__values_free(&values), itd__measurement_end(&t);
-    return result;
-}
-
-/* ---- curves ---- */
-
-ITD_DEF itd_result itd_draws_curve(const itd_draws *draws, size_t which, size_t bins, double *logsnr,
-                                   double *mse, double *mse_error, double *reference_mse)
-{
-    if (which >= draws->denoisers || bins == 0) return ITD_ERROR_ARGUMENT;
-    double *count = itd__doubles(bins, 5), *weight = count + bins, *mean = weight + bins;
-    if (!count) return ITD_ERROR_MEMORY;
-    double *expected = mean + bins, *square = expected + bins;
-    for (int pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i < draws->count; i++) {
-            size_t b = itd__min((size_t)(draws->quantile[i] * (double)bins), bins - 1);
-            double w = draws->weight[i], e = draws->error[i * draws->denoisers + which];
-            if (pass == 0) {
-                count[b]++, weight[b] += w;
-                mean[b] += w * e, expected[b] += w * draws->expected[i];
-            } else {
-                double off = w * (e - mean[b] / weight[b]);
-                square[b] += off * off * count[b] / (count[b] - 1);
-            }
-        }
-    for (size_t b = 0; b < bins; b++) { /* 0 / 0 is NaN */
-        if (logsnr)
-            logsnr[b] = itd_schedule_quantile(&draws->desc.schedule, ((double)b + 0.5) / (double)bins);
-        mse[b] = mean[b] / weight[b];
-        if (mse_error) mse_error[b] = count[b] > 1 ? sqrt(square[b]) / weight[b] : NAN;
-        if (reference_mse) reference_mse[b] = expected[b] / weight[b];
-    }
-    ITD_FREE(count);
-    return ITD_OK;
-}
-
-/* Sum and sum of squares of all points' errors at one log SNR; the table has room for a batch. */
-static itd_result itd__curve_point(itd__measurement *t, itd_draws *draws, double logsnr, double *sum,
-                                   double *square)
-{
-    itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_CURVE, 0); /* that of every log SNR: a smooth curve */
-    for (size_t at = 0; at < t->n; at += t->batch) {
-        size_t rows = itd__min(t->batch, t->n - at);
-        for (size_t i = 0; i < rows; i++) draws->point[i] = at + i, draws->logsnr[i] = (float)logsnr;
-        itd_rng_normal_fill(&noise, rows * t->den->dim, t->eps);
-        ITD__TRY(itd__measure_errors(t, t->x, 1, draws, 0, rows));
-        for (size_t i = 0; i < rows; i++)
-            *sum += draws->error[i], *square += draws->error[i] * draws->error[i];
-    }
-    return ITD_OK;
-}
-
-ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t n, const double *logsnr,
-                                 size_t m, uint64_t seed, double *mse, double *mse_error, double *mmse)
-{
-    itd__measurement t = ITD__ZERO;
-    if (n == 0 || itd__denoisers_problem(den, 1)) return ITD_ERROR_ARGUMENT;
-    t.den = den, t.k = 1, t.x = x, t.n = n, t.desc.seed = seed, t.desc.cancel = true;
-    double *sum = itd__doubles(m, 2); /* the caller's arrays are written when nothing can fail any more */
-    itd_result result = sum ? itd__measurement_rows(&t, 1024, 0) : ITD_ERROR_MEMORY;
-    itd_draws *draws = result == ITD_OK ? itd__draws_alloc(&t, 0, t.batch, 1) : NULL;
-    if (result == ITD_OK && !draws) result = ITD_ERROR_MEMORY;
-    for (size_t k = 0; result == ITD_OK && k < m; k++)
-        result = itd__curve_point(&t, draws, logsnr[k], sum + k, sum + m + k);
-    for (size_t k = 0; result == ITD_OK && k < m; k++) {
-        mse[k] = sum[k] / (double)n;
-        if (mse_error) mse_error[k] = itd__standard_error(sum[k], sum[m + k], (double)n);
-        if (mmse) mmse[k] = itd_gaussian_mmse(&t.reference, logsnr[k]);
-    }
-    ITD_FREE(sum), itd_draws_free(draws), itd__measurement_end(&t);
-    return result;
 }
 
 /* >>model --------------------------------------------------------------------------------------------------
@@ -5527,10 +5209,9 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
 
 /* >>eigen --------------------------------------------------------------------------------------------------
 
-   The eigenvalues and eigenvectors of a covariance, which >>gaussian is made of, by Jacobi's rotations, each
-   of which makes one element off the diagonal vanish. They go on until every such element is small beside the
-   two diagonal elements in its row and column, not beside the largest of all: so the small eigenvalues of a
-   covariance are as exact as the large ones, whatever the units of its columns (Demmel & Veselic 1992). */
+   Covariances: their sums over rows, their eigenpairs, the Gaussians of >>gaussian made of them, these in
+   other coordinates, and the map that >>model normalizes data by. It needs the matrix product of >>kernels,
+   for more than 64 columns. */
 
 /* Four sums, so that an addition need not wait for the one before. */
 static double itd__dot(const double *x, const double *y, size_t n)
@@ -5542,6 +5223,38 @@ static double itd__dot(const double *x, const double *y, size_t n)
     for (; i < n; i++) sum[0] += x[i] * y[i];
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
+
+/* itd__add_products for many columns: by the matrix product, of a few rows as floats at a time. */
+static itd_result itd__add_wide_products(const float *x, const double *mean, size_t n, size_t dim,
+                                         double *sum)
+{
+    enum { ROWS = 256 };
+    float *centred = itd__floats(ROWS, dim), *block = itd__floats(dim, dim);
+    itd__scratch work = itd__new_scratch();
+    itd_result result = centred && block && work.floats ? ITD_OK : ITD_ERROR_MEMORY;
+    for (size_t at = 0; result == ITD_OK && at < n; at += ROWS) {
+        size_t rows = itd__min(ROWS, n - at);
+        for (size_t i = 0; i < rows; i++)
+            for (size_t j = 0; j < dim; j++) centred[i * dim + j] = (float)(x[(at + i) * dim + j] - mean[j]);
+        itd__matmul(dim, dim, rows, false, centred, 1, dim, centred, dim, 1, block, dim, work);
+        for (size_t i = 0; i < dim * dim; i++) sum[i] += block[i];
+    }
+    ITD_FREE(centred), ITD_FREE(block), ITD_FREE(work.floats);
+    return result;
+}
+
+/* sum (dim,dim) += centred^T centred, for n rows less their mean */
+static itd_result itd__add_products(const float *x, const double *mean, size_t n, size_t dim, double *sum)
+{
+    if (dim > ITD__FULL_GAUSSIAN) return itd__add_wide_products(x, mean, n, dim, sum);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < dim; j++)
+            for (size_t k = 0; k < dim; k++)
+                sum[j * dim + k] += (x[i * dim + j] - mean[j]) * (x[i * dim + k] - mean[k]);
+    return ITD_OK;
+}
+
+/* ---- eigenpairs ---- */
 
 /* Descending, by selection. */
 static void itd__sort_eigen(size_t n, double *lambda, double *vectors)
@@ -5561,11 +5274,15 @@ static void itd__sort_eigen(size_t n, double *lambda, double *vectors)
     }
 }
 
+/* Jacobi's method: rotations of two coordinates p and q, each of which makes the element (p,q) vanish. They
+   go on until every element off the diagonal is small beside the two diagonal elements in its row and column,
+   not beside the largest of all: so the small eigenvalues of a covariance are as exact as the large ones,
+   whatever the units of its columns (Demmel & Veselic 1992). */
 static void itd__jacobi(size_t n, double *a, double *lambda, double *vectors)
 {
     bool rotated = true;
     for (size_t i = 0; i < n * n; i++) vectors[i] = i / n == i % n;
-    for (size_t sweep = 0; sweep < 40 && rotated; sweep++) {
+    for (size_t cycle = 0; cycle < 40 && rotated; cycle++) {
         rotated = false;
         for (size_t p = 0; p < n; p++)
             for (size_t q = p + 1; q < n; q++) {
@@ -5573,13 +5290,13 @@ static void itd__jacobi(size_t n, double *a, double *lambda, double *vectors)
                 if (fabs(apq) <= 1e-17 * sqrt(fabs(app)) * sqrt(fabs(aqq)) || fabs(apq) < DBL_MIN) continue;
                 double half = 0.5 * (aqq - app) / apq;
                 double t = (half < 0 ? -1 : 1) / (fabs(half) + sqrt(half * half + 1));
-                double c = 1 / sqrt(t * t + 1), s = t * c;
+                double cosine = 1 / sqrt(t * t + 1), sine = t * cosine; /* t is the tangent */
                 rotated = rotated || fabs(t) > 1e-17;
                 for (size_t k = 0; k < n; k++) {
                     double x = a[k * n + p], y = a[k * n + q], u = vectors[p * n + k], v = vectors[q * n + k];
-                    a[k * n + p] = a[p * n + k] = c * x - s * y;
-                    a[k * n + q] = a[q * n + k] = s * x + c * y;
-                    vectors[p * n + k] = c * u - s * v, vectors[q * n + k] = s * u + c * v;
+                    a[k * n + p] = a[p * n + k] = cosine * x - sine * y;
+                    a[k * n + q] = a[q * n + k] = sine * x + cosine * y;
+                    vectors[p * n + k] = cosine * u - sine * v, vectors[q * n + k] = sine * u + cosine * v;
                 }
                 a[p * n + p] = app - t * apq, a[q * n + q] = aqq + t * apq;
                 a[p * n + q] = a[q * n + p] = 0;
@@ -5599,6 +5316,330 @@ ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a, double *lambda, doub
     for (size_t i = 0; i < n; i++) lambda[i] *= largest;
     itd__sort_eigen(n, lambda, vectors);
     return ITD_OK;
+}
+
+/* ---- Gaussians made of these ---- */
+
+ITD_DEF void itd_gaussian_free(itd_gaussian *g)
+{
+    if (!g) return;
+    ITD_FREE(g->mean), ITD_FREE(g->lambda), ITD_FREE(g->vectors), ITD_FREE(g->basis);
+    ITD_FREE(g);
+}
+
+/* axes: its eigenvectors are the coordinate axes, and not stored. */
+static itd_gaussian *itd__gaussian_alloc(size_t dim, bool axes)
+{
+    bool wide = !axes && dim > ITD__FULL_GAUSSIAN;
+    itd_gaussian *g = (itd_gaussian *)itd__alloc(1, 1, sizeof *g);
+    if (!g) return NULL;
+    g->dim = dim;
+    g->mean = itd__doubles(dim, 1), g->lambda = itd__doubles(dim, 1);
+    if (!axes) g->vectors = itd__doubles(dim, dim);
+    if (wide) g->basis = itd__floats(dim, dim);
+    if (g->mean && g->lambda && (g->vectors || axes) && (g->basis || !wide)) return g;
+    itd_gaussian_free(g);
+    return NULL;
+}
+
+/* Without vectors, the eigenvectors are the coordinate axes. */
+ITD_DEF itd_result itd_gaussian_from_eigen(const double *mean, const double *lambda, const double *vectors,
+                                           size_t dim, itd_gaussian **out)
+{
+    if (dim == 0) return ITD_ERROR_ARGUMENT;
+    for (size_t i = 0; vectors && i < dim * dim; i++)
+        if (!(fabs(vectors[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
+    for (size_t i = 0; i < dim; i++)
+        if (!(lambda[i] > 0 && lambda[i] <= DBL_MAX && fabs(mean[i]) <= DBL_MAX)) return ITD_ERROR_DATA;
+    itd_gaussian *g = itd__gaussian_alloc(dim, !vectors);
+    if (!g) return ITD_ERROR_MEMORY;
+    memcpy(g->mean, mean, dim * sizeof *mean), memcpy(g->lambda, lambda, dim * sizeof *lambda);
+    if (vectors) memcpy(g->vectors, vectors, dim * dim * sizeof *vectors);
+    for (size_t i = 0; g->basis && i < dim * dim; i++) g->basis[i] = (float)vectors[i];
+    *out = g;
+    return ITD_OK;
+}
+
+/* Eigenpairs of a covariance, which is destroyed. A flat direction gets a sliver of the variance of the
+   columns that it is made of: the density stays finite. */
+static itd_result itd__eigenpairs(size_t d, double *covariance, double *lambda, double *vectors)
+{
+    double *variance = itd__doubles(d, 1);
+    if (!variance) return ITD_ERROR_MEMORY;
+    for (size_t j = 0; j < d; j++) variance[j] = covariance[j * d + j];
+    itd_result result = itd_eigen_symmetric(d, covariance, lambda, vectors);
+    if (result == ITD_OK && (!(lambda[0] > 0) || lambda[d - 1] < -1e-8 * lambda[0])) result = ITD_ERROR_DATA;
+    for (size_t i = 0; result == ITD_OK && i < d; i++) {
+        double width = 0;
+        for (size_t j = 0; j < d; j++) width += vectors[i * d + j] * vectors[i * d + j] * variance[j];
+        lambda[i] = fmax(lambda[i], 1e-12 * (width > 0 ? width : lambda[0]));
+    }
+    ITD_FREE(variance);
+    return result;
+}
+
+ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covariance, size_t dim,
+                                       itd_gaussian **out)
+{
+    if (dim == 0) return ITD_ERROR_ARGUMENT;
+    double *a = itd__doubles(dim, dim), *lambda = itd__doubles(dim, 1), *vectors = itd__doubles(dim, dim);
+    itd_result result = a && lambda && vectors ? ITD_OK : ITD_ERROR_MEMORY;
+    if (result == ITD_OK) {
+        memcpy(a, covariance, dim * dim * sizeof *a);
+        result = itd__eigenpairs(dim, a, lambda, vectors);
+    }
+    ITD_FREE(a);
+    if (result == ITD_OK) result = itd_gaussian_from_eigen(mean, lambda, vectors, dim, out);
+    ITD_FREE(lambda), ITD_FREE(vectors);
+    return result;
+}
+
+ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_gaussian **out)
+{
+    if (n < 2 || dim == 0) return ITD_ERROR_ARGUMENT;
+    if (!itd__all_finite(x, n * dim)) return ITD_ERROR_DATA;
+    double *mean = itd__doubles(dim, 1), *covariance = itd__doubles(dim, dim);
+    itd_result result = mean && covariance ? ITD_OK : ITD_ERROR_MEMORY;
+    if (result == ITD_OK) {
+        for (size_t i = 0; i < n; i++) /* differences, so that a constant column has exactly its mean */
+            for (size_t j = 0; j < dim; j++) mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
+        for (size_t j = 0; j < dim; j++) mean[j] += x[j];
+        result = itd__add_products(x, mean, n, dim, covariance);
+    }
+    for (size_t i = 0; result == ITD_OK && i < dim; i++) /* symmetric to the last bit */
+        for (size_t j = 0; j <= i; j++) covariance[j * dim + i] = covariance[i * dim + j] /= (double)n;
+    if (result == ITD_OK) result = itd_gaussian_create(mean, covariance, dim, out);
+    ITD_FREE(mean), ITD_FREE(covariance);
+    return result;
+}
+
+/* Independent coordinates, with the points' own means and variances, or N(0, I) for fewer than two points. */
+static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, itd_gaussian **out)
+{
+    double *mean = itd__doubles(dim, 1), *variance = itd__doubles(dim, 1);
+    itd_result result = mean && variance ? ITD_OK : ITD_ERROR_MEMORY;
+    for (size_t j = 0; result == ITD_OK && j < dim; j++) {
+        double square = 0;
+        for (size_t i = 0; i < n && n > 1; i++) mean[j] += x[i * dim + j] / (double)n;
+        for (size_t i = 0; i < n && n > 1; i++)
+            square += (x[i * dim + j] - mean[j]) * (x[i * dim + j] - mean[j]);
+        variance[j] = n > 1 ? fmax(square / (double)n, 1e-12) : 1;
+    }
+    if (result == ITD_OK) result = itd_gaussian_from_eigen(mean, variance, NULL, dim, out);
+    ITD_FREE(mean), ITD_FREE(variance);
+    return result;
+}
+
+/* ---- the same Gaussian in a denoiser's coordinates y = W (x - m): N(W (mu - m), W Sigma W^T) ---- */
+
+/* Element (i,j) of W. */
+static double itd__whitens(const itd_denoiser *den, size_t i, size_t j)
+{
+    if (den->whiten) return den->whiten[i * den->dim + j];
+    return i != j ? 0 : den->scale ? 1 / den->scale[i] : 1;
+}
+
+/* (d,d) W Sigma W^T = M M^T with M = W U Lambda^1/2 */
+static itd_result itd__map_covariance(const itd_denoiser *den, const itd_gaussian *g, double *covariance)
+{
+    size_t d = g->dim;
+    double *m = itd__doubles(d, d);
+    if (!m) return ITD_ERROR_MEMORY;
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = 0; j < d; j++) {
+            double w = itd__whitens(den, i, j);
+            if (g->vectors && w != 0)
+                for (size_t k = 0; k < d; k++) m[i * d + k] += w * sqrt(g->lambda[k]) * g->vectors[k * d + j];
+            if (!g->vectors) m[i * d + j] = w * sqrt(g->lambda[j]);
+        }
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = 0; j <= i; j++)
+            covariance[i * d + j] = covariance[j * d + i] = itd__dot(m + i * d, m + j * d, d);
+    ITD_FREE(m);
+    return ITD_OK;
+}
+
+/* Is a covariance diagonal, but for rounding? The one that W was made of becomes so. */
+static bool itd__diagonal(const double *covariance, size_t d)
+{
+    for (size_t i = 0; i < d; i++)
+        for (size_t j = 0; j < i; j++)
+            if (fabs(covariance[i * d + j]) > 1e-7 * sqrt(covariance[i * d + i] * covariance[j * d + j]))
+                return false;
+    return true;
+}
+
+/* A matrix is made only where there may be correlations: images have too many coordinates for one. */
+ITD_DEF itd_result itd_gaussian_to_coordinates(const itd_denoiser *den, const itd_gaussian *g,
+                                               itd_gaussian **out)
+{
+    size_t d = g->dim;
+    bool diagonal = !g->vectors && !den->whiten;
+    double *mean = itd__doubles(d, 1), *variance = itd__doubles(d, 1);
+    double *covariance = diagonal ? NULL : itd__doubles(d, d);
+    itd_result result = mean && variance && (covariance || diagonal) ? ITD_OK : ITD_ERROR_MEMORY;
+    for (size_t i = 0; result == ITD_OK && i < d; i++) {
+        size_t first = den->whiten ? 0 : i, end = den->whiten ? d : i + 1;
+        for (size_t j = first; j < end; j++)
+            mean[i] += itd__whitens(den, i, j) * (g->mean[j] - (den->mean ? den->mean[j] : 0));
+        double w = itd__whitens(den, i, i);
+        variance[i] = w * w * g->lambda[i];
+    }
+    if (result == ITD_OK && covariance) {
+        result = itd__map_covariance(den, g, covariance);
+        diagonal = result == ITD_OK && itd__diagonal(covariance, d);
+        for (size_t i = 0; diagonal && i < d; i++) variance[i] = covariance[i * d + i];
+    }
+    if (result == ITD_OK)
+        result = diagonal ? itd_gaussian_from_eigen(mean, variance, NULL, d, out)
+                          : itd_gaussian_create(mean, covariance, d, out);
+    ITD_FREE(mean), ITD_FREE(variance), ITD_FREE(covariance);
+    return result;
+}
+
+/* ---- the map W that makes the data's own Gaussian N(0, I) ----
+
+   With D the columns' standard deviations and S = V Lambda V^T their correlations, those of few rows are
+   shrunk towards none,
+
+       P = (1 - rho) S + rho I,    W = P^-1/2 D^-1,    W^-1 = D P^1/2,
+
+   and eigenvalues of P below 1e-8 are raised to it. rho is chosen by cross-validation: the rows are divided
+   into five folds, and the likelihood of each is computed under the Gaussian of the other four. Of all square
+   roots the symmetric one leaves every coordinate as near as can be to its column (Kessy, Lewin & Strimmer
+   2018), and makes the coordinates independent of the columns' units.
+
+   The moments of some rows are 1 + d + d^2 numbers: their count, the sum of x - centre, and that of the
+   products of its coordinates. */
+
+enum {
+    ITD__FOLDS = 5,
+    ITD__CANDIDATES = 22, /* values of rho: 0, and 1e-5 to 1 in quarters of a decade */
+    ITD__CHOICE_ROWS = 10 /* with fewer rows columns count as independent: rho = 1 */
+};
+
+/* What follows from the moments of some rows. */
+typedef struct itd__correlations {
+    double *mean, *sd, *lambda; /* (d) of the columns; eigenvalues of the correlations */
+    double *matrix, *vectors;   /* (d,d) */
+} itd__correlations;
+
+/* The eigenvalue of P for one of S. */
+static double itd__shrunk(double lambda, double rho) { return fmax((1 - rho) * lambda + rho, 1e-8); }
+
+/* Row i belongs to fold i mod 5. */
+static void itd__fold_moments(const float *x, const double *centre, size_t n, size_t d,
+                              double *moments /* (ITD__FOLDS, 1+d+d*d) */)
+{
+    for (size_t i = 0; i < n; i++) {
+        double *rows = moments + i % ITD__FOLDS * (1 + d + d * d), *sum = rows + 1, *products = sum + d;
+        *rows += 1;
+        for (size_t j = 0; j < d; j++) {
+            double v = x[i * d + j] - centre[j];
+            sum[j] += v;
+            for (size_t k = 0; k < d; k++) products[j * d + k] += v * (x[i * d + k] - centre[k]);
+        }
+    }
+}
+
+/* The moments of all rows but those of fold `left_out` (ITD__FOLDS: of all), and their correlations. Where a
+   column hardly varies in these rows, a thousandth of its deviation in all rows (`scale`) stands in. */
+static itd_result itd__correlate(const double *moments, size_t left_out, size_t d, const double *scale,
+                                 double *total /* (1+d+d*d) */, itd__correlations *c)
+{
+    size_t size = 1 + d + d * d;
+    const double *sum = total + 1, *products = sum + d;
+    memset(total, 0, size * sizeof *total);
+    for (size_t k = 0; k < ITD__FOLDS; k++)
+        for (size_t i = 0; k != left_out && i < size; i++) total[i] += moments[k * size + i];
+    for (size_t j = 0; j < d; j++) {
+        c->mean[j] = sum[j] / total[0];
+        double variance = products[j * d + j] / total[0] - c->mean[j] * c->mean[j];
+        c->sd[j] = fmax(sqrt(fmax(variance, 0)), 1e-3 * scale[j]);
+    }
+    for (size_t i = 0; i < d * d; i++) {
+        size_t j = i / d, k = i % d;
+        double covariance = products[i] / total[0] - c->mean[j] * c->mean[k];
+        c->matrix[i] = j == k ? 1 : covariance / (c->sd[j] * c->sd[k]);
+    }
+    return itd_eigen_symmetric(d, c->matrix, c->lambda, c->vectors);
+}
+
+/* Adds, for each rho, the -log likelihood (but for constants) of the rows with these moments. */
+static void itd__add_fold_nll(const double *moments, size_t d, const itd__correlations *c, const double *rho,
+                              double *nll)
+{
+    const double *sum = moments + 1, *products = sum + d;
+    for (size_t i = 0; i < d; i++) { /* squares of the rows along eigenvector i */
+        const double *u = c->vectors + i * d;
+        double square = 0;
+        for (size_t j = 0; j < d; j++)
+            for (size_t k = 0; k < d; k++)
+                square += u[j] * u[k] / (c->sd[j] * c->sd[k]) *
+                          (products[j * d + k] - sum[j] * c->mean[k] - c->mean[j] * sum[k] +
+                           moments[0] * c->mean[j] * c->mean[k]);
+        for (size_t r = 0; r < ITD__CANDIDATES; r++) {
+            double lambda = itd__shrunk(c->lambda[i], rho[r]);
+            nll[r] += 0.5 * (moments[0] * log(lambda) + square / lambda);
+        }
+    }
+}
+
+/* The rho for which the folds are most likely, each under the Gaussian of the others. */
+static itd_result itd__choose_shrinkage(const double *moments, size_t d, const double *scale, double *total,
+                                        itd__correlations *c, double *chosen)
+{
+    double rho[ITD__CANDIDATES], nll[ITD__CANDIDATES] = {0};
+    size_t best = 0;
+    for (size_t r = 0; r < ITD__CANDIDATES; r++) rho[r] = r ? pow(10, 0.25 * (double)r - 5.25) : 0;
+    for (size_t k = 0; k < ITD__FOLDS; k++) {
+        ITD__TRY(itd__correlate(moments, k, d, scale, total, c));
+        itd__add_fold_nll(moments + k * (1 + d + d * d), d, c, rho, nll);
+    }
+    for (size_t r = 1; r < ITD__CANDIDATES; r++)
+        if (nll[r] < nll[best]) best = r;
+    *chosen = rho[best];
+    return ITD_OK;
+}
+
+/* W and its inverse; returns log |det W^-1|. */
+static double itd__square_roots(const itd__correlations *c, size_t d, double rho, double *whiten,
+                                double *color)
+{
+    double log_det = 0;
+    memset(whiten, 0, d * d * sizeof *whiten), memset(color, 0, d * d * sizeof *color);
+    for (size_t i = 0; i < d; i++) {
+        double root = sqrt(itd__shrunk(c->lambda[i], rho));
+        const double *u = c->vectors + i * d;
+        log_det += log(root) + log(c->sd[i]);
+        for (size_t j = 0; j < d; j++)
+            for (size_t k = 0; k < d; k++) {
+                whiten[j * d + k] += u[j] * u[k] / root / c->sd[k];
+                color[j * d + k] += c->sd[j] * u[j] * u[k] * root;
+            }
+    }
+    return log_det;
+}
+
+/* The map of n rows, whose columns have these means and standard deviations. */
+static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double *mean, const double *scale,
+                               double *whiten, double *color, double *log_det)
+{
+    itd__correlations c;
+    double *moments = itd__doubles(ITD__FOLDS + 1, 1 + d + d * d), *block = itd__doubles(d, 2 * d + 3);
+    double rho = 1;
+    itd_result result = moments && block ? ITD_OK : ITD_ERROR_MEMORY;
+    if (result == ITD_OK) {
+        double *total = moments + ITD__FOLDS * (1 + d + d * d);
+        c.mean = block, c.sd = block + d, c.lambda = c.sd + d;
+        c.matrix = c.lambda + d, c.vectors = c.matrix + d * d;
+        itd__fold_moments(x, mean, n, d, moments);
+        if (n >= ITD__CHOICE_ROWS) result = itd__choose_shrinkage(moments, d, scale, total, &c, &rho);
+        if (result == ITD_OK) result = itd__correlate(moments, ITD__FOLDS, d, scale, total, &c);
+        if (result == ITD_OK) *log_det = itd__square_roots(&c, d, rho, whiten, color);
+    }
+    ITD_FREE(moments), ITD_FREE(block);
+    return result;
 }
 
 /* >>checkpoint ---------------------------------------------------------------------------------------------

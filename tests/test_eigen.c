@@ -211,10 +211,15 @@ static void gaussians_from_eigenpairs_are_checked(void)
     CHECK(itd_gaussian_from_eigen(mean, lambda, bad, 1, &g) == ITD_ERROR_DATA && !g);
     CHECK(itd_gaussian_from_eigen(mean, lambda, vectors, 0, &g) == ITD_ERROR_ARGUMENT && !g);
     CHECK_OK(itd_gaussian_from_eigen(mean, lambda, vectors, 2, &g));
-    if (!g)
-        return; /* variance 4 along the
-    second axis, where x is two off the mean */
+    if (!g) return;
+    /* variance 4 along the second axis, where x is two off the mean */
     CHECK_CLOSE(itd_gaussian_nll(g, x), log(2 * 3.14159265358979323846) + 0.5 * log(4) + 0.5, 1e-12);
+    itd_gaussian_free(g), g = NULL;
+    /* without vectors the axes: variance 1 along the second one */
+    CHECK_OK(itd_gaussian_from_eigen(mean, lambda, NULL, 2, &g));
+    if (!g) return;
+    CHECK(g->vectors == NULL && g->basis == NULL);
+    CHECK_CLOSE(itd_gaussian_nll(g, x), log(2 * 3.14159265358979323846) + 0.5 * log(4) + 2, 1e-12);
     itd_gaussian_free(g);
 }
 
