@@ -2107,9 +2107,9 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
 
        x  --coordinates-->  y  --channel-->  z  --shrink-->  F  --gain, plus skip z-->  eps_hat
 
-   The coordinates y = W (x - mean) are those in which the training data have mean 0 and covariance I, or at
-   least variance 1 (itd_model_fit, with the help of >>gaussian); the noise is that of >>channel; networks
-   come from >>network. What this chapter adds is the parameterization, with v the variance of y:
+   In the coordinates y = W (x - mean) the training data have mean 0 and covariance I or, above 64 dimensions,
+   each coordinate has variance 1: itd_model_fit finds W with the help of >>gaussian. The noise is that of
+   >>channel, F comes from >>network. What this chapter adds is the parameterization, with v the variance of y:
 
        eps_hat = skip z + gain F(shrink z, alpha),      V = s(alpha) v + s(-alpha), the variance of z
 
@@ -2123,7 +2123,7 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
    denoiser of N(0, v I).
 
    To add a parameterization: its name in itd_parameterization (>>api), its three numbers in
-   itd__parameterize, and its name as the maximum of its row in >>descriptions. */
+   itd__parameterize, and its name as the maximum in the row `parameterization` of >>descriptions. */
 
 typedef struct itd__coefficients {
     double shrink, skip, gain;
@@ -2326,9 +2326,9 @@ ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
    Noise, log SNRs and the order of the data are functions of seed and step alone, so that a training that was
    interrupted goes on with the same bits.
 
-   Data are rows of floats in memory: another data set is another array. To weight the loss otherwise, change
-   `factor` in itd__loss, with a field for it in itd_trainer_desc (>>descriptions says how to add one); what is
-   reported should stay the likelihood. */
+   Data are rows of floats in memory: another data set is another array. Another weighting of the loss is
+   another `factor` in itd__loss, chosen by a new field of itd_trainer_desc (see >>descriptions); the loss that
+   is reported stays the likelihood. */
 
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out)
 {
@@ -2374,8 +2374,8 @@ static double itd__learning_rate(const itd_trainer_desc *d, uint64_t step)
     return lr * (d->final_fraction + (1 - d->final_fraction) * 0.5 * (1 + cos(ITD__PI * t)));
 }
 
-/* Adds to `loss` what some rows contribute to 1/2 mean_b w (||eps_hat - eps||^2 - d s(alpha)). The gradient by
-   F, gain w (eps_hat - eps) / batch with w limited, overwrites eps_hat. */
+/* Adds to `loss` what some rows contribute to 1/2 mean_b w (||eps_hat - eps||^2 - d s(alpha)). The gradient
+   by F, gain w (eps_hat - eps) / batch with w limited, overwrites eps_hat. */
 static void itd__loss(const itd_trainer *t, const float *eps, const float *logsnr, const float *weight,
                       size_t rows, float *eps_hat, double *loss)
 {
@@ -2410,7 +2410,7 @@ static itd_result itd__all_reduce(const itd_trainer *t, double *loss)
     return ITD_OK;
 }
 
-/* Loss and gradient of a batch. Each worker draws log SNRs and noise for all of it, and computes its share. */
+/* Loss and gradient of a batch. Each worker draws log SNRs and noise for all rows, and computes its share. */
 static itd_result itd__batch_gradient(itd_trainer *t, const float *x, double *loss)
 {
     itd_model *model = t->model;
@@ -2530,9 +2530,11 @@ ITD_DEF itd_result itd_train_epoch(itd_trainer *t, const float *x, size_t n, dou
 
    to a z of less noise; the last step returns x_hat itself:
 
-       ITD_DETERMINISTIC   z' = sqrt(s(alpha')) x_hat + sqrt(s(-alpha')) eps_hat       (DDIM, Song et al. 2021)
-       ITD_ANCESTRAL       z' = sqrt(s(alpha')) [ (1-c) z / sqrt(s(alpha)) + c x_hat ]  (DDPM, Ho et al. 2020)
+       ITD_DETERMINISTIC   z' = sqrt(s(alpha')) x_hat + sqrt(s(-alpha')) eps_hat
+                           (DDIM, Song et al. 2021)
+       ITD_ANCESTRAL       z' = sqrt(s(alpha')) [ (1-c) z / sqrt(s(alpha)) + c x_hat ]
                                 + sqrt(s(-alpha') c) noise,      c = 1 - exp(alpha - alpha')
+                           (DDPM, Ho et al. 2020)
 
    It needs nothing but a denoiser and a schedule. To add a sampler: its name in itd_sampler (>>api), its
    formula in itd__sampling_step, and in tests/test_sample.c what it makes of a Gaussian. */
@@ -2614,16 +2616,18 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
 
 /* >>descriptions -------------------------------------------------------------------------------------------
 
-   Each field of a model's and a trainer's description has one row in a table, which is the only place that
-   has what its life depends on:
+   Every field of a model and a trainer has one row in the table itd__fields, which is used wherever the field
+   is not used for itself:
 
-       its default           itd_model_desc_default, itd_unet_desc_default, itd_trainer_desc_default
-       its range             itd_model_problem, which itd_model_create and itd_trainer_create ask first
-       its name in a file    itd_save and itd_load, in the order of the table
-       what it was before    itd_load, where a file of an earlier version does not have it
+       in the row               used by
+       its default              itd_model_desc_default, itd_unet_desc_default, itd_trainer_desc_default
+       its range                itd_model_problem, which itd_model_create and itd_trainer_create ask first
+       its name in files        itd_save and itd_load (>>checkpoint), in the order of the table
+       its value where absent   itd_load, from files of versions that did not have it
 
-   To add a field: a member of its struct in >>api, with a comment; a row of the table. If it has to agree
-   with other fields, a sentence in itd__mlp_problem or itd__unet_problem. */
+   To add a field: a member of its struct in >>api, whose comment ends with the default; a row here, ITD__OTHER
+   since older files lack it; and what it has to be for other fields, in itd__mlp_problem or itd__unet_problem.
+   A new name in an enumeration is the new maximum of its row. */
 
 typedef struct itd__state { /* what a file says of a model and its training */
     itd_model_desc model;
@@ -2634,7 +2638,7 @@ typedef struct itd__state { /* what a file says of a model and its training */
     double log_det;
 } itd__state;
 
-typedef enum itd__type { ITD__WHOLE /* any integer type, bool and enumerations too */, ITD__REAL } itd__type;
+typedef enum itd__type { ITD__WHOLE /* bool, enumerations, size_t, uint64_t */, ITD__REAL } itd__type;
 
 typedef struct itd__field {
     const char *name, *problem; /* "mlp.layers", "mlp.layers: 1 to 100 expected" */
@@ -2644,78 +2648,67 @@ typedef struct itd__field {
     double absent; /* its value where a file does not have it; -1: every file has it */
 } itd__field;
 
-#define ITD__FIELD(type, name, member, initial, min, max, absent)                                            \
-    {                                                                                                        \
-        name, name ": " #min " to " #max " expected", ITD__##type, offsetof(itd__state, member),             \
-            sizeof(((itd__state *)NULL)->member), (double)(initial), (double)(min), (double)(max),           \
-            (double)(absent)                                                                                 \
-    }
-
+/* A row: type, member, default, min, max. ITD__OTHER: with a name of its own, and what `absent` is. */
 /* clang-format off */
+#define ITD__PLACE(type, member) ITD__##type, offsetof(itd__state, member), sizeof(((itd__state *)0)->member)
+#define ITD__OTHER(type, name, member, initial, min, max, absent)                                            \
+    {name, name ": " #min " to " #max " expected", ITD__PLACE(type, member),                                 \
+     initial, min, (double)(max), absent}
+#define ITD__MODEL(type, member, initial, min, max)                                                          \
+    {#member, #member ": " #min " to " #max " expected", ITD__PLACE(type, model.member),                     \
+     initial, min, (double)(max), -1}
+#define ITD__TRAINER(type, member, initial, min, max)                                                        \
+    {"trainer." #member, "trainer." #member ": " #min " to " #max " expected",                               \
+     ITD__PLACE(type, trainer.member), initial, min, (double)(max), -1}
+
 static const itd__field itd__fields[] = {
-    /*         type   name in files           member of itd__state        default, min, max, absent */
-    ITD__FIELD(WHOLE, "unet",                 has_unet,                   0, 0, 1, -1),
-    ITD__FIELD(WHOLE, "mlp.dim",              model.mlp.dim,              1, 1, 1048576, -1),
-    ITD__FIELD(WHOLE, "mlp.layers",           model.mlp.layers,           3, 1, 100, -1),
-    ITD__FIELD(WHOLE, "mlp.hidden",           model.mlp.hidden,           128, 1, 1048576, -1),
-    ITD__FIELD(WHOLE, "mlp.embedding",        model.mlp.embedding,        128, 0, 8192, -1),
-    ITD__FIELD(WHOLE, "mlp.directions",       model.mlp.directions,       128, 0, 65536, 0),
-    ITD__FIELD(REAL,  "mlp.frequency_min",    model.mlp.frequency_min,    0.5, 1e-6, 1e6, 1),
-    ITD__FIELD(REAL,  "mlp.frequency_max",    model.mlp.frequency_max,    10, 1e-6, 1e6, 1),
-    ITD__FIELD(REAL,  "mlp.coordinate_scale", model.mlp.coordinate_scale, 100, -FLT_MAX, FLT_MAX, -1),
-    ITD__FIELD(REAL,  "mlp.logsnr_scale",     model.mlp.logsnr_scale,     50, -FLT_MAX, FLT_MAX, -1),
-    ITD__FIELD(WHOLE, "mlp.activation",       model.mlp.activation,       ITD_SILU, 0, ITD_SILU, -1),
-    ITD__FIELD(WHOLE, "mlp.zero_output",      model.mlp.zero_output,      1, 0, 1, -1),
-    ITD__FIELD(WHOLE, "unet.height",          model.unet.height,          32, 1, 4096, -1),
-    ITD__FIELD(WHOLE, "unet.width",           model.unet.width,           32, 1, 4096, -1),
-    ITD__FIELD(WHOLE, "unet.channels",        model.unet.channels,        3, 1, 4096, -1),
-    ITD__FIELD(WHOLE, "unet.levels",          model.unet.levels,          3, 1, ITD_MAX_LEVELS, -1),
-    ITD__FIELD(WHOLE, "unet.features[0]",     model.unet.features[0],     64, 0, SIZE_MAX, -1),
-    ITD__FIELD(WHOLE, "unet.features[1]",     model.unet.features[1],     96, 0, SIZE_MAX, -1),
-    ITD__FIELD(WHOLE, "unet.features[2]",     model.unet.features[2],     96, 0, SIZE_MAX, -1),
-    ITD__FIELD(WHOLE, "unet.features[3]",     model.unet.features[3],     0, 0, SIZE_MAX, -1),
-    ITD__FIELD(WHOLE, "unet.features[4]",     model.unet.features[4],     0, 0, SIZE_MAX, -1),
-    ITD__FIELD(WHOLE, "unet.features[5]",     model.unet.features[5],     0, 0, SIZE_MAX, -1),
-    ITD__FIELD(WHOLE, "unet.blocks",          model.unet.blocks,          1, 1, 8, -1),
-    ITD__FIELD(WHOLE, "unet.attention",       model.unet.attention,       0, 0, SIZE_MAX, -1),
-    ITD__FIELD(WHOLE, "unet.head",            model.unet.head,            0, 0, SIZE_MAX, -1),
-    ITD__FIELD(WHOLE, "unet.groups",          model.unet.groups,          8, 1, SIZE_MAX, -1),
-    ITD__FIELD(REAL,  "unet.epsilon",         model.unet.epsilon,         1e-5, DBL_MIN, 1, -1),
-    ITD__FIELD(WHOLE, "unet.embedding",       model.unet.embedding,       64, 4, 8192, -1),
-    ITD__FIELD(WHOLE, "unet.hidden",          model.unet.hidden,          256, 1, 4096, -1),
-    ITD__FIELD(REAL,  "unet.logsnr_scale",    model.unet.logsnr_scale,    3, -FLT_MAX, FLT_MAX, -1),
-    ITD__FIELD(WHOLE, "unet.time",            model.unet.time,            ITD_TIME_LOGSNR, 0, ITD_TIME_EXACT, -1),
-    ITD__FIELD(WHOLE, "unet.pad_after",       model.unet.pad_after,       0, 0, 1, -1),
-    ITD__FIELD(WHOLE, "unet.zero_output",     model.unet.zero_output,     1, 0, 1, -1),
-    ITD__FIELD(WHOLE, "parameterization",     model.parameterization,     ITD_GAUSSIAN, 0, ITD_GAUSSIAN, -1),
-    ITD__FIELD(REAL,  "variance",             model.variance,             1, DBL_MIN, FLT_MAX, -1),
-    ITD__FIELD(REAL,  "schedule.loc",         model.schedule.loc,         0, -1e6, 1e6, -1),
-    ITD__FIELD(REAL,  "schedule.scale",       model.schedule.scale,       3, 0, 1e6, -1),
-    ITD__FIELD(REAL,  "schedule.clip",        model.schedule.clip,        4, 0, 700, -1),
-    ITD__FIELD(WHOLE, "normalize",            model.normalize,            1, 0, 1, -1),
-    ITD__FIELD(WHOLE, "whiten",               model.whiten,               1, 0, 1, 0),
-    ITD__FIELD(WHOLE, "whitened",             has_whiten,                 0, 0, 1, 0),
-    ITD__FIELD(REAL,  "log_det",              log_det,                    0, -DBL_MAX, DBL_MAX, 0),
-    ITD__FIELD(WHOLE, "gaussian.in_units",    in_units,                   0, 0, 1, 0),
-    ITD__FIELD(WHOLE, "gaussian",             has_gaussian,               0, 0, 1, -1),
-    ITD__FIELD(WHOLE, "trainer",              has_trainer,                0, 0, 1, -1),
-    ITD__FIELD(WHOLE, "trainer.batch",        trainer.batch,              128, 1, SIZE_MAX, -1),
-    ITD__FIELD(WHOLE, "trainer.rows",         trainer.micro_batch,        0, 0, SIZE_MAX, -1),
-    ITD__FIELD(WHOLE, "trainer.seed",         trainer.seed,               1, 0, UINT64_MAX, -1),
-    ITD__FIELD(REAL,  "trainer.learning_rate", trainer.learning_rate,     1e-3, 0, 1e30, -1),
-    ITD__FIELD(WHOLE, "trainer.warmup",       trainer.warmup,             0, 0, UINT64_MAX, -1),
-    ITD__FIELD(WHOLE, "trainer.steps",        trainer.steps,              0, 0, UINT64_MAX, -1),
-    ITD__FIELD(REAL,  "trainer.final_fraction", trainer.final_fraction,   0, 0, 1, -1),
-    ITD__FIELD(REAL,  "trainer.beta1",        trainer.beta1,              0.9, 0, 0.9999999999999999, -1),
-    ITD__FIELD(REAL,  "trainer.beta2",        trainer.beta2,              0.999, 0, 0.9999999999999999, -1),
-    ITD__FIELD(REAL,  "trainer.epsilon",      trainer.epsilon,            1e-8, FLT_MIN, FLT_MAX, -1),
-    ITD__FIELD(REAL,  "trainer.weight_decay", trainer.weight_decay,       0, 0, FLT_MAX, -1),
-    ITD__FIELD(REAL,  "trainer.clip_norm",    trainer.clip_norm,          0, 0, DBL_MAX, -1),
-    ITD__FIELD(REAL,  "trainer.weight_limit", trainer.weight_limit,       0, 0, DBL_MAX, -1),
-    ITD__FIELD(REAL,  "trainer.ema",          trainer.ema,                0.999, 0, 0.9999999999999999, -1),
-    ITD__FIELD(WHOLE, "trainer.stratified",   trainer.stratified,         1, 0, 1, -1),
-    ITD__FIELD(WHOLE, "trainer.drop_incomplete", trainer.drop_incomplete, 0, 0, 1, -1),
-    ITD__FIELD(WHOLE, "trainer.step",         step,                       0, 0, UINT64_MAX, -1),
+    ITD__OTHER(WHOLE, "unet", has_unet, 0, 0, 1, -1),
+    ITD__MODEL(WHOLE, mlp.dim, 1, 1, 1048576),            ITD__MODEL(WHOLE, mlp.layers, 3, 1, 100),
+    ITD__MODEL(WHOLE, mlp.hidden, 128, 1, 1048576),       ITD__MODEL(WHOLE, mlp.embedding, 128, 0, 8192),
+    ITD__OTHER(WHOLE, "mlp.directions", model.mlp.directions, 128, 0, 65536, 0),
+    ITD__OTHER(REAL, "mlp.frequency_min", model.mlp.frequency_min, 0.5, 1e-6, 1e6, 1),
+    ITD__OTHER(REAL, "mlp.frequency_max", model.mlp.frequency_max, 10, 1e-6, 1e6, 1),
+    ITD__MODEL(REAL, mlp.coordinate_scale, 100, -FLT_MAX, FLT_MAX),
+    ITD__MODEL(REAL, mlp.logsnr_scale, 50, -FLT_MAX, FLT_MAX),
+    ITD__MODEL(WHOLE, mlp.activation, ITD_SILU, ITD_RELU, ITD_SILU),
+    ITD__MODEL(WHOLE, mlp.zero_output, 1, 0, 1),
+    ITD__MODEL(WHOLE, unet.height, 32, 1, 4096),          ITD__MODEL(WHOLE, unet.width, 32, 1, 4096),
+    ITD__MODEL(WHOLE, unet.channels, 3, 1, 4096),
+    ITD__MODEL(WHOLE, unet.levels, 3, 1, ITD_MAX_LEVELS),
+    ITD__MODEL(WHOLE, unet.features[0], 64, 0, SIZE_MAX),
+    ITD__MODEL(WHOLE, unet.features[1], 96, 0, SIZE_MAX),
+    ITD__MODEL(WHOLE, unet.features[2], 96, 0, SIZE_MAX),
+    ITD__MODEL(WHOLE, unet.features[3], 0, 0, SIZE_MAX),  ITD__MODEL(WHOLE, unet.features[4], 0, 0, SIZE_MAX),
+    ITD__MODEL(WHOLE, unet.features[5], 0, 0, SIZE_MAX),
+    ITD__MODEL(WHOLE, unet.blocks, 1, 1, 8),              ITD__MODEL(WHOLE, unet.attention, 0, 0, SIZE_MAX),
+    ITD__MODEL(WHOLE, unet.head, 0, 0, SIZE_MAX),         ITD__MODEL(WHOLE, unet.groups, 8, 1, SIZE_MAX),
+    ITD__MODEL(REAL, unet.epsilon, 1e-5, DBL_MIN, 1),     ITD__MODEL(WHOLE, unet.embedding, 64, 4, 8192),
+    ITD__MODEL(WHOLE, unet.hidden, 256, 1, 4096),
+    ITD__MODEL(REAL, unet.logsnr_scale, 3, -FLT_MAX, FLT_MAX),
+    ITD__MODEL(WHOLE, unet.time, ITD_TIME_LOGSNR, ITD_TIME_LOGSNR, ITD_TIME_EXACT),
+    ITD__MODEL(WHOLE, unet.pad_after, 0, 0, 1),           ITD__MODEL(WHOLE, unet.zero_output, 1, 0, 1),
+    ITD__MODEL(WHOLE, parameterization, ITD_GAUSSIAN, ITD_PLAIN, ITD_GAUSSIAN),
+    ITD__MODEL(REAL, variance, 1, DBL_MIN, FLT_MAX),      ITD__MODEL(REAL, schedule.loc, 0, -1e6, 1e6),
+    ITD__MODEL(REAL, schedule.scale, 3, 0, 1e6),          ITD__MODEL(REAL, schedule.clip, 4, 0, 700),
+    ITD__MODEL(WHOLE, normalize, 1, 0, 1),
+    ITD__OTHER(WHOLE, "whiten", model.whiten, 1, 0, 1, 0),
+    ITD__OTHER(WHOLE, "whitened", has_whiten, 0, 0, 1, 0),
+    ITD__OTHER(REAL, "log_det", log_det, 0, -DBL_MAX, DBL_MAX, 0),
+    ITD__OTHER(WHOLE, "gaussian.in_units", in_units, 0, 0, 1, 0),
+    ITD__OTHER(WHOLE, "gaussian", has_gaussian, 0, 0, 1, -1),
+    ITD__OTHER(WHOLE, "trainer", has_trainer, 0, 0, 1, -1),
+    ITD__TRAINER(WHOLE, batch, 128, 1, SIZE_MAX),
+    ITD__OTHER(WHOLE, "trainer.rows", trainer.micro_batch, 0, 0, SIZE_MAX, -1),
+    ITD__TRAINER(WHOLE, seed, 1, 0, UINT64_MAX),          ITD__TRAINER(REAL, learning_rate, 1e-3, 0, 1e30),
+    ITD__TRAINER(WHOLE, warmup, 0, 0, UINT64_MAX),        ITD__TRAINER(WHOLE, steps, 0, 0, UINT64_MAX),
+    ITD__TRAINER(REAL, final_fraction, 0, 0, 1),
+    ITD__TRAINER(REAL, beta1, 0.9, 0, 0.9999999999999999),
+    ITD__TRAINER(REAL, beta2, 0.999, 0, 0.9999999999999999),
+    ITD__TRAINER(REAL, epsilon, 1e-8, FLT_MIN, FLT_MAX),  ITD__TRAINER(REAL, weight_decay, 0, 0, FLT_MAX),
+    ITD__TRAINER(REAL, clip_norm, 0, 0, DBL_MAX),         ITD__TRAINER(REAL, weight_limit, 0, 0, DBL_MAX),
+    ITD__TRAINER(REAL, ema, 0.999, 0, 0.9999999999999999),
+    ITD__TRAINER(WHOLE, stratified, 1, 0, 1),             ITD__TRAINER(WHOLE, drop_incomplete, 0, 0, 1),
+    ITD__OTHER(WHOLE, "trainer.step", step, 0, 0, UINT64_MAX, -1)
 };
 /* clang-format on */
 
@@ -2729,7 +2722,7 @@ static bool itd__has_field(const itd__state *state, const itd__field *field)
     return state->has_trainer || strncmp(field->name, "trainer.", 8);
 }
 
-typedef union itd__value_of_field {
+typedef union itd__value_of_field { /* the members of a union all begin at its first byte */
     uint8_t one;
     uint32_t four;
     uint64_t eight;
@@ -2756,10 +2749,7 @@ static void itd__set_field(itd__state *state, const itd__field *field, double va
     memcpy((char *)state + field->offset, &v, field->size);
 }
 
-static bool itd__in_range(const itd__field *field, double value)
-{
-    return value >= field->min && value <= field->max;
-}
+static bool itd__in_range(const itd__field *f, double value) { return value >= f->min && value <= f->max; }
 
 static itd__state itd__defaults(void)
 {
@@ -2838,7 +2828,7 @@ ITD_DEF const char *itd_model_problem(const itd_model_desc *model, const itd_tra
 
 /* ---- notes: strings of the caller's in the file of a model, a list in the order of their keys ---- */
 
-/* Length of the UTF-8 sequence at p, 0 if it is not one (RFC 3629: no overlong forms, no surrogates). */
+/* Length of the UTF-8 sequence at `text`, 0 if it is not one (RFC 3629: no overlong forms, no surrogates). */
 static size_t itd__utf8_length(const char *text)
 {
     static const uint32_t min[] = {0, 0, 0x80, 0x800, 0x10000};
