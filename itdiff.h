@@ -2107,9 +2107,9 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
 
        x  --coordinates-->  y  --channel-->  z  --shrink-->  F  --gain, plus skip z-->  eps_hat
 
-   In the coordinates y = W (x - mean) the training data have mean 0 and covariance I or, above 64 dimensions,
-   each coordinate has variance 1: itd_model_fit finds W with the help of >>gaussian. The noise is that of
-   >>channel, F comes from >>network. What this chapter adds is the parameterization, with v the variance of y:
+   In the coordinates y = W (x - mean) the training data have covariance I or, above 64 dimensions, each
+   coordinate has variance 1: itd_model_fit finds W with the help of >>gaussian. The noise is that of >>channel,
+   F comes from >>network. What this chapter adds is the parameterization, with v the variance of y:
 
        eps_hat = skip z + gain F(shrink z, alpha),      V = s(alpha) v + s(-alpha), the variance of z
 
@@ -2327,8 +2327,8 @@ ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
    interrupted goes on with the same bits.
 
    Data are rows of floats in memory: another data set is another array. Another weighting of the loss is
-   another `factor` in itd__loss, chosen by a new field of itd_trainer_desc (see >>descriptions); the loss that
-   is reported stays the likelihood. */
+   another `factor` in itd__loss, chosen by a new field of itd_trainer_desc (see >>descriptions); the reported
+   loss stays the likelihood. */
 
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out)
 {
@@ -2625,9 +2625,9 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
        its name in files        itd_save and itd_load (>>checkpoint), in the order of the table
        its value where absent   itd_load, from files of versions that did not have it
 
-   To add a field: a member of its struct in >>api, whose comment ends with the default; a row here, ITD__OTHER
-   since older files lack it; and what it has to be for other fields, in itd__mlp_problem or itd__unet_problem.
-   A new name in an enumeration is the new maximum of its row. */
+   To add a field: a member of its struct in >>api, whose comment ends with the default; a row here, by
+   ITD__OTHER because older files lack it; a sentence in itd__mlp_problem or itd__unet_problem if it has to
+   agree with other fields. A new name in an enumeration becomes the maximum of its row. */
 
 typedef struct itd__state { /* what a file says of a model and its training */
     itd_model_desc model;
