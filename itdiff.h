@@ -2108,8 +2108,8 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
        x  --coordinates-->  y  --channel-->  z  --shrink-->  F  --gain, plus skip z-->  eps_hat
 
    In the coordinates y = W (x - mean) the training data have covariance I or, above 64 dimensions, each
-   coordinate has variance 1: itd_model_fit finds W with the help of >>gaussian. The noise is that of >>channel,
-   F comes from >>network. What this chapter adds is the parameterization, with v the variance of y:
+   coordinate has variance 1: itd_model_fit finds W with the help of >>gaussian. The noise is that of
+   >>channel, F comes from >>network. This chapter adds the parameterization, with v the variance of y:
 
        eps_hat = skip z + gain F(shrink z, alpha),      V = s(alpha) v + s(-alpha), the variance of z
 
@@ -2444,14 +2444,15 @@ static itd_result itd__batch_gradient(itd_trainer *t, const float *x, double *lo
 
 ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
 {
-    double sum, max = t->desc.clip_norm;
+    double sum, max_norm = t->desc.clip_norm;
     ITD__TRY(itd__trainer_reserve(t));
     ITD__TRY(itd__batch_gradient(t, x, &sum));
     double norm = itd__gradient_norm(t->model->net);
     if (!(fabs(sum) <= DBL_MAX) || !(norm < ITD__MAX_GRADIENT)) return ITD_ERROR_NUMERIC;
 
+    double clip = max_norm > 0 && norm > max_norm ? max_norm / norm : 1;
     t->gradient_norm = norm, t->learning_rate = itd__learning_rate(&t->desc, t->step);
-    itd__adam(t->model->net, &t->desc, t->step, t->learning_rate, max > 0 && norm > max ? max / norm : 1);
+    itd__adam(t->model->net, &t->desc, t->step, t->learning_rate, clip);
     t->step++;
     if (loss) *loss = 0.5 * (double)t->model->dim * ITD__LOG_2PI_E + t->model->log_det + sum;
     return ITD_OK;
@@ -2459,7 +2460,7 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
 
 /* ---- passes over the data ---- */
 
-/* Rows of n that a pass uses: whole batches or all. */
+/* How many of n rows a pass uses: all of them, or as many as fill whole batches. */
 static size_t itd__rows_of_epoch(const itd_trainer_desc *desc, size_t n)
 {
     return desc->drop_incomplete ? n - n % desc->batch : n;
@@ -2472,7 +2473,7 @@ ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_
     return epochs * (rows / desc->batch) + epochs * (rows % desc->batch) / desc->batch;
 }
 
-/* The order of the n rows in a pass: shuffled, as a function of seed and its number. */
+/* The order of the n rows in pass number `epoch`, a function of it and of the seed. */
 static itd_result itd__shuffle(itd_trainer *t, size_t n, uint64_t epoch)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_ORDER, epoch);
@@ -2533,7 +2534,7 @@ ITD_DEF itd_result itd_train_epoch(itd_trainer *t, const float *x, size_t n, dou
        ITD_DETERMINISTIC   z' = sqrt(s(alpha')) x_hat + sqrt(s(-alpha')) eps_hat
                            (DDIM, Song et al. 2021)
        ITD_ANCESTRAL       z' = sqrt(s(alpha')) [ (1-c) z / sqrt(s(alpha)) + c x_hat ]
-                                + sqrt(s(-alpha') c) noise,      c = 1 - exp(alpha - alpha')
+                                + sqrt(s(-alpha') c) eps',      eps' ~ N(0, I),  c = 1 - exp(alpha - alpha')
                            (DDPM, Ho et al. 2020)
 
    It needs nothing but a denoiser and a schedule. To add a sampler: its name in itd_sampler (>>api), its
@@ -2566,18 +2567,18 @@ static double itd__sampling_logsnr(const itd_sample_desc *desc, size_t step)
 
 /* Replaces the n numbers of z by those after the step. */
 static void itd__sampling_step(const itd_sample_desc *desc, size_t step, const float *eps_hat,
-                               const float *noise, size_t n, float *z)
+                               const float *fresh, size_t n, float *z)
 {
     bool last = step + 1 == desc->steps;
-    double a = itd__sampling_logsnr(desc, step), next = last ? a : itd__sampling_logsnr(desc, step + 1);
-    double signal = sqrt(itd_sigmoid(a)), sigma = sqrt(itd_sigmoid(-a)), c = -expm1(a - next);
-    double next_signal = sqrt(itd_sigmoid(next)), next_sigma = sqrt(itd_sigmoid(-next));
+    double a = itd__sampling_logsnr(desc, step), b = last ? a : itd__sampling_logsnr(desc, step + 1);
+    double signal = sqrt(itd_sigmoid(a)), noise = sqrt(itd_sigmoid(-a)), c = -expm1(a - b);
+    double next_signal = sqrt(itd_sigmoid(b)), next_noise = sqrt(itd_sigmoid(-b));
     for (size_t i = 0; i < n; i++) {
-        double x_hat = (z[i] - sigma * eps_hat[i]) / signal, to;
-        if (last) to = x_hat;
-        else if (desc->sampler == ITD_DETERMINISTIC) to = next_signal * x_hat + next_sigma * eps_hat[i];
-        else to = next_signal * ((1 - c) * z[i] / signal + c * x_hat) + next_sigma * sqrt(c) * noise[i];
-        z[i] = (float)to;
+        double x_hat = (z[i] - noise * eps_hat[i]) / signal, next;
+        if (last) next = x_hat;
+        else if (desc->sampler == ITD_DETERMINISTIC) next = next_signal * x_hat + next_noise * eps_hat[i];
+        else next = next_signal * ((1 - c) * z[i] / signal + c * x_hat) + next_noise * sqrt(c) * fresh[i];
+        z[i] = (float)next;
     }
 }
 
@@ -2594,23 +2595,23 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
     size_t batch = itd__batch_rows(itd__min(desc->batch, n)), d = den->dim;
     if (desc->steps == 0 || d == 0 || itd__schedule_problem(&desc->schedule)) return ITD_ERROR_ARGUMENT;
     float *all = itd__floats(n, d); /* the caller's array is written when nothing can fail any more */
-    float *eps_hat = itd__floats(batch, d), *noise = itd__floats(batch, d), *logsnr = itd__floats(batch, 1);
-    itd_result result = all && eps_hat && noise && logsnr ? ITD_OK : ITD_ERROR_MEMORY;
+    float *eps_hat = itd__floats(batch, d), *fresh = itd__floats(batch, d), *logsnr = itd__floats(batch, 1);
+    itd_result result = all && eps_hat && fresh && logsnr ? ITD_OK : ITD_ERROR_MEMORY;
     for (size_t at = 0; result == ITD_OK && at < n; at += batch) {
         size_t rows = itd__min(batch, n - at); /* at is a multiple of four */
         float *z = all + at * d;
         itd__sampling_noise(desc->seed, 0, at * d, rows * d, z);
         for (size_t k = 0; result == ITD_OK && k < desc->steps; k++) {
             if (desc->sampler == ITD_ANCESTRAL)
-                itd__sampling_noise(desc->seed, k + 1, at * d, rows * d, noise);
+                itd__sampling_noise(desc->seed, k + 1, at * d, rows * d, fresh);
             for (size_t i = 0; i < rows; i++) logsnr[i] = (float)itd__sampling_logsnr(desc, k);
             result = den->predict(den->ctx, z, logsnr, rows, eps_hat);
             if (result == ITD_OK && !itd__all_finite(eps_hat, rows * d)) result = ITD_ERROR_NUMERIC;
-            if (result == ITD_OK) itd__sampling_step(desc, k, eps_hat, noise, rows * d, z);
+            if (result == ITD_OK) itd__sampling_step(desc, k, eps_hat, fresh, rows * d, z);
         }
     }
     if (result == ITD_OK) itd_from_coordinates(den, all, n, out);
-    ITD_FREE(all), ITD_FREE(eps_hat), ITD_FREE(noise), ITD_FREE(logsnr);
+    ITD_FREE(all), ITD_FREE(eps_hat), ITD_FREE(fresh), ITD_FREE(logsnr);
     return result;
 }
 
