@@ -1898,173 +1898,28 @@ ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n,
 
 /* >>model --------------------------------------------------------------------------------------------------
 
-   A network becomes a denoiser of raw data: they are normalized on the way in, and what the network puts out
-   is turned into eps_hat by the parameterization. */
+   A model makes a denoiser of the caller's data out of a network F:
 
-static itd_result itd__model_create(const itd_model_desc *desc, const uint64_t *seed, itd_model **out)
-{
-    itd_model *model = (itd_model *)itd__alloc(1, 1, sizeof *model);
-    itd_result result = model ? itd__net_create(desc, seed, &model->net) : ITD_ERROR_MEMORY;
-    if (result == ITD_OK) {
-        model->desc = *desc, model->dim = itd__net_dim(model->net);
-        model->mean = itd__doubles(model->dim, 1), model->scale = itd__doubles(model->dim, 1);
-        if (!model->mean || !model->scale) result = ITD_ERROR_MEMORY;
-    }
-    for (size_t j = 0; result == ITD_OK && j < model->dim; j++) model->scale[j] = 1;
-    if (result == ITD_OK) *out = model;
-    else itd_model_free(model);
-    return result;
-}
+       x  --coordinates-->  y  --channel-->  z  --shrink-->  F  --gain, plus skip z-->  eps_hat
 
-ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out)
-{
-    return itd__model_create(desc, &seed, out);
-}
+   In the coordinates y = W (x - mean) the training data have covariance I or, above 64 dimensions, each
+   coordinate has variance 1: itd_model_fit finds W with the help of >>gaussian. The noise is that of
+   >>channel, F comes from >>network. This chapter adds the parameterization, with v the variance of y:
 
-ITD_DEF void itd_model_free(itd_model *model)
-{
-    if (!model) return;
-    itd_net_free(model->net);
-    itd_gaussian_free(model->gaussian);
-    while (model->notes) itd_model_set_note(model, model->notes->key, NULL);
-    ITD_FREE(model->mean), ITD_FREE(model->scale), ITD_FREE(model->whiten), ITD_FREE(model->color);
-    ITD_FREE(model->work);
-    ITD_FREE(model);
-}
+       eps_hat = skip z + gain F(shrink z, alpha),      V = s(alpha) v + s(-alpha), the variance of z
 
-/* Mean and standard deviation. False if a column that has to be divided by its spread is constant, as far as
-   floats can tell. */
-static bool itd__spread(const itd_model *model, const float *x, size_t n, double *mean, double *scale)
-{
-    size_t d = model->dim;
-    for (size_t j = 0; j < d; j++) {
-        double sum = 0, square = 0;
-        for (size_t i = 0; i < n; i++) sum += ((double)x[i * d + j] - x[j]) / (double)n;
-        sum += x[j];
-        for (size_t i = 0; i < n; i++) square += (x[i * d + j] - sum) * (x[i * d + j] - sum) / (double)n;
-        mean[j] = model->desc.normalize ? sum : 0;
-        scale[j] = model->desc.normalize ? sqrt(square) : 1;
-        if (model->desc.normalize && (!(square > 1e-12 * sum * sum) || !(scale[j] > 0))) return false;
-    }
-    return true;
-}
+                    PLAIN    GAUSSIAN                  alpha -> -inf    alpha -> inf
+           shrink     1      1 / sqrt(V)                     1           1 / sqrt(v)
+           skip       0      sqrt(s(-alpha)) / V             1                0
+           gain       1      sqrt(s(alpha) v / V)            0                1
 
-/* The Gaussian that the map was made of, N(mean, color color^T). */
-static itd_result itd__mapped_gaussian(size_t d, const double *mean, const double *color, itd_gaussian **out)
-{
-    double *covariance = itd__doubles(d, d);
-    for (size_t i = 0; covariance && i < d * d; i++)
-        covariance[i] = itd__dot(color + i / d * d, color + i % d * d, d);
-    itd_result result = covariance ? itd_gaussian_create(mean, covariance, d, out) : ITD_ERROR_MEMORY;
-    ITD_FREE(covariance);
-    return result;
-}
+   At low SNR z is nearly all noise, and eps_hat becomes z whatever the network puts out; PLAIN has to learn
+   that. At high SNR eps_hat is F. At every SNR, input and target of F have variance 1, and F = 0 is the best
+   denoiser of N(0, v I).
 
-ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
-{
-    size_t d = model->dim;
-    bool whiten = model->desc.normalize && model->desc.whiten && d <= ITD__FULL_GAUSSIAN;
-    itd_gaussian *gaussian = NULL;
-    double *color = NULL, *white = NULL, log_det = 0;
-    if (n < 2) return ITD_ERROR_ARGUMENT;
-    double *mean = itd__doubles(d, 1), *scale = itd__doubles(d, 1);
-    if (whiten) white = itd__doubles(d, d), color = itd__doubles(d, d);
-    itd_result result = mean && scale && (!whiten || (white && color)) ? ITD_OK : ITD_ERROR_MEMORY;
-    if (result == ITD_OK && !itd__all_finite(x, n * d)) result = ITD_ERROR_DATA;
-    if (result == ITD_OK && !itd__spread(model, x, n, mean, scale)) result = ITD_ERROR_DATA;
-    if (result == ITD_OK && whiten) {
-        result = itd__fit_map(x, n, d, mean, scale, white, color, &log_det);
-        if (result == ITD_OK) result = itd__mapped_gaussian(d, mean, color, &gaussian);
-    } else if (result == ITD_OK) {
-        log_det = itd__add_logs(0, scale, d);
-        result = d <= ITD__FULL_GAUSSIAN ? itd_gaussian_fit(x, n, d, &gaussian)
-                                         : itd__gaussian_fit_axes(x, n, d, &gaussian);
-    }
-    if (result == ITD_OK) {
-        memcpy(model->mean, mean, d * sizeof *mean), memcpy(model->scale, scale, d * sizeof *scale);
-        ITD_FREE(model->whiten), ITD_FREE(model->color), itd_gaussian_free(model->gaussian);
-        model->whiten = white, model->color = color, model->gaussian = gaussian, model->log_det = log_det;
-    } else {
-        ITD_FREE(white), ITD_FREE(color);
-    }
-    ITD_FREE(mean), ITD_FREE(scale);
-    return result;
-}
+   To add a parameterization: its name in itd_parameterization (>>api), its three numbers in
+   itd__parameterize, and its name as the maximum in the row `parameterization` of >>descriptions. */
 
-/* ---- notes ---- */
-
-/* Length of the UTF-8 sequence at p, 0 if it is not one (RFC 3629: no overlong forms, no surrogates). */
-static size_t itd__utf8_length(const char *text)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    const unsigned char *p = (const unsigned char *)text;
-    size_t n = *p < 0x80 ? 1 : *p < 0xC0 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF8 ? 4 : 0;
-    uint32_t code = *p & (0x7Fu >> n);
-    for (size_t i = 1; i < n; i++) {
-        if (p[i] >> 6 != 2) return 0;
-        code = code << 6 | (p[i] & 0x3F);
-    }
-    return code < least[n] || code > 0x10FFFF || code >> 11 == 0xD800 >> 11 ? 0 : n;
-}
-
-static bool itd__utf8(const char *text)
-{
-    for (size_t n; *text; text += n)
-        if ((n = itd__utf8_length(text)) == 0) return false;
-    return true;
-}
-
-static void itd__note_free(itd_note *note)
-{
-    if (note) ITD_FREE(note->key), ITD_FREE(note->value), ITD_FREE(note);
-}
-
-static char *itd__copy_text(const char *text)
-{
-    char *copy = (char *)itd__alloc(strlen(text) + 1, 1, 1);
-    return copy ? strcpy(copy, text) : NULL;
-}
-
-/* NULL: no memory. */
-static itd_note *itd__note_make(const char *key, const char *value, itd_note *next)
-{
-    itd_note *note = (itd_note *)itd__alloc(1, 1, sizeof *note);
-    if (!note) return NULL;
-    note->key = itd__copy_text(key), note->value = itd__copy_text(value), note->next = next;
-    if (note->key && note->value) return note;
-    itd__note_free(note);
-    return NULL;
-}
-
-/* Where the note of this key hangs in the list, or has its place by the order of the keys. */
-static itd_note **itd__note_place(itd_note **at, const char *key)
-{
-    while (*at && strcmp((*at)->key, key) < 0) at = &(*at)->next;
-    return at;
-}
-
-ITD_DEF const char *itd_model_note(const itd_model *model, const char *key)
-{
-    for (const itd_note *note = model->notes; note; note = note->next)
-        if (!strcmp(note->key, key)) return note->value;
-    return NULL;
-}
-
-ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const char *value)
-{
-    itd_note **at = itd__note_place(&model->notes, key), *fresh = NULL;
-    itd_note *old = *at && !strcmp((*at)->key, key) ? *at : NULL, *next = old ? old->next : *at;
-    if (!itd__utf8(key) || (value && !itd__utf8(value))) return ITD_ERROR_ARGUMENT;
-    if (value) {
-        fresh = itd__note_make(key, value, next);
-        if (!fresh) return ITD_ERROR_MEMORY;
-    }
-    *at = fresh ? fresh : next;
-    itd__note_free(old);
-    return ITD_OK;
-}
-
-/* The parameterization at one log SNR: the network sees shrink * z, and eps_hat = skip * z + gain * F. */
 typedef struct itd__coefficients {
     double shrink, skip, gain;
 } itd__coefficients;
@@ -2073,26 +1928,29 @@ static itd__coefficients itd__parameterize(const itd_model_desc *desc, double lo
 {
     itd__coefficients c = {1, 0, 1};
     if (desc->parameterization == ITD_GAUSSIAN) {
-        double s = itd_sigmoid(logsnr), r = itd_sigmoid(-logsnr), v = desc->variance, total = s * v + r;
-        c.shrink = 1 / sqrt(total);
-        c.skip = sqrt(r) / total;
-        c.gain = sqrt(s * v / total);
+        double signal = itd_sigmoid(logsnr), noise = itd_sigmoid(-logsnr), v = desc->variance;
+        double variance = signal * v + noise;
+        c.shrink = 1 / sqrt(variance);
+        c.skip = sqrt(noise) / variance;
+        c.gain = sqrt(signal * v / variance);
     }
     return c;
 }
 
-/* eps_hat of some rows, as many as a slice of the network has. */
+/* ---- prediction ---- */
+
+/* eps_hat of rows `from` to `from + n`, at most a slice of the network. */
 static void itd__model_slice(itd_model *model, const float *z, const float *logsnr, size_t from, size_t n,
-                             float *shrunk, float *eps_hat)
+                             float *eps_hat)
 {
     itd__coefficients c[ITD__SLICE];
     size_t d = model->dim;
     for (size_t i = 0; i < n; i++) {
         size_t row = (from + i) * d;
         c[i] = itd__parameterize(&model->desc, logsnr[from + i]);
-        for (size_t j = row; j < row + d; j++) shrunk[j] = (float)c[i].shrink * z[j];
+        for (size_t j = row; j < row + d; j++) model->work[j] = (float)c[i].shrink * z[j];
     }
-    itd__forward_slice(model->net, shrunk, logsnr, from, n, eps_hat);
+    itd__forward_slice(model->net, model->work, logsnr, from, n, eps_hat);
     for (size_t i = 0; i < n; i++) {
         size_t row = (from + i) * d;
         float skip = (float)c[i].skip, gain = (float)c[i].gain;
@@ -2100,30 +1958,31 @@ static void itd__model_slice(itd_model *model, const float *z, const float *logs
     }
 }
 
-/* Forward on n rows of z; eps_hat comes out, shrunk is where the network's input is put together. */
+/* n rows in one pass of the network, divided among the threads. */
 static itd_result itd__model_forward(itd_model *model, const float *z, const float *logsnr, size_t n,
-                                     float *shrunk, float *eps_hat)
+                                     float *eps_hat)
 {
     size_t slice = itd__slice(model->net);
     ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, slice);
+    ITD__TRY(itd__reserve(&model->work, &model->work_rows, n, model->dim));
     ITD__TRY(itd__forward_begin(model->net, n));
     ITD__PARALLEL(slices > 1)
     for (k = 0; k < slices; k++) {
         size_t from = (size_t)k * slice;
-        itd__model_slice(model, z, logsnr, from, itd__min(n - from, slice), shrunk, eps_hat);
+        itd__model_slice(model, z, logsnr, from, itd__min(n - from, slice), eps_hat);
     }
     return ITD_OK;
 }
 
+/* Any number of rows, in as many passes as the network's memory asks for. */
 static itd_result itd__model_predict(void *ctx, const float *z, const float *logsnr, size_t n, float *eps_hat)
 {
     itd_model *model = (itd_model *)ctx;
     size_t d = model->dim, rows = itd__rows_of_pass(model->net);
-    itd_result result = itd__reserve(&model->work, &model->work_rows, itd__min(n, rows), d);
+    itd_result result = ITD_OK;
     itd__use_average(model->net, true);
     for (size_t at = 0; result == ITD_OK && at < n; at += rows)
-        result = itd__model_forward(model, z + at * d, logsnr + at, itd__min(n - at, rows), model->work,
-                                    eps_hat + at * d);
+        result = itd__model_forward(model, z + at * d, logsnr + at, itd__min(n - at, rows), eps_hat + at * d);
     itd__use_average(model->net, false);
     return result;
 }
@@ -2147,11 +2006,124 @@ ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model)
     return desc;
 }
 
+/* ---- creation ---- */
+
+/* seed: NULL leaves the weights zero, for those who read them from a file. */
+static itd_result itd__model_create(const itd_model_desc *desc, const uint64_t *seed, itd_model **out)
+{
+    itd_model *model = (itd_model *)itd__alloc(1, 1, sizeof *model);
+    itd_result result = model ? itd__net_create(desc, seed, &model->net) : ITD_ERROR_MEMORY;
+    if (result == ITD_OK) {
+        model->desc = *desc, model->dim = itd__net_dim(model->net);
+        model->mean = itd__doubles(model->dim, 1), model->scale = itd__doubles(model->dim, 1);
+        if (!model->mean || !model->scale) result = ITD_ERROR_MEMORY;
+    }
+    for (size_t j = 0; result == ITD_OK && j < model->dim; j++) model->scale[j] = 1;
+    if (result == ITD_OK) *out = model;
+    else itd_model_free(model);
+    return result;
+}
+
+ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out)
+{
+    return itd__model_create(desc, &seed, out);
+}
+
+ITD_DEF void itd_model_free(itd_model *model)
+{
+    if (!model) return;
+    for (itd_note *next, *note = model->notes; note; note = next) next = note->next, ITD_FREE(note);
+    itd_net_free(model->net);
+    itd_gaussian_free(model->gaussian);
+    ITD_FREE(model->mean), ITD_FREE(model->scale), ITD_FREE(model->whiten), ITD_FREE(model->color);
+    ITD_FREE(model->work);
+    ITD_FREE(model);
+}
+
+/* ---- fitting ---- */
+
+/* Mean and standard deviation of each column; 0 and 1 without normalization. False if a column that has to be
+   divided by its deviation is constant, as far as floats can tell. */
+static bool itd__fit_columns(itd_model *model, const float *x, size_t n)
+{
+    size_t d = model->dim;
+    for (size_t j = 0; j < d; j++) {
+        double mean = 0, variance = 0;
+        for (size_t i = 0; i < n; i++) mean += ((double)x[i * d + j] - x[j]) / (double)n;
+        mean += x[j];
+        for (size_t i = 0; i < n; i++) variance += (x[i * d + j] - mean) * (x[i * d + j] - mean) / (double)n;
+        model->mean[j] = model->desc.normalize ? mean : 0;
+        model->scale[j] = model->desc.normalize ? sqrt(variance) : 1;
+        if (model->desc.normalize && (!(variance > 1e-12 * mean * mean) || !(variance > 0))) return false;
+    }
+    return true;
+}
+
+/* N(mean, color color^T): the Gaussian that the coordinates make N(0, I). */
+static itd_result itd__mapped_gaussian(size_t d, const double *mean, const double *color, itd_gaussian **out)
+{
+    double *covariance = itd__doubles(d, d);
+    for (size_t i = 0; covariance && i < d * d; i++)
+        covariance[i] = itd__dot(color + i / d * d, color + i % d * d, d);
+    itd_result result = covariance ? itd_gaussian_create(mean, covariance, d, out) : ITD_ERROR_MEMORY;
+    ITD_FREE(covariance);
+    return result;
+}
+
+/* Coordinates and Gaussian of n rows, into a model that has none. */
+static itd_result itd__fit(itd_model *model, const float *x, size_t n)
+{
+    size_t d = model->dim;
+    bool whiten = model->desc.normalize && model->desc.whiten && d <= ITD__FULL_GAUSSIAN;
+    model->mean = itd__doubles(d, 1), model->scale = itd__doubles(d, 1);
+    if (!model->mean || !model->scale) return ITD_ERROR_MEMORY;
+    if (!itd__all_finite(x, n * d) || !itd__fit_columns(model, x, n)) return ITD_ERROR_DATA;
+    if (!whiten) {
+        model->log_det = itd__add_logs(0, model->scale, d);
+        return d <= ITD__FULL_GAUSSIAN ? itd_gaussian_fit(x, n, d, &model->gaussian)
+                                       : itd__gaussian_fit_axes(x, n, d, &model->gaussian);
+    }
+    model->whiten = itd__doubles(d, d), model->color = itd__doubles(d, d);
+    if (!model->whiten || !model->color) return ITD_ERROR_MEMORY;
+    ITD__TRY(itd__fit_map(x, n, d, model->mean, model->scale, model->whiten, model->color, &model->log_det));
+    return itd__mapped_gaussian(d, model->mean, model->color, &model->gaussian);
+}
+
+ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
+{
+    if (n < 2) return ITD_ERROR_ARGUMENT;
+    itd_model *fresh = (itd_model *)itd__alloc(1, 1, sizeof *fresh);
+    if (!fresh) return ITD_ERROR_MEMORY;
+    fresh->desc = model->desc, fresh->dim = model->dim;
+    itd_result result = itd__fit(fresh, x, n);
+    if (result == ITD_OK) {
+        itd_model old = *model;
+        model->whiten = fresh->whiten, model->color = fresh->color, model->log_det = fresh->log_det;
+        model->gaussian = fresh->gaussian;
+        fresh->whiten = old.whiten, fresh->color = old.color, fresh->gaussian = old.gaussian;
+        memcpy(model->mean, fresh->mean, model->dim * sizeof *model->mean); /* denoisers may point to these */
+        memcpy(model->scale, fresh->scale, model->dim * sizeof *model->scale);
+    }
+    itd_model_free(fresh);
+    return result;
+}
+
 /* >>trainer ------------------------------------------------------------------------------------------------
 
-   One step: a batch gets noise and log SNRs, the loss of >>method and its gradient are found, Adam moves the
-   weights. Noise, log SNRs and the order of the data are functions of seed and step alone, so that a training
-   that was interrupted goes on with the same bits. */
+   One step of training, in five lines:
+
+       y = coordinates of `batch` rows,  alpha ~ schedule with weights w,  eps ~ N(0, I)
+       z = sqrt(s(alpha)) y + sqrt(s(-alpha)) eps
+       eps_hat = skip z + gain F(shrink z, alpha)                                              >>model
+       loss = (d/2) log(2 pi e) + log_det + 1/2 mean_b [ w_b ( ||eps_b - eps_hat_b||^2 - d s(alpha_b) ) ]
+       weights of F <- Adam(gradient of the loss)                                            >>network
+
+   Noise, log SNRs and the order of the data are functions of seed and step alone, so that a training that was
+   interrupted goes on with the same bits.
+
+   Data are rows of floats in memory: another data set is another array. Another weighting of the loss is
+   another `factor` in itd__loss, chosen by a new field of itd_trainer_desc (see >>descriptions); the reported
+   loss stays the likelihood. */
 
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out)
 {
@@ -2166,17 +2138,6 @@ ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *
     return ITD_OK;
 }
 
-/* Space for one batch, on the first step. */
-static itd_result itd__trainer_reserve(itd_trainer *t)
-{
-    size_t columns, n = t->desc.batch, d = t->model->dim;
-    if (t->work) return ITD_OK;
-    if (!itd__multiply(d, 6, &columns)) return ITD_ERROR_MEMORY;
-    if (!t->index) t->index = (size_t *)itd__alloc(n, 1, sizeof *t->index);
-    if (t->index) t->work = itd__floats(n, columns + 2);
-    return t->work ? ITD_OK : ITD_ERROR_MEMORY;
-}
-
 ITD_DEF void itd_trainer_free(itd_trainer *trainer)
 {
     if (!trainer) return;
@@ -2185,7 +2146,20 @@ ITD_DEF void itd_trainer_free(itd_trainer *trainer)
     ITD_FREE(trainer);
 }
 
-/* Linear rise over the warm-up, then constant or half a cosine. */
+/* ---- one step ---- */
+
+/* Memory for one batch, from the first step on: what a file says of a batch takes none before. */
+static itd_result itd__trainer_reserve(itd_trainer *t)
+{
+    size_t columns, n = t->desc.batch;
+    if (t->work) return ITD_OK;
+    if (!itd__multiply(t->model->dim, 4, &columns)) return ITD_ERROR_MEMORY;
+    if (!t->index) t->index = (size_t *)itd__alloc(n, 1, sizeof *t->index);
+    if (t->index) t->work = itd__floats(n, columns + 2);
+    return t->work ? ITD_OK : ITD_ERROR_MEMORY;
+}
+
+/* A linear rise over the warm-up, then constant or half a cosine. */
 static double itd__learning_rate(const itd_trainer_desc *d, uint64_t step)
 {
     double lr = d->learning_rate;
@@ -2195,92 +2169,106 @@ static double itd__learning_rate(const itd_trainer_desc *d, uint64_t step)
     return lr * (d->final_fraction + (1 - d->final_fraction) * 0.5 * (1 + cos(ITD__PI * t)));
 }
 
-#define ITD__LARGEST_GRADIENT 1.8e19 /* its square is still a float, as the second moment has to be */
-
-/* Adds what some rows contribute to 1/2 mean_b w (e - d s), with e = ||eps_hat - eps||^2, s = s(alpha). The
-   gradient by the network's output, gain w (eps_hat - eps) / batch with w limited, overwrites eps_hat. */
+/* Adds to `loss` what some rows contribute to 1/2 mean_b w (||eps_hat - eps||^2 - d s(alpha)). The gradient
+   by F, gain w (eps_hat - eps) / batch with w limited, overwrites eps_hat. */
 static void itd__loss(const itd_trainer *t, const float *eps, const float *logsnr, const float *weight,
-                      size_t rows, float *eps_hat, double *sum)
+                      size_t rows, float *eps_hat, double *loss)
 {
     const itd_model_desc *desc = &t->model->desc;
-    size_t n = t->desc.batch, d = t->model->dim;
-    double most = HUGE_VAL;
-    if (t->desc.weight_limit > 0)
-        most = t->desc.weight_limit * itd_schedule_weight(&desc->schedule, desc->schedule.loc);
+    double batch = (double)t->desc.batch, max_weight = HUGE_VAL;
+    size_t d = t->model->dim;
+    if (t->desc.weight_limit > 0) /* w is smallest at loc */
+        max_weight = t->desc.weight_limit * itd_schedule_weight(&desc->schedule, desc->schedule.loc);
     for (size_t i = 0; i < rows; i++) {
-        double factor = fmin(weight[i], most) * itd__parameterize(desc, logsnr[i]).gain / (double)n;
+        double factor = fmin(weight[i], max_weight) * itd__parameterize(desc, logsnr[i]).gain / batch;
         double error = 0;
         for (size_t j = 0; j < d; j++) {
             double difference = (double)eps_hat[i * d + j] - eps[i * d + j];
             error += difference * difference;
             eps_hat[i * d + j] = (float)(factor * difference);
         }
-        *sum += 0.5 * weight[i] * (error - (double)d * itd_sigmoid(logsnr[i])) / (double)n;
+        *loss += 0.5 * weight[i] * (error - (double)d * itd_sigmoid(logsnr[i])) / batch;
     }
 }
 
-/* Sums gradient and loss over all workers; the loss goes in two floats, lest it lose digits on the way. */
-static itd_result itd__join(const itd_trainer *t, double *loss)
+/* Sums gradient and loss over all workers; the loss goes as two floats, which keep its digits. */
+static itd_result itd__all_reduce(const itd_trainer *t, double *loss)
 {
+    const itd_workers *w = &t->workers;
+    itd_net *net = t->model->net;
     float parts[2];
-    if (t->workers.world_size == 1) return ITD_OK;
+    if (w->world_size == 1) return ITD_OK;
     parts[0] = (float)*loss, parts[1] = (float)(*loss - parts[0]);
-    ITD__TRY(t->workers.all_reduce(t->workers.ctx, itd_net_gradients(t->model->net),
-                                   itd_net_parameters(t->model->net)));
-    ITD__TRY(t->workers.all_reduce(t->workers.ctx, parts, 2));
+    ITD__TRY(w->all_reduce(w->ctx, itd_net_gradients(net), itd_net_parameters(net)));
+    ITD__TRY(w->all_reduce(w->ctx, parts, 2));
     *loss = (double)parts[0] + parts[1];
     return ITD_OK;
 }
 
-ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
+/* Loss and gradient of a batch. Each worker draws log SNRs and noise for all rows, and computes its share. */
+static itd_result itd__batch_gradient(itd_trainer *t, const float *x, double *loss)
 {
     itd_model *model = t->model;
     itd_net *net = model->net;
-    size_t n = t->desc.batch, rows = t->desc.micro_batch ? itd__min(t->desc.micro_batch, n) : n,
-           d = model->dim;
-    size_t k = t->workers.rank, begin = n * k / t->workers.world_size,
-           end = n * (k + 1) / t->workers.world_size;
-    double sum = 0;
+    size_t n = t->desc.batch, d = model->dim, rank = t->workers.rank, world = t->workers.world_size;
+    size_t begin = n * rank / world, end = n * (rank + 1) / world;
+    size_t rows = t->desc.micro_batch ? itd__min(t->desc.micro_batch, n) : n;
+    float *z = t->work + n * d, *eps = z + n * d, *eps_hat = eps + n * d; /* after itd_train_epoch's rows */
+    float *logsnr = eps_hat + n * d, *weight = logsnr + n;
     itd_rng noise = itd__rng_for(t->desc.seed, ITD__FOR_NOISE, t->step);
     itd_rng alphas = itd__rng_for(t->desc.seed, ITD__FOR_LOGSNR, t->step);
-    itd_denoiser affine = itd_model_denoiser(model);
-    ITD__TRY(itd__trainer_reserve(t));
-    float *clean = t->work + n * d; /* after itd_train_epoch's rows */
-    float *eps = clean + n * d, *z = eps + n * d, *shrunk = z + n * d, *eps_hat = shrunk + n * d;
-    float *logsnr = eps_hat + n * d, *weight = logsnr + n;
+    itd_denoiser den = itd_model_denoiser(model);
 
-    itd_to_coordinates(&affine, x + begin * d, end - begin, clean + begin * d);
-    itd_rng_normal_fill(&noise, n * d, eps);
     ITD__TRY(itd_schedule_sample(&model->desc.schedule, &alphas, t->desc.stratified, n, logsnr, weight));
-    itd_channel(clean + begin * d, eps + begin * d, logsnr + begin, end - begin, d, z + begin * d);
+    itd_rng_normal_fill(&noise, n * d, eps);
+    itd_to_coordinates(&den, x + begin * d, end - begin, z + begin * d);
+    itd_channel(z + begin * d, eps + begin * d, logsnr + begin, end - begin, d, z + begin * d);
     if (begin == end) memset(itd_net_gradients(net), 0, itd_net_parameters(net) * sizeof(float));
+    *loss = 0;
     for (size_t at = begin; at < end; at += rows) {
         size_t now = itd__min(rows, end - at);
         float *out = eps_hat + at * d;
-        ITD__TRY(itd__model_forward(model, z + at * d, logsnr + at, now, shrunk, out));
-        itd__loss(t, eps + at * d, logsnr + at, weight + at, now, out, &sum);
+        ITD__TRY(itd__model_forward(model, z + at * d, logsnr + at, now, out));
+        itd__loss(t, eps + at * d, logsnr + at, weight + at, now, out, loss);
         ITD__TRY(itd__net_backward(net, out, now, at == begin, at + now == end, false, NULL));
     }
-    ITD__TRY(itd__join(t, &sum));
-    double norm = itd__gradient_norm(net);
-    if (!(fabs(sum) <= DBL_MAX) || !(norm < ITD__LARGEST_GRADIENT)) return ITD_ERROR_NUMERIC;
+    return itd__all_reduce(t, loss);
+}
 
+#define ITD__MAX_GRADIENT 1.8e19 /* its square is still a float, as Adam's second moment has to be */
+
+ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
+{
+    double sum, max_norm = t->desc.clip_norm;
+    ITD__TRY(itd__trainer_reserve(t));
+    ITD__TRY(itd__batch_gradient(t, x, &sum));
+    double norm = itd__gradient_norm(t->model->net);
+    if (!(fabs(sum) <= DBL_MAX) || !(norm < ITD__MAX_GRADIENT)) return ITD_ERROR_NUMERIC;
+
+    double clip = max_norm > 0 && norm > max_norm ? max_norm / norm : 1;
     t->gradient_norm = norm, t->learning_rate = itd__learning_rate(&t->desc, t->step);
-    itd__adam(net, &t->desc, t->step, t->learning_rate,
-              t->desc.clip_norm > 0 && norm > t->desc.clip_norm ? t->desc.clip_norm / norm : 1);
+    itd__adam(t->model->net, &t->desc, t->step, t->learning_rate, clip);
     t->step++;
-    if (loss) *loss = 0.5 * (double)d * ITD__LOG_2PI_E + model->log_det + sum;
+    if (loss) *loss = 0.5 * (double)t->model->dim * ITD__LOG_2PI_E + t->model->log_det + sum;
     return ITD_OK;
+}
+
+/* ---- passes over the data ---- */
+
+/* How many of n rows a pass uses: all of them, or as many as fill whole batches. */
+static size_t itd__rows_of_epoch(const itd_trainer_desc *desc, size_t n)
+{
+    return desc->drop_incomplete ? n - n % desc->batch : n;
 }
 
 ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_t epochs)
 {
     if (desc->batch == 0) return 0;
-    if (desc->drop_incomplete) return epochs * (n / desc->batch);
-    return epochs * (n / desc->batch) + epochs * (n % desc->batch) / desc->batch;
+    size_t rows = itd__rows_of_epoch(desc, n);
+    return epochs * (rows / desc->batch) + epochs * (rows % desc->batch) / desc->batch;
 }
 
-/* The order of the n rows in a pass: shuffled, as a function of seed and its number. */
+/* The order of the n rows in pass number `epoch`, a function of it and of the seed. */
 static itd_result itd__shuffle(itd_trainer *t, size_t n, uint64_t epoch)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_ORDER, epoch);
@@ -2297,29 +2285,27 @@ static itd_result itd__shuffle(itd_trainer *t, size_t n, uint64_t epoch)
     return ITD_OK;
 }
 
-/* Passes follow each other without end; without drop_incomplete, without a seam. */
+/* Step k has the rows from k * batch on in the endless sequence of shuffled passes. */
 ITD_DEF itd_result itd_train_indices(itd_trainer *t, size_t n, size_t *index)
 {
-    size_t batch = t->desc.batch;
-    if (n == 0 || (t->desc.drop_incomplete && n < batch)) return ITD_ERROR_ARGUMENT;
-    uint64_t per_epoch = t->desc.drop_incomplete ? n / batch * batch : n;
+    size_t batch = t->desc.batch, rows = itd__rows_of_epoch(&t->desc, n);
+    if (rows == 0) return ITD_ERROR_ARGUMENT;
     for (size_t i = 0; i < batch; i++) {
         uint64_t at = t->step * batch + i;
-        ITD__TRY(itd__shuffle(t, n, at / per_epoch)); /* only where a pass begins is there something to do */
-        index[i] = t->order[at % per_epoch];
+        ITD__TRY(itd__shuffle(t, n, at / rows)); /* does nothing unless a pass begins */
+        index[i] = t->order[at % rows];
     }
     return ITD_OK;
 }
 
 ITD_DEF itd_result itd_train_epoch(itd_trainer *t, const float *x, size_t n, double *loss)
 {
-    size_t batch = t->desc.batch, d = t->model->dim;
-    uint64_t end, first = t->step;
+    size_t batch = t->desc.batch, d = t->model->dim, rows = itd__rows_of_epoch(&t->desc, n);
+    if (rows == 0) return ITD_ERROR_ARGUMENT;
+    uint64_t end, first = t->step, epoch = t->step * batch / rows;
     double sum = 0, step_loss;
-    if (n == 0 || (t->desc.drop_incomplete && n < batch)) return ITD_ERROR_ARGUMENT;
-    uint64_t epoch = t->desc.drop_incomplete ? t->step / (n / batch) : t->step * batch / n;
     do end = itd_train_steps(&t->desc, n, ++epoch);
-    while (end <= t->step);
+    while (end <= t->step); /* a pass that ends before another whole batch is over already */
     ITD__TRY(itd__trainer_reserve(t));
     while (t->step < end) {
         ITD__TRY(itd_train_indices(t, n, t->index));
@@ -2333,11 +2319,21 @@ ITD_DEF itd_result itd_train_epoch(itd_trainer *t, const float *x, size_t n, dou
 
 /* >>sampling -----------------------------------------------------------------------------------------------
 
-   From pure noise at the lowest log SNR, step by step to the highest, where x_hat is the sample. One step
-   from alpha to beta > alpha, with x_hat = (z - sqrt(s(-alpha)) eps_hat) / sqrt(s(alpha)):
-       deterministic (Song et al. 2021)   z' = sqrt(s(beta)) x_hat + sqrt(s(-beta)) eps_hat
-       ancestral (Ho et al. 2020)         z' ~ N( sqrt(s(beta)) [ (1-c) z / sqrt(s(alpha)) + c x_hat ],
-                                                 s(-beta) c ),   c = 1 - exp(alpha - beta) */
+   From noise to data: z begins as N(0, I) at the schedule's lowest log SNR and takes `steps` steps to the
+   highest. A step from alpha to alpha' > alpha asks the denoiser for eps_hat and goes by its estimate of x,
+
+       x_hat = (z - sqrt(s(-alpha)) eps_hat) / sqrt(s(alpha)),
+
+   to a z of less noise; the last step returns x_hat itself:
+
+       ITD_DETERMINISTIC   z' = sqrt(s(alpha')) x_hat + sqrt(s(-alpha')) eps_hat
+                           (DDIM, Song et al. 2021)
+       ITD_ANCESTRAL       z' = sqrt(s(alpha')) [ (1-c) z / sqrt(s(alpha)) + c x_hat ]
+                                + sqrt(s(-alpha') c) eps',      eps' ~ N(0, I),  c = 1 - exp(alpha - alpha')
+                           (DDPM, Ho et al. 2020)
+
+   It needs nothing but a denoiser and a schedule. To add a sampler: its name in itd_sampler (>>api), its
+   formula in itd__sampling_step, and in tests/test_sample.c what it makes of a Gaussian. */
 
 ITD_DEF itd_sample_desc itd_sample_desc_default(void)
 {
@@ -2355,7 +2351,7 @@ ITD_DEF itd_sample_desc itd_model_sample_desc(const itd_model *model)
     return desc;
 }
 
-/* The grid: u = 0 at the lowest log SNR, 1 at the highest. */
+/* The log SNR at which a step begins: the lowest for the first, the highest for the last. */
 static double itd__sampling_logsnr(const itd_sample_desc *desc, size_t step)
 {
     const itd_schedule *s = &desc->schedule;
@@ -2364,21 +2360,29 @@ static double itd__sampling_logsnr(const itd_sample_desc *desc, size_t step)
     return s->loc + s->scale * s->clip * (2 * u - 1);
 }
 
-/* z, n numbers, one step on; the last step leaves x_hat. */
+/* Replaces the n numbers of z by those after the step. */
 static void itd__sampling_step(const itd_sample_desc *desc, size_t step, const float *eps_hat,
-                               const float *noise, size_t n, float *z)
+                               const float *fresh, size_t n, float *z)
 {
-    double a = itd__sampling_logsnr(desc, step), root = sqrt(itd_sigmoid(a)), sigma = sqrt(itd_sigmoid(-a));
     bool last = step + 1 == desc->steps;
-    double b = last ? a : itd__sampling_logsnr(desc, step + 1), c = -expm1(a - b);
-    double next_root = sqrt(itd_sigmoid(b)), next_sigma = sqrt(itd_sigmoid(-b));
+    double a = itd__sampling_logsnr(desc, step), b = last ? a : itd__sampling_logsnr(desc, step + 1);
+    double signal = sqrt(itd_sigmoid(a)), noise = sqrt(itd_sigmoid(-a)), c = -expm1(a - b);
+    double next_signal = sqrt(itd_sigmoid(b)), next_noise = sqrt(itd_sigmoid(-b));
     for (size_t i = 0; i < n; i++) {
-        double x_hat = (z[i] - sigma * eps_hat[i]) / root, next;
+        double x_hat = (z[i] - noise * eps_hat[i]) / signal, next;
         if (last) next = x_hat;
-        else if (desc->sampler == ITD_DETERMINISTIC) next = next_root * x_hat + next_sigma * eps_hat[i];
-        else next = next_root * ((1 - c) * z[i] / root + c * x_hat) + next_sigma * sqrt(c) * noise[i];
+        else if (desc->sampler == ITD_DETERMINISTIC) next = next_signal * x_hat + next_noise * eps_hat[i];
+        else next = next_signal * ((1 - c) * z[i] / signal + c * x_hat) + next_noise * sqrt(c) * fresh[i];
         z[i] = (float)next;
     }
+}
+
+/* The standard normal numbers of some rows, the same in whatever batches they are drawn. */
+static void itd__sampling_noise(uint64_t seed, size_t use, size_t from, size_t n, float *out)
+{
+    itd_rng rng = itd__rng_for(seed, ITD__FOR_SAMPLES, use);
+    rng.counter = from / 4; /* a count is four numbers */
+    itd_rng_normal_fill(&rng, n, out);
 }
 
 ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *desc, size_t n, float *out)
@@ -2386,36 +2390,42 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
     size_t batch = itd__batch_rows(itd__min(desc->batch, n)), d = den->dim;
     if (desc->steps == 0 || d == 0 || itd__schedule_problem(&desc->schedule)) return ITD_ERROR_ARGUMENT;
     float *all = itd__floats(n, d); /* the caller's array is written when nothing can fail any more */
-    float *eps_hat = itd__floats(batch, d), *noise = itd__floats(batch, d), *logsnr = itd__floats(batch, 1);
-    itd_result result = all && eps_hat && noise && logsnr ? ITD_OK : ITD_ERROR_MEMORY;
+    float *eps_hat = itd__floats(batch, d), *fresh = itd__floats(batch, d), *logsnr = itd__floats(batch, 1);
+    itd_result result = all && eps_hat && fresh && logsnr ? ITD_OK : ITD_ERROR_MEMORY;
     for (size_t at = 0; result == ITD_OK && at < n; at += batch) {
-        size_t rows = itd__min(batch, n - at);
+        size_t rows = itd__min(batch, n - at); /* at is a multiple of four */
         float *z = all + at * d;
-        itd_rng start = itd__rng_for(desc->seed, ITD__FOR_SAMPLES, 0);
-        start.counter = at * d / 4; /* at is a multiple of four */
-        itd_rng_normal_fill(&start, rows * d, z);
+        itd__sampling_noise(desc->seed, 0, at * d, rows * d, z);
         for (size_t k = 0; result == ITD_OK && k < desc->steps; k++) {
-            itd_rng fresh = itd__rng_for(desc->seed, ITD__FOR_SAMPLES, k + 1);
-            fresh.counter = at * d / 4;
-            if (desc->sampler == ITD_ANCESTRAL) itd_rng_normal_fill(&fresh, rows * d, noise);
+            if (desc->sampler == ITD_ANCESTRAL)
+                itd__sampling_noise(desc->seed, k + 1, at * d, rows * d, fresh);
             for (size_t i = 0; i < rows; i++) logsnr[i] = (float)itd__sampling_logsnr(desc, k);
             result = den->predict(den->ctx, z, logsnr, rows, eps_hat);
             if (result == ITD_OK && !itd__all_finite(eps_hat, rows * d)) result = ITD_ERROR_NUMERIC;
-            if (result == ITD_OK) itd__sampling_step(desc, k, eps_hat, noise, rows * d, z);
+            if (result == ITD_OK) itd__sampling_step(desc, k, eps_hat, fresh, rows * d, z);
         }
     }
     if (result == ITD_OK) itd_from_coordinates(den, all, n, out);
-    ITD_FREE(all), ITD_FREE(eps_hat), ITD_FREE(noise), ITD_FREE(logsnr);
+    ITD_FREE(all), ITD_FREE(eps_hat), ITD_FREE(fresh), ITD_FREE(logsnr);
     return result;
 }
 
 /* >>descriptions -------------------------------------------------------------------------------------------
 
-   Every field of the descriptions stands once in a table, with its default and the least and the most it may
-   be. Defaults are taken from it, descriptions are checked against it, and checkpoints hold what it lists, in
-   its order. Only what concerns several fields at once is written out. */
+   Every field of a model and a trainer has one row in the table itd__fields, which is used wherever the field
+   is not used for itself:
 
-typedef struct itd__state { /* what a checkpoint says */
+       in the row               used by
+       its default              itd_model_desc_default, itd_unet_desc_default, itd_trainer_desc_default
+       its range                itd_model_problem, which itd_model_create and itd_trainer_create ask first
+       its name in files        itd_save and itd_load (>>checkpoint), in the order of the table
+       its value where absent   itd_load, from files of versions that did not have it
+
+   To add a field: a member of its struct in >>api, whose comment ends with the default; a row here, by
+   ITD__OTHER because older files lack it; a sentence in itd__mlp_problem or itd__unet_problem if it has to
+   agree with other fields. A new name in an enumeration becomes the maximum of its row. */
+
+typedef struct itd__state { /* what a file says of a model and its training */
     itd_model_desc model;
     itd_trainer_desc trainer;
     uint64_t step;
@@ -2424,78 +2434,83 @@ typedef struct itd__state { /* what a checkpoint says */
     double log_det;
 } itd__state;
 
-/* clang-format off */
-typedef enum itd__type { /* enumerations have no fixed size: each is a type of its own */
-    ITD__T_SIZE, ITD__T_U64, ITD__T_BOOL, ITD__T_ACTIVATION, ITD__T_TIME, ITD__T_PARAMETERIZATION,
-    ITD__T_REAL, ITD__T_POSITIVE /* real, and more than its least */
-} itd__type;
+typedef enum itd__type { ITD__WHOLE /* bool, enumerations, size_t, uint64_t */, ITD__REAL } itd__type;
 
 typedef struct itd__field {
-    const char *name;
+    const char *name, *problem; /* "mlp.layers", "mlp.layers: 1 to 100 expected" */
     itd__type type;
-    size_t offset;
-    double preset, least, most; /* its default and its range; DBL_MAX: no limit */
-    double absent;              /* its value where a file does not have it */
+    size_t offset, size; /* in itd__state */
+    double initial, min, max;
+    double absent; /* its value where a file does not have it; -1: every file has it */
 } itd__field;
 
-#define ITD__REQUIRED HUGE_VAL /* by every file; what came after version 0.1.0 is not */
-#define ITD__F(type, name, field, preset, least, most)                                                       \
-    {name, ITD__T_##type, offsetof(itd__state, field), preset, least, most, ITD__REQUIRED}
-#define ITD__NEW(type, name, field, preset, least, most, absent)                                             \
-    {name, ITD__T_##type, offsetof(itd__state, field), preset, least, most, absent}
-#define ITD__M(type, field, preset, least, most) ITD__F(type, #field, model.field, preset, least, most)
-#define ITD__T(type, field, preset, least, most)                                                             \
-    ITD__F(type, "trainer." #field, trainer.field, preset, least, most)
+/* A row: type, member, default, min, max. ITD__OTHER: with a name of its own, and what `absent` is. */
+/* clang-format off */
+#define ITD__PLACE(type, member) ITD__##type, offsetof(itd__state, member), sizeof(((itd__state *)0)->member)
+#define ITD__OTHER(type, name, member, initial, min, max, absent)                                            \
+    {name, name ": " #min " to " #max " expected", ITD__PLACE(type, member),                                 \
+     initial, min, (double)(max), absent}
+#define ITD__MODEL(type, member, initial, min, max)                                                          \
+    {#member, #member ": " #min " to " #max " expected", ITD__PLACE(type, model.member),                     \
+     initial, min, (double)(max), -1}
+#define ITD__TRAINER(type, member, initial, min, max)                                                        \
+    {"trainer." #member, "trainer." #member ": " #min " to " #max " expected",                               \
+     ITD__PLACE(type, trainer.member), initial, min, (double)(max), -1}
 
-static const itd__field itd__fields[] = { /* type, field, default, least, most */
-    ITD__F(BOOL, "unet", has_unet, 0, 0, 1),
-    ITD__M(SIZE, mlp.dim, 1, 1, 1 << 20),                 ITD__M(SIZE, mlp.layers, 3, 1, 100),
-    ITD__M(SIZE, mlp.hidden, 128, 1, 1 << 20),            ITD__M(SIZE, mlp.embedding, 128, 0, 8192),
-    ITD__NEW(SIZE, "mlp.directions", model.mlp.directions, 128, 0, 1 << 16, 0),
-    ITD__NEW(REAL, "mlp.frequency_min", model.mlp.frequency_min, 0.5, 1e-6, 1e6, 1),
-    ITD__NEW(REAL, "mlp.frequency_max", model.mlp.frequency_max, 10, 1e-6, 1e6, 1),
-    ITD__M(REAL, mlp.coordinate_scale, 100, -FLT_MAX, FLT_MAX),
-    ITD__M(REAL, mlp.logsnr_scale, 50, -FLT_MAX, FLT_MAX),
-    ITD__M(ACTIVATION, mlp.activation, ITD_SILU, 0, ITD_SILU),
-    ITD__M(BOOL, mlp.zero_output, 1, 0, 1),
-    ITD__M(SIZE, unet.height, 32, 1, 4096),               ITD__M(SIZE, unet.width, 32, 1, 4096),
-    ITD__M(SIZE, unet.channels, 3, 1, 4096),              ITD__M(SIZE, unet.levels, 3, 1, ITD_MAX_LEVELS),
-    ITD__M(SIZE, unet.features[0], 64, 0, DBL_MAX),       ITD__M(SIZE, unet.features[1], 96, 0, DBL_MAX),
-    ITD__M(SIZE, unet.features[2], 96, 0, DBL_MAX),       ITD__M(SIZE, unet.features[3], 0, 0, DBL_MAX),
-    ITD__M(SIZE, unet.features[4], 0, 0, DBL_MAX),        ITD__M(SIZE, unet.features[5], 0, 0, DBL_MAX),
-    ITD__M(SIZE, unet.blocks, 1, 1, 8),                   ITD__M(SIZE, unet.attention, 0, 0, DBL_MAX),
-    ITD__M(SIZE, unet.head, 0, 0, DBL_MAX),               ITD__M(SIZE, unet.groups, 8, 1, DBL_MAX),
-    ITD__M(POSITIVE, unet.epsilon, 1e-5, 0, 1),           ITD__M(SIZE, unet.embedding, 64, 4, 8192),
-    ITD__M(SIZE, unet.hidden, 256, 1, 4096),
-    ITD__M(REAL, unet.logsnr_scale, 3, -FLT_MAX, FLT_MAX),
-    ITD__M(TIME, unet.time, ITD_TIME_LOGSNR, 0, ITD_TIME_EXACT),
-    ITD__M(BOOL, unet.pad_after, 0, 0, 1),                ITD__M(BOOL, unet.zero_output, 1, 0, 1),
-    ITD__M(PARAMETERIZATION, parameterization, ITD_GAUSSIAN, 0, ITD_GAUSSIAN),
-    ITD__M(POSITIVE, variance, 1, 0, FLT_MAX),
-    ITD__M(REAL, schedule.loc, 0, -DBL_MAX, DBL_MAX),     ITD__M(REAL, schedule.scale, 3, 0, DBL_MAX),
-    ITD__M(REAL, schedule.clip, 4, 0, DBL_MAX),
-    ITD__M(BOOL, normalize, 1, 0, 1),
-    ITD__NEW(BOOL, "whiten", model.whiten, 1, 0, 1, 0),
-    ITD__NEW(BOOL, "whitened", has_whiten, 0, 0, 1, 0),
-    ITD__NEW(REAL, "log_det", log_det, 0, -DBL_MAX, DBL_MAX, 0),
-    ITD__NEW(BOOL, "gaussian.in_units", in_units, 0, 0, 1, 0),
-    ITD__F(BOOL, "gaussian", has_gaussian, 0, 0, 1),      ITD__F(BOOL, "trainer", has_trainer, 0, 0, 1),
-    ITD__T(SIZE, batch, 128, 1, DBL_MAX),
-    ITD__F(SIZE, "trainer.rows", trainer.micro_batch, 0, 0, DBL_MAX),
-    ITD__T(U64, seed, 1, 0, DBL_MAX),                     ITD__T(REAL, learning_rate, 1e-3, 0, 1e30),
-    ITD__T(U64, warmup, 0, 0, DBL_MAX),                   ITD__T(U64, steps, 0, 0, DBL_MAX),
-    ITD__T(REAL, final_fraction, 0, 0, 1),                ITD__T(REAL, beta1, 0.9, 0, 1 - DBL_EPSILON / 2),
-    ITD__T(REAL, beta2, 0.999, 0, 1 - DBL_EPSILON / 2),   ITD__T(REAL, epsilon, 1e-8, FLT_MIN, FLT_MAX),
-    ITD__T(REAL, weight_decay, 0, 0, FLT_MAX),            ITD__T(REAL, clip_norm, 0, 0, DBL_MAX),
-    ITD__T(REAL, weight_limit, 0, 0, DBL_MAX),            ITD__T(REAL, ema, 0.999, 0, 1 - DBL_EPSILON / 2),
-    ITD__T(BOOL, stratified, 1, 0, 1),                    ITD__T(BOOL, drop_incomplete, 0, 0, 1),
-    ITD__F(U64, "trainer.step", step, 0, 0, DBL_MAX)
+static const itd__field itd__fields[] = {
+    ITD__OTHER(WHOLE, "unet", has_unet, 0, 0, 1, -1),
+    ITD__MODEL(WHOLE, mlp.dim, 1, 1, 1048576),            ITD__MODEL(WHOLE, mlp.layers, 3, 1, 100),
+    ITD__MODEL(WHOLE, mlp.hidden, 128, 1, 1048576),       ITD__MODEL(WHOLE, mlp.embedding, 128, 0, 8192),
+    ITD__OTHER(WHOLE, "mlp.directions", model.mlp.directions, 128, 0, 65536, 0),
+    ITD__OTHER(REAL, "mlp.frequency_min", model.mlp.frequency_min, 0.5, 1e-6, 1e6, 1),
+    ITD__OTHER(REAL, "mlp.frequency_max", model.mlp.frequency_max, 10, 1e-6, 1e6, 1),
+    ITD__MODEL(REAL, mlp.coordinate_scale, 100, -FLT_MAX, FLT_MAX),
+    ITD__MODEL(REAL, mlp.logsnr_scale, 50, -FLT_MAX, FLT_MAX),
+    ITD__MODEL(WHOLE, mlp.activation, ITD_SILU, ITD_RELU, ITD_SILU),
+    ITD__MODEL(WHOLE, mlp.zero_output, 1, 0, 1),
+    ITD__MODEL(WHOLE, unet.height, 32, 1, 4096),          ITD__MODEL(WHOLE, unet.width, 32, 1, 4096),
+    ITD__MODEL(WHOLE, unet.channels, 3, 1, 4096),
+    ITD__MODEL(WHOLE, unet.levels, 3, 1, ITD_MAX_LEVELS),
+    ITD__MODEL(WHOLE, unet.features[0], 64, 0, SIZE_MAX),
+    ITD__MODEL(WHOLE, unet.features[1], 96, 0, SIZE_MAX),
+    ITD__MODEL(WHOLE, unet.features[2], 96, 0, SIZE_MAX),
+    ITD__MODEL(WHOLE, unet.features[3], 0, 0, SIZE_MAX),  ITD__MODEL(WHOLE, unet.features[4], 0, 0, SIZE_MAX),
+    ITD__MODEL(WHOLE, unet.features[5], 0, 0, SIZE_MAX),
+    ITD__MODEL(WHOLE, unet.blocks, 1, 1, 8),              ITD__MODEL(WHOLE, unet.attention, 0, 0, SIZE_MAX),
+    ITD__MODEL(WHOLE, unet.head, 0, 0, SIZE_MAX),         ITD__MODEL(WHOLE, unet.groups, 8, 1, SIZE_MAX),
+    ITD__MODEL(REAL, unet.epsilon, 1e-5, DBL_MIN, 1),     ITD__MODEL(WHOLE, unet.embedding, 64, 4, 8192),
+    ITD__MODEL(WHOLE, unet.hidden, 256, 1, 4096),
+    ITD__MODEL(REAL, unet.logsnr_scale, 3, -FLT_MAX, FLT_MAX),
+    ITD__MODEL(WHOLE, unet.time, ITD_TIME_LOGSNR, ITD_TIME_LOGSNR, ITD_TIME_EXACT),
+    ITD__MODEL(WHOLE, unet.pad_after, 0, 0, 1),           ITD__MODEL(WHOLE, unet.zero_output, 1, 0, 1),
+    ITD__MODEL(WHOLE, parameterization, ITD_GAUSSIAN, ITD_PLAIN, ITD_GAUSSIAN),
+    ITD__MODEL(REAL, variance, 1, DBL_MIN, FLT_MAX),      ITD__MODEL(REAL, schedule.loc, 0, -1e6, 1e6),
+    ITD__MODEL(REAL, schedule.scale, 3, 0, 1e6),          ITD__MODEL(REAL, schedule.clip, 4, 0, 700),
+    ITD__MODEL(WHOLE, normalize, 1, 0, 1),
+    ITD__OTHER(WHOLE, "whiten", model.whiten, 1, 0, 1, 0),
+    ITD__OTHER(WHOLE, "whitened", has_whiten, 0, 0, 1, 0),
+    ITD__OTHER(REAL, "log_det", log_det, 0, -DBL_MAX, DBL_MAX, 0),
+    ITD__OTHER(WHOLE, "gaussian.in_units", in_units, 0, 0, 1, 0),
+    ITD__OTHER(WHOLE, "gaussian", has_gaussian, 0, 0, 1, -1),
+    ITD__OTHER(WHOLE, "trainer", has_trainer, 0, 0, 1, -1),
+    ITD__TRAINER(WHOLE, batch, 128, 1, SIZE_MAX),
+    ITD__OTHER(WHOLE, "trainer.rows", trainer.micro_batch, 0, 0, SIZE_MAX, -1),
+    ITD__TRAINER(WHOLE, seed, 1, 0, UINT64_MAX),          ITD__TRAINER(REAL, learning_rate, 1e-3, 0, 1e30),
+    ITD__TRAINER(WHOLE, warmup, 0, 0, UINT64_MAX),        ITD__TRAINER(WHOLE, steps, 0, 0, UINT64_MAX),
+    ITD__TRAINER(REAL, final_fraction, 0, 0, 1),
+    ITD__TRAINER(REAL, beta1, 0.9, 0, 0.9999999999999999),
+    ITD__TRAINER(REAL, beta2, 0.999, 0, 0.9999999999999999),
+    ITD__TRAINER(REAL, epsilon, 1e-8, FLT_MIN, FLT_MAX),  ITD__TRAINER(REAL, weight_decay, 0, 0, FLT_MAX),
+    ITD__TRAINER(REAL, clip_norm, 0, 0, DBL_MAX),         ITD__TRAINER(REAL, weight_limit, 0, 0, DBL_MAX),
+    ITD__TRAINER(REAL, ema, 0.999, 0, 0.9999999999999999),
+    ITD__TRAINER(WHOLE, stratified, 1, 0, 1),             ITD__TRAINER(WHOLE, drop_incomplete, 0, 0, 1),
+    ITD__OTHER(WHOLE, "trainer.step", step, 0, 0, UINT64_MAX, -1)
 };
 /* clang-format on */
 
 enum { ITD__FIELDS = sizeof itd__fields / sizeof *itd__fields };
 
-/* One of the two networks is left out, and so is a trainer that is not there. */
+/* One of the two networks has no fields in a file, nor has a trainer that is not there. */
 static bool itd__has_field(const itd__state *state, const itd__field *field)
 {
     if (!strncmp(field->name, "mlp.", 4)) return !state->has_unet;
@@ -2503,49 +2518,40 @@ static bool itd__has_field(const itd__state *state, const itd__field *field)
     return state->has_trainer || strncmp(field->name, "trainer.", 8);
 }
 
-/* A field's value; a whole number also exactly, where that is asked for. */
+typedef union itd__value_of_field { /* the members of a union all begin at its first byte */
+    uint8_t one;
+    uint32_t four;
+    uint64_t eight;
+    double real;
+} itd__value_of_field;
+
+/* A field's value; a whole number also exactly, in `whole`. */
 static double itd__get_field(const itd__state *state, const itd__field *field, uint64_t *whole)
 {
-    const void *at = (const char *)state + field->offset;
-    switch (field->type) {
-    case ITD__T_SIZE: *whole = *(const size_t *)at; break;
-    case ITD__T_U64: *whole = *(const uint64_t *)at; break;
-    case ITD__T_BOOL: *whole = *(const bool *)at; break;
-    case ITD__T_ACTIVATION: *whole = (uint64_t) * (const itd_activation *)at; break;
-    case ITD__T_TIME: *whole = (uint64_t) * (const itd_time *)at; break;
-    case ITD__T_PARAMETERIZATION: *whole = (uint64_t) * (const itd_parameterization *)at; break;
-    case ITD__T_REAL:
-    case ITD__T_POSITIVE: return *(const double *)at;
-    }
+    itd__value_of_field v = ITD__ZERO;
+    memcpy(&v, (const char *)state + field->offset, field->size);
+    if (field->type == ITD__REAL) return v.real;
+    *whole = field->size == 1 ? v.one : field->size == 4 ? v.four : v.eight;
     return (double)*whole;
 }
 
 static void itd__set_field(itd__state *state, const itd__field *field, double value, uint64_t whole)
 {
-    void *at = (char *)state + field->offset;
-    switch (field->type) {
-    case ITD__T_SIZE: *(size_t *)at = (size_t)whole; break;
-    case ITD__T_U64: *(uint64_t *)at = whole; break;
-    case ITD__T_BOOL: *(bool *)at = whole == 1; break;
-    case ITD__T_ACTIVATION: *(itd_activation *)at = (itd_activation)whole; break;
-    case ITD__T_TIME: *(itd_time *)at = (itd_time)whole; break;
-    case ITD__T_PARAMETERIZATION: *(itd_parameterization *)at = (itd_parameterization)whole; break;
-    case ITD__T_REAL:
-    case ITD__T_POSITIVE: *(double *)at = value; break;
-    }
+    itd__value_of_field v = ITD__ZERO;
+    if (field->type == ITD__REAL) v.real = value;
+    else if (field->size == 1) v.one = (uint8_t)whole;
+    else if (field->size == 4) v.four = (uint32_t)whole;
+    else v.eight = whole;
+    memcpy((char *)state + field->offset, &v, field->size);
 }
 
-static bool itd__in_range(const itd__field *field, double value)
-{
-    return value >= field->least && value <= field->most &&
-           (value > field->least || field->type != ITD__T_POSITIVE);
-}
+static bool itd__in_range(const itd__field *f, double value) { return value >= f->min && value <= f->max; }
 
 static itd__state itd__defaults(void)
 {
     itd__state state = ITD__ZERO;
     for (size_t i = 0; i < ITD__FIELDS; i++)
-        itd__set_field(&state, &itd__fields[i], itd__fields[i].preset, (uint64_t)itd__fields[i].preset);
+        itd__set_field(&state, &itd__fields[i], itd__fields[i].initial, (uint64_t)itd__fields[i].initial);
     return state;
 }
 
@@ -2566,12 +2572,10 @@ ITD_DEF itd_unet_desc itd_unet_desc_ddpm_cifar10(void)
     itd_unet_desc d = itd_unet_desc_default();
     d.levels = 4, d.blocks = 2;
     d.features[0] = 128, d.features[1] = d.features[2] = d.features[3] = 256;
-    d.attention = 2 | 16; /* 16x16 and the middle */
+    d.attention = 2 | 16; /* at 16x16 and in the middle */
     d.groups = 32, d.epsilon = 1e-6;
-    d.embedding = 128, d.hidden = 512;
-    d.time = ITD_TIME_TABLE;
-    d.pad_after = true;
-    d.zero_output = false;
+    d.embedding = 128, d.hidden = 512, d.time = ITD_TIME_TABLE;
+    d.pad_after = true, d.zero_output = false;
     return d;
 }
 
@@ -2579,7 +2583,7 @@ ITD_DEF itd_unet_desc itd_unet_desc_ddpm_cifar10(void)
 static const char *itd__mlp_problem(const itd_mlp_desc *mlp)
 {
     if (mlp->embedding % 2 || mlp->embedding == 2) return "mlp.embedding: 0 or even and at least 4 expected";
-    if (mlp->frequency_min > mlp->frequency_max) return "mlp.frequency_min: more than frequency_max";
+    if (mlp->frequency_min > mlp->frequency_max) return "mlp.frequency_min: at most frequency_max expected";
     if (mlp->embedding && mlp->dim > ((size_t)1 << 20) / mlp->embedding)
         return "mlp.embedding: dim * embedding of at most 2^20 expected";
     if (mlp->directions && mlp->dim > ((size_t)1 << 22) / mlp->directions)
@@ -2599,7 +2603,7 @@ static const char *itd__unet_problem(const itd_unet_desc *unet)
     if (unet->height % coarsest || unet->width % coarsest)
         return "unet.height, unet.width: multiples of 2^(levels-1) expected";
     if (unet->embedding % 2) return "unet.embedding: an even number expected";
-    if (unet->attention >> (unet->levels + 1)) return "unet.attention: levels that the network does not have";
+    if (unet->attention >> (unet->levels + 1)) return "unet.attention: below 2^(levels+1) expected";
     return NULL;
 }
 
@@ -2612,10 +2616,67 @@ ITD_DEF const char *itd_model_problem(const itd_model_desc *model, const itd_tra
     for (size_t i = 0; i < ITD__FIELDS; i++) {
         const itd__field *field = &itd__fields[i];
         if (itd__has_field(&state, field) && !itd__in_range(field, itd__get_field(&state, field, &whole)))
-            return field->name;
+            return field->problem;
     }
     if (itd__schedule_problem(&model->schedule)) return itd__schedule_problem(&model->schedule);
     return state.has_unet ? itd__unet_problem(&model->unet) : itd__mlp_problem(&model->mlp);
+}
+
+/* ---- notes: strings of the caller's in the file of a model, a list in the order of their keys ---- */
+
+/* Length of the UTF-8 sequence at `text`, 0 if it is not one (RFC 3629: no overlong forms, no surrogates). */
+static size_t itd__utf8_length(const char *text)
+{
+    static const uint32_t min[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *p = (const unsigned char *)text;
+    size_t n = *p < 0x80 ? 1 : *p < 0xC0 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF8 ? 4 : 0;
+    uint32_t code = *p & (0x7Fu >> n);
+    for (size_t i = 1; i < n; i++) {
+        if (p[i] >> 6 != 2) return 0;
+        code = code << 6 | (p[i] & 0x3F);
+    }
+    return code < min[n] || code > 0x10FFFF || code >> 11 == 0xD800 >> 11 ? 0 : n;
+}
+
+static bool itd__utf8(const char *text)
+{
+    for (size_t n; *text; text += n)
+        if ((n = itd__utf8_length(text)) == 0) return false;
+    return true;
+}
+
+/* Note, key and value in one piece of memory; NULL if there is none. */
+static itd_note *itd__note_make(const char *key, const char *value, itd_note *next)
+{
+    size_t key_size = strlen(key) + 1, value_size = strlen(value) + 1;
+    itd_note *note = (itd_note *)itd__alloc(sizeof *note + key_size + value_size, 1, 1);
+    if (!note) return NULL;
+    note->key = (char *)(note + 1), note->value = note->key + key_size, note->next = next;
+    memcpy(note->key, key, key_size), memcpy(note->value, value, value_size);
+    return note;
+}
+
+ITD_DEF const char *itd_model_note(const itd_model *model, const char *key)
+{
+    for (const itd_note *note = model->notes; note; note = note->next)
+        if (!strcmp(note->key, key)) return note->value;
+    return NULL;
+}
+
+ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const char *value)
+{
+    itd_note **at = &model->notes;
+    if (!itd__utf8(key) || (value && !itd__utf8(value))) return ITD_ERROR_ARGUMENT;
+    itd_note *fresh = value ? itd__note_make(key, value, NULL) : NULL;
+    if (value && !fresh) return ITD_ERROR_MEMORY;
+    while (*at && strcmp((*at)->key, key) < 0) at = &(*at)->next;
+    if (*at && !strcmp((*at)->key, key)) {
+        itd_note *old = *at;
+        *at = old->next;
+        ITD_FREE(old);
+    }
+    if (fresh) fresh->next = *at, *at = fresh;
+    return ITD_OK;
 }
 
 /* >>interface ----------------------------------------------------------------------------------------------
@@ -5754,7 +5815,7 @@ static void itd__print_field(const itd__state *state, const itd__field *field, F
     uint64_t whole = 0;
     double value = itd__get_field(state, field, &whole);
     snprintf(text, sizeof text, "%llu", (unsigned long long)whole);
-    if (field->type >= ITD__T_REAL) snprintf(text, sizeof text, "%.17g", value);
+    if (field->type == ITD__REAL) snprintf(text, sizeof text, "%.17g", value);
     char *point = strchr(text, *localeconv()->decimal_point);
     if (point) *point = '.';
     fprintf(file, ",\"%s\":\"%s\"", field->name, text);
@@ -5778,9 +5839,8 @@ static bool itd__parse_field(const char *text, const itd__field *field, itd__sta
     uint64_t whole = 0;
     double value;
     size_t n = strlen(text);
-    if (field->type < ITD__T_REAL) {
-        if (n == 0 || itd__digits(text, field->type == ITD__T_SIZE ? SIZE_MAX : UINT64_MAX, &whole) != n)
-            return false;
+    if (field->type == ITD__WHOLE) {
+        if (n == 0 || itd__digits(text, UINT64_MAX >> (64 - 8 * field->size), &whole) != n) return false;
         value = (double)whole;
     } else {
         if (n == 0 || n >= sizeof copy || strspn(text, "0123456789+-.eE") != n) return false;
@@ -6373,8 +6433,7 @@ static bool itd__read_state(itd__file *f, itd__state *state)
     for (size_t i = 0; i < ITD__FIELDS; i++) {
         const itd__field *field = &itd__fields[i];
         const char *text = itd__metadata(f, field->name);
-        if (!text && field->absent < ITD__REQUIRED)
-            itd__set_field(state, field, field->absent, (uint64_t)field->absent);
+        if (!text && field->absent >= 0) itd__set_field(state, field, field->absent, (uint64_t)field->absent);
         else if (itd__has_field(state, field) && !(text && itd__parse_field(text, field, state)))
             return itd__fail(f, ITD_ERROR_MISMATCH, "metadata %s: \"%.20s\" is not a number it can be",
                              field->name, text ? text : "");

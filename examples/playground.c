@@ -127,7 +127,7 @@ void EXPORT(play_begin)(uint32_t seed, size_t width, int plain, int waves, doubl
     if (!waves) m.mlp.directions = 0;
     else m.mlp.directions = 64, m.mlp.embedding = 32, m.mlp.logsnr_scale = 3, m.mlp.frequency_max = finest;
     t.batch = BATCH, t.seed = seed, t.weight_limit = 3;
-    must(itd_model_create(&m, seed, &play.model), "creating the network");
+    play.model = must_create(&m, &t, seed);
     must(itd_model_fit(play.model, play.x, play.taught), "normalizing the data");
     must(itd_trainer_create(play.model, &t, &play.trainer), "preparing the training");
 }

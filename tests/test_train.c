@@ -115,6 +115,30 @@ static void trainer_descriptions_out_of_range_are_refused(void)
     itd_model_free(model);
 }
 
+/* A field that is refused for itself is named with its range, as the table of the fields has it. */
+static void a_problem_says_the_range(void)
+{
+    itd_model_desc desc = itd_model_desc_default(2);
+    itd_trainer_desc training = itd_trainer_desc_default();
+    training.batch = 0;
+    CHECK(!strcmp(itd_model_problem(&desc, &training), "trainer.batch: 1 to SIZE_MAX expected"));
+    training.batch = 1, training.final_fraction = 2;
+    CHECK(!strcmp(itd_model_problem(&desc, &training), "trainer.final_fraction: 0 to 1 expected"));
+    desc.mlp.layers = 101; /* the model comes before its training */
+    CHECK(!strcmp(itd_model_problem(&desc, &training), "mlp.layers: 1 to 100 expected"));
+    desc.mlp.layers = 1, desc.mlp.coordinate_scale = NAN;
+    CHECK(!strcmp(itd_model_problem(&desc, NULL), "mlp.coordinate_scale: -FLT_MAX to FLT_MAX expected"));
+    desc.mlp.coordinate_scale = 1, desc.mlp.activation = (itd_activation)2;
+    CHECK(!strcmp(itd_model_problem(&desc, NULL), "mlp.activation: ITD_RELU to ITD_SILU expected"));
+    for (size_t i = 0; i < ITD__FIELDS; i++) {
+        const itd__field *field = &itd__fields[i];
+        CHECK(field->type != ITD__REAL || field->size == sizeof(double));
+        CHECK(field->size == 1 || field->size == 4 || field->size == 8);
+        CHECK(names(field->problem, field->name) && itd__in_range(field, field->initial));
+        CHECK(field->absent == -1 || itd__in_range(field, field->absent));
+    }
+}
+
 #define REFUSED_MODEL(field, value)                                                                          \
     do {                                                                                                     \
         itd_model_desc bad = itd_model_desc_default(2);                                                      \
@@ -1045,6 +1069,7 @@ static void workers_share_the_batch(void)
 static void all_tests(void)
 {
     RUN(trainer_descriptions_out_of_range_are_refused);
+    RUN(a_problem_says_the_range);
     RUN(model_descriptions_out_of_range_are_refused);
     RUN(descriptions_at_their_limits_are_taken);
     RUN(products_that_do_not_fit_are_noticed);

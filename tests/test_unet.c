@@ -159,13 +159,13 @@ static void descriptions_are_checked(void)
     d = small_desc(), d.head = 5;
     check_refused(d, "unet.features: multiples of head");
     d = small_desc(), d.levels = ITD_MAX_LEVELS + 1;
-    check_refused(d, "unet.levels");
+    check_refused(d, "unet.levels: 1 to ITD_MAX_LEVELS expected");
     d = small_desc(), d.attention = 16;
-    check_refused(d, "unet.attention");
+    check_refused(d, "unet.attention: below 2^(levels+1)");
     d = small_desc(), d.embedding = 7;
     check_refused(d, "unet.embedding");
     d = small_desc(), d.epsilon = 0;
-    check_refused(d, "unet.epsilon");
+    check_refused(d, "unet.epsilon: DBL_MIN to 1 expected");
 }
 
 /* ---- gradients ---- */

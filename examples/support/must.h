@@ -45,7 +45,7 @@ static inline void must(itd_result result, const char *what)
     if (result != ITD_OK) fail("%s: %s", what, itd_result_string(result));
 }
 
-/* The new network, or the field of the descriptions that does not allow it. trainer: or NULL. */
+/* The new network, or the end with the field that is out of its range. trainer: NULL if there is none. */
 static inline itd_model *must_create(const itd_model_desc *desc, const itd_trainer_desc *trainer,
                                      uint64_t seed)
 {
