@@ -6142,8 +6142,8 @@ static void itd__parse_tensor(itd__file *f, itd__stored *s)
 
 static void itd__parse_metadata(itd__file *f)
 {
-    for (size_t i = 0; itd__item(f, "{}", i); i++) {
-        itd__pair *pair = &f->metadata[f->pairs++];
+    for (size_t i = 0; itd__item(f, "{}", i); i++, f->pairs++) {
+        itd__pair *pair = --f->metadata;
         pair->name = itd__parse_string(f);
         itd__expect(f, ':');
         pair->value = itd__parse_string(f);
@@ -6207,17 +6207,6 @@ static bool itd__parse_header(itd__file *f)
     return f->result == ITD_OK && itd__check_tables(f);
 }
 
-/* The tables of tensors and metadata. Each tensor has a brace of its own and takes 47 bytes at least, each
-   pair of metadata has four quotes of its own; and one of each may have begun when parsing ends early. */
-static bool itd__alloc_tables(itd__file *f, size_t n)
-{
-    size_t braces = 0, quotes = 0;
-    for (size_t i = 0; i < n; i++) braces += f->json[i] == '{', quotes += f->json[i] == '"';
-    f->stored = (itd__stored *)itd__alloc(itd__min(braces, n / 47) + 1, 1, sizeof *f->stored);
-    f->metadata = (itd__pair *)itd__alloc(quotes / 4 + 1, 1, sizeof *f->metadata);
-    return itd__succeeds(f, f->stored && f->metadata ? ITD_OK : ITD_ERROR_MEMORY);
-}
-
 /* Opens any safetensors file and validates all of its structure. Call itd__close whatever the result. */
 static bool itd__open(itd__file *f, const char *path, itd_error *error)
 {
@@ -6235,9 +6224,15 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
         return itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too few for its header, or not safetensors", size);
     f->size = (uint64_t)size, f->data = 8 + n;
     f->json = (char *)itd__alloc((size_t)n + 1, 1, 1);
-    if (!f->json) return itd__succeeds(f, ITD_ERROR_MEMORY);
-    f->end = f->json + n;
-    if (!itd__read(f, f->json, (size_t)n) || !itd__alloc_tables(f, (size_t)n)) return false;
+    /* Two tables in one block, tensors from its front and metadata from its end. Each byte of JSON belongs to at
+       most one record: a tensor takes 47 bytes there at least and 120 here at most, a pair of metadata 5 there
+       and 16 here at most, so that 16 bytes for every 5 are enough; and for one of each that has only begun when
+       parsing ends early. */
+    size_t units = (size_t)n / 5 + 9;
+    f->stored = (itd__stored *)itd__alloc(units, 1, 16);
+    if (!f->json || !f->stored) return itd__succeeds(f, ITD_ERROR_MEMORY);
+    f->metadata = (itd__pair *)(void *)((char *)f->stored + units * 16), f->end = f->json + n;
+    if (!itd__read(f, f->json, (size_t)n)) return false;
     itd__checksum_begin(&f->sum);
     return itd__parse_header(f);
 }
@@ -6245,7 +6240,7 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
 static void itd__close(itd__file *f)
 {
     if (f->file) fclose(f->file);
-    ITD_FREE(f->json), ITD_FREE(f->stored), ITD_FREE(f->metadata);
+    ITD_FREE(f->json), ITD_FREE(f->stored);
 }
 
 /* ---- the metadata of a checkpoint ---- */
