@@ -6440,8 +6440,12 @@ static bool itd__rebuild(itd__file *f, const itd__state *state, itd_model **out,
         model->color = itd__doubles(model->dim, model->dim);
         if (!model->whiten || !model->color) result = ITD_ERROR_MEMORY;
     }
-    if (result == ITD_OK && state->has_trainer && !f->skips_training)
+    if (result == ITD_OK && state->has_trainer && !f->skips_training) {
+        if (state->trainer.ema >
+            0) /* or the trainer begins it as a copy of the weights, which are not there yet */
+            model->net->ema = itd__floats(model->net->parameters, 1);
         result = itd_trainer_create(model, &state->trainer, trainer);
+    }
     if (*trainer) (*trainer)->step = state->step;
     return itd__succeeds(f, result);
 }
