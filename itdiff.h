@@ -614,7 +614,8 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
    may be NULL, has the details. */
 
 /* Model and, unless NULL, everything the trainer needs to go on as if it had never stopped. The file appears
-   under its name only when complete. */
+   under its name only when complete. Weights are (in,out) or (3,3,in,out) in memory, (out,in) or (out,in,3,3)
+   in the file. */
 ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *trainer, const char *path,
                             itd_error *error);
 /* The model alone, its weights as F16: half the size. ITD_ERROR_NUMERIC if one is too large for that. */
@@ -5495,27 +5496,26 @@ ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a, double *lambda, doub
                   "layers.0.bias":  {"dtype":"F32", "shape":[128], "data_offsets":[16,528]}, ..}
        the rest  the data: the numbers of all tensors one after another, of which crc32c is the checksum
 
-   Metadata are the fields of >>descriptions, and the model's strings as "note.KEY"; others are ignored. The
-   tensors are
+   Metadata are the fields of >>descriptions and the model's strings as "note.KEY"; others are ignored. The
+   tensors are:
 
-       norm.mean, norm.scale (dim), norm.whiten, norm.color (dim,dim)          F64
-       gaussian.mean, gaussian.lambda (dim), gaussian.vectors (dim,dim)        F64
-       layers.K.weight, layers.K.bias; of a U-Net, the names of diffusers      F32, or F16: what the denoiser
-                                              uses, the moving average where there is one
-       raw.*, adam_m.*, adam_v.* before these names                            F32: the state of training
+       norm.mean, .scale (dim), .whiten, .color (dim,dim)         F64
+       gaussian.mean, .lambda (dim), .vectors (dim,dim)           F64
+       layers.K.weight, .bias; of a U-Net, the names of           F32 or F16; what the denoiser uses, that
+         diffusers                                                is, the moving average if there is one
+       raw.*, adam_m.*, adam_v.* of these names                   F32; the state of training
 
-   The weights of a linear layer are (in,out) in memory and (out,in) in the file, those of a convolution
-   (3,3,in,out) in memory and (out,in,3,3) in the file.
+   Weights are (in,out) or (3,3,in,out) in memory, (out,in) or (out,in,3,3) in the file.
 
-   Writing walks the list of tensors that itd__list_tensors makes of model and trainer. Reading validates the
-   structure of the file (itd__open), then the metadata (itd__read_state), has >>model and >>trainer allocate
-   what these describe (itd__rebuild), pairs the same list with the tensors of the file (itd__match), and only
-   then reads numbers, in the order of the file (itd__read_data). Everything is validated before it is used,
-   and no file makes us allocate more than a small multiple of its own size.
+   Both ways walk the list that itd__list_tensors makes of a model. A file is read in this order: itd__open
+   validates its structure, itd__read_state its metadata; itd__rebuild allocates what these describe;
+   itd__match pairs the list with the tensors of the file, and itd__read_data reads them in one pass.
+   Everything is validated before it is used, and no file makes us allocate more than a small multiple of its
+   size.
 
-   To add a field: a line in the table of >>descriptions, with its value for files that do not have it.
-   To add a tensor: a line in itd__list_tensors, its memory in itd__rebuild, and a field that says whether it
-   is there. To read the names of another program: a line in itd__find_tensor. */
+   To add a field: a line in the table of >>descriptions, with its value for files that do not have it. To add
+   a tensor: a line in itd__list_tensors, its memory in itd__rebuild, and a field that says whether it is
+   there. To read the names of another program: a line in itd__find_tensor. */
 
 #ifndef ITDIFF_NO_STDIO
 
@@ -5563,7 +5563,7 @@ typedef struct itd__pair {
     const char *name, *value;
 } itd__pair;
 
-/* A file that is written or read. Functions that can fail return false after itd__fail has kept the reason. */
+/* A file that is written or read. What can fail returns false after itd__fail has kept the reason. */
 typedef struct itd__file {
     const char *path;
     itd_error *error; /* or NULL */
@@ -6224,10 +6224,10 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
         return itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too few for its header, or not safetensors", size);
     f->size = (uint64_t)size, f->data = 8 + n;
     f->json = (char *)itd__alloc((size_t)n + 1, 1, 1);
-    /* Two tables in one block, tensors from its front and metadata from its end. Each byte of JSON belongs to at
-       most one record: a tensor takes 47 bytes there at least and 120 here at most, a pair of metadata 5 there
-       and 16 here at most, so that 16 bytes for every 5 are enough; and for one of each that has only begun when
-       parsing ends early. */
+    /* Both tables are in one block, tensors from its front and metadata from its end. No byte of the JSON
+       belongs to two records. A tensor has at least 47 bytes of it and takes at most 112 of the block, a pair
+       of metadata at least 5 and at most 16: 16 for every 5 are enough for all. 128 more are for one of each
+       that has only begun when parsing ends early, and 16 for what the division drops. */
     size_t units = (size_t)n / 5 + 9;
     f->stored = (itd__stored *)itd__alloc(units, 1, 16);
     if (!f->json || !f->stored) return itd__succeeds(f, ITD_ERROR_MEMORY);
@@ -6328,7 +6328,7 @@ static itd__tensor *itd__find_tensor(const itd__tensors *all, const char *prefix
     return NULL;
 }
 
-/* Whether the numbers of a tensor can be read into this memory. A 1x1 convolution is (out,in,1,1) or (out,in). */
+/* Whether a tensor can be read into this memory. A 1x1 convolution is (out,in,1,1) or (out,in). */
 static bool itd__fits(itd__file *f, const itd__stored *s, const itd__tensor *t)
 {
     char expected[ITD__SHAPE_TEXT], found[ITD__SHAPE_TEXT];
@@ -6343,8 +6343,8 @@ static bool itd__fits(itd__file *f, const itd__stored *s, const itd__tensor *t)
                              itd__print_shape(s->shape, s->rank, found));
 }
 
-/* Whether a tensor of the file may be left there: one of training, if only the model is wanted; one of another
-   network, whose name does not begin with the prefix; or a second spelling that diffusers writes. */
+/* Whether a tensor of the file may be left there: one of training, if only the model is wanted; one of
+   another network, whose name does not begin with the prefix; or a second spelling that diffusers writes. */
 static bool itd__may_skip(const itd__file *f, const char *prefix, const char *name)
 {
     bool training = !strncmp(name, "raw.", 4) || !strncmp(name, "adam_m.", 7) || !strncmp(name, "adam_v.", 7);
@@ -6440,12 +6440,8 @@ static bool itd__rebuild(itd__file *f, const itd__state *state, itd_model **out,
         model->color = itd__doubles(model->dim, model->dim);
         if (!model->whiten || !model->color) result = ITD_ERROR_MEMORY;
     }
-    if (result == ITD_OK && state->has_trainer && !f->skips_training) {
-        if (state->trainer.ema >
-            0) /* or the trainer begins it as a copy of the weights, which are not there yet */
-            model->net->ema = itd__floats(model->net->parameters, 1);
+    if (result == ITD_OK && state->has_trainer && !f->skips_training)
         result = itd_trainer_create(model, &state->trainer, trainer);
-    }
     if (*trainer) (*trainer)->step = state->step;
     return itd__succeeds(f, result);
 }

@@ -1,6 +1,6 @@
 /* wide_gaussian.h: the Gaussian of many images, of thousands of numbers each. They are asked for one after
  * the other, so that they need not all be in memory as floats, and their sums are made in double. Its
- * eigenvectors take long to find, so that it can be kept in a file, an array of NumPy with dim + 2 rows of dim
+ * eigenvectors take long to find; so it can be kept in a file, an array of NumPy with dim + 2 rows of dim
  * numbers: the mean, the eigenvalues, and the eigenvectors.
  *
  *     must(wide_gaussian_fit(get, ctx, n, dim, &g), "the Gaussian of the images");   get(ctx, i, x) for i < n
@@ -100,8 +100,8 @@ static inline int wide_gaussian_save(const itd_gaussian *g, const char *path)
     return failed;
 }
 
-/* Whether the rows of V (d,d) are orthonormal, as far as one random vector can tell: V'V x = x. A number that was
- * damaged is in nearly all of the result. */
+/* Whether the rows of V (d,d) are orthonormal, as far as one random vector can tell: V'V x = x. A damaged
+ * number changes most of the result. */
 static inline int wide_is_orthonormal(const double *vectors, size_t d)
 {
     double *x = (double *)must_alloc(2 * d, sizeof *x), *back = x + d;
