@@ -5515,7 +5515,7 @@ ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a, double *lambda, doub
 
    To add a field: a line in the table of >>descriptions, with its value for files that do not have it. To add
    a tensor: a line in itd__list_tensors, its memory in itd__rebuild, and a field that says whether it is
-   there. To read the names of another program: a line in itd__find_tensor. */
+   there. To read the names of another program: a line in itd__spelling. */
 
 #ifndef ITDIFF_NO_STDIO
 
@@ -6304,27 +6304,27 @@ static bool itd__read_notes(itd__file *f, itd_model *model)
 
 /* ---- the tensors of a file ---- */
 
-/* The one of the list that stands in a file under this name, behind the prefix; NULL if there is none. Other
-   programs may spell a part of it differently. */
-static itd__tensor *itd__find_tensor(const itd__tensors *all, const char *prefix, const char *name)
+/* Parts of names: ours, and as other programs spell them. */
+static const char *const itd__spelling[][2] = {{"", ""},
+                                               {"to_q.", "query."},
+                                               {"to_k.", "key."},
+                                               {"to_v.", "value."},
+                                               {"to_out.0.", "proj_attn."},
+                                               {"downsamplers.0.conv.", "downsamplers.0.Conv2d_0."}};
+enum { ITD__SPELLINGS = sizeof itd__spelling / sizeof *itd__spelling };
+
+/* The tensor of the list that a file has under this name, behind the prefix and in spelling k, or NULL. */
+static itd__tensor *itd__find_tensor(const itd__tensors *all, const char *prefix, const char *name, size_t k)
 {
-    static const char *const spelling[][2] = {{"", ""},
-                                              {"to_q.", "query."},
-                                              {"to_k.", "key."},
-                                              {"to_v.", "value."},
-                                              {"to_out.0.", "proj_attn."},
-                                              {"downsamplers.0.conv.", "downsamplers.0.Conv2d_0."}};
+    const char *ours = itd__spelling[k][0], *theirs = itd__spelling[k][1], *at;
     char text[128];
     size_t skip = strlen(prefix);
     if (strncmp(name, prefix, skip)) return NULL;
-    for (size_t k = 0; k < sizeof spelling / sizeof *spelling; k++) {
-        const char *ours = spelling[k][0], *theirs = spelling[k][1], *at = strstr(name + skip, theirs);
-        if (!at || strlen(name + skip) >= 96) continue;
-        snprintf(text, sizeof text, "%.*s%s%s", (int)(at - name - (ptrdiff_t)skip), name + skip, ours,
-                 at + strlen(theirs));
-        for (size_t i = 0; i < all->count; i++)
-            if (!strcmp(all->list[i].name, text)) return &all->list[i];
-    }
+    name += skip, at = strstr(name, theirs);
+    if (!at || strlen(name) >= sizeof all->list->name) return NULL;
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - name), name, ours, at + strlen(theirs));
+    for (size_t i = 0; i < all->count; i++)
+        if (!strcmp(all->list[i].name, text)) return &all->list[i];
     return NULL;
 }
 
@@ -6355,9 +6355,9 @@ static bool itd__may_skip(const itd__file *f, const char *prefix, const char *na
 /* Pairs each tensor of the list with one of the file, in which no unknown ones may be. */
 static bool itd__match(itd__file *f, const char *prefix, const itd__tensors *all)
 {
-    for (size_t i = 0; i < f->tensors; i++) {
-        itd__stored *s = &f->stored[i];
-        itd__tensor *t = itd__find_tensor(all, prefix, s->name);
+    for (size_t k = 0; k < ITD__SPELLINGS * f->tensors; k++) { /* each spelling, of each tensor of the file */
+        itd__stored *s = &f->stored[k % f->tensors];
+        itd__tensor *t = s->memory ? NULL : itd__find_tensor(all, prefix, s->name, k / f->tensors);
         if (!t || t->found) continue;
         if (!itd__fits(f, s, t)) return false;
         s->memory = t, t->found = true, t->dtype = s->dtype;
