@@ -719,9 +719,6 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **model, itd_trainer **t
    convolutions have rank 2 or 4. After the prefix, the file has the tensors of the network and no others. A
    moving average of the model starts from these weights. */
 ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const char *prefix, itd_error *error);
-/* For Gaussians whose eigenvectors take long to compute. */
-ITD_DEF itd_result itd_save_gaussian(const itd_gaussian *g, const char *path, itd_error *error);
-ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_error *error);
 #endif
 
 #ifdef __cplusplus
@@ -5705,18 +5702,34 @@ static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double 
 
 /* >>checkpoint ---------------------------------------------------------------------------------------------
 
-   Models, their training and Gaussians as files, which any reader of safetensors understands:
+   Models and their training as files that any reader of safetensors understands:
 
-       8 bytes   N, as all numbers with the least significant byte first
-       N bytes   JSON: {"__metadata__":{"format":"itdiff","version":"1","crc32c":"..", ..},
-                        "layers.0.bias":{"dtype":"F32","shape":[128],"data_offsets":[0,512]}, ..}
-       the rest  the numbers of all tensors, one after the other, as their offsets say
+       8 bytes   N, the length of the JSON; like all numbers it begins with its least significant byte
+       N bytes   {"__metadata__":   {"format":"itdiff", "version":"1", "crc32c":"0123456789", ..},
+                  "norm.mean":      {"dtype":"F64", "shape":[2], "data_offsets":[0,16]},
+                  "layers.0.bias":  {"dtype":"F32", "shape":[128], "data_offsets":[16,528]}, ..}
+       the rest  the data: the numbers of all tensors one after another, of which crc32c is the checksum
 
-   "layers.K.weight" (out,in) and "layers.K.bias", of a U-Net the names of diffusers, are what the denoiser
-   uses (the moving average where there is one); "raw.", "adam_m.", "adam_v." before these names are the state
-   of training. "norm.*", "gaussian.*" are F64. Metadata are the fields of >>descriptions, the checksum of the
-   rest, and the model's notes as "note.KEY"; others are ignored. Tensors are found in the table of layers of
-   >>network, and a reader has >>model and >>trainer make what it then fills. */
+   Metadata are the fields of >>descriptions and the model's strings as "note.KEY"; others are ignored. The
+   tensors are:
+
+       norm.mean, .scale (dim), .whiten, .color (dim,dim)         F64
+       gaussian.mean, .lambda (dim), .vectors (dim,dim)           F64
+       layers.K.weight, .bias; of a U-Net, the names of           F32 or F16; what the denoiser uses, that
+         diffusers                                                is, the moving average if there is one
+       raw.*, adam_m.*, adam_v.* of these names                   F32; the state of training
+
+   Weights are (in,out) or (3,3,in,out) in memory, (out,in) or (out,in,3,3) in the file.
+
+   Both ways walk the list that itd__list_tensors makes of a model. A file is read in this order: itd__open
+   validates its structure, itd__read_state its metadata; itd__rebuild allocates what these describe;
+   itd__match pairs the list with the tensors of the file, and itd__read_data reads them in one pass.
+   Everything is validated before it is used, and no file makes us allocate more than a small multiple of its
+   size.
+
+   To add a field: a line in the table of >>descriptions, with its value for files that do not have it. To add
+   a tensor: a line in itd__list_tensors, its memory in itd__rebuild, and a field that says whether it is
+   there. To read the names of another program: a line in itd__spelling. */
 
 #ifndef ITDIFF_NO_STDIO
 
@@ -5729,32 +5742,59 @@ static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double 
 #define ITD_FSYNC(file) ((void)(file), 0)
 #endif
 
-typedef struct itd__entry { /* a tensor as the file declares it */
-    const char *name, *dtype;
-    uint64_t shape[8], offset[2]; /* begin and end in the data section */
+/* CRC-32C (Castagnoli): the remainder of the bytes, lowest bit first, divided by the polynomial 0x82F63B78.
+   It begins with all ones, and is inverted at the end by the caller. after[k][b] is the remainder of byte b
+   and k zero bytes behind it, so that eight bytes are divided at a time (slicing-by-8). */
+typedef struct itd__checksum {
+    uint32_t rest, after[8][256];
+} itd__checksum;
+
+/* A tensor in memory, which is to be saved or filled. */
+typedef struct itd__tensor {
+    char name[96];
+    const char *dtype; /* in the file */
     size_t rank;
-    bool used; /* it was asked for */
-} itd__entry;
+    uint64_t shape[4]; /* in the file: (out), (out,in) or (out,in,3,3); 1 beyond the rank */
+    float *f32;        /* its numbers: one of the two */
+    double *f64;
+    bool found; /* in the file that is read */
+} itd__tensor;
+
+typedef struct itd__tensors {
+    itd__tensor *list;
+    size_t count;
+} itd__tensors;
+
+/* A tensor as the header of a file declares it. */
+typedef struct itd__stored {
+    const char *name, *dtype;
+    uint64_t shape[8], offset[2]; /* offset: begin and end in the data */
+    size_t rank;
+    itd__tensor *memory; /* where its numbers go, or NULL */
+} itd__stored;
 
 typedef struct itd__pair {
     const char *name, *value;
 } itd__pair;
 
-/* A file on its way in or out. What can fail returns false, having told itd__fail why. */
+/* A file that is written or read. What can fail returns false after itd__fail has kept the reason. */
 typedef struct itd__file {
     const char *path;
     itd_error *error; /* or NULL */
     itd_result result;
     FILE *file;
-    uint64_t size, data;  /* bytes in all; where the data section starts */
-    char *json, *p, *end; /* the header, unescaped in place; the parser's position; the NUL behind it */
-    itd__entry *tensor;   /* what the header says, by offset; metadata by name */
-    itd__pair *metadata;
+    uint64_t size, data;  /* bytes in all; where the data begin */
+    itd__checksum sum;    /* of the data so far */
+    uint64_t crc;         /* what it has to be at the end */
+    bool has_crc;         /* or whether it may be anything */
+    char *json, *p, *end; /* the header, unescaped in place; the parser's position; the NUL at its end */
+    itd__stored *stored;  /* by offset */
+    itd__pair *metadata;  /* by name */
     size_t tensors, pairs;
-    bool skips_training; /* its tensors are left in the file */
+    bool skips_training; /* tensors of training are left in the file */
 } itd__file;
 
-/* Keeps the code and writes the one line of explanation, without control characters. Returns false. */
+/* Keeps the code and writes the line of explanation, without control characters. Returns false. */
 static bool itd__fail(itd__file *f, itd_result result, const char *format, ...)
 {
     f->result = result;
@@ -5772,18 +5812,11 @@ static bool itd__fail(itd__file *f, itd_result result, const char *format, ...)
     return false;
 }
 
-/* A failure of other chapters, in the words of its code. */
+/* A failure that another chapter reports, in the words of its code. */
 static bool itd__succeeds(itd__file *f, itd_result result)
 {
     return result == ITD_OK || itd__fail(f, result, "%s", itd_result_string(result));
 }
-
-/* CRC-32C (Castagnoli): what the bytes, lowest bit first, leave when divided by the polynomial 0x82F63B78;
-   begun with all ones, and inverted at the end by the caller. after[k][b] is what byte b leaves when k zero
-   bytes follow it, so that eight bytes are divided at once. */
-typedef struct itd__checksum {
-    uint32_t rest, after[8][256];
-} itd__checksum;
 
 static void itd__checksum_begin(itd__checksum *c)
 {
@@ -5795,8 +5828,9 @@ static void itd__checksum_begin(itd__checksum *c)
     }
 }
 
-static void itd__checksum_add(itd__checksum *c, const unsigned char *p, size_t n)
+static void itd__checksum_add(itd__checksum *c, const void *bytes, size_t n)
 {
+    const unsigned char *p = (const unsigned char *)bytes;
     uint32_t rest = c->rest;
     for (; n >= 8; n -= 8, p += 8) {
         rest ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
@@ -5808,73 +5842,30 @@ static void itd__checksum_add(itd__checksum *c, const unsigned char *p, size_t n
     c->rest = rest;
 }
 
-/* 17 digits bring a double back exactly; the decimal point is '.' whatever the program's locale says. */
-static void itd__print_field(const itd__state *state, const itd__field *field, FILE *file)
+/* Reads n bytes and adds them to the checksum, which begins anew where the data begin. */
+static bool itd__read(itd__file *f, void *bytes, size_t n)
 {
-    char text[64];
-    uint64_t whole = 0;
-    double value = itd__get_field(state, field, &whole);
-    snprintf(text, sizeof text, "%llu", (unsigned long long)whole);
-    if (field->type == ITD__REAL) snprintf(text, sizeof text, "%.17g", value);
-    char *point = strchr(text, *localeconv()->decimal_point);
-    if (point) *point = '.';
-    fprintf(file, ",\"%s\":\"%s\"", field->name, text);
-}
-
-/* How many decimal digits a text begins with; 0 also if their number exceeds `most`. */
-static size_t itd__digits(const char *text, uint64_t most, uint64_t *out)
-{
-    size_t n;
-    for (n = 0, *out = 0; text[n] >= '0' && text[n] <= '9'; n++) {
-        uint64_t digit = (uint64_t)(text[n] - '0');
-        if (digit > most || *out > (most - digit) / 10) return 0;
-        *out = *out * 10 + digit;
-    }
-    return n;
-}
-
-static bool itd__parse_field(const char *text, const itd__field *field, itd__state *state)
-{
-    char copy[64], *point, *end;
-    uint64_t whole = 0;
-    double value;
-    size_t n = strlen(text);
-    if (field->type == ITD__WHOLE) {
-        if (n == 0 || itd__digits(text, UINT64_MAX >> (64 - 8 * field->size), &whole) != n) return false;
-        value = (double)whole;
-    } else {
-        if (n == 0 || n >= sizeof copy || strspn(text, "0123456789+-.eE") != n) return false;
-        memcpy(copy, text, n + 1);
-        point = strchr(copy, '.');
-        if (point) *point = *localeconv()->decimal_point;
-        value = strtod(copy, &end);
-        if (*end) return false;
-    }
-    if (!itd__in_range(field, value)) return false;
-    itd__set_field(state, field, value, whole);
+    if (fread(bytes, 1, n, f->file) != n) return itd__fail(f, ITD_ERROR_READ, "reading failed");
+    itd__checksum_add(&f->sum, bytes, n);
     return true;
 }
 
-/* ---- the tensors of a checkpoint ---- */
+/* ---- the tensors of a model ---- */
 
-typedef struct itd__tensor {
-    char name[96];
-    size_t rank, shape[4]; /* 1, 2 or 4; weights, of rank 2 or 4, are stored here as (3,3,in,out) */
-    float *f32;            /* one of the two */
-    double *f64;
-    const char *dtype; /* in the file */
-    bool positive;     /* as all its numbers have to be */
-} itd__tensor;
+static size_t itd__columns(const itd__tensor *t) { return (size_t)(t->shape[1] * t->shape[2] * t->shape[3]); }
+static size_t itd__tensor_count(const itd__tensor *t) { return (size_t)t->shape[0] * itd__columns(t); }
 
-typedef struct itd__tensors {
-    itd__tensor *list;
-    size_t count;
-} itd__tensors;
+/* Number k of a tensor in the file is this one in memory: outputs come first there and last here. */
+static size_t itd__element(const itd__tensor *t, size_t k)
+{
+    size_t outputs = (size_t)t->shape[0], inputs = (size_t)t->shape[1];
+    size_t taps = (size_t)(t->shape[2] * t->shape[3]);
+    size_t tap = k % taps, input = k / taps % inputs, output = k / taps / inputs;
+    return t->f64 ? k : (tap * inputs + input) * outputs + output;
+}
 
-static size_t itd__columns(const itd__tensor *t) { return t->shape[1] * t->shape[2] * t->shape[3]; }
-static size_t itd__tensor_count(const itd__tensor *t) { return t->shape[0] * itd__columns(t); }
-
-static void itd__tensor_add(itd__tensors *all, const char *prefix, const char *name, const char *suffix,
+/* Adds a tensor of these names, joined: (rows), (rows,columns) or (rows,columns,3,3). */
+static void itd__add_tensor(itd__tensors *all, const char *prefix, const char *name, const char *suffix,
                             size_t rank, size_t rows, size_t columns, float *f32, double *f64)
 {
     itd__tensor *t = &all->list[all->count++];
@@ -5884,67 +5875,54 @@ static void itd__tensor_add(itd__tensors *all, const char *prefix, const char *n
     t->shape[2] = t->shape[3] = rank > 2 ? 3 : 1;
     t->f32 = f32, t->f64 = f64;
     t->dtype = f64 ? "F64" : "F32";
-    t->positive = !strcmp(name, "lambda") || !strcmp(name, "scale");
 }
 
-/* At most three tensors, sorted. */
-static void itd__add_gaussian(itd__tensors *all, const itd_gaussian *g)
-{
-    itd__tensor_add(all, "gaussian.", "lambda", "", 1, g->dim, 1, NULL, g->lambda);
-    itd__tensor_add(all, "gaussian.", "mean", "", 1, g->dim, 1, NULL, g->mean);
-    if (g->vectors) itd__tensor_add(all, "gaussian.", "vectors", "", 2, g->dim, g->dim, NULL, g->vectors);
-}
-
-/* At most two tensors for each layer. */
+/* Adds the parameters of a network as they stand in one of its slabs: at most two tensors for each layer. */
 static void itd__add_slab(itd__tensors *all, const itd_net *net, const char *prefix, float *slab)
 {
     for (size_t i = 0; i < net->layers; i++) {
         const itd__layer *row = &net->layer[i];
         size_t rank = row->kind == ITD__CONV ? 4 : row->kind == ITD__LINEAR ? 2 : 1;
         if (!row->weights) continue;
-        itd__tensor_add(all, prefix, row->name, ".weight", rank, row->c, row->in + row->side,
+        itd__add_tensor(all, prefix, row->name, ".weight", rank, row->c, row->in + row->side,
                         slab + row->weight, NULL);
-        itd__tensor_add(all, prefix, row->name, ".bias", 1, row->c, 1, slab + row->bias, NULL);
+        itd__add_tensor(all, prefix, row->name, ".bias", 1, row->c, 1, slab + row->bias, NULL);
     }
 }
 
 static int itd__tensor_order(const void *a, const void *b)
 {
-    return strcmp(((const itd__tensor *)a)->name, ((const itd__tensor *)b)->name);
+    const itd__tensor *x = (const itd__tensor *)a, *y = (const itd__tensor *)b;
+    if (!x->f64 != !y->f64) return x->f64 ? -1 : 1;
+    return strcmp(x->name, y->name);
 }
 
-/* Every tensor that belongs to model and trainer, in the order of the file: F64 first, then by name. */
+/* Every tensor of a model and, if asked for, its training, in the order of the file: F64, then by name. */
 static itd_result itd__list_tensors(const itd_model *model, bool training, itd__tensors *all)
 {
     ITD_ASSERT(model);
     const itd_net *net = model->net;
-    all->count = 0;
+    const itd_gaussian *g = model->gaussian;
     size_t d = model->dim;
+    all->count = 0;
     all->list = (itd__tensor *)itd__alloc(8 * net->layers + 7, 1, sizeof *all->list);
     if (!all->list) return ITD_ERROR_MEMORY;
-    if (model->gaussian) itd__add_gaussian(all, model->gaussian);
-    if (model->color) itd__tensor_add(all, "norm.", "color", "", 2, d, d, NULL, model->color);
-    itd__tensor_add(all, "norm.", "mean", "", 1, d, 1, NULL, model->mean);
-    itd__tensor_add(all, "norm.", "scale", "", 1, d, 1, NULL, model->scale);
-    if (model->whiten) itd__tensor_add(all, "norm.", "whiten", "", 2, d, d, NULL, model->whiten);
-    size_t doubles = all->count;
+    itd__add_tensor(all, "norm.", "mean", "", 1, d, 1, NULL, model->mean);
+    itd__add_tensor(all, "norm.", "scale", "", 1, d, 1, NULL, model->scale);
+    if (model->whiten) itd__add_tensor(all, "norm.", "whiten", "", 2, d, d, NULL, model->whiten);
+    if (model->color) itd__add_tensor(all, "norm.", "color", "", 2, d, d, NULL, model->color);
+    if (g) itd__add_tensor(all, "gaussian.", "mean", "", 1, d, 1, NULL, g->mean);
+    if (g) itd__add_tensor(all, "gaussian.", "lambda", "", 1, d, 1, NULL, g->lambda);
+    if (g && g->vectors) itd__add_tensor(all, "gaussian.", "vectors", "", 2, d, d, NULL, g->vectors);
     itd__add_slab(all, net, "", net->ema ? net->ema : net->w);
     if (training && net->ema) itd__add_slab(all, net, "raw.", net->w);
     if (training) itd__add_slab(all, net, "adam_m.", net->m);
     if (training) itd__add_slab(all, net, "adam_v.", net->v);
-    qsort(all->list + doubles, all->count - doubles, sizeof *all->list, itd__tensor_order);
+    qsort(all->list, all->count, sizeof *all->list, itd__tensor_order);
     return ITD_OK;
 }
 
-/* Element k in the order of the file is this one in memory. */
-static size_t itd__element(const itd__tensor *t, size_t k)
-{
-    size_t taps = t->shape[2] * t->shape[3], row = k / taps;
-    if (t->f64) return k;
-    return (k % taps * t->shape[1] + row % t->shape[1]) * t->shape[0] + row / t->shape[1];
-}
-
-/* ---- their numbers, on the way between memory and file ---- */
+/* ---- numbers on their way between memory and file ---- */
 
 static size_t itd__dtype_size(const char *dtype)
 {
@@ -5955,7 +5933,7 @@ static size_t itd__dtype_size(const char *dtype)
     return 0;
 }
 
-/* bfloat16, the upper half of a float, or IEEE half precision: ([1024 +] fraction) 2^(exponent - 25). */
+/* bfloat16 is the upper half of a float; IEEE half precision is ([1024 +] fraction) 2^(exponent - 25). */
 static float itd__widen(uint32_t bits, bool brain)
 {
     uint32_t exponent = bits >> 10 & 31, fraction = bits & 1023, wide = bits << 16;
@@ -5991,63 +5969,133 @@ static void itd__order_bytes(void *numbers, size_t n, size_t width)
         }
 }
 
-/* Copies n numbers of a tensor, from number k on, from memory into the bytes of a file, or back. */
-static void itd__move(itd__file *f, const itd__tensor *t, size_t k, size_t n, unsigned char *bytes, bool back)
+/* Bytes of the file become n floats or doubles, in place. Halves grow, and so the last comes first. */
+static void itd__decode(void *buffer, size_t n, const char *dtype)
 {
-    size_t columns = itd__columns(t), width = itd__dtype_size(t->dtype);
-    uint16_t half = 0;
-    if (back) itd__order_bytes(bytes, n, width);
-    for (size_t c = 0; c < columns; c++) {
-        size_t at = itd__element(t, k + c), step = t->f64 ? columns : 1;
-        for (size_t i = c; i < n; i += columns, at += step) {
-            unsigned char *p = bytes + i * width;
-            if (width == 8 && back) memcpy(&t->f64[at], p, 8);
-            else if (width == 8) memcpy(p, &t->f64[at], 8);
-            else if (width == 4 && back) memcpy(&t->f32[at], p, 4);
-            else if (width == 4) memcpy(p, &t->f32[at], 4);
-            else if (back) memcpy(&half, p, 2), t->f32[at] = itd__widen(half, *t->dtype == 'B');
-            else half = (uint16_t)itd__narrow(t->f32[at]), memcpy(p, &half, 2);
-            if (!back && (half & 0x7C00) == 0x7C00 && f->result == ITD_OK)
-                itd__fail(f, ITD_ERROR_NUMERIC, "tensor %s: %g is too large for half precision", t->name,
-                          (double)t->f32[at]);
+    size_t width = itd__dtype_size(dtype);
+    itd__order_bytes(buffer, n, width);
+    for (size_t i = width == 2 ? n : 0; i-- > 0;) {
+        uint16_t half;
+        memcpy(&half, (char *)buffer + 2 * i, 2);
+        ((float *)buffer)[i] = itd__widen(half, *dtype == 'B');
+    }
+}
+
+/* n floats or doubles become bytes of the file, in place: F64, F32 or F16. */
+static bool itd__encode(itd__file *f, const itd__tensor *t, void *buffer, size_t n)
+{
+    size_t width = itd__dtype_size(t->dtype);
+    for (size_t i = 0; width == 2 && i < n; i++) {
+        float x = ((float *)buffer)[i];
+        uint16_t half = (uint16_t)itd__narrow(x);
+        if ((half & 0x7C00) == 0x7C00)
+            return itd__fail(f, ITD_ERROR_NUMERIC, "tensor %s: %g is too large for half precision", t->name,
+                             (double)x);
+        memcpy((char *)buffer + 2 * i, &half, 2);
+    }
+    itd__order_bytes(buffer, n, width);
+    return true;
+}
+
+/* Some rows of a tensor from memory to the buffer, which has them in the order of the file, or `back`. */
+static void itd__arrange(const itd__tensor *t, size_t row, size_t rows, void *buffer, bool back)
+{
+    size_t columns = itd__columns(t), first = row * columns;
+    if (t->f64 && back) memcpy(t->f64 + first, buffer, rows * columns * sizeof *t->f64);
+    else if (t->f64) memcpy(buffer, t->f64 + first, rows * columns * sizeof *t->f64);
+    for (size_t c = 0; t->f32 && c < columns; c++) {
+        float *slab = t->f32 + itd__element(t, first + c), *ordered = (float *)buffer + c;
+        if (back)
+            for (size_t i = 0; i < rows; i++) slab[i] = ordered[i * columns];
+        else
+            for (size_t i = 0; i < rows; i++) ordered[i * columns] = slab[i];
+    }
+}
+
+/* A tensor from memory to the file or `back`. Sixteen rows of weights go at a time, since in memory these
+   sixteen numbers of each column are a cache line. */
+static bool itd__transfer(itd__file *f, const itd__tensor *t, bool back)
+{
+    size_t columns = itd__columns(t), total = (size_t)t->shape[0], width = itd__dtype_size(t->dtype);
+    size_t rows = itd__min(itd__max(16, 4096 / columns), total);
+    void *buffer = itd__alloc(rows, columns, t->f64 ? sizeof *t->f64 : sizeof *t->f32);
+    bool good = itd__succeeds(f, buffer ? ITD_OK : ITD_ERROR_MEMORY);
+    for (size_t row = 0, n, some; good && row < total; row += n) {
+        n = itd__min(rows, total - row), some = n * columns;
+        if (back) {
+            good = itd__read(f, buffer, some * width);
+            if (good) itd__decode(buffer, some, t->dtype), itd__arrange(t, row, n, buffer, true);
+        } else {
+            itd__arrange(t, row, n, buffer, false);
+            good = itd__encode(f, t, buffer, some);
+            if (good) itd__checksum_add(&f->sum, buffer, some * width);
+            good = good && fwrite(buffer, width, some, f->file) == some;
         }
     }
-    if (!back) itd__order_bytes(bytes, n, width);
+    ITD_FREE(buffer);
+    return good;
 }
 
-static bool itd__read(itd__file *f, void *bytes, size_t n)
-{
-    return fread(bytes, 1, n, f->file) == n || itd__fail(f, ITD_ERROR_READ, "reading failed");
-}
+/* ---- numbers as text ---- */
 
-/* A tensor into a file or, if there is a checksum, into that instead; or `back` into memory. Rows of weights
-   are columns there, of which eight go together, since they are half a cache line. */
-static bool itd__transfer(itd__file *f, const itd__tensor *t, bool back, itd__checksum *sum)
+/* How many decimal digits a text begins with; 0 also if their number exceeds `max`. */
+static size_t itd__digits(const char *text, uint64_t max, uint64_t *out)
 {
-    size_t columns = itd__columns(t), count = itd__tensor_count(t), width = itd__dtype_size(t->dtype);
-    size_t most = itd__min(itd__max(8 * columns, 4096), count);
-    unsigned char *bytes = (unsigned char *)itd__alloc(most, width, 1);
-    bool good = itd__succeeds(f, bytes ? ITD_OK : ITD_ERROR_MEMORY);
-    for (size_t k = 0, n; good && k < count; k += n) {
-        n = itd__min(most, count - k);
-        good = !back || itd__read(f, bytes, n * width);
-        if (good) itd__move(f, t, k, n, bytes, back);
-        if (sum) itd__checksum_add(sum, bytes, n * width);
-        else if (!back) good = fwrite(bytes, width, n, f->file) == n;
+    size_t n;
+    for (n = 0, *out = 0; text[n] >= '0' && text[n] <= '9'; n++) {
+        uint64_t digit = (uint64_t)(text[n] - '0');
+        if (digit > max || *out > (max - digit) / 10) return 0;
+        *out = *out * 10 + digit;
     }
-    ITD_FREE(bytes);
-    return good && f->result == ITD_OK;
+    return n;
+}
+
+/* 17 digits bring a double back exactly; the decimal point is '.' whatever the program's locale says. */
+static void itd__print_field(const itd__state *state, const itd__field *field, FILE *file)
+{
+    char text[64];
+    uint64_t whole = 0;
+    double value = itd__get_field(state, field, &whole);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)whole);
+    if (field->type == ITD__REAL) snprintf(text, sizeof text, "%.17g", value);
+    char *point = strchr(text, *localeconv()->decimal_point);
+    if (point) *point = '.';
+    fprintf(file, ",\"%s\":\"%s\"", field->name, text);
+}
+
+static bool itd__parse_field(const char *text, const itd__field *field, itd__state *state)
+{
+    char copy[64], *end;
+    uint64_t whole = 0;
+    double value;
+    size_t n = strlen(text);
+    if (field->type == ITD__WHOLE) {
+        if (n == 0 || itd__digits(text, UINT64_MAX >> (64 - 8 * field->size), &whole) != n) return false;
+        value = (double)whole;
+    } else {
+        if (n == 0 || n >= sizeof copy || strspn(text, "0123456789+-.eE") != n) return false;
+        memcpy(copy, text, n + 1);
+        if ((end = strchr(copy, '.')) != NULL) *end = *localeconv()->decimal_point;
+        value = strtod(copy, &end);
+        if (*end) return false;
+    }
+    if (!itd__in_range(field, value)) return false;
+    itd__set_field(state, field, value, whole);
+    return true;
+}
+
+enum { ITD__SHAPE_TEXT = 8 * 21 + 3 }; /* bytes */
+
+/* A shape as in JSON, "[3,8]". Returns the text. */
+static const char *itd__print_shape(const uint64_t *shape, size_t rank, char *text)
+{
+    char *p = text;
+    for (size_t k = 0; k < rank; k++) p += sprintf(p, "%s%llu", k ? "," : "[", (unsigned long long)shape[k]);
+    strcpy(p, rank ? "]" : "[]");
+    return text;
 }
 
 /* ---- writing ---- */
-
-/* The data section, into the file or, if there is one, into the checksum. */
-static bool itd__write_data(itd__file *f, const itd__tensors *all, itd__checksum *sum)
-{
-    for (size_t i = 0; i < all->count; i++)
-        if (!itd__transfer(f, &all->list[i], false, sum)) return false;
-    return true;
-}
 
 /* A string of JSON, without its quotes; UTF-8 stands for itself. */
 static void itd__print_text(const char *text, FILE *file)
@@ -6058,17 +6106,18 @@ static void itd__print_text(const char *text, FILE *file)
         else fputc(*text, file);
 }
 
-/* The JSON, padded with blanks so that the data start at a multiple of eight, and the data. Its length is
-   known, and written, last. state: NULL for a Gaussian. */
-static bool itd__write_contents(itd__file *f, const itd__state *state, const itd_note *note,
-                                const itd__tensors *all, uint32_t crc)
+static const char itd__beginning[] =
+    "{\"__metadata__\":{\"format\":\"itdiff\",\"version\":\"1\",\"crc32c\":\"";
+
+/* The JSON, but for the digits of the checksum, padded with blanks so that the data begin at a multiple of
+   eight. */
+static long itd__write_header(itd__file *f, const itd__state *state, const itd_note *note,
+                              const itd__tensors *all)
 {
-    uint64_t begin = 0, end, length = 0;
-    long at;
-    fwrite(&length, 8, 1, f->file);
-    fprintf(f->file, "{\"__metadata__\":{\"format\":\"%s\",\"version\":\"1\",\"crc32c\":\"%lu\"",
-            state ? "itdiff" : "itdiff-gaussian", (unsigned long)crc);
-    for (size_t i = 0; state && i < ITD__FIELDS; i++)
+    char shape[ITD__SHAPE_TEXT];
+    uint64_t begin = 0, end;
+    fprintf(f->file, "%s%010d\"", itd__beginning, 0);
+    for (size_t i = 0; i < ITD__FIELDS; i++)
         if (itd__has_field(state, &itd__fields[i])) itd__print_field(state, &itd__fields[i], f->file);
     for (; note; note = note->next) {
         fputs(",\"note.", f->file), itd__print_text(note->key, f->file);
@@ -6078,43 +6127,55 @@ static bool itd__write_contents(itd__file *f, const itd__state *state, const itd
     for (size_t i = 0; i < all->count; i++, begin = end) {
         const itd__tensor *t = &all->list[i];
         end = begin + (uint64_t)itd__tensor_count(t) * itd__dtype_size(t->dtype);
-        fprintf(f->file, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[", t->name, t->dtype);
-        for (size_t k = 0; k < t->rank; k++)
-            fprintf(f->file, "%s%llu", k ? "," : "", (unsigned long long)t->shape[k]);
-        fprintf(f->file, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)begin,
+        fprintf(f->file, ",\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%llu,%llu]}", t->name,
+                t->dtype, itd__print_shape(t->shape, t->rank, shape), (unsigned long long)begin,
                 (unsigned long long)end);
     }
     fputs("}", f->file);
-    for (at = ftell(f->file); at % 8; at++) fputc(' ', f->file);
-    length = (uint64_t)at - 8;
-    itd__order_bytes(&length, 1, 8);
-    return at >= 8 && itd__write_data(f, all, NULL) && !ferror(f->file) && fseek(f->file, 0, SEEK_SET) == 0 &&
-           fwrite(&length, 8, 1, f->file) == 1 && fflush(f->file) == 0 && ITD_FSYNC(f->file) == 0;
+    long at = ftell(f->file);
+    for (; at > 0 && at % 8; at++) fputc(' ', f->file);
+    return at;
 }
 
-/* Writes under another name, makes sure of it, and only then gives the file its name. */
+/* What is known only at the end, the length of the JSON and the checksum, is written last. */
+static bool itd__write_contents(itd__file *f, const itd__state *state, const itd_note *note,
+                                const itd__tensors *all)
+{
+    uint64_t length = 0;
+    fwrite(&length, 8, 1, f->file);
+    long data = itd__write_header(f, state, note, all);
+    if (data < 8) return false;
+    length = (uint64_t)data - 8;
+    itd__order_bytes(&length, 1, 8);
+    itd__checksum_begin(&f->sum);
+    for (size_t i = 0; i < all->count; i++)
+        if (!itd__transfer(f, &all->list[i], false)) return false;
+    if (ferror(f->file) || fseek(f->file, 0, SEEK_SET) != 0 || fwrite(&length, 8, 1, f->file) != 1)
+        return false;
+    fprintf(f->file, "%s%010lu", itd__beginning, (unsigned long)~f->sum.rest);
+    return !ferror(f->file) && fflush(f->file) == 0 && ITD_FSYNC(f->file) == 0;
+}
+
+/* Writes under another name, has the system store it, and only then gives the file its name. */
 static void itd__write(itd__file *f, const itd__state *state, const itd_note *note, const itd__tensors *all)
 {
-    itd__checksum sum;
     size_t size = strlen(f->path) + 5;
     char *temporary = (char *)ITD_MALLOC(size);
-    itd__checksum_begin(&sum);
-    bool good = itd__succeeds(f, temporary ? ITD_OK : ITD_ERROR_MEMORY) && itd__write_data(f, all, &sum);
-    if (good) {
-        snprintf(temporary, size, "%s.tmp", f->path);
-        f->file = fopen(temporary, "wb");
-        if (!f->file) good = itd__fail(f, ITD_ERROR_OPEN, "%s cannot be created", temporary);
-    }
-    if (good) {
-        good = itd__write_contents(f, state, note, all, ~sum.rest);
+    if (!itd__succeeds(f, temporary ? ITD_OK : ITD_ERROR_MEMORY)) return;
+    snprintf(temporary, size, "%s.tmp", f->path);
+    f->file = fopen(temporary, "wb");
+    if (f->file) {
+        bool good = itd__write_contents(f, state, note, all);
         good = fclose(f->file) == 0 && good;
 #ifdef _WIN32
-        if (good) remove(f->path); /* rename does not replace there: a moment without a file */
+        if (good) remove(f->path); /* rename does not replace there: for a moment there is no file */
 #endif
         good = good && rename(temporary, f->path) == 0;
+        if (!good) remove(temporary);
         if (!good && f->result == ITD_OK)
             itd__fail(f, ITD_ERROR_WRITE, "writing failed; what was there before is kept");
-        if (!good) remove(temporary);
+    } else {
+        itd__fail(f, ITD_ERROR_OPEN, "%s cannot be created", temporary);
     }
     ITD_FREE(temporary);
 }
@@ -6153,22 +6214,10 @@ ITD_DEF itd_result itd_save_half(const itd_model *model, const char *path, itd_e
     return itd__save(model, NULL, true, path, error);
 }
 
-ITD_DEF itd_result itd_save_gaussian(const itd_gaussian *g, const char *path, itd_error *error)
-{
-    itd__file f = ITD__ZERO;
-    itd__tensor list[3];
-    itd__tensors all = ITD__ZERO;
-    f.path = path, f.error = error;
-    all.list = list;
-    itd__add_gaussian(&all, g);
-    itd__write(&f, NULL, NULL, &all);
-    return f.result;
-}
+/* ---- the header of a file, fully validated ---- */
 
-/* ---- the header of a file: nothing in it is believed before it is checked ---- */
-
-/* Leaves the parser at the end, where it finds nothing more: only the first complaint counts. */
-static const char *itd__complain(itd__file *f, const char *what)
+/* Leaves the parser at the end, where it finds nothing more: the first complaint is the one that is kept. */
+static const char *itd__malformed(itd__file *f, const char *what)
 {
     if (f->result == ITD_OK)
         itd__fail(f, ITD_ERROR_FORMAT, "header, byte %lu: %s", (unsigned long)(f->p - f->json) + 8, what);
@@ -6176,7 +6225,7 @@ static const char *itd__complain(itd__file *f, const char *what)
     return "";
 }
 
-/* The next character, past blanks, if it is this one. */
+/* Steps over blanks and over this character, if it is the next. */
 static bool itd__accept(itd__file *f, char c)
 {
     f->p += strspn(f->p, " \t\r\n");
@@ -6189,10 +6238,11 @@ static void itd__expect(itd__file *f, char c)
 {
     char what[] = "'.' was expected";
     what[1] = c;
-    if (!itd__accept(f, c)) itd__complain(f, what);
+    if (!itd__accept(f, c)) itd__malformed(f, what);
 }
 
-/* Walks through {...} or [...]: is there an item number i? */
+/* Whether {...} or [...] has an item number i: steps over the opening bracket or a comma before it, and over
+   the closing bracket after the last. */
 static bool itd__item(itd__file *f, const char *brackets, size_t i)
 {
     if (i > 0 && itd__accept(f, ',')) return true;
@@ -6200,7 +6250,7 @@ static bool itd__item(itd__file *f, const char *brackets, size_t i)
     return i == 0 && f->result == ITD_OK && !itd__accept(f, brackets[1]);
 }
 
-/* The number of four hexadecimal digits; 0 if they are not. */
+/* The number of four hexadecimal digits; 0 if there are none. */
 static uint32_t itd__hex4(const char *p)
 {
     char digits[5] = "";
@@ -6209,42 +6259,50 @@ static uint32_t itd__hex4(const char *p)
     return (uint32_t)strtoul(digits, NULL, 16);
 }
 
-/* What follows \u, with a surrogate pair where needed; NUL is refused: names are C strings here. */
-static char *itd__unescape_unicode(itd__file *f, char *to)
+/* The character whose escape the parser is at, behind \u. Those from 0x10000 on take two escapes, a high and
+   a low surrogate. 0 if there is none; NUL is none, since names are C strings here. */
+static uint32_t itd__unescape(itd__file *f)
 {
-    static const uint32_t lead[] = {0, 0xC0, 0xE0, 0xF0};
-    uint32_t code = itd__hex4(f->p), low = 0xDC00;
-    if (code >> 10 == 0xD800 >> 10) {
-        low = strncmp(f->p + 4, "\\u", 2) ? 0 : itd__hex4(f->p + 6);
-        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-        if (low) f->p += 6;
+    uint32_t code = itd__hex4(f->p), low = 0;
+    if (code < 0xD800 || code > 0xDFFF) {
+        f->p += code ? 4 : 0;
+        return code;
     }
-    if (code == 0 || code >> 10 == 0xDC00 >> 10 || low >> 10 != 0xDC00 >> 10)
-        return itd__complain(f, "bad \\u escape"), to;
-    f->p += 4;
-    int shift = code < 0x80 ? 0 : code < 0x800 ? 6 : code < 0x10000 ? 12 : 18;
-    *to++ = (char)(lead[shift / 6] | code >> shift);
-    while (shift) shift -= 6, *to++ = (char)(0x80 | (code >> shift & 0x3F));
-    return to;
+    if (f->p[4] == '\\' && f->p[5] == 'u') low = itd__hex4(f->p + 6);
+    if (code > 0xDBFF || low < 0xDC00 || low > 0xDFFF) return 0;
+    f->p += 10;
+    return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
 }
 
-/* A string, unescaped where it stands (it never grows) and ended by a NUL, over its closing quote at most. */
+/* Writes a character as UTF-8, which takes no more bytes than its escape. Returns where the next one goes. */
+static char *itd__put_utf8(uint32_t code, char *to)
+{
+    static const uint32_t lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = n; i-- > 1; code >>= 6) to[i] = (char)(0x80 | (code & 0x3F));
+    to[0] = (char)(lead[n] | code);
+    return to + n;
+}
+
+/* A string, unescaped where it stands: it never grows, and its NUL is at its closing quote or before. */
 static const char *itd__parse_string(itd__file *f)
 {
     static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
-    const char *start, *escape;
-    char *to;
     itd__expect(f, '"');
-    for (start = to = f->p; *f->p != '"';) {
-        if ((unsigned char)*f->p < 0x20) return itd__complain(f, "a string does not end");
+    const char *start = f->p, *escape;
+    char *to = f->p;
+    while (*f->p != '"') {
+        if ((unsigned char)*f->p < 0x20) return itd__malformed(f, "a string does not end");
         if (*f->p != '\\') {
             *to++ = *f->p++;
         } else if (*++f->p == 'u') {
             f->p++;
-            to = itd__unescape_unicode(f, to);
+            uint32_t code = itd__unescape(f);
+            if (code == 0) return itd__malformed(f, "bad \\u escape");
+            to = itd__put_utf8(code, to);
         } else {
             escape = strchr(from, *f->p);
-            if (!escape || !*escape) return itd__complain(f, "unknown escape in a string");
+            if (!escape || !*escape) return itd__malformed(f, "unknown escape in a string");
             *to++ = into[escape - from];
             f->p++;
         }
@@ -6254,48 +6312,58 @@ static const char *itd__parse_string(itd__file *f)
     return start;
 }
 
-/* How many integers a list has. */
-static size_t itd__parse_integers(itd__file *f, uint64_t *list, size_t most)
+/* Returns how many integers a list has. */
+static size_t itd__parse_integers(itd__file *f, uint64_t *list, size_t max)
 {
-    size_t i, digits;
+    size_t i;
     for (i = 0; itd__item(f, "[]", i); i++) {
         f->p += strspn(f->p, " \t\r\n");
-        digits = i < most ? itd__digits(f->p, UINT64_MAX, &list[i]) : 0;
+        size_t digits = i < max ? itd__digits(f->p, UINT64_MAX, &list[i]) : 0;
         if (digits == 0 || (digits > 1 && *f->p == '0'))
-            itd__complain(f, "an integer was expected, or fewer of them");
+            itd__malformed(f, "an integer was expected, or fewer of them");
         else f->p += digits;
     }
     return i;
 }
 
 /* Three keys, each once, in any order; the extent in the file has to be what dtype and shape say. */
-static void itd__parse_tensor(itd__file *f, itd__entry *e)
+static void itd__parse_tensor(itd__file *f, itd__stored *s)
 {
     size_t i, offsets = 0;
-    e->rank = 9; /* more than there may be */
+    s->rank = 9; /* more than there may be: no shape yet */
     for (i = 0; itd__item(f, "{}", i); i++) {
         const char *key = itd__parse_string(f);
         itd__expect(f, ':');
-        if (!strcmp(key, "dtype")) e->dtype = itd__parse_string(f);
-        else if (!strcmp(key, "shape")) e->rank = itd__parse_integers(f, e->shape, 8);
-        else if (!strcmp(key, "data_offsets")) offsets = itd__parse_integers(f, e->offset, 2);
-        else itd__complain(f, "a tensor has an unknown key");
+        if (!strcmp(key, "dtype")) s->dtype = itd__parse_string(f);
+        else if (!strcmp(key, "shape")) s->rank = itd__parse_integers(f, s->shape, 8);
+        else if (!strcmp(key, "data_offsets")) offsets = itd__parse_integers(f, s->offset, 2);
+        else itd__malformed(f, "a tensor has an unknown key");
     }
-    if (i != 3 || !e->dtype || e->rank > 8 || offsets != 2) {
-        itd__complain(f, "a tensor needs dtype, shape and two data_offsets, each once");
+    if (i != 3 || !s->dtype || s->rank > 8 || offsets != 2) {
+        itd__malformed(f, "a tensor needs dtype, shape and two data_offsets, each once");
         return;
     }
-    uint64_t bytes = itd__dtype_size(e->dtype);
-    if (bytes == 0) itd__complain(f, "a tensor has an unknown dtype");
-    for (size_t k = 0; k < e->rank; k++) {
-        if (e->shape[k] && bytes > UINT64_MAX / e->shape[k]) itd__complain(f, "a shape is too large");
-        bytes *= e->shape[k];
+    uint64_t bytes = itd__dtype_size(s->dtype);
+    if (bytes == 0) itd__malformed(f, "a tensor has an unknown dtype");
+    for (size_t k = 0; k < s->rank; k++) {
+        if (s->shape[k] && bytes > UINT64_MAX / s->shape[k]) itd__malformed(f, "a shape is too large");
+        bytes *= s->shape[k];
     }
-    if (e->offset[0] > e->offset[1] || e->offset[1] - e->offset[0] != bytes)
-        itd__complain(f, "a tensor's extent is not what its shape says");
+    if (s->offset[0] > s->offset[1] || s->offset[1] - s->offset[0] != bytes)
+        itd__malformed(f, "a tensor's extent is not what its shape says");
 }
 
-/* Of entries and pairs, which begin with their name. */
+static void itd__parse_metadata(itd__file *f)
+{
+    for (size_t i = 0; itd__item(f, "{}", i); i++, f->pairs++) {
+        itd__pair *pair = --f->metadata;
+        pair->name = itd__parse_string(f);
+        itd__expect(f, ':');
+        pair->value = itd__parse_string(f);
+    }
+}
+
+/* Records begin with their name. */
 static int itd__by_name(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -6303,7 +6371,7 @@ static int itd__by_name(const void *a, const void *b)
 
 static int itd__by_offset(const void *a, const void *b)
 {
-    const uint64_t *x = ((const itd__entry *)a)->offset, *y = ((const itd__entry *)b)->offset;
+    const uint64_t *x = ((const itd__stored *)a)->offset, *y = ((const itd__stored *)b)->offset;
     size_t k = x[0] == y[0];
     return x[k] < y[k] ? -1 : x[k] > y[k];
 }
@@ -6313,46 +6381,46 @@ static void itd__sort_by_name(itd__file *f, void *list, size_t count, size_t siz
     const char *at = (const char *)list;
     qsort(list, count, size, itd__by_name);
     for (size_t i = 1; i < count; i++)
-        if (!itd__by_name(at + (i - 1) * size, at + i * size)) itd__complain(f, "a name stands twice");
+        if (!itd__by_name(at + (i - 1) * size, at + i * size)) itd__malformed(f, "a name stands twice");
 }
 
-/* Every name once; tensors without holes, overlaps and anything behind the last. */
+/* Every name once; tensors without holes, overlaps and anything behind the last. They end in this order. */
+static bool itd__check_tables(itd__file *f)
+{
+    uint64_t at = 0;
+    itd__sort_by_name(f, f->metadata, f->pairs, sizeof *f->metadata);
+    itd__sort_by_name(f, f->stored, f->tensors, sizeof *f->stored);
+    qsort(f->stored, f->tensors, sizeof *f->stored, itd__by_offset);
+    for (size_t i = 0; i < f->tensors; at = f->stored[i++].offset[1])
+        if (f->stored[i].offset[0] != at) itd__malformed(f, "tensors do not follow each other without holes");
+    if (at != f->size - f->data) itd__malformed(f, "the data are not as long as their tensors");
+    return f->result == ITD_OK;
+}
+
 static bool itd__parse_header(itd__file *f)
 {
-    size_t n, twice = 0;
-    uint64_t at = 0;
-    for (f->p = f->json; f->p < f->end; f->p += n)
-        if ((n = itd__utf8_length(f->p)) == 0) itd__complain(f, "not UTF-8");
-    if (f->result == ITD_OK) f->p = f->json;
+    bool has_metadata = false;
+    f->p = f->json;
+    if (!itd__utf8(f->json)) itd__malformed(f, "not UTF-8");
     for (size_t i = 0; itd__item(f, "{}", i); i++) {
         const char *name = itd__parse_string(f);
         itd__expect(f, ':');
         if (strcmp(name, "__metadata__")) {
-            f->tensor[f->tensors].name = name;
-            itd__parse_tensor(f, &f->tensor[f->tensors++]);
-            continue;
-        }
-        if (twice++) itd__complain(f, "__metadata__ stands twice");
-        for (size_t k = 0; itd__item(f, "{}", k); k++, f->pairs++) {
-            itd__pair *pair = --f->metadata;
-            pair->name = itd__parse_string(f);
-            itd__expect(f, ':');
-            pair->value = itd__parse_string(f);
+            itd__stored *s = &f->stored[f->tensors++];
+            s->name = name;
+            itd__parse_tensor(f, s);
+        } else {
+            if (has_metadata) itd__malformed(f, "__metadata__ stands twice");
+            has_metadata = true;
+            itd__parse_metadata(f);
         }
     }
     f->p += strspn(f->p, " \t\r\n");
-    if (f->p != f->end) itd__complain(f, "something follows the header");
-    if (f->result != ITD_OK) return false;
-    itd__sort_by_name(f, f->metadata, f->pairs, sizeof *f->metadata);
-    itd__sort_by_name(f, f->tensor, f->tensors, sizeof *f->tensor);
-    qsort(f->tensor, f->tensors, sizeof *f->tensor, itd__by_offset);
-    for (size_t i = 0; i < f->tensors; at = f->tensor[i++].offset[1])
-        if (f->tensor[i].offset[0] != at) itd__complain(f, "tensors do not follow each other without holes");
-    if (at != f->size - f->data) itd__complain(f, "the data section is not as long as its tensors");
-    return f->result == ITD_OK;
+    if (f->p != f->end) itd__malformed(f, "something follows the header");
+    return f->result == ITD_OK && itd__check_tables(f);
 }
 
-/* Opens any safetensors file and checks all of its structure. Call itd__close whatever the result. */
+/* Opens any safetensors file and validates all of its structure. Call itd__close whatever the result. */
 static bool itd__open(itd__file *f, const char *path, itd_error *error)
 {
     uint64_t n = UINT64_MAX;
@@ -6362,28 +6430,33 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
     if (!f->file) return itd__fail(f, ITD_ERROR_OPEN, "cannot be opened");
     if (fseek(f->file, 0, SEEK_END) == 0) size = ftell(f->file);
     if (size < 0 || fseek(f->file, 0, SEEK_SET) != 0)
-        return itd__fail(f, ITD_ERROR_READ, "its size cannot be found out");
+        return itd__fail(f, ITD_ERROR_READ, "its size cannot be determined");
     if (size >= 8 && !itd__read(f, &n, 8)) return false;
     itd__order_bytes(&n, 1, 8);
     if (n > 100000000 || n > (uint64_t)size - 8)
         return itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too few for its header, or not safetensors", size);
     f->size = (uint64_t)size, f->data = 8 + n;
     f->json = (char *)itd__alloc((size_t)n + 1, 1, 1);
-    /* One block, tensors from its front, metadata from its end: of JSON they take 47 and five bytes at least,
-       of the block 112 and 16 at most, also the one of each that has begun when parsing ends. */
-    f->tensor = (itd__entry *)itd__alloc((size_t)n / 5 + 9, 1, 16);
-    if (!f->json || !f->tensor) return itd__succeeds(f, ITD_ERROR_MEMORY);
-    f->metadata = (itd__pair *)(void *)((char *)f->tensor + ((size_t)n / 5 + 9) * 16), f->end = f->json + n;
-    return itd__read(f, f->json, (size_t)n) && itd__parse_header(f);
+    /* Both tables are in one block, tensors from its front and metadata from its end. No byte of the JSON
+       belongs to two records. A tensor has at least 47 bytes of it and takes at most 112 of the block, a pair
+       of metadata at least 5 and at most 16: 16 for every 5 are enough for all. 128 more are for one of each
+       that has only begun when parsing ends early, and 16 for what the division drops. */
+    size_t units = (size_t)n / 5 + 9;
+    f->stored = (itd__stored *)itd__alloc(units, 1, 16);
+    if (!f->json || !f->stored) return itd__succeeds(f, ITD_ERROR_MEMORY);
+    f->metadata = (itd__pair *)(void *)((char *)f->stored + units * 16), f->end = f->json + n;
+    if (!itd__read(f, f->json, (size_t)n)) return false;
+    itd__checksum_begin(&f->sum);
+    return itd__parse_header(f);
 }
 
 static void itd__close(itd__file *f)
 {
     if (f->file) fclose(f->file);
-    ITD_FREE(f->json), ITD_FREE(f->tensor);
+    ITD_FREE(f->json), ITD_FREE(f->stored);
 }
 
-/* ---- what the file says of itself ---- */
+/* ---- the metadata of a checkpoint ---- */
 
 static const char *itd__metadata(const itd__file *f, const char *key)
 {
@@ -6391,45 +6464,28 @@ static const char *itd__metadata(const itd__file *f, const char *key)
     return pair ? ((const itd__pair *)pair)->value : NULL;
 }
 
-static bool itd__says(itd__file *f, const char *key, const char *value)
+/* Format, version and checksum; the last is compared when the data have been read. */
+static bool itd__check_format(itd__file *f)
 {
-    const char *found = itd__metadata(f, key);
-    return (found && !strcmp(found, value)) ||
-           itd__fail(f, ITD_ERROR_MISMATCH, "metadata %s: \"%s\" expected, \"%.20s\" found", key, value,
-                     found ? found : "");
-}
-
-static bool itd__verify_checksum(itd__file *f)
-{
-    const char *text = itd__metadata(f, "crc32c");
-    unsigned char buffer[12288];
-    itd__checksum sum;
-    uint64_t expected, left = f->size - f->data;
-    if (!text) return true;
-    size_t n = itd__digits(text, UINT32_MAX, &expected);
-    if (n == 0 || text[n])
-        return itd__fail(f, ITD_ERROR_FORMAT, "crc32c is not a 32-bit number: \"%.20s\"", text);
-    for (itd__checksum_begin(&sum); left; left -= n) {
-        n = left < sizeof buffer ? (size_t)left : sizeof buffer;
-        if (!itd__read(f, buffer, n)) return false;
-        itd__checksum_add(&sum, buffer, n);
-    }
-    sum.rest = ~sum.rest;
-    return sum.rest == expected ||
-           itd__fail(f, ITD_ERROR_CHECKSUM, "CRC-32C of the data is %lu, the file says %lu",
-                     (unsigned long)sum.rest, (unsigned long)expected);
-}
-
-static bool itd__read_state(itd__file *f, itd__state *state)
-{
-    const char *version = itd__metadata(f, "version");
-    if (!itd__says(f, "format", "itdiff")) return false;
+    const char *format = itd__metadata(f, "format"), *version = itd__metadata(f, "version");
+    const char *crc = itd__metadata(f, "crc32c");
+    size_t digits = crc ? itd__digits(crc, UINT32_MAX, &f->crc) : 0;
+    f->has_crc = crc != NULL;
+    if (crc && (digits == 0 || crc[digits]))
+        return itd__fail(f, ITD_ERROR_FORMAT, "crc32c is not a 32-bit number: \"%.20s\"", crc);
+    if (!format || strcmp(format, "itdiff"))
+        return itd__fail(f, ITD_ERROR_MISMATCH, "metadata format: \"itdiff\" expected, \"%.20s\" found",
+                         format ? format : "");
     if (!version || strcmp(version, "1"))
         return itd__fail(f, ITD_ERROR_MISMATCH,
                          "version 1 of the file format expected, \"%.20s\" found: a file of "
                          "another version of itdiff.h (this is " ITDIFF_VERSION ")",
                          version ? version : "");
-    if (!itd__metadata(f, "crc32c")) return itd__fail(f, ITD_ERROR_MISMATCH, "metadata crc32c is missing");
+    return crc || itd__fail(f, ITD_ERROR_MISMATCH, "metadata crc32c is missing");
+}
+
+static bool itd__read_state(itd__file *f, itd__state *state)
+{
     for (size_t i = 0; i < ITD__FIELDS; i++) {
         const itd__field *field = &itd__fields[i];
         const char *text = itd__metadata(f, field->name);
@@ -6441,117 +6497,165 @@ static bool itd__read_state(itd__file *f, itd__state *state)
     const char *problem = itd_model_problem(&state->model, state->has_trainer ? &state->trainer : NULL);
     if (!problem && state->has_trainer && state->step > (UINT64_MAX >> 12) / state->trainer.batch)
         problem = "trainer.step: too large for this batch";
-    if (problem) return itd__fail(f, ITD_ERROR_MISMATCH, "metadata %s", problem);
+    if (!problem && state->has_whiten && !itd__metadata(f, "log_det")) problem = "log_det is missing";
+    return !problem || itd__fail(f, ITD_ERROR_MISMATCH, "metadata %s", problem);
+}
+
+/* The metadata under "note."; the list, too, is in the order of the names. */
+static bool itd__read_notes(itd__file *f, itd_model *model)
+{
+    for (size_t i = f->pairs; i-- > 0;) {
+        const itd__pair *pair = &f->metadata[i];
+        if (strncmp(pair->name, "note.", 5)) continue;
+        itd_note *note = itd__note_make(pair->name + 5, pair->value, model->notes);
+        if (!note) return itd__succeeds(f, ITD_ERROR_MEMORY);
+        model->notes = note;
+    }
     return true;
 }
 
-/* ---- its tensors ---- */
+/* ---- the tensors of a file ---- */
 
-/* The tensor under our name or one with a part of it spelled as other programs do; NULL if it is missing. */
-static itd__entry *itd__find_tensor(const itd__file *f, const char *prefix, const char *name)
+/* Parts of names: ours, and as other programs spell them. */
+static const char *const itd__spelling[][2] = {{"", ""},
+                                               {"to_q.", "query."},
+                                               {"to_k.", "key."},
+                                               {"to_v.", "value."},
+                                               {"to_out.0.", "proj_attn."},
+                                               {"downsamplers.0.conv.", "downsamplers.0.Conv2d_0."}};
+enum { ITD__SPELLINGS = sizeof itd__spelling / sizeof *itd__spelling };
+
+/* The tensor of the list that a file has under this name, behind the prefix and in spelling k, or NULL. */
+static itd__tensor *itd__find_tensor(const itd__tensors *all, const char *prefix, const char *name, size_t k)
 {
-    static const char *const spelling[][2] = {{"", ""},
-                                              {"to_q.", "query."},
-                                              {"to_k.", "key."},
-                                              {"to_v.", "value."},
-                                              {"to_out.0.", "proj_attn."},
-                                              {"downsamplers.0.conv.", "downsamplers.0.Conv2d_0."}};
-    char other[128];
+    const char *ours = itd__spelling[k][0], *theirs = itd__spelling[k][1], *at;
+    char text[128];
     size_t skip = strlen(prefix);
-    for (size_t k = 0; k < sizeof spelling / sizeof *spelling; k++) {
-        const char *ours = spelling[k][0], *theirs = spelling[k][1], *at = strstr(name, ours);
-        if (!at) continue;
-        snprintf(other, sizeof other, "%.*s%s%s", (int)(at - name), name, theirs, at + strlen(ours));
-        for (size_t i = 0; i < f->tensors; i++)
-            if (!strncmp(f->tensor[i].name, prefix, skip) && !strcmp(f->tensor[i].name + skip, other))
-                return &f->tensor[i];
-    }
+    if (strncmp(name, prefix, skip)) return NULL;
+    name += skip, at = strstr(name, theirs);
+    if (!at || strlen(name) >= sizeof all->list->name) return NULL;
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - name), name, ours, at + strlen(theirs));
+    for (size_t i = 0; i < all->count; i++)
+        if (!strcmp(all->list[i].name, text)) return &all->list[i];
     return NULL;
 }
 
-/* Is a tensor of the file of the type and shape that it should be? */
-static bool itd__fits(itd__file *f, const itd__entry *e, const itd__tensor *t)
+/* Whether a tensor can be read into this memory. A 1x1 convolution is (out,in,1,1) or (out,in). */
+static bool itd__fits(itd__file *f, const itd__stored *s, const itd__tensor *t)
 {
-    if (t->f64 ? strcmp(e->dtype, "F64") != 0
-               : strcmp(e->dtype, "F32") && strcmp(e->dtype, "F16") && strcmp(e->dtype, "BF16"))
-        return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: dtype %s expected, %s found", e->name,
-                         t->f64 ? "F64" : "F32, F16 or BF16", e->dtype);
-    bool same = e->rank == t->rank || (e->rank == 4 && t->rank == 2); /* a convolution of 1x1 */
-    for (size_t k = 0; same && k < e->rank; k++) same = e->shape[k] == t->shape[k];
-    if (!same)
-        return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: shape (%lu,%lu,..) expected, another found",
-                         e->name, (unsigned long)t->shape[0], (unsigned long)t->shape[1]);
+    char expected[ITD__SHAPE_TEXT], found[ITD__SHAPE_TEXT];
+    if (t->f64 ? strcmp(s->dtype, "F64") != 0
+               : strcmp(s->dtype, "F32") && strcmp(s->dtype, "F16") && strcmp(s->dtype, "BF16"))
+        return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: dtype %s expected, %s found", s->name,
+                         t->f64 ? "F64" : "F32, F16 or BF16", s->dtype);
+    bool same = s->rank == t->rank || (s->rank == 4 && t->rank == 2);
+    for (size_t k = 0; same && k < s->rank; k++) same = s->shape[k] == t->shape[k];
+    return same || itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: shape %s expected, %s found", s->name,
+                             itd__print_shape(t->shape, t->rank, expected),
+                             itd__print_shape(s->shape, s->rank, found));
+}
+
+/* Whether a tensor of the file may be left there: one of training, if only the model is wanted; one of
+   another network, whose name does not begin with the prefix; or a second spelling that diffusers writes. */
+static bool itd__may_skip(const itd__file *f, const char *prefix, const char *name)
+{
+    bool training = !strncmp(name, "raw.", 4) || !strncmp(name, "adam_m.", 7) || !strncmp(name, "adam_v.", 7);
+    return (training && f->skips_training) || strncmp(name, prefix, strlen(prefix)) != 0 ||
+           strstr(name, ".Conv2d_0.");
+}
+
+/* Pairs each tensor of the list with one of the file, in which no unknown ones may be. */
+static bool itd__match(itd__file *f, const char *prefix, const itd__tensors *all)
+{
+    for (size_t k = 0; k < ITD__SPELLINGS * f->tensors; k++) { /* each spelling, of each tensor of the file */
+        itd__stored *s = &f->stored[k % f->tensors];
+        itd__tensor *t = s->memory ? NULL : itd__find_tensor(all, prefix, s->name, k / f->tensors);
+        if (!t || t->found) continue;
+        if (!itd__fits(f, s, t)) return false;
+        s->memory = t, t->found = true, t->dtype = s->dtype;
+    }
+    for (size_t i = 0; i < all->count; i++)
+        if (!all->list[i].found)
+            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s%s is missing", prefix, all->list[i].name);
+    for (size_t i = 0; i < f->tensors; i++)
+        if (!f->stored[i].memory && !itd__may_skip(f, prefix, f->stored[i].name))
+            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s does not belong to this network",
+                             f->stored[i].name);
     return true;
 }
 
-static bool itd__read_tensor(itd__file *f, const char *prefix, itd__tensor *t)
+/* All of the data, in one pass: what is skipped counts for the checksum. */
+static bool itd__read_data(itd__file *f)
 {
-    itd__entry *e = itd__find_tensor(f, prefix, t->name);
-    if (!e) return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s%s is missing", prefix, t->name);
-    e->used = true;
-    if (!itd__fits(f, e, t)) return false;
-    if (fseek(f->file, (long)(f->data + e->offset[0]), SEEK_SET) != 0)
-        return itd__fail(f, ITD_ERROR_READ, "reading failed");
-    t->dtype = e->dtype;
-    if (!itd__transfer(f, t, true, NULL)) return false;
-    for (size_t k = 0; k < itd__tensor_count(t); k++) {
-        if (t->f64 ? !(fabs(t->f64[k]) <= DBL_MAX) : !itd__finite(t->f32[k]))
-            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s holds a number that is not finite", e->name);
-        if (t->positive && !(t->f64[k] > 0))
-            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: %g is not positive", e->name, t->f64[k]);
+    unsigned char skipped[4096];
+    for (size_t i = 0; i < f->tensors; i++) {
+        const itd__stored *s = &f->stored[i];
+        uint64_t left = s->memory ? 0 : s->offset[1] - s->offset[0];
+        if (s->memory && !itd__transfer(f, s->memory, true)) return false;
+        for (size_t n; left; left -= n) {
+            n = left < sizeof skipped ? (size_t)left : sizeof skipped;
+            if (!itd__read(f, skipped, n)) return false;
+        }
+    }
+    uint32_t crc = ~f->sum.rest;
+    return !f->has_crc || crc == f->crc ||
+           itd__fail(f, ITD_ERROR_CHECKSUM, "CRC-32C of the data is %lu, the file says %lu",
+                     (unsigned long)crc, (unsigned long)f->crc);
+}
+
+static bool itd__check_finite(itd__file *f, const itd__tensors *all)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        const itd__tensor *t = &all->list[i];
+        size_t n = itd__tensor_count(t);
+        bool finite = t->f64 || itd__all_finite(t->f32, n);
+        for (size_t k = 0; t->f64 && k < n; k++) finite = finite && fabs(t->f64[k]) <= DBL_MAX;
+        if (!finite)
+            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s holds a number that is not finite", t->name);
     }
     return true;
 }
 
-static bool itd__of_training(const char *name)
+/* ---- a model from a file ---- */
+
+/* Whether the file is long enough for what it describes, before memory is allocated by the description: each
+   parameter is F16 at least, with training three times; mean and scale are F64; each direction has two
+   weights. */
+static bool itd__check_size(itd__file *f, const itd__state *state)
 {
-    return !strncmp(name, "raw.", 4) || !strncmp(name, "adam_m.", 7) || !strncmp(name, "adam_v.", 7);
+    const itd_mlp_desc *mlp = &state->model.mlp;
+    itd_net net = ITD__ZERO;
+    itd_result result = ITD_OK;
+    bool enough = state->has_unet || (mlp->directions <= f->size / 4 && mlp->dim <= f->size / 16);
+    if (enough) result = itd__plan(&net, mlp, &state->model.unet);
+    ITD_FREE(net.layer), ITD_FREE(net.frequency);
+    if (result != ITD_OK) return itd__succeeds(f, result);
+    enough = enough && net.parameters <= f->size / (state->has_trainer ? 6 : 2) && net.dim <= f->size / 16;
+    if (!enough) return itd__fail(f, ITD_ERROR_MISMATCH, "too short for the network it describes");
+    return !state->has_whiten || (net.dim <= ITD__FULL_GAUSSIAN && state->model.normalize) ||
+           itd__fail(f, ITD_ERROR_MISMATCH, "a map of %lu dimensions, which no model has",
+                     (unsigned long)net.dim);
 }
 
-/* All of the list; then nothing else may be in the file after the prefix, except second spellings and what is
-   only for training. */
-static bool itd__read_tensors(itd__file *f, const char *prefix, const itd__tensors *all)
-{
-    const itd__entry *e = f->tensor;
-    for (size_t i = 0; i < all->count; i++)
-        if (!itd__read_tensor(f, prefix, &all->list[i])) return false;
-    for (size_t i = 0; i < f->tensors; i++)
-        if (!e[i].used && !strncmp(e[i].name, prefix, strlen(prefix)) && !strstr(e[i].name, ".Conv2d_0.") &&
-            !(f->skips_training && itd__of_training(e[i].name)))
-            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s does not belong to this network", e[i].name);
-    return true;
-}
-
-/* What the state describes, still empty. A file cannot make us allocate for more numbers than it holds. */
+/* What the state describes, still without its numbers. */
 static bool itd__rebuild(itd__file *f, const itd__state *state, itd_model **out, itd_trainer **trainer)
 {
-    itd_net net = ITD__ZERO;
     itd_model *model = NULL;
-    if (!state->has_unet && /* before there is a table of directions, each of which has two weights */
-        (state->model.mlp.directions > f->size / 4 || state->model.mlp.dim > f->size / 16))
-        return itd__fail(f, ITD_ERROR_MISMATCH, "too short for the network it describes");
-    itd_result result = itd__plan(&net, &state->model.mlp, &state->model.unet);
-    ITD_FREE(net.layer), ITD_FREE(net.frequency);
-    if (result == ITD_OK && /* w, m and v, F16 at least; mean and scale, F64 */
-        (net.parameters > f->size / (state->has_trainer ? 6 : 2) || net.dim > f->size / 16))
-        return itd__fail(f, ITD_ERROR_MISMATCH, "too short for the network it describes");
-    if (state->has_whiten && (net.dim > ITD__FULL_GAUSSIAN || !state->model.normalize))
-        return itd__fail(f, ITD_ERROR_MISMATCH, "a map of %lu dimensions that nothing makes",
-                         (unsigned long)net.dim);
-    if (result == ITD_OK) result = itd__model_create(&state->model, NULL, &model);
+    itd_result result = itd__model_create(&state->model, NULL, &model);
     *out = model;
     if (result == ITD_OK && state->has_gaussian) {
-        model->gaussian = itd__gaussian_alloc(net.dim, net.dim > ITD__FULL_GAUSSIAN);
+        model->gaussian = itd__gaussian_alloc(model->dim, model->dim > ITD__FULL_GAUSSIAN);
         if (!model->gaussian) result = ITD_ERROR_MEMORY;
     }
     if (result == ITD_OK && state->has_whiten) {
-        model->whiten = itd__doubles(net.dim, net.dim), model->color = itd__doubles(net.dim, net.dim);
+        model->whiten = itd__doubles(model->dim, model->dim);
+        model->color = itd__doubles(model->dim, model->dim);
         if (!model->whiten || !model->color) result = ITD_ERROR_MEMORY;
     }
-    if (result == ITD_OK && !f->skips_training && state->has_trainer)
+    if (result == ITD_OK && state->has_trainer && !f->skips_training)
         result = itd_trainer_create(model, &state->trainer, trainer);
     if (*trainer) (*trainer)->step = state->step;
-    return itd__succeeds(f, result == ITD_ERROR_ARGUMENT ? ITD_ERROR_MISMATCH : result);
+    return itd__succeeds(f, result);
 }
 
 /* A Gaussian of the coordinates (x - mean) / scale, as version 0.1.0 kept it, in the caller's units. */
@@ -6577,6 +6681,12 @@ static itd_result itd__gaussian_to_units(const itd_model *model, itd_gaussian **
 static bool itd__complete(itd__file *f, const itd__state *state, itd_model *model)
 {
     size_t d = model->dim;
+    for (size_t j = 0; j < d; j++) {
+        double least = model->gaussian ? fmin(model->scale[j], model->gaussian->lambda[j]) : model->scale[j];
+        if (!(least > 0))
+            return itd__fail(f, ITD_ERROR_MISMATCH, "norm.scale or gaussian.lambda: %g is not positive",
+                             least);
+    }
     for (size_t i = 0; model->whiten && i < d * d; i++) {
         double sum = 0;
         for (size_t k = 0; k < d; k++) sum += model->whiten[i / d * d + k] * model->color[k * d + i % d];
@@ -6584,24 +6694,9 @@ static bool itd__complete(itd__file *f, const itd__state *state, itd_model *mode
             return itd__fail(f, ITD_ERROR_MISMATCH,
                              "norm.whiten and norm.color are not each other's inverse");
     }
-    if (model->whiten && !itd__metadata(f, "log_det"))
-        return itd__fail(f, ITD_ERROR_MISMATCH, "metadata log_det is missing");
     model->log_det = model->whiten ? state->log_det : itd__add_logs(0, model->scale, d);
     if (!model->gaussian || state->in_units) return true;
     return itd__succeeds(f, itd__gaussian_to_units(model, &model->gaussian));
-}
-
-/* The metadata under "note.", of which no two have the same name: none has to be looked for. */
-static bool itd__read_notes(itd__file *f, itd_model *model)
-{
-    for (size_t i = f->pairs; i-- > 0;) {
-        const itd__pair *pair = &f->metadata[i];
-        if (strncmp(pair->name, "note.", 5)) continue;
-        itd_note *note = itd__note_make(pair->name + 5, pair->value, model->notes);
-        if (!note) return itd__succeeds(f, ITD_ERROR_MEMORY);
-        model->notes = note;
-    }
-    return true;
 }
 
 ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer **out_trainer,
@@ -6612,13 +6707,14 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer
     itd__tensors all = ITD__ZERO;
     itd_model *model = NULL;
     itd_trainer *trainer = NULL;
-    bool good = itd__open(&f, path, error) && itd__verify_checksum(&f) && itd__read_state(&f, &state);
+    bool good = itd__open(&f, path, error) && itd__check_format(&f) && itd__read_state(&f, &state);
     if (good && out_trainer && !state.has_trainer)
         good = itd__fail(&f, ITD_ERROR_MISMATCH, "holds no state of training");
     f.skips_training = state.has_trainer && !out_trainer;
-    good = good && itd__rebuild(&f, &state, &model, &trainer) &&
-           itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &all)) &&
-           itd__read_tensors(&f, "", &all) && itd__complete(&f, &state, model) && itd__read_notes(&f, model);
+    good = good && itd__check_size(&f, &state) && itd__rebuild(&f, &state, &model, &trainer) &&
+           itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &all)) && itd__match(&f, "", &all) &&
+           itd__read_data(&f) && itd__check_finite(&f, &all) && itd__complete(&f, &state, model) &&
+           itd__read_notes(&f, model);
     ITD_FREE(all.list);
     itd__close(&f);
     if (good && out_trainer) *out_trainer = trainer, trainer = NULL;
@@ -6638,40 +6734,13 @@ ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const ch
     all.list = (itd__tensor *)itd__alloc(net->layers, 2, sizeof *all.list);
     if (itd__open(&f, path, error) && itd__succeeds(&f, weights && all.list ? ITD_OK : ITD_ERROR_MEMORY)) {
         itd__add_slab(&all, net, "", weights);
-        if (itd__read_tensors(&f, prefix, &all)) {
+        if (itd__match(&f, prefix, &all) && itd__read_data(&f) && itd__check_finite(&f, &all)) {
             memcpy(net->w, weights, bytes);
             if (net->ema) memcpy(net->ema, weights, bytes);
             net->taps_of = NULL;
         }
     }
     ITD_FREE(weights), ITD_FREE(all.list);
-    itd__close(&f);
-    return f.result;
-}
-
-/* The tensor that tells the size is in the file in full: no allocation exceeds it. */
-ITD_DEF itd_result itd_load_gaussian(const char *path, itd_gaussian **out, itd_error *error)
-{
-    itd__file f = ITD__ZERO;
-    itd__tensor list[3];
-    itd__tensors all = ITD__ZERO;
-    itd_gaussian *g = NULL;
-    all.list = list;
-    if (itd__open(&f, path, error) && itd__verify_checksum(&f) &&
-        itd__says(&f, "format", "itdiff-gaussian")) {
-        const itd__entry *vectors = itd__find_tensor(&f, "", "gaussian.vectors");
-        const itd__entry *e = vectors ? vectors : itd__find_tensor(&f, "", "gaussian.mean");
-        if (!e || e->rank != (vectors ? 2 : 1) || !e->shape[0] || (vectors && e->shape[1] != e->shape[0]))
-            itd__fail(&f, ITD_ERROR_MISMATCH, "holds no Gaussian");
-        else if (!(g = itd__gaussian_alloc((size_t)e->shape[0], !vectors)))
-            itd__succeeds(&f, ITD_ERROR_MEMORY);
-    }
-    if (g) itd__add_gaussian(&all, g);
-    if (g && itd__read_tensors(&f, "", &all)) {
-        for (size_t i = 0; g->basis && i < g->dim * g->dim; i++) g->basis[i] = (float)g->vectors[i];
-        *out = g, g = NULL;
-    }
-    itd_gaussian_free(g);
     itd__close(&f);
     return f.result;
 }

@@ -376,11 +376,11 @@ static void a_wrong_shape_is_named(void)
     itd_error error = {""};
     d.mlp.layers = 2, d.mlp.hidden = 3, d.mlp.embedding = d.mlp.directions = 0;
     CHECK_OK(itd_model_create(&d, 1, &saved));
-    d.mlp.hidden = 4;
+    d.mlp.dim = 3;
     CHECK_OK(itd_model_create(&d, 1, &other));
     CHECK_OK(itd_save(saved, NULL, bad_path, NULL));
     CHECK(itd_load_weights(other, bad_path, "", &error) == ITD_ERROR_MISMATCH);
-    if (!CHECK(strstr(error.text, ": tensor layers.0.weight: shape (4,3,..) expected") != NULL))
+    if (!CHECK(strstr(error.text, ": tensor layers.0.weight: shape [3,4] expected, [3,3] found") != NULL))
         printf("    %s\n", error.text);
     itd_model_free(saved), itd_model_free(other);
 }
@@ -1235,91 +1235,6 @@ static void long_tensors_come_back(void)
     }
 }
 
-/* Doubles as well: as rows, and one by one. */
-static void large_gaussians_of_odd_sizes_come_back(void)
-{
-    static const size_t sizes[] = {97, 5003};
-    for (size_t s = 0; s < 2; s++) {
-        size_t d = sizes[s];
-        itd_gaussian *g = itd__gaussian_alloc(d, s == 1), *back;
-        if (!CHECK(g != NULL)) return;
-        for (size_t i = 0; i < d; i++) g->mean[i] = (double)i - 7, g->lambda[i] = 1 / (double)(i + 1);
-        for (size_t i = 0; g->vectors && i < d * d; i++) g->vectors[i] = sin((double)i);
-        CHECK(!g->vectors == (s == 1));
-        CHECK_OK(itd_save_gaussian(g, good_path, NULL));
-        if (CHECK_OK(itd_load_gaussian(good_path, &back, NULL))) {
-            CHECK(same_doubles(g->mean, back->mean, d) && same_doubles(g->lambda, back->lambda, d));
-            CHECK(same_doubles(g->vectors, back->vectors, d * d));
-            itd_gaussian_free(back);
-        }
-        itd_gaussian_free(g);
-    }
-}
-
-/* Above 64 dimensions a Gaussian has its vectors in single precision as well, which is not in the file. */
-static void large_gaussians_come_back(void)
-{
-    enum { D = 65 };
-    static double mean[D], covariance[D * D];
-    static float z[D], logsnr[1] = {1}, before[D], after[D];
-    itd_gaussian *g, *back;
-    for (size_t i = 0; i < D; i++)
-        for (size_t j = 0; j < D; j++) covariance[i * D + j] = exp(-fabs((double)i - (double)j) / 5);
-    for (size_t i = 0; i < D; i++) mean[i] = (double)i / D, z[i] = (float)(i % 7) - 3;
-    if (!CHECK_OK(itd_gaussian_create(mean, covariance, D, &g))) return;
-    CHECK_OK(itd_save_gaussian(g, good_path, NULL));
-    if (CHECK_OK(itd_load_gaussian(good_path, &back, NULL))) {
-        itd_denoiser one = itd_gaussian_denoiser(g), two = itd_gaussian_denoiser(back);
-        CHECK(g->basis && back->basis && !memcmp(g->basis, back->basis, D * D * sizeof *g->basis));
-        CHECK_OK(one.predict(one.ctx, z, logsnr, 1, before));
-        CHECK_OK(two.predict(two.ctx, z, logsnr, 1, after));
-        CHECK(!memcmp(before, after, sizeof before));
-        itd_gaussian_free(back);
-    }
-    itd_gaussian_free(g);
-}
-
-/* Gaussians, with and without eigenvectors, come back to the bit; other files are not taken for one. */
-static void gaussians_come_back(void)
-{
-    const double mean[3] = {1, -2, 3}, covariance[9] = {2, 0.5, 0.1, 0.5, 1, 0.2, 0.1, 0.2, 0.7};
-    itd_model_desc md = small_model();
-    itd_trainer_desc td = small_trainer(0.9, false);
-    itd_gaussian *g, *back;
-    itd_model *m;
-    itd_trainer *t;
-    itd_error error;
-    double *vectors;
-    int k;
-    CHECK_OK(itd_gaussian_create(mean, covariance, 3, &g));
-    vectors = g->vectors;
-    for (k = 0; k < 2; k++) {
-        CHECK_OK(itd_save_gaussian(g, good_path, NULL));
-        CHECK_OK(itd_load_gaussian(good_path, &back, NULL));
-        CHECK(back->dim == 3 && !memcmp(back->mean, mean, sizeof mean));
-        CHECK(!memcmp(back->lambda, g->lambda, 3 * sizeof *g->lambda));
-        CHECK(!back->vectors == (k == 1) && !back->basis);
-        if (k == 0) CHECK(!memcmp(back->vectors, vectors, 9 * sizeof *vectors));
-        itd_gaussian_free(back);
-        g->vectors = NULL;
-    }
-    size = read_file(good_path, bytes);
-    bytes[size - 1] ^= 1;
-    write_file(bad_path, bytes, size);
-    CHECK(itd_load_gaussian(bad_path, &back, &error) == ITD_ERROR_CHECKSUM);
-    g->lambda[1] = 0;
-    CHECK_OK(itd_save_gaussian(g, bad_path, NULL));
-    CHECK(itd_load_gaussian(bad_path, &back, &error) == ITD_ERROR_MISMATCH &&
-          strstr(error.text, "not positive"));
-    make(&md, &td, 1, &m, &t);
-    CHECK(itd_load(good_path, &m, NULL, &error) == ITD_ERROR_MISMATCH);
-    CHECK_OK(itd_save(m, t, bad_path, NULL));
-    CHECK(itd_load_gaussian(bad_path, &back, &error) == ITD_ERROR_MISMATCH);
-    g->vectors = vectors;
-    itd_gaussian_free(g);
-    release(m, t);
-}
-
 /* Every allocation fails once: the error says so, nothing leaks, nothing is written. */
 static void memory_runs_out(void)
 {
@@ -1391,9 +1306,6 @@ int main(void)
     RUN(half_precision_is_ieee);
     RUN(half_the_size);
     RUN(long_tensors_come_back);
-    RUN(large_gaussians_of_odd_sizes_come_back);
-    RUN(gaussians_come_back);
-    RUN(large_gaussians_come_back);
     RUN(memory_runs_out);
     CHECK(memory_live == 0);
     remove(good_path);

@@ -185,6 +185,56 @@ static void gaussians_agree(void)
     itd_gaussian_free(fit), itd_gaussian_free(wide);
 }
 
+/* Files of Gaussians: they come back to the bit, and damaged ones are refused. */
+static void gaussians_come_back(void)
+{
+    enum { N = 100, D = 67 };
+    static const char path[] = "build/test_eigen.npy";
+    static float x[N * D];
+    static const struct {
+        size_t byte; /* of the numbers */
+        const char *words;
+    } damage[] = {{8 * (D + 3) + 7, "positive eigenvalues"}, /* the sign of an eigenvalue */
+                  {8 * 3 + 6, NULL},                         /* the mean: any number will do */
+                  {8 * (2 * D + 5 * D + 9) + 4, "orthonormal"},
+                  {8 * (2 * D + 66 * D + 66) + 7, "orthonormal"}};
+    rows r = {x, D};
+    itd_gaussian *g = NULL, *back = NULL;
+    char error[300] = "", *bytes = NULL;
+    size_t size = 0;
+    text_error to = {path, error, sizeof error};
+    ref_seed(6);
+    for (size_t i = 0; i < N * D; i++) x[i] = (float)ref_normal();
+    CHECK_OK(wide_gaussian_fit(get_row, &r, N, D, &g));
+    if (!g) return;
+    CHECK(wide_gaussian_save(g, path) == 0 && wide_gaussian_save(g, "build/no/such/folder.npy") == -1);
+    if (!CHECK(wide_gaussian_load(path, &back, error, sizeof error) == 0)) return;
+    CHECK(back->dim == D && !memcmp(back->mean, g->mean, D * sizeof *g->mean));
+    CHECK(!memcmp(back->lambda, g->lambda, D * sizeof *g->lambda));
+    CHECK(!memcmp(back->vectors, g->vectors, D * D * sizeof *g->vectors));
+    CHECK(!memcmp(back->basis, g->basis, D * D * sizeof *g->basis));
+    itd_gaussian_free(back), itd_gaussian_free(g);
+    CHECK(text_load(&to, &bytes, &size) == 0 && size == 128 + 8 * (D + 2) * D);
+    for (size_t k = 0; k < 7; k++) {
+        const char *words = k < 4 ? damage[k].words : k < 6 ? "" : "a Gaussian expected";
+        FILE *file = fopen(path, "wb");
+        if (!CHECK(file != NULL)) return;
+        if (k < 4) bytes[128 + damage[k].byte] ^= (char)0x80;
+        if (k < 6) fwrite(bytes, 1, k == 4 ? size - 8 : k == 5 ? 100 : size, file);
+        fclose(file);
+        if (k < 4) bytes[128 + damage[k].byte] ^= (char)0x80;
+        if (k == 6) CHECK(table_write(path, NULL, (const double *)(const void *)(bytes + 128), 3, 3) == 0);
+        back = NULL;
+        CHECK((wide_gaussian_load(path, &back, error, sizeof error) != 0) == (words != NULL));
+        CHECK(!words == (back != NULL));
+        if (words) CHECK(strstr(error, path) == error && strstr(error, words) != NULL);
+        itd_gaussian_free(back);
+    }
+    free(bytes);
+    remove(path);
+    CHECK(wide_gaussian_load(path, &back, error, sizeof error) != 0);
+}
+
 /* Pixels that never vary, as a border has them, and fewer rows than dimensions. */
 static void gaussians_of_flat_data(void)
 {
@@ -230,6 +280,7 @@ int main(void)
     RUN(eigenvalues_in_closed_form);
     RUN(eigenvalues_agree_with_jacobi);
     RUN(gaussians_agree);
+    RUN(gaussians_come_back);
     RUN(gaussians_of_flat_data);
     RUN(gaussians_from_eigenpairs_are_checked);
     return test_report();

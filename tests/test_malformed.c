@@ -1,5 +1,5 @@
-/* Files from strangers. What test_checkpoint.c refuses when a model is loaded, the other two readers have to
- * refuse as well; and no reader, whatever the file says, asks for more memory than a few times its size. */
+/* Files from strangers. What test_checkpoint.c refuses when a model is loaded, the other reader has to refuse
+ * as well; and neither, whatever the file says, asks for more memory than a few times its size. */
 #include "fault_shim.h"
 
 #define ITDIFF_IMPLEMENTATION
@@ -70,10 +70,10 @@ static void get(const char *from)
     fclose(in);
 }
 
-/* ---- the three readers ---- */
+/* ---- the two readers ---- */
 
-enum { MODEL, WEIGHTS, GAUSSIAN, READERS };
-static const char *const reader_name[] = {"itd_load", "itd_load_weights", "itd_load_gaussian"};
+enum { MODEL, WEIGHTS, READERS };
+static const char *const reader_name[] = {"itd_load", "itd_load_weights"};
 
 static itd_model_desc small_model(void)
 {
@@ -91,7 +91,6 @@ static itd_result read_by(int reader, itd_error *error)
     itd_model_desc desc = small_model();
     itd_model *model = NULL, *loaded = NULL;
     itd_trainer *trainer = NULL;
-    itd_gaussian *gaussian = NULL;
     itd_result result;
     float before[64];
     long blocks = memory.blocks;
@@ -103,16 +102,15 @@ static itd_result read_by(int reader, itd_error *error)
     memcpy(before, itd_net_weights(model->net), n * sizeof *before);
     memory_begin(-1, 0);
     if (reader == MODEL) result = itd_load(path, &loaded, &trainer, error);
-    else if (reader == WEIGHTS) result = itd_load_weights(model, path, "", error);
-    else result = itd_load_gaussian(path, &gaussian, error);
+    else result = itd_load_weights(model, path, "", error);
     if (result != ITD_OK) {
-        CHECK(!loaded && !trainer && !gaussian);
+        CHECK(!loaded && !trainer);
         CHECK(memcmp(before, itd_net_weights(model->net), n * sizeof *before) == 0);
         CHECK(strstr(error->text, path) == error->text && strlen(error->text) > sizeof path + 3);
         for (const char *p = error->text; *p; p++)
             if (!CHECK((unsigned char)*p >= 0x20 && *p != 0x7F)) break;
     }
-    itd_trainer_free(trainer), itd_model_free(loaded), itd_gaussian_free(gaussian);
+    itd_trainer_free(trainer), itd_model_free(loaded);
     itd_model_free(model);
     CHECK(memory.blocks == blocks);
     return result;
@@ -416,37 +414,6 @@ static void more_parameters_than_tensors(void)
     }
 }
 
-/* A Gaussian whose eigenvectors are bytes, or not square, or more than there are. */
-static void gaussians(void)
-{
-    static const struct {
-        const char *vectors;
-        size_t bytes;
-    } list[] = {
-        {T("gaussian.vectors", "U8", "300,300", "0,90000"), 90000},
-        {T("gaussian.vectors", "F64", "3,1", "0,24"), 24},
-        {T("gaussian.vectors", "F64", "0,0", "0,0"), 0},
-        {T("gaussian.vectors", "F64", "2,2", "0,32"), 32},
-        {T("gaussian.vectors", "F64", "4", "0,32"), 32},
-        {T("gaussian.mean", "U8", "9000", "0,9000"), 9000},
-        {T("gaussian.mean", "F64", "", "0,8"), 8},
-    };
-    itd_error error;
-    for (size_t k = 0; k < sizeof list / sizeof *list; k++) {
-        size_t live = memory.live;
-        int faults = test_faults;
-        begin();
-        add_text("{\"__metadata__\":{\"format\":\"itdiff-gaussian\"},");
-        add_text(list[k].vectors);
-        add_text("}");
-        end(list[k].bytes);
-        put();
-        CHECK(read_by(GAUSSIAN, &error) == ITD_ERROR_MISMATCH);
-        CHECK((double)(memory.most - live) <= 14 * (double)size + SPARE);
-        if (test_faults > faults) printf("    %s: %s\n", list[k].vectors, error.text);
-    }
-}
-
 int main(void)
 {
     RUN(headers);
@@ -455,7 +422,6 @@ int main(void)
     RUN(claims);
     RUN(many_notes);
     RUN(more_parameters_than_tensors);
-    RUN(gaussians);
     CHECK(memory.blocks == 0);
     free(file);
     remove(path);

@@ -68,17 +68,17 @@ static inline void score_find_reference(image_run *r)
 {
     enum { MOST_DIM = 4096, SECONDS = 30 };
     double started = system_seconds();
-    const char *path = run_path(r, "gaussian.safetensors");
-    itd_error error;
+    const char *path = run_path(r, "gaussian.npy");
+    char error[300];
     if (strcmp(r->o->reference, "full") || r->n_train < 4 * r->dim || r->sample || r->dim > MOST_DIM) return;
-    if (itd_load_gaussian(path, &r->reference, &error) == ITD_OK) {
+    if (!wide_gaussian_load(path, &r->reference, error, sizeof error)) {
         if (wide_gaussian_is_of(r->reference, score_image, r, r->n_train, r->dim)) return;
         itd_gaussian_free(r->reference), r->reference = NULL;
     }
     if (r->own_seconds > 0 && train_seconds_after(r) < 10 * SECONDS * pow((double)r->dim / 3072, 3)) return;
     must(wide_gaussian_fit(score_image, r, r->n_train, r->dim, &r->reference),
          "the Gaussian of the training images");
-    if (itd_save_gaussian(r->reference, path, &error) != ITD_OK) fail("%s", error.text);
+    if (wide_gaussian_save(r->reference, path)) fail("%s: cannot be written", path);
     if (!r->o->quiet)
         printf("Gaussian of %lu images: entropy %.4f bits/dim (%.0f s)\n", (unsigned long)r->n_train,
                run_bits(r, itd_gaussian_entropy(r->reference)), system_seconds() - started);

@@ -11,6 +11,7 @@
 #include "../../examples/support/cifar10.h"
 #include "../../examples/support/grid.h"
 #include "../../examples/support/must.h"
+#include "../../examples/support/wide_gaussian.h"
 
 enum { UNIT = 10000 }; /* evaluations: what the original spends, one log SNR for each test image */
 
@@ -30,7 +31,7 @@ static options read_options(int argc, char **argv)
 {
     static options o; /* the option table keeps pointers into it */
     o.data = "data/cifar-10-batches-bin", o.load = "data/cifar10-small.safetensors";
-    o.gaussian = "runs/shipped/gaussian.safetensors";
+    o.gaussian = "runs/shipped/gaussian.npy";
     o.images = 1000, o.draws = 8, o.repetitions = 3, o.batch = 64;
     args_option list[] = {
         args_string("data", &o.data, "Folder of the binary version of CIFAR-10."),
@@ -145,7 +146,7 @@ int main(int argc, char **argv)
     size_t i;
     must_program = "bench_errors";
     if (itd_load(o.load, &model, NULL, &error) != ITD_OK) fail("%s", error.text);
-    if (itd_load_gaussian(o.gaussian, &g, &error) != ITD_OK) fail("%s", error.text);
+    if (wide_gaussian_load(o.gaussian, &g, text, sizeof text)) fail("%s", text);
     if (cifar10_read(o.data, "test", &set, text, sizeof text)) fail("%s", text);
     if (model->dim != cifar10_dim || g->dim != cifar10_dim) fail("a model and a Gaussian of images expected");
     if (o.images > set.n) o.images = set.n;

@@ -1,4 +1,4 @@
-/* itd_load and itd_load_gaussian. The checksum is put right first, or hardly any file would get past it. */
+/* itd_load. The checksum is put right first, or hardly any file would get past it. */
 #include "fuzz.h"
 
 #define ITDIFF_IMPLEMENTATION
@@ -43,7 +43,6 @@ static int fuzz_checkpoint(const uint8_t *bytes, size_t size)
 {
     itd_model *model = NULL;
     itd_trainer *trainer = NULL;
-    itd_gaussian *gaussian = NULL;
     itd_error error = {""};
     itd_result result;
     fuzz_file_set(bytes, size);
@@ -56,15 +55,6 @@ static int fuzz_checkpoint(const uint8_t *bytes, size_t size)
     if (result != ITD_OK) fuzz_message(error.text, sizeof error.text);
     else checkpoint_use(model, trainer);
     itd_trainer_free(trainer), itd_model_free(model);
-    REQUIRE(memory.blocks == 0);
-    memory_begin(-1, 0);
-    if (!fuzz_holds(bytes, size, "itdiff-gaussian")) return 0; /* nothing new in reading it again */
-    error.text[0] = 0;
-    result = itd_load_gaussian("file", &gaussian, &error);
-    REQUIRE((result == ITD_OK) == (gaussian != NULL));
-    REQUIRE(memory.most <= 20 * size + 4096);
-    if (result != ITD_OK) fuzz_message(error.text, sizeof error.text);
-    itd_gaussian_free(gaussian);
     REQUIRE(memory.blocks == 0);
     return 0;
 }
@@ -87,7 +77,7 @@ static size_t checkpoint_seed_from_file(uint8_t *out)
     return fuzz_file.size + 10 - digits;
 }
 
-/* MLPs, one of the original kind, one with its training and notes; a U-Net; a Gaussian. */
+/* MLPs, one of the original kind, one with its training and notes; a U-Net. */
 static size_t seed_checkpoint(size_t k, uint8_t *out)
 {
     static const float x[8] = {1, 2, 3, 5, 8, 13, 2, 1};
@@ -97,7 +87,7 @@ static size_t seed_checkpoint(size_t k, uint8_t *out)
     itd_trainer *trainer = NULL;
     itd_unet_desc ud = itd_unet_desc_default();
     itd_result result;
-    if (k > 4) return 0;
+    if (k > 3) return 0;
     md.mlp.layers = 2, md.mlp.hidden = 3, md.mlp.embedding = k == 1 ? 0 : 4;
     md.mlp.directions = k == 0 ? 0 : 2;
     td.batch = 4, td.ema = 0.9;
@@ -109,8 +99,7 @@ static size_t seed_checkpoint(size_t k, uint8_t *out)
     if (result == ITD_OK && k == 2) result = itd_model_set_note(model, "a", "\\\"\xC3\xA9\n");
     if (result == ITD_OK && k == 2) result = itd_model_set_note(model, "columns", "x,y");
     if (result == ITD_OK && k == 2) result = itd_trainer_create(model, &td, &trainer);
-    if (result == ITD_OK && k < 4) result = itd_save(model, trainer, "file", NULL);
-    if (result == ITD_OK && k == 4) result = itd_save_gaussian(model->gaussian, "file", NULL);
+    if (result == ITD_OK) result = itd_save(model, trainer, "file", NULL);
     itd_trainer_free(trainer), itd_model_free(model);
     return result == ITD_OK ? checkpoint_seed_from_file(out) : 0;
 }
