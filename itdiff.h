@@ -2903,7 +2903,7 @@ typedef struct itd__adam_constants {
 #define ITD__KERNELS(X)                                                                                      \
     X(void, gemm, (const itd__product *p))                                                                   \
     X(void, transform,                                                                                       \
-      (itd__transform t, const float *const *x, float *const *y, size_t channels, bool add))                 \
+      (itd__transform t, const float *const *x, float *const *y, size_t from, size_t channels, bool add))    \
     X(void, exp, (const float *x, size_t n, float *y))                                                       \
     X(void, log, (const float *x, size_t n, float *y))                                                       \
     X(void, relu, (const float *x, size_t n, float *y))                                                      \
@@ -3076,7 +3076,7 @@ static void itd__tiles_read(itd__transform t, const float *x, size_t h, size_t w
         itd__patch(h, w, c, tile / across % down * 2, tile % across * 2, m == 4, m, at);
         for (size_t q = 0; q < m * m; q++) from[q] = at[q] == SIZE_MAX ? zeros : pixels + at[q];
         for (size_t f = 0; f < 16; f++) out[f] = to + f * plane + i * (some + 16);
-        itd__fast()->transform(t, from, out, some, false);
+        itd__fast()->transform(t, from, out, 0, some, false);
     }
 }
 
@@ -3092,7 +3092,7 @@ static void itd__tiles_write(const float *from, size_t plane, size_t first, size
         itd__patch(h, w, c, tile / across % down * 2, tile % across * 2, 0, 2, at);
         for (size_t q = 0; q < 4; q++) to[q] = at[q] == SIZE_MAX ? sink : y + image * h * w * c + at[q];
         for (size_t f = 0; f < 16; f++) in[f] = from + f * plane + i * (c + 16);
-        itd__fast()->transform(ITD__TO_OUTPUT, in, to, c, add);
+        itd__fast()->transform(ITD__TO_OUTPUT, in, to, 0, c, add);
     }
 }
 
@@ -3105,7 +3105,7 @@ static void itd__taps_forward(const itd__convolution *c, const float *w /* (3,3,
     for (size_t i = 0; i < c->in; i++) {
         for (size_t t = 0; t < 9; t++) from[t] = w + (t * c->in + i) * c->out;
         for (size_t f = 0; f < 16; f++) to[f] = u + (f * c->in + i) * c->out;
-        itd__fast()->transform(ITD__FROM_TAPS, from, to, c->out, false);
+        itd__fast()->transform(ITD__FROM_TAPS, from, to, 0, c->out, false);
     }
 }
 
@@ -3192,7 +3192,7 @@ static void itd__winograd_gradient(const itd__convolution *c, const float *x, co
         float *to[9];
         for (size_t f = 0; f < 16; f++) row[f] = du + f * sum + i * pitch;
         for (size_t t = 0; t < 9; t++) to[t] = dw + (t * c->in + from + i) * c->out;
-        itd__fast()->transform(ITD__TO_TAPS, row, to, c->out, add);
+        itd__fast()->transform(ITD__TO_TAPS, row, to, 0, c->out, add);
     }
 }
 
@@ -4847,8 +4847,9 @@ ITD__INLINE ITD__V ITD__K(silu_backward_v)(ITD__V dy, ITD__V x)
     ITD__KERNEL void ITD__K(f##_backward)(const float *dy, const float *x, size_t n, float *dx)              \
     {                                                                                                        \
         for (size_t i = 0; i < n; i += ITD__W) {                                                             \
-            ITD__V d = ITD__K(f##_backward_v)(ITD__K(load)(dy + i, n - i), ITD__K(load)(x + i, n - i));      \
-            ITD__K(store)(ITD__K(load)(dx + i, n - i) + d, n - i, dx + i);                                   \
+            ITD__V d = ITD__K(load)(dy + i, n - i), v = ITD__K(load)(x + i, n - i);                          \
+            ITD__V sum = ITD__K(load)(dx + i, n - i);                                                        \
+            ITD__K(store)(sum + ITD__K(f##_backward_v)(d, v), n - i, dx + i);                                \
         }                                                                                                    \
     }
 
@@ -5033,31 +5034,35 @@ ITD__INLINE void ITD__K(map)(const itd__transform t, const ITD__V *x, const size
     }
 }
 
-/* m by m arrays become n by n, or are added to those if add. */
+/* m by m arrays become n by n, from channel c on: whole vectors, and single floats where none is left. */
 ITD__INLINE void ITD__K(squares)(const itd__transform t, const size_t m, const size_t n,
-                                 const float *const *x, float *const *y, size_t channels, bool add)
+                                 const float *const *x, float *const *y, size_t c, size_t channels, bool add)
 {
-    for (size_t c = 0; c < channels; c += ITD__W) {
+    for (; c + ITD__W <= channels; c += ITD__W) {
         ITD__V in[16], half[16], out[16];
-        ITD__EACH (i, m * m) in[i] = ITD__K(load)(x[i] + c, channels - c);
+        ITD__EACH (i, m * m) in[i] = *(const ITD__VU *)(x[i] + c);
         ITD__EACH (i, m) ITD__K(map)(t, in + i, m, half + i, m);
         ITD__EACH (i, n) ITD__K(map)(t, half + i * m, 1, out + i * n, 1);
         ITD__EACH (i, n * n) {
-            if (add) out[i] += ITD__K(load)(y[i] + c, channels - c);
-            ITD__K(store)(out[i], channels - c, y[i] + c);
+            ITD__VU *to = (ITD__VU *)(y[i] + c);
+            if (add) out[i] += *to;
+            *to = out[i];
         }
     }
+#if ITD__W > 1
+    if (c < channels) itd__transform_plain(t, x, y, c, channels, add);
+#endif
 }
 
-ITD__KERNEL void ITD__K(transform)(itd__transform t, const float *const *x, float *const *y, size_t channels,
-                                   bool add)
+ITD__KERNEL void ITD__K(transform)(itd__transform t, const float *const *x, float *const *y, size_t from,
+                                   size_t channels, bool add)
 {
     switch (t) {
-    case ITD__FROM_PATCH: ITD__K(squares)(ITD__FROM_PATCH, 4, 4, x, y, channels, false); break;
-    case ITD__FROM_TAPS: ITD__K(squares)(ITD__FROM_TAPS, 3, 4, x, y, channels, false); break;
-    case ITD__TO_OUTPUT: ITD__K(squares)(ITD__TO_OUTPUT, 4, 2, x, y, channels, add); break;
-    case ITD__FROM_GRADIENT: ITD__K(squares)(ITD__FROM_GRADIENT, 2, 4, x, y, channels, false); break;
-    case ITD__TO_TAPS: ITD__K(squares)(ITD__TO_TAPS, 4, 3, x, y, channels, add); break;
+    case ITD__FROM_PATCH: ITD__K(squares)(ITD__FROM_PATCH, 4, 4, x, y, from, channels, false); break;
+    case ITD__FROM_TAPS: ITD__K(squares)(ITD__FROM_TAPS, 3, 4, x, y, from, channels, false); break;
+    case ITD__TO_OUTPUT: ITD__K(squares)(ITD__TO_OUTPUT, 4, 2, x, y, from, channels, add); break;
+    case ITD__FROM_GRADIENT: ITD__K(squares)(ITD__FROM_GRADIENT, 2, 4, x, y, from, channels, false); break;
+    case ITD__TO_TAPS: ITD__K(squares)(ITD__TO_TAPS, 4, 3, x, y, from, channels, add); break;
     }
 }
 
