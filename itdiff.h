@@ -4575,11 +4575,11 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
 
 /* >>kernels ------------------------------------------------------------------------------------------------
 
-   Everything that costs time, as a handful of functions, written in vectors of ITD__W floats. The text is
-   compiled for every instruction set the compiler knows, by letting this file include itself, and the best
-   one the processor has is picked at run time. The first time a vector is one float and the functions are
-   libm's, which any compiler understands; the matrix product of that pass is a plain loop, the reference
-   implementation of the fast one.
+   Everything that costs time: the functions of the table ITD__KERNELS in >>interface, written once in vectors
+   of ITD__W floats. This file includes itself to compile that text again for each instruction set, a pass
+   each, and the best one the processor has is selected at run time. In the first pass, "plain", a vector is
+   one float and exp, log, sin and cos are libm's, which any compiler understands; its matrix product is a
+   plain loop, the reference implementation of the fast one. Needs itd__scratch and itd__threads.
 
    Two kernels do nearly all of the arithmetic. The product C = A B is built as by Goto & van de Geijn (2008):
 
@@ -4593,15 +4593,20 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
          +---+   +--+--+--+--+
          rows of A, a block of them copied: second-level cache
 
-   Small products, whose B stays in the second-level cache, are computed in place. Sums go on from what C
-   holds, in the order of k, so no number depends on how the work is divided.
+   Small products, whose B stays in the second-level cache, are computed in place. Each number of C is one sum
+   in the order of k, which goes on from what C holds, so no result depends on how the work is divided.
 
    A 3x3 convolution of stride 1 is 16 products of a quarter as many rows (Winograd's F(2x2,3x3), Lavin & Gray
-   2016): itd__transform below has the formulas, the chapter on operations has the convolution. */
+   2016): itd__transform has the formulas and the picture, >>ops has the convolution.
+
+   To add an activation f: f_v and f_backward_v beside those of SiLU, ITD__MAP(f) and ITD__MAP_BACKWARD(f)
+   below them, and f and f_backward in the table. To add an instruction set: 1. its name in itd_simd, after
+   those it is better than; 2. a pass at the end of this chapter, with its width and target; 3. in
+   itd__kernels_of, the question whether the processor has it. */
 
 /* ---- the reference implementation of the product ---- */
 
-/* c += x0 b0 + ... + x3 b3 from left to right, in a loop that any compiler turns into vectors. */
+/* c += x0 b0 + ... + x3 b3 from left to right, in a loop that any compiler can vectorize. */
 static void itd__add_four_rows(const float *x, size_t step, const float *ITD__RESTRICT b, size_t rb, size_t n,
                                float *ITD__RESTRICT c)
 {
@@ -4652,7 +4657,7 @@ static void itd__gemm_plain(const itd__product *p)
 #endif
 
 #ifdef ITD__VECTORS
-/* A function of its own, since it is called from many places that are seldom reached. */
+/* Not inlined: it has many callers, each for a case that is rare. */
 static __attribute__((noinline)) void itd__copy_rows(const float *x, size_t rx, size_t rows, size_t columns,
                                                      float *y, size_t ry)
 {
@@ -4660,8 +4665,8 @@ static __attribute__((noinline)) void itd__copy_rows(const float *x, size_t rx, 
 }
 #endif
 
-/* Each pass defines ITD__W, floats in a vector; ITD__ISA, the end of its names; ITD__TARGET, what tells the
-   compiler the instruction set. What follows depends on these where it is used. */
+/* Each pass defines ITD__W, the floats in a vector; ITD__ISA, the suffix of its names, which ITD__K appends;
+   ITD__TARGET, the attribute of functions that selects the instruction set. */
 #define ITD__QUOTE(name) #name
 #define ITD__QUOTE_EXPANDED(name) ITD__QUOTE(name)
 #define ITD__PASTE(name, isa) itd__##name##_##isa
@@ -4670,7 +4675,7 @@ static __attribute__((noinline)) void itd__copy_rows(const float *x, size_t rx, 
 #define ITD__V ITD__K(v)                  /* a vector */
 #define ITD__VU ITD__K(vu)                /* one anywhere in memory */
 #define ITD__VI ITD__K(vi)                /* of integers; the outcome of a comparison */
-#define ITD__ROWS (ITD__W == 16 ? 12 : 6) /* of a block: what the registers hold beside two of B */
+#define ITD__ROWS (ITD__W == 16 ? 12 : 6) /* of a block: with two vectors of B they fill the registers */
 #define ITD__KERNEL static ITD__TARGET
 #ifdef __GNUC__
 #define ITD__INLINE static inline ITD__TARGET __attribute__((always_inline))
@@ -4678,7 +4683,7 @@ static __attribute__((noinline)) void itd__copy_rows(const float *x, size_t rx, 
 #define ITD__INLINE static inline
 #endif
 
-/* A loop of constant length, of which no loop is left: what it indexes stays in registers. */
+/* A loop of constant length that is fully unrolled, so that the arrays it indexes become registers. */
 #ifdef __clang__
 #define ITD__EACH(i, n) _Pragma("clang loop unroll(full)") for (size_t i = 0; i < (n); i++)
 #elif defined(__GNUC__) && __GNUC__ >= 8 && !defined(__TINYC__)
@@ -4691,7 +4696,7 @@ static __attribute__((noinline)) void itd__copy_rows(const float *x, size_t rx, 
 #define ITDIFF_FILE "itdiff.h"
 #endif
 
-/* What follows the kernels is for this reading of the file, not for the passes. */
+/* The rest of the file, which the passes skip, knows by this that it is not part of one. */
 #define ITD__AFTER_KERNELS 1
 #endif /* ITDIFF_IMPLEMENTATION, up to the kernels */
 
@@ -4764,7 +4769,7 @@ ITD__INLINE ITD__V ITD__K(sqrt)(ITD__V x)
     return x;
 }
 
-/* Rounds to the nearest integer, |x| < 2^22: added to 1.5 * 2^23, a float has no room for a fraction. */
+/* Rounds to the nearest integer, |x| < 2^22: added to 1.5 * 2^23, a float has no bits for a fraction. */
 ITD__INLINE ITD__V ITD__K(round)(ITD__V x) { return (x + 12582912.0f) - 12582912.0f; }
 
 /* exp(x) = 2^n exp(r), r = x - n log 2 in two parts, |r| <= log(2)/2, exp(r) by a polynomial (Cephes). 2^n is
@@ -4836,7 +4841,7 @@ ITD__INLINE void ITD__K(sin_cos_v)(ITD__V x, ITD__V *sine, ITD__V *cosine)
     *cosine = (ITD__V)((ITD__VI)ITD__K(select)(odd, s, c) ^ (((quadrant + 1) & 2) << 30));
 }
 
-/* Beyond the range of that, or not a number? */
+/* Outside that range, or not a number? */
 ITD__INLINE ITD__VI ITD__K(outside)(ITD__V x) { return ~(x * x <= 1e8f); }
 
 ITD__INLINE bool ITD__K(any)(ITD__VI mask)
@@ -4889,7 +4894,7 @@ ITD__MAP(silu)
 ITD__MAP_BACKWARD(relu)
 ITD__MAP_BACKWARD(silu)
 
-/* Where a vector of phases reaches beyond the range of sin_cos_v, libm takes over. */
+/* A vector with a phase outside the range of sin_cos_v is computed by libm, element by element. */
 ITD__KERNEL void ITD__K(embed)(float x, const float *frequency, size_t half, float *y)
 {
     ITD__VI outside = {0};
@@ -4917,7 +4922,7 @@ ITD__KERNEL void ITD__K(polar)(const float *u, const float *angle, size_t n, flo
     }
 }
 
-/* Lane sums in single precision over 64 vectors at a time, those in double. */
+/* Lanes are summed in single precision over 64 vectors at a time, then in double precision. */
 ITD__KERNEL double ITD__K(sum_squares)(const float *x, size_t n)
 {
     double sum = 0;
@@ -5037,7 +5042,7 @@ ITD__KERNEL void ITD__K(adam)(const itd__adam_constants *k, size_t n, const floa
 
 /* ---- linear maps of squares, for Winograd ---- */
 
-/* One of the maps along one axis, from x[0], x[sx], ... to y[0], y[sy], ... */
+/* One of the maps of itd__transform along one axis, from x[0], x[sx], ... to y[0], y[sy], ... */
 ITD__INLINE void ITD__K(map)(const itd__transform t, const ITD__V *x, const size_t sx, ITD__V *y,
                              const size_t sy)
 {
@@ -5062,7 +5067,7 @@ ITD__INLINE void ITD__K(map)(const itd__transform t, const ITD__V *x, const size
     }
 }
 
-/* m by m arrays become n by n, from channel c on: whole vectors, and single floats where none is left. */
+/* m by m arrays become n by n, from channel c on: whole vectors, then what remains in plain C. */
 ITD__INLINE void ITD__K(squares)(const itd__transform t, const size_t m, const size_t n,
                                  const float *const *x, float *const *y, size_t c, size_t channels, bool add)
 {
@@ -5123,8 +5128,8 @@ ITD__INLINE void ITD__K(block)(const size_t rows, const size_t vectors, const it
     }
 }
 
-/* A block of which p->m rows and `columns` columns exist; if that is not all, it lives in a tile of its own.
-   start: what each row begins with, or NULL for what C holds. */
+/* A block of which p->m rows and `columns` columns exist; if that is not all of it, it is computed in a tile
+   and copied. start: what each row begins with, or NULL for what C holds. */
 ITD__INLINE void ITD__K(part)(const size_t rows, const size_t vectors, const itd__product *p, const float *b,
                               const float *start, float *c, size_t columns)
 {
@@ -5142,7 +5147,7 @@ ITD__INLINE void ITD__K(part)(const size_t rows, const size_t vectors, const itd
     if (!whole) itd__copy_rows(tile, width, p->m, columns, c, p->rc);
 }
 
-/* Blocks side by side, from panels of B that are `panel` floats apart. */
+/* Blocks side by side. B(k,j) = b[j/w*panel + k*rb + j%w], w = 2 ITD__W: its panels are `panel` apart. */
 ITD__INLINE void ITD__K(blocks)(const size_t rows, const itd__product *p, size_t panel)
 {
     const float zeros[2 * ITD__W] = {0}, *b = p->b;
@@ -5154,30 +5159,34 @@ ITD__INLINE void ITD__K(blocks)(const size_t rows, const itd__product *p, size_t
     }
 }
 
-/* `rows` numbers of A side by side for each k, zero where there is no row. */
+/* The first `rows` rows of A side by side for each k, zero for those beyond the first `live`. */
 ITD__INLINE void ITD__K(interleave)(const size_t rows, const itd__product *p, const float *a, size_t live,
                                     float *to)
 {
     for (size_t k = 0; k < p->k; k++, a += p->ca, to += rows)
-        if (p->ra == 1 && live == rows) memcpy(to, a, rows * sizeof *to);
+        if (p->ra == 1 && live >= rows) memcpy(to, a, rows * sizeof *to);
         else
             for (size_t r = 0; r < rows; r++) to[r] = r < live ? a[r * p->ra] : 0.0f;
 }
 
-/* A product of at most ITD__ROWS rows, in blocks as high as these need. */
-ITD__KERNEL __attribute__((noinline)) void ITD__K(rows)(const itd__product *p, size_t panel)
+/* Blocks below each other, the last as high as it needs to be. A of the block that begins with row i is at
+   a[i*apart]. */
+ITD__KERNEL __attribute__((noinline)) void ITD__K(rows)(const itd__product *p, size_t apart, size_t panel)
 {
     enum { PART = ITD__ROWS / 3 };
-    size_t rows = itd__ceil_div(p->m, PART) * PART;
     float copy[ITD__ROWS * ITD__DEPTH];
     itd__product q = *p;
-    if (rows > q.m) {
-        ITD__K(interleave)(rows, p, p->a, p->m, copy);
-        q.a = copy, q.ra = 1, q.ca = rows;
+    for (size_t i = 0; i < p->m; i += ITD__ROWS) {
+        q.m = itd__min(p->m - i, ITD__ROWS), q.a = p->a + i * apart, q.c = p->c + i * p->rc;
+        size_t rows = itd__ceil_div(q.m, PART) * PART;
+        if (rows > q.m) {
+            ITD__K(interleave)(rows, p, q.a, q.m, copy);
+            q.a = copy, q.ra = 1, q.ca = rows;
+        }
+        if (rows == 3 * PART) ITD__K(blocks)(3 * PART, &q, panel);
+        else if (rows == 2 * PART) ITD__K(blocks)(2 * PART, &q, panel);
+        else ITD__K(blocks)(PART, &q, panel);
     }
-    if (rows == 3 * PART) ITD__K(blocks)(3 * PART, &q, panel);
-    else if (rows == 2 * PART) ITD__K(blocks)(2 * PART, &q, panel);
-    else ITD__K(blocks)(PART, &q, panel);
 }
 
 /* B in panels of two vectors, zero beyond the last column. */
@@ -5212,20 +5221,19 @@ ITD__KERNEL void ITD__K(large)(const itd__product *p, size_t panel)
     for (size_t from = 0, end; from < p->m; from = end) {
         end = itd__min(from + ITD__DOWN, p->m);
         if (contiguous) itd__copy_rows(p->a + from * p->ra, p->ra, end - from, p->k, copy, apart);
-        for (size_t i = from; !contiguous && i < end; i += ITD__ROWS) ITD__K(interleave)
-        (ITD__ROWS, p, p->a + i * p->ra, itd__min(end - i, ITD__ROWS), copy + (i - from) * apart);
-        for (size_t j = 0; j < p->n; j += 2 * ITD__W)
-            for (size_t i = from; i < end; i += ITD__ROWS) {
-                q.m = itd__min(end - i, ITD__ROWS), q.n = itd__min(p->n - j, 2 * ITD__W);
-                q.a = copy + (i - from) * apart, q.b = p->b + j / (2 * ITD__W) * panel;
-                q.bias = p->bias ? p->bias + j : NULL;
-                q.c = p->c + i * p->rc + j;
-                ITD__K(rows)(&q, panel);
-            }
+        for (size_t i = from; !contiguous && i < end; i += ITD__ROWS)
+            ITD__K(interleave)(ITD__ROWS, p, p->a + i * p->ra, end - i, copy + (i - from) * apart);
+        q.a = copy, q.m = end - from;
+        for (size_t j = 0; j < p->n; j += 2 * ITD__W) {
+            q.n = itd__min(p->n - j, 2 * ITD__W);
+            q.b = p->b + j / (2 * ITD__W) * panel, q.c = p->c + from * p->rc + j;
+            q.bias = p->bias ? p->bias + j : NULL;
+            ITD__K(rows)(&q, apart, panel);
+        }
     }
 }
 
-/* B is read in place where it is small and its rows are contiguous; its last columns are packed anyway. */
+/* B is read in place where it is small and its rows are contiguous, but for its last columns. */
 ITD__KERNEL void ITD__K(gemm)(const itd__product *p)
 {
     const size_t width = 2 * ITD__W, parts = itd__max(1, itd__ceil_div(p->k, ITD__DEPTH));
@@ -5243,12 +5251,8 @@ ITD__KERNEL void ITD__K(gemm)(const itd__product *p)
             s.accumulate = p->accumulate || from > 0;
             if (!in_place) ITD__K(pack)(&s, p->work.floats), s.b = p->work.floats, s.rb = width;
             size_t panel = in_place ? width : s.k * width;
-            if (!small) ITD__K(large)(&s, panel);
-            for (size_t i = 0; small && i < p->m; i += s.m, s.a += s.m * s.ra, s.c += s.m * s.rc) {
-                s.m = itd__min(p->m - i, ITD__ROWS);
-                ITD__K(rows)(&s, panel);
-            }
-            s.m = p->m;
+            if (small) ITD__K(rows)(&s, s.ra, panel);
+            else ITD__K(large)(&s, panel);
         }
     }
 }
@@ -5274,7 +5278,7 @@ static const itd__kernels ITD__K(kernels) = {ITD__QUOTE_EXPANDED(ITD__ISA), ITD_
 #include ITDIFF_FILE
 
 #ifdef ITD__VECTORS
-/* Whatever the options: fused multiply-add, and no reordering, which would undo the rounding trick. */
+/* Whatever the options: fused multiply-add, but no reordering, which would break itd__round. */
 #ifdef __clang__
 #pragma float_control(push)
 #pragma float_control(precise, on)
@@ -5304,7 +5308,7 @@ static const itd__kernels ITD__K(kernels) = {ITD__QUOTE_EXPANDED(ITD__ISA), ITD_
 #endif
 #endif /* ITD__VECTORS */
 
-#ifdef ITD__KERNELS_OF /* many programs can share an object that has them */
+#ifdef ITD__KERNELS_OF /* from another object, which many programs can share */
 const itd__kernels *ITD__KERNELS_OF(itd_simd simd);
 #else
 #define ITD__KERNELS_OF(simd) NULL
@@ -5327,7 +5331,7 @@ static const itd__kernels *itd__kernels_of(itd_simd simd)
     return ITD__KERNELS_OF(simd);
 }
 
-/* A cache of a constant, unless itd_simd_use is called; threads may fill it at the same time. */
+/* Selected at the first use; threads may do so at the same time, with the same outcome. */
 #if defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 5 && !defined(__TINYC__))
 #define ITD__ATOMIC_LOAD(p) __atomic_load_n(p, __ATOMIC_RELAXED)
 #define ITD__ATOMIC_STORE(p, value) __atomic_store_n(p, value, __ATOMIC_RELAXED)
