@@ -5103,47 +5103,34 @@ ITD__KERNEL void ITD__K(transform)(itd__transform t, const float *const *x, floa
 
 #if ITD__W > 1
 
-/* The inner loop of all matrix work: `rows` rows by `vectors` vectors of C stay in registers while k runs.
-   Sums begin with what is at `start`, whose rows are rs apart. */
+/* The inner loop of all matrix work: a block of `rows` rows by `vectors` vectors of C stays in registers while
+   k runs. start: what each row begins with, or NULL for what C holds. Where not all of the block exists, but
+   p->m rows and `columns` columns, it is computed in a tile and copied. */
 ITD__INLINE void ITD__K(block)(const size_t rows, const size_t vectors, const itd__product *p, const float *b,
-                               const float *start, size_t rs, float *c, size_t rc)
+                               const float *start, float *c, size_t columns)
 {
-    const size_t ra = p->ra, ca = p->ca, rb = p->rb;
-    const float *a = p->a;
-    ITD__V sum[ITD__ROWS][2];
-    ITD__EACH (r, rows) {
-        const float *from = start + r * rs;
-        ITD__EACH (v, vectors) sum[r][v] = *(const ITD__VU *)(from + v * ITD__W);
+    const size_t width = vectors * ITD__W, ra = p->ra, ca = p->ca, rb = p->rb;
+    const bool whole = p->m == rows && columns == width;
+    float tile[ITD__ROWS * 2 * ITD__W], *to = whole ? c : tile;
+    const float *a = p->a, *from = start ? start : c;
+    size_t rs = start ? 0 : p->rc, rt = whole ? p->rc : width;
+    ITD__V sum[ITD__ROWS][2], row[2];
+    if (!whole) {
+        memset(tile, 0, sizeof tile);
+        itd__copy_rows(from, rs, p->m, columns, tile, width);
+        from = tile, rs = width;
     }
+    ITD__EACH (r, rows)
+        ITD__EACH (v, vectors) sum[r][v] = *(const ITD__VU *)(from + r * rs + v * ITD__W);
     for (size_t k = p->k; k > 0; k--, a += ca, b += rb) {
-        ITD__V row[2];
         ITD__EACH (v, vectors) row[v] = *(const ITD__VU *)(b + v * ITD__W);
         ITD__EACH (r, rows) {
             float x = a[r * ra];
             ITD__EACH (v, vectors) sum[r][v] += x * row[v];
         }
     }
-    ITD__EACH (r, rows) {
-        ITD__EACH (v, vectors) *(ITD__VU *)(c + r * rc + v * ITD__W) = sum[r][v];
-    }
-}
-
-/* A block of which p->m rows and `columns` columns exist; if that is not all of it, it is computed in a tile
-   and copied. start: what each row begins with, or NULL for what C holds. */
-ITD__INLINE void ITD__K(part)(const size_t rows, const size_t vectors, const itd__product *p, const float *b,
-                              const float *start, float *c, size_t columns)
-{
-    const size_t width = vectors * ITD__W;
-    const bool whole = p->m == rows && columns == width;
-    float tile[ITD__ROWS * 2 * ITD__W], *to = whole ? c : tile;
-    const float *from = start ? start : c;
-    size_t rs = start ? 0 : p->rc, rt = whole ? p->rc : width;
-    if (!whole) {
-        memset(tile, 0, sizeof tile);
-        itd__copy_rows(from, rs, p->m, columns, tile, width);
-        from = tile, rs = width;
-    }
-    ITD__K(block)(rows, vectors, p, b, from, rs, to, rt);
+    ITD__EACH (r, rows)
+        ITD__EACH (v, vectors) *(ITD__VU *)(to + r * rt + v * ITD__W) = sum[r][v];
     if (!whole) itd__copy_rows(tile, width, p->m, columns, c, p->rc);
 }
 
@@ -5154,8 +5141,8 @@ ITD__INLINE void ITD__K(blocks)(const size_t rows, const itd__product *p, size_t
     for (size_t j = 0; j < p->n; j += 2 * ITD__W, b += panel) {
         const float *start = p->accumulate ? NULL : p->bias ? p->bias + j : zeros;
         size_t columns = itd__min(p->n - j, 2 * ITD__W);
-        if (columns > ITD__W) ITD__K(part)(rows, 2, p, b, start, p->c + j, columns);
-        else ITD__K(part)(rows, 1, p, b, start, p->c + j, columns);
+        if (columns > ITD__W) ITD__K(block)(rows, 2, p, b, start, p->c + j, columns);
+        else ITD__K(block)(rows, 1, p, b, start, p->c + j, columns);
     }
 }
 
