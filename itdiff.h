@@ -5103,7 +5103,7 @@ ITD__KERNEL void ITD__K(transform)(itd__transform t, const float *const *x, floa
 
 #if ITD__W > 1
 
-/* The inner loop of all matrix work: a block of `rows` rows by `vectors` vectors of C stays in registers while
+/* The inner loop of all matrix work: a block of C, `rows` rows by `vectors` vectors, stays in registers while
    k runs. start: what each row begins with, or NULL for what C holds. Where not all of the block exists, but
    p->m rows and `columns` columns, it is computed in a tile and copied. */
 ITD__INLINE void ITD__K(block)(const size_t rows, const size_t vectors, const itd__product *p, const float *b,
