@@ -2678,9 +2678,10 @@ ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const c
 
 /* >>interface ----------------------------------------------------------------------------------------------
 
-   What the operations of a network ask of the machine. Part III has the functions behind it. */
+   The machine as the operations of a network see it: the matrix product, the maps of a convolution, and the
+   table of kernels, which >>kernels fills once for each instruction set. */
 
-/* C (m,n) = A B, on top of what C holds if accumulate, else on top of the bias row (zero if NULL).
+/* C (m,n) = A B, added to what C holds if accumulate, else to the bias row (zero if NULL).
    A(i,k) = a[i*ra + k*ca] and B(k,j) = b[k*rb + j*cb], so either may be read transposed. */
 typedef struct itd__product {
     size_t m, n, k;
@@ -2697,24 +2698,31 @@ typedef struct itd__product {
 
 enum {
     ITD__DEPTH = 288,     /* largest part of k between loading and storing a block of C */
-    ITD__ACROSS = 512,    /* columns of a strip of B, at most */
+    ITD__ACROSS = 512,    /* largest number of columns of a strip of B */
     ITD__DOWN = 96,       /* rows of A that are copied at a time */
     ITD__SMALL = 1 << 16, /* floats of B that stay in the second-level cache */
     ITD__WORK = ITD__DEPTH * ITD__ACROSS + (ITD__DEPTH + 16) * ITD__DOWN
 };
 
-/* The linear maps of Winograd's F(2x2,3x3), each applied to the rows and then to the columns of a square of
-   arrays. With X a 4x4 patch of the input, w the 3x3 taps, Y the 2x2 outputs the patch belongs to, and (.)
-   the product number by number, summed over the input's channels:
+/* The linear maps of Winograd's F(2x2,3x3). The image is cut into tiles of 2x2 outputs, each of which depends
+   on a patch of 4x4 inputs; the patches overlap by two pixels:
 
-       Y = A (U (.) V) A^T,  V = B X B^T,  U = G w G^T,
+       patch X            frequencies V          frequencies M         tile Y
+       x x x x            v v v v                m m m m
+       x x x x   B X B^T  v v v v   sum of       m m m m   A M A^T     y y
+       x x x x   ----->   v v v v   U (.) V over m m m m   ----->      y y
+       x x x x            v v v v   channels     m m m m
+
+   where U = G w G^T are the transformed 3x3 taps, (.) is the product number by number, and
 
            [ 1  0 -1  0 ]        [  1   0   0  ]        [ 1  1  1  0 ]
        B = [ 0  1  1  0 ]    G = [ 1/2 1/2 1/2 ]    A = [ 0  1 -1 -1 ]
            [ 0 -1  1  0 ]        [ 1/2 -1/2 1/2 ]
            [ 0  1  0 -1 ]        [  0   0   1  ]
 
-   The gradient by U is V times A^T dY A, summed over patches, and the gradient by w is G^T dU G. */
+   For many tiles and channels, each of the 16 frequencies is a matrix product: (tiles,in) by (in,out).
+   The gradient by U is V times A^T dY A, summed over tiles, and the gradient by w is G^T dU G. A map is
+   applied to the rows and then to the columns of a square, whose elements are arrays over the channels. */
 typedef enum itd__transform {
     ITD__FROM_PATCH,    /* B:   4x4 -> 4x4 */
     ITD__FROM_TAPS,     /* G:   3x3 -> 4x4 */
@@ -2734,40 +2742,55 @@ typedef struct itd__adam_constants {
     float keep, keep_rest; /* of the moving average */
 } itd__adam_constants;
 
-/* What goes to `sum` is added to it, column by column. affine: y = scale x + shift, then SiLU if silu; its
-   backward turns dy into the gradient before SiLU, which goes to sum, and times x to sum_x. combine: sum +=
-   factor[0] x + factor[1] y + factor[2]. stride: from row to row, where rows are not next to each other. */
-typedef struct itd__kernels { /* log is there for the tests: polar is made of it */
+/* The table of kernels: result, name, arguments.
+
+   exp, log, relu, silu: y = f(x); their backward: dx += dy f'(x). log is in the table for the tests.
+   embed: sines of x*frequency, then cosines. polar: Box-Muller, two normal numbers from u and an angle.
+   column_sums, column_squares: sum += x, sum += (x - mean)^2, over the rows.
+   affine: y = scale x + shift, then SiLU if silu; its backward turns dy into the gradient before SiLU and
+   adds it to sum, times x to sum_x. combine: sum += factor[0] x + factor[1] y + factor[2], row by row.
+   stride: floats from row to row, where rows are not next to each other.
+
+   To add a kernel: 1. a line here; 2. the function ITD__K(name) in >>kernels, in vectors of ITD__W floats;
+   3. a comparison with double precision in the tests. It is called as itd__fast()->name(...). */
+#define ITD__KERNELS(X)                                                                                      \
+    X(void, gemm, (const itd__product *p))                                                                   \
+    X(void, transform,                                                                                       \
+      (itd__transform t, const float *const *x, float *const *y, size_t from, size_t channels, bool add))    \
+    X(void, exp, (const float *x, size_t n, float *y))                                                       \
+    X(void, log, (const float *x, size_t n, float *y))                                                       \
+    X(void, relu, (const float *x, size_t n, float *y))                                                      \
+    X(void, relu_backward, (const float *dy, const float *x, size_t n, float *dx))                           \
+    X(void, silu, (const float *x, size_t n, float *y))                                                      \
+    X(void, silu_backward, (const float *dy, const float *x, size_t n, float *dx))                           \
+    X(void, embed, (float x, const float *frequency, size_t half, float *y))                                 \
+    X(void, polar, (const float *u, const float *angle, size_t n, float *a, float *b))                       \
+    X(double, sum_squares, (const float *x, size_t n))                                                       \
+    X(void, add, (const float *a, const float *b, size_t n, float *y))                                       \
+    X(void, column_sums, (const float *x, size_t stride, size_t n, size_t columns, float *sum))              \
+    X(void, column_squares, (const float *x, const float *mean, size_t n, size_t columns, float *sum))       \
+    X(void, affine,                                                                                          \
+      (const float *x, const float *scale, const float *shift, size_t n, size_t columns, bool silu,          \
+       float *y, size_t stride))                                                                             \
+    X(void, affine_backward,                                                                                 \
+      (float *dy, size_t stride, const float *x, const float *scale, const float *shift, size_t n,           \
+       size_t columns, bool silu, float *sum, float *sum_x))                                                 \
+    X(void, combine,                                                                                         \
+      (const float *x, size_t stride, const float *y, const float *const factor[3], size_t n,                \
+       size_t columns, float *sum))                                                                          \
+    X(void, adam,                                                                                            \
+      (const itd__adam_constants *c, size_t n, const float *g, float *m, float *v, float *w, float *ema))
+
+#define ITD__POINTER(result, name, arguments) result(*name) arguments;
+typedef struct itd__kernels {
     const char *name;
-    void (*gemm)(const itd__product *p);
-    void (*transform)(itd__transform t, const float *const *x, float *const *y, size_t from, size_t channels,
-                      bool add);
-    void (*exp)(const float *x, size_t n, float *y);
-    void (*log)(const float *x, size_t n, float *y);
-    void (*relu)(const float *x, size_t n, float *y);
-    void (*relu_backward)(const float *dy, const float *x, size_t n, float *dx);
-    void (*silu)(const float *x, size_t n, float *y);
-    void (*silu_backward)(const float *dy, const float *x, size_t n, float *dx);
-    void (*embed)(float x, const float *frequency, size_t half, float *y);           /* sines, then cosines */
-    void (*polar)(const float *u, const float *angle, size_t n, float *a, float *b); /* Box-Muller */
-    double (*sum_squares)(const float *x, size_t n);
-    void (*add)(const float *a, const float *b, size_t n, float *y);
-    void (*column_sums)(const float *x, size_t stride, size_t n, size_t columns, float *sum);
-    void (*column_squares)(const float *x, const float *mean, size_t n, size_t columns, float *sum);
-    void (*affine)(const float *x, const float *scale, const float *shift, size_t n, size_t columns,
-                   bool silu, float *y, size_t stride);
-    void (*affine_backward)(float *dy, size_t stride, const float *x, const float *scale, const float *shift,
-                            size_t n, size_t columns, bool silu, float *sum, float *sum_x);
-    void (*combine)(const float *x, size_t stride, const float *y, const float *const factor[3], size_t n,
-                    size_t columns, float *sum);
-    void (*adam)(const itd__adam_constants *c, size_t n, const float *g, float *m, float *v, float *w,
-                 float *ema);
+    ITD__KERNELS(ITD__POINTER)
 } itd__kernels;
 
 static const itd__kernels *itd__fast(void); /* the kernels in use */
 static void itd__gemm(const itd__product *p);
 static size_t itd__useful_threads(double multiplications);
-static itd__scratch itd__own(itd__scratch work); /* the share of the thread that asks */
+static itd__scratch itd__own(itd__scratch work); /* the share of the calling thread */
 
 /* >>ops ----------------------------------------------------------------------------------------------------
 
@@ -4195,7 +4218,8 @@ static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, do
 
 /* >>portability --------------------------------------------------------------------------------------------
 
-   Errors, memory, threads: what depends on compiler and system, and the helpers that all chapters share. */
+   Errors, memory, threads: what depends on compiler and system, and the helpers that all chapters share.
+   Needs ITD_MALLOC and, for threads, OpenMP. */
 
 #define ITD_RESULT_TEXT(name, text) text,
 ITD_DEF const char *itd_result_string(itd_result result)
@@ -4213,13 +4237,13 @@ static bool itd__multiply(size_t a, size_t b, size_t *out)
     return true;
 }
 
-/* Zeroed memory for rows * columns elements of one size; NULL when the total overflows or there is none.
+/* Zeroed memory for rows * columns elements of one size; NULL when the total overflows or allocation fails.
    Zeroed, so that no run can depend on what the memory held before. */
 static void *itd__alloc(size_t rows, size_t columns, size_t size)
 {
     size_t count, bytes;
     if (!itd__multiply(rows, columns, &count) || !itd__multiply(count, size, &bytes)) return NULL;
-    bytes += bytes == 0; /* malloc(0) may return NULL, which would look like a want of memory */
+    bytes += bytes == 0; /* malloc(0) may return NULL, which would look like a failure */
 #ifdef ITD__ZEROED
     return ITD__ZEROED(bytes);
 #else
@@ -4238,7 +4262,7 @@ static double *itd__doubles(size_t rows, size_t columns)
     return (double *)itd__alloc(rows, columns, sizeof(double));
 }
 
-/* Threads that wait for work: one where all are at work already. */
+/* Threads among which a loop can be divided: 1 inside a parallel region. */
 static size_t itd__threads(void)
 {
 #if defined(_OPENMP)
@@ -4248,7 +4272,7 @@ static size_t itd__threads(void)
 #endif
 }
 
-/* The number of this one among the threads of the innermost loop that is divided. */
+/* The number of the calling thread in the innermost parallel region. */
 static size_t itd__thread(void)
 {
 #if defined(_OPENMP)
@@ -4256,6 +4280,28 @@ static size_t itd__thread(void)
 #else
     return 0;
 #endif
+}
+
+/* Threads for so many multiplications: fewer than 12 million, 0.4 ms with AVX2, are not divided. Two threads
+   save half of that at most. The parallel region costs 3 us, but each thread then reads what others left in
+   their caches, and on a busy machine one waits for the other: 0.2 to 0.3 ms in all. Training a U-Net with
+   products of 4 to 12 million, one image at a time, was 15 % slower on two threads than on one where these
+   were divided; with products of up to 50 million it was 8 % faster. */
+static size_t itd__useful_threads(double multiplications)
+{
+    return multiplications < 12e6 ? 1 : itd__threads();
+}
+
+static itd__scratch itd__new_scratch(void)
+{
+    itd__scratch work = {itd__floats(itd__threads(), ITD__WORK), ITD__WORK};
+    return work;
+}
+
+static itd__scratch itd__own(itd__scratch work)
+{
+    work.floats += itd__thread() * work.each;
+    return work;
 }
 
 /* A float is finite when its exponent is not all ones; -ffast-math may fold isfinite away. */
@@ -4276,7 +4322,8 @@ static bool itd__all_finite(const float *x, size_t n)
 /* >>rng ----------------------------------------------------------------------------------------------------
 
    Philox4x32-10 turns (key, counter) into 128 random bits by ten rounds of multiply and mix. There is no
-   state to carry along, so any thread can make the k-th number of a stream, in any order. */
+   state to carry along, so any thread can compute the k-th number of a stream, in any order. Normal numbers
+   in bulk need the kernel `polar`. */
 
 ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4])
 {
@@ -4335,7 +4382,7 @@ ITD_DEF double itd_rng_normal(itd_rng *rng)
     return sqrt(-2 * log(itd__unit(r[0], r[1]))) * cos(2 * ITD__PI * itd__unit(r[2], r[3]));
 }
 
-/* Draws from the largest multiple of n below 2^64; a draw above it is thrown away. */
+/* Uniform below the largest multiple of n that is at most 2^64, larger numbers being rejected; then mod n. */
 ITD_DEF uint64_t itd_rng_below(itd_rng *rng, uint64_t n)
 {
     uint64_t draw;
@@ -4359,13 +4406,33 @@ ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index)
     }
 }
 
+/* Each block of the generator gives two radii and two angles, so four variates. */
+ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
+{
+    float u[64], angle[64], a[64], b[64];
+    while (n > 0) {
+        size_t now = itd__min(n, 128), pairs = itd__ceil_div(now, 4) * 2;
+        for (size_t i = 0; i < pairs; i += 2) {
+            uint32_t r[4];
+            itd__rng_block(rng, r);
+            for (size_t k = 0; k < 2; k++) {
+                u[i + k] = ((float)r[2 * k] + 0.5f) * 2.32830644e-10f;        /* 2^-32 */
+                angle[i + k] = (float)(int32_t)r[2 * k + 1] * 1.46291808e-9f; /* 2^-31 pi */
+            }
+        }
+        itd__fast()->polar(u, angle, pairs, a, b);
+        for (size_t i = 0; i < now; i++) out[i] = i % 2 ? b[i / 2] : a[i / 2];
+        out += now, n -= now;
+    }
+}
+
 /* >>kernels ------------------------------------------------------------------------------------------------
 
-   Everything that costs time, as a handful of functions, written in vectors of ITD__W floats. The text is
-   compiled for every instruction set the compiler knows, by letting this file include itself, and the best
-   one the processor has is picked at run time. The first time a vector is one float and the functions are
-   libm's, which any compiler understands; the matrix product of that pass is a plain loop, the reference
-   implementation of the fast one.
+   Everything that costs time: the functions of the table ITD__KERNELS in >>interface, written once in vectors
+   of ITD__W floats. This file includes itself to compile that text again for each instruction set, a pass
+   each, and the best one the processor has is selected at run time. In the first pass, "plain", a vector is
+   one float and exp, log, sin and cos are libm's, which any compiler understands; its matrix product is a
+   plain loop, the reference implementation of the fast one. Needs itd__scratch and itd__threads.
 
    Two kernels do nearly all of the arithmetic. The product C = A B is built as by Goto & van de Geijn (2008):
 
@@ -4379,15 +4446,20 @@ ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index)
          +---+   +--+--+--+--+
          rows of A, a block of them copied: second-level cache
 
-   Small products, whose B stays in the second-level cache, are computed in place. Sums go on from what C
-   holds, in the order of k, so no number depends on how the work is divided.
+   Small products, whose B stays in the second-level cache, are computed in place. Each number of C is one sum
+   in the order of k, which goes on from what C holds, so no result depends on how the work is divided.
 
    A 3x3 convolution of stride 1 is 16 products of a quarter as many rows (Winograd's F(2x2,3x3), Lavin & Gray
-   2016): itd__transform below has the formulas, the chapter on operations has the convolution. */
+   2016): itd__transform has the formulas and the picture, >>ops has the convolution.
+
+   To add an activation f: f_v and f_backward_v beside those of SiLU, ITD__MAP(f) and ITD__MAP_BACKWARD(f)
+   below them, and f and f_backward in the table. To add an instruction set: 1. its name in itd_simd, after
+   those it is better than; 2. a pass at the end of this chapter, with its width and target; 3. in
+   itd__kernels_of, the question whether the processor has it. */
 
 /* ---- the reference implementation of the product ---- */
 
-/* c += x0 b0 + ... + x3 b3 from left to right, in a loop that any compiler turns into vectors. */
+/* c += x0 b0 + ... + x3 b3 from left to right, in a loop that any compiler can vectorize. */
 static void itd__add_four_rows(const float *x, size_t step, const float *ITD__RESTRICT b, size_t rb, size_t n,
                                float *ITD__RESTRICT c)
 {
@@ -4438,85 +4510,78 @@ static void itd__gemm_plain(const itd__product *p)
 #endif
 
 #ifdef ITD__VECTORS
-/* Some columns of C and a range of k: column j of B starts at b[j / w * panel + j % w], w = 2 ITD__W. */
-typedef struct itd__strip {
-    size_t columns, k;
-    size_t ra, ca; /* A(i,k) = a[i*ra + k*ca] */
-    const float *b;
-    size_t rb, panel;
-    const float *bias; /* what the sums begin with, or NULL: zero; if accumulate, what C holds */
-    bool accumulate;
-    size_t rc;
-} itd__strip;
+/* Not inlined: it has many callers, each for a case that is rare. */
+static __attribute__((noinline)) void itd__copy_rows(const float *x, size_t rx, size_t rows, size_t columns,
+                                                     float *y, size_t ry)
+{
+    for (size_t r = 0; r < rows; r++) memcpy(y + r * ry, x + r * rx, columns * sizeof *y);
+}
 #endif
 
+/* Each pass defines ITD__W, the floats in a vector; ITD__ISA, the suffix of its names, which ITD__K appends;
+   ITD__TARGET, the attribute of functions that selects the instruction set. */
 #define ITD__QUOTE(name) #name
 #define ITD__QUOTE_EXPANDED(name) ITD__QUOTE(name)
-#define ITD__PASTE(name, suffix) name##_##suffix
-#define ITD__PASTE_EXPANDED(name, suffix) ITD__PASTE(name, suffix)
-/* A name of its own in each pass. */
+#define ITD__PASTE(name, isa) itd__##name##_##isa
+#define ITD__PASTE_EXPANDED(name, isa) ITD__PASTE(name, isa)
 #define ITD__K(name) ITD__PASTE_EXPANDED(name, ITD__ISA)
-#ifdef __clang__
-#define ITD__UNROLL _Pragma("clang loop unroll(full)")
-#elif defined(__GNUC__) && __GNUC__ >= 8 && !defined(__TINYC__)
-#define ITD__UNROLL _Pragma("GCC unroll 16")
+#define ITD__V ITD__K(v)                  /* a vector */
+#define ITD__VU ITD__K(vu)                /* one anywhere in memory */
+#define ITD__VI ITD__K(vi)                /* of integers; the outcome of a comparison */
+#define ITD__ROWS (ITD__W == 16 ? 12 : 6) /* of a block: with two vectors of B they fill the registers */
+#define ITD__KERNEL static ITD__TARGET
+#ifdef __GNUC__
+#define ITD__INLINE static inline ITD__TARGET __attribute__((always_inline))
 #else
-#define ITD__UNROLL
+#define ITD__INLINE static inline
+#endif
+
+/* A loop of constant length that is fully unrolled, so that the arrays it indexes become registers. */
+#ifdef __clang__
+#define ITD__EACH(i, n) _Pragma("clang loop unroll(full)") for (size_t i = 0; i < (n); i++)
+#elif defined(__GNUC__) && __GNUC__ >= 8 && !defined(__TINYC__)
+#define ITD__EACH(i, n) _Pragma("GCC unroll 16") for (size_t i = 0; i < (n); i++)
+#else
+#define ITD__EACH(i, n) for (size_t i = 0; i < (n); i++)
 #endif
 
 #ifndef ITDIFF_FILE
 #define ITDIFF_FILE "itdiff.h"
 #endif
 
-/* What follows the kernels is for this reading of the file, not for the passes. */
+/* The rest of the file, which the passes skip, knows by this that it is not part of one. */
 #define ITD__AFTER_KERNELS 1
 #endif /* ITDIFF_IMPLEMENTATION, up to the kernels */
 
-#ifdef ITD__W /* one pass, for the instruction set ITD__ISA: vectors of ITD__W floats */
+#ifdef ITD__W /* a pass */
 
-#define ITD__ROWS_AT_ONCE (ITD__W == 16 ? 12 : 6) /* of a block: what the registers hold beside two of B */
-#define ITD__V ITD__K(itd__v)
-#define ITD__VU ITD__K(itd__vu)
-#define ITD__VI ITD__K(itd__vi)
+#if ITD__W == 1 /* plain C */
 
-#if ITD__W == 1 /* plain C: a vector is a float, the outcome of a comparison an int */
-
-typedef float ITD__V;
-typedef float ITD__VU;
+typedef float ITD__V, ITD__VU;
 typedef int ITD__VI;
-#ifdef __GNUC__
-#define ITD__INLINE static inline __attribute__((always_inline))
-#else
-#define ITD__INLINE static inline
-#endif
 
-ITD__INLINE ITD__V ITD__K(itd__load)(const float *x, size_t left) { return (void)left, *x; }
-ITD__INLINE void ITD__K(itd__store)(ITD__V v, size_t left, float *y) { (void)left, *y = v; }
-ITD__INLINE ITD__V ITD__K(itd__select)(ITD__VI mask, ITD__V a, ITD__V b) { return mask ? a : b; }
-ITD__INLINE ITD__V ITD__K(itd__sqrt)(ITD__V x) { return sqrtf(x); }
-ITD__INLINE ITD__V ITD__K(itd__exp_v)(ITD__V x) { return expf(x); }
-ITD__INLINE ITD__V ITD__K(itd__log_v)(ITD__V x) { return logf(x); }
-ITD__INLINE void ITD__K(itd__sin_cos_v)(ITD__V x, ITD__V *sine, ITD__V *cosine)
+ITD__INLINE ITD__V ITD__K(load)(const float *x, size_t left) { return (void)left, *x; }
+ITD__INLINE void ITD__K(store)(ITD__V v, size_t left, float *y) { (void)left, *y = v; }
+ITD__INLINE ITD__V ITD__K(select)(ITD__VI mask, ITD__V a, ITD__V b) { return mask ? a : b; }
+ITD__INLINE ITD__V ITD__K(splat)(float x) { return x; }
+ITD__INLINE ITD__V ITD__K(sqrt)(ITD__V x) { return sqrtf(x); }
+ITD__INLINE ITD__V ITD__K(exp_v)(ITD__V x) { return expf(x); }
+ITD__INLINE ITD__V ITD__K(log_v)(ITD__V x) { return logf(x); }
+ITD__INLINE ITD__VI ITD__K(outside)(ITD__V x) { return (void)x, 0; }
+ITD__INLINE bool ITD__K(any)(ITD__VI mask) { return mask != 0; }
+ITD__INLINE void ITD__K(sin_cos_v)(ITD__V x, ITD__V *sine, ITD__V *cosine)
 {
     *sine = sinf(x), *cosine = cosf(x);
 }
-ITD__INLINE void ITD__K(itd__sin_cos_any)(ITD__V x, ITD__V *sine, ITD__V *cosine)
-{
-    ITD__K(itd__sin_cos_v)(x, sine, cosine);
-}
-ITD__INLINE ITD__VI ITD__K(itd__far)(ITD__V x) { return (void)x, 0; }
-ITD__INLINE bool ITD__K(itd__any)(ITD__VI mask) { return mask != 0; }
 
 #else
 
 typedef float ITD__V __attribute__((vector_size(4 * ITD__W)));
 typedef float ITD__VU __attribute__((vector_size(4 * ITD__W), aligned(4), may_alias));
 typedef int32_t ITD__VI __attribute__((vector_size(4 * ITD__W)));
-#define ITD__LINES __attribute__((aligned(64))) /* vectors that do not straddle lines of the cache */
-#define ITD__INLINE static inline __attribute__((always_inline))
 
 /* The next vector of an array of which `left` floats remain; what is missing reads as zero. */
-ITD__INLINE ITD__V ITD__K(itd__load)(const float *x, size_t left)
+ITD__INLINE ITD__V ITD__K(load)(const float *x, size_t left)
 {
     ITD__V v = {0};
     if (left >= ITD__W) return *(const ITD__VU *)x;
@@ -4524,26 +4589,26 @@ ITD__INLINE ITD__V ITD__K(itd__load)(const float *x, size_t left)
     return v;
 }
 
-ITD__INLINE void ITD__K(itd__store)(ITD__V v, size_t left, float *y)
+ITD__INLINE void ITD__K(store)(ITD__V v, size_t left, float *y)
 {
     if (left >= ITD__W) *(ITD__VU *)y = v;
     else memcpy(y, &v, left * sizeof *y);
 }
 
-ITD__INLINE ITD__V ITD__K(itd__splat)(float x)
+ITD__INLINE ITD__V ITD__K(splat)(float x)
 {
     ITD__V zero = {0};
     return x - zero;
 }
 
 /* mask ? a : b, lane by lane; comparisons yield all ones or all zeros. */
-ITD__INLINE ITD__V ITD__K(itd__select)(ITD__VI mask, ITD__V a, ITD__V b)
+ITD__INLINE ITD__V ITD__K(select)(ITD__VI mask, ITD__V a, ITD__V b)
 {
     return (ITD__V)((mask & (ITD__VI)a) | (~mask & (ITD__VI)b));
 }
 
 /* The one operation the vector extensions lack. */
-ITD__INLINE ITD__V ITD__K(itd__sqrt)(ITD__V x)
+ITD__INLINE ITD__V ITD__K(sqrt)(ITD__V x)
 {
 #if defined(ITD__X86) && ITD__W > 4
     __asm__("vsqrtps {%1, %0|%0, %1}" : "=v"(x) : "v"(x));
@@ -4557,18 +4622,18 @@ ITD__INLINE ITD__V ITD__K(itd__sqrt)(ITD__V x)
     return x;
 }
 
-/* Rounds to the nearest integer, |x| < 2^22: added to 1.5 * 2^23, a float has no room for a fraction. */
-ITD__INLINE ITD__V ITD__K(itd__round)(ITD__V x) { return (x + 12582912.0f) - 12582912.0f; }
+/* Rounds to the nearest integer, |x| < 2^22: added to 1.5 * 2^23, a float has no bits for a fraction. */
+ITD__INLINE ITD__V ITD__K(round)(ITD__V x) { return (x + 12582912.0f) - 12582912.0f; }
 
 /* exp(x) = 2^n exp(r), r = x - n log 2 in two parts, |r| <= log(2)/2, exp(r) by a polynomial (Cephes). 2^n is
    applied in halves, so that results below the normal range round once. */
-ITD__INLINE ITD__V ITD__K(itd__exp_v)(ITD__V x)
+ITD__INLINE ITD__V ITD__K(exp_v)(ITD__V x)
 {
-    ITD__V clamped = ITD__K(itd__select)(x > 89.0f, ITD__K(itd__splat)(89.0f), x), n, r, p;
+    ITD__V clamped = ITD__K(select)(x > 89.0f, ITD__K(splat)(89.0f), x), n, r, p;
     ITD__VI k, half;
-    clamped = ITD__K(itd__select)(clamped < -104.0f, ITD__K(itd__splat)(-104.0f), clamped);
-    clamped = ITD__K(itd__select)(x == x, clamped, ITD__K(itd__splat)(0.0f));
-    n = ITD__K(itd__round)(clamped * 1.44269504f);
+    clamped = ITD__K(select)(clamped < -104.0f, ITD__K(splat)(-104.0f), clamped);
+    clamped = ITD__K(select)(x == x, clamped, ITD__K(splat)(0.0f));
+    n = ITD__K(round)(clamped * 1.44269504f);
     r = clamped - n * 0.693359375f;
     r = r - n * -2.12194440e-4f;
     p = r * 1.9875691500e-4f + 1.3981999507e-3f;
@@ -4580,19 +4645,19 @@ ITD__INLINE ITD__V ITD__K(itd__exp_v)(ITD__V x)
     k = __builtin_convertvector(n, ITD__VI);
     half = k >> 1;
     p = p * (ITD__V)((half + 127) << 23) * (ITD__V)((k - half + 127) << 23);
-    return ITD__K(itd__select)(x == x, p, x);
+    return ITD__K(select)(x == x, p, x);
 }
 
 /* log(x) = n log 2 + log(m), m in [sqrt(1/2), sqrt(2)), by a polynomial in m - 1 (Cephes). */
-ITD__INLINE ITD__V ITD__K(itd__log_v)(ITD__V x)
+ITD__INLINE ITD__V ITD__K(log_v)(ITD__V x)
 {
     ITD__VI tiny = x < 1.17549435e-38f, below, k;
-    ITD__V scaled = ITD__K(itd__select)(tiny, x * 8388608.0f, x), m, n, p, z;
+    ITD__V scaled = ITD__K(select)(tiny, x * 8388608.0f, x), m, n, p, z;
     k = (ITD__VI)scaled;
     m = (ITD__V)((k & 0x007fffff) | 0x3f000000); /* in [1/2, 1) */
     k = (k >> 23) - 126 - (tiny & 23);
     below = m < 0.707106781f;
-    m = ITD__K(itd__select)(below, m + m, m) - 1.0f;
+    m = ITD__K(select)(below, m + m, m) - 1.0f;
     n = __builtin_convertvector(k + below, ITD__V);
     z = m * m;
     p = m * 7.0376836292e-2f - 1.1514610310e-1f;
@@ -4606,17 +4671,17 @@ ITD__INLINE ITD__V ITD__K(itd__log_v)(ITD__V x)
     p = p * m * z;
     p = p + n * -2.12194440e-4f - 0.5f * z;
     p = m + p + n * 0.693359375f;
-    p = ITD__K(itd__select)(x == HUGE_VALF, x, p);
-    p = ITD__K(itd__select)(x == 0.0f, ITD__K(itd__splat)(-HUGE_VALF), p);
-    return ITD__K(itd__select)(x >= 0.0f, p, ITD__K(itd__splat)(NAN));
+    p = ITD__K(select)(x == HUGE_VALF, x, p);
+    p = ITD__K(select)(x == 0.0f, ITD__K(splat)(-HUGE_VALF), p);
+    return ITD__K(select)(x >= 0.0f, p, ITD__K(splat)(NAN));
 }
 
 /* Sine and cosine for |x| <= 1e4: x minus the nearest multiple q of pi/2, which is subtracted in parts: the
    first two are short enough to be exact, and what the third rounds away comes back with the fourth. Then a
    polynomial for each (Cephes), exchanged and negated by the quadrant. */
-ITD__INLINE void ITD__K(itd__sin_cos_v)(ITD__V x, ITD__V *sine, ITD__V *cosine)
+ITD__INLINE void ITD__K(sin_cos_v)(ITD__V x, ITD__V *sine, ITD__V *cosine)
 {
-    ITD__V q = ITD__K(itd__round)(x * 0.636619772f), rest, r, z, s, c;
+    ITD__V q = ITD__K(round)(x * 0.636619772f), rest, r, z, s, c;
     ITD__VI quadrant = __builtin_convertvector(q, ITD__VI), odd = (quadrant & 1) != 0;
     rest = x - q * 1.5703125f - q * 4.837512969970703e-4f; /* exact */
     r = rest - q * 7.549533620476723e-8f;
@@ -4625,105 +4690,93 @@ ITD__INLINE void ITD__K(itd__sin_cos_v)(ITD__V x, ITD__V *sine, ITD__V *cosine)
     s = ((z * -1.9515295891e-4f + 8.3321608736e-3f) * z - 1.6666654611e-1f) * z * r + r;
     c = ((z * 2.443315711809948e-5f - 1.388731625493765e-3f) * z + 4.166664568298827e-2f) * (z * z) -
         0.5f * z + 1.0f;
-    *sine = (ITD__V)((ITD__VI)ITD__K(itd__select)(odd, c, s) ^ ((quadrant & 2) << 30));
-    *cosine = (ITD__V)((ITD__VI)ITD__K(itd__select)(odd, s, c) ^ (((quadrant + 1) & 2) << 30));
+    *sine = (ITD__V)((ITD__VI)ITD__K(select)(odd, c, s) ^ ((quadrant & 2) << 30));
+    *cosine = (ITD__V)((ITD__VI)ITD__K(select)(odd, s, c) ^ (((quadrant + 1) & 2) << 30));
 }
 
-/* Beyond the range of that, or not a number? */
-ITD__INLINE ITD__VI ITD__K(itd__far)(ITD__V x) { return ~(x * x <= 1e8f); }
+/* Outside that range, or not a number? */
+ITD__INLINE ITD__VI ITD__K(outside)(ITD__V x) { return ~(x * x <= 1e8f); }
 
-ITD__INLINE bool ITD__K(itd__any)(ITD__VI mask)
+ITD__INLINE bool ITD__K(any)(ITD__VI mask)
 {
     int32_t any = 0;
-    ITD__UNROLL for (size_t i = 0; i < ITD__W; i++) any |= mask[i];
+    for (size_t i = 0; i < ITD__W; i++) any |= mask[i];
     return any != 0;
-}
-
-/* Then lane by lane. */
-ITD__INLINE void ITD__K(itd__sin_cos_any)(ITD__V x, ITD__V *sine, ITD__V *cosine)
-{
-    if (!ITD__K(itd__any)(ITD__K(itd__far)(x))) {
-        ITD__K(itd__sin_cos_v)(x, sine, cosine);
-        return;
-    }
-    for (size_t i = 0; i < ITD__W; i++) (*sine)[i] = sinf(x[i]), (*cosine)[i] = cosf(x[i]);
 }
 
 #endif /* ITD__W == 1 */
 
-static void ITD__K(itd__exp)(const float *x, size_t n, float *y)
+/* ---- element by element ---- */
+
+ITD__INLINE ITD__V ITD__K(relu_v)(ITD__V x) { return ITD__K(select)(x > 0.0f, x, ITD__K(splat)(0.0f)); }
+
+ITD__INLINE ITD__V ITD__K(relu_backward_v)(ITD__V dy, ITD__V x)
 {
-    for (size_t i = 0; i < n; i += ITD__W)
-        ITD__K(itd__store)(ITD__K(itd__exp_v)(ITD__K(itd__load)(x + i, n - i)), n - i, y + i);
+    return ITD__K(select)(x > 0.0f, dy, ITD__K(splat)(0.0f));
 }
 
-static void ITD__K(itd__log)(const float *x, size_t n, float *y)
+ITD__INLINE ITD__V ITD__K(silu_v)(ITD__V x) { return x / (1.0f + ITD__K(exp_v)(-x)); }
+
+ITD__INLINE ITD__V ITD__K(silu_backward_v)(ITD__V dy, ITD__V x)
 {
-    for (size_t i = 0; i < n; i += ITD__W)
-        ITD__K(itd__store)(ITD__K(itd__log_v)(ITD__K(itd__load)(x + i, n - i)), n - i, y + i);
+    ITD__V s = 1.0f / (1.0f + ITD__K(exp_v)(-x));
+    return dy * s * (1.0f + x * (1.0f - s));
 }
 
-static void ITD__K(itd__relu)(const float *x, size_t n, float *y)
-{
-    for (size_t i = 0; i < n; i += ITD__W) {
-        ITD__V v = ITD__K(itd__load)(x + i, n - i), zero = {0};
-        ITD__K(itd__store)(ITD__K(itd__select)(v > zero, v, zero), n - i, y + i);
+/* y = f(x) and dx += dy f'(x) for arrays, from the functions of one vector. */
+#define ITD__MAP(f)                                                                                          \
+    ITD__KERNEL void ITD__K(f)(const float *x, size_t n, float *y)                                           \
+    {                                                                                                        \
+        for (size_t i = 0; i < n; i += ITD__W)                                                               \
+            ITD__K(store)(ITD__K(f##_v)(ITD__K(load)(x + i, n - i)), n - i, y + i);                          \
     }
-}
-
-static void ITD__K(itd__relu_backward)(const float *dy, const float *x, size_t n, float *dx)
-{
-    for (size_t i = 0; i < n; i += ITD__W) {
-        ITD__V d = ITD__K(itd__load)(dy + i, n - i), zero = {0};
-        d = ITD__K(itd__select)(ITD__K(itd__load)(x + i, n - i) > zero, d, zero);
-        ITD__K(itd__store)(ITD__K(itd__load)(dx + i, n - i) + d, n - i, dx + i);
+#define ITD__MAP_BACKWARD(f)                                                                                 \
+    ITD__KERNEL void ITD__K(f##_backward)(const float *dy, const float *x, size_t n, float *dx)              \
+    {                                                                                                        \
+        for (size_t i = 0; i < n; i += ITD__W) {                                                             \
+            ITD__V d = ITD__K(load)(dy + i, n - i), v = ITD__K(load)(x + i, n - i);                          \
+            ITD__V sum = ITD__K(load)(dx + i, n - i);                                                        \
+            ITD__K(store)(sum + ITD__K(f##_backward_v)(d, v), n - i, dx + i);                                \
+        }                                                                                                    \
     }
-}
 
-static void ITD__K(itd__silu)(const float *x, size_t n, float *y)
-{
-    for (size_t i = 0; i < n; i += ITD__W) {
-        ITD__V v = ITD__K(itd__load)(x + i, n - i);
-        ITD__K(itd__store)(v / (1.0f + ITD__K(itd__exp_v)(-v)), n - i, y + i);
-    }
-}
+ITD__MAP(exp)
+ITD__MAP(log)
+ITD__MAP(relu)
+ITD__MAP(silu)
+ITD__MAP_BACKWARD(relu)
+ITD__MAP_BACKWARD(silu)
 
-static void ITD__K(itd__silu_backward)(const float *dy, const float *x, size_t n, float *dx)
-{
-    for (size_t i = 0; i < n; i += ITD__W) {
-        ITD__V v = ITD__K(itd__load)(x + i, n - i), s = 1.0f / (1.0f + ITD__K(itd__exp_v)(-v));
-        ITD__V d = ITD__K(itd__load)(dy + i, n - i) * s * (1.0f + v * (1.0f - s));
-        ITD__K(itd__store)(ITD__K(itd__load)(dx + i, n - i) + d, n - i, dx + i);
-    }
-}
-
-static void ITD__K(itd__embed)(float x, const float *frequency, size_t half, float *y)
+/* A vector with a phase outside the range of sin_cos_v is computed by libm, element by element. */
+ITD__KERNEL void ITD__K(embed)(float x, const float *frequency, size_t half, float *y)
 {
     ITD__VI outside = {0};
     for (size_t k = 0; k < half; k += ITD__W)
-        outside |= ITD__K(itd__far)(x * ITD__K(itd__load)(frequency + k, half - k));
-    bool far = ITD__K(itd__any)(outside);
+        outside |= ITD__K(outside)(x * ITD__K(load)(frequency + k, half - k));
+    bool check = ITD__K(any)(outside);
     for (size_t k = 0; k < half; k += ITD__W) {
-        ITD__V phase = x * ITD__K(itd__load)(frequency + k, half - k), s = {0}, c = {0};
-        if (far) ITD__K(itd__sin_cos_any)(phase, &s, &c);
-        else ITD__K(itd__sin_cos_v)(phase, &s, &c);
-        ITD__K(itd__store)(s, half - k, y + k);
-        ITD__K(itd__store)(c, half - k, y + half + k);
+        ITD__V phase = x * ITD__K(load)(frequency + k, half - k), s, c;
+        ITD__K(sin_cos_v)(phase, &s, &c);
+        ITD__K(store)(s, half - k, y + k);
+        ITD__K(store)(c, half - k, y + half + k);
+        if (check && ITD__K(any)(ITD__K(outside)(phase)))
+            for (size_t i = k; i < itd__min(k + ITD__W, half); i++)
+                y[i] = sinf(x * frequency[i]), y[half + i] = cosf(x * frequency[i]);
     }
 }
 
-static void ITD__K(itd__polar)(const float *u, const float *angle, size_t n, float *a, float *b)
+ITD__KERNEL void ITD__K(polar)(const float *u, const float *angle, size_t n, float *a, float *b)
 {
     for (size_t i = 0; i < n; i += ITD__W) {
-        ITD__V radius = ITD__K(itd__sqrt)(-2.0f * ITD__K(itd__log_v)(ITD__K(itd__load)(u + i, n - i))), s, c;
-        ITD__K(itd__sin_cos_v)(ITD__K(itd__load)(angle + i, n - i), &s, &c);
-        ITD__K(itd__store)(radius * c, n - i, a + i);
-        ITD__K(itd__store)(radius * s, n - i, b + i);
+        ITD__V radius = ITD__K(sqrt)(-2.0f * ITD__K(log_v)(ITD__K(load)(u + i, n - i))), s, c;
+        ITD__K(sin_cos_v)(ITD__K(load)(angle + i, n - i), &s, &c);
+        ITD__K(store)(radius * c, n - i, a + i);
+        ITD__K(store)(radius * s, n - i, b + i);
     }
 }
 
-/* Lane sums in single precision over 64 vectors at a time, those in double. */
-static double ITD__K(itd__sum_squares)(const float *x, size_t n)
+/* Lanes are summed in single precision over 64 vectors at a time, then in double precision. */
+ITD__KERNEL double ITD__K(sum_squares)(const float *x, size_t n)
 {
     double sum = 0;
     for (size_t from = 0; from < n; from += 64 * ITD__W) {
@@ -4731,123 +4784,120 @@ static double ITD__K(itd__sum_squares)(const float *x, size_t n)
         ITD__V lanes = {0};
         float lane[ITD__W];
         for (size_t i = from; i < end; i += ITD__W) {
-            ITD__V v = ITD__K(itd__load)(x + i, end - i);
+            ITD__V v = ITD__K(load)(x + i, end - i);
             lanes += v * v;
         }
-        ITD__K(itd__store)(lanes, ITD__W, lane);
+        ITD__K(store)(lanes, ITD__W, lane);
         for (size_t k = 0; k < ITD__W; k++) sum += (double)lane[k];
     }
     return sum;
 }
 
-static void ITD__K(itd__add)(const float *a, const float *b, size_t n, float *y)
+ITD__KERNEL void ITD__K(add)(const float *a, const float *b, size_t n, float *y)
 {
     for (size_t i = 0; i < n; i += ITD__W)
-        ITD__K(itd__store)(ITD__K(itd__load)(a + i, n - i) + ITD__K(itd__load)(b + i, n - i), n - i, y + i);
+        ITD__K(store)(ITD__K(load)(a + i, n - i) + ITD__K(load)(b + i, n - i), n - i, y + i);
 }
 
-static void ITD__K(itd__column_sums)(const float *x, size_t stride, size_t n, size_t columns, float *sum)
+ITD__KERNEL void ITD__K(column_sums)(const float *x, size_t stride, size_t n, size_t columns, float *sum)
 {
     for (size_t j = 0; j < columns; j += ITD__W) {
-        ITD__V total = ITD__K(itd__load)(sum + j, columns - j);
-        for (size_t i = 0; i < n; i++) total += ITD__K(itd__load)(x + i * stride + j, columns - j);
-        ITD__K(itd__store)(total, columns - j, sum + j);
+        ITD__V total = ITD__K(load)(sum + j, columns - j);
+        for (size_t i = 0; i < n; i++) total += ITD__K(load)(x + i * stride + j, columns - j);
+        ITD__K(store)(total, columns - j, sum + j);
     }
 }
 
-static void ITD__K(itd__column_squares)(const float *x, const float *mean, size_t n, size_t columns,
+ITD__KERNEL void ITD__K(column_squares)(const float *x, const float *mean, size_t n, size_t columns,
                                         float *sum)
 {
     for (size_t j = 0; j < columns; j += ITD__W) {
-        ITD__V total = ITD__K(itd__load)(sum + j, columns - j), m = ITD__K(itd__load)(mean + j, columns - j);
+        ITD__V total = ITD__K(load)(sum + j, columns - j), m = ITD__K(load)(mean + j, columns - j);
         for (size_t i = 0; i < n; i++) {
-            ITD__V d = ITD__K(itd__load)(x + i * columns + j, columns - j) - m;
+            ITD__V d = ITD__K(load)(x + i * columns + j, columns - j) - m;
             total += d * d;
         }
-        ITD__K(itd__store)(total, columns - j, sum + j);
+        ITD__K(store)(total, columns - j, sum + j);
     }
 }
 
-ITD__INLINE ITD__V ITD__K(itd__affine_v)(const float *x, const float *scale, const float *shift, size_t left)
+ITD__INLINE ITD__V ITD__K(affine_v)(const float *x, const float *scale, const float *shift, size_t left)
 {
-    return ITD__K(itd__load)(scale, left) * ITD__K(itd__load)(x, left) + ITD__K(itd__load)(shift, left);
+    return ITD__K(load)(scale, left) * ITD__K(load)(x, left) + ITD__K(load)(shift, left);
 }
 
-static void ITD__K(itd__affine)(const float *x, const float *scale, const float *shift, size_t n,
+ITD__KERNEL void ITD__K(affine)(const float *x, const float *scale, const float *shift, size_t n,
                                 size_t columns, bool silu, float *y, size_t stride)
 {
     for (size_t i = 0; i < n; i++, x += columns, y += stride)
         for (size_t j = 0; j < columns; j += ITD__W) {
             size_t left = columns - j;
-            ITD__V u = ITD__K(itd__affine_v)(x + j, scale + j, shift + j, left);
-            if (silu) u = u / (1.0f + ITD__K(itd__exp_v)(-u));
-            ITD__K(itd__store)(u, left, y + j);
+            ITD__V u = ITD__K(affine_v)(x + j, scale + j, shift + j, left);
+            if (silu) u = ITD__K(silu_v)(u);
+            ITD__K(store)(u, left, y + j);
         }
 }
 
-static void ITD__K(itd__affine_backward)(float *dy, size_t stride, const float *x, const float *scale,
+ITD__KERNEL void ITD__K(affine_backward)(float *dy, size_t stride, const float *x, const float *scale,
                                          const float *shift, size_t n, size_t columns, bool silu, float *sum,
                                          float *sum_x)
 {
     for (size_t i = 0; i < n; i++, x += columns, dy += stride)
         for (size_t j = 0; j < columns; j += ITD__W) {
             size_t left = columns - j;
-            ITD__V d = ITD__K(itd__load)(dy + j, left), in = ITD__K(itd__load)(x + j, left);
+            ITD__V d = ITD__K(load)(dy + j, left), in = ITD__K(load)(x + j, left);
             if (silu) {
-                ITD__V u = ITD__K(itd__affine_v)(x + j, scale + j, shift + j, left);
-                ITD__V t = 1.0f / (1.0f + ITD__K(itd__exp_v)(-u));
-                d = d * t * (1.0f + u * (1.0f - t));
-                ITD__K(itd__store)(d, left, dy + j);
+                d = ITD__K(silu_backward_v)(d, ITD__K(affine_v)(x + j, scale + j, shift + j, left));
+                ITD__K(store)(d, left, dy + j);
             }
-            ITD__K(itd__store)(ITD__K(itd__load)(sum + j, left) + d, left, sum + j);
-            ITD__K(itd__store)(ITD__K(itd__load)(sum_x + j, left) + d * in, left, sum_x + j);
+            ITD__K(store)(ITD__K(load)(sum + j, left) + d, left, sum + j);
+            ITD__K(store)(ITD__K(load)(sum_x + j, left) + d * in, left, sum_x + j);
         }
 }
 
-static void ITD__K(itd__combine)(const float *x, size_t stride, const float *y, const float *const factor[3],
+ITD__KERNEL void ITD__K(combine)(const float *x, size_t stride, const float *y, const float *const factor[3],
                                  size_t n, size_t columns, float *sum)
 {
     for (size_t i = 0; i < n; i++, x += stride, y += columns, sum += columns)
         for (size_t j = 0; j < columns; j += ITD__W) {
             size_t left = columns - j;
-            ITD__V v = ITD__K(itd__load)(factor[0] + j, left) * ITD__K(itd__load)(x + j, left) +
-                       ITD__K(itd__load)(factor[1] + j, left) * ITD__K(itd__load)(y + j, left) +
-                       ITD__K(itd__load)(factor[2] + j, left);
-            ITD__K(itd__store)(ITD__K(itd__load)(sum + j, left) + v, left, sum + j);
+            ITD__V v = ITD__K(load)(factor[0] + j, left) * ITD__K(load)(x + j, left) +
+                       ITD__K(load)(factor[1] + j, left) * ITD__K(load)(y + j, left) +
+                       ITD__K(load)(factor[2] + j, left);
+            ITD__K(store)(ITD__K(load)(sum + j, left) + v, left, sum + j);
         }
 }
 
 /* Zero for numbers below the normal range, which slow many processors down a hundredfold. */
-ITD__INLINE ITD__V ITD__K(itd__flush)(ITD__V x)
+ITD__INLINE ITD__V ITD__K(flush)(ITD__V x)
 {
-    ITD__V zero = {0};
-    return ITD__K(itd__select)((x < 1.17549435e-38f) & (x > -1.17549435e-38f), zero, x);
+    return ITD__K(select)((x < 1.17549435e-38f) & (x > -1.17549435e-38f), ITD__K(splat)(0.0f), x);
 }
 
 /* Moments of weights that no longer matter would decay until they are below the normal range, and stay. */
-static void ITD__K(itd__adam)(const itd__adam_constants *k, size_t n, const float *g, float *m, float *v,
+ITD__KERNEL void ITD__K(adam)(const itd__adam_constants *k, size_t n, const float *g, float *m, float *v,
                               float *w, float *ema)
 {
     for (size_t i = 0; i < n; i += ITD__W) {
-        ITD__V d = ITD__K(itd__load)(g + i, n - i) * k->clip, first, second, next;
-        first = ITD__K(itd__flush)(k->beta1 * ITD__K(itd__load)(m + i, n - i) + k->rest1 * d);
-        second = ITD__K(itd__flush)(k->beta2 * ITD__K(itd__load)(v + i, n - i) + k->rest2 * d * d);
-        next = ITD__K(itd__load)(w + i, n - i);
-        next -= k->decay * next + k->rate * first / (ITD__K(itd__sqrt)(k->correction * second) + k->epsilon);
-        ITD__K(itd__store)(first, n - i, m + i);
-        ITD__K(itd__store)(second, n - i, v + i);
-        ITD__K(itd__store)(next, n - i, w + i);
+        ITD__V d = ITD__K(load)(g + i, n - i) * k->clip, first, second, next;
+        first = ITD__K(flush)(k->beta1 * ITD__K(load)(m + i, n - i) + k->rest1 * d);
+        second = ITD__K(flush)(k->beta2 * ITD__K(load)(v + i, n - i) + k->rest2 * d * d);
+        next = ITD__K(load)(w + i, n - i);
+        next -= k->decay * next + k->rate * first / (ITD__K(sqrt)(k->correction * second) + k->epsilon);
+        ITD__K(store)(first, n - i, m + i);
+        ITD__K(store)(second, n - i, v + i);
+        ITD__K(store)(next, n - i, w + i);
         if (!ema) continue;
-        next = k->keep * ITD__K(itd__load)(ema + i, n - i) + k->keep_rest * next;
-        ITD__K(itd__store)(next, n - i, ema + i);
+        next = k->keep * ITD__K(load)(ema + i, n - i) + k->keep_rest * next;
+        ITD__K(store)(next, n - i, ema + i);
     }
 }
 
 /* ---- linear maps of squares, for Winograd ---- */
 
-/* One of the maps along one axis, from x[0], x[sx], ... to y[0], y[sy], ... */
-ITD__INLINE void ITD__K(itd__map)(const itd__transform t, const ITD__V *x, const size_t sx, ITD__V *y,
-                                  const size_t sy)
+/* One of the maps of itd__transform along one axis, from x[0], x[sx], ... to y[0], y[sy], ... */
+ITD__INLINE void ITD__K(map)(const itd__transform t, const ITD__V *x, const size_t sx, ITD__V *y,
+                             const size_t sy)
 {
     switch (t) {
     case ITD__FROM_PATCH:
@@ -4870,18 +4920,16 @@ ITD__INLINE void ITD__K(itd__map)(const itd__transform t, const ITD__V *x, const
     }
 }
 
-/* m by m arrays become n by n, from channel c on: whole vectors, and single floats where none is left. */
-ITD__INLINE void ITD__K(itd__squares)(const itd__transform t, const size_t m, const size_t n,
-                                      const float *const *x, float *const *y, size_t c, size_t channels,
-                                      bool add)
+/* m by m arrays become n by n, from channel c on: whole vectors, then what remains in plain C. */
+ITD__INLINE void ITD__K(squares)(const itd__transform t, const size_t m, const size_t n,
+                                 const float *const *x, float *const *y, size_t c, size_t channels, bool add)
 {
     for (; c + ITD__W <= channels; c += ITD__W) {
         ITD__V in[16], half[16], out[16];
-        ITD__UNROLL for (size_t i = 0; i < m * m; i++) in[i] = *(const ITD__VU *)(x[i] + c);
-        ITD__UNROLL for (size_t i = 0; i < m; i++) ITD__K(itd__map)(t, in + i, m, half + i, m);
-        ITD__UNROLL for (size_t i = 0; i < n; i++) ITD__K(itd__map)(t, half + i * m, 1, out + i * n, 1);
-        ITD__UNROLL for (size_t i = 0; i < n * n; i++)
-        {
+        ITD__EACH (i, m * m) in[i] = *(const ITD__VU *)(x[i] + c);
+        ITD__EACH (i, m) ITD__K(map)(t, in + i, m, half + i, m);
+        ITD__EACH (i, n) ITD__K(map)(t, half + i * m, 1, out + i * n, 1);
+        ITD__EACH (i, n * n) {
             ITD__VU *to = (ITD__VU *)(y[i] + c);
             if (add) out[i] += *to;
             *to = out[i];
@@ -4892,17 +4940,15 @@ ITD__INLINE void ITD__K(itd__squares)(const itd__transform t, const size_t m, co
 #endif
 }
 
-static void ITD__K(itd__transform)(itd__transform t, const float *const *x, float *const *y, size_t from,
+ITD__KERNEL void ITD__K(transform)(itd__transform t, const float *const *x, float *const *y, size_t from,
                                    size_t channels, bool add)
 {
     switch (t) {
-    case ITD__FROM_PATCH: ITD__K(itd__squares)(ITD__FROM_PATCH, 4, 4, x, y, from, channels, false); break;
-    case ITD__FROM_TAPS: ITD__K(itd__squares)(ITD__FROM_TAPS, 3, 4, x, y, from, channels, false); break;
-    case ITD__TO_OUTPUT: ITD__K(itd__squares)(ITD__TO_OUTPUT, 4, 2, x, y, from, channels, add); break;
-    case ITD__FROM_GRADIENT:
-        ITD__K(itd__squares)(ITD__FROM_GRADIENT, 2, 4, x, y, from, channels, false);
-        break;
-    case ITD__TO_TAPS: ITD__K(itd__squares)(ITD__TO_TAPS, 4, 3, x, y, from, channels, add); break;
+    case ITD__FROM_PATCH: ITD__K(squares)(ITD__FROM_PATCH, 4, 4, x, y, from, channels, false); break;
+    case ITD__FROM_TAPS: ITD__K(squares)(ITD__FROM_TAPS, 3, 4, x, y, from, channels, false); break;
+    case ITD__TO_OUTPUT: ITD__K(squares)(ITD__TO_OUTPUT, 4, 2, x, y, from, channels, add); break;
+    case ITD__FROM_GRADIENT: ITD__K(squares)(ITD__FROM_GRADIENT, 2, 4, x, y, from, channels, false); break;
+    case ITD__TO_TAPS: ITD__K(squares)(ITD__TO_TAPS, 4, 3, x, y, from, channels, add); break;
     }
 }
 
@@ -4910,237 +4956,191 @@ static void ITD__K(itd__transform)(itd__transform t, const float *const *x, floa
 
 #if ITD__W > 1
 
-/* The inner loop of all matrix work: `rows` rows of C by `vectors` vectors stay in registers while k runs.
-   Sums begin with what is at `start`, whose rows are `rs` apart. */
-ITD__INLINE void ITD__K(itd__block)(const size_t rows, const size_t vectors, const itd__strip *s,
-                                    const float *a, const float *b, const float *start, size_t rs, float *c,
-                                    size_t rc)
+/* The inner loop of all matrix work: a block of C, `rows` rows by `vectors` vectors, stays in registers while
+   k runs. start: what each row begins with, or NULL for what C holds. Where not all of the block exists, but
+   p->m rows and `columns` columns, it is computed in a tile and copied. */
+ITD__INLINE void ITD__K(block)(const size_t rows, const size_t vectors, const itd__product *p, const float *b,
+                               const float *start, float *c, size_t columns)
 {
-    const size_t ra = s->ra, ca = s->ca, rb = s->rb;
-    ITD__V sum[ITD__ROWS_AT_ONCE][2];
-    ITD__UNROLL for (size_t r = 0; r < rows; r++)
-    {
-        const float *from = start + r * rs;
-        ITD__UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] = *(const ITD__VU *)(from + v * ITD__W);
+    const size_t width = vectors * ITD__W, ra = p->ra, ca = p->ca, rb = p->rb;
+    const bool whole = p->m == rows && columns == width;
+    float tile[ITD__ROWS * 2 * ITD__W], *to = whole ? c : tile;
+    const float *a = p->a, *from = start ? start : c;
+    size_t rs = start ? 0 : p->rc, rt = whole ? p->rc : width;
+    ITD__V sum[ITD__ROWS][2], row[2];
+    if (!whole) {
+        memset(tile, 0, sizeof tile);
+        itd__copy_rows(from, rs, p->m, columns, tile, width);
+        from = tile, rs = width;
     }
-    for (size_t k = s->k; k > 0; k--, a += ca, b += rb) {
-        ITD__V row[2];
-        ITD__UNROLL for (size_t v = 0; v < vectors; v++) row[v] = *(const ITD__VU *)(b + v * ITD__W);
-        ITD__UNROLL for (size_t r = 0; r < rows; r++)
-        {
+    ITD__EACH (r, rows)
+        ITD__EACH (v, vectors) sum[r][v] = *(const ITD__VU *)(from + r * rs + v * ITD__W);
+    for (size_t k = p->k; k > 0; k--, a += ca, b += rb) {
+        ITD__EACH (v, vectors) row[v] = *(const ITD__VU *)(b + v * ITD__W);
+        ITD__EACH (r, rows) {
             float x = a[r * ra];
-            ITD__UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] += x * row[v];
+            ITD__EACH (v, vectors) sum[r][v] += x * row[v];
         }
     }
-    ITD__UNROLL for (size_t r = 0; r < rows; r++)
-    {
-        ITD__UNROLL for (size_t v = 0; v < vectors; v++) * (ITD__VU *)(c + r * rc + v * ITD__W) = sum[r][v];
+    ITD__EACH (r, rows)
+        ITD__EACH (v, vectors) *(ITD__VU *)(to + r * rt + v * ITD__W) = sum[r][v];
+    if (!whole) itd__copy_rows(tile, width, p->m, columns, c, p->rc);
+}
+
+/* Blocks side by side. B(k,j) = b[j/w*panel + k*rb + j%w], w = 2 ITD__W: its panels are `panel` apart. */
+ITD__INLINE void ITD__K(blocks)(const size_t rows, const itd__product *p, size_t panel)
+{
+    const float zeros[2 * ITD__W] = {0}, *b = p->b;
+    for (size_t j = 0; j < p->n; j += 2 * ITD__W, b += panel) {
+        const float *start = p->accumulate ? NULL : p->bias ? p->bias + j : zeros;
+        size_t columns = itd__min(p->n - j, 2 * ITD__W);
+        if (columns > ITD__W) ITD__K(block)(rows, 2, p, b, start, p->c + j, columns);
+        else ITD__K(block)(rows, 1, p, b, start, p->c + j, columns);
     }
 }
 
-/* A block of which `live` rows and `columns` columns exist; the rest of it lives in a tile of its own. */
-ITD__INLINE void ITD__K(itd__part)(const size_t rows, const size_t vectors, const itd__strip *s,
-                                   const float *a, const float *b, const float *start, float *c, size_t live,
-                                   size_t columns)
+/* The first `rows` rows of A side by side for each k, zero for those beyond the first `live`. */
+ITD__INLINE void ITD__K(interleave)(const size_t rows, const itd__product *p, const float *a, size_t live,
+                                    float *to)
 {
-    const size_t width = vectors * ITD__W;
-    float tile[ITD__ROWS_AT_ONCE * 2 * ITD__W];
-    if (live == rows && columns == width) {
-        ITD__K(itd__block)(rows, vectors, s, a, b, start ? start : c, start ? 0 : s->rc, c, s->rc);
-        return;
-    }
-    memset(tile, 0, sizeof tile);
-    for (size_t r = 0; r < live; r++)
-        memcpy(tile + r * width, start ? start : c + r * s->rc, columns * sizeof *c);
-    ITD__K(itd__block)(rows, vectors, s, a, b, tile, width, tile, width);
-    for (size_t r = 0; r < live; r++) memcpy(c + r * s->rc, tile + r * width, columns * sizeof *c);
+    for (size_t k = 0; k < p->k; k++, a += p->ca, to += rows)
+        if (p->ra == 1 && live >= rows) memcpy(to, a, rows * sizeof *to);
+        else
+            for (size_t r = 0; r < rows; r++) to[r] = r < live ? a[r * p->ra] : 0.0f;
 }
 
-/* Blocks side by side, for `live` rows of A. */
-ITD__INLINE void ITD__K(itd__blocks)(const size_t rows, const itd__strip *s, const float *a, float *c,
-                                     size_t live)
+/* Blocks below each other, the last as high as it needs to be. A of the block that begins with row i is at
+   a[i*apart]. */
+ITD__KERNEL __attribute__((noinline)) void ITD__K(rows)(const itd__product *p, size_t apart, size_t panel)
 {
-    const float zeros[2 * ITD__W] = {0}, *b = s->b;
-    for (size_t j = 0; j < s->columns; j += 2 * ITD__W, b += s->panel) {
-        const float *start = s->accumulate ? NULL : s->bias ? s->bias + j : zeros;
-        size_t columns = itd__min(s->columns - j, 2 * ITD__W);
-        if (columns > ITD__W) ITD__K(itd__part)(rows, 2, s, a, b, start, c + j, live, columns);
-        else ITD__K(itd__part)(rows, 1, s, a, b, start, c + j, live, columns);
+    enum { PART = ITD__ROWS / 3 };
+    float copy[ITD__ROWS * ITD__DEPTH];
+    itd__product q = *p;
+    for (size_t i = 0; i < p->m; i += ITD__ROWS) {
+        q.m = itd__min(p->m - i, ITD__ROWS), q.a = p->a + i * apart, q.c = p->c + i * p->rc;
+        size_t rows = itd__ceil_div(q.m, PART) * PART;
+        if (rows > q.m) {
+            ITD__K(interleave)(rows, p, q.a, q.m, copy);
+            q.a = copy, q.ra = 1, q.ca = rows;
+        }
+        if (rows == 3 * PART) ITD__K(blocks)(3 * PART, &q, panel);
+        else if (rows == 2 * PART) ITD__K(blocks)(2 * PART, &q, panel);
+        else ITD__K(blocks)(PART, &q, panel);
     }
 }
 
-/* Blocks as high as the `live` rows need; where they are higher, a copy of A has zeros below. */
-static __attribute__((noinline)) void ITD__K(itd__rows)(const itd__strip *strip, const float *a, float *c,
-                                                        size_t live)
+/* B in panels of two vectors, zero beyond the last column. */
+ITD__KERNEL void ITD__K(pack)(const itd__product *p, float *packed)
 {
-    enum { PART = ITD__ROWS_AT_ONCE / 3 };
-    size_t rows = itd__ceil_div(live, PART) * PART;
-    float copy[ITD__ROWS_AT_ONCE * ITD__DEPTH];
-    itd__strip s = *strip;
-    if (rows > live) {
-        for (size_t k = 0; k < s.k; k++)
-            for (size_t r = 0; r < rows; r++) copy[k * rows + r] = r < live ? a[r * s.ra + k * s.ca] : 0.0f;
-        a = copy, s.ra = 1, s.ca = rows;
-    }
-    if (rows == 3 * PART) ITD__K(itd__blocks)(3 * PART, &s, a, c, live);
-    else if (rows == 2 * PART) ITD__K(itd__blocks)(2 * PART, &s, a, c, live);
-    else ITD__K(itd__blocks)(PART, &s, a, c, live);
-}
-
-/* The strip's part of B in panels of two vectors, zero beyond the last column. */
-static void ITD__K(itd__pack)(const itd__product *p, const float *b, size_t k, size_t columns, float *packed)
-{
-    const size_t width = 2 * ITD__W, whole = p->cb == 1 ? columns / width * width : 0;
-    for (size_t q = 0; q < whole; q += 4 * width) /* four panels side by side: one would waste half of what
-                                                     memory sends, more would displace one another */
-        for (size_t i = 0; i < k; i++)
-            for (size_t j = q; j < itd__min(q + 4 * width, whole); j += width) {
-                const float *from = b + i * p->rb + j;
-                float *to = packed + j * k + i * width;
-                ITD__V first = *(const ITD__VU *)from, second = *(const ITD__VU *)(from + ITD__W);
-                *(ITD__VU *)to = first;
-                *(ITD__VU *)(to + ITD__W) = second;
+    const size_t width = 2 * ITD__W;
+    /* four panels side by side: one would waste half of what memory sends, more would displace one another */
+    const size_t side = p->cb == 1 ? 4 * width : width;
+    for (size_t from = 0; from < p->n; from += side)
+        for (size_t k = 0; k < p->k; k++)
+            for (size_t j = from; j < itd__min(from + side, p->n); j += width) {
+                const float *b = p->b + k * p->rb + j * p->cb;
+                float *to = packed + j * p->k + k * width;
+                size_t live = itd__min(p->n - j, width);
+                if (p->cb == 1 && live == width) {
+                    ITD__V first = *(const ITD__VU *)b, second = *(const ITD__VU *)(b + ITD__W);
+                    *(ITD__VU *)to = first, *(ITD__VU *)(to + ITD__W) = second;
+                } else
+                    for (size_t q = 0; q < width; q++) to[q] = q < live ? b[q * p->cb] : 0.0f;
             }
-    for (size_t j = whole; j < columns; j += width) {
-        size_t some = itd__min(columns - j, width);
-        const float *from = b + j * p->cb;
-        float *panel = packed + j * k;
-        for (size_t i = 0; i < k; i++)
-            for (size_t q = 0; q < width; q++)
-                panel[i * width + q] = q < some ? from[i * p->rb + q * p->cb] : 0.0f;
-    }
 }
 
-/* Some rows of A, as they lie: along k, 64 bytes further apart so as not to fill one set of the cache, or
-   block by block. */
-static void ITD__K(itd__copy)(const itd__product *p, const float *a, size_t m, size_t k, float *to)
+/* A strip of a large product: copied rows of A meet one panel of B after another. Rows that are contiguous
+   stay so, 64 bytes further apart so as not to fill one set of the cache. */
+ITD__KERNEL void ITD__K(large)(const itd__product *p, size_t panel)
 {
-    enum { ROWS = ITD__ROWS_AT_ONCE };
-    if (p->ca == 1)
-        for (size_t i = 0; i < m; i++) memcpy(to + i * (k + 16), a + i * p->ra, k * sizeof *to);
-    else
-        for (size_t i = 0; i < m; i += ROWS, to += k * ROWS, a += ROWS * p->ra) {
-            size_t live = itd__min(m - i, ROWS);
-            if (p->ra == 1 && live == ROWS)
-                for (size_t j = 0; j < k; j++) memcpy(to + j * ROWS, a + j * p->ca, ROWS * sizeof *to);
-            else
-                for (size_t j = 0; j < k; j++)
-                    for (size_t r = 0; r < live; r++) to[j * ROWS + r] = a[r * p->ra + j * p->ca];
-        }
-}
-
-/* A strip of a large product: copied rows of A meet one panel of B after another. */
-static void ITD__K(itd__large)(const itd__product *p, itd__strip *s, const float *a, float *c)
-{
-    enum { ROWS = ITD__ROWS_AT_ONCE };
+    const bool contiguous = p->ca == 1;
+    const size_t apart = contiguous ? p->k + 16 : p->k;
     float *copy = p->work.floats + ITD__DEPTH * ITD__ACROSS;
-    size_t step = p->ca == 1 ? ROWS * (s->k + 16) : ROWS * s->k, some;
-    itd__strip panel = *s;
-    panel.ra = p->ca == 1 ? s->k + 16 : 1, panel.ca = p->ca == 1 ? 1 : ROWS;
-    for (size_t i = 0; i < p->m; i += some, a += some * p->ra, c += some * p->rc) {
-        some = itd__min(p->m - i, ITD__DOWN);
-        ITD__K(itd__copy)(p, a, some, s->k, copy);
-        for (size_t j = 0; j < s->columns; j += 2 * ITD__W) {
-            panel.columns = itd__min(s->columns - j, 2 * ITD__W);
-            panel.b = s->b + j / (2 * ITD__W) * s->panel;
-            panel.bias = s->bias ? s->bias + j : NULL;
-            for (size_t r = 0; r < some; r += ROWS) ITD__K(itd__rows)
-            (&panel, copy + r / ROWS * step, c + r * p->rc + j, itd__min(some - r, ROWS));
+    itd__product q = *p;
+    q.ra = contiguous ? apart : 1, q.ca = contiguous ? 1 : ITD__ROWS;
+    for (size_t from = 0, end; from < p->m; from = end) {
+        end = itd__min(from + ITD__DOWN, p->m);
+        if (contiguous) itd__copy_rows(p->a + from * p->ra, p->ra, end - from, p->k, copy, apart);
+        for (size_t i = from; !contiguous && i < end; i += ITD__ROWS)
+            ITD__K(interleave)(ITD__ROWS, p, p->a + i * p->ra, end - i, copy + (i - from) * apart);
+        q.a = copy, q.m = end - from;
+        for (size_t j = 0; j < p->n; j += 2 * ITD__W) {
+            q.n = itd__min(p->n - j, 2 * ITD__W);
+            q.b = p->b + j / (2 * ITD__W) * panel, q.c = p->c + from * p->rc + j;
+            q.bias = p->bias ? p->bias + j : NULL;
+            ITD__K(rows)(&q, apart, panel);
         }
     }
 }
 
-/* B is read in place where it is small and its rows are contiguous; its last columns are packed anyway. */
-static void ITD__K(itd__gemm)(const itd__product *p)
+/* B is read in place where it is small and its rows are contiguous, but for its last columns. */
+ITD__KERNEL void ITD__K(gemm)(const itd__product *p)
 {
-    enum { ROWS = ITD__ROWS_AT_ONCE };
     const size_t width = 2 * ITD__W, parts = itd__max(1, itd__ceil_div(p->k, ITD__DEPTH));
     const size_t depth = itd__max(1, itd__ceil_div(p->k, parts));
-    bool small = p->k * p->n <= ITD__SMALL;
-    itd__strip s;
-    s.ra = p->ra, s.ca = p->ca, s.rc = p->rc;
-    for (size_t j = 0; j < p->n; j += s.columns) {
+    const bool small = p->k * p->n <= ITD__SMALL;
+    itd__product s = *p; /* a strip of some columns and a part of k */
+    for (size_t j = 0; j < p->n; j += s.n) {
         bool in_place = small && p->cb == 1 && (p->n - j >= width || p->n - j == ITD__W);
-        s.columns = itd__min(p->n - j, ITD__ACROSS);
-        if (in_place && s.columns > width) s.columns -= s.columns % width;
+        s.n = itd__min(p->n - j, ITD__ACROSS);
+        if (in_place && s.n > width) s.n -= s.n % width;
+        s.bias = p->bias ? p->bias + j : NULL;
         for (size_t from = 0; from < p->k || from == 0; from += depth) {
-            const float *a = p->a + from * p->ca, *b = p->b + from * p->rb + j * p->cb;
             s.k = itd__min(p->k - from, depth);
-            s.b = in_place ? b : p->work.floats, s.rb = in_place ? p->rb : width;
-            s.panel = in_place ? width : s.k * width;
-            s.bias = p->bias ? p->bias + j : NULL, s.accumulate = p->accumulate || from > 0;
-            if (!in_place) ITD__K(itd__pack)(p, b, s.k, s.columns, p->work.floats);
-            if (!small) ITD__K(itd__large)(p, &s, a, p->c + j);
-            for (size_t i = 0; small && i < p->m; i += ROWS)
-                ITD__K(itd__rows)(&s, a + i * p->ra, p->c + i * p->rc + j, itd__min(p->m - i, ROWS));
+            s.a = p->a + from * p->ca, s.b = p->b + from * p->rb + j * p->cb, s.rb = p->rb, s.c = p->c + j;
+            s.accumulate = p->accumulate || from > 0;
+            if (!in_place) ITD__K(pack)(&s, p->work.floats), s.b = p->work.floats, s.rb = width;
+            size_t panel = in_place ? width : s.k * width;
+            if (small) ITD__K(rows)(&s, s.ra, panel);
+            else ITD__K(large)(&s, panel);
         }
     }
 }
 
 #endif /* ITD__W > 1 */
 
-/* clang-format off */
-static const itd__kernels ITD__K(itd__kernels) = {
-    ITD__QUOTE_EXPANDED(ITD__ISA), ITD__K(itd__gemm), ITD__K(itd__transform),
-    ITD__K(itd__exp), ITD__K(itd__log),
-    ITD__K(itd__relu), ITD__K(itd__relu_backward), ITD__K(itd__silu), ITD__K(itd__silu_backward),
-    ITD__K(itd__embed), ITD__K(itd__polar),
-    ITD__K(itd__sum_squares), ITD__K(itd__add), ITD__K(itd__column_sums), ITD__K(itd__column_squares),
-    ITD__K(itd__affine), ITD__K(itd__affine_backward), ITD__K(itd__combine),
-    ITD__K(itd__adam)};
-/* clang-format on */
+#define ITD__ENTRY(result, name, arguments) ITD__K(name),
+static const itd__kernels ITD__K(kernels) = {ITD__QUOTE_EXPANDED(ITD__ISA), ITD__KERNELS(ITD__ENTRY)};
 
-#undef ITD__V
-#undef ITD__VU
-#undef ITD__VI
-#undef ITD__INLINE
-#undef ITD__LINES
-#undef ITD__ROWS_AT_ONCE
-#undef ITD__ISA
 #undef ITD__W
+#undef ITD__ISA
+#undef ITD__TARGET
 #endif /* ITD__W */
 
 #ifdef ITD__AFTER_KERNELS
 #undef ITD__AFTER_KERNELS
 
+/* ---- the passes ---- */
+
 #define ITD__W 1
 #define ITD__ISA plain
+#define ITD__TARGET
 #include ITDIFF_FILE
+
 #ifdef ITD__VECTORS
+/* Whatever the options: fused multiply-add, but no reordering, which would break itd__round. */
 #ifdef __clang__
 #pragma float_control(push)
 #pragma float_control(precise, on)
 #pragma clang fp contract(fast)
 #else
 #pragma GCC push_options
-#pragma GCC optimize("no-fast-math", "fp-contract=fast") /* the rounding trick, and fused multiply-add */
+#pragma GCC optimize("no-fast-math", "fp-contract=fast")
 #endif
 #define ITD__W 4
 #define ITD__ISA base
+#define ITD__TARGET
 #include ITDIFF_FILE
 #ifdef ITD__X86
-#ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#else
-#pragma GCC target("avx2,fma")
-#endif
 #define ITD__W 8
 #define ITD__ISA avx2
+#define ITD__TARGET __attribute__((target("avx2,fma")))
 #include ITDIFF_FILE
-#ifdef __clang__
-#pragma clang attribute pop
-#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"))),         \
-                             apply_to = function)
-#else
-#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
-#endif
 #define ITD__W 16
 #define ITD__ISA avx512
+#define ITD__TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")))
 #include ITDIFF_FILE
-#ifdef __clang__
-#pragma clang attribute pop
 #endif
-#endif /* ITD__X86 */
 #ifdef __clang__
 #pragma float_control(pop)
 #else
@@ -5148,7 +5148,7 @@ static const itd__kernels ITD__K(itd__kernels) = {
 #endif
 #endif /* ITD__VECTORS */
 
-#ifdef ITD__KERNELS_OF /* many programs can share an object that has them */
+#ifdef ITD__KERNELS_OF /* from another object, which many programs can share */
 const itd__kernels *ITD__KERNELS_OF(itd_simd simd);
 #else
 #define ITD__KERNELS_OF(simd) NULL
@@ -5157,24 +5157,21 @@ const itd__kernels *ITD__KERNELS_OF(itd_simd simd);
 /* The kernels of an instruction set, NULL where compiler or processor do not have it. */
 static const itd__kernels *itd__kernels_of(itd_simd simd)
 {
-    switch (simd) {
-    case ITD_SIMD_PLAIN: return &itd__kernels_plain;
+    if (simd == ITD_SIMD_PLAIN) return &itd__kernels_plain;
 #ifdef ITD__VECTORS
-    case ITD_SIMD_BASE: return &itd__kernels_base;
+    if (simd == ITD_SIMD_BASE) return &itd__kernels_base;
 #endif
 #ifdef ITD__X86
-    case ITD_SIMD_AVX2:
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &itd__kernels_avx2 : NULL;
-    case ITD_SIMD_AVX512:
-        if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq")) return NULL;
-        if (!__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl")) return NULL;
-        return &itd__kernels_avx512;
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                  __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+    if (simd == ITD_SIMD_AVX2 && avx2) return &itd__kernels_avx2;
+    if (simd == ITD_SIMD_AVX512 && avx512) return &itd__kernels_avx512;
 #endif
-    default: return ITD__KERNELS_OF(simd);
-    }
+    return ITD__KERNELS_OF(simd);
 }
 
-/* A cache of a constant, unless itd_simd_use is called; threads may fill it at the same time. */
+/* Selected at the first use; threads may do so at the same time, with the same outcome. */
 #if defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 5 && !defined(__TINYC__))
 #define ITD__ATOMIC_LOAD(p) __atomic_load_n(p, __ATOMIC_RELAXED)
 #define ITD__ATOMIC_STORE(p, value) __atomic_store_n(p, value, __ATOMIC_RELAXED)
@@ -5201,29 +5198,13 @@ static const itd__kernels *itd__fast(void)
 
 ITD_DEF const char *itd_simd_name(void) { return itd__fast()->name; }
 
-/* How many threads to use for so many multiplications: fewer than this cost more to divide than they take. */
-static size_t itd__useful_threads(double multiplications)
-{
-    return multiplications < 1 << 22 ? 1 : itd__threads();
-}
-
-static itd__scratch itd__new_scratch(void)
-{
-    itd__scratch work = {itd__floats(itd__threads(), ITD__WORK), ITD__WORK};
-    return work;
-}
-
-static itd__scratch itd__own(itd__scratch work)
-{
-    work.floats += itd__thread() * work.each;
-    return work;
-}
-
-/* A large product is divided among the threads, by columns or by rows, which changes no number of C. */
+/* A large product is divided among the threads, by columns or by rows. Where the cuts are depends on how many
+   threads there are, the result does not: each number of C is computed by one thread, as the same sum in the
+   order of k. */
 static void itd__gemm(const itd__product *p)
 {
     size_t pieces = itd__useful_threads((double)p->m * (double)p->n * (double)p->k);
-    if (pieces == 1) { /* no parallel region: it takes time even of one thread */
+    if (pieces == 1) { /* a parallel region takes time even with one thread */
         itd__fast()->gemm(p);
         return;
     }
@@ -5242,26 +5223,6 @@ static void itd__gemm(const itd__product *p)
         if (p->bias && by_columns) q.bias += from;
         q.work = itd__own(p->work);
         itd__fast()->gemm(&q);
-    }
-}
-
-/* Each block of the generator gives two radii and two angles, so four variates. */
-ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
-{
-    float u[64], angle[64], a[64], b[64];
-    while (n > 0) {
-        size_t now = itd__min(n, 128), pairs = itd__ceil_div(now, 4) * 2;
-        for (size_t i = 0; i < pairs; i += 2) {
-            uint32_t r[4];
-            itd__rng_block(rng, r);
-            for (size_t k = 0; k < 2; k++) {
-                u[i + k] = ((float)r[2 * k] + 0.5f) * 2.32830644e-10f;        /* 2^-32 */
-                angle[i + k] = (float)(int32_t)r[2 * k + 1] * 1.46291808e-9f; /* 2^-31 pi */
-            }
-        }
-        itd__fast()->polar(u, angle, pairs, a, b);
-        for (size_t i = 0; i < now; i++) out[i] = i % 2 ? b[i / 2] : a[i / 2];
-        out += now, n -= now;
     }
 }
 

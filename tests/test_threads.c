@@ -185,11 +185,13 @@ static float *product(const float *a, const float *b, size_t m, size_t n, size_t
 static void large_products_do_not_depend_on_threads(void)
 {
     static const size_t shapes[][3] = {
-        {300, 150, 100}, {70, 700, 300}, {130, 300, 600}, {1000, 65, 70}, {50, 1100, 290}};
+        {810, 150, 100}, {70, 700, 300}, {130, 300, 600}, {2700, 65, 70}, {50, 1100, 290}};
     size_t s, t, onto;
     for (s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         size_t m = shapes[s][0], n = shapes[s][1], k = shapes[s][2];
         float *a = ref_normals(m * k, 1), *b = ref_normals(k * n, 1);
+        omp_set_num_threads(2);
+        CHECK(itd__useful_threads((double)m * (double)n * (double)k) == 2);
         for (onto = 0; onto < 2; onto++) {
             float *expected = product(a, b, m, n, k, onto, 1);
             bool same = true;
@@ -263,7 +265,7 @@ static bool conv_is_divided(const itd__convolution *c, size_t images)
 static void convolutions_do_not_depend_on_threads(void)
 {
     static const itd__convolution list[] = {
-        {13, 11, 64, 13, 11, 64, 1, 1}, {16, 16, 40, 16, 16, 100, 1, 1}, {9, 9, 80, 5, 5, 72, 2, 1}};
+        {13, 11, 64, 13, 11, 72, 1, 1}, {16, 16, 40, 16, 16, 100, 1, 1}, {9, 9, 112, 5, 5, 128, 2, 1}};
     enum { IMAGES = 4 };
     size_t i, t;
     for (i = 0; i < 3; i++) {

@@ -60,7 +60,7 @@ table() {
     echo "|---|--:|--:|--:|--:|"
     # What stands between these is compiled once for each instruction set, and once for each number of rows.
     begin=$(grep -n '^#ifdef ITD__W ' itdiff.h | cut -d : -f 1)
-    end=$(grep -n '^#undef ITD__V$' itdiff.h | cut -d : -f 1)
+    end=$(grep -n '^#undef ITD__W$' itdiff.h | cut -d : -f 1)
     for file in $files; do
         awk -F '\t' -v file="$file" -v begin="$begin" -v end="$end" '
             $1 != file { next }
