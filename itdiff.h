@@ -444,10 +444,10 @@ typedef struct itd_unet_desc {
 } itd_unet_desc;
 
 /* Memory. A network takes 4 bytes a parameter, in training 20. Once it predicts, each weight of a convolution
-   takes another 7.1 in transformed form (itd__transform has the formulas). Training doubles these, or takes
-   three times as much for batches in several passes, and adds 4 for each weight of a linear layer. Each
-   thread works in 0.7 MB; in training with convolutions of 64 channels in 1.5 MB, with 256 in 3.5 MB. The
-   rest is what the rows of the layer table hold, for the n rows of a call: see itd_net_summary. */
+   takes another 7.1 in transformed form (itd__transform has the formulas). Training takes three times as many
+   of these, and adds 4 for each weight of a linear layer. Each thread works in 0.7 MB; with convolutions of
+   64 channels in 1.2 MB, with 256 in 2.4 MB. The rest is what the rows of the layer table hold, for the n
+   rows of a call, in training twice: see itd_net_summary. */
 typedef struct itd_net itd_net;
 
 ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim);
@@ -3078,7 +3078,8 @@ static void itd__linear_backward(const itd__operands *o)
     const itd__layer *row = o->row;
     size_t n = o->n * o->pixels, in = row->in[0], second = row->in[1], both = in + second, c = row->c;
     itd__matmul(n, in, c, true, o->dy, c, 1, o->back, both, 1, o->dx[0], in, o->work);
-    if (second) itd__matmul(n, second, c, true, o->dy, c, 1, o->back + in, both, 1, o->dx[1], second, o->work);
+    if (second)
+        itd__matmul(n, second, c, true, o->dy, c, 1, o->back + in, both, 1, o->dx[1], second, o->work);
 }
 
 /* dW += x^T dy for `count` inputs from number `from` on, all of x[0] or all of x[1]; with number 0,
@@ -3087,8 +3088,8 @@ static void itd__linear_gradient(const itd__operands *o, size_t from, size_t cou
 {
     const itd__layer *row = o->row;
     size_t n = o->n * o->pixels, k = from >= row->in[0], at = from - (k ? row->in[0] : 0);
-    itd__matmul(count, row->c, n, true, o->x[k] + at, 1, row->in[k], o->dy, row->c, 1,
-                o->dw + from * row->c, row->c, o->work);
+    itd__matmul(count, row->c, n, true, o->x[k] + at, 1, row->in[k], o->dy, row->c, 1, o->dw + from * row->c,
+                row->c, o->work);
     if (from == 0) itd__fast()->column_sums(o->dy, row->c, n, row->c, o->db);
 }
 
@@ -4078,7 +4079,20 @@ static void itd__timestep_forward(const itd__operands *o)
     for (size_t k = 0; k < o->n; k++) o->y[k] = itd__timestep(o->net, o->x[0][k]);
 }
 
-/* ---- made and released ---- */
+/* ---- a network is made, described and released ---- */
+
+typedef struct itd__operation {
+    const char *name;
+    void (*forward)(const itd__operands *o);
+    void (*backward)(const itd__operands *o); /* NULL: no gradient passes through it */
+    void (*gradient)(const itd__operands *o, size_t from, size_t count); /* NULL: it has no parameters */
+    bool single;                                                         /* n is 1 */
+} itd__operation;
+
+#define ITD__ROW(kind, name, forward, backward, gradient, single) {name, forward, backward, gradient, single},
+static const itd__operation itd__operations[ITD__KINDS] = {ITD__OPERATIONS(ITD__ROW)};
+#define ITD__NAME(value, name) #name,
+static const char *const itd__activation_names[] = {ITD_ACTIVATIONS(ITD__NAME)};
 
 /* Without a seed the weights are zero: a file will bring them. */
 static itd_result itd__net_create(const itd_model_desc *desc, const uint64_t *seed, itd_net **out)
@@ -4134,22 +4148,14 @@ ITD_DEF float *itd_net_average(itd_net *net)
     return net->ema;
 }
 
-/* What is used in summaries for a kind, or for an activation. */
-static const char *itd__row_name(const itd__layer *row)
-{
-#define ITD__ACTIVATION_NAME(value, name) #name,
-#define ITD__KIND_NAME(kind, name, forward, backward, gradient, single) name,
-    static const char *const activations[] = {ITD_ACTIVATIONS(ITD__ACTIVATION_NAME)};
-    static const char *const kinds[] = {ITD__OPERATIONS(ITD__KIND_NAME)};
-    return row->kind == ITD__ACTIVATION ? activations[row->activation] : kinds[row->kind];
-}
-
 ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, size_t size)
 {
     if (k >= net->layers || size == 0) return NULL;
     const itd__layer *row = &net->layer[k];
+    const char *name = itd__operations[row->kind].name;
     text[0] = 0;
-    itd__append(text, size, itd__row_name(row), 0, 0);
+    itd__append(text, size, row->kind == ITD__ACTIVATION ? itd__activation_names[row->activation] : name, 0,
+                0);
     const char *from = row->in[1] ? "  # + # -> " : row->kind != ITD__INPUT ? "  # -> " : "  ";
     itd__append(text, size, from, row->in[0], row->in[1]);
     itd__append(text, size, row->h * row->w > 1 ? "# of #x" : "#", row->c, row->h);
@@ -4217,16 +4223,6 @@ static itd__operands itd__operands_of(const itd_net *net, size_t i, size_t from,
     o.back = net->back + row->back, o.dtaps = net->dtaps + row->taps;
     return o;
 }
-
-typedef struct itd__operation {
-    void (*forward)(const itd__operands *o);
-    void (*backward)(const itd__operands *o); /* NULL: nothing comes before it */
-    void (*gradient)(const itd__operands *o, size_t from, size_t count); /* NULL: it has no parameters */
-    bool single;
-} itd__operation;
-
-#define ITD__FUNCTIONS(kind, name, forward, backward, gradient, single) {forward, backward, gradient, single},
-static const itd__operation itd__operations[ITD__KINDS] = {ITD__OPERATIONS(ITD__FUNCTIONS)};
 
 static void itd__forward_slice(itd_net *net, const float *z, const float *logsnr, size_t from, size_t n,
                                float *out)
@@ -4329,9 +4325,11 @@ static itd_result itd__backward_begin(itd_net *net, size_t n, bool to_input)
     ITD__PARALLEL(net->unet.levels > 0)
     for (i = 0; i < layers; i++) {
         const itd__layer *row = &net->layer[i];
-        if ((row->kind != ITD__CONV && row->kind != ITD__LINEAR) || !itd__leads_back(net, (size_t)i, to_input))
+        if ((row->kind != ITD__CONV && row->kind != ITD__LINEAR) ||
+            !itd__leads_back(net, (size_t)i, to_input))
             continue;
-        if (itd__is_fast_conv(row)) itd__taps_backward(&row->conv, net->taps + row->taps, net->back + row->back);
+        if (itd__is_fast_conv(row))
+            itd__taps_backward(&row->conv, net->taps + row->taps, net->back + row->back);
         else itd__transpose(w + row->weight, row->weights / row->c, row->c, net->back + row->back);
     }
     return ITD_OK;
