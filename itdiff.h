@@ -2979,7 +2979,7 @@ typedef struct itd__convolution {
 /* A row of the layer table. */
 typedef struct itd__layer {
     itd__kind kind;
-    size_t input[2];           /* rows that it reads; the same one twice if there is only one */
+    size_t input[2];           /* rows that it reads; input[1] = input[0] if there is only one */
     size_t in[2];              /* channels of each; in[1] is 0 if there is only one */
     size_t h, w, c;            /* image that comes out; 1, 1, features where there is none */
     size_t width, kept;        /* floats per sample that come out, and that are kept beside them */
@@ -3208,12 +3208,14 @@ static void itd__directions_backward(const itd__operands *o)
    A convolution of stride 1 between many channels cuts its output into tiles of 2x2, each of which depends on
    a patch of 4x4 input pixels (Winograd's F(2x2,3x3); the formulas are at itd__transform):
 
-       . . . . . . .
-       .+-------+. .      the patch of tile 0 begins one pixel above and to the left of it, those of
-       .| 0 0 1 1| .      neighbours overlap by two pixels; patches reach into zeros (.) around the
-       .| 0 0 1 1| .      image, and what a tile has beyond the last row or column is dropped
-       .+-------+. .
-       . 2 2 3 3 . .
+       +---------+
+       | . . . . | . .     digits: pixels of an image of 4x4, and the tile each belongs to
+       | . 0 0 1 | 1 .     dots: the zeros around it
+       | . 0 0 1 | 1 .     box: the patch of tile 0
+       | . 2 2 3 | 3 .
+       +---------+         Patches of neighbours overlap by two pixels. Pixels that a tile has beyond the last
+         . 2 2 3   3 .     row or column are dropped.
+         . . . .   . .
 
    Every patch becomes 16 numbers per channel, one for each frequency, and for each of the 16 frequencies
 
@@ -3747,17 +3749,17 @@ static size_t itd__input(itd_net *net, size_t h, size_t w, size_t c)
 }
 
 /* Appends to a text of `size` bytes, cutting what does not fit; a and b take the places of two #. */
-static void itd__append(char *text, size_t size, const char *more, size_t a, size_t b)
+static void itd__append(char *text, size_t size, const char *format, size_t a, size_t b)
 {
     size_t used = strlen(text);
-    for (; *more; more++) {
+    for (; *format; format++) {
         char piece[24] = {0}, *p = piece + sizeof piece - 1;
-        if (*more == '#') {
+        if (*format == '#') {
             do *--p = (char)('0' + a % 10);
             while (a /= 10);
             a = b;
         } else {
-            *--p = *more;
+            *--p = *format;
         }
         while (*p && used + 1 < size) text[used++] = *p++;
     }

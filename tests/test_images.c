@@ -762,7 +762,7 @@ static void taps_are_transformed_weights(void)
 /* ---- group normalization ---- */
 
 typedef struct norm_case { /* x and s of one image and, side by side, both */
-    itd__layer row; /* pixels down, one across */
+    itd__layer row;        /* pixels down, one across */
     size_t pixels;
     size_t channels, cells;
     float *x, *s, *gamma, *beta, *dy, *dx, *ds;

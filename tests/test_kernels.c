@@ -753,7 +753,10 @@ typedef struct call { /* an elementwise kernel: the arrays it reads, then those 
 static void apply_exp(float **x, size_t n) { kernels->exp(x[0], n, x[1]); }
 static void apply_log(float **x, size_t n) { kernels->log(x[0], n, x[1]); }
 static void apply_silu(float **x, size_t n) { kernels->activation[ITD_SILU].forward(x[0], n, x[1]); }
-static void apply_silu_backward(float **x, size_t n) { kernels->activation[ITD_SILU].backward(x[0], x[1], n, x[2]); }
+static void apply_silu_backward(float **x, size_t n)
+{
+    kernels->activation[ITD_SILU].backward(x[0], x[1], n, x[2]);
+}
 static void apply_polar(float **x, size_t n) { kernels->polar(x[0], x[1], n, x[2], x[3]); }
 
 static void apply_add(float **x, size_t n) { kernels->add(x[0], x[1], n, x[2]); }

@@ -267,8 +267,9 @@ static bool conv_is_divided(const itd__convolution *c, size_t images)
  * the product is divided. Pixels are odd in number, and so are the tiles that are left over. */
 static void convolutions_do_not_depend_on_threads(void)
 {
-    static const itd__convolution list[] = {
-        {{13, 11, 64}, {13, 11, 64}, 1, 1}, {{16, 16, 40}, {16, 16, 100}, 1, 1}, {{9, 9, 80}, {5, 5, 72}, 2, 1}};
+    static const itd__convolution list[] = {{{13, 11, 64}, {13, 11, 64}, 1, 1},
+                                            {{16, 16, 40}, {16, 16, 100}, 1, 1},
+                                            {{9, 9, 80}, {5, 5, 72}, 2, 1}};
     enum { IMAGES = 4 };
     size_t i, t;
     for (i = 0; i < 3; i++) {

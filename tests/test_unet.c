@@ -100,10 +100,13 @@ static void the_table_can_be_read(void)
                                            "linear  128 -> 128  layers.1, 16512 parameters",
                                            "silu  128 -> 128",
                                            "linear  128 -> 2  layers.2, 258 parameters"};
-    static const char *const directions[] = {
-        "input  5",         "input  1",
-        "directions  5 + 1 -> 80", "sinusoids  1 -> 128", "linear  80 + 128 -> 128  layers.0, 26752 parameters",
-        "silu  128 -> 128", "linear  128 -> 5  layers.1, 645 parameters"};
+    static const char *const directions[] = {"input  5",
+                                             "input  1",
+                                             "directions  5 + 1 -> 80",
+                                             "sinusoids  1 -> 128",
+                                             "linear  80 + 128 -> 128  layers.0, 26752 parameters",
+                                             "silu  128 -> 128",
+                                             "linear  128 -> 5  layers.1, 645 parameters"};
     itd_mlp_desc md = itd_mlp_desc_default(2);
     itd_unet_desc d = small_desc();
     itd_net *net = NULL;
