@@ -2927,8 +2927,8 @@ static itd__scratch itd__own(itd__scratch work); /* the share of the thread that
 
 /* >>ops ----------------------------------------------------------------------------------------------------
 
-   The operations that networks are made of, each followed by its backward pass. They are written in the
-   kernels of >>interface; >>network puts them together.
+   The operations that networks are made of, each followed by its backward pass. They need products and
+   loops over arrays, the kernels of >>interface, and nothing else; >>network puts them together.
 
    An operation turns one or two inputs into an output, for n samples. backward is given dy, the gradient of
    the loss by the output, and ADDS to dx, the gradient by each input, so that a value with several readers
@@ -3202,8 +3202,8 @@ static void itd__directions_backward(const itd__operands *o)
 
 /* ---- convolutions ----
 
-   3x3, cross-correlation as in all frameworks; weights are (3,3,in,out), images NHWC. Output pixel (y,x) reads
-   input rows stride y - before + 0, 1, 2 and the columns likewise, zero outside the image.
+   3x3, cross-correlation as in all frameworks; weights are (3,3,in,out), images NHWC. Output pixel (y,x)
+   reads input rows stride y - before + 0, 1, 2 and columns likewise, zero outside the image.
 
    A convolution of stride 1 between many channels cuts its output into tiles of 2x2, each of which depends on
    a patch of 4x4 input pixels (Winograd's F(2x2,3x3); the formulas are at itd__transform):
@@ -3221,8 +3221,8 @@ static void itd__directions_backward(const itd__operands *o)
 
        M_f (tiles,out) = V_f (tiles,in) U_f (in,out)
 
-   is an ordinary product: 16 multiplications per tile instead of 4 * 9. Other convolutions gather the 9 pixels
-   behind each output pixel into a row and multiply these rows by the weights as they are. */
+   is an ordinary product: 16 multiplications per tile instead of 4 * 9. Other convolutions gather the 9
+   pixels behind each output pixel into a row and multiply these rows by the weights as they are. */
 
 enum {
     ITD__TILES = 48,  /* at a time: what they become stays in the second-level cache */
@@ -3249,7 +3249,8 @@ static size_t itd__conv_work(const itd__convolution *c)
     return itd__max(in, out) + 16 * (itd__plane(in) + itd__plane(out));
 }
 
-/* Offsets of the m by m pixels of one of several images from (y - before, x - before) on; SIZE_MAX outside. */
+/* Offsets of the m by m pixels of one of several images, from (y - before, x - before) on; SIZE_MAX where
+   there is none. */
 static void itd__patch(const itd__image *g, size_t image, size_t y, size_t x, size_t before, size_t m,
                        size_t *at)
 {
@@ -3346,7 +3347,7 @@ typedef struct itd__winograd {
     itd__scratch work;
 } itd__winograd;
 
-/* `count` of its tiles. The bias of the four outputs of a tile is that of one frequency, number 5, whose array
+/* `count` of its tiles. The bias of the four outputs of a tile is that of one frequency, number 5, which
    A M A^T adds to each of them. */
 static void itd__winograd_tiles(const itd__winograd *o, size_t first, size_t count)
 {
@@ -3518,8 +3519,8 @@ static void itd__upsample_backward(const itd__operands *o)
        y = f(u),  u = scale_c x + shift_c,  scale_c = gamma_c / sqrt(var_g + epsilon),
        shift_c = beta_c - mean_g scale_c,   var_g biased, as is usual.
 
-   Forward keeps for each channel mean, 1/sqrt(var + epsilon), scale, shift; backward dgamma and dbeta, then two
-   intermediate results. */
+   Forward keeps for each channel mean, 1/sqrt(var + epsilon), scale, shift; backward dgamma and dbeta, then
+   two intermediate results. */
 
 /* Each channel gets the average over its group of x, which has sums over pixels. */
 static void itd__group_averages(const itd__operands *o, float *x /* (channels) */)
@@ -3596,9 +3597,9 @@ static void itd__norm_gradient(const itd__operands *o, size_t from, size_t count
 
 /* ---- attention ----
 
-   (Vaswani et al. 2017) within one image, whose pixels are the tokens: y = softmax(q k^T / sqrt(d)) v for each
-   head, that is, each group of d channels. SCORES computes the softmax, (heads,tokens,tokens), from q and k;
-   ATTEND multiplies it by v. */
+   (Vaswani et al. 2017) within one image, whose pixels are the tokens: y = softmax(q k^T / sqrt(d)) v for
+   each head, that is, each group of d channels. SCORES computes the softmax, (heads,tokens,tokens), from q
+   and k; ATTEND multiplies it by v. */
 static void itd__scores_forward(const itd__operands *o)
 {
     size_t tokens = o->row->tokens, channels = o->row->in[0], heads = o->row->heads, d = channels / heads;
@@ -3660,9 +3661,9 @@ static void itd__attend_backward(const itd__operands *o)
 
    A network is a table of rows, each an operation that reads earlier rows. itd__plan_mlp and itd__plan_unet
    write it and read like the network's diagram; counting, memory, forward, backward and the names in a file
-   walk it. An MLP on the plane with two linear layers, as itd_net_summary prints it:
+   walk it. For points of the plane and two linear layers it is, as itd_net_summary has it:
 
-       row  kind         channels        parameters
+       row  kind         channels           parameters
        0    input        2                                                z
        1    input        1                                                log SNR
        2    directions   2 + 1 -> 256                                     reads rows 0 and 1
@@ -3671,7 +3672,8 @@ static void itd__attend_backward(const itd__operands *o)
        5    silu         128 -> 128                                       reads row 4
        6    linear       128 -> 2  layers.1, 258 parameters               reads row 5
 
-   Each row has its place in an array of values and, in training, in one of gradients. */
+   Each row has its place in an array of values and, in training, in one of gradients. The chapter uses the
+   operations before it, the random numbers and the fields of descriptions; >>model and >>trainer call it. */
 
 /* For each row of the table its output, (capacity,width), then what it keeps, (capacity,kept). */
 typedef struct itd__buffer {
@@ -3679,7 +3681,7 @@ typedef struct itd__buffer {
     size_t capacity; /* samples */
 } itd__buffer;
 
-/* Some of the inputs of a row with parameters: the unit of work on gradients. */
+/* Inputs of a row with parameters, whose weights' gradient is one unit of work. */
 typedef struct itd__piece {
     size_t row, from, count;
 } itd__piece;
@@ -4175,15 +4177,15 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
    other. Gradients of parameters are sums over all samples. They come after all slices, in pieces of at most
    64 of a row's inputs, and a thread takes one piece after the other:
 
-            samples  0..63   64..127   128..191          layers.0 (384,128)        layers.1 (128,2)
-       row 0   |       |        |         |               inputs   0..63  piece 0   inputs 0..63   piece 6
-       row 1   |       |        |         |  forward              64..127 piece 1         64..127  piece 7
-       ...     v       v        v         v               ...                       over all samples,
-               then upwards, backward                            320..383 piece 5   from first to last
+       slices     0..63   64..127   128..   samples         pieces   inputs       of         samples
+       row 0        |        |        |                     0        0..63        layers.0   all of them,
+       row 1        |        |        |     forward         1        64..127      layers.0   from first
+       ...          v        v        v                     ...                              to last
+       row 6        and upwards again: backward             6        0..63        layers.1
 
    Why no number depends on how many threads there are:
-     - Slices and pieces have fixed sizes; how many there are depends on the network and the number of samples,
-       not on the threads, which only decide who computes which.
+     - Slices and pieces have fixed sizes; how many there are depends on the network and the number of
+       samples. Which thread computes which of them changes nothing.
      - forward and backward compute the values of a sample from that sample alone, and every sum in them
        runs over inputs, channels or pixels in one order, whichever samples share the slice.
      - Each element of a weight's gradient is in one piece, which adds up the samples in their order. If they
