@@ -4431,9 +4431,9 @@ static itd_result itd__begin_training(itd_net *net, bool average)
 static void itd__end_training(itd_net *net)
 {
     ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->gradient.floats);
-    ITD_FREE(net->back), ITD_FREE(net->dtaps);
-    net->g = net->m = net->v = net->gradient.floats = net->back = net->dtaps = NULL;
-    net->gradient.capacity = 0;
+    ITD_FREE(net->back), ITD_FREE(net->dtaps), ITD_FREE(net->work.floats);
+    net->g = net->m = net->v = net->gradient.floats = net->back = net->dtaps = net->work.floats = NULL;
+    net->gradient.capacity = net->work_threads = 0;
 }
 
 static double itd__gradient_norm(const itd_net *net)
