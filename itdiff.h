@@ -474,7 +474,12 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x /* (n,d
 
 /* ---- networks ---- */
 
-typedef enum itd_activation { ITD_RELU, ITD_SILU } itd_activation;
+#define ITD_ACTIVATIONS(X)                                                                                   \
+    X(ITD_RELU, relu)                                                                                        \
+    X(ITD_SILU, silu)
+#define ITD_ACTIVATION_VALUE(value, name) value,
+typedef enum itd_activation { ITD_ACTIVATIONS(ITD_ACTIVATION_VALUE) ITD_ACTIVATION_COUNT } itd_activation;
+#undef ITD_ACTIVATION_VALUE
 
 typedef struct itd_mlp_desc {
     size_t dim;       /* d, >= 1 */
@@ -520,12 +525,12 @@ typedef struct itd_unet_desc {
 /* Bytes of a network with P parameters, C of them weights of convolutions and L those of linear layers, for
    n rows of data in a pass. A is the sum of the sizes in itd_net_summary, what one row of data needs:
 
-       inference   4 P + 7.1 C + 4 A n          training   20 P + 14.2 C + 4 L + 8 A n + 24 d batch
+       inference   4 P + 7.1 C + 4 A n          training   20 P + 21.3 C + 4 L + 8 A n + 16 d batch
 
-   and 0.7 to 3.5 MB per thread. In training, n is batch, or micro_batch if that is set, which adds 7.1 C.
-   A denoiser makes passes of at most 1024 rows, and of at most 256 MB if that keeps all threads busy. A is
-   1,029 for the default MLP in two dimensions (P = 66,050), 2.6 million for the default U-Net, and 11.7
-   million for that of ddpm-cifar10.
+   and 0.7 to 2.4 MB per thread. In training, n is batch, or micro_batch if that is set. A denoiser makes
+   passes of at most 1024 rows, and of at most 256 MB if that keeps all threads busy. A is 1,029 for the
+   default MLP in two dimensions (P = 66,050), 2.6 million for the default U-Net, and 11.7 million for that
+   of ddpm-cifar10.
 
    Weights in memory are (in,out) for linear layers and (3,3,in,out) for convolutions, in files (out,in) and
    (out,in,3,3) as in PyTorch. Forward passes and gradients of every operation agree with double-precision
@@ -854,8 +859,9 @@ static itd_result itd__forward_begin(itd_net *net, size_t n);
 static void itd__forward_slice(itd_net *net, const float *z, const float *logsnr, size_t from, size_t n,
                                float *out);
 static itd_result itd__begin_training(itd_net *net, bool average);
-static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, bool first, bool last,
-                                    bool add, float *dz);
+static void itd__clear_gradients(itd_net *net);
+static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, float *dz);
+static void itd__finish_gradients(itd_net *net);
 static double itd__gradient_norm(const itd_net *net);
 static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, double lr, double clip);
 static void itd__end_training(itd_net *net);
@@ -2220,15 +2226,16 @@ static itd_result itd__batch_gradient(itd_trainer *t, const float *x, double *lo
     itd_rng_normal_fill(&noise, n * d, eps);
     itd_to_coordinates(&den, x + begin * d, end - begin, z + begin * d);
     itd_channel(z + begin * d, eps + begin * d, logsnr + begin, end - begin, d, z + begin * d);
-    if (begin == end) memset(itd_net_gradients(net), 0, itd_net_parameters(net) * sizeof(float));
+    itd__clear_gradients(net);
     *loss = 0;
     for (size_t at = begin; at < end; at += rows) {
         size_t now = itd__min(rows, end - at);
         float *out = eps_hat + at * d;
         ITD__TRY(itd__model_forward(model, z + at * d, logsnr + at, now, out));
         itd__loss(t, eps + at * d, logsnr + at, weight + at, now, out, loss);
-        ITD__TRY(itd__net_backward(net, out, now, at == begin, at + now == end, false, NULL));
+        ITD__TRY(itd__net_backward(net, out, now, NULL));
     }
+    itd__finish_gradients(net);
     return itd__all_reduce(t, loss);
 }
 
@@ -2463,7 +2470,7 @@ static const itd__field itd__fields[] = {
     ITD__OTHER(REAL, "mlp.frequency_max", model.mlp.frequency_max, 10, 1e-6, 1e6, 1),
     ITD__MODEL(REAL, mlp.coordinate_scale, 100, -FLT_MAX, FLT_MAX),
     ITD__MODEL(REAL, mlp.logsnr_scale, 50, -FLT_MAX, FLT_MAX),
-    ITD__MODEL(WHOLE, mlp.activation, ITD_SILU, ITD_RELU, ITD_SILU),
+    ITD__MODEL(WHOLE, mlp.activation, ITD_SILU, 0, ITD_ACTIVATION_COUNT - 1),
     ITD__MODEL(WHOLE, mlp.zero_output, 1, 0, 1),
     ITD__MODEL(WHOLE, unet.height, 32, 1, 4096),          ITD__MODEL(WHOLE, unet.width, 32, 1, 4096),
     ITD__MODEL(WHOLE, unet.channels, 3, 1, 4096),
@@ -2744,7 +2751,7 @@ typedef struct itd__adam_constants {
 
 /* The table of kernels: result, name, arguments.
 
-   exp, log, relu, silu: y = f(x); their backward: dx += dy f'(x). log is in the table for the tests.
+   exp, log: y = f(x); log is in the table for the tests. Activations have a table of their own, below.
    embed: sines of x*frequency, then cosines. polar: Box-Muller, two normal numbers from u and an angle.
    column_sums, column_squares: sum += x, sum += (x - mean)^2, over the rows.
    affine: y = scale x + shift, then SiLU if silu; its backward turns dy into the gradient before SiLU and
@@ -2759,10 +2766,6 @@ typedef struct itd__adam_constants {
       (itd__transform t, const float *const *x, float *const *y, size_t from, size_t channels, bool add))    \
     X(void, exp, (const float *x, size_t n, float *y))                                                       \
     X(void, log, (const float *x, size_t n, float *y))                                                       \
-    X(void, relu, (const float *x, size_t n, float *y))                                                      \
-    X(void, relu_backward, (const float *dy, const float *x, size_t n, float *dx))                           \
-    X(void, silu, (const float *x, size_t n, float *y))                                                      \
-    X(void, silu_backward, (const float *dy, const float *x, size_t n, float *dx))                           \
     X(void, embed, (float x, const float *frequency, size_t half, float *y))                                 \
     X(void, polar, (const float *u, const float *angle, size_t n, float *a, float *b))                       \
     X(double, sum_squares, (const float *x, size_t n))                                                       \
@@ -2782,9 +2785,15 @@ typedef struct itd__adam_constants {
       (const itd__adam_constants *c, size_t n, const float *g, float *m, float *v, float *w, float *ema))
 
 #define ITD__POINTER(result, name, arguments) result(*name) arguments;
+typedef struct itd__activation_kernels {
+    void (*forward)(const float *x, size_t n, float *y);                    /* y = f(x) */
+    void (*backward)(const float *dy, const float *x, size_t n, float *dx); /* dx += dy f'(x) */
+} itd__activation_kernels;
+
 typedef struct itd__kernels {
     const char *name;
     ITD__KERNELS(ITD__POINTER)
+    itd__activation_kernels activation[ITD_ACTIVATION_COUNT];
 } itd__kernels;
 
 static const itd__kernels *itd__fast(void); /* the kernels in use */
@@ -2794,8 +2803,99 @@ static itd__scratch itd__own(itd__scratch work); /* the share of the calling thr
 
 /* >>ops ----------------------------------------------------------------------------------------------------
 
-   An operation maps rows to rows. forward sets its output; backward takes the gradient of the loss by that
-   output, called dy, and ADDS to those of inputs and parameters: a value used twice collects both. */
+   The operations that networks are made of, each followed by its backward pass. They need products and
+   loops over arrays, the kernels of >>interface, and nothing else; >>network puts them together.
+
+   An operation turns one or two inputs into an output, for n samples. backward is given dy, the gradient of
+   the loss by the output, and ADDS to dx, the gradient by each input, so that a value with several readers
+   collects a gradient from each. An operation with parameters has a third function, which adds to theirs:
+
+       forward    x[0], x[1], w, b    ->  y
+       backward   dy, x, y, w         ->  dx[0], dx[1]      each sample by itself
+       gradient   dy, x               ->  dw, db            sums over all samples
+
+   To add an operation:
+     1. its line in ITD__OPERATIONS;
+     2. its functions in this chapter, with a test of each against naive loops in tests/test_ops.c;
+     3. its place in a network: a row appended in itd__plan_mlp or itd__plan_unet.
+   To add an activation, say GELU:
+     1. X(ITD_GELU, gelu) in ITD_ACTIVATIONS, of >>api;
+     2. its kernels itd__gelu and itd__gelu_backward beside those of SiLU, in >>kernels.
+   Kernel tables, range checks, files and summaries follow from the list. New ones go to its end, as files
+   hold the number of an activation. */
+
+/* Kind, name in summaries, functions; and whether it wants one sample at a time. */
+#define ITD__OPERATIONS(X)                                                                                   \
+    X(INPUT, "input", itd__input_forward, NULL, NULL, false)                                                 \
+    X(SINUSOIDS, "sinusoids", itd__sinusoids_forward, itd__sinusoids_backward, NULL, false)                  \
+    X(DIRECTIONS, "directions", itd__directions_forward, itd__directions_backward, NULL, false)              \
+    X(TIMESTEP, "timestep", itd__timestep_forward, NULL, NULL, false)                                        \
+    X(LINEAR, "linear", itd__linear_forward, itd__linear_backward, itd__linear_gradient, false)              \
+    X(ACTIVATION, "activation", itd__activation_forward, itd__activation_backward, NULL, false)              \
+    X(ADD, "add", itd__add_forward, itd__add_backward, NULL, false)                                          \
+    X(CONV, "conv", itd__conv_forward, itd__conv_backward, itd__conv_gradient, false)                        \
+    X(UPSAMPLE, "upsample", itd__upsample_forward, itd__upsample_backward, NULL, false)                      \
+    X(NORM, "norm", itd__norm_forward, itd__norm_backward, itd__norm_gradient, true)                         \
+    X(SHIFT, "shift", itd__shift_forward, itd__shift_backward, NULL, true)                                   \
+    X(SCORES, "scores", itd__scores_forward, itd__scores_backward, NULL, true)                               \
+    X(ATTEND, "attend", itd__attend_forward, itd__attend_backward, NULL, true)
+
+#define ITD__KIND(kind, name, forward, backward, gradient, single) ITD__##kind,
+typedef enum itd__kind { ITD__OPERATIONS(ITD__KIND) ITD__KINDS } itd__kind;
+
+typedef struct itd__image {
+    size_t height, width, channels;
+} itd__image;
+
+typedef struct itd__convolution {
+    itd__image in, out;
+    size_t stride, before; /* before: rows and columns of zeros above and to the left of the input */
+} itd__convolution;
+
+/* A row of the layer table. */
+typedef struct itd__layer {
+    itd__kind kind;
+    size_t input[2];           /* rows that it reads; input[1] = input[0] if there is only one */
+    size_t in[2];              /* channels of each; in[1] is 0 if there is only one */
+    size_t h, w, c;            /* image that comes out; 1, 1, features where there is none */
+    size_t width, kept;        /* floats per sample that come out, and that are kept beside them */
+    size_t offset;             /* floats per sample of all rows before it */
+    size_t weight, bias;       /* offsets of its parameters in the slabs */
+    size_t weights;            /* how many, without the c biases */
+    size_t taps, back;         /* offsets of its weights as they were prepared for forward and backward */
+    size_t frequency;          /* SINUSOIDS, DIRECTIONS: offset in the table of frequencies */
+    itd_activation activation; /* ACTIVATION */
+    itd__convolution conv;     /* CONV */
+    size_t groups;             /* NORM */
+    float epsilon;             /* NORM: beside the variance */
+    bool silu;                 /* NORM: is SiLU applied to the result? */
+    size_t heads, tokens;      /* SCORES, ATTEND */
+    bool zero;                 /* parameters start at zero */
+    bool trains;               /* parameters here or upstream, so backward has to pass through it */
+    size_t reader;             /* the last row that reads it */
+    char name[56];             /* of its parameters, in a checkpoint */
+} itd__layer;
+
+/* What an operation works on: n samples, one after the other. */
+typedef struct itd__operands {
+    const itd__layer *row;
+    const itd_net *net;
+    size_t n, pixels;       /* pixels of an output image, 1 where there is none */
+    const float *x[2];      /* (n,image of in[k] channels) */
+    float *y;               /* (n,pixels,c) */
+    float *kept;            /* (n,kept) from forward for backward */
+    float *dy, *dx[2];      /* as y and x */
+    float *dkept;           /* (n,kept) from backward for the gradient of the parameters */
+    const float *w, *b;     /* (inputs,c) or (3,3,in,c), (c) */
+    const float *taps;      /* (16,in,c) weights of a convolution, transformed */
+    const float *back;      /* weights transposed, or transformed for backward */
+    const float *frequency; /* as SINUSOIDS and DIRECTIONS say */
+    float *dw, *db;         /* as w and b */
+    float *dtaps;           /* (16,in,c) */
+    itd__scratch work;
+} itd__operands;
+
+/* ---- linear layers ---- */
 
 /* C (m,n) = A B, or added to C if add; the distances from row to row and column to column: itd__product. */
 static void itd__matmul(size_t m, size_t n, size_t k, bool add, const float *a, size_t ra, size_t ca,
@@ -2809,33 +2909,17 @@ static void itd__matmul(size_t m, size_t n, size_t k, bool add, const float *a, 
     itd__gemm(&p);
 }
 
-/* y = x W + b. Weights are stored (in,out): the output runs along the vector. Without b, y += x W. */
-static void itd__linear_forward(const float *x /* (n,in) */, const float *w /* (in,out) */,
-                                const float *b /* (out) */, size_t n, size_t in, size_t out,
-                                float *y /* (n,out) */, itd__scratch work)
+/* y = x W + b. Weights are stored (in,out), so that the output runs along the vector. */
+static void itd__dense(const float *x /* (n,in) */, const float *w /* (in,out) */, const float *b /* (out) */,
+                       size_t n, size_t in, size_t out, float *y /* (n,out) */, itd__scratch work)
 {
     itd__product p = ITD__ZERO;
     p.m = n, p.n = out, p.k = in;
     p.a = x, p.ra = in, p.ca = 1;
     p.b = w, p.rb = out, p.cb = 1;
-    p.bias = b, p.accumulate = b == NULL;
+    p.bias = b;
     p.c = y, p.rc = out, p.work = work;
     itd__gemm(&p);
-}
-
-/* y = (x, s) W + b, with x and s side by side in thought only. If all rows of s are the same, as embeddings
-   of one log SNR are, one stands for all. */
-static void itd__linear_pair_forward(const float *x /* (n,in) */, const float *s /* (n,side) */,
-                                     const float *w /* (in+side,out) */, const float *b /* (out) */, size_t n,
-                                     size_t in, size_t side, size_t out, float *y /* (n,out) */,
-                                     itd__scratch work)
-{
-    size_t i = 1;
-    while (i < n && memcmp(s, s + i * side, side * sizeof *s) == 0) i++;
-    itd__linear_forward(s, w + in * out, b, i == n ? 1 : n, side, out, y, work);
-    if (i == n)
-        for (i = 1; i < n; i++) memcpy(y + i * out, y, out * sizeof *y);
-    itd__linear_forward(x, w, NULL, n, in, out, y, work);
 }
 
 /* (rows,columns) -> (columns,rows), in squares that stay in the first-level cache. */
@@ -2847,104 +2931,248 @@ static void itd__transpose(const float *x, size_t rows, size_t columns, float *y
                 for (size_t q = j; q < itd__min(j + 16, columns); q++) y[q * rows + r] = x[r * columns + q];
 }
 
-/* dx = dy W^T for `some` of the inputs, or added to it if add; back: W^T from the first of them on. */
-static void itd__linear_backward_input(const float *dy /* (n,out) */, const float *back /* (out,in) */,
-                                       size_t n, size_t in, size_t some, size_t out, bool add,
-                                       float *dx /* (n,some) */, itd__scratch work)
+/* y = x W + b, or y = (x[0], x[1]) W + b, where the two are never copied side by side. If x[1] is the same
+   in all rows, as the sinusoids of a shared log SNR are, its product is computed once. */
+static void itd__linear_forward(const itd__operands *o)
 {
-    itd__matmul(n, some, out, add, dy, out, 1, back, in, 1, dx, some, work);
+    const itd__layer *row = o->row;
+    size_t n = o->n * o->pixels, in = row->in[0], second = row->in[1], c = row->c, i = 1;
+    if (second == 0) {
+        itd__dense(o->x[0], o->w, o->b, n, in, c, o->y, o->work);
+        return;
+    }
+    while (i < n && memcmp(o->x[1], o->x[1] + i * second, second * sizeof *o->y) == 0) i++;
+    size_t distinct = i == n ? 1 : n;
+    itd__dense(o->x[1], o->w + in * c, o->b, distinct, second, c, o->y, o->work);
+    for (i = distinct; i < n; i++) memcpy(o->y + i * c, o->y, c * sizeof *o->y);
+    itd__matmul(n, c, in, true, o->x[0], in, 1, o->w, c, 1, o->y, c, o->work);
 }
 
-/* dW = x^T dy,  db = column sums of dy unless NULL, or added if add, for `some` of the features of x. */
-static void itd__linear_backward_weight(const float *dy /* (n,out) */,
-                                        const float *x /* (n,some) of (n,in) */, size_t n, size_t in,
-                                        size_t some, size_t out, bool add, float *dw /* (some,out) */,
-                                        float *db /* (out) */, itd__scratch work)
+/* dx += dy W^T; back is W^T, (c,in[0]+in[1]). */
+static void itd__linear_backward(const itd__operands *o)
 {
-    itd__matmul(some, out, n, add, x, 1, in, dy, out, 1, dw, out, work);
-    if (db && !add) memset(db, 0, out * sizeof *db);
-    if (db) itd__fast()->column_sums(dy, out, n, out, db);
+    const itd__layer *row = o->row;
+    size_t n = o->n * o->pixels, in = row->in[0], second = row->in[1], both = in + second, c = row->c;
+    itd__matmul(n, in, c, true, o->dy, c, 1, o->back, both, 1, o->dx[0], in, o->work);
+    if (second)
+        itd__matmul(n, second, c, true, o->dy, c, 1, o->back + in, both, 1, o->dx[1], second, o->work);
+}
+
+/* dW += x^T dy for `count` inputs from number `from` on, all of x[0] or all of x[1]; with number 0,
+   db += column sums of dy. */
+static void itd__linear_gradient(const itd__operands *o, size_t from, size_t count)
+{
+    const itd__layer *row = o->row;
+    size_t n = o->n * o->pixels, k = from >= row->in[0], at = from - (k ? row->in[0] : 0);
+    itd__matmul(count, row->c, n, true, o->x[k] + at, 1, row->in[k], o->dy, row->c, 1, o->dw + from * row->c,
+                row->c, o->work);
+    if (from == 0) itd__fast()->column_sums(o->dy, row->c, n, row->c, o->db);
+}
+
+/* ---- activations and sums ---- */
+
+static void itd__activation_forward(const itd__operands *o)
+{
+    itd__fast()->activation[o->row->activation].forward(o->x[0], o->n * o->row->width, o->y);
+}
+
+static void itd__activation_backward(const itd__operands *o)
+{
+    itd__fast()->activation[o->row->activation].backward(o->dy, o->x[0], o->n * o->row->width, o->dx[0]);
+}
+
+static void itd__add_forward(const itd__operands *o)
+{
+    itd__fast()->add(o->x[0], o->x[1], o->n * o->row->width, o->y);
+}
+
+static void itd__add_backward(const itd__operands *o)
+{
+    for (size_t k = 0; k < 2; k++) itd__fast()->add(o->dx[k], o->dy, o->n * o->row->width, o->dx[k]);
+}
+
+/* y = x[0] + x[1], where x[1] is the same for all pixels of an image. */
+static void itd__shift_forward(const itd__operands *o)
+{
+    size_t c = o->row->c;
+    for (size_t i = 0; i < o->pixels; i++) itd__fast()->add(o->x[0] + i * c, o->x[1], c, o->y + i * c);
+}
+
+static void itd__shift_backward(const itd__operands *o)
+{
+    itd__fast()->add(o->dx[0], o->dy, o->row->width, o->dx[0]);
+    itd__fast()->column_sums(o->dy, o->row->c, o->pixels, o->row->c, o->dx[1]);
+}
+
+static void itd__input_forward(const itd__operands *o)
+{
+    memcpy(o->y, o->x[0], o->n * o->row->width * sizeof *o->y);
+}
+
+/* ---- sinusoids, of each coordinate or along random directions ---- */
+
+/* Each number becomes the sines, then the cosines of its multiples by `half` frequencies (Vaswani et al.
+   2017, in the order of the original code). */
+static void itd__sinusoids_forward(const itd__operands *o)
+{
+    size_t n = o->n * o->row->in[0], half = o->row->c / o->row->in[0] / 2;
+    const float *x = o->x[0];
+    for (size_t i = 0; i < n; i++) {
+        float *y = o->y + 2 * i * half;
+        if (i > 0 && x[i] == x[i - 1]) /* a log SNR shared by many rows */
+            memcpy(y, y - 2 * half, 2 * half * sizeof *y);
+        else itd__fast()->embed(x[i], o->frequency, half, y);
+    }
+}
+
+/* Each of sine and cosine has the other, which is in y, for its derivative. */
+static void itd__sinusoids_backward(const itd__operands *o)
+{
+    size_t n = o->n * o->row->in[0], half = o->row->c / o->row->in[0] / 2;
+    for (size_t i = 0; i < n; i++) {
+        const float *sine = o->y + 2 * i * half, *cosine = sine + half;
+        const float *dsine = o->dy + 2 * i * half, *dcosine = dsine + half;
+        float sum = 0;
+        for (size_t k = 0; k < half; k++)
+            sum += o->frequency[k] * (dsine[k] * cosine[k] - dcosine[k] * sine[k]);
+        o->dx[0][i] += sum;
+    }
+}
+
+/* Sine and cosine of each of m phases w.z, times exp(-|w|^2 noise / 2): what is left of them on average when
+   z gets noise of this variance. Sinusoids that the noise has washed out teach nothing. */
+static void itd__faded_sinusoids(const float *phase /* (m) */, const float *power /* (m) -|w|^2/2 */,
+                                 double noise, size_t m, float *y /* (2*m) */)
+{
+    float left[64];
+    itd__fast()->embed(1, phase, m, y);
+    for (size_t at = 0; at < m; at += 64) {
+        size_t n = itd__min(64, m - at);
+        for (size_t k = 0; k < n; k++) left[k] = power[at + k] * (float)noise;
+        itd__fast()->exp(left, n, left);
+        for (size_t k = 0; k < n; k++) y[at + k] *= left[k], y[m + at + k] *= left[k];
+    }
+}
+
+/* Along m directions, the columns of `frequency` (d,m), behind which it has -|w|^2/2 of each. The second
+   input is the log SNR. Kept are the phases. */
+static void itd__directions_forward(const itd__operands *o)
+{
+    size_t d = o->row->in[0], m = o->row->c / 2;
+    itd__matmul(o->n, m, d, false, o->x[0], d, 1, o->frequency, m, 1, o->kept, m, o->work);
+    for (size_t k = 0; k < o->n; k++)
+        itd__faded_sinusoids(o->kept + k * m, o->frequency + d * m, itd_sigmoid(-o->x[1][k]), m,
+                             o->y + 2 * k * m);
+}
+
+static void itd__directions_backward(const itd__operands *o)
+{
+    size_t d = o->row->in[0], m = o->row->c / 2;
+    for (size_t k = 0; k < o->n; k++) {
+        const float *sine = o->y + 2 * k * m, *cosine = sine + m;
+        const float *dsine = o->dy + 2 * k * m, *dcosine = dsine + m;
+        for (size_t i = 0; i < m; i++) o->dkept[k * m + i] = dsine[i] * cosine[i] - dcosine[i] * sine[i];
+    }
+    itd__matmul(o->n, d, m, true, o->dkept, m, 1, o->frequency, 1, m, o->dx[0], d, o->work);
 }
 
 /* ---- convolutions ----
 
-   3x3, cross-correlation as in all frameworks; weights are (3,3,in,out), images NHWC. Output pixel y sees
-   rows y * stride + 0, 1, 2 - before of the input, zero outside it. A convolution of stride 1 between many
-   channels goes through Winograd's transforms, others through a matrix of gathered pixels. */
+   3x3, cross-correlation as in all frameworks; weights are (3,3,in,out), images NHWC. Output pixel (y,x)
+   reads input rows stride y - before + 0, 1, 2 and columns likewise, zero outside the image.
 
-typedef struct itd__convolution {
-    size_t height, width, in;  /* of an image that is read */
-    size_t rows, columns, out; /* of one that is computed */
-    size_t stride, before;
-} itd__convolution;
+   A convolution of stride 1 between many channels cuts its output into tiles of 2x2, each of which depends on
+   a patch of 4x4 input pixels (Winograd's F(2x2,3x3); the formulas are at itd__transform):
+
+       +---------+
+       | . . . . | . .     digits: pixels of an image of 4x4, and the tile each belongs to
+       | . 0 0 1 | 1 .     dots: the zeros around it
+       | . 0 0 1 | 1 .     box: the patch of tile 0
+       | . 2 2 3 | 3 .
+       +---------+         Patches of neighbours overlap by two pixels. Pixels that a tile has beyond the last
+         . 2 2 3   3 .     row or column are dropped.
+         . . . .   . .
+
+   Every patch becomes 16 numbers per channel, one for each frequency, and for each of the 16 frequencies
+
+       M_f (tiles,out) = V_f (tiles,in) U_f (in,out)
+
+   is an ordinary product: 16 multiplications per tile instead of 4 * 9. Other convolutions gather the 9
+   pixels behind each output pixel into a row and multiply these rows by the weights as they are. */
 
 enum {
-    ITD__TILES = 48,  /* patches at a time: what they become stays in the second-level cache */
+    ITD__TILES = 48,  /* at a time: what they become stays in the second-level cache */
     ITD__PIXELS = 96, /* gathered at a time */
-    ITD__SOME = 64    /* channels whose weights' gradient is found at a time */
+    ITD__PIECE = 64   /* inputs whose weights' gradient is computed at a time */
 };
 
 static bool itd__is_winograd(const itd__convolution *c)
 {
-    return c->stride == 1 && c->before == 1 && c->in >= 8 && c->out >= 8;
+    return c->stride == 1 && c->before == 1 && c->in.channels >= 8 && c->out.channels >= 8;
 }
 
-/* Floats of one frequency of so many tiles, and a line of the cache more: 16 frequencies at multiples of 4 KB
-   would all fall into one set. */
-static size_t itd__plane(size_t tiles, size_t channels) { return tiles * (channels + 16) + 16; }
+static size_t itd__count_tiles(const itd__image *g) { return (g->height + 1) / 2 * ((g->width + 1) / 2); }
 
-/* What a thread needs beside ITD__WORK: transformed inputs and outputs, one pixel of zeros; for the weights'
-   gradient, that of some transformed weights. */
-static size_t itd__conv_work(const itd__convolution *c, bool gradient)
+/* Floats from one frequency to the next, each of them ITD__TILES rows of channels + 16, and a line of the
+   cache more: 16 frequencies at multiples of 4 KB would all fall into one set. */
+static size_t itd__plane(size_t channels) { return ITD__TILES * (channels + 16) + 16; }
+
+/* What a thread needs beside ITD__WORK: one pixel that lies outside, and transformed inputs and outputs. */
+static size_t itd__conv_work(const itd__convolution *c)
 {
-    size_t some = itd__min(c->in, ITD__SOME), wider = itd__max(c->in, c->out);
-    if (!itd__is_winograd(c)) return ITD__PIXELS * 9 * c->in;
-    return 16 * (itd__plane(ITD__TILES, c->in) + itd__plane(ITD__TILES, c->out)) + wider +
-           (gradient ? 16 * itd__plane(some, c->out) : 0);
+    size_t in = c->in.channels, out = c->out.channels;
+    if (!itd__is_winograd(c)) return ITD__PIXELS * 9 * in;
+    return itd__max(in, out) + 16 * (itd__plane(in) + itd__plane(out));
 }
 
-/* Where in an image of c channels the m by m pixels from (y,x) on are; SIZE_MAX outside. */
-static void itd__patch(size_t height, size_t width, size_t c, size_t y, size_t x, size_t before, size_t m,
+/* Offsets of the m by m pixels of one of several images, from (y - before, x - before) on; SIZE_MAX where
+   there is none. */
+static void itd__patch(const itd__image *g, size_t image, size_t y, size_t x, size_t before, size_t m,
                        size_t *at)
 {
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < m; j++) {
-            bool inside = y + i >= before && y + i - before < height && x + j >= before &&
-                          x + j - before < width;
-            at[i * m + j] = inside ? ((y + i - before) * width + x + j - before) * c : SIZE_MAX;
+            bool inside = y + i >= before && y + i - before < g->height && x + j >= before &&
+                          x + j - before < g->width;
+            size_t row = image * g->height + y + i - before;
+            at[i * m + j] = inside ? (row * g->width + x + j - before) * g->channels : SIZE_MAX;
         }
 }
 
-/* Tiles from `first` on, of images of h by w pixels and c channels of which `some` count: the m by m pixels
-   at each become 16 arrays, `plane` floats apart. */
-static void itd__tiles_read(itd__transform t, const float *x, size_t h, size_t w, size_t c, size_t some,
-                            size_t first, size_t tiles, const float *zeros, size_t plane, float *to)
+/* Those of a tile, m = 2, or of the patch around it, m = 4. Tiles are counted over all images. */
+static void itd__tile(const itd__image *g, size_t tile, size_t m, size_t *at)
 {
-    size_t across = (w + 1) / 2, down = (h + 1) / 2, m = t == ITD__FROM_PATCH ? 4 : 2, at[16];
+    size_t across = (g->width + 1) / 2, image = tile / itd__count_tiles(g);
+    size_t y = tile % itd__count_tiles(g) / across * 2, x = tile % across * 2;
+    itd__patch(g, image, y, x, m == 4, m, at);
+}
+
+/* Transforms `channels` channels of `count` tiles or patches, from x on, to 16 planes. */
+static void itd__tiles_read(itd__transform t, const itd__image *g, const float *x, size_t channels,
+                            size_t first, size_t count, const float *zeros, float *to)
+{
+    size_t m = t == ITD__FROM_PATCH ? 4 : 2, at[16];
     const float *from[16];
     float *out[16];
-    for (size_t i = 0; i < tiles; i++) {
-        size_t tile = first + i, image = tile / (across * down);
-        const float *pixels = x + image * h * w * c;
-        itd__patch(h, w, c, tile / across % down * 2, tile % across * 2, m == 4, m, at);
-        for (size_t q = 0; q < m * m; q++) from[q] = at[q] == SIZE_MAX ? zeros : pixels + at[q];
-        for (size_t f = 0; f < 16; f++) out[f] = to + f * plane + i * (some + 16);
-        itd__fast()->transform(t, from, out, 0, some, false);
+    for (size_t i = 0; i < count; i++) {
+        itd__tile(g, first + i, m, at);
+        for (size_t q = 0; q < m * m; q++) from[q] = at[q] == SIZE_MAX ? zeros : x + at[q];
+        for (size_t f = 0; f < 16; f++) out[f] = to + f * itd__plane(channels) + i * (channels + 16);
+        itd__fast()->transform(t, from, out, 0, channels, false);
     }
 }
 
-/* What 16 arrays of each tile make of its 2 by 2 pixels; those outside the image go to `sink`. */
-static void itd__tiles_write(const float *from, size_t plane, size_t first, size_t tiles, float *sink,
-                             size_t h, size_t w, size_t c, bool add, float *y)
+/* The way back from 16 planes to the pixels of the tiles; those outside the image go to `sink`. */
+static void itd__tiles_write(const float *from, const itd__image *g, size_t first, size_t count, float *sink,
+                             bool add, float *y)
 {
-    size_t across = (w + 1) / 2, down = (h + 1) / 2, at[4];
+    size_t c = g->channels, at[4];
     const float *in[16];
     float *to[4];
-    for (size_t i = 0; i < tiles; i++) {
-        size_t tile = first + i, image = tile / (across * down);
-        itd__patch(h, w, c, tile / across % down * 2, tile % across * 2, 0, 2, at);
-        for (size_t q = 0; q < 4; q++) to[q] = at[q] == SIZE_MAX ? sink : y + image * h * w * c + at[q];
-        for (size_t f = 0; f < 16; f++) in[f] = from + f * plane + i * (c + 16);
+    for (size_t i = 0; i < count; i++) {
+        itd__tile(g, first + i, 2, at);
+        for (size_t q = 0; q < 4; q++) to[q] = at[q] == SIZE_MAX ? sink : y + at[q];
+        for (size_t f = 0; f < 16; f++) in[f] = from + f * itd__plane(c) + i * (c + 16);
         itd__fast()->transform(ITD__TO_OUTPUT, in, to, 0, c, add);
     }
 }
@@ -2953,294 +3181,276 @@ static void itd__tiles_write(const float *from, size_t plane, size_t first, size
 static void itd__taps_forward(const itd__convolution *c, const float *w /* (3,3,in,out) */,
                               float *u /* (16,in,out) */)
 {
+    size_t pairs = c->in.channels * c->out.channels;
     const float *from[9];
     float *to[16];
-    for (size_t i = 0; i < c->in; i++) {
-        for (size_t t = 0; t < 9; t++) from[t] = w + (t * c->in + i) * c->out;
-        for (size_t f = 0; f < 16; f++) to[f] = u + (f * c->in + i) * c->out;
-        itd__fast()->transform(ITD__FROM_TAPS, from, to, 0, c->out, false);
-    }
+    for (size_t t = 0; t < 9; t++) from[t] = w + t * pairs;
+    for (size_t f = 0; f < 16; f++) to[f] = u + f * pairs;
+    itd__fast()->transform(ITD__FROM_TAPS, from, to, 0, pairs, false);
 }
 
-/* The same of the weights that lead back, which are transposed and rotated: rotation exchanges the first and
-   the last row of G w, and its columns. */
+/* The same of the weights that lead back, which are transposed and rotated by half a turn: that exchanges the
+   first and the last row of G w, and its columns. */
 static void itd__taps_backward(const itd__convolution *c, const float *u /* (16,in,out) */,
                                float *back /* (16,out,in) */)
 {
     static const size_t opposite[4] = {3, 1, 2, 0};
+    size_t pairs = c->in.channels * c->out.channels;
     for (size_t f = 0; f < 16; f++)
-        itd__transpose(u + (opposite[f / 4] * 4 + opposite[f % 4]) * c->in * c->out, c->in, c->out,
-                       back + f * c->in * c->out);
+        itd__transpose(u + (opposite[f / 4] * 4 + opposite[f % 4]) * pairs, c->in.channels, c->out.channels,
+                       back + f * pairs);
 }
 
-/* Tiles from `first` on of the output. The bias of all four outputs of a tile is that of one frequency, whose
-   array A U A^T adds to each of them. */
-static void itd__winograd_tiles(const itd__convolution *c, const float *x, const float *u, const float *bias,
-                                size_t first, size_t tiles, bool add, float *y, itd__scratch work)
+/* dw += G^T dU G, the last step of a gradient; dU is zero again afterwards. */
+static void itd__taps_gradient(const itd__convolution *c, float *du /* (16,in,out) */,
+                               float *dw /* (3,3,in,out) */)
 {
-    size_t in = itd__plane(tiles, c->in), out = itd__plane(tiles, c->out), wider = itd__max(c->in, c->out);
-    float *outside = work.floats + ITD__WORK, *v = outside + wider, *m = v + 16 * in;
-    memset(outside, 0, wider * sizeof *outside);
-    itd__tiles_read(ITD__FROM_PATCH, x, c->height, c->width, c->in, c->in, first, tiles, outside, in, v);
+    size_t pairs = c->in.channels * c->out.channels;
+    const float *from[16];
+    float *to[9];
+    for (size_t f = 0; f < 16; f++) from[f] = du + f * pairs;
+    for (size_t t = 0; t < 9; t++) to[t] = dw + t * pairs;
+    itd__fast()->transform(ITD__TO_TAPS, from, to, 0, pairs, true);
+    memset(du, 0, 16 * pairs * sizeof *du);
+}
+
+/* A convolution with transformed weights u; the outputs are set, or added to y if add. */
+typedef struct itd__winograd {
+    itd__convolution c;
+    const float *x, *u, *bias; /* bias: (out) or NULL */
+    float *y;
+    bool add;
+    itd__scratch work;
+} itd__winograd;
+
+/* `count` of its tiles. The bias of the four outputs of a tile is that of one frequency, number 5, which
+   A M A^T adds to each of them. */
+static void itd__winograd_tiles(const itd__winograd *o, size_t first, size_t count)
+{
+    size_t in = o->c.in.channels, out = o->c.out.channels;
+    itd__scratch work = itd__own(o->work);
+    float *outside = work.floats + ITD__WORK, *v = outside + itd__max(in, out), *m = v + 16 * itd__plane(in);
+    memset(outside, 0, itd__max(in, out) * sizeof *outside);
+    itd__tiles_read(ITD__FROM_PATCH, &o->c.in, o->x, in, first, count, outside, v);
     for (size_t f = 0; f < 16; f++) {
         itd__product p = ITD__ZERO;
-        p.m = tiles, p.n = c->out, p.k = c->in;
-        p.a = v + f * in, p.ra = c->in + 16, p.ca = 1;
-        p.b = u + f * c->in * c->out, p.rb = c->out, p.cb = 1;
-        p.bias = f == 5 ? bias : NULL;
-        p.c = m + f * out, p.rc = c->out + 16;
+        p.m = count, p.n = out, p.k = in;
+        p.a = v + f * itd__plane(in), p.ra = in + 16, p.ca = 1;
+        p.b = o->u + f * in * out, p.rb = out, p.cb = 1;
+        p.bias = f == 5 ? o->bias : NULL;
+        p.c = m + f * itd__plane(out), p.rc = out + 16;
         p.work = work;
         itd__fast()->gemm(&p);
     }
-    itd__tiles_write(m, out, first, tiles, outside, c->rows, c->columns, c->out, add, y);
+    itd__tiles_write(m, &o->c.out, first, count, outside, o->add, o->y);
 }
 
-/* y = w * x + bias by the transformed weights, or added to y. */
-static void itd__winograd(const itd__convolution *c, const float *x /* (n,height,width,in) */,
-                          const float *u /* (16,in,out) */, const float *bias, size_t n, bool add,
-                          float *y /* (n,rows,columns,out) */, itd__scratch work)
+/* All tiles of n images. How many a thread takes at a time changes none of them. */
+static void itd__winograd_images(const itd__winograd *o, size_t n)
 {
-    size_t total = n * itd__ceil_div(c->rows, 2) * itd__ceil_div(c->columns, 2);
-    size_t threads = itd__useful_threads((double)total * 16 * (double)c->in * (double)c->out);
+    size_t total = n * itd__count_tiles(&o->c.out), in = o->c.in.channels, out = o->c.out.channels;
+    size_t threads = itd__useful_threads((double)total * 16 * (double)in * (double)out);
     size_t even = itd__ceil_div(total, threads), parts = itd__ceil_div(even, ITD__TILES);
     size_t tiles = itd__ceil_div(itd__ceil_div(even, parts), 4) * 4; /* whole blocks of rows */
     ptrdiff_t i, end = (ptrdiff_t)itd__ceil_div(total, tiles);
     ITD__PARALLEL(threads > 1)
     for (i = 0; i < end; i++) {
         size_t first = (size_t)i * tiles;
-        itd__winograd_tiles(c, x, u, bias, first, itd__min(tiles, total - first), add, y, itd__own(work));
+        itd__winograd_tiles(o, first, itd__min(tiles, total - first));
     }
 }
 
-/* A gradient that several passes add up, for batches that do not fit into memory at once. That of transformed
-   weights stays as it is until the last of them, so that the sum is the one of a single pass, bit by bit. */
-typedef struct itd__passes {
-    bool first, last;
-    float *du; /* (16,in,out) or NULL if there is one pass only */
-} itd__passes;
-
-/* The gradient by `some` of the input's channels, from `from` on. */
-static void itd__winograd_gradient(const itd__convolution *c, const float *x, const float *dy, size_t n,
-                                   size_t from, size_t some, const itd__passes *passes, bool add, float *dw,
-                                   itd__scratch work)
+/* Offsets of the 9 input pixels behind an output pixel, which is counted over all images. */
+static void itd__behind(const itd__convolution *c, size_t pixel, size_t *at)
 {
-    size_t total = n * itd__ceil_div(c->rows, 2) * itd__ceil_div(c->columns, 2), tiles;
-    size_t in = itd__plane(ITD__TILES, some), out = itd__plane(ITD__TILES, c->out);
-    size_t wider = itd__max(c->in, c->out), pitch = passes->du ? c->out : c->out + 16;
-    size_t sum = passes->du ? c->in * c->out : itd__plane(some, c->out);
-    float *zeros = work.floats + ITD__WORK, *v = zeros + wider, *m = v + 16 * in;
-    float *du = passes->du ? passes->du + from * c->out : m + 16 * out;
-    memset(zeros, 0, wider * sizeof *zeros);
-    for (size_t at = 0; at < total; at += tiles) {
-        tiles = itd__min(total - at, ITD__TILES);
-        itd__tiles_read(ITD__FROM_PATCH, x + from, c->height, c->width, c->in, some, at, tiles, zeros, in, v);
-        itd__tiles_read(ITD__FROM_GRADIENT, dy, c->rows, c->columns, c->out, c->out, at, tiles, zeros, out,
-                        m);
-        for (size_t f = 0; f < 16; f++)
-            itd__matmul(some, c->out, tiles, at > 0 || !passes->first, v + f * in, 1, some + 16, m + f * out,
-                        c->out + 16, 1, du + f * sum, pitch, work);
-    }
-    for (size_t i = 0; i < some && passes->last; i++) {
-        const float *row[16];
-        float *to[9];
-        for (size_t f = 0; f < 16; f++) row[f] = du + f * sum + i * pitch;
-        for (size_t t = 0; t < 9; t++) to[t] = dw + (t * c->in + from + i) * c->out;
-        itd__fast()->transform(ITD__TO_TAPS, row, to, 0, c->out, add);
-    }
+    size_t across = c->out.width, down = c->out.height, y = pixel / across % down, x = pixel % across;
+    itd__patch(&c->in, pixel / (down * across), y * c->stride, x * c->stride, c->before, 3, at);
 }
 
-/* What the nine taps see from some pixels of the output, of `some` channels from `first` on. */
-static void itd__gather(const itd__convolution *c, const float *x, size_t first, size_t some, size_t pixel,
-                        size_t count, float *row /* (count,9,some) */)
+/* `channels` channels, from x on, of what is behind `count` output pixels. */
+static void itd__gather(const itd__convolution *c, const float *x, size_t channels, size_t pixel,
+                        size_t count, float *row /* (count,9,channels) */)
 {
     size_t at[9];
-    for (size_t i = pixel; i < pixel + count; i++) {
-        const float *image = x + i / (c->rows * c->columns) * c->height * c->width * c->in + first;
-        itd__patch(c->height, c->width, c->in, i / c->columns % c->rows * c->stride,
-                   i % c->columns * c->stride, c->before, 3, at);
-        for (size_t t = 0; t < 9; t++, row += some)
-            if (at[t] == SIZE_MAX) memset(row, 0, some * sizeof *row);
-            else memcpy(row, image + at[t], some * sizeof *row);
+    for (size_t i = 0; i < count; i++) {
+        itd__behind(c, pixel + i, at);
+        for (size_t t = 0; t < 9; t++, row += channels)
+            if (at[t] == SIZE_MAX) memset(row, 0, channels * sizeof *row);
+            else memcpy(row, x + at[t], channels * sizeof *row);
     }
 }
 
-/* The gradients that came back to there are added to those of the input. */
+/* The gradients by gathered pixels are added to those by the input. */
 static void itd__scatter(const itd__convolution *c, const float *row /* (count,9,in) */, size_t pixel,
                          size_t count, float *dx)
 {
-    size_t at[9];
-    for (size_t i = pixel; i < pixel + count; i++) {
-        float *image = dx + i / (c->rows * c->columns) * c->height * c->width * c->in;
-        itd__patch(c->height, c->width, c->in, i / c->columns % c->rows * c->stride,
-                   i % c->columns * c->stride, c->before, 3, at);
-        for (size_t t = 0; t < 9; t++, row += c->in)
-            if (at[t] != SIZE_MAX) itd__fast()->add(image + at[t], row, c->in, image + at[t]);
+    size_t at[9], in = c->in.channels;
+    for (size_t i = 0; i < count; i++) {
+        itd__behind(c, pixel + i, at);
+        for (size_t t = 0; t < 9; t++, row += in)
+            if (at[t] != SIZE_MAX) itd__fast()->add(dx + at[t], row, in, dx + at[t]);
     }
 }
 
-/* u: the transformed weights, where Winograd's algorithm is used. */
-static void itd__conv_forward(const itd__convolution *c, const float *x /* (n,height,width,in) */,
-                              const float *w /* (3,3,in,out) */, const float *u /* (16,in,out) */,
-                              const float *b /* (out) */, size_t n, float *y /* (n,rows,columns,out) */,
-                              itd__scratch work)
+static void itd__conv_forward(const itd__operands *o)
 {
-    size_t pixels = n * c->rows * c->columns, count;
-    float *gathered = work.floats + ITD__WORK;
+    const itd__convolution *c = &o->row->conv;
+    size_t pixels = o->n * o->pixels, in = c->in.channels, out = c->out.channels, count;
+    float *gathered = o->work.floats + ITD__WORK;
     if (itd__is_winograd(c)) {
-        itd__winograd(c, x, u, b, n, false, y, work);
+        itd__winograd fast = {*c, o->x[0], o->taps, o->b, o->y, false, o->work};
+        itd__winograd_images(&fast, o->n);
         return;
     }
-    for (size_t at = 0; at < pixels; at += count, y += count * c->out) {
+    for (size_t at = 0; at < pixels; at += count) {
         count = itd__min(pixels - at, ITD__PIXELS);
-        itd__gather(c, x, 0, c->in, at, count, gathered);
-        itd__linear_forward(gathered, w, b, count, 9 * c->in, c->out, y, work);
+        itd__gather(c, o->x[0], in, at, count, gathered);
+        itd__dense(gathered, o->w, o->b, count, 9 * in, out, o->y + at * out, o->work);
     }
 }
 
-/* dx = what comes back through the weights, or added if add. */
-static void itd__conv_backward_input(const itd__convolution *c, const float *dy /* (n,rows,columns,out) */,
-                                     const float *back /* (16,out,in) or (out,9,in) */, size_t n, bool add,
-                                     float *dx /* (n,height,width,in) */, itd__scratch work)
+/* back: (16,out,in), the transformed weights, or (out,9,in). */
+static void itd__conv_backward(const itd__operands *o)
 {
-    size_t pixels = n * c->rows * c->columns, count;
-    float *gathered = work.floats + ITD__WORK;
-    itd__convolution reverse = {c->rows, c->columns, c->out, c->height, c->width, c->in, 1, 1};
+    const itd__convolution *c = &o->row->conv;
+    size_t pixels = o->n * o->pixels, in = c->in.channels, out = c->out.channels, count;
+    float *gathered = o->work.floats + ITD__WORK;
     if (itd__is_winograd(c)) {
-        itd__winograd(&reverse, dy, back, NULL, n, add, dx, work);
+        itd__winograd fast = {{c->out, c->in, 1, 1}, o->dy, o->back, NULL, o->dx[0], true, o->work};
+        itd__winograd_images(&fast, o->n);
         return;
     }
-    if (!add) memset(dx, 0, n * c->height * c->width * c->in * sizeof *dx);
-    for (size_t at = 0; at < pixels; at += count, dy += count * c->out) {
+    for (size_t at = 0; at < pixels; at += count) {
         count = itd__min(pixels - at, ITD__PIXELS);
-        itd__linear_backward_input(dy, back, count, 9 * c->in, 9 * c->in, c->out, false, gathered, work);
-        itd__scatter(c, gathered, at, count, dx);
+        itd__matmul(count, 9 * in, out, false, o->dy + at * out, out, 1, o->back, 9 * in, 1, gathered, 9 * in,
+                    o->work);
+        itd__scatter(c, gathered, at, count, o->dx[0]);
     }
 }
 
-/* dW for `some` of the channels read, from `from` on, and with the first of them db; added if add. */
-static void itd__conv_backward_weight(const itd__convolution *c, const float *dy /* (n,rows,columns,out) */,
-                                      const float *x /* (n,height,width,in) */, size_t n, size_t from,
-                                      size_t some, const itd__passes *passes, bool add,
-                                      float *dw /* (3,3,in,out) */, float *db /* (out) */, itd__scratch work)
+/* dU += V^T (A^T dY A), frequency by frequency. What becomes of it: itd__taps_gradient. */
+static void itd__winograd_gradient(const itd__operands *o, size_t from, size_t channels)
 {
-    size_t pixels = n * c->rows * c->columns, count;
-    float *gathered = work.floats + ITD__WORK;
-    bool more = add || !passes->first;
-    if (from == 0 && !more) memset(db, 0, c->out * sizeof *db);
-    if (from == 0) itd__fast()->column_sums(dy, c->out, pixels, c->out, db);
+    const itd__convolution *c = &o->row->conv;
+    size_t total = o->n * itd__count_tiles(&c->out), in = c->in.channels, out = c->out.channels, count;
+    float *zeros = o->work.floats + ITD__WORK, *v = zeros + itd__max(in, out);
+    float *m = v + 16 * itd__plane(channels);
+    memset(zeros, 0, itd__max(in, out) * sizeof *zeros);
+    for (size_t at = 0; at < total; at += count) {
+        count = itd__min(total - at, ITD__TILES);
+        itd__tiles_read(ITD__FROM_PATCH, &c->in, o->x[0] + from, channels, at, count, zeros, v);
+        itd__tiles_read(ITD__FROM_GRADIENT, &c->out, o->dy, out, at, count, zeros, m);
+        for (size_t f = 0; f < 16; f++)
+            itd__matmul(channels, out, count, true, v + f * itd__plane(channels), 1, channels + 16,
+                        m + f * itd__plane(out), out + 16, 1, o->dtaps + (f * in + from) * out, out, o->work);
+    }
+}
+
+/* dw, or dU in its place, for `channels` of the input's channels from number `from` on; with number 0, db. */
+static void itd__conv_gradient(const itd__operands *o, size_t from, size_t channels)
+{
+    const itd__convolution *c = &o->row->conv;
+    size_t pixels = o->n * o->pixels, in = c->in.channels, out = c->out.channels, count;
+    float *gathered = o->work.floats + ITD__WORK;
+    if (from == 0) itd__fast()->column_sums(o->dy, out, pixels, out, o->db);
     if (itd__is_winograd(c)) {
-        itd__winograd_gradient(c, x, dy, n, from, some, passes, add, dw, work);
+        itd__winograd_gradient(o, from, channels);
         return;
     }
-    for (size_t at = 0; at < pixels; at += count, more = true) {
+    for (size_t at = 0; at < pixels; at += count) {
         count = itd__min(pixels - at, ITD__PIXELS);
-        itd__gather(c, x, from, some, at, count, gathered);
+        itd__gather(c, o->x[0] + from, channels, at, count, gathered);
         for (size_t t = 0; t < 9; t++)
-            itd__matmul(some, c->out, count, more, gathered + t * some, 1, 9 * some, dy + at * c->out, c->out,
-                        1, dw + (t * c->in + from) * c->out, c->out, work);
+            itd__matmul(channels, out, count, true, gathered + t * channels, 1, 9 * channels,
+                        o->dy + at * out, out, 1, o->dw + (t * in + from) * out, out, o->work);
     }
 }
 
-/* Sine and cosine of each of `half` phases x = w.u, times exp(-|w|^2 noise / 2): what is left of them on
-   average when u gets noise of this variance. Waves that the noise has washed out teach nothing. */
-static void itd__waves_forward(const float *x /* (half) */, const float *power /* (half) -|w|^2/2 */,
-                               double noise, size_t half, float *y /* (2*half) */)
+/* Every pixel becomes four. */
+static void itd__upsample_forward(const itd__operands *o)
 {
-    float left[64];
-    itd__fast()->embed(1, x, half, y);
-    for (size_t at = 0; at < half; at += 64) {
-        size_t n = itd__min(64, half - at);
-        for (size_t k = 0; k < n; k++) left[k] = power[at + k] * (float)noise;
-        itd__fast()->exp(left, n, left);
-        for (size_t k = 0; k < n; k++) y[at + k] *= left[k], y[half + at + k] *= left[k];
+    size_t h = o->row->h / 2, w = o->row->w / 2, c = o->row->c, line = 2 * w * c;
+    float *y = o->y;
+    for (size_t i = 0; i < o->n * h; i++, y += 2 * line) {
+        for (size_t j = 0; j < 2 * w; j++) memcpy(y + j * c, o->x[0] + (i * w + j / 2) * c, c * sizeof *y);
+        memcpy(y + line, y, line * sizeof *y);
     }
 }
 
-/* The derivative of y's one half is the other: dx += dsin cos - dcos sin, each with its factor. */
-static void itd__waves_backward(const float *dy /* (2*half) */, const float *y /* (2*half) */, size_t half,
-                                float *dx /* (half) */)
+static void itd__upsample_backward(const itd__operands *o)
 {
-    for (size_t k = 0; k < half; k++) dx[k] += dy[k] * y[half + k] - dy[half + k] * y[k];
+    size_t h = o->row->h / 2, w = o->row->w / 2, c = o->row->c;
+    for (size_t i = 0; i < 2 * o->n * h; i++)
+        for (size_t j = 0; j < 2 * w; j++) {
+            float *to = o->dx[0] + (i / 2 * w + j / 2) * c;
+            itd__fast()->add(to, o->dy + (i * 2 * w + j) * c, c, to);
+        }
 }
 
-/* Group normalization (Wu & He 2018) of one image, its channels in one array or side by side in two,
-   followed by SiLU if silu:
+/* ---- group normalization ----
+
+   (Wu & He 2018) of one image, whose channels are those of x[0] and then those of x[1]; SiLU f follows if
+   row->silu, otherwise f(u) = u:
 
        y = f(u),  u = scale_c x + shift_c,  scale_c = gamma_c / sqrt(var_g + epsilon),
        shift_c = beta_c - mean_g scale_c,   var_g biased, as is usual.
 
-   `extra` keeps for all channels mean, 1/sqrt(var + epsilon), scale, shift; after backward dgamma, dbeta; a
-   network has room for backward's scratch behind them, ITD__NOTES arrays in all. */
-typedef struct itd__grouping {
-    size_t pixels, in, side, groups;
-    float epsilon;
-    bool silu;
-} itd__grouping;
+   Forward keeps for each channel mean, 1/sqrt(var + epsilon), scale, shift; backward dgamma and dbeta, then
+   two intermediate results. */
 
-enum { ITD__NOTES = 8 };
-
-/* Each group's channels get their average. */
-static void itd__group_averages(const itd__grouping *o, float *x /* (channels) */)
+/* Each channel gets the average over its group of x, which has sums over pixels. */
+static void itd__group_averages(const itd__operands *o, float *x /* (channels) */)
 {
-    size_t channels = o->in + o->side, size = channels / o->groups;
-    for (size_t g = 0; g < o->groups; g++, x += size) {
+    size_t size = o->row->c / o->row->groups;
+    for (size_t g = 0; g < o->row->groups; g++, x += size) {
         double sum = 0;
         for (size_t c = 0; c < size; c++) sum += x[c];
         for (size_t c = 0; c < size; c++) x[c] = (float)(sum / (double)(size * o->pixels));
     }
 }
 
-static void itd__norm_forward(const itd__grouping *o, const float *x /* (pixels,in) */,
-                              const float *s /* (pixels,side) */, const float *gamma /* (channels) */,
-                              const float *beta, float *extra /* (6,channels) */,
-                              float *y /* (pixels,channels) */)
+static void itd__norm_forward(const itd__operands *o)
 {
-    size_t channels = o->in + o->side;
-    float *mean = extra, *root = mean + channels, *scale = root + channels, *shift = scale + channels;
-    float *part = shift + channels; /* where the backward pass puts dgamma */
-    if (o->side == 0) s = x;        /* not read: nothing may be added to NULL, not even 0 */
+    const size_t *in = o->row->in, channels = o->row->c, first[2] = {0, in[0]};
+    float *mean = o->kept, *root = mean + channels, *scale = root + channels, *shift = scale + channels;
     memset(mean, 0, 2 * channels * sizeof *mean);
     for (size_t from = 0; from < o->pixels; from += 32) { /* long sums of like numbers lose digits */
-        size_t some = itd__min(o->pixels - from, 32);
+        size_t count = itd__min(o->pixels - from, 32);
+        float *part = scale;
         memset(part, 0, channels * sizeof *part);
-        itd__fast()->column_sums(x + from * o->in, o->in, some, o->in, part);
-        itd__fast()->column_sums(s + from * o->side, o->side, some, o->side, part + o->in);
+        for (size_t k = 0; k < 2; k++)
+            itd__fast()->column_sums(o->x[k] + from * in[k], in[k], count, in[k], part + first[k]);
         itd__fast()->add(mean, part, channels, mean);
     }
     itd__group_averages(o, mean);
-    itd__fast()->column_squares(x, mean, o->pixels, o->in, root);
-    itd__fast()->column_squares(s, mean + o->in, o->pixels, o->side, root + o->in);
+    for (size_t k = 0; k < 2; k++)
+        itd__fast()->column_squares(o->x[k], mean + first[k], o->pixels, in[k], root + first[k]);
     itd__group_averages(o, root);
     for (size_t c = 0; c < channels; c++) {
-        root[c] = (float)(1 / sqrt((double)root[c] + o->epsilon));
-        scale[c] = gamma[c] * root[c];
-        shift[c] = beta[c] - mean[c] * scale[c];
+        root[c] = (float)(1 / sqrt((double)root[c] + o->row->epsilon));
+        scale[c] = o->w[c] * root[c];
+        shift[c] = o->b[c] - mean[c] * scale[c];
     }
-    itd__fast()->affine(x, scale, shift, o->pixels, o->in, o->silu, y, channels);
-    itd__fast()->affine(s, scale + o->in, shift + o->in, o->pixels, o->side, o->silu, y + o->in, channels);
+    for (size_t k = 0; k < 2; k++)
+        itd__fast()->affine(o->x[k], scale + first[k], shift + first[k], o->pixels, in[k], o->row->silu,
+                            o->y + first[k], channels);
 }
 
 /* dy becomes du. With h = (x - mean) / sqrt(var + epsilon), per image
        dgamma = sum du h,  dbeta = sum du,
        dx += gamma / sqrt(var + epsilon) (du - avg_g(gamma du)/gamma - h avg_g(gamma du h)/gamma). */
-static void itd__norm_backward(const itd__grouping *o, float *dy /* (pixels,channels) */,
-                               const float *x /* (pixels,in) */, const float *s /* (pixels,side) */,
-                               const float *gamma, float *extra /* (6,channels) */,
-                               float *scratch /* (2,channels) */, float *dx /* (pixels,in) */,
-                               float *ds /* (pixels,side) */)
+static void itd__norm_backward(const itd__operands *o)
 {
-    size_t channels = o->in + o->side;
-    float *mean = extra, *root = mean + channels, *scale = root + channels, *shift = scale + channels;
-    float *dgamma = shift + channels, *dbeta = dgamma + channels, *a = scratch, *b = scratch + channels;
-    const float *factor[3] = {scale, a, b}, *side[3] = {scale + o->in, a + o->in, b + o->in};
-    if (o->side == 0) s = x;
+    const size_t *in = o->row->in, channels = o->row->c, first[2] = {0, in[0]};
+    const float *mean = o->kept, *root = mean + channels, *scale = root + channels, *shift = scale + channels;
+    float *dgamma = o->dkept, *dbeta = dgamma + channels, *a = dbeta + channels, *b = a + channels;
     memset(dgamma, 0, 2 * channels * sizeof *dgamma);
-    itd__fast()->affine_backward(dy, channels, x, scale, shift, o->pixels, o->in, o->silu, dbeta, dgamma);
-    itd__fast()->affine_backward(dy + o->in, channels, s, scale + o->in, shift + o->in, o->pixels, o->side,
-                                 o->silu, dbeta + o->in, dgamma + o->in);
+    for (size_t k = 0; k < 2; k++)
+        itd__fast()->affine_backward(o->dy + first[k], channels, o->x[k], scale + first[k], shift + first[k],
+                                     o->pixels, in[k], o->row->silu, dbeta + first[k], dgamma + first[k]);
     for (size_t c = 0; c < channels; c++) {
         dgamma[c] = (dgamma[c] - mean[c] * dbeta[c]) * root[c];
-        a[c] = gamma[c] * dgamma[c], b[c] = gamma[c] * dbeta[c];
+        a[c] = o->w[c] * dgamma[c], b[c] = o->w[c] * dbeta[c];
     }
     itd__group_averages(o, a);
     itd__group_averages(o, b);
@@ -3248,191 +3458,136 @@ static void itd__norm_backward(const itd__grouping *o, float *dy /* (pixels,chan
         a[c] = -a[c] * root[c] * root[c];
         b[c] = -b[c] * root[c] - mean[c] * a[c];
     }
-    if (dx) itd__fast()->combine(dy, channels, x, factor, o->pixels, o->in, dx);
-    if (ds && o->side) itd__fast()->combine(dy + o->in, channels, s, side, o->pixels, o->side, ds);
-}
-
-/* y = x + t, the same t for all pixels of an image. */
-static void itd__shift_forward(const float *x, const float *t, size_t pixels, size_t channels, float *y)
-{
-    for (size_t i = 0; i < pixels; i++) itd__fast()->add(x + i * channels, t, channels, y + i * channels);
-}
-
-/* Every pixel becomes four. */
-static void itd__upsample_forward(const float *x /* (n,h,w,c) */, size_t n, size_t h, size_t w, size_t c,
-                                  float *y /* (n,2h,2w,c) */)
-{
-    size_t row = 2 * w * c;
-    for (size_t i = 0; i < n * h; i++, y += 2 * row) {
-        for (size_t j = 0; j < 2 * w; j++) memcpy(y + j * c, x + (i * w + j / 2) * c, c * sizeof *y);
-        memcpy(y + row, y, row * sizeof *y);
+    for (size_t k = 0; k < 2; k++) {
+        const float *factor[3] = {scale + first[k], a + first[k], b + first[k]};
+        itd__fast()->combine(o->dy + first[k], channels, o->x[k], factor, o->pixels, in[k], o->dx[k]);
     }
 }
 
-static void itd__upsample_backward(const float *dy, size_t n, size_t h, size_t w, size_t c, float *dx)
+/* Backward left dgamma and dbeta of each image; all of them are one piece. */
+static void itd__norm_gradient(const itd__operands *o, size_t from, size_t count)
 {
-    for (size_t i = 0; i < 2 * n * h; i++)
-        for (size_t j = 0; j < 2 * w; j++) {
-            float *to = dx + (i / 2 * w + j / 2) * c;
-            itd__fast()->add(to, dy + (i * 2 * w + j) * c, c, to);
-        }
+    (void)from, (void)count;
+    itd__fast()->column_sums(o->dkept, o->row->kept, o->n, 2 * o->row->c, o->dw);
 }
 
-/* Attention (Vaswani et al. 2017) of an image, for each head: the rows of softmax(q k^T / sqrt(d)). */
-static void itd__scores_forward(const float *q /* (tokens,channels) */, const float *k, size_t tokens,
-                                size_t channels, size_t heads, float *p /* (heads,tokens,tokens) */,
-                                itd__scratch work)
+/* ---- attention ----
+
+   (Vaswani et al. 2017) within one image, whose pixels are the tokens: y = softmax(q k^T / sqrt(d)) v for
+   each head, that is, each group of d channels. SCORES computes the softmax, (heads,tokens,tokens), from q
+   and k; ATTEND multiplies it by v. */
+static void itd__scores_forward(const itd__operands *o)
 {
-    size_t d = channels / heads;
-    float scale = (float)(1 / sqrt((double)d));
+    size_t tokens = o->row->tokens, channels = o->row->in[0], heads = o->row->heads, d = channels / heads;
+    float scale = (float)(1 / sqrt((double)d)), *p = o->y;
     for (size_t h = 0; h < heads; h++)
-        itd__matmul(tokens, tokens, d, false, q + h * d, channels, 1, k + h * d, 1, channels,
-                    p + h * tokens * tokens, tokens, work);
+        itd__matmul(tokens, tokens, d, false, o->x[0] + h * d, channels, 1, o->x[1] + h * d, 1, channels,
+                    p + h * tokens * tokens, tokens, o->work);
     for (size_t i = 0; i < heads * tokens; i++, p += tokens) {
-        float most = p[0], sum = 0;
-        for (size_t j = 1; j < tokens; j++) most = p[j] > most ? p[j] : most;
-        for (size_t j = 0; j < tokens; j++) p[j] = scale * (p[j] - most);
+        float max = p[0], sum = 0;
+        for (size_t j = 1; j < tokens; j++) max = p[j] > max ? p[j] : max;
+        for (size_t j = 0; j < tokens; j++) p[j] = scale * (p[j] - max);
         itd__fast()->exp(p, tokens, p);
         for (size_t j = 0; j < tokens; j++) sum += p[j];
         for (size_t j = 0; j < tokens; j++) p[j] /= sum;
     }
 }
 
-/* dp becomes the gradient by the scores before the softmax: p (dp - sum p dp) / sqrt(d). */
-static void itd__scores_backward(float *dp /* (heads,tokens,tokens) */, const float *p, const float *q,
-                                 const float *k, size_t tokens, size_t channels, size_t heads, float *dq,
-                                 float *dk, itd__scratch work)
+/* With p = softmax(u), dy = dp becomes du: p (dp - sum p dp), with the factor 1/sqrt(d) of the products. */
+static void itd__scores_backward(const itd__operands *o)
 {
-    size_t d = channels / heads;
+    size_t tokens = o->row->tokens, channels = o->row->in[0], heads = o->row->heads, d = channels / heads;
     float scale = (float)(1 / sqrt((double)d));
     for (size_t i = 0; i < heads * tokens; i++) {
-        const float *row = p + i * tokens;
-        float *drow = dp + i * tokens, sum = 0;
-        for (size_t j = 0; j < tokens; j++) sum += row[j] * drow[j];
-        for (size_t j = 0; j < tokens; j++) drow[j] = scale * row[j] * (drow[j] - sum);
+        const float *p = o->y + i * tokens;
+        float *dp = o->dy + i * tokens, sum = 0;
+        for (size_t j = 0; j < tokens; j++) sum += p[j] * dp[j];
+        for (size_t j = 0; j < tokens; j++) dp[j] = scale * p[j] * (dp[j] - sum);
     }
-    for (size_t h = 0; h < heads; h++, dp += tokens * tokens) {
-        itd__matmul(tokens, d, tokens, true, dp, tokens, 1, k + h * d, channels, 1, dq + h * d, channels,
-                    work);
-        itd__matmul(tokens, d, tokens, true, dp, 1, tokens, q + h * d, channels, 1, dk + h * d, channels,
-                    work);
-    }
-}
-
-/* y = p v, head by head. */
-static void itd__attend_forward(const float *p /* (heads,tokens,tokens) */, const float *v, size_t tokens,
-                                size_t channels, size_t heads, float *y /* (tokens,channels) */,
-                                itd__scratch work)
-{
-    size_t d = channels / heads;
-    for (size_t h = 0; h < heads; h++, p += tokens * tokens)
-        itd__matmul(tokens, d, tokens, false, p, tokens, 1, v + h * d, channels, 1, y + h * d, channels,
-                    work);
-}
-
-static void itd__attend_backward(const float *dy, const float *p, const float *v, size_t tokens,
-                                 size_t channels, size_t heads, float *dp, float *dv, itd__scratch work)
-{
-    size_t d = channels / heads;
-    for (size_t h = 0; h < heads; h++, p += tokens * tokens, dp += tokens * tokens, dy += d) {
-        itd__matmul(tokens, tokens, d, true, dy, channels, 1, v + h * d, 1, channels, dp, tokens, work);
-        itd__matmul(tokens, d, tokens, true, p, 1, tokens, dy, channels, 1, dv + h * d, channels, work);
+    for (size_t h = 0; h < heads; h++) {
+        const float *du = o->dy + h * tokens * tokens;
+        itd__matmul(tokens, d, tokens, true, du, tokens, 1, o->x[1] + h * d, channels, 1, o->dx[0] + h * d,
+                    channels, o->work);
+        itd__matmul(tokens, d, tokens, true, du, 1, tokens, o->x[0] + h * d, channels, 1, o->dx[1] + h * d,
+                    channels, o->work);
     }
 }
 
-/* Each number becomes `size` sinusoids of scale * x: half = size/2 frequencies exp(-i log(10000)/(half-1)),
-   sines first, then cosines (Vaswani et al. 2017, in the order of the original code). */
-static void itd__embed_forward(const float *x /* (n) */, const float *frequency /* (half) */, size_t n,
-                               size_t half, float *y /* (n,2*half) */)
+static void itd__attend_forward(const itd__operands *o)
 {
-    for (size_t i = 0; i < n; i++) {
-        float *row = y + 2 * i * half;
-        if (i > 0 && x[i] == x[i - 1]) /* a log SNR shared by many rows */
-            memcpy(row, row - 2 * half, 2 * half * sizeof *row);
-        else itd__fast()->embed(x[i], frequency, half, row);
-    }
+    size_t tokens = o->row->tokens, channels = o->row->c, heads = o->row->heads, d = channels / heads;
+    for (size_t h = 0; h < heads; h++)
+        itd__matmul(tokens, d, tokens, false, o->x[0] + h * tokens * tokens, tokens, 1, o->x[1] + h * d,
+                    channels, 1, o->y + h * d, channels, o->work);
 }
 
-/* The forward pass left the cosines, which are the derivatives of the sines, in y. */
-static void itd__embed_backward(const float *dy /* (n,2*half) */, const float *y /* (n,2*half) */,
-                                const float *frequency /* (half) */, size_t n, size_t half,
-                                float *dx /* (n) */)
+static void itd__attend_backward(const itd__operands *o)
 {
-    for (size_t i = 0; i < n; i++) {
-        const float *sine = y + 2 * i * half, *cosine = sine + half;
-        const float *dsine = dy + 2 * i * half, *dcosine = dsine + half;
-        float sum = 0;
-        for (size_t k = 0; k < half; k++) sum += frequency[k] * (dsine[k] * cosine[k] - dcosine[k] * sine[k]);
-        dx[i] += sum;
+    size_t tokens = o->row->tokens, channels = o->row->c, heads = o->row->heads, d = channels / heads;
+    for (size_t h = 0; h < heads; h++) {
+        size_t at = h * tokens * tokens;
+        itd__matmul(tokens, tokens, d, true, o->dy + h * d, channels, 1, o->x[1] + h * d, 1, channels,
+                    o->dx[0] + at, tokens, o->work);
+        itd__matmul(tokens, d, tokens, true, o->x[0] + at, 1, tokens, o->dy + h * d, channels, 1,
+                    o->dx[1] + h * d, channels, o->work);
     }
 }
 
 /* >>network ------------------------------------------------------------------------------------------------
 
-   A network is a table of rows, each an operation that reads earlier rows. One function writes it and reads
-   like the network's diagram; counting, allocating, forward, backward and the names in a file walk it. */
+   A network is a table of rows, each an operation that reads earlier rows. itd__plan_mlp and itd__plan_unet
+   write it and read like the network's diagram; counting, memory, forward, backward and the names in a file
+   walk it. For points of the plane and two linear layers it is, as itd_net_summary has it:
 
-/* clang-format off */
-typedef enum itd__kind {
-    ITD__INPUT, ITD__EMBED, ITD__PROJECT, ITD__WAVES, ITD__LINEAR, ITD__RELU, ITD__SILU, ITD__TIMESTEP,
-    ITD__CONV, ITD__ADD,
-    ITD__UPSAMPLE, ITD__NORM, ITD__SHIFT, ITD__SCORES, ITD__ATTEND /* from NORM on: a sample at a time */
-} itd__kind;
+       row  kind         channels           parameters
+       0    input        2                                                z
+       1    input        1                                                log SNR
+       2    directions   2 + 1 -> 256                                     reads rows 0 and 1
+       3    sinusoids    1 -> 128                                         reads row 1
+       4    linear       256 + 128 -> 128  layers.0, 49280 parameters     reads rows 2 and 3
+       5    silu         128 -> 128                                       reads row 4
+       6    linear       128 -> 2  layers.1, 258 parameters               reads row 5
 
-static const char *const itd__kind_name[] = {
-    "input", "embed", "project", "waves", "linear", "relu", "silu", "timestep", "conv", "add", "upsample",
-    "norm", "shift", "scores", "attend"};
-/* clang-format on */
+   Each row has its place in an array of values and, in training, in one of gradients. The chapter uses the
+   operations before it, the random numbers and the fields of descriptions; >>model and >>trainer call it. */
 
-typedef struct itd__layer {
-    itd__kind kind;
-    size_t input[2];       /* rows read; the same one twice where only one is */
-    size_t in, side;       /* channels that come from each; side is 0 where only one is read */
-    size_t h, w, c;        /* image that comes out; 1, 1, features where there is none */
-    size_t width;          /* floats per sample that come out */
-    size_t weight, bias;   /* LINEAR, CONV, NORM: offsets into the parameter slabs */
-    size_t weights;        /* how many, without the biases */
-    size_t frequency;      /* EMBED, PROJECT, WAVES: offset into the table of frequencies */
-    itd__convolution conv; /* CONV */
-    size_t taps;           /* CONV: offset of its transformed weights */
-    size_t back;           /* LINEAR, CONV: offset of the weights that lead back */
-    itd__grouping norm;    /* NORM */
-    size_t extra;          /* NORM: offset of its notes per sample */
-    size_t heads;          /* SCORES, ATTEND */
-    size_t offset;         /* floats per sample of all rows before it */
-    bool zero;             /* parameters start at zero */
-    bool trains;           /* parameters here or upstream: backward has to pass */
-    size_t reader;         /* the last row that reads it, or itself */
-    bool last[2];          /* the last reader of this input, so the first to write its gradient */
-    char name[56];         /* of rows with parameters, in the checkpoint */
-} itd__layer;
+/* For each row of the table its output, (capacity,width), then what it keeps, (capacity,kept). */
+typedef struct itd__buffer {
+    float *floats;
+    size_t capacity; /* samples */
+} itd__buffer;
+
+/* Inputs of a row with parameters, whose weights' gradient is one unit of work. */
+typedef struct itd__piece {
+    size_t row, from, count;
+} itd__piece;
 
 struct itd_net {
     itd_unet_desc unet; /* without levels: an MLP */
     size_t dim;
-    size_t slice; /* samples a thread takes at a time: their activations stay in the second-level cache */
+    size_t slice; /* samples a thread takes at a time */
     itd__layer *layer;
-    size_t layers, most_layers;
-    float *frequency; /* of all embeddings, scaled, and directions */
+    size_t layers, max_layers;
+    itd__piece *piece;
+    size_t pieces;
+    float *frequency; /* of all sinusoids */
     size_t frequencies;
+    double *timestep; /* (ITD__TABLE) log SNRs of the steps of a DDPM, descending, or NULL */
     size_t parameters;
     bool too_large;             /* more parameters than can be counted in bytes */
     float *w, *g, *m, *v, *ema; /* slabs of `parameters` floats; all but w only when training needs them */
     bool use_ema;               /* forward reads ema instead of w */
-    float *value, *gradient;    /* rows of the table, each (capacity,width) */
-    size_t capacity, gradient_capacity, width;
-    float *extra; /* notes of the normalizations, each (extra_capacity,ITD__NOTES,channels) */
-    size_t extra_capacity, extra_width;
-    float *taps;          /* weights of convolutions, transformed for forward */
-    float *back;          /* weights transposed, of convolutions transformed, for backward */
-    float *taps_gradient; /* by transformed weights, while several passes add it up */
+    itd__buffer value, gradient;
+    size_t width; /* floats per sample of all rows */
+    float *taps;  /* weights of convolutions, transformed for forward */
+    float *back;  /* weights transposed, of convolutions transformed, for backward */
+    float *dtaps; /* gradient by taps, zero between batches */
     size_t taps_size, back_size;
     const float *taps_of; /* the slab they were made of; NULL: they are stale */
-    bool shared;          /* weights may change unseen: the caller has a pointer to them */
+    bool shared;          /* weights may change unnoticed: the caller has a pointer to them */
     itd__scratch work;
-    size_t work_threads, inference_work, training_work; /* for how many there is space; floats of each */
-    double *timestep;                                   /* (ITD__TABLE) log SNRs of the steps, descending */
-    char path[48];                                      /* what the names of the next rows begin with */
+    size_t work_threads; /* for how many there is space */
+    char path[48];       /* what the names of the next rows begin with */
 };
 
 /* Appends a row that reads row a and, if it is another one, row b; returns its index. */
@@ -3440,10 +3595,10 @@ static size_t itd__row(itd_net *net, itd__kind kind, size_t a, size_t b, size_t 
 {
     size_t i = net->layers++;
     itd__layer *row = &net->layer[i];
-    ITD_ASSERT(i < net->most_layers);
+    ITD_ASSERT(i < net->max_layers);
     row->kind = kind;
     row->input[0] = a, row->input[1] = b;
-    row->in = net->layer[a].c, row->side = a == b ? 0 : net->layer[b].c;
+    row->in[0] = net->layer[a].c, row->in[1] = a == b ? 0 : net->layer[b].c;
     row->h = h, row->w = w, row->c = c;
     row->width = h * w * c;
     row->offset = net->width;
@@ -3451,6 +3606,13 @@ static size_t itd__row(itd_net *net, itd__kind kind, size_t a, size_t b, size_t 
     net->layer[a].reader = net->layer[b].reader = i;
     net->width += row->width;
     return i;
+}
+
+/* The last row keeps so many floats per sample beside its output. */
+static void itd__keep(itd_net *net, size_t kept)
+{
+    net->layer[net->layers - 1].kept = kept;
+    net->width += kept;
 }
 
 /* A row of the size of its input, with c channels. */
@@ -3465,17 +3627,17 @@ static size_t itd__input(itd_net *net, size_t h, size_t w, size_t c)
 }
 
 /* Appends to a text of `size` bytes, cutting what does not fit; a and b take the places of two #. */
-static void itd__append(char *text, size_t size, const char *more, size_t a, size_t b)
+static void itd__append(char *text, size_t size, const char *format, size_t a, size_t b)
 {
     size_t used = strlen(text);
-    for (; *more; more++) {
+    for (; *format; format++) {
         char piece[24] = {0}, *p = piece + sizeof piece - 1;
-        if (*more == '#') {
+        if (*format == '#') {
             do *--p = (char)('0' + a % 10);
             while (a /= 10);
             a = b;
         } else {
-            *--p = *more;
+            *--p = *format;
         }
         while (*p && used + 1 < size) text[used++] = *p++;
     }
@@ -3506,9 +3668,11 @@ static void itd__parameterized(itd_net *net, size_t i, size_t rows, size_t colum
     itd__append(row->name, sizeof row->name, name, 0, 0);
 }
 
-static size_t itd__embed(itd_net *net, size_t x, size_t size, double scale)
+/* `size` sinusoids of scale times each number, half of them sines, with frequencies
+   exp(-i log(10000) / (half - 1)). */
+static size_t itd__sinusoids(itd_net *net, size_t x, size_t size, double scale)
 {
-    size_t i = itd__like(net, ITD__EMBED, x, x, net->layer[x].c * size), half = size / 2;
+    size_t i = itd__like(net, ITD__SINUSOIDS, x, x, net->layer[x].c * size), half = size / 2;
     net->layer[i].frequency = net->frequencies;
     for (size_t k = 0; k < half; k++) {
         double frequency = exp(-(double)k * log(10000.0) / (double)(half - 1));
@@ -3517,51 +3681,53 @@ static size_t itd__embed(itd_net *net, size_t x, size_t size, double scale)
     return i;
 }
 
-/* sin(w.z), cos(w.z) for directions that are the same in every network of this description: |w| in equal
-   ratios, each w uniform on its sphere. The table has the directions (dim,m), then -|w|^2/2 (m). */
-static size_t itd__embed_directions(itd_net *net, size_t z, size_t logsnr, const itd_mlp_desc *desc)
+/* Sinusoids along directions that are the same in every network of this description: |w| in equal ratios,
+   each w uniform on its sphere. */
+static size_t itd__directions(itd_net *net, size_t z, size_t logsnr, const itd_mlp_desc *desc)
 {
-    size_t d = desc->dim, m = desc->directions, i = itd__like(net, ITD__PROJECT, z, z, m), waves;
+    size_t d = desc->dim, m = desc->directions, i = itd__like(net, ITD__DIRECTIONS, z, logsnr, 2 * m);
     itd_rng rng = itd__rng_for(0, ITD__FOR_DIRECTIONS, 0);
     float *w = net->frequency + net->frequencies;
     for (size_t k = 0; k < m; k++) {
         double at = ((double)k + 0.5) / (double)m, square = 0;
         double length = desc->frequency_min * pow(desc->frequency_max / desc->frequency_min, at);
-        itd_rng again = rng;
+        itd_rng again = rng; /* the same d numbers: their length is needed before the first is used */
         for (size_t j = 0; j < d; j++) square += pow(itd_rng_normal(&rng), 2);
         for (size_t j = 0; j < d; j++) w[j * m + k] = (float)(length / sqrt(square) * itd_rng_normal(&again));
         w[d * m + k] = (float)(-0.5 * length * length);
     }
     net->layer[i].frequency = net->frequencies;
-    waves = itd__like(net, ITD__WAVES, i, logsnr, 2 * m);
-    net->layer[waves].frequency = net->frequencies + d * m;
     net->frequencies += (d + 1) * m;
-    return waves;
+    itd__keep(net, m);
+    return i;
 }
 
 static size_t itd__linear(itd_net *net, size_t a, size_t b, size_t width, const char *name)
 {
     size_t i = itd__like(net, ITD__LINEAR, a, b, width);
-    itd__parameterized(net, i, net->layer[i].in + net->layer[i].side, width, name);
+    itd__parameterized(net, i, net->layer[i].in[0] + net->layer[i].in[1], width, name);
     return i;
 }
 
-static size_t itd__activation(itd_net *net, size_t x, itd_activation kind)
+static size_t itd__activation(itd_net *net, size_t x, itd_activation activation)
 {
-    return itd__like(net, kind == ITD_RELU ? ITD__RELU : ITD__SILU, x, x, net->layer[x].c);
+    size_t i = itd__like(net, ITD__ACTIVATION, x, x, net->layer[x].c);
+    net->layer[i].activation = activation;
+    return i;
 }
 
-/* The MLP denoiser: sinusoids of every coordinate and of the log SNR, then linear layers. */
+/* The MLP denoiser: sinusoids of the vector and of the log SNR, then linear layers with activations between
+   them. */
 static void itd__plan_mlp(itd_net *net, const itd_mlp_desc *desc)
 {
-    size_t z = itd__input(net, 1, 1, desc->dim), logsnr = itd__input(net, 1, 1, 1), h = z, side = logsnr;
-    if (desc->directions) h = itd__embed_directions(net, z, logsnr, desc);
-    else if (desc->embedding) h = itd__embed(net, z, desc->embedding, desc->coordinate_scale);
-    if (desc->embedding) side = itd__embed(net, logsnr, desc->embedding, desc->logsnr_scale);
+    size_t z = itd__input(net, 1, 1, desc->dim), logsnr = itd__input(net, 1, 1, 1), h = z, time = logsnr;
+    if (desc->directions) h = itd__directions(net, z, logsnr, desc);
+    else if (desc->embedding) h = itd__sinusoids(net, z, desc->embedding, desc->coordinate_scale);
+    if (desc->embedding) time = itd__sinusoids(net, logsnr, desc->embedding, desc->logsnr_scale);
     for (size_t k = 0; k < desc->layers; k++) {
         itd__path(net, "layers.#", k, 0);
-        h = itd__linear(net, h, side, k + 1 < desc->layers ? desc->hidden : desc->dim, "");
-        if (k + 1 < desc->layers) h = side = itd__activation(net, h, desc->activation);
+        h = itd__linear(net, h, k ? h : time, k + 1 < desc->layers ? desc->hidden : desc->dim, "");
+        if (k + 1 < desc->layers) h = itd__activation(net, h, desc->activation);
     }
     net->layer[h].zero = desc->zero_output;
 }
@@ -3574,25 +3740,24 @@ static size_t itd__conv(itd_net *net, size_t x, size_t c, size_t stride, const c
     size_t before = stride == 2 && net->unet.pad_after ? 0 : 1;
     size_t h = (in->h + before - 2) / stride + 1, w = (in->w + before - 2) / stride + 1;
     size_t i = itd__row(net, ITD__CONV, x, x, h, w, c);
-    itd__convolution conv = {in->h, in->w, in->c, h, w, c, stride, before};
+    itd__convolution conv = {{in->h, in->w, in->c}, {h, w, c}, stride, before};
     net->layer[i].conv = conv;
     itd__parameterized(net, i, 9 * in->c, c, name);
     return i;
 }
 
+/* a and, if it is another row, b side by side; SiLU follows if silu. */
 static size_t itd__norm(itd_net *net, size_t a, size_t b, bool silu, const char *name)
 {
-    const itd__layer *x = &net->layer[a];
-    size_t side = a == b ? 0 : net->layer[b].c, i = itd__like(net, ITD__NORM, a, b, x->c + side);
-    itd__grouping norm = {x->h * x->w, x->c, side, net->unet.groups, (float)net->unet.epsilon, silu};
-    net->layer[i].norm = norm;
-    net->layer[i].extra = net->extra_width;
-    net->extra_width += ITD__NOTES * (x->c + side);
-    itd__parameterized(net, i, 1, x->c + side, name);
+    size_t c = net->layer[a].c + (a == b ? 0 : net->layer[b].c), i = itd__like(net, ITD__NORM, a, b, c);
+    net->layer[i].groups = net->unet.groups, net->layer[i].epsilon = (float)net->unet.epsilon;
+    net->layer[i].silu = silu;
+    itd__keep(net, 4 * c);
+    itd__parameterized(net, i, 1, c, name);
     return i;
 }
 
-/* a and the skip b side by side, or a alone if b is a. */
+/* Reads a and, if it is another row, the skip connection b. */
 static size_t itd__residual_block(itd_net *net, size_t a, size_t b, size_t time, size_t c)
 {
     size_t h = itd__norm(net, a, b, true, "norm1");
@@ -3615,9 +3780,9 @@ static size_t itd__attention(itd_net *net, size_t x)
     size_t k = itd__linear(net, h, h, c, "to_k");
     size_t v = itd__linear(net, h, h, c, "to_v");
     size_t p = itd__row(net, ITD__SCORES, q, k, 1, 1, heads * tokens * tokens);
-    net->layer[p].heads = heads;
+    net->layer[p].heads = heads, net->layer[p].tokens = tokens;
     h = itd__row(net, ITD__ATTEND, p, v, net->layer[x].h, net->layer[x].w, c);
-    net->layer[h].heads = heads;
+    net->layer[h].heads = heads, net->layer[h].tokens = tokens;
     h = itd__linear(net, h, h, c, "to_out.0");
     return itd__like(net, ITD__ADD, h, x, c);
 }
@@ -3626,12 +3791,12 @@ static size_t itd__plan_time(itd_net *net, const itd_unet_desc *d)
 {
     size_t t = itd__input(net, 1, 1, 1);
     if (d->time != ITD_TIME_LOGSNR) t = itd__like(net, ITD__TIMESTEP, t, t, 1);
-    t = itd__embed(net, t, d->embedding, d->time == ITD_TIME_LOGSNR ? d->logsnr_scale : 1);
+    t = itd__sinusoids(net, t, d->embedding, d->time == ITD_TIME_LOGSNR ? d->logsnr_scale : 1);
     net->path[0] = 0;
     t = itd__linear(net, t, t, d->hidden, "time_embedding.linear_1");
     t = itd__activation(net, t, ITD_SILU);
     t = itd__linear(net, t, t, d->hidden, "time_embedding.linear_2");
-    return itd__activation(net, t, ITD_SILU); /* every block would apply it */
+    return itd__activation(net, t, ITD_SILU); /* here, as every block would apply it */
 }
 
 static void itd__plan_unet(itd_net *net, const itd_unet_desc *d)
@@ -3677,7 +3842,7 @@ static void itd__plan_unet(itd_net *net, const itd_unet_desc *d)
     net->layer[h].zero = d->zero_output;
 }
 
-/* Uniform in +-1/sqrt(fan_in), weights and biases alike, or zero; normalizations start as such. */
+/* Uniform in +-1/sqrt(fan_in), weights and biases alike, or zero; normalizations start at gamma 1, beta 0. */
 static void itd__initialize(itd_net *net, uint64_t seed)
 {
     itd_rng rng = itd__rng_for(seed, ITD__FOR_WEIGHTS, 0);
@@ -3691,22 +3856,24 @@ static void itd__initialize(itd_net *net, uint64_t seed)
     }
 }
 
-/* Where weights have their place that are transformed or transposed, and what a thread needs for the work. */
+static bool itd__is_fast_conv(const itd__layer *row)
+{
+    return row->kind == ITD__CONV && itd__is_winograd(&row->conv);
+}
+
+/* Where prepared weights have their place, and how much memory a thread needs to work in. */
 static void itd__plan_prepared(itd_net *net)
 {
-    net->inference_work = net->training_work = ITD__WORK;
+    net->work.each = ITD__WORK;
     for (size_t i = 0; i < net->layers && !net->too_large; i++) {
         itd__layer *row = &net->layer[i];
-        bool conv = row->kind == ITD__CONV, winograd = conv && itd__is_winograd(&row->conv);
-        if (!conv && row->kind != ITD__LINEAR) continue;
+        if (row->kind != ITD__CONV && row->kind != ITD__LINEAR) continue;
         row->taps = net->taps_size, row->back = net->back_size;
-        net->taps_size += winograd ? row->weights / 9 * 16 : 0;
-        net->back_size += winograd ? row->weights / 9 * 16 : row->weights;
-        if (!conv) continue;
-        net->inference_work = itd__max(net->inference_work, ITD__WORK + itd__conv_work(&row->conv, false));
-        net->training_work = itd__max(net->training_work, ITD__WORK + itd__conv_work(&row->conv, true));
+        net->taps_size += itd__is_fast_conv(row) ? row->weights / 9 * 16 : 0;
+        net->back_size += itd__is_fast_conv(row) ? row->weights / 9 * 16 : row->weights;
+        if (row->kind == ITD__CONV)
+            net->work.each = itd__max(net->work.each, ITD__WORK + itd__conv_work(&row->conv));
     }
-    net->work.each = net->inference_work;
 }
 
 /* The table alone: sizes known, no parameters allocated. */
@@ -3714,8 +3881,8 @@ static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_une
 {
     bool images = unet && unet->levels;
     size_t frequencies = images ? unet->embedding / 2 : mlp->embedding + (mlp->dim + 1) * mlp->directions;
-    net->most_layers = images ? 64 + 32 * unet->levels * (unet->blocks + 1) : 5 + 2 * mlp->layers;
-    net->layer = (itd__layer *)itd__alloc(net->most_layers, 1, sizeof *net->layer);
+    net->max_layers = images ? 64 + 32 * unet->levels * (unet->blocks + 1) : 4 + 2 * mlp->layers;
+    net->layer = (itd__layer *)itd__alloc(net->max_layers, 1, sizeof *net->layer);
     net->frequency = itd__floats(frequencies, 1);
     if (!net->layer || !net->frequency) return ITD_ERROR_MEMORY;
     net->slice = images ? 4 : ITD__SLICE;
@@ -3723,21 +3890,98 @@ static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_une
     else itd__plan_mlp(net, mlp);
     net->dim = net->layer[0].width;
     itd__plan_prepared(net);
-    for (size_t i = 0; i < net->layers; i++) {
-        itd__layer *row = &net->layer[i];
-        const size_t *input = row->input;
-        row->last[0] = input[0] != i && net->layer[input[0]].reader == i;
-        row->last[1] = input[1] != input[0] && net->layer[input[1]].reader == i;
-    }
     return net->too_large ? ITD_ERROR_MEMORY : ITD_OK;
 }
+
+/* The inputs of each row with parameters in even pieces, the second input's after the first's. Counts them
+   in a first pass, and lists them in a second. */
+static itd_result itd__plan_pieces(itd_net *net)
+{
+    for (size_t pass = 0; pass < 2; pass++) {
+        net->pieces = 0;
+        for (size_t i = 0; i < 2 * net->layers; i++) {
+            const itd__layer *row = &net->layer[i / 2];
+            size_t inputs = row->weights == 0 ? 0 : row->kind == ITD__NORM ? (i + 1) % 2 : row->in[i % 2];
+            size_t even = itd__ceil_div(inputs, itd__max(1, itd__ceil_div(inputs, ITD__PIECE)));
+            size_t count = itd__ceil_div(even, 4) * 4; /* whole blocks of rows */
+            for (size_t at = 0; at < inputs; at += count, net->pieces++) {
+                itd__piece piece = {i / 2, at + (i % 2 ? row->in[0] : 0), itd__min(count, inputs - at)};
+                if (pass) net->piece[net->pieces] = piece;
+            }
+        }
+        if (!pass) net->piece = (itd__piece *)itd__alloc(net->pieces, 1, sizeof *net->piece);
+        if (!net->piece) return ITD_ERROR_MEMORY;
+    }
+    return ITD_OK;
+}
+
+/* ---- the steps of DDPM, as a measure of time ---- */
+
+enum { ITD__STEPS = 1000, ITD__TABLE = 10000 };
+
+/* log SNRs after the steps of a chain whose betas, the variances of the noise that each adds, are linear:
+   1,000 from 1e-4 to 0.02, or the 10,000 of the paper's table. */
+static itd_result itd__plan_timesteps(itd_net *net)
+{
+    bool table = net->unet.time == ITD_TIME_TABLE;
+    double first = table ? 1e-5 : 1e-4, last = table ? 2e-3 : 2e-2, kept = 0; /* log product of 1 - beta */
+    size_t steps = table ? ITD__TABLE : ITD__STEPS;
+    if (net->unet.time == ITD_TIME_LOGSNR) return ITD_OK;
+    net->timestep = itd__doubles(steps, 1);
+    if (!net->timestep) return ITD_ERROR_MEMORY;
+    for (size_t i = 0; i < steps; i++) {
+        kept += log1p(-(first + (last - first) * (double)i / (double)(steps - 1)));
+        net->timestep[i] = kept - log(-expm1(kept));
+    }
+    return ITD_OK;
+}
+
+/* The step of a log SNR: that of the paper's table whose signal variance is nearest, a tenth of its number;
+   or the place between the 1,000 steps by linear interpolation. */
+static float itd__timestep(const itd_net *net, double logsnr)
+{
+    const double *t = net->timestep;
+    bool table = net->unet.time == ITD_TIME_TABLE;
+    size_t low = 0, high = (table ? ITD__TABLE : ITD__STEPS) - 1;
+    logsnr = fmin(fmax(logsnr, t[high]), t[low]);
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (t[middle] >= logsnr) low = middle;
+        else high = middle;
+    }
+    if (!table) return (float)((double)low + (t[low] - logsnr) / (t[low] - t[high]));
+    if (itd_sigmoid(t[low]) - itd_sigmoid(logsnr) <= itd_sigmoid(logsnr) - itd_sigmoid(t[high])) high = low;
+    return (float)(0.1 * (double)high);
+}
+
+static void itd__timestep_forward(const itd__operands *o)
+{
+    for (size_t k = 0; k < o->n; k++) o->y[k] = itd__timestep(o->net, o->x[0][k]);
+}
+
+/* ---- a network is made, described and released ---- */
+
+typedef struct itd__operation {
+    const char *name;
+    void (*forward)(const itd__operands *o);
+    void (*backward)(const itd__operands *o); /* NULL: no gradient passes through it */
+    void (*gradient)(const itd__operands *o, size_t from, size_t count); /* NULL: it has no parameters */
+    bool single;                                                         /* n is 1 */
+} itd__operation;
+
+#define ITD__ROW(kind, name, forward, backward, gradient, single) {name, forward, backward, gradient, single},
+static const itd__operation itd__operations[ITD__KINDS] = {ITD__OPERATIONS(ITD__ROW)};
+#define ITD__NAME(value, name) #name,
+static const char *const itd__activation_names[] = {ITD_ACTIVATIONS(ITD__NAME)};
 
 /* Without a seed the weights are zero: a file will bring them. */
 static itd_result itd__net_create(const itd_model_desc *desc, const uint64_t *seed, itd_net **out)
 {
     if (itd_model_problem(desc, NULL)) return ITD_ERROR_ARGUMENT;
     itd_net *net = (itd_net *)itd__alloc(1, 1, sizeof *net);
-    if (net && itd__plan(net, &desc->mlp, &desc->unet) == ITD_OK) net->w = itd__floats(net->parameters, 1);
+    if (net && itd__plan(net, &desc->mlp, &desc->unet) == ITD_OK && itd__plan_pieces(net) == ITD_OK &&
+        itd__plan_timesteps(net) == ITD_OK)
+        net->w = itd__floats(net->parameters, 1);
     if (!net || !net->w) {
         itd_net_free(net);
         return ITD_ERROR_MEMORY;
@@ -3756,7 +4000,7 @@ ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_n
 
 ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd_net **out)
 {
-    itd_model_desc model = itd_model_desc_default(0); /* not valid if no level of a U-Net joins it */
+    itd_model_desc model = itd_model_desc_default(0); /* dim 0: refused unless the U-Net has levels */
     model.unet = *desc;
     return itd__net_create(&model, &seed, out);
 }
@@ -3764,9 +4008,9 @@ ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd
 ITD_DEF void itd_net_free(itd_net *net)
 {
     if (!net) return;
-    ITD_FREE(net->layer), ITD_FREE(net->frequency), ITD_FREE(net->value), ITD_FREE(net->gradient);
-    ITD_FREE(net->extra), ITD_FREE(net->timestep);
-    ITD_FREE(net->taps), ITD_FREE(net->back), ITD_FREE(net->taps_gradient), ITD_FREE(net->work.floats);
+    ITD_FREE(net->layer), ITD_FREE(net->piece), ITD_FREE(net->frequency), ITD_FREE(net->timestep);
+    ITD_FREE(net->value.floats), ITD_FREE(net->gradient.floats), ITD_FREE(net->work.floats);
+    ITD_FREE(net->taps), ITD_FREE(net->back), ITD_FREE(net->dtaps);
     ITD_FREE(net->w), ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->ema);
     ITD_FREE(net);
 }
@@ -3782,6 +4026,131 @@ ITD_DEF float *itd_net_average(itd_net *net)
 {
     net->shared = true;
     return net->ema;
+}
+
+ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, size_t size)
+{
+    if (k >= net->layers || size == 0) return NULL;
+    const itd__layer *row = &net->layer[k];
+    const char *name = itd__operations[row->kind].name;
+    text[0] = 0;
+    itd__append(text, size, row->kind == ITD__ACTIVATION ? itd__activation_names[row->activation] : name, 0,
+                0);
+    const char *from = row->in[1] ? "  # + # -> " : row->kind != ITD__INPUT ? "  # -> " : "  ";
+    itd__append(text, size, from, row->in[0], row->in[1]);
+    itd__append(text, size, row->h * row->w > 1 ? "# of #x" : "#", row->c, row->h);
+    if (row->h * row->w > 1) itd__append(text, size, "#", row->w, 0);
+    itd__append(text, size, row->weights ? "  " : "", 0, 0);
+    itd__append(text, size, row->name, 0, 0);
+    itd__append(text, size, row->weights ? ", # parameters" : "", row->weights + row->c, 0);
+    return text;
+}
+
+/* ---- forward and backward ----
+
+   Both walk the table for a slice of the samples, 64 vectors or 4 images, so that the values of a slice stay
+   in the second-level cache from row to row. Slices do not touch each other, and a thread takes one after the
+   other. Gradients of parameters are sums over all samples. They come after all slices, in pieces of at most
+   64 of a row's inputs, and a thread takes one piece after the other:
+
+       slices     0..63   64..127   128..   samples         pieces   inputs       of         samples
+       row 0        |        |        |                     0        0..63        layers.0   all of them,
+       row 1        |        |        |     forward         1        64..127      layers.0   from first
+       ...          v        v        v                     ...                              to last
+       row 6        and upwards again: backward             6        0..63        layers.1
+
+   Why no number depends on how many threads there are:
+     - Slices and pieces have fixed sizes; how many there are depends on the network and the number of
+       samples. Which thread computes which of them changes nothing.
+     - forward and backward compute the values of a sample from that sample alone, and every sum in them
+       runs over inputs, channels or pixels in one order, whichever samples share the slice.
+     - Each element of a weight's gradient is in one piece, which adds up the samples in their order. If they
+       come in several passes, each pass goes on from the sum of the one before: the same additions again.
+     - Where threads share a single operation, they divide its outputs, tiles or parts of a matrix, never
+       its sums. */
+
+/* The parameters in use. */
+static const float *itd__weights(const itd_net *net) { return net->use_ema ? net->ema : net->w; }
+
+/* A row's output, and behind it what it keeps, from sample `from` on. */
+static float *itd__output(const itd__buffer *v, const itd__layer *row, size_t from)
+{
+    return v->floats + row->offset * v->capacity + from * row->width;
+}
+
+static float *itd__kept(const itd__buffer *v, const itd__layer *row, size_t from)
+{
+    return v->floats + (row->offset + row->width) * v->capacity + from * row->kept;
+}
+
+/* For the operation of row i on n samples; what backward needs is there once it has begun. */
+static itd__operands itd__operands_of(const itd_net *net, size_t i, size_t from, size_t n, bool backward,
+                                      itd__scratch work)
+{
+    itd__operands o = ITD__ZERO;
+    const itd__layer *row = o.row = &net->layer[i];
+    const itd__layer *in[2] = {&net->layer[row->input[0]], &net->layer[row->input[1]]};
+    o.net = net, o.n = n, o.pixels = row->h * row->w, o.work = work;
+    for (size_t k = 0; k < 2; k++) o.x[k] = itd__output(&net->value, in[k], from);
+    o.y = itd__output(&net->value, row, from), o.kept = itd__kept(&net->value, row, from);
+    o.w = itd__weights(net) + row->weight, o.b = itd__weights(net) + row->bias;
+    o.frequency = net->frequency + row->frequency;
+    if (net->taps) o.taps = net->taps + row->taps;
+    if (!backward) return o;
+    for (size_t k = 0; k < 2; k++) o.dx[k] = itd__output(&net->gradient, in[k], from);
+    o.dy = itd__output(&net->gradient, row, from), o.dkept = itd__kept(&net->gradient, row, from);
+    o.dw = net->g + row->weight, o.db = net->g + row->bias;
+    o.back = net->back + row->back, o.dtaps = net->dtaps + row->taps;
+    return o;
+}
+
+static void itd__forward_slice(itd_net *net, const float *z, const float *logsnr, size_t from, size_t n,
+                               float *out)
+{
+    itd__scratch work = itd__own(net->work);
+    for (size_t i = 0; i < net->layers; i++) {
+        const itd__operation *operation = &itd__operations[net->layer[i].kind];
+        size_t step = operation->single ? 1 : n;
+        for (size_t k = 0; k < n; k += step) {
+            itd__operands o = itd__operands_of(net, i, from + k, step, false, work);
+            if (net->layer[i].kind == ITD__INPUT) o.x[0] = (i == 0 ? z : logsnr) + from * o.row->width;
+            operation->forward(&o);
+        }
+    }
+    memcpy(out + from * net->dim, itd__output(&net->value, &net->layer[net->layers - 1], from),
+           n * net->dim * sizeof *out);
+}
+
+/* Does backward have to pass through this row: to parameters, or to the input? */
+static bool itd__leads_back(const itd_net *net, size_t i, bool to_input)
+{
+    const size_t *input = net->layer[i].input;
+    return itd__operations[net->layer[i].kind].backward &&
+           (net->layer[input[0]].trains || net->layer[input[1]].trains || to_input);
+}
+
+/* The gradients of the rows of the table, down to the first parameters or, if dz is wanted, to the input. The
+   last reader of a row is the first that adds to its gradient. */
+static void itd__backward_slice(itd_net *net, const float *dout, size_t from, size_t n, float *dz)
+{
+    size_t size = n * net->dim * sizeof *dout;
+    itd__scratch work = itd__own(net->work);
+    memcpy(itd__output(&net->gradient, &net->layer[net->layers - 1], from), dout + from * net->dim, size);
+    for (size_t i = net->layers; i-- > 0;) {
+        const itd__operation *operation = &itd__operations[net->layer[i].kind];
+        size_t step = operation->single ? 1 : n;
+        if (!itd__leads_back(net, i, dz != NULL)) continue;
+        for (size_t k = 0; k < 2; k++) {
+            const itd__layer *input = &net->layer[net->layer[i].input[k]];
+            if (input->reader == i)
+                memset(itd__output(&net->gradient, input, from), 0, n * input->width * sizeof *dout);
+        }
+        for (size_t k = 0; k < n; k += step) {
+            itd__operands o = itd__operands_of(net, i, from + k, step, true, work);
+            operation->backward(&o);
+        }
+    }
+    if (dz) memcpy(dz + from * net->dim, itd__output(&net->gradient, &net->layer[0], from), size);
 }
 
 /* Space for one number per parameter, where there is none yet. */
@@ -3803,277 +4172,43 @@ static itd_result itd__reserve(float **buffer, size_t *capacity, size_t rows, si
     return ITD_OK;
 }
 
-/* The parameters in use; then what row number `row` holds, and its gradient, from sample `from` on. */
-static const float *itd__weights(const itd_net *net) { return net->use_ema ? net->ema : net->w; }
-
-static float *itd__value(const itd_net *net, size_t row, size_t from)
-{
-    return net->value + net->layer[row].offset * net->capacity + from * net->layer[row].width;
-}
-
-static float *itd__gradient(const itd_net *net, size_t row, size_t from)
-{
-    return net->gradient + net->layer[row].offset * net->gradient_capacity + from * net->layer[row].width;
-}
-
-static float *itd__extra(const itd_net *net, const itd__layer *row, size_t from)
-{
-    return net->extra + row->extra * net->extra_capacity + from * ITD__NOTES * row->c;
-}
-
-/* ---- the steps of DDPM ---- */
-
-enum { ITD__STEPS = 1000, ITD__TABLE = 10000 };
-
-/* log SNRs after the steps of a chain with linear betas from `first` to `last`. */
-static void itd__fill_timesteps(double first, double last, size_t steps, double *logsnr)
-{
-    double kept = 0; /* log of the product of 1 - beta */
-    for (size_t i = 0; i < steps; i++) {
-        kept += log1p(-(first + (last - first) * (double)i / (double)(steps - 1)));
-        logsnr[i] = kept - log(-expm1(kept));
-    }
-}
-
-/* The step of a log SNR: the entry of the paper's table whose signal variance is nearest, a tenth of its
-   number; or the place between the 1,000 steps by linear interpolation. */
-static float itd__timestep(const itd_net *net, double logsnr)
-{
-    const double *t = net->timestep;
-    bool table = net->unet.time == ITD_TIME_TABLE;
-    size_t low = 0, high = (table ? ITD__TABLE : ITD__STEPS) - 1;
-    logsnr = fmin(fmax(logsnr, t[high]), t[low]);
-    while (high - low > 1) {
-        size_t middle = (low + high) / 2;
-        if (t[middle] >= logsnr) low = middle;
-        else high = middle;
-    }
-    if (!table) return (float)((double)low + (t[low] - logsnr) / (t[low] - t[high]));
-    if (itd_sigmoid(t[low]) - itd_sigmoid(logsnr) <= itd_sigmoid(logsnr) - itd_sigmoid(t[high])) high = low;
-    return (float)(0.1 * (double)high);
-}
-
-/* ---- forward and backward walk the table for a slice of the samples; slices do not touch each other ---- */
-
-static void itd__forward_row(itd_net *net, size_t i, const float *z, const float *logsnr, size_t from,
-                             size_t n, itd__scratch work)
-{
-    const itd__layer *row = &net->layer[i];
-    const float *w = itd__weights(net) + row->weight, *b = itd__weights(net) + row->bias;
-    const float *x = itd__value(net, row->input[0], from), *s = itd__value(net, row->input[1], from);
-    const float *frequency = net->frequency + row->frequency;
-    float *y = itd__value(net, i, from);
-    size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
-    if (row->kind >= ITD__NORM && n > 1) {
-        for (size_t k = 0; k < n; k++) itd__forward_row(net, i, z, logsnr, from + k, 1, work);
-        return;
-    }
-    switch (row->kind) {
-    case ITD__INPUT: memcpy(y, (i == 0 ? z : logsnr) + from * row->width, n * row->width * sizeof *y); break;
-    case ITD__EMBED: itd__embed_forward(x, frequency, n * row->in, row->c / row->in / 2, y); break;
-    case ITD__PROJECT:
-        itd__matmul(n, row->c, row->in, false, x, row->in, 1, frequency, row->c, 1, y, row->c, work);
-        break;
-    case ITD__WAVES:
-        for (size_t k = 0; k < n; k++)
-            itd__waves_forward(x + k * row->in, frequency, itd_sigmoid(-s[k]), row->in, y + k * row->c);
-        break;
-    case ITD__LINEAR:
-        if (row->side) itd__linear_pair_forward(x, s, w, b, n * pixels, row->in, row->side, row->c, y, work);
-        else itd__linear_forward(x, w, b, n * pixels, row->in, row->c, y, work);
-        break;
-    case ITD__RELU: itd__fast()->relu(x, n * row->width, y); break;
-    case ITD__SILU: itd__fast()->silu(x, n * row->width, y); break;
-    case ITD__TIMESTEP:
-        for (size_t k = 0; k < n; k++) y[k] = itd__timestep(net, x[k]);
-        break;
-    case ITD__CONV: itd__conv_forward(&row->conv, x, w, net->taps + row->taps, b, n, y, work); break;
-    case ITD__ADD: itd__fast()->add(x, s, n * row->width, y); break;
-    case ITD__UPSAMPLE: itd__upsample_forward(x, n, row->h / 2, row->w / 2, row->c, y); break;
-    case ITD__NORM: itd__norm_forward(&row->norm, x, s, w, b, itd__extra(net, row, from), y); break;
-    case ITD__SHIFT: itd__shift_forward(x, s, pixels, row->c, y); break;
-    case ITD__SCORES: itd__scores_forward(x, s, tokens, row->in, row->heads, y, work); break;
-    case ITD__ATTEND: itd__attend_forward(x, s, pixels, row->c, row->heads, y, work); break;
-    }
-}
-
-static void itd__backward_row(itd_net *net, size_t i, size_t from, size_t n, itd__scratch work)
-{
-    const itd__layer *row = &net->layer[i];
-    const float *w = itd__weights(net) + row->weight, *back = net->back + row->back;
-    const float *x = itd__value(net, row->input[0], from), *s = itd__value(net, row->input[1], from);
-    const float *y = itd__value(net, i, from), *frequency = net->frequency + row->frequency;
-    float *dy = itd__gradient(net, i, from);
-    float *dx = itd__gradient(net, row->input[0], from), *ds = itd__gradient(net, row->input[1], from);
-    float *extra = row->kind == ITD__NORM ? itd__extra(net, row, from) : NULL;
-    size_t pixels = row->h * row->w, tokens = net->layer[row->input[0]].h * net->layer[row->input[0]].w;
-    const size_t both = row->in + row->side;
-    const bool sets = row->kind == ITD__LINEAR || row->kind == ITD__CONV || row->kind == ITD__ADD ||
-                      row->kind == ITD__PROJECT;
-    const bool add[2] = {!row->last[0], !row->last[1]}; /* to what later readers of an input have left */
-    if (row->kind >= ITD__NORM && n > 1) {
-        for (size_t k = 0; k < n; k++) itd__backward_row(net, i, from + k, 1, work);
-        return;
-    }
-    for (size_t k = 0; k < 2; k++) /* what the others add to */
-        if (!add[k] && !sets) memset(k ? ds : dx, 0, n * net->layer[row->input[k]].width * sizeof *dx);
-    switch (row->kind) {
-    case ITD__INPUT:
-    case ITD__TIMESTEP: break;
-    case ITD__EMBED: itd__embed_backward(dy, y, frequency, n * row->in, row->c / row->in / 2, dx); break;
-    case ITD__PROJECT:
-        itd__matmul(n, row->in, row->c, add[0], dy, row->c, 1, frequency, 1, row->c, dx, row->in, work);
-        break;
-    case ITD__WAVES:
-        for (size_t k = 0; k < n; k++)
-            itd__waves_backward(dy + k * row->c, y + k * row->c, row->in, dx + k * row->in);
-        break;
-    case ITD__LINEAR:
-        itd__linear_backward_input(dy, back, n * pixels, both, row->in, row->c, add[0], dx, work);
-        back += row->in;
-        if (row->side)
-            itd__linear_backward_input(dy, back, n * pixels, both, row->side, row->c, add[1], ds, work);
-        break;
-    case ITD__RELU: itd__fast()->relu_backward(dy, x, n * row->width, dx); break;
-    case ITD__SILU: itd__fast()->silu_backward(dy, x, n * row->width, dx); break;
-    case ITD__CONV: itd__conv_backward_input(&row->conv, dy, back, n, add[0], dx, work); break;
-    case ITD__ADD:
-        for (size_t k = 0; k < 2; k++)
-            if (add[k]) itd__fast()->add(k ? ds : dx, dy, n * row->width, k ? ds : dx);
-            else memcpy(k ? ds : dx, dy, n * row->width * sizeof *dy);
-        break;
-    case ITD__UPSAMPLE: itd__upsample_backward(dy, n, row->h / 2, row->w / 2, row->c, dx); break;
-    case ITD__NORM: itd__norm_backward(&row->norm, dy, x, s, w, extra, extra + 6 * row->c, dx, ds); break;
-    case ITD__SHIFT:
-        itd__fast()->add(dx, dy, row->width, dx);
-        itd__fast()->column_sums(dy, row->c, pixels, row->c, ds);
-        break;
-    case ITD__SCORES: itd__scores_backward(dy, y, x, s, tokens, row->in, row->heads, dx, ds, work); break;
-    case ITD__ATTEND: itd__attend_backward(dy, x, s, pixels, row->c, row->heads, dx, ds, work); break;
-    }
-}
-
-/* The gradients of the rows of the table, down to the first parameters or, if dz is wanted, to the input. */
-/* Does backward have to pass through this row? */
-static bool itd__leads_back(const itd_net *net, size_t i, bool to_input)
-{
-    const size_t *input = net->layer[i].input;
-    return net->layer[input[0]].trains || net->layer[input[1]].trains || to_input;
-}
-
-static void itd__backward_slice(itd_net *net, const float *dout, size_t from, size_t n, float *dz,
-                                itd__scratch work)
-{
-    size_t size = n * net->dim * sizeof *dout;
-    memcpy(itd__gradient(net, net->layers - 1, from), dout + from * net->dim, size);
-    for (size_t i = net->layers; i-- > 0;)
-        if (itd__leads_back(net, i, dz != NULL)) itd__backward_row(net, i, from, n, work);
-    if (dz) memcpy(dz + from * net->dim, itd__gradient(net, 0, from), size);
-}
-
-/* The gradient by the weights of `some` of a row's inputs, from `from` on; with the first, by the biases. */
-static void itd__weight_gradient(itd_net *net, size_t i, size_t from, size_t some, size_t n,
-                                 itd__passes passes, bool add, itd__scratch work)
-{
-    const itd__layer *row = &net->layer[i];
-    size_t pixels = n * row->h * row->w, side = from >= row->in && row->kind == ITD__LINEAR;
-    const float *x = itd__value(net, row->input[side], 0), *dy = itd__gradient(net, i, 0);
-    float *dw = net->g + row->weight, *db = net->g + row->bias;
-    bool more = add || !passes.first;
-    if (row->kind == ITD__CONV) {
-        if (passes.du) passes.du += row->taps;
-        itd__conv_backward_weight(&row->conv, dy, x, n, from, some, &passes, add, dw, db, work);
-    } else if (row->kind == ITD__LINEAR) {
-        itd__linear_backward_weight(dy, x + from - (side ? row->in : 0), pixels, side ? row->side : row->in,
-                                    some, row->c, more, dw + from * row->c, from ? NULL : db, work);
-    } else { /* NORM left them for each sample */
-        const float *dgamma = itd__extra(net, row, 0) + 4 * row->c;
-        if (!more) memset(dw, 0, 2 * row->c * sizeof *dw);
-        itd__fast()->column_sums(dgamma, ITD__NOTES * row->c, n, 2 * row->c, dw);
-    }
-}
-
-/* Weight gradients sum over all samples, so they are split by what they are the gradient of: piece k belongs
-   to some of the inputs of some row, ITD__SOME at most. False past the last piece. */
-static bool itd__weight_gradient_piece(itd_net *net, size_t k, size_t n, bool compute, itd__passes passes,
-                                       bool add, itd__scratch work)
-{
-    for (size_t i = 0; i < 2 * net->layers; i++) { /* linear layers have two inputs */
-        const itd__layer *row = &net->layer[i / 2];
-        bool second = i % 2, none = !row->weights || (second && row->kind != ITD__LINEAR);
-        size_t inputs = none ? 0 : row->kind == ITD__NORM ? 1 : second ? row->side : row->in;
-        size_t even = inputs ? itd__ceil_div(inputs, itd__ceil_div(inputs, ITD__SOME)) : 1;
-        size_t share = itd__ceil_div(even, 4) * 4, pieces = itd__ceil_div(inputs, share);
-        if (k < pieces) {
-            if (compute)
-                itd__weight_gradient(net, i / 2, k * share + (second ? row->in : 0),
-                                     itd__min(share, inputs - k * share), n, passes, add, work);
-            return true;
-        }
-        k -= pieces;
-    }
-    return false;
-}
-
-/* Memory for the values of n samples. */
-static itd_result itd__reserve_forward(itd_net *net, size_t n)
-{
-    ITD__TRY(itd__reserve(&net->value, &net->capacity, n, net->width));
-    ITD__TRY(itd__reserve(&net->extra, &net->extra_capacity, n, net->extra_width));
-    ITD__TRY(itd__reserve(&net->work.floats, &net->work_threads, itd__threads(), net->work.each));
-    if (net->unet.time == ITD_TIME_LOGSNR || net->timestep) return ITD_OK;
-    net->timestep = itd__doubles(ITD__TABLE, 1);
-    if (!net->timestep) return ITD_ERROR_MEMORY;
-    if (net->unet.time == ITD_TIME_TABLE) itd__fill_timesteps(1e-5, 2e-3, ITD__TABLE, net->timestep);
-    else itd__fill_timesteps(1e-4, 2e-2, ITD__STEPS, net->timestep);
-    return ITD_OK;
-}
-
-/* The transformed weights of all convolutions, unless they are there. */
-static itd_result itd__prepare_forward(itd_net *net)
+/* Memory for n samples, and the transformed weights of all convolutions unless they are there. */
+static itd_result itd__forward_begin(itd_net *net, size_t n)
 {
     const float *w = itd__weights(net);
     ptrdiff_t i, layers = (ptrdiff_t)net->layers;
+    ITD__TRY(itd__reserve(&net->value.floats, &net->value.capacity, n, net->width));
+    ITD__TRY(itd__reserve(&net->work.floats, &net->work_threads, itd__threads(), net->work.each));
     if (net->taps_size == 0 || (net->taps_of == w && !net->shared)) return ITD_OK;
     if (!net->taps) net->taps = itd__floats(net->taps_size, 1);
     if (!net->taps) return ITD_ERROR_MEMORY;
     ITD__PARALLEL(layers > 1)
     for (i = 0; i < layers; i++) {
         const itd__layer *row = &net->layer[i];
-        if (row->kind == ITD__CONV && itd__is_winograd(&row->conv))
-            itd__taps_forward(&row->conv, w + row->weight, net->taps + row->taps);
+        if (itd__is_fast_conv(row)) itd__taps_forward(&row->conv, w + row->weight, net->taps + row->taps);
     }
     net->taps_of = w;
     return ITD_OK;
 }
 
-static itd_result itd__forward_begin(itd_net *net, size_t n)
-{
-    ITD__TRY(itd__reserve_forward(net, n));
-    return itd__prepare_forward(net);
-}
-
-static void itd__forward_slice(itd_net *net, const float *z, const float *logsnr, size_t from, size_t n,
-                               float *out)
-{
-    itd__scratch work = itd__own(net->work);
-    for (size_t i = 0; i < net->layers; i++) itd__forward_row(net, i, z, logsnr, from, n, work);
-    memcpy(out + from * net->dim, itd__value(net, net->layers - 1, from), n * net->dim * sizeof *out);
-}
-
-/* Likewise what the backward pass multiplies with, for the rows it has to pass through. */
-static itd_result itd__prepare_backward(itd_net *net, bool to_input)
+/* The same for backward, with the weights of the rows that it has to pass through. */
+static itd_result itd__backward_begin(itd_net *net, size_t n, bool to_input)
 {
     const float *w = itd__weights(net);
     ptrdiff_t i, layers = (ptrdiff_t)net->layers;
+    ITD_ASSERT(n <= net->value.capacity);
+    ITD__TRY(itd__reserve(&net->gradient.floats, &net->gradient.capacity, n, net->width));
+    ITD__TRY(itd__reserve(&net->work.floats, &net->work_threads, itd__threads(), net->work.each));
     if (!net->back) net->back = itd__floats(net->back_size, 1);
-    if (!net->back) return ITD_ERROR_MEMORY;
+    if (!net->dtaps) net->dtaps = itd__floats(net->taps_size, 1);
+    if (!itd__slab(net, &net->g) || !net->back || !net->dtaps) return ITD_ERROR_MEMORY;
     ITD__PARALLEL(net->unet.levels > 0)
     for (i = 0; i < layers; i++) {
         const itd__layer *row = &net->layer[i];
-        bool conv = row->kind == ITD__CONV;
-        if ((!conv && row->kind != ITD__LINEAR) || !itd__leads_back(net, (size_t)i, to_input)) continue;
-        if (conv && itd__is_winograd(&row->conv))
+        if ((row->kind != ITD__CONV && row->kind != ITD__LINEAR) ||
+            !itd__leads_back(net, (size_t)i, to_input))
+            continue;
+        if (itd__is_fast_conv(row))
             itd__taps_backward(&row->conv, net->taps + row->taps, net->back + row->back);
         else itd__transpose(w + row->weight, row->weights / row->c, row->c, net->back + row->back);
     }
@@ -4092,58 +4227,50 @@ ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *lo
     return ITD_OK;
 }
 
-/* Memory to work in, and for the gradient of transformed weights where several passes add it up. */
-static itd_result itd__reserve_training(itd_net *net, bool passes)
+/* Adds to the gradients of the parameters. Of a batch in several passes the sums go on from pass to pass, as
+   do those by transformed weights, until itd__finish_gradients. */
+static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, float *dz)
 {
-    if (net->work.each < net->training_work) net->work.each = net->training_work, net->work_threads = 0;
-    ITD__TRY(itd__reserve(&net->work.floats, &net->work_threads, itd__threads(), net->work.each));
-    if (passes && !net->taps_gradient) net->taps_gradient = itd__floats(net->taps_size, 1);
-    return passes && !net->taps_gradient ? ITD_ERROR_MEMORY : ITD_OK;
-}
-
-/* Gradients of the parameters replace those of an earlier batch, or are added to them. */
-static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, bool first, bool last,
-                                    bool add, float *dz)
-{
-    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice), pieces = 0;
-    itd__passes passes = {first, last, NULL};
-    ITD_ASSERT(n <= net->capacity);
-    if (!itd__slab(net, &net->g)) return ITD_ERROR_MEMORY;
-    ITD__TRY(itd__reserve(&net->gradient, &net->gradient_capacity, n, net->width));
-    ITD__TRY(itd__reserve_training(net, !first || !last));
-    ITD__TRY(itd__prepare_backward(net, dz != NULL));
-    if (!first || !last) passes.du = net->taps_gradient;
+    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice), pieces = (ptrdiff_t)net->pieces;
+    ITD__TRY(itd__backward_begin(net, n, dz != NULL));
     ITD__PARALLEL(slices > 1)
     for (k = 0; k < slices; k++) {
         size_t from = (size_t)k * net->slice;
-        itd__backward_slice(net, dout, from, itd__min(n - from, net->slice), dz, itd__own(net->work));
+        itd__backward_slice(net, dout, from, itd__min(n - from, net->slice), dz);
     }
-    while (itd__weight_gradient_piece(net, (size_t)pieces, n, false, passes, add, net->work)) pieces++;
     ITD__PARALLEL(slices > 1)
-    for (k = 0; k < pieces; k++)
-        itd__weight_gradient_piece(net, (size_t)k, n, true, passes, add, itd__own(net->work));
+    for (k = 0; k < pieces; k++) {
+        const itd__piece *piece = &net->piece[k];
+        itd__operands o = itd__operands_of(net, piece->row, 0, n, true, itd__own(net->work));
+        itd__operations[o.row->kind].gradient(&o, piece->from, piece->count);
+    }
     return ITD_OK;
+}
+
+/* The gradients of a batch begin at zero ... */
+static void itd__clear_gradients(itd_net *net)
+{
+    memset(net->g, 0, net->parameters * sizeof *net->g);
+    if (net->dtaps) memset(net->dtaps, 0, net->taps_size * sizeof *net->dtaps);
+}
+
+/* ... and end with those of convolutions, once for all passes. */
+static void itd__finish_gradients(itd_net *net)
+{
+    ptrdiff_t i, layers = net->dtaps ? (ptrdiff_t)net->layers : 0;
+    ITD__PARALLEL(net->taps_size > 0)
+    for (i = 0; i < layers; i++) {
+        const itd__layer *row = &net->layer[i];
+        if (itd__is_fast_conv(row))
+            itd__taps_gradient(&row->conv, net->dtaps + row->taps, net->g + row->weight);
+    }
 }
 
 ITD_DEF itd_result itd_net_backward(itd_net *net, const float *dout, size_t n, float *dz)
 {
-    return itd__net_backward(net, dout, n, true, true, true, dz);
-}
-
-ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, size_t size)
-{
-    if (k >= net->layers || size == 0) return NULL;
-    const itd__layer *row = &net->layer[k];
-    text[0] = 0;
-    itd__append(text, size, itd__kind_name[row->kind], 0, 0);
-    const char *from = row->side ? "  # + # -> " : row->kind != ITD__INPUT ? "  # -> " : "  ";
-    itd__append(text, size, from, row->in, row->side);
-    itd__append(text, size, row->h * row->w > 1 ? "# of #x" : "#", row->c, row->h);
-    if (row->h * row->w > 1) itd__append(text, size, "#", row->w, 0);
-    itd__append(text, size, row->weights ? "  " : "", 0, 0);
-    itd__append(text, size, row->name, 0, 0);
-    itd__append(text, size, row->weights ? ", # parameters" : "", row->weights + row->c, 0);
-    return text;
+    ITD__TRY(itd__net_backward(net, dout, n, dz));
+    itd__finish_gradients(net);
+    return ITD_OK;
 }
 
 /* ---- what the model asks of it ---- */
@@ -4152,11 +4279,12 @@ static size_t itd__net_dim(const itd_net *net) { return net->dim; }
 static size_t itd__slice(const itd_net *net) { return net->slice; }
 static void itd__use_average(itd_net *net, bool use) { net->use_ema = use && net->ema; }
 
-/* So that the activations of very many rows take 256 MB, or one slice for each of a few threads. */
+/* So many that the values of a pass take at most 256 MB, or one slice for each of a few threads. A multiple
+   of a slice for each thread, so that none waits for another. */
 static size_t itd__rows_of_pass(const itd_net *net)
 {
-    const size_t most = 1024, turn = net->slice * itd__threads(); /* no thread waits for another */
-    return itd__max(turn, itd__min(most, ((size_t)1 << 26) / net->width / turn * turn));
+    size_t turn = net->slice * itd__threads(), rows = ((size_t)1 << 26) / net->width / turn * turn;
+    return itd__max(turn, itd__min(1024, rows));
 }
 
 /* ---- what the trainer asks of it ---- */
@@ -4178,12 +4306,10 @@ static itd_result itd__begin_training(itd_net *net, bool average)
 
 static void itd__end_training(itd_net *net)
 {
-    ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->gradient), ITD_FREE(net->back);
-    net->g = net->m = net->v = net->gradient = net->back = NULL;
-    net->gradient_capacity = 0;
-    ITD_FREE(net->taps_gradient), net->taps_gradient = NULL;
-    ITD_FREE(net->work.floats), net->work.floats = NULL;
-    net->work_threads = 0, net->work.each = net->inference_work;
+    ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->gradient.floats);
+    ITD_FREE(net->back), ITD_FREE(net->dtaps), ITD_FREE(net->work.floats);
+    net->g = net->m = net->v = net->gradient.floats = net->back = net->dtaps = net->work.floats = NULL;
+    net->gradient.capacity = net->work_threads = 0;
 }
 
 static double itd__gradient_norm(const itd_net *net)
@@ -5100,7 +5226,10 @@ ITD__KERNEL void ITD__K(gemm)(const itd__product *p)
 #endif /* ITD__W > 1 */
 
 #define ITD__ENTRY(result, name, arguments) ITD__K(name),
-static const itd__kernels ITD__K(kernels) = {ITD__QUOTE_EXPANDED(ITD__ISA), ITD__KERNELS(ITD__ENTRY)};
+#define ITD__ACTIVATION_KERNELS(value, name) {ITD__K(name), ITD__K(name##_backward)},
+static const itd__kernels ITD__K(kernels) = {
+    ITD__QUOTE_EXPANDED(ITD__ISA), ITD__KERNELS(ITD__ENTRY){ITD_ACTIVATIONS(ITD__ACTIVATION_KERNELS)}};
+#undef ITD__ACTIVATION_KERNELS
 
 #undef ITD__W
 #undef ITD__ISA
@@ -5845,7 +5974,7 @@ static void itd__add_slab(itd__tensors *all, const itd_net *net, const char *pre
         const itd__layer *row = &net->layer[i];
         size_t rank = row->kind == ITD__CONV ? 4 : row->kind == ITD__LINEAR ? 2 : 1;
         if (!row->weights) continue;
-        itd__add_tensor(all, prefix, row->name, ".weight", rank, row->c, row->in + row->side,
+        itd__add_tensor(all, prefix, row->name, ".weight", rank, row->c, row->in[0] + row->in[1],
                         slab + row->weight, NULL);
         itd__add_tensor(all, prefix, row->name, ".bias", 1, row->c, 1, slab + row->bias, NULL);
     }

@@ -184,6 +184,7 @@ static void ref_conv_backward(const links *l, const double *dy, const double *x,
 typedef struct conv_case { /* a convolution, its inputs, what its gradients held before */
     geometry g;
     itd__convolution conv;
+    itd__layer row;
     links l;
     size_t in, out, nx, nw, ny, most; /* most: channels whose weights' gradient is found at a time */
     float *x, *w, *b, *dy, *dx, *dw, *db;
@@ -209,11 +210,13 @@ static float *conv_numbers(size_t n, bool whole)
 
 static conv_case conv_make(geometry g, size_t in, size_t out, bool whole)
 {
-    itd__convolution conv = {g.height, g.width, in, g.rows, g.columns, out, g.stride, g.before};
+    itd__convolution conv = {{g.height, g.width, in}, {g.rows, g.columns, out}, g.stride, g.before};
+    itd__layer row = ITD__ZERO;
     conv_case c;
-    c.g = g, c.conv = conv, c.in = in, c.out = out, c.l = links_make(&g);
+    row.conv = conv, row.h = g.rows, row.w = g.columns, row.c = out, row.in[0] = in;
+    c.g = g, c.conv = conv, c.row = row, c.in = in, c.out = out, c.l = links_make(&g);
     c.nx = pixels_from(&g) * in, c.nw = 9 * in * out, c.ny = pixels_to(&g) * out;
-    c.most = itd__min(in, ITD__SOME);
+    c.most = itd__min(in, ITD__PIECE);
     c.x = conv_numbers(c.nx, whole), c.w = conv_numbers(c.nw, whole), c.b = conv_numbers(out, whole);
     c.dy = conv_numbers(c.ny, whole), c.u = ref_floats(16 * in * out), c.back = ref_floats(16 * in * out);
     c.dx = conv_numbers(c.nx, whole), c.dw = conv_numbers(c.nw, whole), c.db = conv_numbers(out, whole);
@@ -237,30 +240,47 @@ static void conv_print(const conv_case *c)
 }
 
 /* The three passes, each in as much work memory as it asks for; false if it wrote beyond. */
+static itd__operands conv_operands(const conv_case *c, const itd__layer *row, size_t images)
+{
+    itd__operands o = work_operands(row, images, itd__conv_work(&c->conv));
+    o.x[0] = c->x, o.dy = c->dy, o.w = c->w, o.taps = c->u, o.back = c->back;
+    return o;
+}
+
 static bool conv_forward(const conv_case *c, const float *x, const float *bias, size_t images, float *y)
 {
-    itd__conv_forward(&c->conv, x, c->w, c->u, bias, images, y, work_with(itd__conv_work(&c->conv, false)));
+    itd__operands o = conv_operands(c, &c->row, images);
+    o.x[0] = x, o.b = bias, o.y = y;
+    itd__conv_forward(&o);
     return work_holds();
 }
 
-static bool conv_input_gradient(const conv_case *c, const float *dy, size_t images, bool add, float *dx)
+static bool conv_input_gradient(const conv_case *c, float *dy, size_t images, bool add, float *dx)
 {
-    itd__conv_backward_input(&c->conv, dy, c->back, images, add, dx,
-                             work_with(itd__conv_work(&c->conv, false)));
+    itd__operands o = conv_operands(c, &c->row, images);
+    if (!add) memset(dx, 0, images * c->nx / c->g.images * sizeof *dx);
+    o.dy = dy, o.dx[0] = dx;
+    itd__conv_backward(&o);
     return work_holds();
 }
 
 /* In pieces of some of the channels read. */
 static bool conv_weight_gradient(const conv_case *c, size_t step, bool add, float *dw, float *db)
 {
-    size_t first;
+    size_t first, i, left = 0, cells = 16 * c->in * c->out;
+    float *du = ref_floats(cells);
     bool ok = true;
+    if (!add) memset(dw, 0, c->nw * sizeof *dw), memset(db, 0, c->out * sizeof *db);
     for (first = 0; first < c->in; first += step) {
-        itd__conv_backward_weight(&c->conv, c->dy, c->x, c->g.images, first, itd__min(step, c->in - first),
-                                  &work_one_pass, add, dw, db, work_with(itd__conv_work(&c->conv, true)));
+        itd__operands o = conv_operands(c, &c->row, c->g.images);
+        o.dw = dw, o.db = db, o.dtaps = du;
+        itd__conv_gradient(&o, first, itd__min(step, c->in - first));
         ok = work_holds() && ok;
     }
-    return ok;
+    if (itd__is_winograd(&c->conv)) itd__taps_gradient(&c->conv, du, dw);
+    for (i = 0; i < cells; i++) left += !(fabsf(du[i]) <= 0); /* zero again */
+    free(du);
+    return ok && left == 0;
 }
 
 static bool conv_forward_agrees(const conv_case *c)
@@ -458,7 +478,7 @@ static void conv_of_many_channels_is_winograds(void)
         for (out = 7; out <= 9; out++)
             for (stride = 1; stride <= 2; stride++)
                 for (before = 0; before <= 1; before++) {
-                    itd__convolution c = {4, 4, in, 4, 4, out, stride, before};
+                    itd__convolution c = {{4, 4, in}, {4, 4, out}, stride, before};
                     bool expected = in >= 8 && out >= 8 && stride == 1 && before == 1;
                     CHECK(itd__is_winograd(&c) == expected);
                 }
@@ -497,18 +517,22 @@ static void conv_is_cross_correlation(void)
     static const float x[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
     static const float w[9] = {1, 2, 0, 0, 0, 10, 0, 0, 100}, b[1] = {0.5f};
     static const float whole[9] = {520.5f, 630.5f, 0.5f, 852.5f, 965.5f, 8.5f, 88.5f, 104.5f, 17.5f};
-    itd__convolution conv = {3, 3, 1, 3, 3, 1, 1, 1};
-    itd__scratch work = work_with(itd__conv_work(&conv, false));
+    itd__layer row = ITD__ZERO;
+    itd__operands o;
     float y[9];
     size_t i;
-    itd__conv_forward(&conv, x, w, NULL, b, 1, y, work);
+    row.conv.in.height = row.conv.in.width = 3, row.conv.in.channels = row.conv.out.channels = row.c = 1;
+    row.conv.out.height = row.conv.out.width = row.h = row.w = 3, row.conv.stride = row.conv.before = 1;
+    o = work_operands(&row, 1, itd__conv_work(&row.conv));
+    o.x[0] = x, o.w = w, o.b = b, o.y = y;
+    itd__conv_forward(&o);
     for (i = 0; i < 9; i++) CHECK_CLOSE(y[i], whole[i], 0);
-    conv.rows = conv.columns = 2, conv.stride = 2;
-    itd__conv_forward(&conv, x, w, NULL, b, 1, y, work);
+    row.conv.out.height = row.conv.out.width = 2, row.conv.stride = 2, o.pixels = 4;
+    itd__conv_forward(&o);
     CHECK_CLOSE(y[0], 520.5, 0);
     CHECK_CLOSE(y[3], 17.5, 0);
-    conv.rows = conv.columns = 1, conv.before = 0;
-    itd__conv_forward(&conv, x, w, NULL, b, 1, y, work);
+    row.conv.out.height = row.conv.out.width = 1, row.conv.before = 0, o.pixels = 1;
+    itd__conv_forward(&o);
     CHECK_CLOSE(y[0], 1 * 1 + 2 * 2 + 10 * 6 + 100 * 9 + 0.5, 0);
     CHECK(work_holds());
 }
@@ -693,7 +717,7 @@ static void taps_back_are_those_of_rotated_weights(void)
     for (k = 0; k < CHANNEL_COUNTS; k++) {
         size_t in = channel_counts[k], out = channel_counts[(3 * k + 1) % CHANNEL_COUNTS],
                cells = 16 * in * out;
-        itd__convolution c = {4, 4, in, 4, 4, out, 1, 1}, reverse = {4, 4, out, 4, 4, in, 1, 1};
+        itd__convolution c = {{4, 4, in}, {4, 4, out}, 1, 1}, reverse = {{4, 4, out}, {4, 4, in}, 1, 1};
         float *w = ref_normals(9 * in * out, 1), *rotated = ref_floats(9 * in * out);
         float *expected = ref_floats(cells);
         guarded u = guard(NULL, cells, k % 4), back = guard(NULL, cells, (k + 1) % 4);
@@ -718,7 +742,7 @@ static void taps_are_transformed_weights(void)
     ref_seed(22);
     for (k = 0; k < CHANNEL_COUNTS; k++) {
         size_t in = channel_counts[k], out = channel_counts[(3 * k + 1) % CHANNEL_COUNTS], pairs = in * out;
-        itd__convolution c = {4, 4, in, 4, 4, out, 1, 1};
+        itd__convolution c = {{4, 4, in}, {4, 4, out}, 1, 1};
         float *w = ref_normals(9 * pairs, 1), *u = ref_floats(16 * pairs);
         double *expected = ref_doubles(16 * pairs), *size = ref_doubles(16 * pairs);
         itd__taps_forward(&c, w, u);
@@ -738,7 +762,8 @@ static void taps_are_transformed_weights(void)
 /* ---- group normalization ---- */
 
 typedef struct norm_case { /* x and s of one image and, side by side, both */
-    itd__grouping op;
+    itd__layer row;        /* pixels down, one across */
+    size_t pixels;
     size_t channels, cells;
     float *x, *s, *gamma, *beta, *dy, *dx, *ds;
     double *X, *GAMMA, *BETA, *DY;
@@ -766,9 +791,10 @@ static norm_case norm_make(size_t pixels, size_t in, size_t side, size_t groups,
     norm_case c;
     float *both;
     size_t i;
-    c.op.pixels = pixels, c.op.in = in, c.op.side = side, c.op.groups = groups;
-    c.op.epsilon = 1e-6f, c.op.silu = silu;
-    c.channels = in + side, c.cells = pixels * c.channels;
+    memset(&c.row, 0, sizeof c.row);
+    c.row.h = c.pixels = pixels, c.row.w = 1, c.row.in[0] = in, c.row.in[1] = side, c.row.groups = groups;
+    c.row.epsilon = 1e-6f, c.row.silu = silu;
+    c.channels = c.row.c = in + side, c.row.kept = 4 * c.channels, c.cells = pixels * c.channels;
     both = ref_normals(c.cells, spread);
     for (i = 0; i < c.cells; i++) both[i] += (float)mean;
     c.x = part_of(both, pixels, c.channels, 0, in), c.s = part_of(both, pixels, c.channels, in, side);
@@ -804,16 +830,16 @@ static void norm_result_free(norm_result *r)
     free(r->y_size), free(r->du_size), free(r->dgamma_size), free(r->dbeta_size), free(r->dx_size);
 }
 
-static size_t group_of(const norm_case *c, size_t channel) { return channel / (c->channels / c->op.groups); }
+static size_t group_of(const norm_case *c, size_t channel) { return channel / (c->channels / c->row.groups); }
 
 /* The average of x (cells) over each group, at each of its channels. */
 static void ref_group_average(const norm_case *c, const double *x, double *average)
 {
-    double *sum = ref_doubles(c->op.groups);
+    double *sum = ref_doubles(c->row.groups);
     size_t i;
     for (i = 0; i < c->cells; i++) sum[group_of(c, i % c->channels)] += x[i];
     for (i = 0; i < c->channels; i++)
-        average[i] = sum[group_of(c, i)] * (double)c->op.groups / (double)c->cells;
+        average[i] = sum[group_of(c, i)] * (double)c->row.groups / (double)c->cells;
     free(sum);
 }
 
@@ -830,12 +856,12 @@ static void ref_norm_forward(const norm_case *c, norm_result *r)
     for (i = 0; i < c->cells; i++)
         square[i] = (c->X[i] - r->mean[i % c->channels]) * (c->X[i] - r->mean[i % c->channels]);
     ref_group_average(c, square, r->root);
-    for (j = 0; j < c->channels; j++) r->root[j] = 1 / sqrt(r->root[j] + (double)c->op.epsilon);
+    for (j = 0; j < c->channels; j++) r->root[j] = 1 / sqrt(r->root[j] + (double)c->row.epsilon);
     for (i = 0; i < c->cells; i++) {
         double u;
         j = i % c->channels;
         u = c->GAMMA[j] * ref_standard(c, r, i) + c->BETA[j];
-        r->y[i] = c->op.silu ? ref_silu(u) : u;
+        r->y[i] = c->row.silu ? ref_silu(u) : u;
         r->y_size[i] = fabs(c->GAMMA[j]) * (fabs(c->X[i]) + fabs(r->mean[j])) * r->root[j] + fabs(c->BETA[j]);
     }
     free(square);
@@ -853,8 +879,8 @@ static void ref_norm_backward(const norm_case *c, norm_result *r)
         double h = ref_standard(c, r, i), reach, u;
         j = i % c->channels, reach = (fabs(c->X[i]) + fabs(r->mean[j])) * r->root[j];
         u = c->GAMMA[j] * h + c->BETA[j];
-        r->du[i] = c->DY[i] * (c->op.silu ? ref_silu_slope(u) : 1);
-        r->du_size[i] = fabs(c->DY[i]) * (c->op.silu ? 1 + r->y_size[i] : 1);
+        r->du[i] = c->DY[i] * (c->row.silu ? ref_silu_slope(u) : 1);
+        r->du_size[i] = fabs(c->DY[i]) * (c->row.silu ? 1 + r->y_size[i] : 1);
         r->dgamma[j] += r->du[i] * h, r->dbeta[j] += r->du[i];
         r->dgamma_size[j] += r->du_size[i] * reach, r->dbeta_size[j] += r->du_size[i];
         dh[i] = c->GAMMA[j] * r->du[i], dhh[i] = dh[i] * h;
@@ -883,14 +909,23 @@ static double *wide_part(const double *both, size_t n, size_t all, size_t from, 
 /* The gradient by one of the two inputs. */
 static bool norm_input_agrees(const norm_case *c, const norm_result *r, bool side, guarded *g, bool ordinary)
 {
-    size_t from = side ? c->op.in : 0, columns = side ? c->op.side : c->op.in;
-    double *added = wide_part(r->dx, c->op.pixels, c->channels, from, columns);
-    double *size = wide_part(r->dx_size, c->op.pixels, c->channels, from, columns);
+    size_t from = side ? c->row.in[0] : 0, columns = side ? c->row.in[1] : c->row.in[0];
+    double *added = wide_part(r->dx, c->pixels, c->channels, from, columns);
+    double *size = wide_part(r->dx_size, c->pixels, c->channels, from, columns);
     const float *before = side ? c->ds : c->dx;
     bool ok = ordinary && columns > 0 ? agrees_closely(g, before, added, size, 0)
                                       : agrees(g, before, added, size, 0);
     free(added), free(size);
     return guard_release(g) && ok;
+}
+
+/* Kept: mean, 1/deviation, scale, shift of each channel; dkept: dgamma, dbeta, and two more. */
+static itd__operands norm_operands(const norm_case *c, float *kept, float *dkept)
+{
+    itd__operands o = work_operands(&c->row, 1, 0);
+    o.x[0] = c->x, o.x[1] = c->s, o.w = c->gamma, o.b = c->beta, o.kept = kept, o.dkept = dkept;
+    o.dy = c->dy, o.dx[0] = c->dx, o.dx[1] = c->ds;
+    return o;
 }
 
 /* Ordinary cases are those that are not ill-conditioned: there all is within the tolerance. */
@@ -899,30 +934,31 @@ static void norm_case_check(const norm_case *c, bool ordinary)
     bool (*const compare)(const guarded *, const float *, const double *, const double *,
                           double) = ordinary ? agrees_closely : agrees;
     norm_result r = norm_result_make(c);
-    guarded extra = guard(NULL, 6 * c->channels, 1), y = guard(NULL, c->cells, 2), part;
-    guarded dy = guard(c->dy, c->cells, 3), scratch = guard(NULL, 2 * c->channels, 1);
-    guarded dx = guard(c->dx, c->op.pixels * c->op.in, 1), ds = guard(c->ds, c->op.pixels * c->op.side, 2);
-    const float *s = c->op.side ? c->s : NULL;
+    guarded kept = guard(NULL, 4 * c->channels, 1), y = guard(NULL, c->cells, 2);
+    guarded dy = guard(c->dy, c->cells, 3), dkept = guard(NULL, 4 * c->channels, 1), part;
+    guarded dx = guard(c->dx, c->pixels * c->row.in[0], 1), ds = guard(c->ds, c->pixels * c->row.in[1], 2);
+    itd__operands o = norm_operands(c, kept.data, dkept.data);
     bool ok;
     ref_norm_forward(c, &r), ref_norm_backward(c, &r);
-    itd__norm_forward(&c->op, c->x, s, c->gamma, c->beta, extra.data, y.data);
+    o.y = y.data;
+    itd__norm_forward(&o);
     ok = CHECK(compare(&y, NULL, r.y, r.y_size, 0));
-    itd__norm_backward(&c->op, dy.data, c->x, s, c->gamma, extra.data, scratch.data, dx.data,
-                       c->op.side ? ds.data : NULL);
+    o.dy = dy.data, o.dx[0] = dx.data, o.dx[1] = ds.data;
+    itd__norm_backward(&o);
     ok = CHECK(compare(&dy, NULL, r.du, r.du_size, 0)) && ok;
-    part = guard(extra.data + 4 * c->channels, c->channels, 0);
+    part = guard(dkept.data, c->channels, 0);
     ok = CHECK(compare(&part, NULL, r.dgamma, r.dgamma_size, 0)) && ok;
     guard_release(&part);
-    part = guard(extra.data + 5 * c->channels, c->channels, 0);
+    part = guard(dkept.data + c->channels, c->channels, 0);
     ok = CHECK(compare(&part, NULL, r.dbeta, r.dbeta_size, 0)) && ok;
     guard_release(&part);
     ok = CHECK(norm_input_agrees(c, &r, false, &dx, ordinary)) && ok;
     ok = CHECK(norm_input_agrees(c, &r, true, &ds, ordinary)) && ok;
-    ok = CHECK(guard_release(&extra)) && CHECK(guard_release(&y)) && ok;
-    ok = CHECK(guard_release(&dy)) && CHECK(guard_release(&scratch)) && ok;
+    ok = CHECK(guard_release(&kept)) && CHECK(guard_release(&y)) && ok;
+    ok = CHECK(guard_release(&dy)) && CHECK(guard_release(&dkept)) && ok;
     if (!ok)
-        printf("  pixels %lu in %lu side %lu groups %lu silu %d\n", number(c->op.pixels), number(c->op.in),
-               number(c->op.side), number(c->op.groups), c->op.silu);
+        printf("  pixels %lu in %lu side %lu groups %lu silu %d\n", number(c->pixels), number(c->row.in[0]),
+               number(c->row.in[1]), number(c->row.groups), c->row.silu);
     norm_result_free(&r);
 }
 
@@ -1018,22 +1054,29 @@ static void norm_reference_has_the_slope_of_its_forward(void)
     }
 }
 
-/* Gradients that nobody wants are left out, the others are the same. */
-static void norm_of_one_gradient(void)
+/* The gradients of gamma and beta are sums over images, on top of what was there. */
+static void norm_gradient_adds_images(void)
 {
-    norm_case c;
-    float extra[60], scratch[20], y[90], dy[90], both[45], one[45];
+    enum { IMAGES = 5, C = 3 };
+    itd__layer row = ITD__ZERO;
+    float *dkept, *before;
+    guarded dw;
+    itd__operands o;
+    size_t i, k, wrong = 0;
     ref_seed(12);
-    c = norm_make(9, 5, 5, 2, true, 0, 1);
-    itd__norm_forward(&c.op, c.x, c.s, c.gamma, c.beta, extra, y);
-    memcpy(both, c.dx, sizeof both), memcpy(one, c.dx, sizeof one), memcpy(dy, c.dy, sizeof dy);
-    itd__norm_backward(&c.op, dy, c.x, c.s, c.gamma, extra, scratch, both, c.ds);
-    memcpy(dy, c.dy, sizeof dy);
-    itd__norm_backward(&c.op, dy, c.x, c.s, c.gamma, extra, scratch, one, NULL);
-    CHECK(same_bits(both, one, 45));
-    memcpy(dy, c.dy, sizeof dy);
-    itd__norm_backward(&c.op, dy, c.x, c.s, c.gamma, extra, scratch, NULL, NULL);
-    norm_free(&c);
+    row.h = row.w = 1, row.in[0] = row.c = C, row.kept = 4 * C;
+    dkept = ref_normals(IMAGES * 4 * C, 1), before = ref_normals(2 * C, 1), dw = guard(before, 2 * C, 1);
+    o = work_operands(&row, IMAGES, 0);
+    o.dkept = dkept, o.dw = dw.data, o.db = dw.data + C;
+    itd__norm_gradient(&o, 0, 1);
+    for (k = 0; k < 2 * C; k++) {
+        float sum = before[k];
+        for (i = 0; i < IMAGES; i++) sum += dkept[4 * C * i + k];
+        wrong += !same_bits(&sum, &dw.data[k], 1);
+    }
+    CHECK(wrong == 0);
+    CHECK(guard_release(&dw));
+    free(dkept), free(before);
 }
 
 /* One NaN spoils its group, and no other. */
@@ -1043,24 +1086,25 @@ static void norm_does_not_swallow_nan(void)
     size_t channel, i, silu;
     for (silu = 0; silu < 2; silu++)
         for (channel = 0; channel < ALL; channel++) {
-            float extra[6 * ALL], scratch[2 * ALL], y[PIXELS * ALL], *at;
+            float kept[4 * ALL], dkept[4 * ALL], y[PIXELS * ALL], *at;
             norm_case c = norm_make(PIXELS, IN, SIDE, GROUPS, silu != 0, 0, 1);
+            itd__operands o = norm_operands(&c, kept, dkept);
             size_t wrong = 0;
             at = channel < IN ? c.x + 3 * IN + channel : c.s + 3 * SIDE + channel - IN;
-            *at = NAN;
-            itd__norm_forward(&c.op, c.x, c.s, c.gamma, c.beta, extra, y);
+            *at = NAN, o.y = y;
+            itd__norm_forward(&o);
             for (i = 0; i < c.cells; i++)
                 wrong += (isnan(y[i]) != 0) != (group_of(&c, i % ALL) == group_of(&c, channel));
             *at = 1;
-            itd__norm_forward(&c.op, c.x, c.s, c.gamma, c.beta, extra, y);
+            itd__norm_forward(&o);
             c.dy[2 * ALL + channel] = NAN;
-            itd__norm_backward(&c.op, c.dy, c.x, c.s, c.gamma, extra, scratch, c.dx, c.ds);
+            itd__norm_backward(&o);
             for (i = 0; i < c.cells; i++) {
                 size_t pixel = i / ALL, k = i % ALL;
                 float d = k < IN ? c.dx[pixel * IN + k] : c.ds[pixel * SIDE + k - IN];
                 wrong += (isnan(d) != 0) != (group_of(&c, k) == group_of(&c, channel));
             }
-            for (i = 0; i < 2 * ALL; i++) wrong += (isnan(extra[4 * ALL + i]) != 0) != (i % ALL == channel);
+            for (i = 0; i < 2 * ALL; i++) wrong += (isnan(dkept[i]) != 0) != (i % ALL == channel);
             CHECK(wrong == 0);
             norm_free(&c);
         }
@@ -1077,8 +1121,13 @@ static void shift_adds_to_every_pixel(void)
             size_t channels = channel_counts[k], n = pixels * channels, wrong = 0;
             float *x = ref_normals(n, 1), *t = ref_normals(channels, 1);
             guarded y = guard(NULL, n, k % 4);
+            itd__layer row = ITD__ZERO;
+            itd__operands o;
+            row.h = pixels, row.w = 1, row.c = channels;
             x[n / 2] = NAN;
-            itd__shift_forward(x, t, pixels, channels, y.data);
+            o = work_operands(&row, 1, 0);
+            o.x[0] = x, o.x[1] = t, o.y = y.data;
+            itd__shift_forward(&o);
             for (i = 0; i < n; i++) {
                 float sum = x[i] + t[i % channels];
                 if (!(i == n / 2 ? isnan(y.data[i]) : same_bits(&sum, y.data + i, 1))) wrong++;
@@ -1096,8 +1145,13 @@ static void upsample_check(size_t n, size_t h, size_t w, size_t c)
     float *x = ref_normals(small, 1), *dy = ref_normals(large, 1), *before = ref_normals(small, 1);
     double *added = ref_doubles(small), *size = ref_doubles(small), back = 0;
     guarded y = guard(NULL, large, 1), dx = guard(before, small, 2);
-    itd__upsample_forward(x, n, h, w, c, y.data);
-    itd__upsample_backward(dy, n, h, w, c, dx.data);
+    itd__layer row_of = ITD__ZERO;
+    itd__operands o;
+    row_of.h = 2 * h, row_of.w = 2 * w, row_of.c = c;
+    o = work_operands(&row_of, n, 0);
+    o.x[0] = x, o.y = y.data, o.dy = dy, o.dx[0] = dx.data;
+    itd__upsample_forward(&o);
+    itd__upsample_backward(&o);
     for (i = 0; i < large; i++) {
         size_t image = i / (4 * h * w * c), row = i / (2 * w * c) % (2 * h), column = i / c % (2 * w);
         size_t at = ((image * h + row / 2) * w + column / 2) * c + i % c;
@@ -1109,8 +1163,8 @@ static void upsample_check(size_t n, size_t h, size_t w, size_t c)
     for (i = 0; i < small; i++) back += ((double)dx.data[i] - before[i]) * x[i];
     CHECK_CLOSE(back, dot(dy, y.data, large), 1e-6 * (length(dy, large) * length(y.data, large) + 1));
     dy[large - 1] = x[0] = NAN;
-    itd__upsample_forward(x, n, h, w, c, y.data);
-    itd__upsample_backward(dy, n, h, w, c, dx.data);
+    itd__upsample_forward(&o);
+    itd__upsample_backward(&o);
     CHECK(count_nan(y.data, large) == 4 && isnan(y.data[0]) && isnan(y.data[c]));
     CHECK(count_nan(dx.data, small) == 1 && isnan(dx.data[small - 1]));
     CHECK(guard_release(&y));
@@ -1131,6 +1185,7 @@ static void upsample_both_ways(void)
 
 typedef struct attention_case {
     size_t tokens, channels, heads, nx, np;
+    itd__layer scores, attend;
     float *q, *k, *v, *dp, *dy, *dq, *dk, *dv;
     double *Q, *K, *V, *P, *DP, *DY;
 } attention_case;
@@ -1140,7 +1195,10 @@ static attention_case attention_make(size_t tokens, size_t channels, size_t head
 {
     attention_case c;
     size_t nx = c.nx = tokens * channels, np = c.np = heads * tokens * tokens;
-    c.tokens = tokens, c.channels = channels, c.heads = heads;
+    memset(&c.scores, 0, sizeof c.scores), memset(&c.attend, 0, sizeof c.attend);
+    c.tokens = c.scores.tokens = c.attend.tokens = tokens;
+    c.heads = c.scores.heads = c.attend.heads = heads;
+    c.channels = c.scores.in[0] = c.attend.c = channels;
     c.q = ref_normals(nx, sqrt(spread)), c.k = ref_normals(nx, sqrt(spread)), c.v = ref_normals(nx, 1);
     c.dp = ref_normals(np, 1), c.dy = ref_normals(nx, 1);
     c.dq = ref_normals(nx, 1), c.dk = ref_normals(nx, 1), c.dv = ref_normals(nx, 1);
@@ -1234,6 +1292,34 @@ static void ref_attend_backward(const attention_case *c, double *dp, double *dv)
                 }
 }
 
+static void scores_forward(const attention_case *c, float *p)
+{
+    itd__operands o = work_operands(&c->scores, 1, 0);
+    o.x[0] = c->q, o.x[1] = c->k, o.y = p;
+    itd__scores_forward(&o);
+}
+
+static void scores_backward(const attention_case *c, float *dp, float *p, float *dq, float *dk)
+{
+    itd__operands o = work_operands(&c->scores, 1, 0);
+    o.x[0] = c->q, o.x[1] = c->k, o.y = p, o.dy = dp, o.dx[0] = dq, o.dx[1] = dk;
+    itd__scores_backward(&o);
+}
+
+static void attend_forward(const attention_case *c, const float *p, float *y)
+{
+    itd__operands o = work_operands(&c->attend, 1, 0);
+    o.x[0] = p, o.x[1] = c->v, o.y = y;
+    itd__attend_forward(&o);
+}
+
+static void attend_backward(const attention_case *c, const float *p, float *dp, float *dv)
+{
+    itd__operands o = work_operands(&c->attend, 1, 0);
+    o.x[0] = p, o.x[1] = c->v, o.dy = c->dy, o.dx[0] = dp, o.dx[1] = dv;
+    itd__attend_backward(&o);
+}
+
 /* The weights, which then are the reference's for all that follows: rounded once, p. */
 static bool scores_forward_agrees(attention_case *c, float *p)
 {
@@ -1242,7 +1328,7 @@ static bool scores_forward_agrees(attention_case *c, float *p)
     size_t i, j;
     bool ok;
     ref_scores_forward(c, c->P, size);
-    itd__scores_forward(c->q, c->k, c->tokens, c->channels, c->heads, g.data, work_with(0));
+    scores_forward(c, g.data);
     ok = agrees(&g, NULL, c->P, size, 0);
     for (i = 0; i < c->heads * c->tokens; i++) {
         double sum = 0;
@@ -1257,15 +1343,14 @@ static bool scores_forward_agrees(attention_case *c, float *p)
 }
 
 /* ds is of size p, so what its rounding makes of dq is bounded by the largest numbers that meet. */
-static bool scores_backward_agrees(const attention_case *c, const float *p)
+static bool scores_backward_agrees(const attention_case *c, float *p)
 {
     double *dq = ref_doubles(c->nx), *dk = ref_doubles(c->nx);
     double size = 4 * sqrt((double)c->tokens) * ref_norm(c->Q, c->nx) / sqrt((double)c->nx);
     guarded dp = guard(c->dp, c->np, 1), gq = guard(c->dq, c->nx, 2), gk = guard(c->dk, c->nx, 3);
     bool ok, moves = c->tokens > 1;
     ref_scores_backward(c, c->DP, dq, dk);
-    itd__scores_backward(dp.data, p, c->q, c->k, c->tokens, c->channels, c->heads, gq.data, gk.data,
-                         work_with(0));
+    scores_backward(c, dp.data, p, gq.data, gk.data);
     ok = moves ? agrees_closely(&gq, c->dq, dq, NULL, size) : agrees(&gq, c->dq, dq, NULL, size);
     ok = (moves ? agrees_closely(&gk, c->dk, dk, NULL, size) : agrees(&gk, c->dk, dk, NULL, size)) && ok;
     ok = guard_release(&dp) && ok;
@@ -1281,8 +1366,8 @@ static bool attend_agrees(const attention_case *c, const float *p)
     guarded y = guard(NULL, c->nx, 1), gp = guard(c->dp, c->np, 2), gv = guard(c->dv, c->nx, 3);
     bool ok;
     ref_attend_forward(c, expected), ref_attend_backward(c, dp, dv);
-    itd__attend_forward(p, c->v, c->tokens, c->channels, c->heads, y.data, work_with(0));
-    itd__attend_backward(c->dy, p, c->v, c->tokens, c->channels, c->heads, gp.data, gv.data, work_with(0));
+    attend_forward(c, p, y.data);
+    attend_backward(c, p, gp.data, gv.data);
     ok = agrees_closely(&y, NULL, expected, NULL, 1);
     ok = agrees_closely(&gp, c->dp, dp, NULL, 4 * sqrt((double)(c->channels / c->heads))) && ok;
     ok = agrees_closely(&gv, c->dv, dv, NULL, 4) && ok;
@@ -1332,18 +1417,20 @@ static void attention_of_large_scores(void)
 static void softmax_does_not_overflow(void)
 {
     enum { TOKENS = 19 };
-    float q[TOKENS], k[TOKENS], p[TOKENS * TOKENS];
+    attention_case c = attention_make(TOKENS, 1, 1, 1);
+    float p[TOKENS * TOKENS];
     size_t i, mode;
     for (mode = 0; mode < 4; mode++) {
-        for (i = 0; i < TOKENS; i++) q[i] = mode & 1 ? -1000.0f : 1000.0f, k[i] = 100;
-        if (mode & 2) k[7] = -100;
-        itd__scores_forward(q, k, TOKENS, 1, 1, p, work_with(0));
+        for (i = 0; i < TOKENS; i++) c.q[i] = mode & 1 ? -1000.0f : 1000.0f, c.k[i] = 100;
+        if (mode & 2) c.k[7] = -100;
+        scores_forward(&c, p);
         for (i = 0; i < TOKENS * TOKENS; i++) {
             double one = i % TOKENS == 7, expected = 1.0 / TOKENS;
             if (mode & 2) expected = mode & 1 ? one : (1 - one) / (TOKENS - 1);
             CHECK_CLOSE(p[i], expected, 1e-7);
         }
     }
+    attention_free(&c);
 }
 
 static double attention_sum(const void *context)
@@ -1387,22 +1474,22 @@ static void attention_does_not_swallow_nan(void)
         attention_case c = attention_make(TOKENS, CHANNELS, HEADS, 1);
         float p[HEADS * CELLS], y[TOKENS * CHANNELS], saved = c.q[token * CHANNELS];
         c.q[token * CHANNELS] = NAN;
-        itd__scores_forward(c.q, c.k, TOKENS, CHANNELS, HEADS, p, work_with(0));
+        scores_forward(&c, p);
         for (i = wrong = 0; i < HEADS * CELLS; i++) wrong += (isnan(p[i]) != 0) != (i / TOKENS == token);
         CHECK(wrong == 0);
         c.q[token * CHANNELS] = saved, saved = c.k[(token + 1) * CHANNELS - 1];
         c.k[(token + 1) * CHANNELS - 1] = NAN;
-        itd__scores_forward(c.q, c.k, TOKENS, CHANNELS, HEADS, p, work_with(0));
+        scores_forward(&c, p);
         CHECK(count_nan(p, CELLS) == 0 && count_nan(p + CELLS, CELLS) == CELLS);
         c.k[(token + 1) * CHANNELS - 1] = saved;
-        itd__scores_forward(c.q, c.k, TOKENS, CHANNELS, HEADS, p, work_with(0));
+        scores_forward(&c, p);
         CHECK(count_nan(p, HEADS * CELLS) == 0);
         c.v[token * CHANNELS + 6] = NAN;
-        itd__attend_forward(p, c.v, TOKENS, CHANNELS, HEADS, y, work_with(0));
+        attend_forward(&c, p, y);
         for (i = wrong = 0; i < TOKENS * CHANNELS; i++) wrong += (isnan(y[i]) != 0) != (i % CHANNELS == 6);
         CHECK(wrong == 0);
         c.dp[CELLS + token * TOKENS + 3] = NAN;
-        itd__scores_backward(c.dp, p, c.q, c.k, TOKENS, CHANNELS, HEADS, c.dq, c.dk, work_with(0));
+        scores_backward(&c, c.dp, p, c.dq, c.dk);
         for (i = wrong = 0; i < TOKENS * CHANNELS; i++)
             wrong += (isnan(c.dq[i]) != 0) != (i / CHANNELS == token && i % CHANNELS >= 5) ||
                      (isnan(c.dk[i]) != 0) != (i % CHANNELS >= 5);
@@ -1561,7 +1648,7 @@ static void all_tests(void)
     RUN(norm_of_large_mean_or_no_spread);
     RUN(norm_of_many_equal_pixels);
     RUN(norm_reference_has_the_slope_of_its_forward);
-    RUN(norm_of_one_gradient);
+    RUN(norm_gradient_adds_images);
     RUN(norm_does_not_swallow_nan);
     RUN(shift_adds_to_every_pixel);
     RUN(upsample_both_ways);

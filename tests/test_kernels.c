@@ -409,7 +409,7 @@ static peak silu_errors(kernel f, double (*expected)(double), double (*error)(fl
 
 static void silu_within_three_ulp(void)
 {
-    peak w = silu_errors(kernels->silu, ref_silu, silu_error);
+    peak w = silu_errors(kernels->activation[ITD_SILU].forward, ref_silu, silu_error);
     worst_check("silu", w, 3);
     worst_seen.silu = w.ulp;
 }
@@ -428,7 +428,7 @@ static void slope_alone(const float *x, size_t n, float *y)
     float *one = ref_floats(n);
     size_t i;
     for (i = 0; i < n; i++) one[i] = 1, y[i] = 0;
-    kernels->silu_backward(one, x, n, y);
+    kernels->activation[ITD_SILU].backward(one, x, n, y);
     free(one);
 }
 
@@ -450,8 +450,8 @@ static void silu_backward_adds(void)
         x[i] = (float)(5 * ref_normal()), dy[i] = (float)ref_normal(), one[i] = 1;
         dx[i] = before[i] = (float)ref_normal();
     }
-    kernels->silu_backward(one, x, N, slope);
-    kernels->silu_backward(dy, x, N, dx);
+    kernels->activation[ITD_SILU].backward(one, x, N, slope);
+    kernels->activation[ITD_SILU].backward(dy, x, N, dx);
     for (i = 0; i < N; i++) {
         double added = (double)dy[i] * slope[i], size = fabs(before[i]) + fabs(added);
         wrong += !(fabs(dx[i] - (before[i] + added)) <= 3 * 0x1p-24 * size);
@@ -462,14 +462,14 @@ static void silu_backward_adds(void)
 /* An activation that is not a number, or minus infinity, for which the formula has none, stays visible. */
 static void silu_of_special_values(void)
 {
-    CHECK(kernel_gives(kernels->silu, 0.0f, 0.0f));
-    CHECK(kernel_gives(kernels->silu, 1000.0f, 1000.0f));
-    CHECK(kernel_gives(kernels->silu, FLT_MAX, FLT_MAX));
-    CHECK(kernel_gives(kernels->silu, -1000.0f, 0.0f));
-    CHECK(kernel_gives(kernels->silu, -FLT_MAX, 0.0f));
-    CHECK(kernel_gives(kernels->silu, INFINITY, INFINITY));
-    CHECK(kernel_gives(kernels->silu, -INFINITY, NAN));
-    CHECK(kernel_gives(kernels->silu, NAN, NAN));
+    CHECK(kernel_gives(kernels->activation[ITD_SILU].forward, 0.0f, 0.0f));
+    CHECK(kernel_gives(kernels->activation[ITD_SILU].forward, 1000.0f, 1000.0f));
+    CHECK(kernel_gives(kernels->activation[ITD_SILU].forward, FLT_MAX, FLT_MAX));
+    CHECK(kernel_gives(kernels->activation[ITD_SILU].forward, -1000.0f, 0.0f));
+    CHECK(kernel_gives(kernels->activation[ITD_SILU].forward, -FLT_MAX, 0.0f));
+    CHECK(kernel_gives(kernels->activation[ITD_SILU].forward, INFINITY, INFINITY));
+    CHECK(kernel_gives(kernels->activation[ITD_SILU].forward, -INFINITY, NAN));
+    CHECK(kernel_gives(kernels->activation[ITD_SILU].forward, NAN, NAN));
     CHECK(kernel_gives(slope_alone, 0.0f, 0.5f));
     CHECK(kernel_gives(slope_alone, 1000.0f, 1.0f));
     CHECK(kernel_gives(slope_alone, FLT_MAX, 1.0f));
@@ -752,8 +752,11 @@ typedef struct call { /* an elementwise kernel: the arrays it reads, then those 
 
 static void apply_exp(float **x, size_t n) { kernels->exp(x[0], n, x[1]); }
 static void apply_log(float **x, size_t n) { kernels->log(x[0], n, x[1]); }
-static void apply_silu(float **x, size_t n) { kernels->silu(x[0], n, x[1]); }
-static void apply_silu_backward(float **x, size_t n) { kernels->silu_backward(x[0], x[1], n, x[2]); }
+static void apply_silu(float **x, size_t n) { kernels->activation[ITD_SILU].forward(x[0], n, x[1]); }
+static void apply_silu_backward(float **x, size_t n)
+{
+    kernels->activation[ITD_SILU].backward(x[0], x[1], n, x[2]);
+}
 static void apply_polar(float **x, size_t n) { kernels->polar(x[0], x[1], n, x[2], x[3]); }
 
 static void apply_add(float **x, size_t n) { kernels->add(x[0], x[1], n, x[2]); }

@@ -254,11 +254,28 @@ static void linear_free(linear_case *c)
     free(c->X), free(c->W), free(c->B), free(c->DY);
 }
 
+/* The layer that reads two inputs side by side, or only one. */
+static itd__layer linear_row(size_t in, size_t second, size_t out)
+{
+    itd__layer row = ITD__ZERO;
+    row.in[0] = in, row.in[1] = second, row.h = row.w = 1, row.c = row.width = out;
+    return row;
+}
+
+static itd__operands linear_operands(const itd__layer *row, const linear_case *c)
+{
+    itd__operands o = work_operands(row, c->n, 0);
+    o.x[0] = c->x, o.w = c->w, o.b = c->b, o.dy = c->dy;
+    return o;
+}
+
 static bool linear_forward_agrees(const linear_case *c)
 {
     size_t i, j, k, cells = c->n * c->out;
     double *expected = ref_doubles(cells), *size = ref_doubles(cells);
     guarded y = guard(NULL, cells, 1);
+    itd__layer row = linear_row(c->in, 0, c->out);
+    itd__operands o;
     bool ok;
     ref_linear_forward(c->X, c->W, c->B, c->n, c->in, c->out, expected);
     for (i = 0; i < c->n; i++)
@@ -267,7 +284,9 @@ static bool linear_forward_agrees(const linear_case *c)
             for (k = 0; k < c->in; k++)
                 size[i * c->out + j] += 1e-6 * fabs(c->X[i * c->in + k] * c->W[k * c->out + j]);
         }
-    itd__linear_forward(c->x, c->w, c->b, c->n, c->in, c->out, y.data, work_with(0));
+    o = linear_operands(&row, c);
+    o.y = y.data;
+    itd__linear_forward(&o);
     ok = work_holds() && ref_error(y.data, expected, cells) <= tolerance &&
          ref_each(y.data, expected, cells, tolerance, 0, size);
     ok = guard_release(&y) && ok;
@@ -291,24 +310,47 @@ static bool gradient_agrees(const float *before, guarded *after, const double *a
     return ok;
 }
 
-/* The gradient by the inputs from `from` on, on top of what was there, and in the place of NaN. */
-static bool linear_input_agrees(const linear_case *c, const float *back, size_t from, size_t some,
-                                const double *dx)
+/* The gradient by the inputs, of which the first `half` are one array and the others, if any, a second one;
+ * on top of what was there. */
+static bool linear_input_agrees(const linear_case *c, const float *back, size_t half, const double *dx)
 {
-    size_t cells = c->n * some, i;
-    float *before = ref_normals(cells, 1), *nothing = ref_floats(cells);
-    double *part = ref_doubles(cells);
-    guarded onto = guard(before, cells, 1), set = guard_filled(NULL, NAN, cells, 2);
+    size_t width[2] = {half, c->in - half}, k, i;
+    itd__layer row = linear_row(half, c->in - half, c->out);
+    itd__operands o = linear_operands(&row, c);
+    float *before[2];
+    guarded onto[2];
     bool ok;
-    for (i = 0; i < cells; i++) part[i] = dx[i / some * c->in + from + i % some];
-    itd__linear_backward_input(c->dy, back + from, c->n, c->in, some, c->out, true, onto.data, work_with(0));
+    for (k = 0; k < 2; k++) before[k] = ref_normals(c->n * width[k], 1);
+    for (k = 0; k < 2; k++) onto[k] = guard(before[k], c->n * width[k], 1 + k), o.dx[k] = onto[k].data;
+    o.back = back;
+    itd__linear_backward(&o);
     ok = work_holds();
-    itd__linear_backward_input(c->dy, back + from, c->n, c->in, some, c->out, false, set.data, work_with(0));
-    ok = work_holds() && ok;
-    ok = gradient_agrees(before, &onto, part, c->out, 1) && ok;
-    ok = gradient_agrees(nothing, &set, part, c->out, 1) && ok;
-    free(before), free(nothing), free(part);
+    for (k = 0; k < 2; k++) {
+        double *part = ref_doubles(c->n * width[k]);
+        for (i = 0; i < c->n * width[k]; i++)
+            part[i] = dx[i / width[k] * c->in + (k ? half : 0) + i % width[k]];
+        if (width[k]) ok = gradient_agrees(before[k], &onto[k], part, c->out, 1) && ok;
+        else ok = guard_release(&onto[k]) && ok;
+        free(before[k]), free(part);
+    }
     return ok;
+}
+
+/* The gradients by weights and biases in three slices of the input features, or all at once. */
+static bool linear_parameters_agree(const linear_case *c, size_t step, const double *dw, const double *db)
+{
+    guarded gw = guard(c->dw, c->in * c->out, 2), gb = guard(c->db, c->out, 3);
+    itd__layer row = linear_row(c->in, 0, c->out);
+    itd__operands o = linear_operands(&row, c);
+    size_t from;
+    bool ok = true;
+    o.dw = gw.data, o.db = gb.data;
+    for (from = 0; from < c->in; from += step) {
+        itd__linear_gradient(&o, from, from + step < c->in ? step : c->in - from);
+        ok = work_holds() && ok;
+    }
+    ok = gradient_agrees(c->dw, &gw, dw, c->n, 1) && ok;
+    return gradient_agrees(c->db, &gb, db, c->n, 1) && ok;
 }
 
 static bool linear_backward_agrees(const linear_case *c)
@@ -316,42 +358,14 @@ static bool linear_backward_agrees(const linear_case *c)
     size_t nw = c->in * c->out, half = (c->in + 1) / 2;
     double *dx = ref_doubles(c->n * c->in), *dw = ref_doubles(nw), *db = ref_doubles(c->out);
     float *back = ref_floats(nw);
-    guarded gw = guard(c->dw, nw, 2), gb = guard(c->db, c->out, 3);
     bool ok = true;
     ref_linear_backward(c->DY, c->X, c->W, c->n, c->in, c->out, dx, dw, db);
     itd__transpose(c->w, c->in, c->out, back);
-    ok = linear_input_agrees(c, back, 0, c->in, dx) && ok;
-    ok = linear_input_agrees(c, back, 0, half, dx) && ok;
-    if (half < c->in) ok = linear_input_agrees(c, back, half, c->in - half, dx) && ok;
-    itd__linear_backward_weight(c->dy, c->x, c->n, c->in, c->in, c->out, true, gw.data, gb.data,
-                                work_with(0));
-    ok = work_holds() && ok;
-    ok = gradient_agrees(c->dw, &gw, dw, c->n, 1) && ok;
-    ok = gradient_agrees(c->db, &gb, db, c->n, 1) && ok;
+    ok = linear_input_agrees(c, back, c->in, dx) && ok;
+    ok = linear_input_agrees(c, back, half, dx) && ok;
+    ok = linear_parameters_agree(c, c->in, dw, db) && ok;
+    ok = linear_parameters_agree(c, (c->in + 2) / 3, dw, db) && ok;
     free(dx), free(dw), free(db), free(back);
-    return ok;
-}
-
-/* The weight gradient in three slices of the input features, the bias with the first of them only; added to
- * what was there, or in the place of NaN. */
-static bool linear_backward_slices_agree(const linear_case *c, bool add)
-{
-    size_t nw = c->in * c->out, from, step = (c->in + 2) / 3;
-    double *dx = ref_doubles(c->n * c->in), *dw = ref_doubles(nw), *db = ref_doubles(c->out);
-    float *zeros = ref_floats(nw + c->out), *before = add ? c->dw : zeros, *bias = add ? c->db : zeros;
-    guarded gw = guard_filled(add ? before : NULL, NAN, nw, 2);
-    guarded gb = guard_filled(add ? bias : NULL, NAN, c->out, 3);
-    bool ok = true;
-    ref_linear_backward(c->DY, c->X, c->W, c->n, c->in, c->out, dx, dw, db);
-    for (from = 0; from < c->in; from += step) {
-        size_t some = from + step < c->in ? step : c->in - from;
-        itd__linear_backward_weight(c->dy, c->x + from, c->n, c->in, some, c->out, add,
-                                    gw.data + from * c->out, from == 0 ? gb.data : NULL, work_with(0));
-        ok = work_holds() && ok;
-    }
-    ok = gradient_agrees(before, &gw, dw, c->n, 1) && ok;
-    ok = gradient_agrees(bias, &gb, db, c->n, 1) && ok;
-    free(dx), free(dw), free(db), free(zeros);
     return ok;
 }
 
@@ -360,8 +374,6 @@ static void linear_case_check(size_t n, size_t in, size_t out)
     linear_case c = linear_make(n, in, out);
     bool ok = CHECK(linear_forward_agrees(&c));
     ok = CHECK(linear_backward_agrees(&c)) && ok;
-    ok = CHECK(linear_backward_slices_agree(&c, true)) && ok;
-    ok = CHECK(linear_backward_slices_agree(&c, false)) && ok;
     if (!ok) printf("  n %lu in %lu out %lu\n", (unsigned long)n, (unsigned long)in, (unsigned long)out);
     linear_free(&c);
 }
@@ -449,17 +461,17 @@ typedef struct activation {
     double (*value)(double x), (*slope)(double x);
 } activation;
 
-static void relu(const float *x, size_t n, float *y) { itd__fast()->relu(x, n, y); }
-static void silu(const float *x, size_t n, float *y) { itd__fast()->silu(x, n, y); }
+static void relu(const float *x, size_t n, float *y) { itd__fast()->activation[ITD_RELU].forward(x, n, y); }
+static void silu(const float *x, size_t n, float *y) { itd__fast()->activation[ITD_SILU].forward(x, n, y); }
 
 static void relu_backward(const float *dy, const float *x, size_t n, float *dx)
 {
-    itd__fast()->relu_backward(dy, x, n, dx);
+    itd__fast()->activation[ITD_RELU].backward(dy, x, n, dx);
 }
 
 static void silu_backward(const float *dy, const float *x, size_t n, float *dx)
 {
-    itd__fast()->silu_backward(dy, x, n, dx);
+    itd__fast()->activation[ITD_SILU].backward(dy, x, n, dx);
 }
 
 static const activation relu_pair = {relu, relu_backward, ref_relu, ref_relu_slope};
@@ -558,6 +570,13 @@ static void embed_free(embed_case *c)
     free(c->x), free(c->f), free(c->dy), free(c->dx), free(c->X), free(c->F), free(c->DY);
 }
 
+static itd__operands embed_operands(const itd__layer *row, const embed_case *c)
+{
+    itd__operands o = work_operands(row, c->n, 0);
+    o.x[0] = c->x, o.frequency = c->f, o.dy = c->dy;
+    return o;
+}
+
 /* The sines of the phases as single precision has them; and, allowing for that rounding of |phase| 2^-24 and
  * no more, of the exact phases. */
 static bool embed_forward_agrees(const embed_case *c, float *y)
@@ -565,8 +584,12 @@ static bool embed_forward_agrees(const embed_case *c, float *y)
     size_t i, k, cells = c->n * 2 * c->half;
     double *expected = ref_doubles(cells), *rounding = ref_doubles(cells);
     guarded out = guard(NULL, cells, c->n % 4);
+    itd__layer row = linear_row(1, 0, 2 * c->half);
+    itd__operands o;
     bool ok;
-    itd__embed_forward(c->x, c->f, c->n, c->half, out.data);
+    o = embed_operands(&row, c);
+    o.y = out.data;
+    itd__sinusoids_forward(&o);
     ref_embed_forward(c->X, c->F, c->n, c->half, true, expected);
     ok = ref_error(out.data, expected, cells) <= 1e-6 && ref_each(out.data, expected, cells, 0, 1e-6, NULL);
     ref_embed_forward(c->X, c->F, c->n, c->half, false, expected);
@@ -583,12 +606,18 @@ static bool embed_forward_agrees(const embed_case *c, float *y)
 static bool embed_backward_agrees(const embed_case *c, const float *y)
 {
     double *added = ref_doubles(c->n);
+    float *copy = ref_floats(c->n * 2 * c->half);
     guarded dx = guard(c->dx, c->n, (c->n + 1) % 4);
+    itd__layer row = linear_row(1, 0, 2 * c->half);
+    itd__operands o;
     bool ok;
     ref_embed_backward(c->DY, c->X, c->F, c->n, c->half, true, added);
-    itd__embed_backward(c->dy, y, c->f, c->n, c->half, dx.data);
+    o = embed_operands(&row, c);
+    memcpy(o.y = copy, y, c->n * 2 * c->half * sizeof *y);
+    o.dx[0] = dx.data;
+    itd__sinusoids_backward(&o);
     ok = gradient_agrees(c->dx, &dx, added, c->half, c->F[0]);
-    free(added);
+    free(added), free(copy);
     return ok;
 }
 
@@ -686,15 +715,21 @@ static void pair_case_check(size_t n, size_t in, size_t side, size_t out, bool s
     double *both = ref_doubles(n * (in + side)), *expected = ref_doubles(cells);
     double *wide = ref_widened(w, (in + side) * out), *bias = ref_widened(b, out);
     guarded y = guard(NULL, cells, 1);
+    itd__layer row = linear_row(in, side, out);
+    itd__operands o;
     bool bits = true;
     for (i = 1; same && i < n; i++) memcpy(s + i * side, s, side * sizeof *s);
     put_side_by_side(x, s, n, in, side, both);
     ref_linear_forward(both, wide, bias, n, in + side, out, expected);
-    itd__linear_pair_forward(x, s, w, b, n, in, side, out, y.data, work_with(0));
+    o = work_operands(&row, n, 0);
+    o.x[0] = x, o.x[1] = s, o.w = w, o.b = b, o.y = y.data;
+    itd__linear_forward(&o);
     CHECK(work_holds());
     CHECK(ref_error(y.data, expected, cells) <= tolerance);
     for (i = 0; i < n; i++) {
-        itd__linear_pair_forward(x + i * in, s + i * side, w, b, 1, in, side, out, alone, work_with(0));
+        o = work_operands(&row, 1, 0);
+        o.x[0] = x + i * in, o.x[1] = s + i * side, o.w = w, o.b = b, o.y = alone;
+        itd__linear_forward(&o);
         bits = bits && memcmp(alone, y.data + i * out, out * sizeof *alone) == 0;
     }
     CHECK(bits);
@@ -936,7 +971,7 @@ static void waves_fade_as_their_mean_does(void)
             sum[k] += sin(noisy) / DRAWS, sum[DIRECTIONS + k] += cos(noisy) / DRAWS;
         }
     }
-    itd__waves_forward(phase, power, r, DIRECTIONS, at_x);
+    itd__faded_sinusoids(phase, power, r, DIRECTIONS, at_x);
     for (size_t k = 0; k < 2 * DIRECTIONS; k++) CHECK_CLOSE(at_x[k], sum[k], 4.5 / sqrt(2.0 * DRAWS));
 }
 

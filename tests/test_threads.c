@@ -226,36 +226,41 @@ static bool conv_outcomes_equal(const conv_outcome *a, const conv_outcome *b, si
 static conv_outcome conv_outcome_with(const itd__convolution *c, size_t images, int count)
 {
     conv_outcome o;
-    float *x, *dy, *w, *b, *u = ref_floats(16 * c->in * c->out), *back = ref_floats(16 * c->in * c->out);
-    size_t first, some;
+    size_t in = c->in.channels, out = c->out.channels, first, more = itd__conv_work(c);
+    float *x, *dy, *w, *b, *u = ref_floats(16 * in * out), *back = ref_floats(16 * in * out);
+    float *du = ref_floats(16 * in * out);
+    itd__layer row = ITD__ZERO;
+    itd__operands all;
     ref_seed(5);
-    o.nx = images * c->height * c->width * c->in, o.ny = images * c->rows * c->columns * c->out;
-    o.nw = 9 * c->in * c->out;
-    x = ref_normals(o.nx, 1), dy = ref_normals(o.ny, 1), w = ref_normals(o.nw, 1), b = ref_normals(c->out, 1);
-    o.y = ref_floats(o.ny), o.dx = ref_normals(o.nx, 1), o.dw = ref_floats(o.nw), o.db = ref_floats(c->out);
+    o.nx = images * c->in.height * c->in.width * in, o.ny = images * c->out.height * c->out.width * out;
+    o.nw = 9 * in * out;
+    x = ref_normals(o.nx, 1), dy = ref_normals(o.ny, 1), w = ref_normals(o.nw, 1), b = ref_normals(out, 1);
+    o.y = ref_floats(o.ny), o.dx = ref_normals(o.nx, 1), o.dw = ref_floats(o.nw), o.db = ref_floats(out);
     if (itd__is_winograd(c)) itd__taps_forward(c, w, u), itd__taps_backward(c, u, back);
-    else itd__transpose(w, 9 * c->in, c->out, back);
+    else itd__transpose(w, 9 * in, out, back);
+    row.conv = *c, row.h = c->out.height, row.w = c->out.width, row.c = out;
     omp_set_num_threads(count);
-    itd__conv_forward(c, x, w, u, b, images, o.y, work_with(itd__conv_work(c, false)));
+    all = work_operands(&row, images, more);
+    all.x[0] = x, all.y = o.y, all.w = w, all.b = b, all.taps = u, all.back = back;
+    all.dy = dy, all.dx[0] = o.dx, all.dw = o.dw, all.db = o.db, all.dtaps = du;
+    itd__conv_forward(&all);
     CHECK(work_holds());
-    itd__conv_backward_input(c, dy, back, images, true, o.dx, work_with(itd__conv_work(c, false)));
+    itd__conv_backward(&all);
     CHECK(work_holds());
-    for (first = 0; first < c->in; first += some) {
-        some = itd__min(c->in - first, ITD__SOME);
-        itd__conv_backward_weight(c, dy, x, images, first, some, &work_one_pass, false, o.dw, o.db,
-                                  work_with(itd__conv_work(c, true)));
-        CHECK(work_holds());
-    }
+    for (first = 0; first < in; first += ITD__PIECE)
+        itd__conv_gradient(&all, first, itd__min(in - first, ITD__PIECE));
+    CHECK(work_holds());
+    if (itd__is_winograd(c)) itd__taps_gradient(c, du, o.dw);
     omp_set_num_threads(1);
-    free(x), free(dy), free(w), free(b), free(u), free(back);
+    free(x), free(dy), free(w), free(b), free(u), free(back), free(du);
     return o;
 }
 
 /* So large that they are worth dividing: all at once, or what is gathered at a time. */
 static bool conv_is_divided(const itd__convolution *c, size_t images)
 {
-    size_t tiles = images * ((c->rows + 1) / 2) * ((c->columns + 1) / 2);
-    double pairs = (double)c->in * (double)c->out;
+    size_t tiles = images * itd__count_tiles(&c->out);
+    double pairs = (double)c->in.channels * (double)c->out.channels;
     return itd__useful_threads(itd__is_winograd(c) ? 16 * (double)tiles * pairs : 9 * ITD__PIXELS * pairs) >
            1;
 }
@@ -264,18 +269,19 @@ static bool conv_is_divided(const itd__convolution *c, size_t images)
  * the product is divided. Pixels are odd in number, and so are the tiles that are left over. */
 static void convolutions_do_not_depend_on_threads(void)
 {
-    static const itd__convolution list[] = {
-        {13, 11, 64, 13, 11, 72, 1, 1}, {16, 16, 40, 16, 16, 100, 1, 1}, {9, 9, 112, 5, 5, 128, 2, 1}};
+    static const itd__convolution list[] = {{{13, 11, 64}, {13, 11, 72}, 1, 1},
+                                            {{16, 16, 40}, {16, 16, 100}, 1, 1},
+                                            {{9, 9, 112}, {5, 5, 128}, 2, 1}};
     enum { IMAGES = 4 };
     size_t i, t;
     for (i = 0; i < 3; i++) {
         const itd__convolution *c = &list[i];
         conv_outcome one = conv_outcome_with(c, IMAGES, 1);
         omp_set_num_threads(2);
-        CHECK(conv_is_divided(c, IMAGES) && IMAGES * c->rows * c->columns > ITD__PIXELS);
+        CHECK(conv_is_divided(c, IMAGES) && IMAGES * c->out.height * c->out.width > ITD__PIXELS);
         for (t = 0; t < THREADS; t++) {
             conv_outcome o = conv_outcome_with(c, IMAGES, threads[t]);
-            CHECK(conv_outcomes_equal(&o, &one, c->out));
+            CHECK(conv_outcomes_equal(&o, &one, c->out.channels));
             conv_outcome_free(&o);
         }
         conv_outcome_free(&one);

@@ -93,18 +93,20 @@ static void the_table_can_be_read(void)
 {
     static const char *const original[] = {"input  2",
                                            "input  1",
-                                           "embed  2 -> 256",
-                                           "embed  1 -> 128",
+                                           "sinusoids  2 -> 256",
+                                           "sinusoids  1 -> 128",
                                            "linear  256 + 128 -> 128  layers.0, 49280 parameters",
                                            "silu  128 -> 128",
                                            "linear  128 -> 128  layers.1, 16512 parameters",
                                            "silu  128 -> 128",
                                            "linear  128 -> 2  layers.2, 258 parameters"};
-    static const char *const directions[] = {
-        "input  5",         "input  1",
-        "project  5 -> 40", "waves  40 + 1 -> 80",
-        "embed  1 -> 128",  "linear  80 + 128 -> 128  layers.0, 26752 parameters",
-        "silu  128 -> 128", "linear  128 -> 5  layers.1, 645 parameters"};
+    static const char *const directions[] = {"input  5",
+                                             "input  1",
+                                             "directions  5 + 1 -> 80",
+                                             "sinusoids  1 -> 128",
+                                             "linear  80 + 128 -> 128  layers.0, 26752 parameters",
+                                             "silu  128 -> 128",
+                                             "linear  128 -> 5  layers.1, 645 parameters"};
     itd_mlp_desc md = itd_mlp_desc_default(2);
     itd_unet_desc d = small_desc();
     itd_net *net = NULL;
@@ -133,7 +135,7 @@ static void the_largest_description_has_room(void)
     d.height = d.width = 32, d.levels = ITD_MAX_LEVELS, d.blocks = 8, d.attention = 127;
     d.features[2] = d.features[3] = d.features[4] = d.features[5] = 12;
     CHECK_OK(itd__plan(&net, NULL, &d));
-    CHECK(net.layers <= net.most_layers && net.layers > 1500);
+    CHECK(net.layers <= net.max_layers && net.layers > 1500);
     ITD_FREE(net.layer), ITD_FREE(net.frequency);
 }
 
@@ -528,7 +530,6 @@ static itd_net *with_steps(itd_time time)
     itd_net *net;
     d.time = time;
     net = make(&d);
-    CHECK_OK(itd__reserve_forward(net, 1));
     return net;
 }
 

@@ -58,7 +58,7 @@ static void few_calls(void)
     den = watched_denoiser(&w, plain, 6, d.batch, d.steps, 30);
     CHECK(w.frames == 2 && w.rows == 4);
     CHECK_OK(itd_sample(&den, &d, 6, x));
-    CHECK(w.seen == 2);
+    CHECK(w.passed == 2);
     CHECK(w.logsnr[0] < w.logsnr[1]);
     watched_free(&w);
 }

@@ -5,9 +5,6 @@
 
 enum { WORK_GUARD = 32 };
 
-/* Of convolutions' gradients that one pass finds. */
-static const itd__passes work_one_pass = {true, true, NULL};
-
 static struct {
     float *floats;
     size_t size, threads, used; /* of the last that was lent: for so many threads, floats of each */
@@ -36,6 +33,14 @@ static inline itd__scratch work_with(size_t more)
         for (i = 0; i < WORK_GUARD; i++) work_guard(t)[i] = -12345.0f;
     work.floats = work_lent.floats, work.each = each;
     return work;
+}
+
+/* What the operation of a row works with: n samples, and such memory. Its arrays come from the caller. */
+static inline itd__operands work_operands(const itd__layer *row, size_t n, size_t more)
+{
+    itd__operands o = ITD__ZERO;
+    o.row = row, o.n = n, o.pixels = row->h * row->w, o.work = work_with(more);
+    return o;
 }
 
 /* True if nobody wrote beyond what the last call lent. */

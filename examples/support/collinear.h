@@ -3,8 +3,8 @@
  *
  *     size_t j = collinear_next(&t, 0);          the first one, or t.columns; SIZE_MAX without memory
  *
- * The correlation matrix R = L L^T is factored column by column (Cholesky). The square of L's diagonal element
- * is what the columns before leave unexplained of the variance of column j. */
+ * The correlation matrix R = L L^T is factored column by column (Cholesky). The square of L's diagonal
+ * element is what the columns before leave unexplained of the variance of column j. */
 #ifndef COLLINEAR_H
 #define COLLINEAR_H
 

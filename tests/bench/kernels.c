@@ -26,9 +26,9 @@ typedef struct extent {
 
 typedef struct convolution {
     extent e;
-    itd__convolution c;
-    float *x, *y, *w, *b; /* w: weights, or a place for their gradients */
-    float *taps, *back;   /* w as forward and the gradient of x need it */
+    itd__layer row;
+    float *x, *y, *w, *b;       /* w: weights, or a place for their gradients */
+    float *taps, *back, *dtaps; /* w as forward and the gradient of x need it, and the gradient by taps */
     itd__scratch work;
 } convolution;
 
@@ -58,48 +58,63 @@ static void product_run(const shape *s, const float *a, const float *b, float *c
 static void convolution_prepare(convolution *v)
 {
     const extent *e = &v->e;
-    const itd__convolution c = {
-        e->side, e->side, e->channels, e->side / e->stride, e->side / e->stride, e->channels, e->stride, 1};
+    const itd__image in = {e->side, e->side, e->channels},
+                     out = {e->side / e->stride, e->side / e->stride, e->channels};
+    const itd__convolution c = {in, out, e->stride, 1};
     size_t weights = (itd__is_winograd(&c) ? 16 : 9) * e->channels * e->channels;
-    v->c = c, v->work = scratch(ITD__WORK + itd__conv_work(&c, true));
-    v->taps = itd__floats(weights, 1), v->back = itd__floats(weights, 1);
+    memset(&v->row, 0, sizeof v->row);
+    v->row.conv = c, v->row.h = out.height, v->row.w = out.width, v->row.c = v->row.in[0] = e->channels;
+    v->work = scratch(ITD__WORK + itd__conv_work(&c));
+    v->taps = itd__floats(weights, 1), v->back = itd__floats(weights, 1), v->dtaps = itd__floats(weights, 1);
+}
+
+static itd__operands convolution_operands(const convolution *v)
+{
+    itd__operands o = ITD__ZERO;
+    o.row = &v->row, o.n = IMAGES, o.pixels = v->row.h * v->row.w, o.work = v->work;
+    o.x[0] = v->x, o.y = v->y, o.w = v->w, o.b = v->b, o.taps = v->taps, o.back = v->back;
+    o.dy = v->y, o.dx[0] = v->x, o.dw = v->w, o.db = v->b, o.dtaps = v->dtaps;
+    return o;
 }
 
 /* Once a step, for all its images: the weights that lead forward, and those that lead back. */
 static void convolution_turn_forward(const convolution *v)
 {
-    if (itd__is_winograd(&v->c)) itd__taps_forward(&v->c, v->w, v->taps);
+    if (itd__is_winograd(&v->row.conv)) itd__taps_forward(&v->row.conv, v->w, v->taps);
 }
 
 static void convolution_turn_back(const convolution *v)
 {
-    if (itd__is_winograd(&v->c)) itd__taps_backward(&v->c, v->taps, v->back);
-    else itd__transpose(v->w, 9 * v->c.in, v->c.out, v->back);
+    const itd__convolution *c = &v->row.conv;
+    if (itd__is_winograd(c)) itd__taps_backward(c, v->taps, v->back);
+    else itd__transpose(v->w, 9 * c->in.channels, c->out.channels, v->back);
 }
 
 static void convolution_forward(const convolution *v)
 {
-    itd__conv_forward(&v->c, v->x, v->w, v->taps, v->b, IMAGES, v->y, v->work);
+    itd__operands o = convolution_operands(v);
+    itd__conv_forward(&o);
 }
 
 static void convolution_input(const convolution *v)
 {
-    itd__conv_backward_input(&v->c, v->y, v->back, IMAGES, false, v->x, v->work);
+    itd__operands o = convolution_operands(v);
+    itd__conv_backward(&o);
 }
 
 /* In the pieces that the network gives to its threads. */
 static void convolution_weight(const convolution *v)
 {
-    static const itd__passes one_pass = {true, true, NULL};
-    size_t c = v->e.channels, some = itd__ceil_div(c, itd__ceil_div(c, ITD__SOME)), k;
-    for (k = 0; k < c; k += some)
-        itd__conv_backward_weight(&v->c, v->y, v->x, IMAGES, k, itd__min(some, c - k), &one_pass, false, v->w,
-                                  v->b, v->work);
+    itd__operands o = convolution_operands(v);
+    size_t c = v->e.channels, some = itd__ceil_div(c, itd__ceil_div(c, ITD__PIECE)), k;
+    for (k = 0; k < c; k += some) itd__conv_gradient(&o, k, itd__min(some, c - k));
+    if (itd__is_winograd(&v->row.conv)) itd__taps_gradient(&v->row.conv, v->dtaps, v->w);
 }
 
 static void convolution_free(convolution *v)
 {
     free(v->x), free(v->y), free(v->b), free(v->w), ITD_FREE(v->taps), ITD_FREE(v->back);
+    ITD_FREE(v->dtaps);
 }
 
 enum { ELEMENTS = 4096, COLUMNS = 128, HALF = 64 }; /* 16 KiB an array: in some cache */
@@ -109,8 +124,8 @@ static float gradient[ELEMENTS], first[ELEMENTS], second[ELEMENTS], weight[ELEME
 
 static void run_exp(void) { itd__fast()->exp(x, ELEMENTS, y); }
 static void run_log(void) { itd__fast()->log(positive, ELEMENTS, y); }
-static void run_silu(void) { itd__fast()->silu(x, ELEMENTS, y); }
-static void run_silu_backward(void) { itd__fast()->silu_backward(gradient, x, ELEMENTS, z); }
+static void run_silu(void) { itd__fast()->activation[ITD_SILU].forward(x, ELEMENTS, y); }
+static void run_silu_backward(void) { itd__fast()->activation[ITD_SILU].backward(gradient, x, ELEMENTS, z); }
 static void run_sum_squares(void) { bench_sink = (float)itd__fast()->sum_squares(x, ELEMENTS); }
 static void run_column_sums(void) { itd__fast()->column_sums(x, COLUMNS, ELEMENTS / COLUMNS, COLUMNS, z); }
 

@@ -34,15 +34,16 @@ static void fuzz_frame_of(data_table *t)
 
 static void fuzz_table(const data_table *t, size_t size)
 {
-    size_t *index = (size_t *)malloc(t->rows * sizeof *index), training;
-    REQUIRE(t->rows > 0 && t->columns > 0 && t->columns <= t->file_columns && index);
+    frame_key *key = table_order(t->values, t->rows, t->columns, 1);
+    size_t training;
+    REQUIRE(t->rows > 0 && t->columns > 0 && t->columns <= t->file_columns && key);
     REQUIRE(t->rows <= size && t->columns <= size);
     for (size_t i = 0; i < t->rows * t->columns; i++) REQUIRE(t->values[i] - t->values[i] <= 0); /* finite */
     for (size_t i = 1; i < t->rows; i++) REQUIRE(t->line[i] > t->line[i - 1]);
-    training = table_split(t->values, t->rows, t->columns, 0.9, 1, index);
+    training = table_cut(key, t->rows, 0.9);
     REQUIRE(training >= 1 && training <= t->rows);
     REQUIRE(odd_tell(t, fuzz_line, NULL) >= 0);
-    free(index);
+    free(key);
 }
 
 static int fuzz_csv(const uint8_t *bytes, size_t size)
