@@ -15,7 +15,8 @@
 
    STEP BY STEP
        itd_model_desc md = itd_model_desc_default(2);            two-dimensional data
-       itd_model_create(&md, 1, &model);                         random weights of seed 1
+       itd_model *model;  itd_trainer *trainer;  double loss;
+       itd_model_create(&md, 1, &model);                         random weights of seed 1; check each result
        itd_model_fit(model, x, n);                               mean, scale and Gaussian of the data
        itd_trainer_desc td = itd_trainer_desc_default();
        itd_trainer_create(model, &td, &trainer);
@@ -84,7 +85,7 @@
 
    THE IDENTITY. As alpha grows, z gains information about x at half the error of the best denoiser (the
    I-MMSE relation of Guo, Shamai & Verdu 2005). Integrated from all noise to none, after subtracting the
-   growth d s(alpha) that all densities share, this gives for the best denoiser and each single x
+   error d s(alpha) that N(0, I) has, so that the integral is finite, this gives for the best denoiser and x
 
        -log p(x) = (d/2) log(2 pi e) + 1/2 Integral [ mse(x, alpha) - d s(alpha) ] d alpha
 
@@ -153,8 +154,8 @@
    of F counts 0.001-fold, but 164-fold if the network estimates eps itself (ITD_PLAIN).
 
    THE PILOT. itd_nll spends up to an eighth of its draws on measuring where the integrand varies, and draws
-   there more often. The pilot's draws are not used again: pooled with the rest, each would have a weight that
-   depends on its own error, and the result would be biased.
+   there more often. The pilot's draws are not used again: a large error in the pilot puts more draws, so
+   smaller weights, exactly where it is. Pooled with the others, large errors would count too little.
 
    UNITS. Logarithms are natural, so likelihoods are in nats, in the units of x: c x has d log c nats more.
    Nats / (d log 2) are bits per dimension. Scaling bytes to [-1, 1] takes log2 127.5 = 6.994 off these.
@@ -403,8 +404,8 @@ typedef struct itd_nll_desc {
     bool cancel;           /* subtract the reference's error on the same noise, not its mean; true */
     size_t batch;          /* rows per call of the denoiser; does not change the result; 1024 */
     /* In the units of x; directions too narrow for the schedule are widened. NULL: fitted to the n points in
-       the denoiser's coordinates, with a full covariance if d <= 64 and n >= 4 d, else with a diagonal one if
-       n >= 8, else N(0, I). N(0, I) also without cancel, or if the points do not vary. Default NULL */
+       the denoiser's coordinates, with a full covariance if d <= 64 and n >= 4 d (N(0, I) if the points do
+       not vary), else with a diagonal one if n >= 8, else N(0, I). Without cancel, N(0, I). Default NULL */
     const itd_gaussian *reference;
 } itd_nll_desc;
 
@@ -528,9 +529,9 @@ typedef struct itd_unet_desc {
        inference   4 P + 7.1 C + 4 A n          training   20 P + 21.3 C + 4 L + 8 A n + 16 d batch
 
    and 0.7 to 2.4 MB per thread. In training, n is batch, or micro_batch if that is set. A denoiser makes
-   passes of at most 1024 rows, and of at most 256 MB if that keeps all threads busy. A is 1,029 for the
-   default MLP in two dimensions (P = 66,050), 2.6 million for the default U-Net, and 11.7 million for that
-   of ddpm-cifar10.
+   passes of at most 1024 rows and 256 MB, or of one slice of rows for each thread if that is more. A is
+   1,029 for the default MLP in two dimensions (P = 66,050), 2.6 million for the default U-Net, and 11.7
+   million for that of ddpm-cifar10.
 
    Weights in memory are (in,out) for linear layers and (3,3,in,out) for convolutions, in files (out,in) and
    (out,in,3,3) as in PyTorch. Forward passes and gradients of every operation agree with double-precision
@@ -666,7 +667,7 @@ ITD_DEF itd_trainer_desc itd_trainer_desc_default(void);
 /* The field because of which itd_model_create or, unless trainer is NULL, itd_trainer_create would return
    ITD_ERROR_ARGUMENT, and what is expected if that depends on other fields; NULL if they would not. */
 ITD_DEF const char *itd_model_problem(const itd_model_desc *model, const itd_trainer_desc *trainer);
-/* Borrows the model, whose moving average continues if it has one. */
+/* Borrows the model. A moving average that it has continues, or is freed if ema is 0. */
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out);
 /* Call it before the model is freed. Frees what only training needs; the moving average stays. */
 ITD_DEF void itd_trainer_free(itd_trainer *trainer);
@@ -879,15 +880,16 @@ static void itd__end_training(itd_net *net);
                       a0       loc         a1 = loc + clip scale
 
    To add another distribution, say a truncated normal one:
-     1. give itd_schedule a last field for the kind, 0 for the logistic, and a row ITD__NEW in
-        >>descriptions, so that files contain it and older files mean 0;
-     2. compute its quantile in itd_schedule_quantile, and 1 / density in itd_schedule_weight; no other
-        function knows the distribution. tests/test_schedule.c checks that the slope of quantile(u) is
-        weight(quantile(u));
-     3. check its parameters in itd__schedule_problem and itd_nll_problem;
-     4. keep its range at loc +- clip * scale, or change itd__measurement_begin, itd__sampling_logsnr and
-        examples/support/grid.h, which compute the ends from these. itd__loss takes the weight at loc for the
-        smallest one. */
+     1. give itd_schedule a last field for the kind, 0 for the logistic, and set it in
+        itd_schedule_from_spectrum and itd_schedule_from_mse, whose factors are those of the logistic;
+     2. add ITD__OTHER(WHOLE, "schedule.kind", model.schedule.kind, 0, 0, 1, 0) to >>descriptions, so that
+        files contain it and older files mean 0;
+     3. compute its quantile in itd_schedule_quantile, and 1 / density in itd_schedule_weight.
+        tests/test_schedule.c checks that the slope of quantile(u) is weight(quantile(u));
+     4. check its parameters in itd__schedule_problem: weights are floats, and those of a normal distribution
+        grow much faster than a logistic's, to 22,415 instead of 164 at clip 4.
+   Its range is loc +- clip * scale: other ends would also concern itd__measurement_begin,
+   itd__sampling_logsnr and examples/support/grid.h. itd__loss takes the weight at loc for the smallest. */
 
 /* exp(-|x|) cannot overflow. For 1 - s(x) compute s(-x), which is exact even where s(x) rounds to 1. */
 ITD_DEF double itd_sigmoid(double x)
@@ -1177,11 +1179,11 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
    better than independent log SNRs would.
 
    Allocation. A pilot run on random points measures where in the schedule w (e - g) varies, and the draws of
-   the estimate are denser there: u = F^-1(v), with a density f = F' that follows the standard deviation, and
-   1/f in the weight. Where the pilot is off, the variance is larger, but the mean stays right. Its own draws
-   are not used again. They are of random points, so that their mean varies as the points do, and that of the
-   estimate for these very points does not; and weighted together with the others, by a density that they
-   decided themselves, they would bias it.
+   the estimate are denser there: u = H^-1(v), with a density h = H' that follows the standard deviation, and
+   1/h in the weight. Where the pilot is off, the variance is larger, but the mean stays right. Its own draws
+   are not used again. They are of points chosen at random, whose mean is not that of the points asked for;
+   and a large error in the pilot puts more draws, so smaller weights, exactly where it is: pooled with the
+   others, large errors would count too little.
 
    Standard errors. One systematic sample does not show how far it is off, but repetitions do, whose starts
    are independent. If v_i is the variance of point i's value over its r repetitions, divided by r, then
@@ -1196,8 +1198,8 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
 
    To use another density as the reference, nothing here has to change: measure its best denoiser beside the
    other (k = 2, in the same coordinates), and give itd_draws_integral start[i] = -log q(x_i) and
-   f[i] = weight[i] * (error[2 * i] - error[2 * i + 1]). q may not be so narrow that its own error is still
-   below d at the upper end of the schedule.
+   f[i] = weight[i] * (error[2 * i] - error[2 * i + 1]). Every eigenvalue of the covariance of q has to be far
+   above exp(-a1), with a1 the upper end of the schedule: itd_nll widens its own reference, not yours.
 
    This takes random numbers from >>rng and the reference from >>gaussian. */
 
@@ -2615,6 +2617,8 @@ ITD_DEF const char *itd_model_problem(const itd_model_desc *model, const itd_tra
 {
     itd__state state = ITD__ZERO;
     uint64_t whole = 0;
+    const char *schedule = itd__schedule_problem(&model->schedule);
+    if (schedule) return schedule;
     state.model = *model, state.has_unet = model->unet.levels > 0, state.has_trainer = trainer != NULL;
     if (trainer) state.trainer = *trainer;
     for (size_t i = 0; i < ITD__FIELDS; i++) {
@@ -2622,7 +2626,6 @@ ITD_DEF const char *itd_model_problem(const itd_model_desc *model, const itd_tra
         if (itd__has_field(&state, field) && !itd__in_range(field, itd__get_field(&state, field, &whole)))
             return field->problem;
     }
-    if (itd__schedule_problem(&model->schedule)) return itd__schedule_problem(&model->schedule);
     return state.has_unet ? itd__unet_problem(&model->unet) : itd__mlp_problem(&model->mlp);
 }
 
@@ -2820,7 +2823,8 @@ static itd__scratch itd__own(itd__scratch work); /* the share of the calling thr
      3. its place in a network: a row appended in itd__plan_mlp or itd__plan_unet.
    To add an activation, say GELU:
      1. X(ITD_GELU, gelu) in ITD_ACTIVATIONS, of >>api;
-     2. its kernels itd__gelu and itd__gelu_backward beside those of SiLU, in >>kernels.
+     2. its kernels gelu_v and gelu_backward_v beside those of SiLU in >>kernels, finite for all finite x,
+        and ITD__MAP(gelu), ITD__MAP_BACKWARD(gelu) below them.
    Kernel tables, range checks, files and summaries follow from the list. New ones go to its end, as files
    hold the number of an activation. */
 
@@ -4578,10 +4582,9 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
    A 3x3 convolution of stride 1 is 16 products of a quarter as many rows (Winograd's F(2x2,3x3), Lavin & Gray
    2016): itd__transform has the formulas and the picture, >>ops has the convolution.
 
-   To add an activation f: f_v and f_backward_v beside those of SiLU, ITD__MAP(f) and ITD__MAP_BACKWARD(f)
-   below them, and f and f_backward in the table. To add an instruction set: 1. its name in itd_simd, after
-   those it is better than; 2. a pass at the end of this chapter, with its width and target; 3. in
-   itd__kernels_of, the question whether the processor has it. */
+   >>ops says how to add an activation. To add an instruction set: 1. its name in itd_simd, after those it is
+   better than; 2. a pass at the end of this chapter, with its width and target; 3. in itd__kernels_of, the
+   question whether the processor has it. */
 
 /* ---- the reference implementation of the product ---- */
 
@@ -5571,7 +5574,7 @@ static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, i
         for (size_t i = 0; i < n && n > 1; i++) mean[j] += x[i * dim + j] / (double)n;
         for (size_t i = 0; i < n && n > 1; i++)
             square += (x[i * dim + j] - mean[j]) * (x[i * dim + j] - mean[j]);
-        variance[j] = n > 1 ? fmax(square / (double)n, 1e-12) : 1;
+        variance[j] = n < 2 ? 1 : square > 0 ? square / (double)n : 1e-12;
     }
     if (result == ITD_OK) result = itd_gaussian_from_eigen(mean, variance, NULL, dim, out);
     ITD_FREE(mean), ITD_FREE(variance);

@@ -24,8 +24,9 @@
 #include "support/scores.h"
 #include "support/table_out.h"
 #include "support/training.h"
+#include "support/weights.h"
 
-enum { MIN_ROWS = 20, MAX_VALIDATION = 10000, NOISE_DRAWS = 8, DEFAULT_SECONDS = 40 };
+enum { MIN_ROWS = 20, MAX_VALIDATION = 10000, NOISE_DRAWS = 8, DEFAULT_SECONDS = 40, FAR = 10 };
 enum { VALIDATION_NOISE = 100, TEST_NOISE = 101 }; /* training has 0, scores have 1, 2, ... */
 
 /* ---- options ------------------------------------------------------------------------------------------- */
@@ -312,13 +313,16 @@ static void say_outcome(const run *r)
     const char *best = scores_best(s);
     double error, lead;
     char text[300];
+    if (!r->o.load) printf("model and metrics are in %s\n", report_path(&r->report, ""));
     if (v->rows) printf("%s\n", scores_text(v, r->o.load ? "" : "validation ", text, sizeof text));
     if (t->rows) printf("%s\n", scores_text(t, "test ", text, sizeof text));
     if (s->rows < 2 || !strcmp(best, "model")) return;
     lead = score_lead(strcmp(best, "kde") ? &s->gaussian : &s->kde, &s->model, s->rows, &error);
     printf("%s is better than the model by %.4f +- %.4f nats%s\n",
            strcmp(best, "kde") ? "the Gaussian" : "the kernel density estimate", lead, error,
-           r->o.load ? "" : ": use it, or give the model more rows");
+           lead < 2 * error ? ", which is not significant"
+           : r->o.load      ? ""
+                            : ": more rows may help the model");
 }
 
 /* ---- result -------------------------------------------------------------------------------------------- */
@@ -434,9 +438,18 @@ static void show(run *r)
 
 static void load(run *r)
 {
-    itd_error error;
-    if (itd_load(r->o.load, &r->model, NULL, &error) != ITD_OK) fail("%s", error.text);
+    must_load_model(r->o.load, &r->model, NULL);
     r->frame = frame_of_model(r->model, r->o.load), r->dim = r->model->dim;
+}
+
+/* Rows far from all that was learned are a sign of other units, or of other data. */
+static void warn_if_far(const run *r, const char *path)
+{
+    double expected = itd_gaussian_entropy(r->model->gaussian), found = r->on_validation.gaussian.nll;
+    if (found > expected + FAR * (double)r->dim)
+        warn("%s: %.4g nats a row by the Gaussian of the training rows, which had %.4g themselves: in other "
+             "units, or other data?",
+             path, found, expected);
 }
 
 /* Every row; where columns are rounded, by several draws of noise, which share the evaluations. */
@@ -460,6 +473,7 @@ static void score_rows(run *r)
         scores_add(s, r->model, r->rival.rows ? &r->rival : NULL, r->validation.x, &d);
     }
     scores_end(s);
+    warn_if_far(r, r->o.data);
     if (r->o.scores && scores_write(r->o.scores, s)) fail("%s: cannot be written", r->o.scores);
     table_free(&t);
 }

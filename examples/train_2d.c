@@ -19,6 +19,7 @@
 #include "support/plane_watch.h"
 #include "support/same_run.h"
 #include "support/training.h"
+#include "support/weights.h"
 
 enum { SHOWN = 800 };                 /* points in pictures of the density */
 enum { FLIGHT = 16, FLYING = 800 };   /* frames and points of the animated sampling */
@@ -503,9 +504,8 @@ static void draw(run *r, const outcome *e)
 
 static void load_model(run *r)
 {
-    itd_error error;
     itd_nll_desc d;
-    if (itd_load(r->o.load, &r->model, NULL, &error) != ITD_OK) fail("%s", error.text);
+    must_load_model(r->o.load, &r->model, NULL);
     if (r->model->dim != 2)
         fail("%s: 2 dimensions expected, %lu found", r->o.load, (unsigned long)r->model->dim);
     say_plan(r, r->model);

@@ -256,7 +256,10 @@ static void columns_are_found_again(void)
     CHECK(!strcmp(read_as(&f, "x,y\n5,6\n", NULL), "6 5 "));
     CHECK(!strcmp(read_as(&f, "5,6\n", NULL), "5 6 "));
     CHECK(!strcmp(read_as(&f, "5,6,7,8\n", NULL), "7 6 "));
-    CHECK(!strcmp(read_as(&f, "p,q\n5,6\n", NULL), "5 6 "));
+    CHECK(!strcmp(read_as(&f, "p,q\n5,6\n", NULL),
+                  "a column named \"y\" expected, as in the table of the model, no such names found; "
+                  "--columns takes them by their places"));
+    CHECK(!strcmp(read_as(&f, "p,q\n5,6\n", "1-2"), "5 6 "));
     CHECK(!strcmp(read_as(&f, "p,q,r\n5,6,7\n", "3,1"), "7 5 "));
     CHECK(!strcmp(read_as(&f, "x,y,r\n5,6,7\n", "1-3"), "6 5 "));
     CHECK(!strcmp(read_as(&f, "x,z\n5,6\n", NULL),

@@ -20,6 +20,7 @@
 #include "rows.h"
 #include "mixture.h"
 #include "must.h"
+#include "weights.h"
 
 enum { BENCHMARK_PARTS = dino_count, BENCHMARK_WIDE = 16 };
 
@@ -202,9 +203,8 @@ static inline void benchmark_images(const benchmark_source *s, benchmark *c)
 
 static inline void benchmark_checkpoint(const benchmark_source *s, benchmark *c)
 {
-    itd_error error;
     memset(c, 0, sizeof *c);
-    if (itd_load(s->load, &c->model, NULL, &error) != ITD_OK) fail("%s", error.text);
+    must_load_model(s->load, &c->model, NULL);
     c->den = itd_model_denoiser(c->model);
     c->schedule = c->model->desc.schedule, c->reference = c->model->gaussian, c->exact = NAN;
     if (c->reference)

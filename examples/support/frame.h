@@ -276,8 +276,8 @@ static inline size_t frame_find_names(const data_frame *f, const table_header *h
     return found;
 }
 
-/* By name if both have names; else as many columns as the first file had, of which the same are taken, or as
- * many as the frame has, which is all of them. */
+/* By name if both have names, which then have to agree; else as many columns as the first file had, of which
+ * the same are taken, or as many as the frame has, which is all of them. */
 static inline int frame_choose(const void *wish, const table_header *header, size_t *chosen, size_t *count,
                                const text_error *error)
 {
@@ -290,6 +290,12 @@ static inline int frame_choose(const void *wish, const table_header *header, siz
         return text_refuse(error,
                            "a column named \"%s\" expected once, as in the table of the model, not found",
                            text_quote(f->names[missing], strlen(f->names[missing]), quote));
+    if (f->columns && f->names && header->names)
+        return text_refuse(
+            error,
+            "a column named \"%s\" expected, as in the table of the model, no such names found; "
+            "--columns takes them by their places",
+            text_quote(f->names[0], strlen(f->names[0]), quote));
     if (header->columns != f->columns && header->columns != f->file_columns)
         return text_refuse(error, "%lu column%s expected, as the model has, %lu found; --columns chooses",
                            (unsigned long)f->columns, f->columns == 1 ? "" : "s",
@@ -299,13 +305,17 @@ static inline int frame_choose(const void *wish, const table_header *header, siz
     return 0;
 }
 
-/* Makes the columns of a table those of the frame, or refuses it. */
+/* Makes the columns of a table those of the frame, or refuses it. Where none of their names are the frame's,
+ * they were chosen by their places. */
 static inline int frame_match(const data_frame *f, data_table *t, char *error, size_t error_size)
 {
     text_error to = {t->path, error, error_size};
     table_header header = {t->columns, t->names};
     data_table chosen = {0}; /* its columns and their names */
+    size_t missing = 0, *named = (size_t *)malloc(t->columns * sizeof *named);
     double *row = (double *)malloc(t->columns * sizeof *row);
+    if (named && f->names && t->names && !frame_find_names(f, &header, named, &missing)) header.names = NULL;
+    free(named);
     int status = row ? table_begin(&chosen, &header, frame_choose, f, &to)
                      : text_refuse(&to, "memory for a row expected, none found");
     for (size_t i = 0; !status && i < t->rows; i++) {

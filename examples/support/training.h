@@ -112,6 +112,7 @@ static inline void training_record(training_loop *t)
 static inline void training_show(training_loop *t)
 {
     char fields[100];
+    if (t->l->trainer->step == 0) return; /* there is nothing to tell */
     snprintf(fields, sizeof fields, "epoch %.0f  loss %.3f  nats %.3f",
              floor(training_passes(t->l, t->l->trainer->step, t->epoch)), t->l->loss, t->nll);
     progress_update(t->bar, t->l->turns, t->l->turns, fields);

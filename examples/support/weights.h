@@ -131,8 +131,7 @@ static inline void must_load_model(const char *path, itd_model **model, itd_trai
     header = result == ITD_OK ? NULL : weights_header(path);
     if (header && strstr(header, "time_embedding.linear_1.weight\"") && !strstr(header, "\"itdiff\""))
         fail("%s: a checkpoint of these programs expected, found weights of another; train_cifar10 takes "
-             "them by "
-             "--pretrained",
+             "them by --pretrained",
              path);
     free(header);
     if (result != ITD_OK) fail("%s", error.text);
