@@ -4412,14 +4412,12 @@ static size_t itd__thread(void)
 #endif
 }
 
-/* Threads for so many multiplications: fewer than 12 million, 0.4 ms with AVX2, are not divided. Two threads
+/* Threads for so many multiplications: fewer than 6 million, 0.2 ms with AVX2, are not divided. Two threads
    save half of that at most. The parallel region costs 3 us, but each thread then reads what others left in
-   their caches, and on a busy machine one waits for the other: 0.2 to 0.3 ms in all. Training a U-Net with
-   products of 4 to 12 million, one image at a time, was 15 % slower on two threads than on one where these
-   were divided; with products of up to 50 million it was 8 % faster. */
+   their caches, and on a busy machine one waits for the other. */
 static size_t itd__useful_threads(double multiplications)
 {
-    return multiplications < 12e6 ? 1 : itd__threads();
+    return multiplications < 6e6 ? 1 : itd__threads();
 }
 
 static itd__scratch itd__new_scratch(void)
