@@ -6773,10 +6773,11 @@ static bool itd__complete(itd__file *f, const itd__state *state, itd_model *mode
 {
     size_t d = model->dim;
     for (size_t j = 0; j < d; j++) {
-        double least = model->gaussian ? fmin(model->scale[j], model->gaussian->lambda[j]) : model->scale[j];
-        if (!(least > 0))
+        double smallest = model->gaussian ? fmin(model->scale[j], model->gaussian->lambda[j])
+                                          : model->scale[j];
+        if (!(smallest > 0))
             return itd__fail(f, ITD_ERROR_MISMATCH, "norm.scale or gaussian.lambda: %g is not positive",
-                             least);
+                             smallest);
     }
     for (size_t i = 0; model->whiten && i < d * d; i++) {
         double sum = 0;

@@ -11,7 +11,7 @@
 #include "table.h"
 
 /* Unexplained parts below this are those of rounding, not of a measurement. */
-#define COLLINEAR_LEAST 1e-6
+#define COLLINEAR_MIN 1e-6
 
 enum { COLLINEAR_ROWS = 20000, COLLINEAR_COLUMNS = 500 };
 
@@ -53,7 +53,7 @@ static inline int collinear_find(const data_table *t, unsigned char *follows /* 
             l[j * d + k] = l[k * d + k] > 0 ? sum / l[k * d + k] : 0;
             left -= l[j * d + k] * l[j * d + k];
         }
-        if (left < COLLINEAR_LEAST) follows[j] = 1, found++;
+        if (left < COLLINEAR_MIN) follows[j] = 1, found++;
         else l[j * d + j] = sqrt(left);
     }
     if (!x || !l) found = -1;
