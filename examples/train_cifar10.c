@@ -77,10 +77,9 @@ static options *read_options(int argc, char **argv)
                     "The distribution is cut off at this many scales from its centre."),
         args_group("Network"),
         args_string("pretrained", &all.pretrained,
-                    "The network and weights of google/ddpm-cifar10-32 "
-                    "(diffusion_pytorch_model.safetensors), to start "
-                    "from, with learning rate 1e-4 and 50 epochs unless given, or for --eval, --sample and "
-                    "--denoise."),
+                    "Weights to start from, with learning rate 1e-4 and 50 epochs unless given: those of "
+                    "google/ddpm-cifar10-32 (diffusion_pytorch_model.safetensors), which brings its network "
+                    "and is also taken by --eval, --sample and --denoise; or a checkpoint of this program."),
         args_default_text(
             args_string("prefix", &all.prefix,
                         "What the names of the tensors in that file begin with; none: nothing."),
@@ -164,6 +163,7 @@ static itd_model_desc describe_model(image_run *r, options *all)
     static char logistic[60];
     image_options *o = r->o;
     itd_model_desc md = itd_model_desc_default(DIM);
+    int foreign = all->pretrained && !weights_are_ours(all->pretrained);
     itd_schedule s = {6, 3, o->clip};
     image_plan plan = image_plan_make(SIDE, SIDE, 3, r->n_train, o->features);
     if (r->sample)
@@ -173,8 +173,8 @@ static itd_model_desc describe_model(image_run *r, options *all)
     snprintf(logistic, sizeof logistic, "%.17g,%.17g", s.loc, s.scale);
     o->logistic = logistic, r->shape = plan.shape;
     plan.unet.blocks = o->blocks, plan.unet.attention = o->attention;
-    md.unet = all->pretrained ? pretrained_unet(all) : plan.unet;
-    if (all->pretrained) md.parameterization = ITD_PLAIN; /* it predicts the noise itself */
+    md.unet = foreign ? pretrained_unet(all) : plan.unet;
+    if (foreign) md.parameterization = ITD_PLAIN; /* it predicts the noise itself */
     md.variance = 0.25, md.schedule = s, md.normalize = false;
     return md;
 }
@@ -183,7 +183,13 @@ static void begin_model(image_run *r, options *all)
 {
     itd_model_desc md = describe_model(r, all);
     train_create(r, &md);
-    if (all->pretrained) must_load_weights(r->model, all->pretrained, all->prefix);
+    if (!all->pretrained) return;
+    if (weights_are_ours(all->pretrained)) {
+        image_options_ignored(r->o, "prefix step", "--pretrained is a checkpoint of this program");
+        must_copy_weights(r->model, all->pretrained);
+    } else {
+        must_load_weights(r->model, all->pretrained, all->prefix);
+    }
 }
 
 /* Without training: the pretrained network needs no images. */

@@ -76,8 +76,12 @@ check_that "--load estimates without training" sh -c "
     build/train_cifar10 $(echo $tiny) --load $out/synthetic/model.safetensors --eval | sed 's/ seconds=.*//' | grep -q 'images_seen=16'"
 check_that "--sample draws" sh -c "rm -f $out/s/samples.png; build/train_cifar10 $(echo $tiny) --experiment_name s \
     --load $out/synthetic/model.safetensors --sample 3 && [ -s $out/s/samples.png ]"
-check_that "--pretrained names the tensor that does not fit" fails 'tensor conv_in.bias: shape \[32\] expected, \[8\] found; it is a checkpoint of these programs' --out "$out" --synthetic --n 8 \
-    --features 32,32 --pretrained "$out/synthetic/model.safetensors"
+check_that "--pretrained names the layer that does not fit" fails "layer 4 .* expected, found .*; see --features" \
+    --out "$out" --synthetic --n 8 --features 32,32 --pretrained "$out/synthetic/model.safetensors"
+check_that "--pretrained starts from a checkpoint" sh -c "build/train_cifar10 $(echo $tiny) --experiment_name from \
+    --num_epochs 1 --learning_rate 0 --pretrained $out/synthetic/model.safetensors |
+    grep -q \"\$(build/train_cifar10 $(echo $tiny) --load $out/synthetic/model.safetensors --eval |
+        sed -n 's/.* \(val_nll=[^ ]*\) .*/\1/p') \""
 for topic in "" data training log_snr network likelihood samples run; do
     check_that "--help $topic fits a screen" sh -c "build/train_cifar10 --help $topic |
         awk '{ if (length(\$0) > 79) bad = 1 } END { exit bad || NR > 24 || NR < 2 }'"

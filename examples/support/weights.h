@@ -137,4 +137,39 @@ static inline void must_load_model(const char *path, itd_model **model, itd_trai
     if (result != ITD_OK) fail("%s", error.text);
 }
 
+/* Whether it is a checkpoint of these programs. */
+static inline int weights_are_ours(const char *path)
+{
+    char *header = weights_header(path);
+    int ours = strstr(header, "\"format\":\"itdiff\"") != NULL;
+    free(header);
+    return ours;
+}
+
+/* The network's weights in a checkpoint of these programs, its moving average if it has one, for a model whose
+ * network is the same: to go on from there with another training. */
+static inline void must_copy_weights(itd_model *model, const char *path)
+{
+    itd_model *from;
+    must_load_model(path, &from, NULL);
+    size_t n = itd_net_parameters(model->net);
+    const float *average = itd_net_average(from->net);
+    if (from->desc.parameterization != model->desc.parameterization || from->dim != model->dim)
+        fail("--pretrained: %s: it is a model of other data", path);
+    for (size_t k = 0;; k++) {
+        char own[200], other[200];
+        const char *a = itd_net_summary(model->net, k, own, sizeof own);
+        const char *b = itd_net_summary(from->net, k, other, sizeof other);
+        if (!a && !b) break;
+        if (!a || !b || strcmp(a, b))
+            fail("--pretrained: %s: layer %lu '%s' expected, found '%s'; see --features, --blocks, "
+                 "--attention",
+                 path, (unsigned long)k + 1, a ? a : "none", b ? b : "none");
+    }
+    if (!average) average = itd_net_weights(from->net);
+    memcpy(itd_net_weights(model->net), average, n * sizeof *average);
+    if (itd_net_average(model->net)) memcpy(itd_net_average(model->net), average, n * sizeof *average);
+    itd_model_free(from);
+}
+
 #endif
