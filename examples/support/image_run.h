@@ -92,12 +92,17 @@ static inline itd_denoiser run_denoiser(image_run *r, size_t k)
 
 /* ---- options ---- */
 
+/* What train_seconds_after allows. */
+#define RUN_TIME_AFTER                                                                                       \
+    "Pictures and likelihoods come on top: as long again up to a minute, a tenth of the time from ten "      \
+    "minutes on."
+
 static inline void image_options_training(image_options *o)
 {
     const args_option own[] = {
         args_default_text(
             args_size("num_epochs", &o->epochs, 0, 1000000, "Passes over the data instead of a time."),
-            "none"),
+            "as many as the time allows"),
         args_size("train_batch_size", &o->batch, 1, 65536, "Images per step."),
         args_size("rows", &o->rows, 0, 65536,
                   "Images of a step in memory at once, which does not change results; 0: all."),
@@ -141,9 +146,9 @@ static inline void image_options_likelihood(image_options *o, const char *scores
             "reference", &o->reference, "full|axes",
             "Gaussian to compare with: of the full covariance of all training images (half a minute for "
             "CIFAR-10, once; kept in the folder of the results), or of each number by itself."),
-        args_default_text(
-            args_string("with", &o->with, "More checkpoints, with commas between, for an ensemble."), "none"),
-        args_default_text(args_string(scores, &o->scores, "Likelihood of each test image, as TSV."), "none"),
+        args_string("with", &o->with, "More checkpoints, with commas between, for an ensemble."),
+        args_string(scores, &o->scores,
+                    "Likelihood of each test image, as TSV; images count from 1, as in their file."),
         args_size("eval_batch_size", &o->eval_batch, 1, 65536, "Images per call: memory, not results."),
         args_group("Samples"),
         args_size("sample", &o->samples, 0, 100000, "Only draw so many images from the model."),
@@ -161,7 +166,10 @@ static inline void image_options_run(image_options *o, const char *load)
 {
     const args_option own[] = {
         args_group("Run"),
-        args_default_text(args_string("experiment_name", &o->name, "Folder of the results."), "the data set"),
+        args_default_text(args_string("experiment_name", &o->name,
+                                      "Folder of the results. A model that is there from an earlier run is "
+                                      "kept as model.safetensors~."),
+                          "the data set"),
         args_string("out", &o->out, "Folder that the folder of the results is in."),
         args_default_text(args_string("load", &o->load, "Use this checkpoint; no training."), load),
         args_flag(
@@ -170,10 +178,8 @@ static inline void image_options_run(image_options *o, const char *load)
             "interrupted writes one, and ends with status 0."),
         args_double("checkpoint_minutes", &o->save_minutes, 0.01, 10000, "Between checkpoints."),
         args_double("eval_minutes", &o->eval_minutes, 0.01, 10000, "Between estimates on 1,000 test images."),
-        args_default_text(
-            args_string("half", &o->half,
-                        "Only write the model to this file, in half precision, for distribution."),
-            "none"),
+        args_string("half", &o->half,
+                    "Only write the model to this file, in half precision, for distribution."),
         args_size("threads", &o->threads, 0, 1024, "Maximum number of threads; 0: one per processor."),
         args_flag("quiet", &o->quiet, "Print only the result line."),
     };

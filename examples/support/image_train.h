@@ -144,6 +144,7 @@ static inline void train_open_metrics(image_run *r)
     if (file) fclose(file);
     r->recorded = r->seconds, r->recorded_step = r->trainer->step;
     if (r->workers.rank > 0) return;
+    if (!r->o->resume) folder_keep_earlier(r->folder, r->o->quiet);
     r->metrics = fopen(run_path(r, "metrics.tsv"), "w");
     if (!r->metrics) fail("%s/metrics.tsv: cannot be written", r->folder);
     fprintf(r->metrics, "step\timages\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n%s# %s\n",
@@ -278,6 +279,15 @@ static inline void train_loop(image_run *r, size_t total)
     free(index), free(batch), free(image);
 }
 
+/* Before what follows the training by the clock. */
+static inline void train_say_rest(const image_run *r)
+{
+    if (r->o->quiet || r->o->hours <= 0 || train_stopped()) return;
+    printf("%.0f s of training in this run; pictures and likelihoods follow, in about %.0f s\n",
+           r->own_seconds, train_seconds_after(r));
+    fflush(stdout);
+}
+
 static inline void train_run(image_run *r)
 {
     int clock = r->o->hours > 0;
@@ -294,6 +304,7 @@ static inline void train_run(image_run *r)
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     if (r->workers.rank == 0) {
+        train_say_rest(r);
         run_save(r, "model.safetensors");
         train_estimate(r, 0.15 * train_seconds_after(r));
     }

@@ -21,8 +21,8 @@
 #include "collinear.h"
 #include "frame.h"
 
-/* Lines of one kind are told of five columns, then counted; of rows, five numbers are listed. */
-enum { ODD_SHOWN = 5, ODD_LINE = 500 };
+/* Lines of one kind are told of five columns, then counted; of rows, five are listed. */
+enum { ODD_SHOWN = 5, ODD_LINE = 600 };
 
 typedef void odd_say(void *context, const char *line);
 
@@ -160,17 +160,17 @@ static inline void odd_far_rows(odd_report *r, size_t j, const double *sorted, d
 {
     const data_table *t = r->table;
     double median = sorted[t->rows / 2], limit = odd_far(sorted, t->rows, distance);
-    char name[TABLE_NAME], list[300] = "";
+    char name[TABLE_NAME], place[TABLE_PLACE], list[400] = "";
     size_t found = 0;
     if (!(limit <= DBL_MAX) || !odd_counts(&r->far)) return;
     for (size_t i = 0; i < t->rows; i++) {
         double value = t->values[i * t->columns + j];
         if (fabs(value - median) < limit || found++ >= ODD_SHOWN) continue;
-        text_append(list, sizeof list, "%s%lu (%.6g)", *list ? ", " : "", (unsigned long)t->line[i], value);
+        text_append(list, sizeof list, "%s%s, %.6g", *list ? "; " : "", table_place(t, i, place), value);
     }
-    odd_put(r, "%s: %lu row%s far outside, half of them all between %.6g and %.6g: %s%s %s%s",
+    odd_put(r, "%s: %lu row%s far outside, half of them all between %.6g and %.6g: %s%s",
             table_name(t, j, name), (unsigned long)found, found == 1 ? "" : "s", sorted[t->rows / 4],
-            sorted[3 * t->rows / 4], t->unit, found == 1 ? "" : "s", list, found > ODD_SHOWN ? ", ..." : "");
+            sorted[3 * t->rows / 4], list, found > ODD_SHOWN ? "; ..." : "");
 }
 
 /* ---- the table as a whole ---- */
@@ -224,7 +224,7 @@ static inline int odd_is_first_row_of_names(const data_table *t)
 {
     const double *first = t->values, *second = t->values + t->columns;
     size_t fractions = 0;
-    if (t->names || t->columns < 2 || t->rows < 2 || strcmp(t->unit, "line") != 0) return 0;
+    if (t->names || t->columns < 2 || t->rows < 2 || !t->line) return 0;
     for (size_t j = 0; j < t->columns; j++) {
         if (!odd_is_whole(first[j])) return 0;
         if (j > 0 && !(first[1] > first[0] ? first[j] > first[j - 1] : first[j] < first[j - 1])) return 0;
@@ -256,11 +256,11 @@ static inline int odd_column(odd_report *r, size_t j)
 static inline int odd_tell(const data_table *t, odd_say *say, void *context)
 {
     odd_report r = {t, say, context, 0, 0, 0, 0};
+    char place[TABLE_PLACE];
     if (odd_is_first_row_of_names(t))
-        odd_put(
-            &r,
-            "line %lu: whole numbers above fractions: names of columns? put them in quotes, or a # in front",
-            (unsigned long)t->line[0]);
+        odd_put(&r,
+                "%s: whole numbers above fractions: names of columns? put them in quotes, or a # in front",
+                table_place(t, 0, place));
     if (t->rows < 2 * t->columns)
         odd_put(&r, "%lu rows of %lu columns: too few to tell how the columns vary together",
                 (unsigned long)t->rows, (unsigned long)t->columns);
