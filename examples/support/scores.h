@@ -138,8 +138,9 @@ static inline const char *scores_best(const scores *s)
     return best;
 }
 
-/* Model and better rival in one line: which of them is ahead on these rows, and by how much; a lead of less
-   than two standard errors of the differences from row to row is a tie. Nothing of a single row. */
+/* Model and better rival in one line: which of them is ahead on these rows, and by how much. A lead of less
+   than two standard errors of the differences from row to row is a tie, and so is one that four decimals do
+   not show. Nothing of a single row. */
 static inline const char *scores_verdict(const scores *s, const char *what, char *out, size_t size)
 {
     const score *rival = s->kde.row && !(s->gaussian.nll <= s->kde.nll) ? &s->kde : &s->gaussian;
@@ -148,7 +149,7 @@ static inline const char *scores_verdict(const scores *s, const char *what, char
     *out = '\0';
     if (!rival->row || s->rows < 2) return out;
     lead = score_lead(&s->model, rival, s->rows, &error);
-    if (!(fabs(lead) > 2 * error))
+    if (!(fabs(lead) > fmax(2 * error, 5e-5)))
         snprintf(out, size, "a tie on the %lu %srows: the model and %s are %.4f +- %.4f nats apart",
                  (unsigned long)s->rows, what, name, fabs(lead), error);
     else
