@@ -102,13 +102,12 @@ static inline void image_options_training(image_options *o)
     const args_option own[] = {
         args_default_text(
             args_size("num_epochs", &o->epochs, 0, 1000000, "Passes over the data instead of a time."),
-            "as many as the time allows"),
+            "by the time"),
         args_size("train_batch_size", &o->batch, 1, 65536, "Images per step."),
         args_size("rows", &o->rows, 0, 65536,
                   "Images of a step in memory at once, which does not change results; 0: all."),
         args_double("learning_rate", &o->learning_rate, 0, 1, "Maximum step size of Adam."),
-        args_size("warmup", &o->warmup, 0, 1000000,
-                  "Steps in which the learning rate rises linearly from zero."),
+        args_size("warmup", &o->warmup, 0, 1000000, "Steps in which the learning rate rises linearly."),
         args_double("ema", &o->ema, 0, 0.999999, "Decay of the moving average of the weights; 0: none."),
         args_double("clip_norm", &o->clip_norm, 0, 1e9, "Maximum norm of the gradient; 0: no limit."),
         args_double("weight_limit", &o->weight_limit, 0, 1e9,
