@@ -138,6 +138,7 @@ typedef struct run {
     double started;
     data_frame frame;
     size_t dim, table_rows;
+    double *mean, *scale;            /* (dim) of the training rows, as floats */
     row_set train, validation, test; /* with --load the rows to score are those of `validation` */
     size_t held;                     /* the last of the training rows: they choose, the others teach */
     learner l;
@@ -165,6 +166,7 @@ static row_set read_rows(const run *r, const char *path, uint64_t draw)
 {
     data_table t = read_same_columns(r, path);
     row_set s = rows_of(&r->frame, &t, r->o.seed, draw);
+    rows_must_reach(&s, &t, r->mean, r->scale);
     table_free(&t);
     return s;
 }
@@ -207,6 +209,8 @@ static void prepare_training_data(run *r)
     find_steps(r, &t);
     r->held = rows_split(&r->frame, &t, validation_part(&r->o, t.rows), r->o.seed, &r->train, &r->validation);
     rows_must_vary(&r->train, &t);
+    r->mean = rows_spread(&r->train, r->dim), r->scale = r->mean + r->dim;
+    rows_must_reach(&r->validation, &t, r->mean, r->scale);
     if (!r->validation.n) r->validation = read_rows(r, r->o.validation, VALIDATION_NOISE);
     if (r->o.test) r->test = read_rows(r, r->o.test, TEST_NOISE);
     table_free(&t);
@@ -441,6 +445,7 @@ static void load(run *r)
 {
     must_load_model(r->o.load, &r->model, NULL);
     r->frame = frame_of_model(r->model, r->o.load), r->dim = r->model->dim;
+    r->mean = r->model->mean, r->scale = r->model->scale;
 }
 
 /* Rows far from all that was learned are a sign of other units, or of other data. */
@@ -462,6 +467,7 @@ static void score_rows(run *r)
     itd_nll_desc d = nll_desc_of(r, t.rows);
     r->table_rows = t.rows;
     r->validation = rows_of(&r->frame, &t, r->o.seed, 1);
+    rows_must_reach(&r->validation, &t, r->mean, r->scale);
     if (r->o.train) {
         row_set train = read_rows(r, r->o.train, 0);
         fit_rival(r, &train);
@@ -510,7 +516,7 @@ static void end(run *r)
     scores_free(&r->on_validation), scores_free(&r->on_test), kde_free(&r->rival);
     rows_free(&r->train), rows_free(&r->validation), rows_free(&r->test), frame_free(&r->frame);
     if (r->o.load) itd_model_free(r->model);
-    else learn_free(&r->l);
+    else learn_free(&r->l), free(r->mean);
 }
 
 int main(int argc, char **argv)

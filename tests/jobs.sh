@@ -152,6 +152,7 @@ refused "JSON" 'table.json:.* JSON found' $fit --data "$out/table.json"
 printf '<!DOCTYPE html>\n<html><body>Not found</body></html>\n' > "$out/page.csv"
 refused "a page of HTML" 'page.csv.*HTML' $fit --data "$out/page.csv"
 refused "a folder" 'jobs.*folder' $fit --data "$out"
+refused "a file without --data" 'expected an option.*did you mean --data' build/fit "$out/plain.csv"
 refused "a file that is not there" 'missing-file.csv.*No such file' $fit --data "$out/missing-file.csv"
 (cat "$out/plain.csv" && printf '1,2\000,3\n') > "$out/nul.csv"
 refused "a byte of zero" 'nul.csv.*line 302' $fit --data "$out/nul.csv"
@@ -242,7 +243,7 @@ job "twenty rows" "rows=20 columns=2" $fit --data "$out/twenty.csv"
 
 sed '1s/$/,c/; 2,$s/$/,7/' "$out/plain.csv" > "$out/constant.csv"
 refused "a column of one value" 'constant.csv.*column 4.*--columns 1-3' $fit --data "$out/constant.csv"
-awk -F, 'NR == 1 { print $0 ",c" } NR > 1 { print $0 "," NR "e-60" }' "$out/plain.csv" > "$out/faint.csv"
+awk -F, 'NR == 1 { print $0 ",c" } NR > 1 { print $0 "," NR * 7 % 307 "e-60" }' "$out/plain.csv" > "$out/faint.csv"
 refused "a column that is one value to a float" 'faint.csv: column 4 \("c"\).*one value.*--columns 1-3 .*single precision' \
     $fit --data "$out/faint.csv"
 awk -F, 'NR == 1 { print $0 ",c" } NR > 1 { print $0 "," (NR == 9) }' "$out/plain.csv" > "$out/rare.csv"
@@ -281,6 +282,9 @@ refused "... under other names" 'renamed.csv: a column named "x" expected.*--col
 job "... which are told apart by their places" "rows=300" $load $model --data "$out/renamed.csv" --columns 2,1,3
 refused "... with other columns" '3 columns expected|column named' $load $model --data "$out/twenty.csv"
 awk -F, 'NR == 1 { print } NR > 1 { print $1 * 1000 "," $2 "," $3 }' "$out/others.csv" > "$out/thousand.csv"
+sed '7s/^[^,]*/1e38/' "$out/others.csv" > "$out/beyond.csv"
+refused "... beyond what a model takes" 'beyond.csv: row 6 \(line 7\), column 1 \("y"\): .* 1e30 standard .* 1e\+38 found' \
+    $load $model --data "$out/beyond.csv"
 told "... a thousand times as large" "rows=300" "in other units, or other data" $load $model --data "$out/thousand.csv"
 printf 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n' > "$out/lfs.safetensors"
 printf '\200\002}q\000.' > "$out/pickle.bin"

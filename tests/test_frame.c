@@ -602,6 +602,13 @@ static void index_columns_are_told(void)
     odd_in(&t);
     CHECK(says("column 2: counts 1, 2, 3, ...: an index? --columns 1,3 leaves it out\n"));
     table_free(&t);
+    t = read_text("1700000000.5,1,3.5\n1700000600.5,4,2.25\n1700001200.5,3,0.75\n1700001800.5,2,"
+                  "8\n1700002400.5,6,1\n1700003000.5,5,7\n");
+    odd_in(&t);
+    CHECK(says(
+        "column 1: counts 1700000000.5, 1700000600.5, 1700001200.5, ...: an index? --columns 2-3 leaves it "
+        "out\n"));
+    table_free(&t);
     t = read_text("Unnamed: 0,x,y\n17,1.5,3.5\n3,0.5,2.25\n8,2.5,0.75\n1,4,1\n0,5.5,8\n2,7,6.5\n");
     odd_in(&t);
     CHECK(says(

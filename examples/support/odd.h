@@ -5,7 +5,7 @@
  *
  * None of it is an error; each is a reason why a likelihood may not mean what it seems to:
  *
- *     a column that counts              an index was saved with the data
+ *     a column that counts              an index was saved with the data, or a clock that ticks evenly
  *     columns of few distinct values    labels, counts, rounded numbers: they have no density
  *     one value in many rows            an atom: neither has it
  *     rows far from all others          typing errors, -999 for missing; standardization suffers
@@ -55,14 +55,15 @@ static inline void odd_put_rest(odd_report *r, size_t columns, const char *what)
 
 /* ---- an index ---- */
 
-/* Whether the column goes up by one from row to row. */
+/* Whether the column goes up or down by the same from row to row, as far as its decimals tell. */
 static inline int odd_is_counting(const data_table *t, size_t j)
 {
     const double *x = t->values + j;
-    if (t->rows < 3) return 0;
+    size_t last = t->rows - 1;
+    double step = t->rows < 3 ? 0 : (x[last * t->columns] - x[0]) / (double)last;
     for (size_t i = 1; i < t->rows; i++)
-        if (fabs(x[i * t->columns] - x[0] - (double)i) > 0) return 0;
-    return 1;
+        if (!(fabs(x[i * t->columns] - x[0] - (double)i * step) <= 1e-6 * fabs(step))) return 0;
+    return step > 0 || step < 0;
 }
 
 /* Whether it is named as programs name the numbers of rows, and holds whole numbers, all different: so it
@@ -93,14 +94,14 @@ static inline int odd_index(odd_report *r, size_t j, const double *sorted)
 {
     const data_table *t = r->table;
     char name[TABLE_NAME], advice[200];
-    double first = t->values[j];
+    const double *x = t->values + j;
     int counts = odd_is_counting(t, j);
     if (!counts && !odd_is_row_numbers(t, j, sorted)) return 0;
     odd_advice(t, j, advice, sizeof advice);
     table_name(t, j, name);
     if (counts)
-        odd_put(r, "%s: counts %.15g, %.15g, %.15g, ...: an index?%s", name, first, first + 1, first + 2,
-                advice);
+        odd_put(r, "%s: counts %.15g, %.15g, %.15g, ...: an index?%s", name, x[0], x[t->columns],
+                x[2 * t->columns], advice);
     else odd_put(r, "%s: whole numbers, all different: an index?%s", name, advice);
     return 1;
 }

@@ -109,6 +109,31 @@ static inline void rows_must_vary(const row_set *s, const data_table *t)
     free(part.values);
 }
 
+/* Means and standard deviations of the columns, in one array (2,dim) that the caller frees. */
+static inline double *rows_spread(const row_set *s, size_t dim)
+{
+    double *mean = (double *)must_alloc(2 * dim, sizeof *mean), *scale = mean + dim, n = (double)s->n;
+    for (size_t k = 0; k < s->n * dim; k++) mean[k % dim] += (double)s->x[k] / n;
+    for (size_t k = 0; k < s->n * dim; k++) scale[k % dim] += pow((double)s->x[k] - mean[k % dim], 2) / n;
+    for (size_t j = 0; j < dim; j++) scale[j] = sqrt(scale[j]);
+    return mean;
+}
+
+/* Ends the program if a value of these rows of the table is too many standard deviations of the training rows
+   away from their mean for a float: a model cannot take it. */
+static inline void rows_must_reach(const row_set *s, const data_table *t, const double *mean,
+                                   const double *scale)
+{
+    char place[TABLE_PLACE], name[TABLE_NAME];
+    for (size_t k = 0; k < s->n * t->columns; k++) {
+        size_t i = s->row[k / t->columns] - 1, j = k % t->columns;
+        if (fabs((double)s->x[k] - mean[j]) <= 1e30 * scale[j]) continue;
+        fail("%s: %s, %s: a value within 1e30 standard deviations of the rows that were learned expected, "
+             "%g found",
+             t->path, table_place(t, i, place), table_name(t, j, name), t->values[i * t->columns + j]);
+    }
+}
+
 /* Splits off a fraction of the rows for validation, none if it is 0. Returns how many of the training rows
    choose, the last ones (see learn.h); identical rows stay together. */
 static inline size_t rows_split(const data_frame *f, const data_table *t, double fraction, uint64_t seed,
