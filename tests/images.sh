@@ -162,9 +162,9 @@ done
 build/train_images $few --quiet off --data "$out/odd.npy" --minutes 0.002 > "$out/printed" 2> /dev/null
 check_that "padding is said" grep -q '^padded to 14 x 12, so that 2 levels divide it; likelihoods are those of the true pixels' \
     "$out/printed"
-check_that "what follows the training is said, and which likelihood to quote" sh -c "grep -A 99 '^[01] s of training in this run; pictures and likelihoods follow, in about [01] s' $out/printed |
+check_that "what follows the training is said, and which likelihood to quote" sh -c "grep -A 99 '^[01] s of training in this run; pictures and likelihoods follow, within about [01] s' $out/printed |
     grep -q '^to quote: \"discrete, the best of all\"'"
-check_that "an earlier run is told, and kept" sh -c "grep -q '/odd has the model of an earlier run' $out/printed && [ -s $out/odd/model.safetensors~ ]"
+check_that "an earlier run is told, and kept" sh -c "grep -q '/odd: the model of an earlier run is kept' $out/printed && [ -s $out/odd/model.safetensors~ ]"
 base=$(images odd)
 check_that "the same seed gives the same result" [ "$base" = "$(images odd --threads 2 --eval_batch_size 4)" ]
 check_that "a model of padded images is loaded as it was" sh -c "build/train_images $few --data $out/odd.npy --eval |

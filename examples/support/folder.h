@@ -2,7 +2,7 @@
  *
  *     char folder[1024];
  *     folder_make("runs", folder_name_of("data/moons.csv"), folder, sizeof folder);
- *     folder_keep_earlier(folder, quiet);                             before a training that begins anew
+ *     folder_keep_earlier(folder, quiet);                             before the first model is saved
  *     FILE *file = fopen(folder_path(folder, "metrics.tsv"), "w");    runs/moons/metrics.tsv
  *
  * Include system.h first of all, and the implementation of itdiff.h before this file. */
@@ -51,30 +51,29 @@ static inline const char *folder_path(const char *folder, const char *file)
     return path;
 }
 
-/* Renames what an earlier run left, so that a training that begins anew does not destroy what may have taken
- * hours: model.safetensors becomes model.safetensors~, as editors and `cp --backup` name what they replace, in
- * the place of what was kept before. A refusal would be as safe; but most who train on the same table again try
- * other options, and would have to allow it each time. */
+/* Renames a file in the folder by a ~ behind its name, in the place of one that has this name already; whether
+ * it was there. */
+static inline int folder_put_aside(const char *folder, const char *file)
+{
+    char path[1200], aside[1202];
+    FILE *old;
+    snprintf(path, sizeof path, "%s", folder_path(folder, file));
+    snprintf(aside, sizeof aside, "%s~", path);
+    if (!(old = fopen(path, "rb"))) return 0;
+    fclose(old);
+    if (rename(path, aside) && (remove(aside), rename(path, aside))) /* not all systems replace a file */
+        fail("%s: cannot be renamed to %s", path, aside);
+    return 1;
+}
+
+/* Puts aside what an earlier run left, before a training that began anew saves its first model: it may have taken
+ * hours. So do editors and `cp --backup` with what they replace. A refusal would be as safe; but most who train
+ * on the same table again try other options, and would have to allow it each time. */
 static inline void folder_keep_earlier(const char *folder, int quiet)
 {
-    static const char *const files[] = {"metrics.tsv", "best.safetensors", "training.safetensors",
-                                        "model.safetensors"};
-    int found = 0;
-    for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
-        char path[1200], kept[1202];
-        FILE *file;
-        snprintf(path, sizeof path, "%s", folder_path(folder, files[k])),
-            snprintf(kept, sizeof kept, "%s~", path);
-        if (!(found = (file = fopen(path, "rb")) != NULL)) continue;
-        fclose(file);
-        if (rename(path, kept) && (remove(kept), rename(path, kept))) /* not all systems replace a file */
-            fail("%s: cannot be renamed to %s", path, kept);
-    }
-    if (found && !quiet)
-        printf(
-            "%s has the model of an earlier run, which is kept as model.safetensors~ (--resume goes on with "
-            "it instead)\n",
-            folder);
+    folder_put_aside(folder, "best.safetensors"), folder_put_aside(folder, "training.safetensors");
+    if (folder_put_aside(folder, "model.safetensors") && !quiet)
+        printf("%s: the model of an earlier run is kept as model.safetensors~\n", folder);
 }
 
 #endif

@@ -62,6 +62,7 @@ typedef struct image_run {
     double best;            /* estimate on some test images, nats */
     double recent;          /* moving average of the loss */
     double border_loss;     /* what a perfect border adds to it */
+    int anew;               /* nothing has been saved of a training that began at step 0 */
 } image_run;
 
 static inline const char *run_path(const image_run *r, const char *file)
@@ -300,9 +301,12 @@ static inline void run_must_fit(const image_run *r, const image_shape *s, const 
          (unsigned long)s->height, (unsigned long)s->width, (unsigned long)s->channels);
 }
 
-static inline void run_save(const image_run *r, const char *file)
+/* The first time, what an earlier run left is put aside. */
+static inline void run_save(image_run *r, const char *file)
 {
     itd_error error;
+    if (r->anew) progress_clear(&r->bar), folder_keep_earlier(r->folder, r->o->quiet);
+    r->anew = 0;
     if (itd_save(r->model, r->trainer, run_path(r, file), &error) != ITD_OK) fail("%s", error.text);
 }
 

@@ -144,7 +144,6 @@ static inline void train_open_metrics(image_run *r)
     if (file) fclose(file);
     r->recorded = r->seconds, r->recorded_step = r->trainer->step;
     if (r->workers.rank > 0) return;
-    if (!r->o->resume) folder_keep_earlier(r->folder, r->o->quiet);
     r->metrics = fopen(run_path(r, "metrics.tsv"), "w");
     if (!r->metrics) fail("%s/metrics.tsv: cannot be written", r->folder);
     fprintf(r->metrics, "step\timages\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n%s# %s\n",
@@ -283,7 +282,7 @@ static inline void train_loop(image_run *r, size_t total)
 static inline void train_say_rest(const image_run *r)
 {
     if (r->o->quiet || r->o->hours <= 0 || train_stopped()) return;
-    printf("%.0f s of training in this run; pictures and likelihoods follow, in about %.0f s\n",
+    printf("%.0f s of training in this run; pictures and likelihoods follow, within about %.0f s\n",
            r->own_seconds, train_seconds_after(r));
     fflush(stdout);
 }
@@ -293,7 +292,7 @@ static inline void train_run(image_run *r)
     int clock = r->o->hours > 0;
     size_t total = clock ? (size_t)(3600 * r->o->hours) : (size_t)r->trainer->desc.steps;
     r->best = HUGE_VAL, r->recent = NAN, r->border_loss = train_border_loss(r);
-    r->trainer->workers = r->workers;
+    r->trainer->workers = r->workers, r->anew = !r->o->resume;
     train_open_metrics(r);
     signal(SIGINT, train_ask_to_stop);
     signal(SIGTERM, train_ask_to_stop);

@@ -39,9 +39,9 @@ typedef struct training_loop {
     double (*measure)(void *ctx,
                       double *error); /* mean -log p for the report; NULL: that of the rows that choose */
     void *ctx;
-    size_t epoch; /* rows in one: as many as teach, unless set otherwise */
-    size_t asked; /* epochs that were asked for, or 0 */
-    int quiet;
+    size_t epoch;    /* rows in one: as many as teach, unless set otherwise */
+    size_t asked;    /* epochs that were asked for, or 0 */
+    int quiet, anew; /* anew: nothing has been saved of a training that began at step 0 */
     progress *bar;
     double gaussian; /* mean -log p of the rows that choose, by the Gaussian */
     double nll;      /* last measured */
@@ -88,6 +88,8 @@ static inline unsigned long training_epochs(const learner *l, size_t rows, size_
 static inline void training_save(training_loop *t)
 {
     char path[1300];
+    if (t->anew) progress_clear(t->bar), folder_keep_earlier(t->report->folder, t->quiet);
+    t->anew = 0;
     for (const training_note *note = t->notes; note->key; note++)
         must(itd_model_set_note(t->l->model, note->key, note->value), "keeping notes with the model");
     snprintf(path, sizeof path, "%s", report_path(t->report, "training.safetensors"));
@@ -149,7 +151,7 @@ static inline training_end training_run(training_loop *t)
 {
     itd_result result;
     size_t turns = learn_turns(t->l);
-    if (!t->l->trainer->step) folder_keep_earlier(t->report->folder, t->quiet);
+    t->anew = !t->l->trainer->step;
     report_open(t->report, t->l->trainer->step);
     signal(SIGINT, training_ask_to_stop);
     signal(SIGTERM, training_ask_to_stop);
