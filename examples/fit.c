@@ -325,6 +325,8 @@ static void say_outcome(const run *r)
     char text[300];
     if (!r->o.load) printf("model and metrics are in %s\n", report_path(&r->report, ""));
     else if (r->o.pictures && v->rows) printf("pictures are in %s\n", report_path(&r->report, ""));
+    if (r->o.scores) printf("scores of the rows are in %s\n", r->o.scores);
+    if (r->o.samples_out) printf("%lu samples are in %s\n", (unsigned long)r->o.samples, r->o.samples_out);
     if (v->rows) printf("%s\n", scores_text(v, kind, text, sizeof text));
     if (t->rows) printf("%s\n", scores_text(t, "test ", text, sizeof text));
     if (*scores_verdict(deciding(r), t->rows ? "test " : kind, text, sizeof text)) printf("%s\n", text);

@@ -136,7 +136,7 @@ check_that "rows that were learned are told" sh -c "
 
 draw="build/fit --out $out --quiet --samples 50"
 check_that "samples stand under the columns' names" sh -c "
-    $draw --load $model --samples_out $out/s.csv > /dev/null &&
+    $draw --quiet off --load $model --samples_out $out/s.csv | grep -q '^50 samples are in .*/s.csv' &&
     [ \"\$(head -n 1 $out/s.csv)\" = a,b ] && [ \$(wc -l < $out/s.csv) -eq 51 ]"
 check_that "and can be scored" sh -c "
     $fit --load $model --data $out/s.csv | grep -q 'rows=50 columns=2'"
