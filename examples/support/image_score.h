@@ -259,8 +259,8 @@ static inline void score_print_rows(const image_run *r, score_report *s)
     if (fclose(file)) fail("%s: cannot be written", run_path(r, "likelihood.tsv"));
 }
 
-/* Which of them to quote, see docs/likelihood.md: of values on a grid the probability, since their density has no
- * upper limit. */
+/* Which of them to quote, see docs/likelihood.md: of values on a grid the probability, since their density has
+ * no upper limit. */
 static inline void score_say_quote(const image_run *r)
 {
     if (r->o->quiet) return;
@@ -271,7 +271,8 @@ static inline void score_say_quote(const image_run *r)
     else printf("to quote: \"continuous\", a density of values on no grid, with their unit\n");
 }
 
-/* Each test image's own numbers, by the first and the last row; images count from 1, as they are in the file. */
+/* Each test image's own numbers, by the first and the last row; images count from 1, in the order of their
+ * file. */
 static inline void score_write_each(const image_run *r, const score_report *s)
 {
     size_t n = s->plain->n, last = score_rows(r) - 1;

@@ -96,8 +96,8 @@ static inline row_set rows_gather(const row_set *from, const frame_key *key, siz
     return s;
 }
 
-/* Ends the program if a column of the table has one value in all of these rows, which are to be learned: those
-   with other values were not drawn, or floats cannot tell them apart. */
+/* Ends the program if a column of the table has one value in all of these rows, which are to be learned:
+   those with other values were not drawn, or floats cannot tell them apart. */
 static inline void rows_must_vary(const row_set *s, const data_table *t)
 {
     char error[TABLE_ERROR];

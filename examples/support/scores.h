@@ -127,8 +127,8 @@ static inline double score_lead(const score *of, const score *over, size_t rows,
 
 static inline double score_printed(double nll) { return floor(1e4 * nll + 0.5); }
 
-/* "model", "gaussian" or "kde": whose mean is the lowest, by the four decimals that are printed; of equal ones
-   the first of these. */
+/* "model", "gaussian" or "kde": whose mean is the lowest, by the four decimals that are printed; of equal
+   ones the first of these. */
 static inline const char *scores_best(const scores *s)
 {
     const char *best = "model";

@@ -8,8 +8,8 @@
  *
  * Numbers have a decimal point, whatever the locale; every one has to be there and finite, in the columns
  * that are read. The first line of a CSV file holds names if it is unlike the others (see table_has_names).
- * What cannot be read is refused with one line that says where, what was expected, what was found. Everywhere,
- * rows are those of the data and count from 1, without the names; the line of a CSV file is named beside them. */
+ * What cannot be read is refused with one line that says where, what was expected, what was found. Rows are
+ * those of the data and count from 1, without the names; messages name the line of a CSV file beside them. */
 #ifndef TABLE_H
 #define TABLE_H
 

@@ -77,8 +77,8 @@ static inline double training_passes(const learner *l, uint64_t step, size_t row
     return (double)step * (double)l->trainer->desc.batch / (double)rows;
 }
 
-/* Whole passes so far over as many rows; at most `asked` unless that is 0, as a batch larger than the rows is filled
-   up with rows of further passes. */
+/* Whole passes so far over as many rows; at most `asked` unless that is 0, as a batch larger than the rows is
+   filled up with rows of further passes. */
 static inline unsigned long training_epochs(const learner *l, size_t rows, size_t asked)
 {
     size_t passes = (size_t)training_passes(l, l->trainer->step, rows);
