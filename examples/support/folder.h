@@ -51,8 +51,8 @@ static inline const char *folder_path(const char *folder, const char *file)
     return path;
 }
 
-/* Renames a file in the folder by a ~ behind its name, in the place of one that has this name already; returns
- * whether it was there. */
+/* Renames a file in the folder by a ~ behind its name, in the place of one that has this name already;
+ * returns whether it was there. */
 static inline int folder_put_aside(const char *folder, const char *file)
 {
     char path[1200], aside[1202];
@@ -67,8 +67,8 @@ static inline int folder_put_aside(const char *folder, const char *file)
 }
 
 /* Puts aside what an earlier run left, before a training that began anew saves its first model: it may have
- * taken hours. So do editors and `cp --backup` with what they replace. A refusal would be as safe; but most who
- * train on the same table again try other options, and would have to allow it each time. */
+ * taken hours. So do editors and `cp --backup` with what they replace. A refusal would be as safe; but most
+ * who train on the same table again try other options, and would have to allow it each time. */
 static inline void folder_keep_earlier(const char *folder, int quiet)
 {
     folder_put_aside(folder, "best.safetensors"), folder_put_aside(folder, "training.safetensors");

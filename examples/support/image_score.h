@@ -259,8 +259,8 @@ static inline void score_print_rows(const image_run *r, score_report *s)
     if (fclose(file)) fail("%s: cannot be written", run_path(r, "likelihood.tsv"));
 }
 
-/* Which of them to quote, see docs/likelihood.md: of values on a grid the probability, since their density has
- * no upper limit. */
+/* Which of them to quote, see docs/likelihood.md: of values on a grid the probability, since their density
+ * has no upper limit. */
 static inline void score_say_quote(const image_run *r)
 {
     if (r->o->quiet) return;
