@@ -1,10 +1,10 @@
 /* fit.c: learns the density of a table of your own, CSV or .npy, and compares it with simpler densities.
  *   cc -O2 -fopenmp examples/fit.c -o build/fit -lm
  *   build/fit --data train.csv                                         90 % of the rows train, 10 % validate
- *   build/fit --load runs/data/model.safetensors --data new.csv --scores scores.csv
- *   build/fit --load runs/data/model.safetensors --samples 1000 --samples_out samples.csv
- * --help explains the options. Pictures, metrics (also for TensorBoard) and the model go to runs/NAME/. The
- * last line of output is
+ *   build/fit --load runs/train/model.safetensors --data new.csv --scores scores.csv
+ *   build/fit --load runs/train/model.safetensors --samples 1000 --samples_out samples.csv
+ * --help explains the options. Pictures, metrics (also for TensorBoard) and the model of NAME.csv go to
+ * runs/NAME/. The last line of output is
  *   result data=train.csv rows=... columns=... epochs=... params=... val_nll=... stderr=... stderr_data=...
  *   gaussian_nll=... kde_nll=... test_nll=... test_stderr=... best=model|gaussian|kde seconds=... */
 #include "support/progress.h" /* first: it asks the system headers for POSIX */
@@ -60,7 +60,7 @@ static void refuse_idle_options(const options *o, const args_table *table)
 static options read_options(int argc, char **argv)
 {
     static options o; /* the option table keeps pointers into it */
-    o.name = "data", o.out = "runs";
+    o.out = "runs";
     o.dequantize = "auto", o.lr_schedule = "cosine", o.sampler = "deterministic";
     o.batch = 512, o.hidden_size = 128, o.hidden_layers = 4, o.learning_rate = 3e-3;
     o.samples = 1000, o.steps = 100, o.pictures = 1, o.minutes = DEFAULT_SECONDS / 60.0;
@@ -75,7 +75,8 @@ static options read_options(int argc, char **argv)
             args_string("validation", &o.validation,
                         "Fraction of the rows that is held out for validation, or a file of such rows."),
             "0.1, of at most 10,000 rows"),
-        args_string("test", &o.test, "A file of rows for a final test."),
+        args_string("test", &o.test,
+                    "A file of rows for a final test, which then also decides what is best."),
         args_choice(
             "dequantize", &o.dequantize, "auto|off",
             "Rounded values have no density: a column gets uniform noise of one step if all its values are "
@@ -106,11 +107,15 @@ static options read_options(int argc, char **argv)
         args_group("Load"),
         args_string("load", &o.load, "Score or sample with this model instead of training one."),
         args_string("scores", &o.scores,
-                    "Write -log p of every row of --data here, with its standard error; .npy or CSV."),
+                    "Write -log p of every row of --data here, with its standard error; .npy or CSV. Rows "
+                    "count from 1, without the names."),
         args_string("train", &o.train,
                     "The training rows of the model, for a kernel density estimate to compare with."),
         args_group("Run"),
-        args_string("experiment_name", &o.name, "Folder of the results."),
+        args_default_text(args_string("experiment_name", &o.name,
+                                      "Folder of the results. A model that is there from an earlier run is "
+                                      "kept as model.safetensors~."),
+                          "the name of the table's file"),
         args_string("out", &o.out, "Folder that the folder of the results is in."),
         args_flag("pictures", &o.pictures, "Write pictures beside the model and the metrics."),
         args_size("threads", &o.threads, 0, 1024, "Maximum number of threads; 0: one per processor."),
@@ -120,6 +125,7 @@ static options read_options(int argc, char **argv)
     args_parse(&table, argc, argv);
     refuse_idle_options(&o, &table);
     table_must_write(o.scores), table_must_write(o.samples_out);
+    if (!o.name) o.name = folder_name_of(o.data ? o.data : "");
     o.has_epochs = args_given(&table, &o.epochs), o.has_minutes = args_given(&table, &o.minutes);
     o.has_draws = args_given(&table, &o.draws);
     return o;
@@ -132,6 +138,7 @@ typedef struct run {
     double started;
     data_frame frame;
     size_t dim, table_rows;
+    double *mean, *scale;            /* (dim) of the training rows, as floats */
     row_set train, validation, test; /* with --load the rows to score are those of `validation` */
     size_t held;                     /* the last of the training rows: they choose, the others teach */
     learner l;
@@ -159,6 +166,7 @@ static row_set read_rows(const run *r, const char *path, uint64_t draw)
 {
     data_table t = read_same_columns(r, path);
     row_set s = rows_of(&r->frame, &t, r->o.seed, draw);
+    rows_must_reach(&s, &t, r->mean, r->scale);
     table_free(&t);
     return s;
 }
@@ -200,6 +208,9 @@ static void prepare_training_data(run *r)
     r->dim = t.columns, r->table_rows = t.rows;
     find_steps(r, &t);
     r->held = rows_split(&r->frame, &t, validation_part(&r->o, t.rows), r->o.seed, &r->train, &r->validation);
+    rows_must_vary(&r->train, &t);
+    r->mean = rows_spread(&r->train, r->dim), r->scale = r->mean + r->dim;
+    rows_must_reach(&r->validation, &t, r->mean, r->scale);
     if (!r->validation.n) r->validation = read_rows(r, r->o.validation, VALIDATION_NOISE);
     if (r->o.test) r->test = read_rows(r, r->o.test, TEST_NOISE);
     table_free(&t);
@@ -264,7 +275,7 @@ static void train(run *r)
     options_text(r, words, sizeof words);
     notes[0].value = frame, notes[1].value = words;
     training_begin(&t, &r->l, &r->report, notes);
-    t.quiet = r->o.quiet;
+    t.quiet = r->o.quiet, t.asked = r->o.epochs;
     if (r->o.has_minutes || !r->o.has_epochs) /* the rest is for what follows */
         t.deadline = r->started + 0.7 * 60 * r->o.minutes;
     begun = r->l.trainer->step;
@@ -309,20 +320,16 @@ static const scores *deciding(const run *r) { return r->on_test.rows ? &r->on_te
 
 static void say_outcome(const run *r)
 {
-    const scores *v = &r->on_validation, *t = &r->on_test, *s = deciding(r);
-    const char *best = scores_best(s);
-    double error, lead;
+    const scores *v = &r->on_validation, *t = &r->on_test;
+    const char *kind = r->o.load ? "" : "validation ";
     char text[300];
     if (!r->o.load) printf("model and metrics are in %s\n", report_path(&r->report, ""));
-    if (v->rows) printf("%s\n", scores_text(v, r->o.load ? "" : "validation ", text, sizeof text));
+    else if (r->o.pictures && v->rows) printf("pictures are in %s\n", report_path(&r->report, ""));
+    if (r->o.scores) printf("scores of the rows are in %s\n", r->o.scores);
+    if (r->o.samples_out) printf("%lu samples are in %s\n", (unsigned long)r->o.samples, r->o.samples_out);
+    if (v->rows) printf("%s\n", scores_text(v, kind, text, sizeof text));
     if (t->rows) printf("%s\n", scores_text(t, "test ", text, sizeof text));
-    if (s->rows < 2 || !strcmp(best, "model")) return;
-    lead = score_lead(strcmp(best, "kde") ? &s->gaussian : &s->kde, &s->model, s->rows, &error);
-    printf("%s is better than the model by %.4f +- %.4f nats%s\n",
-           strcmp(best, "kde") ? "the Gaussian" : "the kernel density estimate", lead, error,
-           lead < 2 * error ? ", which is not significant"
-           : r->o.load      ? ""
-                            : ": more rows may help the model");
+    if (*scores_verdict(deciding(r), t->rows ? "test " : kind, text, sizeof text)) printf("%s\n", text);
 }
 
 /* ---- result -------------------------------------------------------------------------------------------- */
@@ -350,7 +357,7 @@ static void print_result(const run *r)
     if (r->o.data) printf(" rows=%lu", (unsigned long)r->table_rows);
     else printf(" rows=na");
     printf(" columns=%lu", (unsigned long)r->dim);
-    if (r->l.trainer) printf(" epochs=%lu", (unsigned long)training_epochs(&r->l, r->l.trainer->step));
+    if (r->l.trainer) printf(" epochs=%lu", training_epochs(&r->l, r->l.n, r->o.epochs));
     else printf(" epochs=na");
     printf(" params=%lu", (unsigned long)itd_net_parameters(r->model->net));
     print_number("val_nll", v, v->model.nll);
@@ -411,7 +418,7 @@ static void draw_run(run *r)
     const scores *s = &r->on_validation;
     plot_canvas c;
     char note[200];
-    charts_scores(&c, s->model.row, v->line, v->n, v->unit,
+    charts_scores(&c, s->model.row, v->row, v->n,
                   r->o.load ? "\xe2\x88\x92log p of the rows" : "\xe2\x88\x92log p of the validation rows");
     report_picture(&r->report, &c, "scores.png");
     snprintf(note, sizeof note, "\xe2\x88\x92log p = %.3f \xc2\xb1 %.3f nats\nGaussian %.3f", s->model.nll,
@@ -419,7 +426,7 @@ static void draw_run(run *r)
     charts_mse(&c, r->model, v->x, v->n < 1000 ? v->n : 1000, r->o.seed, note);
     report_picture(&r->report, &c, "mse.png");
     if (r->o.load) return;
-    charts_loss(&c, &r->report, (double)training_epochs(&r->l, r->l.kept_step), "rows that choose");
+    charts_loss(&c, &r->report, training_passes(&r->l, r->l.kept_step, r->l.n), "rows that choose");
     report_picture(&r->report, &c, "loss.png");
 }
 
@@ -440,6 +447,7 @@ static void load(run *r)
 {
     must_load_model(r->o.load, &r->model, NULL);
     r->frame = frame_of_model(r->model, r->o.load), r->dim = r->model->dim;
+    r->mean = r->model->mean, r->scale = r->model->scale;
 }
 
 /* Rows far from all that was learned are a sign of other units, or of other data. */
@@ -461,6 +469,7 @@ static void score_rows(run *r)
     itd_nll_desc d = nll_desc_of(r, t.rows);
     r->table_rows = t.rows;
     r->validation = rows_of(&r->frame, &t, r->o.seed, 1);
+    rows_must_reach(&r->validation, &t, r->mean, r->scale);
     if (r->o.train) {
         row_set train = read_rows(r, r->o.train, 0);
         fit_rival(r, &train);
@@ -509,7 +518,7 @@ static void end(run *r)
     scores_free(&r->on_validation), scores_free(&r->on_test), kde_free(&r->rival);
     rows_free(&r->train), rows_free(&r->validation), rows_free(&r->test), frame_free(&r->frame);
     if (r->o.load) itd_model_free(r->model);
-    else learn_free(&r->l);
+    else learn_free(&r->l), free(r->mean);
 }
 
 int main(int argc, char **argv)

@@ -38,15 +38,14 @@ static options read_options(int argc, char **argv)
             "gets those of CIFAR-10."),
         args_default_text(args_string("test", &o.test, "Test images of the same kinds."),
                           "those in the folder, or else a tenth of the images"),
-        args_default_text(args_string("strange", &o.strange, "Other images, files with commas between."),
-                          "none"),
+        args_string("strange", &o.strange, "Other images, files with commas between."),
         args_string("load", &o.load, "The model, a checkpoint of train_cifar10 or train_images."),
         args_size("images", &o.images, 4, 1000000, "Maximum number of images of each kind."),
         args_size("draws", &o.draws, 1, 100000, "Denoiser evaluations per image."),
         args_size("batch", &o.batch, 1, 65536, "Images per call: memory, not results."),
         args_uint64("seed", &o.seed, 0, UINT64_MAX, "Seed of the noise and the strange images."),
-        args_default_text(args_string("out", &o.out, "The table as TSV."), "none"),
-        args_default_text(args_string("scores", &o.scores, "-log p of every image, as TSV."), "none"),
+        args_string("out", &o.out, "The table as TSV."),
+        args_string("scores", &o.scores, "-log p of every image, as TSV; those of a kind count from 1."),
     };
     args_table table = {"ood", "Tells images of other kinds from those of a data set by their likelihood.",
                         list, ARGS_COUNT(list)};
@@ -291,7 +290,7 @@ static void write_scores(const options *o, const kind *list, size_t kinds)
     fprintf(file, "kind\timage\tnats\n");
     for (size_t k = 0; k < kinds; k++)
         for (size_t i = 0; i < list[k].n; i++)
-            fprintf(file, "%s\t%lu\t%.2f\n", list[k].name, (unsigned long)i, list[k].nats[i]);
+            fprintf(file, "%s\t%lu\t%.2f\n", list[k].name, (unsigned long)i + 1, list[k].nats[i]);
     if (fclose(file)) fail("%s: cannot be written", o->scores);
 }
 

@@ -327,7 +327,7 @@ static void train(run *r)
     if (r->o.resume) panels_recall(&r->watch.panels, r->l.trainer->step);
     training_begin(&t, &r->l, &r->report, notes);
     t.before = before_round, t.measure = watch_validation, t.ctx = r, t.epoch = epoch_of(r);
-    t.quiet = r->o.quiet;
+    t.quiet = r->o.quiet, t.asked = r->o.train.epochs;
     training_say_end(&t, training_run(&t));
     if (!training_stopped()) keep_best(r);
 }
@@ -402,7 +402,7 @@ static void print_result(const run *r, const outcome *e, double seconds)
 {
     const report *p = &r->report;
     printf("result dataset=%s", r->o.dataset);
-    if (r->l.trainer) printf(" epochs=%.0f", floor(training_passes(&r->l, r->l.trainer->step, epoch_of(r))));
+    if (r->l.trainer) printf(" epochs=%lu", training_epochs(&r->l, epoch_of(r), r->o.train.epochs));
     else printf(" epochs=na");
     printf(" params=%lu val_nll=%.4f stderr=%.4f stderr_data=%.4f true_nll=%.4f val_excess=%.4f",
            (unsigned long)itd_net_parameters(r->model->net), e->v.nll, e->v.std_error, e->v.std_error_data,

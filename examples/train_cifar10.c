@@ -66,7 +66,8 @@ static options *read_options(int argc, char **argv)
                     "Seed of the weights, the noise, the order and the samples."),
         args_group("Training"),
         args_double("hours", &o->hours, 0, 10000,
-                    "Of training, all resumed runs together; the learning rate falls to zero on the way."),
+                    "Of training, all resumed runs together; the learning rate falls to zero on the "
+                    "way. " RUN_TIME_AFTER),
     };
     const args_option network[] = {
         args_group("Log SNR"),
@@ -80,19 +81,15 @@ static options *read_options(int argc, char **argv)
                     "Weights to start from, with learning rate 1e-4 and 50 epochs unless given: those of "
                     "google/ddpm-cifar10-32 (diffusion_pytorch_model.safetensors), which brings its network "
                     "and is also taken by --eval, --sample and --denoise; or a checkpoint of this program."),
-        args_default_text(
-            args_string("prefix", &all.prefix,
-                        "What the names of the tensors in that file begin with; none: nothing."),
-            "none"),
+        args_string("prefix", &all.prefix,
+                    "What the names of the tensors in that file begin with, if anything."),
         args_choice(
             "step", &all.step, "table|exact",
             "Which step of the pretrained network a log SNR is: by the paper's table, or interpolated."),
     };
-    const args_option curves[] = {args_default_text(
-        args_string(
-            "curves", &all.curves,
-            "Only draw learning curves from these files metrics.tsv, commas between, into learning.png."),
-        "none")};
+    const args_option curves[] = {args_string(
+        "curves", &all.curves,
+        "Only draw learning curves from these files metrics.tsv, commas between, into learning.png.")};
     o->table = table;
     args_add(&o->table, data, ARGS_COUNT(data));
     image_options_training(o);

@@ -16,19 +16,6 @@
 
 /* ---- options ------------------------------------------------------------------------------------------- */
 
-/* The name of a file or folder without what is before it and its ending. */
-static const char *name_of(const char *path)
-{
-    static char name[100];
-    const char *last = path, *dot;
-    for (const char *at = path; *at; at++)
-        if (*at == '/' && at[1]) last = at + 1;
-    dot = strchr(last, '.');
-    snprintf(name, sizeof name, "%.*s", dot && dot > last ? (int)(dot - last) : (int)strcspn(last, "/"),
-             last);
-    return name;
-}
-
 static image_options *read_options(int argc, char **argv)
 {
     static image_options o; /* the option table keeps pointers into it */
@@ -39,11 +26,9 @@ static image_options *read_options(int argc, char **argv)
     o.n = 10000000;
     const args_option data[] = {
         args_group("Data"),
-        args_default_text(
-            args_string("data", &o.data,
-                        "The images: a .npy of (n, height, width) or (n, height, width, channels), a "
-                        "file as MNIST's, or a folder with files as MNIST's or CIFAR-10's."),
-            "none"),
+        args_string("data", &o.data,
+                    "The images: a .npy of (n, height, width) or (n, height, width, channels), a file as "
+                    "MNIST's, or a folder with files as MNIST's or CIFAR-10's."),
         args_default_text(args_string("test", &o.test, "Test images of the same kinds."),
                           "those in the folder, or else a tenth of the images, which then is not learned"),
         args_default_text(args_size("n", &o.n, 2, 10000000, "Only the first N training images."), "all"),
@@ -52,7 +37,8 @@ static image_options *read_options(int argc, char **argv)
                     "Seed of the weights, the noise, the order and the samples."),
         args_group("Training"),
         args_double("minutes", &minutes, 0, 600000,
-                    "Of training, all resumed runs together; the learning rate falls to zero on the way."),
+                    "Of training, all resumed runs together; the learning rate falls to zero on the "
+                    "way. " RUN_TIME_AFTER),
     };
     const args_option logsnr[] = {
         args_group("Log SNR"),
@@ -75,7 +61,7 @@ static image_options *read_options(int argc, char **argv)
     if (!o.data && !o.load && !o.name)
         fail("--data: the images expected, none given: --data digits.npy (see --help data)");
     o.hours = o.epochs && !image_options_given(&o, &minutes) ? 0 : minutes / 60;
-    if (!o.name) o.name = o.data ? name_of(o.data) : "images";
+    if (!o.name) o.name = o.data ? folder_name_of(o.data) : "images";
     return &o;
 }
 

@@ -42,13 +42,14 @@ ends_in() { # form command...: the last line of what is printed is of this form
     shift
     "$@" > "$out/printed" 2> "$out/errors" && tail -n 1 "$out/printed" | grep -q "$wanted"
 }
-check_that "the result of two columns" ends_in "$(form two.csv 400 2 "[0-9]*" "$number" na)" \
+check_that "the result of two columns" ends_in "$(form two.csv 400 2 2 "$number" na)" \
     $fit --data $out/two.csv --experiment_name two
 check_that "--quiet prints nothing else" sh -c "[ \$(wc -l < $out/printed) -eq 1 ] && [ ! -s $out/errors ]"
 check_that "the result of one column" ends_in "$(form one.csv 400 1 "[0-9]*" "$number" na)" \
     $fit --data $out/one.csv --experiment_name one
 check_that "the result with a test table" ends_in "$(form two.csv 400 2 "[0-9]*" "$number" "$number")" \
-    $fit --data $out/two.csv --test $out/swapped.csv --experiment_name tested
+    $fit --quiet off --data $out/two.csv --test $out/swapped.csv --experiment_name tested
+check_that "the rows of the test decide what is best" grep -q ' better than .* nats on the 400 test rows$' "$out/printed"
 check_that "the result of four columns" ends_in "$(form all.csv 400 4 "[0-9]*" "$number" na)" \
     $fit --data $out/all.csv --experiment_name all
 check_that "rounded columns are told, with their step" sh -c "
@@ -73,10 +74,17 @@ check_that "the same seed gives the same result" sh -c "
     b=\$($fit --data $out/two.csv --experiment_name same --threads 2 | sed 's/ seconds.*//')
     c=\$($fit --data $out/two.csv --experiment_name same --seed 1 | sed 's/ seconds.*//')
     [ \"\$a\" = \"\$b\" ] && [ \"\$a\" != \"\$c\" ]"
+check_that "the model of an earlier run is kept" sh -c "
+    cmp $out/same/model.safetensors~ $out/two/model.safetensors && ! cmp -s $out/same/model.safetensors $out/two/model.safetensors &&
+    [ -s $out/same/training.safetensors~ ]"
 check_that "a better density is named on the line before the result" sh -c "
-    $fit --quiet off --data $out/two.csv --experiment_name plan 2> /dev/null | tail -n 2 |
+    $fit --quiet off --data $out/two.csv --experiment_name plan 2> /dev/null > $out/printed; tail -n 2 $out/printed |
         awk 'NR == 1 && /better than the model by/ { said = \$0 } /^result/ { best = \$0 }
              END { exit !(best ~ /best=kde/ && said ~ /kernel density/) }'"
+
+check_that "an earlier run is told" grep -q '/plan: the model of an earlier run is kept as model.safetensors~' "$out/printed"
+check_that "help tells no default where there is none" sh -c "
+    build/fit --help all > $out/printed && ! grep -q 'default none' $out/printed && grep -q 'default runs)' $out/printed"
 
 # ---- scores ----
 
@@ -128,7 +136,7 @@ check_that "rows that were learned are told" sh -c "
 
 draw="build/fit --out $out --quiet --samples 50"
 check_that "samples stand under the columns' names" sh -c "
-    $draw --load $model --samples_out $out/s.csv > /dev/null &&
+    $draw --quiet off --load $model --samples_out $out/s.csv | grep -q '^50 samples are in .*/s.csv' &&
     [ \"\$(head -n 1 $out/s.csv)\" = a,b ] && [ \$(wc -l < $out/s.csv) -eq 51 ]"
 check_that "and can be scored" sh -c "
     $fit --load $model --data $out/s.csv | grep -q 'rows=50 columns=2'"
@@ -221,6 +229,7 @@ check_that "--resume of a training that has ended measures again" sh -c "
     a=\$($fit $short --data $out/two.csv --experiment_name two --resume | sed 's/ seconds.*//')
     b=\$($fit $short --data $out/two.csv --experiment_name again | sed 's/ seconds.*//')
     [ -n \"\$a\" ] && [ \"\$a\" = \"\$b\" ]"
+check_that "which moves nothing aside" [ ! -e "$out/two/model.safetensors~" ]
 stopped() { # signal: of a long training, which says how to go on
     long="--data $out/two.csv --experiment_name stopped --hidden_size 16 --hidden_layers 2 --num_epochs 20000"
     rm -rf "$out/stopped"

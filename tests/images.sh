@@ -163,8 +163,12 @@ check_that "digits are read, and divided" sh -c "build/train_images $few --data 
 for name in colour odd few; do
     check_that "$name images are learned" sh -c "build/train_images $few --data $out/$name.npy | grep -q '^result .*val_nll=[-0-9]'"
 done
-check_that "padding is said" sh -c "build/train_images $few --quiet off --data $out/odd.npy 2> /dev/null |
-    grep -q '^padded to 14 x 12, so that 2 levels divide it; likelihoods are those of the true pixels'"
+build/train_images $few --quiet off --data "$out/odd.npy" --minutes 0.002 > "$out/printed" 2> /dev/null
+check_that "padding is said" grep -q '^padded to 14 x 12, so that 2 levels divide it; likelihoods are those of the true pixels' \
+    "$out/printed"
+check_that "what follows the training is said, and which likelihood to quote" sh -c "grep -A 99 '^[01] s of training in this run; pictures and likelihoods follow, within about [01] s' $out/printed |
+    grep -q '^to quote: \"discrete, the best of all\"'"
+check_that "an earlier run is told, and kept" sh -c "grep -q '/odd: the model of an earlier run is kept' $out/printed && [ -s $out/odd/model.safetensors~ ]"
 base=$(images odd)
 check_that "the same seed gives the same result" [ "$base" = "$(images odd --threads 2 --eval_batch_size 4)" ]
 check_that "a model of padded images is loaded as it was" sh -c "build/train_images $few --data $out/odd.npy --eval |
@@ -173,7 +177,8 @@ check_that "samples come as an array" sh -c "build/train_images --quiet --out $o
     head -c 128 $out/odd/samples.npy | grep -a -q \"'descr': '|u1', 'fortran_order': False, 'shape': (3, 13, 11)\" &&
     [ \$(wc -c < $out/odd/samples.npy) -eq $((128 + 3 * 13 * 11)) ]"
 check_that "--scores has a row for each test image" sh -c "build/train_images $few --data $out/digits.npy --eval \
-    --test $out/digits.npy --scores $out/scores.tsv > /dev/null && [ \$(wc -l < $out/scores.tsv) -eq 61 ]"
+    --test $out/digits.npy --scores $out/scores.tsv > /dev/null && [ \$(wc -l < $out/scores.tsv) -eq 61 ] &&
+    sed -n '2p; 61p' $out/scores.tsv | cut -f 1 | tr '\n' ' ' | grep -qx '1 60 '"
 check_that "test images of another shape are refused" sh -c "build/train_images $few --data $out/digits.npy --test $out/odd.npy 2>&1 |
     grep -q 'odd.npy: images of 28 x 28 x 1 expected, as in training, found 13 x 11 x 1'"
 check_that "so are images that are not the model's" sh -c "build/train_images $few --experiment_name odd --data $out/digits.npy --eval 2>&1 |
@@ -183,7 +188,7 @@ check_that "other images are not learned on" sh -c "build/train_images $few --ex
 build/digits --n 9 --seed 7 --out "$out/strange.npy"
 check_that "ood knows one's own images" sh -c "build/ood --load $out/digits/model.safetensors --data $out/digits.npy \
     --strange $out/strange.npy --images 4 --draws 2 --scores $out/ood.tsv | grep -q 'strange.npy  *[0-9.]*  *[01]\.[0-9]* ' &&
-    [ \$(wc -l < $out/ood.tsv) -eq 37 ]"
+    [ \$(wc -l < $out/ood.tsv) -eq 37 ] && [ \"\$(sed -n 2p $out/ood.tsv | cut -f 2)\" = 1 ]"
 check_that "and refuses others" sh -c "build/ood --load $out/digits/model.safetensors --data $out/digits.npy \
     --strange $out/odd.npy 2>&1 | grep -q 'odd.npy: images of 28 x 28 x 1 expected'"
 for topic in "" data training log_snr network likelihood samples run; do

@@ -50,6 +50,9 @@ awk 'function normal() { return sqrt(-2 * log(1 - rand())) * cos(6.283185307 * r
              for (i = 0; i < 300; i++) { a = normal(); printf "%.5f,%.5f,%.5f\n", a, 0.6 * a + 0.8 * normal(), normal() } }' \
     > "$out/plain.csv"
 body() { sed 1d "$out/plain.csv"; }
+check_that "a tie is called one" sh -c "
+    $fit --quiet off --data $out/plain.csv 2> $out/errors | tail -n 2 |
+        awk 'NR == 1 && /^a tie on the 30 validation rows: the model and the / { said = 1 } END { exit !(said && / best=model /) }'"
 answer=$($fit --data "$out/plain.csv" | sed 's/.*\( rows=.* gaussian_nll=[^ ]*\).*/\1/')
 same="$answer"
 check_that "the plain table is as it was made" sh -c "echo '$answer' | grep -q 'rows=300 columns=3 .*val_nll=[34]'"
@@ -89,7 +92,7 @@ form "no line end at the end" "$out/unended.csv"
 body > "$out/nameless.csv"
 form "no names" "$out/nameless.csv"
 sed 's/$/,/' "$out/plain.csv" > "$out/trailing.csv"
-refused "a comma at the end of each line" 'trailing.csv.*line 2, column 4.*--columns 1-3' $fit --data "$out/trailing.csv"
+refused "a comma at the end of each line" 'trailing.csv: row 1 \(line 2\), column 4.*300 in all, in 300 rows and column 4\); --columns 1-3' $fit --data "$out/trailing.csv"
 job "... which is left out" "$same" $fit --data "$out/trailing.csv" --columns 1-3
 awk -F, 'NR == 1 { print $0 } NR > 1 { printf "%.4e,%+.5f,%.5fE0\n", $1, $2, $3 }' "$out/plain.csv" > "$out/exponents.csv"
 job "exponents and plus signs" "rows=300 columns=3" $fit --data "$out/exponents.csv"
@@ -109,7 +112,7 @@ refused "UTF-16, which Excel calls Unicode" 'utf16.csv.*UTF-16.*UTF-8' $fit --da
 # ---- values that are none ----
 
 sed '7s/^[^,]*/NA/; 9s/[^,]*$//' "$out/plain.csv" > "$out/missing.csv"
-refused "missing values" 'missing.csv.*line 7, column 1.*"NA".*missing value' $fit --data "$out/missing.csv"
+refused "missing values" 'missing.csv: row 6 \(line 7\), column 1.*"NA".*a missing value; 2 in all, in 2 rows and columns 1,3\).*--columns 2 ' $fit --data "$out/missing.csv"
 sed '7s/^[^,]*/inf/' "$out/plain.csv" > "$out/infinite.csv"
 refused "a value that is infinite" 'infinite.csv.*line 7.*column 1' $fit --data "$out/infinite.csv"
 sed '7s/^[^,]*/1e400/' "$out/plain.csv" > "$out/huge.csv"
@@ -149,11 +152,13 @@ refused "JSON" 'table.json:.* JSON found' $fit --data "$out/table.json"
 printf '<!DOCTYPE html>\n<html><body>Not found</body></html>\n' > "$out/page.csv"
 refused "a page of HTML" 'page.csv.*HTML' $fit --data "$out/page.csv"
 refused "a folder" 'jobs.*folder' $fit --data "$out"
+refused "a file without --data" 'expected an option.*did you mean --data' build/fit "$out/plain.csv"
 refused "a file that is not there" 'missing-file.csv.*No such file' $fit --data "$out/missing-file.csv"
 (cat "$out/plain.csv" && printf '1,2\000,3\n') > "$out/nul.csv"
 refused "a byte of zero" 'nul.csv.*line 302' $fit --data "$out/nul.csv"
 cp "$out/plain.csv" "$out/a name, with blanks & ünicode.csv"
 form "a file with an odd name" "$out/a name, with blanks & ünicode.csv"
+check_that "... gives its folder a plain one" [ -f "$out/runs/a_name__with_blanks___ünicode/model.safetensors" ]
 cp "$out/plain.csv" "$out/-dash.csv"
 form "a name with a dash" "$out/-dash.csv"
 
@@ -238,6 +243,13 @@ job "twenty rows" "rows=20 columns=2" $fit --data "$out/twenty.csv"
 
 sed '1s/$/,c/; 2,$s/$/,7/' "$out/plain.csv" > "$out/constant.csv"
 refused "a column of one value" 'constant.csv.*column 4.*--columns 1-3' $fit --data "$out/constant.csv"
+awk -F, 'NR == 1 { print $0 ",c" } NR > 1 { print $0 "," NR * 7 % 307 "e-60" }' "$out/plain.csv" > "$out/faint.csv"
+refused "a column that is one value to a float" 'faint.csv: column 4 \("c"\).*one value.*--columns 1-3 .*single precision' \
+    $fit --data "$out/faint.csv"
+awk -F, 'NR == 1 { print $0 ",c" } NR > 1 { print $0 "," (NR == 9) }' "$out/plain.csv" > "$out/rare.csv"
+check_that "a column whose other value is not learned" sh -c "
+    ! $fit --data $out/rare.csv --validation 0.5 --dequantize off > $out/printed 2> $out/errors && tail -n 1 $out/errors |
+        grep -q 'rare.csv: column 4 (\"c\").*one value.*--columns 1-3 .*among the 150 rows to learn from'"
 awk -F, '{ print $0 "," $1 }' "$out/plain.csv" > "$out/repeated.csv"
 told "a column that is there already" "rows=300 columns=4" "column 4.*follows from" $fit --data "$out/repeated.csv"
 awk -F, 'NR == 1 { print $0 ",sum" } NR > 1 { printf "%s,%.5f\n", $0, $1 + $2 + $3 }' "$out/plain.csv" > "$out/sum.csv"
@@ -249,7 +261,7 @@ told "whole numbers" "rows=300 columns=3" "steps of 1" $fit --data "$out/counts.
 (cat "$out/plain.csv" && body && body) > "$out/thrice.csv"
 told "rows that are repeated" "rows=900 columns=3" "600 rows repeat" $fit --data "$out/thrice.csv"
 sed '7s/^[^,]*/1000000/' "$out/plain.csv" > "$out/outlier.csv"
-told "a value far off" "rows=300 columns=3" 'column 1.*far outside.*line 7' $fit --data "$out/outlier.csv"
+told "a value far off" "rows=300 columns=3" 'column 1.*far outside.*: row 6 \(line 7\), 1e\+06' $fit --data "$out/outlier.csv"
 body | awk -F, 'NR == 1 { print "x" } { printf "%.9g\n", $1 / ($3 * $3 + 1e-6) }' > "$out/tails.csv"
 check_that "heavy tails give finite numbers" sh -c "
     $fit --data $out/tails.csv > $out/printed 2> $out/errors && ! grep -Eq '(nan|inf)' $out/printed"
@@ -270,6 +282,9 @@ refused "... under other names" 'renamed.csv: a column named "x" expected.*--col
 job "... which are told apart by their places" "rows=300" $load $model --data "$out/renamed.csv" --columns 2,1,3
 refused "... with other columns" '3 columns expected|column named' $load $model --data "$out/twenty.csv"
 awk -F, 'NR == 1 { print } NR > 1 { print $1 * 1000 "," $2 "," $3 }' "$out/others.csv" > "$out/thousand.csv"
+sed '7s/^[^,]*/1e38/' "$out/others.csv" > "$out/beyond.csv"
+refused "... beyond what a model takes" 'beyond.csv: row 6 \(line 7\), column 1 \("y"\): .* 1e30 standard .* 1e\+38 found' \
+    $load $model --data "$out/beyond.csv"
 told "... a thousand times as large" "rows=300" "in other units, or other data" $load $model --data "$out/thousand.csv"
 printf 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n' > "$out/lfs.safetensors"
 printf '\200\002}q\000.' > "$out/pickle.bin"
@@ -292,6 +307,8 @@ array "$out/grey.npy" '24, 8, 8' "$shade"
 job "grey images" "images_seen=16" $images --data "$out/grey.npy"
 array "$out/colour.npy" '24, 8, 8, 3' "$shade"
 job "colour images" "images_seen=16" $images --data "$out/colour.npy"
+check_that "images on no grid: the density is to be quoted" sh -c "
+    $(echo $images) --quiet off --data $out/deep.npy 2> $out/errors | grep -q '^to quote: \"continuous\", a density'"
 array "$out/odd.npy" '24, 7, 9' "$shade"
 job "sizes that are odd" "images_seen=16" $images --data "$out/odd.npy"
 array "$out/tall.npy" '24, 16, 4' "$shade"

@@ -46,13 +46,13 @@ rows '1e-30 * rand()' '1e30 * rand()'
 check_that "columns of very different scale are handled" finite --data "$out/data.csv"
 for word in nan -inf 1e+400; do
     printf '1,2\n3,4\n5,%s\n' "$word" > "$out/data.csv"
-    check_that "$word is refused with its line" refused "data.csv: line 3, column 2: .*$word" \
+    check_that "$word is refused with its line" refused "data.csv: row 3 (line 3), column 2: .*$word" \
         --data "$out/data.csv"
 done
 : > "$out/data.csv"
 check_that "no row is refused" refused 'data.csv: rows of numbers expected, none found' --data "$out/data.csv"
 printf '1,2\n3\n' > "$out/data.csv"
-check_that "a row too short is refused" refused 'line 2: 2 columns expected, as in line 1, 1 found' --data "$out/data.csv"
+check_that "a row too short is refused" refused 'row 2 (line 2): 2 columns expected, as in line 1, 1 found' --data "$out/data.csv"
 echo 1,2 > "$out/data.csv"
 check_that "one row is refused" refused 'data.csv: at least 20 rows expected to learn from, 1 found' --data "$out/data.csv"
 

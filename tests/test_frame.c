@@ -35,7 +35,7 @@ static data_table table_of(double *values, size_t rows, size_t columns)
     for (size_t i = 0; i < rows; i++) line[i] = i + 1;
     for (size_t j = 0; j < columns; j++) source[j] = j + 1;
     t.rows = rows, t.columns = t.file_columns = columns, t.values = values;
-    t.source = source, t.line = line, t.path = name, t.unit = "line";
+    t.source = source, t.line = line, t.path = name;
     return t;
 }
 
@@ -77,7 +77,8 @@ static void offsets_are_medians(void)
     float x[5];
     CHECK(equal(f.offset[0], 2) && equal(f.step[0], 0) && f.rows == 5 && f.columns == 1 && !f.names);
     CHECK(frame_floats(&f, &t, NULL, x, message, sizeof message) != 0);
-    CHECK(!strcmp(message, "table: line 2, column 1: a number within 3.4e38 of 2 expected, 1e+300 found"));
+    CHECK(!strcmp(message,
+                  "table: row 2 (line 2), column 1: a number within 3.4e38 of 2 expected, 1e+300 found"));
     values[1] = 3e38;
     CHECK(frame_floats(&f, &t, NULL, x, message, sizeof message) == 0 && equal(x[0], 1) && equal(x[4], -7));
     frame_free(&f);
@@ -579,12 +580,16 @@ static void far_rows_are_told(void)
         values[2 * 30 + 1] = far[k];
         odd_in(&t);
         CHECK(strstr(told, "column 2: 1 row far outside, half of them all between -0.") == told);
-        CHECK(strstr(told, ": line 31 (") && strchr(told, '\n') == told + strlen(told) - 1);
+        CHECK(strstr(told, ": row 31 (line 31), ") && strchr(told, '\n') == told + strlen(told) - 1);
     }
     for (size_t i = 100; i < 108; i++) values[2 * i] = -999;
     odd_in(&t);
     CHECK(strstr(told, "column 1: 8 rows far outside") == told);
-    CHECK(strstr(told, ": lines 101 (-999), 102 (-999), 103 (-999), 104 (-999), 105 (-999), ...\n") != NULL);
+    CHECK(strstr(told, ": row 101 (line 101), -999; row 102 (line 102), -999; ") != NULL);
+    CHECK(strstr(told, "; row 105 (line 105), -999; ...\n") != NULL);
+    t.line = NULL; /* as of an array */
+    odd_in(&t);
+    CHECK(strstr(told, ": row 101, -999; row 102, -999; ") != NULL);
 }
 
 static void index_columns_are_told(void)
@@ -596,6 +601,13 @@ static void index_columns_are_told(void)
     t = read_text("1.5,1,3.5\n0.5,2,2.25\n2.5,3,0.75\n4,4,1\n5.5,5,8\n7,6,6.5\n");
     odd_in(&t);
     CHECK(says("column 2: counts 1, 2, 3, ...: an index? --columns 1,3 leaves it out\n"));
+    table_free(&t);
+    t = read_text("1700000000.5,1,3.5\n1700000600.5,4,2.25\n1700001200.5,3,0.75\n1700001800.5,2,"
+                  "8\n1700002400.5,6,1\n1700003000.5,5,7\n");
+    odd_in(&t);
+    CHECK(says(
+        "column 1: counts 1700000000.5, 1700000600.5, 1700001200.5, ...: an index? --columns 2-3 leaves it "
+        "out\n"));
     table_free(&t);
     t = read_text("Unnamed: 0,x,y\n17,1.5,3.5\n3,0.5,2.25\n8,2.5,0.75\n1,4,1\n0,5.5,8\n2,7,6.5\n");
     odd_in(&t);
@@ -665,11 +677,11 @@ static void whole_tables_are_told_of(void)
 {
     data_table t = read_text("2019,2020\n1.5,2.5\n0.25,3.5\n1.5,2.5\n4.5,4.75\n9.5,8.25\n");
     odd_in(&t);
-    CHECK(
-        says("line 1: whole numbers above fractions: names of columns? put them in quotes, or a # in front\n"
-             "column 1: 1 row far outside, half of them all between 1.5 and 9.5: line 1 (2019)\n"
-             "column 2: 1 row far outside, half of them all between 2.5 and 8.25: line 1 (2020)\n"
-             "1 row repeats an earlier one\n"));
+    CHECK(says("row 1 (line 1): whole numbers above fractions: names of columns? put them in quotes, or a # "
+               "in front\n"
+               "column 1: 1 row far outside, half of them all between 1.5 and 9.5: row 1 (line 1), 2019\n"
+               "column 2: 1 row far outside, half of them all between 2.5 and 8.25: row 1 (line 1), 2020\n"
+               "1 row repeats an earlier one\n"));
     table_free(&t);
     t = read_text("1.5,2.25,7.125\n3.5,9.5,1.75\n");
     odd_in(&t);

@@ -325,8 +325,7 @@ static void tables(void)
     data_table t;
     make(1, "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }", 4);
     if (!save() || !CHECK(table_read(path, NULL, &t, message, sizeof message) == 0)) return;
-    CHECK(t.rows == 2 && t.columns == 3 && t.file_columns == 3 && !t.names && !strcmp(t.unit, "row"));
-    CHECK(t.line[0] == 1 && t.line[1] == 2);
+    CHECK(t.rows == 2 && t.columns == 3 && t.file_columns == 3 && !t.names && !t.line);
     for (size_t i = 0; i < 6; i++) CHECK(equal(t.values[i % 2 * 3 + i / 2], (double)floats[i]));
     table_free(&t);
     CHECK(table_read(path, "3,1", &t, message, sizeof message) == 0 && t.columns == 2 && t.source[0] == 3);
@@ -348,7 +347,8 @@ static void infinite_values_are_refused(void)
     make(1, DICT, 4);
     memcpy(bytes + size - 8, nan32, 4);
     CHECK(save() && table_read(path, NULL, &t, message, sizeof message) != 0);
-    CHECK(strstr(message, "TEST_NPY.DAT: row 3, column 1: a finite number expected, nan found") != NULL);
+    CHECK(strstr(message, "TEST_NPY.DAT: row 3, column 1: a finite number expected, nan found (a missing "
+                          "value); leaving the row out helps, or --columns 2 leaves the column out") != NULL);
     CHECK(table_read(path, "2", &t, message, sizeof message) == 0);
     table_free(&t);
     make(1, DICT, 4);

@@ -127,6 +127,32 @@ static void best_by_the_printed_digits(void)
     CHECK(!strcmp(scores_best(&s), "gaussian"));
     s.kde.nll = 0.9;
     CHECK(!strcmp(scores_best(&s), "kde"));
+    s.model.nll = 0.99996, s.gaussian.nll = 0.99994, s.kde.nll = 0.99994; /* 1.0000 and 0.9999 */
+    CHECK(!strcmp(scores_best(&s), "gaussian"));
+}
+
+/* Differences 1, 0, 2, 3 of mean 1.5, standard error 0.6455: 2.3 of them; those of 1, 0, 2, -1 are 0.5 and as
+   many. */
+static void a_small_lead_is_a_tie(void)
+{
+    double a[] = {1, 2, 3, 4}, b[] = {2, 2, 5, 7}, c[] = {2, 2, 5, 3};
+    char text[300];
+    scores s;
+    memset(&s, 0, sizeof s);
+    s.rows = 4, s.model.row = a, s.model.nll = 2.5, s.gaussian.row = b, s.gaussian.nll = 4, s.kde.nll = NAN;
+    CHECK(!strcmp(scores_verdict(&s, "test ", text, sizeof text),
+                  "the model is better than the Gaussian by 1.5000 +- 0.6455 nats on the 4 test rows"));
+    s.model.row = b, s.model.nll = 4, s.gaussian.row = a, s.gaussian.nll = 2.5;
+    CHECK(!strcmp(scores_verdict(&s, "", text, sizeof text),
+                  "the Gaussian is better than the model by 1.5000 +- 0.6455 nats on the 4 rows"));
+    s.kde.row = c, s.kde.nll = 3;
+    CHECK(strstr(scores_verdict(&s, "", text, sizeof text), "the Gaussian is better") == text);
+    s.model.row = a, s.model.nll = 2.5, s.gaussian.row = b, s.gaussian.nll = 4;
+    CHECK(!strcmp(scores_verdict(&s, "validation ", text, sizeof text),
+                  "a tie on the 4 validation rows: the model and the kernel density estimate are 0.5000 +- "
+                  "0.6455 nats apart"));
+    s.rows = 1;
+    CHECK(!strcmp(scores_verdict(&s, "", text, sizeof text), ""));
 }
 
 /* ---- files ---- */
@@ -184,7 +210,6 @@ static void split_leaves_kinds_together(void)
     row_set train, validation;
     memset(&t, 0, sizeof t);
     t.rows = ROWS, t.columns = t.file_columns = 2, t.values = values, t.line = line, t.path = path;
-    t.unit = "line";
     t.source = (size_t *)must_alloc(2, sizeof *t.source);
     for (size_t i = 0; i < ROWS; i++)
         values[2 * i] = (double)(i % 100), values[2 * i + 1] = 2 * values[2 * i], line[i] = i + 1;
@@ -198,7 +223,7 @@ static void split_leaves_kinds_together(void)
         size_t at = i < train.n ? i : i - train.n;
         size_t part = i < train.n - held ? 1 : i < train.n ? 2 : 4;
         double x = (double)s->x[2 * at] + f.offset[0];
-        CHECK_CLOSE(x, (double)((s->line[at] - 1) % 100), 1e-6);
+        CHECK_CLOSE(x, (double)((s->row[at] - 1) % 100), 1e-6);
         where[(size_t)(x + 0.5)] |= part;
     }
     for (size_t k = 0; k < 100; k++) CHECK(where[k] == 1 || where[k] == 2 || where[k] == 4);
@@ -225,6 +250,7 @@ int main(void)
     RUN(rival_knows_the_units);
     RUN(lead_of_a_rival);
     RUN(best_by_the_printed_digits);
+    RUN(a_small_lead_is_a_tie);
     RUN(written_tables_are_read);
     RUN(written_arrays_are_read);
     RUN(split_leaves_kinds_together);

@@ -298,7 +298,6 @@ static void test_args_help(void)
                                         "(a number; default 2.5)",
                                         "--out TEXT",
                                         "default runs)",
-                                        "default none)",
                                         "--an_option_with_a_long_name TEXT\n",
                                         "--help"};
     FILE *file = tmpfile();
@@ -319,6 +318,8 @@ static void test_args_help(void)
     words[used] = '\0';
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (!strstr(text, parts[i])) check_contains(words, parts[i]);
+    check_contains(words, "Nothing.");
+    CHECK(!strstr(words, "Nothing. (")); /* a text without a default */
 }
 
 /* Runs this program with the given words; its two outputs are then in the files "out" and "err". */

@@ -81,7 +81,7 @@ static void every_dialect(void)
         }
         CHECK(t.rows == 2 && t.columns == 2 && t.file_columns == 2 && !t.names);
         for (size_t k = 0; k < 4 && t.rows * t.columns == 4; k++) CHECK(equal(t.values[k], values[k]));
-        CHECK(t.source[0] == 1 && t.source[1] == 2 && strcmp(t.unit, "line") == 0);
+        CHECK(t.source[0] == 1 && t.source[1] == 2);
         table_free(&t);
     }
 }
@@ -213,9 +213,10 @@ static void other_choices_are_refused(void)
                   "\"height\""));
     CHECK(refuses("1,2\n", "x",
                   "--columns: numbers from 1 to 2 expected, as the file has no names, found \"x\""));
-    CHECK(refuses(file, "1,4",
-                  "line 2, column 4 (\"kind\"): a number expected, \"cat\" found; --columns 1 leaves the "
-                  "column out"));
+    CHECK(refuses(
+        file, "1,4",
+        "row 1 (line 2), column 4 (\"kind\"): a number expected, \"cat\" found; --columns 1 leaves the "
+        "column out"));
 }
 
 static void words_for_columns(void)
@@ -304,68 +305,98 @@ static void any_locale(void)
 
 static void text_is_refused(void)
 {
-    CHECK(refuses("1,2\n3,x\n", NULL,
-                  "line 2, column 2: a number expected, \"x\" found; --columns 1 leaves the column out"));
     CHECK(refuses(
-        "a,b,c,d\n1,2,3,4\n1,2,x,4\n", NULL,
-        "line 3, column 3 (\"c\"): a number expected, \"x\" found; --columns 1-2,4 leaves the column out"));
-    CHECK(refuses("a,b\nx,y\n", NULL, "line 2, column 1 (\"a\"): a number expected, \"x\" found"));
-    CHECK(refuses("x\n1\n0x10\n", NULL, "line 3, column 1 (\"x\"): a number expected, \"0x10\" found"));
-    CHECK(refuses("1\n1e\n", NULL, "line 2, column 1: a number expected, \"1e\" found"));
-    CHECK(refuses("1\n--2\n", NULL, "line 2, column 1: a number expected, \"--2\" found"));
+        "1,2\n3,x\n", NULL,
+        "row 2 (line 2), column 2: a number expected, \"x\" found; --columns 1 leaves the column out"));
+    CHECK(refuses("a,b,c,d\n1,2,3,4\n1,2,x,4\n", NULL,
+                  "row 2 (line 3), column 3 (\"c\"): a number expected, \"x\" found; --columns 1-2,4 leaves "
+                  "the column out"));
+    CHECK(refuses("a,b\nx,y\n", NULL, "row 1 (line 2), column 1 (\"a\"): a number expected, \"x\" found"));
+    CHECK(
+        refuses("x\n1\n0x10\n", NULL, "row 2 (line 3), column 1 (\"x\"): a number expected, \"0x10\" found"));
+    CHECK(refuses("1\n1e\n", NULL, "row 2 (line 2), column 1: a number expected, \"1e\" found"));
+    CHECK(refuses("1\n--2\n", NULL, "row 2 (line 2), column 1: a number expected, \"--2\" found"));
     CHECK(refuses("1\n\"2\"x\n", NULL, "line 2, column 1: nothing more expected behind the quotes"));
     CHECK(refuses("1\n\"2\n", NULL, "line 2: the end of a text in quotes expected, none found"));
     CHECK(refuses("1\n\033[31m\x01\x7f\xC2\x9B\n", NULL,
-                  "line 2, column 1: a number expected, \"?[31m????\" found"));
-    CHECK(refuses("1\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", NULL,
-                  "line 2, column 1: a number expected, \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...\" found"));
-    CHECK(refuses("1,5;2,5\n3,5;4,5\n", NULL, "line 1, column 1: a number expected, \"1,5\" found" CUT));
-    CHECK(refuses("x;y\n1;2,5\n", NULL, "line 2, column 2 (\"y\"): a number expected, \"2,5\" found" CUT));
-    CHECK(refuses("1,5\t2\n", NULL, "line 1, column 1: a number expected, \"1,5\" found" CUT));
-    CHECK(refuses("1,5 2,5\n", NULL, "line 1, column 2: a number expected, \"5 2\" found" CUT));
+                  "row 2 (line 2), column 1: a number expected, \"?[31m????\" found"));
+    CHECK(refuses(
+        "1\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", NULL,
+        "row 2 (line 2), column 1: a number expected, \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...\" found"));
+    CHECK(refuses("1,5;2,5\n3,5;4,5\n", NULL,
+                  "row 1 (line 1), column 1: a number expected, \"1,5\" found" CUT));
+    CHECK(refuses("x;y\n1;2,5\n", NULL,
+                  "row 1 (line 2), column 2 (\"y\"): a number expected, \"2,5\" found" CUT));
+    CHECK(refuses("1,5\t2\n", NULL, "row 1 (line 1), column 1: a number expected, \"1,5\" found" CUT));
+    CHECK(refuses("1,5 2,5\n", NULL, "row 1 (line 1), column 2: a number expected, \"5 2\" found" CUT));
     CHECK(refuses("x,y\n1,\"1,234.5\"\n", NULL,
-                  "line 2, column 2 (\"y\"): a number expected, \"1,234.5\" found" CUT));
-    CHECK(
-        refuses("x;y\n1;1'234\n", NULL, "line 2, column 2 (\"y\"): a number expected, \"1'234\" found" CUT));
+                  "row 1 (line 2), column 2 (\"y\"): a number expected, \"1,234.5\" found" CUT));
+    CHECK(refuses("x;y\n1;1'234\n", NULL,
+                  "row 1 (line 2), column 2 (\"y\"): a number expected, \"1'234\" found" CUT));
 }
 
 static void missing_values_are_refused(void)
 {
     static const char *const words[] = {"NA", "NaN", "nan",  "-nan", "null", "NULL",
                                         "?",  "-",   "#N/A", "None", "n/a"};
-    CHECK(refuses(
-        "x,age\n1,2\n3,\n", NULL,
-        "line 3, column 2 (\"age\"): a number expected, none found (a missing value); leaving the row out "
-        "helps, or --columns 1 leaves the column out"));
+    CHECK(refuses("x,age\n1,2\n3,\n", NULL,
+                  "row 2 (line 3), column 2 (\"age\"): a number expected, none found (a missing value); "
+                  "leaving the row out "
+                  "helps, or --columns 1 leaves the column out"));
     CHECK(refuses(
         "1,,2\n", NULL,
-        "line 1, column 2: a number expected, none found (a missing value); leaving the row out helps, or "
-        "--columns 1,3 leaves the column out"));
-    CHECK(refuses(
-        "1,2\n,2\n", NULL,
-        "line 2, column 1: a number expected, none found (a missing value); leaving the row out helps, or "
-        "--columns 2 leaves the column out"));
+        "row 1 (line 1), column 2: a number expected, none found (a missing value); --columns 1,3 leaves the "
+        "column out"));
+    CHECK(refuses("1,2\n,2\n", NULL,
+                  "row 2 (line 2), column 1: a number expected, none found (a missing value); leaving the "
+                  "row out helps, or "
+                  "--columns 2 leaves the column out"));
     CHECK(refuses(
         "1,\"\"\n", NULL,
-        "line 1, column 2: a number expected, none found (a missing value); leaving the row out helps, or "
-        "--columns 1 leaves the column out"));
-    CHECK(refuses(
-        "1\t\t2\n1\t2\t3\n", NULL,
-        "line 1, column 2: a number expected, none found (a missing value); leaving the row out helps, or "
-        "--columns 1,3 leaves the column out"));
+        "row 1 (line 1), column 2: a number expected, none found (a missing value); --columns 1 leaves the "
+        "column out"));
+    CHECK(refuses("1\t\t2\n1\t2\t3\n", NULL,
+                  "row 1 (line 1), column 2: a number expected, none found (a missing value); leaving the "
+                  "row out helps, or "
+                  "--columns 1,3 leaves the column out"));
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         for (int first = 0; first < 2; first++) {
             char text[60], expected[200];
             snprintf(text, sizeof text, first ? "%s,1\n2,3\n" : "x,y\n1,2\n%s,1\n", words[i]);
-            snprintf(
-                expected, sizeof expected,
-                "line %d, column 1%s: a number expected, \"%s\" found (a missing value); leaving the row out "
-                "helps, or --columns 2 leaves the column out",
-                first ? 1 : 3, first ? "" : " (\"x\")", words[i]);
+            snprintf(expected, sizeof expected,
+                     "row %d (line %d), column 1%s: a number expected, \"%s\" found (a missing value); "
+                     "leaving the row out "
+                     "helps, or --columns 2 leaves the column out",
+                     first ? 1 : 2, first ? 1 : 3, first ? "" : " (\"x\")", words[i]);
             CHECK(refuses(text, NULL, expected));
         }
     CHECK(read_text("x,y\n1,NA\n2,\n", "x") == 0 && t.rows == 2 && equal(t.values[1], 2));
     table_free(&t);
+}
+
+/* The first one is named, all are counted; what would leave nothing is not advised. */
+static void missing_values_are_counted(void)
+{
+    CHECK(refuses(
+        "x,y,z\n1,2,3\n4,,6\n7,NA,9\n", NULL,
+        "row 2 (line 3), column 2 (\"y\"): a number expected, none found (a missing value; 2 in all, "
+        "in 2 rows and column 2); leaving the rows out helps, or --columns 1,3 leaves the column out"));
+    CHECK(refuses(
+        "x,y,z\n1,2,3\n,2,NA\n4,5,6\n7,8,nan\n", NULL,
+        "row 2 (line 3), column 1 (\"x\"): a number expected, none found (a missing value; 3 in all, "
+        "in 2 rows and columns 1,3); leaving the rows out helps, or --columns 2 leaves the columns out"));
+    CHECK(refuses(
+        "1,\n,2\n3,4\n", NULL,
+        "row 1 (line 1), column 2: a number expected, none found (a missing value; 2 in all, in 2 rows "
+        "and columns 1-2); leaving the rows out helps"));
+    CHECK(refuses(
+        "1,2,\n3,4,\n", NULL,
+        "row 1 (line 1), column 3: a number expected, none found (a missing value; 2 in all, in 2 rows "
+        "and column 3); --columns 1-2 leaves the column out"));
+    CHECK(refuses(
+        "1,2\n3,\n4\n5,?\n6,\"", NULL,
+        "row 2 (line 2), column 2: a number expected, none found (a missing value; 2 in all, in 2 rows "
+        "and column 2); leaving the rows out helps, or --columns 1 leaves the column out"));
 }
 
 static void infinite_values_are_refused(void)
@@ -374,23 +405,24 @@ static void infinite_values_are_refused(void)
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         char text[60], expected[100];
         snprintf(text, sizeof text, "1,2\n1,%s\n", words[i]);
-        snprintf(expected, sizeof expected, "line 2, column 2: a finite number expected, \"%s\" found",
-                 words[i]);
+        snprintf(expected, sizeof expected,
+                 "row 2 (line 2), column 2: a finite number expected, \"%s\" found", words[i]);
         CHECK(refuses(text, NULL, expected));
     }
 }
 
 static void ragged_rows_are_refused(void)
 {
-    CHECK(refuses("# c\n\n1,2\n3\n", NULL, "line 4: 2 columns expected, as in line 3, 1 found"));
-    CHECK(refuses("1,2\r\n3,4,5,6\r\n", NULL, "line 2: 2 columns expected, as in line 1, 4 found"));
-    CHECK(refuses("x\n1\n3 4\n", NULL, "line 3, column 1 (\"x\"): a number expected, \"3 4\" found" CUT));
-    CHECK(refuses("1,2\n3;4\n", NULL, "line 2: 2 columns expected, as in line 1, 1 found"));
+    CHECK(refuses("# c\n\n1,2\n3\n", NULL, "row 2 (line 4): 2 columns expected, as in line 3, 1 found"));
+    CHECK(refuses("1,2\r\n3,4,5,6\r\n", NULL, "row 2 (line 2): 2 columns expected, as in line 1, 4 found"));
+    CHECK(refuses("x\n1\n3 4\n", NULL,
+                  "row 2 (line 3), column 1 (\"x\"): a number expected, \"3 4\" found" CUT));
+    CHECK(refuses("1,2\n3;4\n", NULL, "row 2 (line 2): 2 columns expected, as in line 1, 1 found"));
     CHECK(refuses("", NULL, "rows of numbers expected, none found"));
     CHECK(refuses("\n\n  \n# only this\n", NULL, "rows of numbers expected, none found"));
     CHECK(refuses("x,y\n", NULL, "rows of numbers expected, none found"));
     CHECK(refuses("1,\"2", NULL, "line 1: the end of a text in quotes expected, none found"));
-    CHECK(refuses("my data\n1,2\n3,4\n", NULL, "line 2: 1 column expected, as in line 1, 2 found"));
+    CHECK(refuses("my data\n1,2\n3,4\n", NULL, "row 1 (line 2): 1 column expected, as in line 1, 2 found"));
     CHECK(refuses("\xEF\xBB\xBF", NULL, "rows of numbers expected, none found"));
 }
 
@@ -523,6 +555,7 @@ int main(void)
     RUN(any_locale);
     RUN(text_is_refused);
     RUN(missing_values_are_refused);
+    RUN(missing_values_are_counted);
     RUN(infinite_values_are_refused);
     RUN(ragged_rows_are_refused);
     RUN(foreign_files_are_named);

@@ -119,7 +119,8 @@ static inline args_status args_read(const args_table *table, int argc, char *con
         size_t length;
         args_option *option;
         if (!args_is_option(argv[i]) || !*typed) {
-            snprintf(message, size, "expected an option like --name, found \"%.60s\"", argv[i]);
+            snprintf(message, size, "expected an option like --name, found \"%.60s\"%s", argv[i],
+                     args_find(table, "data", 4) ? "; did you mean --data FILE?" : "");
             return ARGS_BAD;
         }
         length = strcspn(typed, "=");

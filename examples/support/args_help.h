@@ -25,21 +25,19 @@ static inline void args_print_wrapped(FILE *file, const char *text, int column, 
 static inline void args_print_option(FILE *file, const args_option *option)
 {
     static const char *const placeholders[] = {"", "N", "N", "N", "X", "TEXT", "[on|off]", "NAME"};
-    char text[1200] = "";
+    char text[1200] = "", more[600] = "", initial[300] = "";
     int column = fprintf(file, "  --%s %s", option->name, placeholders[option->kind]);
     if (column + 2 > args_help_column) {
         fprintf(file, "\n");
         column = 0;
     }
     fprintf(file, "%*s", args_help_column - column, "");
-    args_append(text, sizeof text, "%s (", option->help);
-    if (option->kind != ARGS_FLAG && option->kind != ARGS_STRING) {
-        args_append_expected(text, sizeof text, option);
-        args_append(text, sizeof text, "; ");
-    }
-    args_append(text, sizeof text, "default ");
-    args_append_default(text, sizeof text, option);
-    args_append(text, sizeof text, ")");
+    if (option->kind != ARGS_FLAG && option->kind != ARGS_STRING)
+        args_append_expected(more, sizeof more, option);
+    args_append_default(initial, sizeof initial, option);
+    if (*initial) args_append(more, sizeof more, "%sdefault %s", *more ? "; " : "", initial);
+    args_append(text, sizeof text, "%s", option->help);
+    if (*more) args_append(text, sizeof text, " (%s)", more);
     args_print_wrapped(file, text, args_help_column, args_help_column);
 }
 

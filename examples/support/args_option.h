@@ -212,6 +212,7 @@ static inline void args_append_expected(char *buffer, size_t size, const args_op
     }
 }
 
+/* Nothing for a text that has none. */
 static inline void args_append_default(char *buffer, size_t size, const args_option *option)
 {
     if (option->default_text) args_append(buffer, size, "%s", option->default_text);
@@ -221,7 +222,7 @@ static inline void args_append_default(char *buffer, size_t size, const args_opt
     else if (option->kind == ARGS_SIZE || option->kind == ARGS_UINT64)
         args_append(buffer, size, "%llu", (unsigned long long)option->initial.whole);
     else if (option->kind == ARGS_DOUBLE) args_append(buffer, size, "%g", option->initial.number);
-    else args_append(buffer, size, "%s", option->initial.text ? option->initial.text : "none");
+    else args_append(buffer, size, "%s", option->initial.text ? option->initial.text : "");
 }
 
 /* " name=value", as it is now. */

@@ -155,14 +155,14 @@ static inline void charts_mse(plot_canvas *c, itd_model *model, const float *x, 
 
 typedef struct charts_score {
     double nll;
-    size_t line;
+    size_t row;
 } charts_score;
 
 static inline int charts_by_size(const void *a, const void *b)
 {
     const charts_score *x = (const charts_score *)a, *y = (const charts_score *)b;
     if (x->nll < y->nll || x->nll > y->nll) return x->nll < y->nll ? -1 : 1;
-    return (x->line > y->line) - (x->line < y->line);
+    return (x->row > y->row) - (x->row < y->row);
 }
 
 /* One bar for each of equal bins; returns the highest count. */
@@ -177,28 +177,28 @@ static inline double charts_count(const charts_score *s, size_t n, double low, d
     return highest;
 }
 
-/* "line 17: 23.41", the unlikeliest first. */
-static inline void charts_list(const charts_score *s, size_t n, const char *unit, char *out, size_t size)
+/* "row 17: 23.41", the unlikeliest first. */
+static inline void charts_list(const charts_score *s, size_t n, char *out, size_t size)
 {
     snprintf(out, size, "the unlikeliest:");
     for (size_t k = 0; k < CHARTS_LISTED - 1 && k < n; k++) {
         size_t used = strlen(out);
         const charts_score *at = &s[n - 1 - k];
-        snprintf(out + used, size - used, "\n%s %lu: %.4g", unit, (unsigned long)at->line, at->nll);
+        snprintf(out + used, size - used, "\nrow %lu: %.4g", (unsigned long)at->row, at->nll);
     }
 }
 
 /* A histogram of -log p, and which rows it is largest for. The bins leave out the last hundredth if it is far
-   out: the list has it. */
-static inline void charts_scores(plot_canvas *c, const double *nll, const size_t *line, size_t n,
-                                 const char *unit, const char *title)
+   out: the list has it. row: their numbers in the table, from 1. */
+static inline void charts_scores(plot_canvas *c, const double *nll, const size_t *row, size_t n,
+                                 const char *title)
 {
     charts_score *s = (charts_score *)must_alloc(n, sizeof *s);
     double low, high, highest, count[CHARTS_BINS];
     size_t fewest = n < 10 ? 0 : n < 200 ? 1 : n / 100;
     char list[500];
     plot_axes a;
-    for (size_t i = 0; i < n; i++) s[i].nll = nll[i], s[i].line = line[i];
+    for (size_t i = 0; i < n; i++) s[i].nll = nll[i], s[i].row = row[i];
     qsort(s, n, sizeof *s, charts_by_size);
     low = s[0].nll, high = s[n - 1].nll, highest = s[n - 1 - fewest].nll;
     if (high > low + 3 * (highest - low)) high = low + 1.5 * (highest - low);
@@ -215,7 +215,7 @@ static inline void charts_scores(plot_canvas *c, const double *nll, const size_t
                   floor(plot_x(&a, low + (high - low) * (double)(k + 1) / CHARTS_BINS)), a.box.bottom,
                   plot_palette(0));
     plot_axes_draw(&a);
-    charts_list(s, n, unit, list, sizeof list);
+    charts_list(s, n, list, sizeof list);
     plot_note(&a, PLOT_RIGHT | PLOT_TOP, list);
     free(s);
 }

@@ -1,7 +1,8 @@
 /* folder.h: the folder that a training program leaves its results in, OUT/NAME.
  *
  *     char folder[1024];
- *     folder_make("runs", "moons", folder, sizeof folder);
+ *     folder_make("runs", folder_name_of("data/moons.csv"), folder, sizeof folder);
+ *     folder_keep_earlier(folder, quiet);                             before the first model is saved
  *     FILE *file = fopen(folder_path(folder, "metrics.tsv"), "w");    runs/moons/metrics.tsv
  *
  * Include system.h first of all, and the implementation of itdiff.h before this file. */
@@ -10,6 +11,29 @@
 
 #include "must.h"
 #include "system.h"
+
+#include <ctype.h>
+#include <string.h>
+
+/* The name for the results of a file or folder: its own, without the folders it is in and its ending. What is
+ * neither a letter, a digit nor one of -_.+ becomes an underscore, and so does a dot in front. Good until the
+ * next call. */
+static inline const char *folder_name_of(const char *path)
+{
+    static char name[100];
+    size_t end = strlen(path), begin, dot, length = 0;
+    while (end > 0 && system_is_separator(path[end - 1])) end--;
+    for (begin = end; begin > 0 && !system_is_separator(path[begin - 1]);) begin--;
+    for (dot = end; dot > begin && path[dot - 1] != '.';) dot--;
+    if (dot > begin + 1) end = dot - 1;
+    for (size_t k = begin; k < end && length + 1 < sizeof name; k++) {
+        unsigned char c = (unsigned char)path[k];
+        name[length++] = (char)(isalnum(c) || c >= 128 || strchr("-_.+", c) ? c : '_');
+    }
+    name[length] = '\0';
+    if (*name == '.') *name = '_';
+    return *name ? name : "data";
+}
 
 /* The folder and those above it that are not there yet; ends the program if that cannot be. */
 static inline void folder_make(const char *out, const char *name, char *folder, size_t size)
@@ -25,6 +49,31 @@ static inline const char *folder_path(const char *folder, const char *file)
     static char path[1200];
     snprintf(path, sizeof path, "%s/%s", folder, file);
     return path;
+}
+
+/* Renames a file in the folder by a ~ behind its name, in the place of one that has this name already;
+ * returns whether it was there. */
+static inline int folder_put_aside(const char *folder, const char *file)
+{
+    char path[1200], aside[1202];
+    FILE *old;
+    snprintf(path, sizeof path, "%s", folder_path(folder, file));
+    snprintf(aside, sizeof aside, "%s~", path);
+    if (!(old = fopen(path, "rb"))) return 0;
+    fclose(old);
+    if (rename(path, aside) && (remove(aside), rename(path, aside))) /* not all systems replace a file */
+        fail("%s: cannot be renamed to %s", path, aside);
+    return 1;
+}
+
+/* Puts aside what an earlier run left, before a training that began anew saves its first model: it may have
+ * taken hours. So do editors and `cp --backup` with what they replace. A refusal would be as safe; but most
+ * who train on the same table again try other options, and would have to allow it each time. */
+static inline void folder_keep_earlier(const char *folder, int quiet)
+{
+    folder_put_aside(folder, "best.safetensors"), folder_put_aside(folder, "training.safetensors");
+    if (folder_put_aside(folder, "model.safetensors") && !quiet)
+        printf("%s: the model of an earlier run is kept as model.safetensors~\n", folder);
 }
 
 #endif

@@ -143,7 +143,7 @@ static inline int frame_floats(const data_frame *f, const data_table *t, const f
                                float *out /* (rows, columns) */, char *error, size_t error_size)
 {
     text_error to = {t->path, error, error_size};
-    char name[TABLE_NAME];
+    char name[TABLE_NAME], words[TABLE_PLACE];
     if (t->columns != f->columns)
         return text_refuse(&to, "%lu columns expected, %lu found", (unsigned long)f->columns,
                            (unsigned long)t->columns);
@@ -153,8 +153,8 @@ static inline int frame_floats(const data_frame *f, const data_table *t, const f
             double x = t->values[place] - f->offset[j];
             if (noise && f->step[j] > 0) x += f->step[j] * frame_uniform(noise, place);
             if (!(fabs(x) <= (double)FLT_MAX))
-                return text_refuse(&to, "%s %lu, %s: a number within 3.4e38 of %g expected, %g found",
-                                   t->unit, (unsigned long)t->line[i], table_name(t, j, name), f->offset[j],
+                return text_refuse(&to, "%s, %s: a number within 3.4e38 of %g expected, %g found",
+                                   table_place(t, i, words), table_name(t, j, name), f->offset[j],
                                    t->values[place]);
             out[place] = (float)x;
         }

@@ -259,7 +259,20 @@ static inline void score_print_rows(const image_run *r, score_report *s)
     if (fclose(file)) fail("%s: cannot be written", run_path(r, "likelihood.tsv"));
 }
 
-/* Each test image's own numbers, by the first and the last row. */
+/* Which of them to quote, see docs/likelihood.md: of values on a grid the probability, since their density
+ * has no upper limit. */
+static inline void score_say_quote(const image_run *r)
+{
+    if (r->o->quiet) return;
+    if (r->scale.levels)
+        printf("to quote: \"%s\"; beside normalizing flows \"dequantized\"; \"continuous\" has no lower "
+               "limit\n",
+               score_table[score_rows(r) - 1].name);
+    else printf("to quote: \"continuous\", a density of values on no grid, with their unit\n");
+}
+
+/* Each test image's own numbers, by the first and the last row; images count from 1, in the order of their
+ * file. */
 static inline void score_write_each(const image_run *r, const score_report *s)
 {
     size_t n = s->plain->n, last = score_rows(r) - 1;
@@ -269,7 +282,7 @@ static inline void score_write_each(const image_run *r, const score_report *s)
     if (last) score_evaluate(r, &score_table[last], s, nll + n);
     fprintf(file, "image\tcontinuous_nats%s\n", last ? "\tdiscrete_nats" : "");
     for (size_t i = 0; i < n; i++) {
-        fprintf(file, "%lu\t%.2f", (unsigned long)(r->test_set.index ? r->test_set.index[i] : i), nll[i]);
+        fprintf(file, "%lu\t%.2f", (unsigned long)(r->test_set.index ? r->test_set.index[i] : i) + 1, nll[i]);
         if (last) fprintf(file, "\t%.2f", nll[n + i]);
         fprintf(file, "\n");
     }
@@ -358,6 +371,7 @@ static inline score_report score_images(image_run *r)
         s = score_measure_both(r, n, draws);
     }
     score_print_rows(r, &s);
+    score_say_quote(r);
     score_write_mses(r, &s);
     if (*r->o->scores) score_write_each(r, &s);
     return s;

@@ -278,12 +278,21 @@ static inline void train_loop(image_run *r, size_t total)
     free(index), free(batch), free(image);
 }
 
+/* Before what follows the training by the clock. */
+static inline void train_say_rest(const image_run *r)
+{
+    if (r->o->quiet || r->o->hours <= 0 || train_stopped()) return;
+    printf("%.0f s of training in this run; pictures and likelihoods follow, within about %.0f s\n",
+           r->own_seconds, train_seconds_after(r));
+    fflush(stdout);
+}
+
 static inline void train_run(image_run *r)
 {
     int clock = r->o->hours > 0;
     size_t total = clock ? (size_t)(3600 * r->o->hours) : (size_t)r->trainer->desc.steps;
     r->best = HUGE_VAL, r->recent = NAN, r->border_loss = train_border_loss(r);
-    r->trainer->workers = r->workers;
+    r->trainer->workers = r->workers, r->anew = !r->o->resume;
     train_open_metrics(r);
     signal(SIGINT, train_ask_to_stop);
     signal(SIGTERM, train_ask_to_stop);
@@ -294,6 +303,7 @@ static inline void train_run(image_run *r)
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     if (r->workers.rank == 0) {
+        train_say_rest(r);
         run_save(r, "model.safetensors");
         train_estimate(r, 0.15 * train_seconds_after(r));
     }

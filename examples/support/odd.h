@@ -5,7 +5,7 @@
  *
  * None of it is an error; each is a reason why a likelihood may not mean what it seems to:
  *
- *     a column that counts              an index was saved with the data
+ *     a column that counts              an index was saved with the data, or a clock that ticks evenly
  *     columns of few distinct values    labels, counts, rounded numbers: they have no density
  *     one value in many rows            an atom: neither has it
  *     rows far from all others          typing errors, -999 for missing; standardization suffers
@@ -21,8 +21,8 @@
 #include "collinear.h"
 #include "frame.h"
 
-/* Lines of one kind are told of five columns, then counted; of rows, five numbers are listed. */
-enum { ODD_SHOWN = 5, ODD_LINE = 500 };
+/* Lines of one kind are told of five columns, then counted; of rows, five are listed. */
+enum { ODD_SHOWN = 5, ODD_LINE = 600 };
 
 typedef void odd_say(void *context, const char *line);
 
@@ -55,14 +55,15 @@ static inline void odd_put_rest(odd_report *r, size_t columns, const char *what)
 
 /* ---- an index ---- */
 
-/* Whether the column goes up by one from row to row. */
+/* Whether the column goes up or down by the same from row to row, as far as its decimals tell. */
 static inline int odd_is_counting(const data_table *t, size_t j)
 {
     const double *x = t->values + j;
-    if (t->rows < 3) return 0;
+    size_t last = t->rows - 1;
+    double step = t->rows < 3 ? 0 : (x[last * t->columns] - x[0]) / (double)last;
     for (size_t i = 1; i < t->rows; i++)
-        if (fabs(x[i * t->columns] - x[0] - (double)i) > 0) return 0;
-    return 1;
+        if (!(fabs(x[i * t->columns] - x[0] - (double)i * step) <= 1e-6 * fabs(step))) return 0;
+    return step > 0 || step < 0;
 }
 
 /* Whether it is named as programs name the numbers of rows, and holds whole numbers, all different: so it
@@ -93,14 +94,14 @@ static inline int odd_index(odd_report *r, size_t j, const double *sorted)
 {
     const data_table *t = r->table;
     char name[TABLE_NAME], advice[200];
-    double first = t->values[j];
+    const double *x = t->values + j;
     int counts = odd_is_counting(t, j);
     if (!counts && !odd_is_row_numbers(t, j, sorted)) return 0;
     odd_advice(t, j, advice, sizeof advice);
     table_name(t, j, name);
     if (counts)
-        odd_put(r, "%s: counts %.15g, %.15g, %.15g, ...: an index?%s", name, first, first + 1, first + 2,
-                advice);
+        odd_put(r, "%s: counts %.15g, %.15g, %.15g, ...: an index?%s", name, x[0], x[t->columns],
+                x[2 * t->columns], advice);
     else odd_put(r, "%s: whole numbers, all different: an index?%s", name, advice);
     return 1;
 }
@@ -160,17 +161,17 @@ static inline void odd_far_rows(odd_report *r, size_t j, const double *sorted, d
 {
     const data_table *t = r->table;
     double median = sorted[t->rows / 2], limit = odd_far(sorted, t->rows, distance);
-    char name[TABLE_NAME], list[300] = "";
+    char name[TABLE_NAME], place[TABLE_PLACE], list[400] = "";
     size_t found = 0;
     if (!(limit <= DBL_MAX) || !odd_counts(&r->far)) return;
     for (size_t i = 0; i < t->rows; i++) {
         double value = t->values[i * t->columns + j];
         if (fabs(value - median) < limit || found++ >= ODD_SHOWN) continue;
-        text_append(list, sizeof list, "%s%lu (%.6g)", *list ? ", " : "", (unsigned long)t->line[i], value);
+        text_append(list, sizeof list, "%s%s, %.6g", *list ? "; " : "", table_place(t, i, place), value);
     }
-    odd_put(r, "%s: %lu row%s far outside, half of them all between %.6g and %.6g: %s%s %s%s",
+    odd_put(r, "%s: %lu row%s far outside, half of them all between %.6g and %.6g: %s%s",
             table_name(t, j, name), (unsigned long)found, found == 1 ? "" : "s", sorted[t->rows / 4],
-            sorted[3 * t->rows / 4], t->unit, found == 1 ? "" : "s", list, found > ODD_SHOWN ? ", ..." : "");
+            sorted[3 * t->rows / 4], list, found > ODD_SHOWN ? "; ..." : "");
 }
 
 /* ---- the table as a whole ---- */
@@ -224,7 +225,7 @@ static inline int odd_is_first_row_of_names(const data_table *t)
 {
     const double *first = t->values, *second = t->values + t->columns;
     size_t fractions = 0;
-    if (t->names || t->columns < 2 || t->rows < 2 || strcmp(t->unit, "line") != 0) return 0;
+    if (t->names || t->columns < 2 || t->rows < 2 || !t->line) return 0;
     for (size_t j = 0; j < t->columns; j++) {
         if (!odd_is_whole(first[j])) return 0;
         if (j > 0 && !(first[1] > first[0] ? first[j] > first[j - 1] : first[j] < first[j - 1])) return 0;
@@ -256,11 +257,11 @@ static inline int odd_column(odd_report *r, size_t j)
 static inline int odd_tell(const data_table *t, odd_say *say, void *context)
 {
     odd_report r = {t, say, context, 0, 0, 0, 0};
+    char place[TABLE_PLACE];
     if (odd_is_first_row_of_names(t))
-        odd_put(
-            &r,
-            "line %lu: whole numbers above fractions: names of columns? put them in quotes, or a # in front",
-            (unsigned long)t->line[0]);
+        odd_put(&r,
+                "%s: whole numbers above fractions: names of columns? put them in quotes, or a # in front",
+                table_place(t, 0, place));
     if (t->rows < 2 * t->columns)
         odd_put(&r, "%lu rows of %lu columns: too few to tell how the columns vary together",
                 (unsigned long)t->rows, (unsigned long)t->columns);

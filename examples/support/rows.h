@@ -1,4 +1,4 @@
-/* rows.h: the rows of a table in the floats of a frame, with the lines they come from, and the split of a
+/* rows.h: the rows of a table in the floats of a frame, with their numbers in the table, and the split of a
  * table into rows that teach, rows that choose, and rows that are measured.
  *
  *     row_set train, validation;
@@ -14,23 +14,22 @@
 #include "must.h"
 
 typedef struct row_set {
-    float *x; /* (n,dim) */
-    size_t n, *line;
-    const char *unit; /* "line" or "row", what `line` counts */
+    float *x;       /* (n,dim) */
+    size_t n, *row; /* (n) which row of the table it was, from 1 */
 } row_set;
 
-static inline row_set rows_make(size_t n, size_t dim, const char *unit)
+static inline row_set rows_make(size_t n, size_t dim)
 {
     row_set s;
-    s.n = n, s.unit = unit;
+    s.n = n;
     s.x = (float *)must_alloc(n, dim * sizeof *s.x);
-    s.line = (size_t *)must_alloc(n, sizeof *s.line);
+    s.row = (size_t *)must_alloc(n, sizeof *s.row);
     return s;
 }
 
 static inline void rows_free(row_set *s)
 {
-    free(s->x), free(s->line);
+    free(s->x), free(s->row);
     memset(s, 0, sizeof *s);
 }
 
@@ -46,9 +45,9 @@ static inline void rows_draw(row_set *s, const data_frame *f, const data_table *
 
 static inline row_set rows_of(const data_frame *f, const data_table *t, uint64_t seed, uint64_t draw)
 {
-    row_set s = rows_make(t->rows, t->columns, t->unit);
+    row_set s = rows_make(t->rows, t->columns);
     rows_draw(&s, f, t, seed, draw);
-    memcpy(s.line, t->line, t->rows * sizeof *s.line);
+    for (size_t i = 0; i < t->rows; i++) s.row[i] = i + 1;
     return s;
 }
 
@@ -89,12 +88,50 @@ static inline const char *rows_steps(const data_frame *f, char *out, size_t size
 
 static inline row_set rows_gather(const row_set *from, const frame_key *key, size_t n, size_t dim)
 {
-    row_set s = rows_make(n, dim, from->unit);
+    row_set s = rows_make(n, dim);
     for (size_t i = 0; i < n; i++) {
         memcpy(s.x + i * dim, from->x + key[i].row * dim, dim * sizeof *s.x);
-        s.line[i] = from->line[key[i].row];
+        s.row[i] = from->row[key[i].row];
     }
     return s;
+}
+
+/* Ends the program if a column of the table has one value in all of these rows, which are to be learned:
+   those with other values were not drawn, or floats cannot tell them apart. */
+static inline void rows_must_vary(const row_set *s, const data_table *t)
+{
+    char error[TABLE_ERROR];
+    data_table part = *t; /* the same columns, these rows */
+    part.rows = s->n, part.values = (double *)must_alloc(s->n, t->columns * sizeof *part.values);
+    for (size_t i = 0; i < s->n * t->columns; i++) part.values[i] = (double)s->x[i];
+    if (table_refuse_constant(&part, error, sizeof error))
+        fail("%s (among the %lu rows to learn from, in single precision)", error, (unsigned long)s->n);
+    free(part.values);
+}
+
+/* Means and standard deviations of the columns, in one array (2,dim) that the caller frees. */
+static inline double *rows_spread(const row_set *s, size_t dim)
+{
+    double *mean = (double *)must_alloc(2 * dim, sizeof *mean), *scale = mean + dim, n = (double)s->n;
+    for (size_t k = 0; k < s->n * dim; k++) mean[k % dim] += (double)s->x[k] / n;
+    for (size_t k = 0; k < s->n * dim; k++) scale[k % dim] += pow((double)s->x[k] - mean[k % dim], 2) / n;
+    for (size_t j = 0; j < dim; j++) scale[j] = sqrt(scale[j]);
+    return mean;
+}
+
+/* Ends the program if a value of these rows of the table is too many standard deviations of the training rows
+   away from their mean for a float: a model cannot take it. */
+static inline void rows_must_reach(const row_set *s, const data_table *t, const double *mean,
+                                   const double *scale)
+{
+    char place[TABLE_PLACE], name[TABLE_NAME];
+    for (size_t k = 0; k < s->n * t->columns; k++) {
+        size_t i = s->row[k / t->columns] - 1, j = k % t->columns;
+        if (fabs((double)s->x[k] - mean[j]) <= 1e30 * scale[j]) continue;
+        fail("%s: %s, %s: a value within 1e30 standard deviations of the rows that were learned expected, "
+             "%g found",
+             t->path, table_place(t, i, place), table_name(t, j, name), t->values[i * t->columns + j]);
+    }
 }
 
 /* Splits off a fraction of the rows for validation, none if it is 0. Returns how many of the training rows

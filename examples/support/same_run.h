@@ -1,7 +1,7 @@
 /* same_run.h: whether a run that is to go on is the same one: by the rows of its table, and by the options it
  * began with, words "name=value". Both are kept as notes with the model, "frame" and "options".
  *
- *     same_run_require(&frame, "points.csv", now, model, "runs/data/model.safetensors");
+ *     same_run_require(&frame, "points.csv", now, model, "runs/points/model.safetensors");
  *
  * Include the implementation of itdiff.h before this file. */
 #ifndef SAME_RUN_H

@@ -125,14 +125,38 @@ static inline double score_lead(const score *of, const score *over, size_t rows,
     return lead;
 }
 
-/* "model", "gaussian" or "kde": whose mean is the smallest, by the digits that are printed. */
+static inline double score_printed(double nll) { return floor(1e4 * nll + 0.5); }
+
+/* "model", "gaussian" or "kde": whose mean is the lowest, by the four decimals that are printed; of equal
+   ones the first of these. */
 static inline const char *scores_best(const scores *s)
 {
     const char *best = "model";
-    double smallest = s->model.nll - 5e-5;
-    if (s->gaussian.nll < smallest) best = "gaussian", smallest = s->gaussian.nll;
-    if (s->kde.nll < smallest) best = "kde";
+    double lowest = score_printed(s->model.nll);
+    if (score_printed(s->gaussian.nll) < lowest) best = "gaussian", lowest = score_printed(s->gaussian.nll);
+    if (score_printed(s->kde.nll) < lowest) best = "kde";
     return best;
+}
+
+/* Model and better rival in one line: which of them is ahead on these rows, and by how much. A lead of less
+   than two standard errors of the differences from row to row is a tie, and so is one that four decimals do
+   not show. Nothing of a single row. */
+static inline const char *scores_verdict(const scores *s, const char *what, char *out, size_t size)
+{
+    const score *rival = s->kde.row && !(s->gaussian.nll <= s->kde.nll) ? &s->kde : &s->gaussian;
+    const char *name = rival == &s->kde ? "the kernel density estimate" : "the Gaussian";
+    double lead, error;
+    *out = '\0';
+    if (!rival->row || s->rows < 2) return out;
+    lead = score_lead(&s->model, rival, s->rows, &error);
+    if (!(fabs(lead) > fmax(2 * error, 5e-5)))
+        snprintf(out, size, "a tie on the %lu %srows: the model and %s are %.4f +- %.4f nats apart",
+                 (unsigned long)s->rows, what, name, fabs(lead), error);
+    else
+        snprintf(out, size, "%s is better than %s by %.4f +- %.4f nats on the %lu %srows",
+                 lead > 0 ? "the model" : name, lead > 0 ? name : "the model", fabs(lead), error,
+                 (unsigned long)s->rows, what);
+    return out;
 }
 
 /* The means in one line, of rows that are called "test " or the like, in `out`, which is returned. */

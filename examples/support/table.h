@@ -8,7 +8,8 @@
  *
  * Numbers have a decimal point, whatever the locale; every one has to be there and finite, in the columns
  * that are read. The first line of a CSV file holds names if it is unlike the others (see table_has_names).
- * What cannot be read is refused with one line that says where, what was expected, what was found. */
+ * What cannot be read is refused with one line that says where, what was expected, what was found. Rows are
+ * those of the data and count from 1, without the names; messages name the line of a CSV file beside them. */
 #ifndef TABLE_H
 #define TABLE_H
 
@@ -16,7 +17,7 @@
 #include "npy.h"
 #include "table_columns.h"
 
-enum { TABLE_ERROR = 1000 }; /* bytes for a refusal */
+enum { TABLE_ERROR = 1000, TABLE_PLACE = 60 }; /* bytes for a refusal, and for the words for a row */
 
 typedef struct data_table {
     size_t rows, columns;
@@ -24,9 +25,8 @@ typedef struct data_table {
     char **names;        /* (columns); NULL: the file has none */
     size_t *source;      /* (columns) which column of the file, from 1 */
     size_t file_columns; /* how many the file has */
-    size_t *line;        /* (rows) of the CSV file; of .npy, the row, from 1 */
+    size_t *line;        /* (rows) where they begin in a CSV file, from 1; NULL: .npy has no lines */
     size_t first_line;   /* that of the first row of all, of names or not */
-    const char *unit;    /* "line" or "row", what `line` counts */
     char *path;
     size_t rows_capacity, values_capacity; /* of the arrays */
 } data_table;
@@ -48,6 +48,19 @@ static inline void table_free(data_table *t)
 static inline const char *table_name(const data_table *t, size_t j, char out[TABLE_NAME])
 {
     return table_words(t->source[j], t->names ? t->names[j] : NULL, out);
+}
+
+static inline const char *table_words_for_row(size_t row, size_t line, char out[TABLE_PLACE])
+{
+    if (line) snprintf(out, TABLE_PLACE, "row %lu (line %lu)", (unsigned long)row, (unsigned long)line);
+    else snprintf(out, TABLE_PLACE, "row %lu", (unsigned long)row);
+    return out;
+}
+
+/* "row 6 (line 7)" for row i of a table, from 0, or "row 6" where there are no lines. */
+static inline const char *table_place(const data_table *t, size_t i, char out[TABLE_PLACE])
+{
+    return table_words_for_row(i + 1, t->line ? t->line[i] : 0, out);
 }
 
 /* Fills in which columns the table has, and their names. */
@@ -73,20 +86,57 @@ static inline int table_begin(data_table *t, const table_header *header, table_c
     return 0;
 }
 
-/* Reserves memory for one more row. */
+/* Reserves memory for one more row. line: 0, always, where there are none. */
 static inline int table_add_row(data_table *t, size_t line, const text_error *error)
 {
     void *values = t->values, *lines = t->line;
+    char place[TABLE_PLACE];
     int grown = t->rows < SIZE_MAX / t->columns - 1 &&
                 text_reserve(&values, &t->values_capacity, (t->rows + 1) * t->columns, sizeof *t->values);
     t->values = (double *)values;
-    grown = grown && text_reserve(&lines, &t->rows_capacity, t->rows + 1, sizeof *t->line);
+    if (line) grown = grown && text_reserve(&lines, &t->rows_capacity, t->rows + 1, sizeof *t->line);
     t->line = (size_t *)lines;
     if (!grown)
-        return text_refuse(error, "%s %lu: memory for one more expected, none found", t->unit,
-                           (unsigned long)line);
-    t->line[t->rows++] = line;
+        return text_refuse(error, "%s: memory for one more expected, none found",
+                           table_words_for_row(t->rows + 1, line, place));
+    if (line) t->line[t->rows] = line;
+    t->rows++;
     return 0;
+}
+
+/* ---- missing values ---- */
+
+/* What is missing from some row on. */
+typedef struct table_gaps {
+    size_t values, rows; /* so many are missing, in so many rows */
+    size_t of;           /* rows that were looked at */
+    char *column;        /* (columns) not 0: some of its values are missing */
+} table_gaps;
+
+/* Behind the first missing value, which is in the last row of the table: how many there are and where, and
+   what helps. Rows help unless they would be all, and so do columns. */
+static inline void table_gaps_words(const data_table *t, const table_gaps *g, char *out, size_t size)
+{
+    char list[200] = "", *take = (char *)malloc(t->columns);
+    const char *rows = g->rows == 1 ? "" : "s";
+    size_t columns = 0;
+    int helps = g->rows < t->rows - 1 + g->of;
+    for (size_t j = 0; j < t->columns; j++) columns += g->column[j] != 0;
+    text_append(out, size, " (a missing value");
+    if (g->values > 1) {
+        if (!table_ranges(t->source, g->column, t->columns, list, sizeof list))
+            snprintf(list, sizeof list, "%lu of %lu", (unsigned long)columns, (unsigned long)t->columns);
+        text_append(out, size, "; %lu in all, in %lu row%s and column%s %s", (unsigned long)g->values,
+                    (unsigned long)g->rows, rows, columns == 1 ? "" : "s", list);
+    }
+    text_append(out, size, ")");
+    if (helps) text_append(out, size, "; leaving the row%s out helps", rows);
+    for (size_t j = 0; take && j < t->columns; j++) take[j] = !g->column[j];
+    *list = '\0';
+    if (take && table_ranges(t->source, take, t->columns, list, sizeof list))
+        text_append(out, size, "%s--columns %s leaves the column%s out", helps ? ", or " : "; ", list,
+                    columns == 1 ? "" : "s");
+    free(take);
 }
 
 /* ---- CSV ---- */
@@ -218,36 +268,68 @@ static inline void table_advice(const data_table *t, const csv_row *row, const c
     free(take);
 }
 
+static inline void table_count_gaps(table_gaps *g, const data_table *t, const csv_row *row)
+{
+    size_t before = g->values;
+    for (size_t j = 0; j < t->columns; j++) {
+        double value;
+        table_kind kind = t->source[j] > row->count ? TABLE_NUMBER
+                                                    : table_field(&row->field[t->source[j] - 1], &value);
+        if (kind != TABLE_EMPTY && kind != TABLE_MISSING) continue;
+        g->column[j] = 1, g->values++;
+    }
+    g->rows += g->values > before, g->of++;
+}
+
+/* Of what is missing in this row and in those that are still to be read, as far as they can be. */
+static inline void table_csv_gaps(const data_table *t, const csv_row *row, const csv_reader *csv, char *out,
+                                  size_t size)
+{
+    char ignored[1];
+    text_error quiet = {"", ignored, 0};
+    csv_reader ahead = *csv;
+    csv_row next = {0};
+    table_gaps gaps = {0, 0, 0, (char *)calloc(t->columns, 1)};
+    if (!gaps.column) return;
+    ahead.error = &quiet;
+    table_count_gaps(&gaps, t, row);
+    while (csv_next(&ahead, &next) > 0) table_count_gaps(&gaps, t, &next);
+    table_gaps_words(t, &gaps, out, size);
+    free(next.field), free(gaps.column);
+}
+
 static inline int table_refuse_field(const data_table *t, const csv_row *row, size_t j, table_kind kind,
-                                     const text_error *error)
+                                     const csv_reader *csv)
 {
     const csv_field *field = &row->field[t->source[j] - 1];
-    char name[TABLE_NAME], quote[TEXT_QUOTE], found[TEXT_QUOTE + 2] = "none", advice[300] = "";
+    char name[TABLE_NAME], place[TABLE_PLACE], quote[TEXT_QUOTE], found[TEXT_QUOTE + 2] = "none";
+    char advice[600] = "";
     size_t length = (size_t)(field->end - field->at);
     if (kind != TABLE_EMPTY) snprintf(found, sizeof found, "\"%s\"", text_quote(field->at, length, quote));
     if (kind == TABLE_TEXT && table_is_grouped(field))
         strcpy(advice, "; numbers with decimal commas or marks between thousands are not read, write 1234.5");
     else if (kind == TABLE_TEXT) table_advice(t, row, "; --columns ", advice, sizeof advice);
-    else if (kind != TABLE_INFINITE)
-        table_advice(t, row, " (a missing value); leaving the row out helps, or --columns ", advice,
-                     sizeof advice);
-    return text_refuse(error, "line %lu, %s: a %snumber expected, %s found%s", (unsigned long)row->line,
-                       table_name(t, j, name), kind == TABLE_INFINITE ? "finite " : "", found, advice);
+    else if (kind != TABLE_INFINITE) table_csv_gaps(t, row, csv, advice, sizeof advice);
+    return text_refuse(csv->error, "%s, %s: a %snumber expected, %s found%s",
+                       table_place(t, t->rows - 1, place), table_name(t, j, name),
+                       kind == TABLE_INFINITE ? "finite " : "", found, advice);
 }
 
-static inline int table_add_fields(data_table *t, const csv_row *row, const text_error *error)
+/* A row of the file, behind which the reader stands. */
+static inline int table_add_fields(data_table *t, const csv_row *row, const csv_reader *csv)
 {
+    char place[TABLE_PLACE];
     double *values;
     if (row->count != t->file_columns)
-        return text_refuse(error, "line %lu: %lu column%s expected, as in line %lu, %lu found",
-                           (unsigned long)row->line, (unsigned long)t->file_columns,
+        return text_refuse(csv->error, "%s: %lu column%s expected, as in line %lu, %lu found",
+                           table_words_for_row(t->rows + 1, row->line, place), (unsigned long)t->file_columns,
                            t->file_columns == 1 ? "" : "s", (unsigned long)t->first_line,
                            (unsigned long)row->count);
-    if (table_add_row(t, row->line, error)) return -1;
+    if (table_add_row(t, row->line, csv->error)) return -1;
     values = t->values + (t->rows - 1) * t->columns;
     for (size_t j = 0; j < t->columns; j++) {
         table_kind kind = table_field(&row->field[t->source[j] - 1], &values[j]);
-        if (kind != TABLE_NUMBER) return table_refuse_field(t, row, j, kind, error);
+        if (kind != TABLE_NUMBER) return table_refuse_field(t, row, j, kind, csv);
     }
     return 0;
 }
@@ -290,9 +372,9 @@ static inline int table_csv_rows(csv_reader *csv, csv_row row[2], data_table *t,
     if (row[0].count) {
         t->first_line = row[0].line;
         if (table_csv_header(t, row, choose, wish, &has_names, csv->error)) return -1;
-        if (!has_names && table_add_fields(t, &row[0], csv->error)) return -1;
+        if (!has_names && table_add_fields(t, &row[0], csv)) return -1;
         while ((more = csv_next(csv, &row[0])) > 0)
-            if (table_add_fields(t, &row[0], csv->error)) return -1;
+            if (table_add_fields(t, &row[0], csv)) return -1;
     }
     if (more < 0) return -1;
     return t->rows ? 0 : text_refuse(csv->error, "rows of numbers expected, none found");
@@ -304,7 +386,6 @@ static inline int table_parse_csv(const char *text, size_t size, table_choose *c
     csv_reader csv = csv_open(text, size, error);
     csv_row row[2] = {{0}};
     int status;
-    t->unit = "line";
     status = table_csv_rows(&csv, row, t, choose, wish);
     free(row[0].field), free(row[1].field);
     return status;
@@ -312,28 +393,44 @@ static inline int table_parse_csv(const char *text, size_t size, table_choose *c
 
 /* ---- NumPy ---- */
 
+/* Refuses the number in the last row of the table, row i of the array, and column j. */
+static inline int table_refuse_element(const data_table *t, const npy_array *a, size_t i, size_t j,
+                                       const text_error *error)
+{
+    char name[TABLE_NAME], place[TABLE_PLACE], advice[600] = "";
+    double value = npy_value(a, i, t->source[j] - 1);
+    table_gaps gaps = {0, 0, 0, (char *)calloc(t->columns, 1)};
+    for (; gaps.column && isnan(value) && i < a->rows; i++, gaps.of++) {
+        size_t before = gaps.values;
+        for (size_t k = 0; k < t->columns; k++)
+            if (isnan(npy_value(a, i, t->source[k] - 1))) gaps.column[k] = 1, gaps.values++;
+        gaps.rows += gaps.values > before;
+    }
+    if (gaps.values) table_gaps_words(t, &gaps, advice, sizeof advice);
+    free(gaps.column);
+    return text_refuse(error, "%s, %s: a finite number expected, %s found%s",
+                       table_place(t, t->rows - 1, place), table_name(t, j, name),
+                       isnan(value) ? "nan"
+                       : value > 0  ? "inf"
+                                    : "-inf",
+                       advice);
+}
+
 static inline int table_parse_npy(const char *bytes, size_t size, table_choose *choose, const void *wish,
                                   data_table *t, const text_error *error)
 {
     npy_array a;
     table_header header = {0};
-    char name[TABLE_NAME];
-    t->unit = "row";
     if (npy_open(bytes, size, &a, error)) return -1;
     header.columns = a.columns;
     if (table_begin(t, &header, choose, wish, error)) return -1;
     for (size_t i = 0; i < a.rows; i++) {
         double *values;
-        if (table_add_row(t, i + 1, error)) return -1;
+        if (table_add_row(t, 0, error)) return -1;
         values = t->values + i * t->columns;
         for (size_t j = 0; j < t->columns; j++) {
             values[j] = npy_value(&a, i, t->source[j] - 1);
-            if (!(fabs(values[j]) <= DBL_MAX))
-                return text_refuse(error, "row %lu, %s: a finite number expected, %s found",
-                                   (unsigned long)(i + 1), table_name(t, j, name),
-                                   isnan(values[j]) ? "nan"
-                                   : values[j] > 0  ? "inf"
-                                                    : "-inf");
+            if (!(fabs(values[j]) <= DBL_MAX)) return table_refuse_element(t, &a, i, j, error);
         }
     }
     return 0;

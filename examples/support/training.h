@@ -39,8 +39,9 @@ typedef struct training_loop {
     double (*measure)(void *ctx,
                       double *error); /* mean -log p for the report; NULL: that of the rows that choose */
     void *ctx;
-    size_t epoch; /* rows in one: as many as teach, unless set otherwise */
-    int quiet;
+    size_t epoch;    /* rows in one: as many as teach, unless set otherwise */
+    size_t asked;    /* epochs that were asked for, or 0 */
+    int quiet, anew; /* anew: nothing has been saved of a training that began at step 0 */
     progress *bar;
     double gaussian; /* mean -log p of the rows that choose, by the Gaussian */
     double nll;      /* last measured */
@@ -76,15 +77,19 @@ static inline double training_passes(const learner *l, uint64_t step, size_t row
     return (double)step * (double)l->trainer->desc.batch / (double)rows;
 }
 
-/* Whole passes over the rows that teach. */
-static inline size_t training_epochs(const learner *l, uint64_t step)
+/* Whole passes so far over as many rows; at most `asked` unless that is 0, as a batch larger than the rows is
+   filled up with rows of further passes. */
+static inline unsigned long training_epochs(const learner *l, size_t rows, size_t asked)
 {
-    return (size_t)training_passes(l, step, l->n);
+    size_t passes = (size_t)training_passes(l, l->trainer->step, rows);
+    return (unsigned long)(asked && passes > asked ? asked : passes);
 }
 
 static inline void training_save(training_loop *t)
 {
     char path[1300];
+    if (t->anew) progress_clear(t->bar), folder_keep_earlier(t->report->folder, t->quiet);
+    t->anew = 0;
     for (const training_note *note = t->notes; note->key; note++)
         must(itd_model_set_note(t->l->model, note->key, note->value), "keeping notes with the model");
     snprintf(path, sizeof path, "%s", report_path(t->report, "training.safetensors"));
@@ -113,8 +118,8 @@ static inline void training_show(training_loop *t)
 {
     char fields[100];
     if (t->l->trainer->step == 0) return; /* there is nothing to tell */
-    snprintf(fields, sizeof fields, "epoch %.0f  loss %.3f  nats %.3f",
-             floor(training_passes(t->l, t->l->trainer->step, t->epoch)), t->l->loss, t->nll);
+    snprintf(fields, sizeof fields, "epoch %lu  loss %.3f  nats %.3f",
+             training_epochs(t->l, t->epoch, t->asked), t->l->loss, t->nll);
     progress_update(t->bar, t->l->turns, t->l->turns, fields);
 }
 
@@ -146,6 +151,7 @@ static inline training_end training_run(training_loop *t)
 {
     itd_result result;
     size_t turns = learn_turns(t->l);
+    t->anew = !t->l->trainer->step;
     report_open(t->report, t->l->trainer->step);
     signal(SIGINT, training_ask_to_stop);
     signal(SIGTERM, training_ask_to_stop);

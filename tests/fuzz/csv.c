@@ -39,7 +39,7 @@ static void fuzz_table(const data_table *t, size_t size)
     REQUIRE(t->rows > 0 && t->columns > 0 && t->columns <= t->file_columns && key);
     REQUIRE(t->rows <= size && t->columns <= size);
     for (size_t i = 0; i < t->rows * t->columns; i++) REQUIRE(t->values[i] - t->values[i] <= 0); /* finite */
-    for (size_t i = 1; i < t->rows; i++) REQUIRE(t->line[i] > t->line[i - 1]);
+    for (size_t i = 1; t->line && i < t->rows; i++) REQUIRE(t->line[i] > t->line[i - 1]);
     training = table_cut(key, t->rows, 0.9);
     REQUIRE(training >= 1 && training <= t->rows);
     REQUIRE(odd_tell(t, fuzz_line, NULL) >= 0);
