@@ -214,9 +214,8 @@ extern "C" {
 
    Your own data: put n rows of dim floats into an array, and rows for testing into another. Columns may have
    any units, but a float has 24 bits, so subtract large offsets, such as those of times, in double first.
-   Leave out constant columns and rows with missing values, and add uniform noise of one step to rounded
-   columns. For 8-bit images use x / 127.5 - 1, no normalize, variance 0.25 and a schedule such as 6, 3, 4.
-   examples/fit.c does all this for tables, examples/train_images.c for images. */
+   Leave out constant columns and rows with missing values. For 8-bit images use x / 127.5 - 1, no normalize,
+   variance 0.25 and a schedule such as 6, 3, 4. examples/fit.c reads tables, train_images.c images. */
 
 /* Every function that can fail returns a result; its outputs come last and are untouched on failure. All may
    return ITD_ERROR_ARGUMENT and ITD_ERROR_MEMORY; the comment on a function names the other codes. */
@@ -246,7 +245,7 @@ typedef struct itd_error {
     char text[256];
 } itd_error;
 
-/* ---- random numbers: Philox4x32-10 (Salmon et al., SC 2011), a function of (seed, stream, counter) ---- */
+/* ---- random numbers: functions of (seed, stream, counter) ---- */
 
 typedef struct itd_rng {
     uint64_t seed, stream, counter;
@@ -259,24 +258,6 @@ ITD_DEF uint64_t itd_rng_below(itd_rng *rng, uint64_t n);     /* uniform in 0 ..
 ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index /* (n) put into random order */);
 /* n variates N(0, 1); one count for every four. Filling 4k and then m is the same as filling 4k + m. */
 ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out /* (n) */);
-/* The bijection itself: ten rounds on a 128-bit counter with a 64-bit key. */
-ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
-
-/* ---- instruction sets ---- */
-
-typedef enum itd_simd {
-    ITD_SIMD_BEST,
-    ITD_SIMD_PLAIN,
-    ITD_SIMD_BASE,
-    ITD_SIMD_AVX2,
-    ITD_SIMD_AVX512
-} itd_simd;
-
-/* The fastest instruction set is selected automatically. This function selects another one for the whole
-   process, or returns false if compiler or processor lack it. PLAIN is C99 loops, BASE what every processor
-   of the architecture has (SSE2, NEON). Results differ between instruction sets by rounding only. */
-ITD_DEF bool itd_simd_use(itd_simd simd);
-ITD_DEF const char *itd_simd_name(void); /* the one in use: "plain", "base", "avx2", "avx512" */
 
 /* ---- channel and schedule ---- */
 
@@ -299,27 +280,25 @@ ITD_DEF double itd_schedule_weight(const itd_schedule *s, double logsnr); /* w =
 ITD_DEF itd_result itd_schedule_sample(const itd_schedule *s, itd_rng *rng, bool stratified, size_t n,
                                        float *logsnr /* (n) */, float *weight /* (n) */);
 
-/* There are two ways to choose loc and scale from data; clip is then 4. The first one comes before training,
-   from the eigenvalues of the covariance in the model's coordinates, as in the paper's code:
-   loc = -mean(log lambda), scale = sqrt(1 + 3/pi var(log lambda)). Use it for data that the model does not
-   whiten, such as images; whitened data give 0 and 1. lambda is that of itd_gaussian_fit; the result goes
-   into itd_model_desc. ITD_ERROR_DATA unless every lambda is positive. */
+/* Two ways to choose a schedule from data. Before training, from the eigenvalues of the covariance in the
+   model's coordinates, which itd_gaussian_fit finds: loc = -mean(log lambda), clip = 4 and, as in the paper's
+   code, scale = sqrt(1 + 3/pi var(log lambda)). It is for data that the model does not whiten, such as images;
+   whitened data give 0 and 1. ITD_ERROR_DATA unless every lambda is positive. */
 ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda /* (d) */, size_t d, itd_schedule *out);
 
-/* The second way comes after a training, from its error curve (itd_mse_curve), and is for the next training.
-   loc is where the smoothed mse/d last crosses 1/2 upward or, if it never does, where it is furthest below
-   mmse_gaussian. scale is the distance from loc to where mse/d crosses 3/4, or else 1/4, over log 3, since a
-   logistic has its quartiles at loc +- scale log 3. m >= 3, logsnr ascending. ITD_ERROR_DATA: no crossing. */
+/* After training, for the next one: with p the part of the smoothed gap mmse_gaussian - mse (itd_mse_curve)
+   above 2 % of its maximum, as a density with mean m1 and variance v, scale = max(sqrt(v), 2.2) and
+   loc = m1 + E_p[(alpha - m1)^3] / v; clip covers all from 3 below to 4 above the log SNRs with p > 0.
+   m >= 3, logsnr evenly spaced. ITD_ERROR_DATA: the smoothed gap is nowhere above 1 % of d. */
 ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const double *mse /* (m) */,
                                          const double *mmse_gaussian /* (m) */, size_t m, size_t d,
                                          itd_schedule *out);
 
 /* ---- the one interface the estimator and the sampler need ---- */
 
-/* predict writes eps_hat[i] for row z[i] at log SNR logsnr[i]. It gets any n >= 1 rows, each with a log SNR
-   of its own, and is called from one thread. Row i of the result depends on z[i] and logsnr[i] alone: not on
-   other rows, on n, or on earlier calls. Otherwise results would change with `batch`. Any result but ITD_OK
-   ends the calling function, which returns it; ITD_ERROR_CALLBACK is meant for that.
+/* predict writes eps_hat[i] for row z[i] at log SNR logsnr[i], for any n >= 1 rows. It is called from one
+   thread. eps_hat[i] depends on z[i] and logsnr[i] alone: not on other rows, on n, or on earlier calls. Any
+   result but ITD_OK, usually ITD_ERROR_CALLBACK, ends the calling function, which returns it.
 
    A network of your own becomes a denoiser by converting what it predicts. Let s be s(logsnr), r s(-logsnr):
 
@@ -330,9 +309,9 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const d
        itd_nll_desc nd = itd_nll_desc_default();                 nd.schedule: the range it was trained on
        itd_nll(&den, x, n, &nd, &result, NULL, NULL);
 
-   Estimator and sampler take and return x in the caller's units. channel and predict work in the denoiser's
-   own coordinates, y = W (x - mean), so x = mean + W^-1 y. W is `whiten` and W^-1 is `color`; if both are
-   NULL, W divides each coordinate by its `scale`. A mean of NULL is 0, a scale of NULL is 1. */
+   Estimator and sampler take and return x in the caller's units; z is made of the denoiser's coordinates
+   y = W (x - mean). W is `whiten` and W^-1 is `color`; if both are NULL, W divides each coordinate by its
+   `scale`. A mean of NULL is 0, a scale of NULL is 1. */
 typedef struct itd_denoiser {
     void *ctx;
     size_t dim;
@@ -385,9 +364,9 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g);      /* its b
 ITD_DEF itd_result itd_gaussian_to_coordinates(const itd_denoiser *den, const itd_gaussian *g,
                                                itd_gaussian **out);
 
-/* Eigenvalues (descending) and eigenvectors (rows) of a symmetric matrix; a is overwritten. Residuals are
-   below 1e-15 n of the largest eigenvalue. It takes some 50 n^3 operations; for thousands of rows, as images
-   have them, see examples/support/eigen.h. ITD_ERROR_DATA: not finite. */
+/* Eigenvalues (descending) and eigenvectors (rows) of a symmetric matrix, with residuals below 1e-15 n of the
+   largest eigenvalue, in some 50 n^3 operations (for thousands of rows: examples/support/eigen.h). a is
+   overwritten. ITD_ERROR_DATA: not finite. */
 ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a /* (n,n) */, double *lambda /* (n) */,
                                        double *vectors /* (n,n) */);
 
@@ -429,9 +408,9 @@ typedef struct itd_draws { /* to read */
     size_t *point, *repetition; /* (count) */
     double *quantile, *logsnr;  /* (count) the log SNR is this quantile of the schedule */
     double *weight;             /* (count) 1 / density of logsnr[i], pilot included */
-    double *error;              /* (count,denoisers) squared errors || eps - eps_hat ||^2 */
-    double *reference;          /* (count) squared error of the reference on the same noise */
-    double *expected;           /* (count) its mean over the noise, mse_q(x, logsnr) */
+    double *error;              /* (count,denoisers) || eps - eps_hat ||^2 of each denoiser */
+    double *reference;          /* (count) || eps - eps_hat_q ||^2, of the best denoiser of q, same eps */
+    double *expected;           /* (count) mean of `reference` over eps, for this point and log SNR: mse_q */
     itd_gaussian gaussian;      /* the reference as used, in the denoisers' coordinates */
     itd_gaussian *owned;        /* what of it is not borrowed from desc.reference */
     double *nll_reference;      /* (n) -log q(x), nats, in the units of x */
@@ -523,20 +502,19 @@ typedef struct itd_unet_desc {
     bool zero_output;                /* the last convolution, and that of each block, start at zero; true */
 } itd_unet_desc;
 
-/* Bytes of a network with P parameters, C of them weights of convolutions and L those of linear layers, for
-   n rows of data in a pass. A is the sum of the sizes in itd_net_summary, what one row of data needs:
+/* Bytes for P parameters, C of them weights of convolutions and L of linear layers, and passes of n rows:
 
        inference   4 P + 7.1 C + 4 A n          training   20 P + 21.3 C + 4 L + 8 A n + 16 d batch
 
-   and 0.7 to 2.4 MB per thread. In training, n is batch, or micro_batch if that is set. A denoiser makes
-   passes of at most 1024 rows and 256 MB, or of one slice of rows for each thread if that is more. A is
-   1,029 for the default MLP in two dimensions (P = 66,050), 2.6 million for the default U-Net, and 11.7
-   million for that of ddpm-cifar10.
+   and 0.7 to 2.4 MB per thread. A is the sum of the sizes in itd_net_summary: 1,029 for the default MLP in
+   two dimensions (P = 66,050), 2.6 million for the default U-Net, 11.7 million for that of ddpm-cifar10. In
+   training n is batch, or micro_batch if that is set. A denoiser makes passes of at most 1024 rows and 256
+   MB, or of one slice of rows for each thread if that is more.
 
-   Weights in memory are (in,out) for linear layers and (3,3,in,out) for convolutions, in files (out,in) and
-   (out,in,3,3) as in PyTorch. Forward passes and gradients of every operation agree with double-precision
-   references to 1e-5 (relative L2 norm), and the references with finite differences to 1e-6; gradients of
-   the whole ddpm-cifar10 network agree with PyTorch in double precision to 1e-4. */
+   Weights are (in,out) for linear layers and (3,3,in,out) for convolutions; in files, as in PyTorch, (out,in)
+   and (out,in,3,3). Each operation and its gradients agree with double-precision references to 1e-5 (relative
+   L2 norm), these with finite differences to 1e-6, and the gradients of the whole ddpm-cifar10 network with
+   PyTorch in double precision to 1e-4. */
 typedef struct itd_net itd_net;
 
 ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim);
@@ -548,9 +526,9 @@ ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_n
 ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd_net **out);
 ITD_DEF void itd_net_free(itd_net *net);
 ITD_DEF size_t itd_net_parameters(const itd_net *net);
-/* The weights that training moves, and their moving average, NULL if no training has kept one. Since the
-   caller may then change them at any time, each later forward pass transforms the weights of convolutions
-   again, which takes noticeable time if a pass has few images. */
+/* The weights that training moves, and their moving average, NULL if no training has kept one. The caller may
+   change them, so from then on each forward pass transforms the weights of convolutions again, which takes
+   noticeable time if a pass has few images. */
 ITD_DEF float *itd_net_weights(itd_net *net);   /* (parameters) by layer, weights before biases */
 ITD_DEF float *itd_net_average(itd_net *net);   /* (parameters) */
 ITD_DEF float *itd_net_gradients(itd_net *net); /* (parameters) or NULL before the first backward */
@@ -611,17 +589,17 @@ ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x /* (n,dim) */,
 /* key and value are UTF-8, or else ITD_ERROR_ARGUMENT; a value of NULL removes the string. */
 ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const char *value);
 ITD_DEF const char *itd_model_note(const itd_model *model, const char *key); /* NULL if there is none */
-/* Uses the moving average of the weights if there is one. Borrows the model; void after itd_model_fit. */
+/* Uses the moving average of the weights if there is one. Borrows the model; invalid after itd_model_fit. */
 ITD_DEF itd_denoiser itd_model_denoiser(itd_model *model);
 /* itd_nll_desc_default with the model's schedule and Gaussian. */
 ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model);
 
 /* ---- training ----
 
-   How long: until itd_nll on rows that take no part in training stops falling. For tables some 3,000 to
-   5,000 steps (examples/quickstart.c: 3,125 of 128 rows, examples/support/learn.h: 5,000 of 512);
-   data/cifar10-small took 578,272 images. Set td.steps to the whole length, so that the learning rate ends
-   at 0. A step's loss jumps by far more than it falls, so compare means of hundreds of steps. */
+   How long: until itd_nll on rows that take no part in training stops falling. For tables some 3,000 to 5,000
+   steps (examples/quickstart.c: 3,125 of 128 rows, learn.h: 5,000 of 512); data/cifar10-small took 578,272
+   images. Set td.steps to the whole length, so that the learning rate ends at 0. Losses of single steps vary
+   by far more than they fall, so compare means of hundreds. */
 
 typedef struct itd_trainer_desc {
     size_t batch;          /* rows per step; 128 */
@@ -678,8 +656,7 @@ ITD_DEF itd_result itd_train_step(itd_trainer *trainer, const float *x /* (batch
 /* Which of n rows make the next step's batch, a function of seed and step. */
 ITD_DEF itd_result itd_train_indices(itd_trainer *trainer, size_t n, size_t *index /* (batch) */);
 /* Steps until the next epoch over the n rows is complete. loss, which may be NULL, is their mean. */
-ITD_DEF itd_result itd_train_epoch(itd_trainer *trainer, const float *x /* (n,dim) */, size_t n,
-                                   double *loss);
+ITD_DEF itd_result itd_train_epoch(itd_trainer *t, const float *x /* (n,dim) */, size_t n, double *loss);
 /* Steps in the first `epochs` epochs over n rows, for desc.steps. */
 ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_t epochs);
 
@@ -727,6 +704,24 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **model, itd_trainer **t
 ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const char *prefix, itd_error *error);
 #endif
 
+/* ---- for special needs ---- */
+
+typedef enum itd_simd {
+    ITD_SIMD_BEST,
+    ITD_SIMD_PLAIN, /* C99 loops */
+    ITD_SIMD_BASE,  /* what every processor of the architecture has: SSE2, NEON */
+    ITD_SIMD_AVX2,
+    ITD_SIMD_AVX512
+} itd_simd;
+
+/* Selects another instruction set than the fastest one, for the whole process; false if compiler or processor
+   lack it. Results differ between instruction sets by rounding only. */
+ITD_DEF bool itd_simd_use(itd_simd simd);
+ITD_DEF const char *itd_simd_name(void); /* the one in use: "plain", "base", "avx2", "avx512" */
+
+/* The bijection behind the random numbers, Philox4x32-10 (Salmon et al., SC 2011): ten rounds. */
+ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+
 #ifdef __cplusplus
 }
 #endif
@@ -738,15 +733,12 @@ ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const ch
 
 /* >>shared -------------------------------------------------------------------------------------------------
 
-   What the chapters of this part need from those behind it: a few macros, and the private functions that are
-   declared here and defined in Parts II and III. Whoever reads the method may skip to >>channel. */
+   What this part needs from the others: macros, and private functions that are defined in Parts II and III.
+   Whoever reads the method may skip to >>channel. */
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
 #if !defined(ITD_MALLOC) && !defined(ITD_FREE)
 #include <stdlib.h>
@@ -770,14 +762,6 @@ ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const ch
 #endif
 /* clang-format on */
 
-#if defined(__GNUC__) || defined(_MSC_VER)
-#define ITD__RESTRICT __restrict
-#elif defined(__cplusplus)
-#define ITD__RESTRICT
-#else
-#define ITD__RESTRICT restrict
-#endif
-
 #define ITD__PI 3.14159265358979323846
 #define ITD__LOG_2PI_E 2.83787706640934548356
 
@@ -790,10 +774,10 @@ ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const ch
 
 enum { ITD__SLICE = 64 }; /* rows that a thread processes at a time: they stay in the second-level cache */
 
-/* Divides the loop that follows among the threads; of nested loops only one. Some of these loops have as many
-   iterations as there are threads, and still their results do not depend on that: no iteration reads what
-   another one writes, and each number is a sum that one iteration computes in a fixed order. The number of
-   threads decides only which iteration that is. */
+/* Divides the loop that follows among the threads; a loop inside of such a loop is not divided again. Each
+   number is computed by one iteration, which adds its terms in a fixed order and reads nothing that other
+   iterations write. Where there is one iteration per thread, the number of threads decides which iteration
+   computes a number, but not how. So no result depends on the number of threads. */
 #if defined(_OPENMP)
 #define ITD__PRAGMA(text) _Pragma(#text)
 #define ITD__PARALLEL(condition)                                                                             \
@@ -831,6 +815,7 @@ typedef enum itd__purpose {
 } itd__purpose;
 
 static itd_rng itd__rng_for(uint64_t seed, itd__purpose purpose, uint64_t index);
+static const char *itd__schedule_problem(const itd_schedule *s); /* NULL: none */
 
 /* Working memory, a part of at least ITD__WORK floats for each thread. */
 typedef struct itd__scratch {
@@ -884,10 +869,10 @@ static void itd__end_training(itd_net *net);
         itd_schedule_from_spectrum and itd_schedule_from_mse, whose factors are those of the logistic;
      2. add ITD__OTHER(WHOLE, "schedule.kind", model.schedule.kind, 0, 0, 1, 0) to >>descriptions, so that
         files contain it and older files mean 0;
-     3. compute its quantile in itd_schedule_quantile, and 1 / density in itd_schedule_weight.
+     3. compute its quantile in itd_schedule_quantile, and 1 / density in itd_schedule_weight;
         tests/test_schedule.c checks that the slope of quantile(u) is weight(quantile(u));
      4. check its parameters in itd__schedule_problem: weights are floats, and those of a normal distribution
-        grow much faster than a logistic's, to 22,415 instead of 164 at clip 4.
+        grow to 22,415 at clip 4, not to 164.
    Its range is loc +- clip * scale: other ends would also concern itd__measurement_begin,
    itd__sampling_logsnr and examples/support/grid.h. itd__loss takes the weight at loc for the smallest. */
 
@@ -910,14 +895,6 @@ ITD_DEF itd_schedule itd_schedule_default(void)
 {
     const itd_schedule s = {0, 3, 4};
     return s;
-}
-
-static const char *itd__schedule_problem(const itd_schedule *s)
-{
-    if (!(fabs(s->loc) < 1e6)) return "schedule.loc: above -1e6 and below 1e6 expected";
-    if (!(s->scale > 0 && s->scale < 1e6)) return "schedule.scale: above 0 and below 1e6 expected";
-    if (!(s->clip > 0 && s->clip < 700)) return "schedule.clip: above 0 and below 700 expected";
-    return NULL;
 }
 
 /* The logit of p = s(-clip) + (s(clip) - s(-clip)) u, with 1 - p computed as its mirror image. */
@@ -964,46 +941,38 @@ ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda, size_t d, it
     return ITD_OK;
 }
 
-/* The curve averaged over each point and its neighbours, so that one noisy point makes no crossing. */
-static double itd__smoothed(const double *y, size_t m, size_t i)
+/* mmse_gaussian - mse, averaged over point i and its neighbours. */
+static double itd__smooth_gap(const double *mmse_gaussian, const double *mse, size_t i)
 {
-    size_t from = i > 0 ? i - 1 : 0, to = itd__min(i + 1, m - 1);
     double sum = 0;
-    for (size_t k = from; k <= to; k++) sum += y[k];
-    return sum / (double)(to - from + 1);
+    for (size_t k = i - 1; k <= i + 1; k++) sum += mmse_gaussian[k] - mse[k];
+    return sum / 3;
 }
 
-/* Where the smoothed curve last crosses `level` upward, by linear interpolation; false if it never does. */
-static bool itd__last_crossing(const double *x, const double *y, size_t m, double level, double *at)
-{
-    for (size_t i = m - 1; i > 0; i--) {
-        double low = itd__smoothed(y, m, i - 1), high = itd__smoothed(y, m, i);
-        if (low < level && high >= level) {
-            *at = x[i - 1] + (x[i] - x[i - 1]) * (level - low) / (high - low);
-            return true;
-        }
-    }
-    return false;
-}
-
+/* The standard deviation of a logistic distribution is 1.8 times its scale. Its scale is that of the gap, so
+   that the ends of the gap are learned as well. */
 ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse, const double *mmse_gaussian,
                                          size_t m, size_t d, itd_schedule *out)
 {
-    double loc = 0, quartile, scale, widest = 0;
+    double max = 0, total = 0, mean = 0, square = 0, cube = 0, start = 0, end = 0;
     if (m < 3 || d == 0) return ITD_ERROR_ARGUMENT;
-    if (!itd__last_crossing(logsnr, mse, m, 0.5 * (double)d, &loc)) {
-        for (size_t i = 0; i < m; i++) {
-            double gap = (mmse_gaussian[i] - itd__smoothed(mse, m, i)) / (double)d;
-            if (gap > widest) widest = gap, loc = logsnr[i];
+    for (size_t i = 1; i + 1 < m; i++) max = fmax(max, itd__smooth_gap(mmse_gaussian, mse, i));
+    if (!(max > 0.01 * (double)d && max <= DBL_MAX)) return ITD_ERROR_DATA;
+    for (int pass = 0; pass < 2; pass++) /* the mean, then the moments about it */
+        for (size_t i = 1; i + 1 < m; i++) {
+            double p = itd__smooth_gap(mmse_gaussian, mse, i) - 0.02 * max, off = logsnr[i] - mean;
+            if (!(p > 0)) continue;
+            if (pass == 0) {
+                if (!(total > 0)) start = fmax(logsnr[i] - 3, logsnr[0]);
+                end = fmin(logsnr[i] + 4, logsnr[m - 1]);
+                total += p, mean += p / total * off;
+            } else {
+                square += p / total * off * off, cube += p / total * off * off * off;
+            }
         }
-        if (!(widest > 0)) return ITD_ERROR_DATA;
-    }
-    if (itd__last_crossing(logsnr, mse, m, 0.75 * (double)d, &quartile) && quartile > loc)
-        scale = quartile - loc;
-    else if (itd__last_crossing(logsnr, mse, m, 0.25 * (double)d, &quartile) && quartile < loc)
-        scale = loc - quartile;
-    else return ITD_ERROR_DATA;
-    out->loc = loc, out->scale = scale / 1.09861228866810969140 /* log 3 */, out->clip = 4;
+    out->loc = mean + (square > 0 ? cube / square : 0);
+    out->scale = fmax(sqrt(square), 2.2);
+    out->clip = fmax(end - out->loc, out->loc - start) / out->scale;
     return ITD_OK;
 }
 
@@ -1047,10 +1016,9 @@ ITD_DEF void itd_from_coordinates(const itd_denoiser *den, const float *y, size_
 
 /* >>gaussian -----------------------------------------------------------------------------------------------
 
-   The reference density q = N(mu, Sigma): a density whose likelihood, best denoiser and denoising error are
-   all known, so that the estimator only has to measure how much better or worse a model is. It is kept as the
-   eigenpairs lambda_i, u_i of Sigma. Along each u_i everything is one-dimensional: with
-   y_i = u_i . (x - mu) and the gain g_i = s(alpha + log lambda_i),
+   The reference density q = N(mu, Sigma), whose likelihood, best denoiser and denoising error are known, so
+   that the estimator only has to measure how much better or worse a model is. It is kept as the eigenpairs
+   lambda_i, u_i of Sigma. With y_i = u_i . (x - mu) and the gain g_i = s(alpha + log lambda_i),
 
        -log q(x)       = 1/2 Sum_i [ log 2 pi + log lambda_i + y_i^2 / lambda_i ]          itd_gaussian_nll
        eps_hat         = Sum_i u_i sqrt(s(-alpha)) / (s(alpha) lambda_i + s(-alpha))
@@ -1058,17 +1026,9 @@ ITD_DEF void itd_from_coordinates(const itd_denoiser *den, const float *y, size_
        mse_q(x, alpha) = Sum_i [ g_i^2 + g_i (1 - g_i) y_i^2 / lambda_i ]                  itd_gaussian_mse
        E_q mse_q       = Sum_i g_i                                                         itd_gaussian_mmse
 
-   The gain is the fraction of the noise's variance that the best denoiser leaves along u_i:
-
-       1 |                         _______----     the noise is small beside the data, and cannot be told
-         |                   __---'                from them
-     1/2 |- - - - - - - -_-'
-         |          __--'  |
-       0 |_____---''       |                       z is all noise: eps_hat = z is right
-         +-----------------+----------------- alpha
-                     -log lambda_i
-
-   How a Gaussian is made, from rows, a covariance or its eigenpairs, is in >>eigen. */
+   The gain is the fraction of the noise's variance that the best denoiser leaves along u_i. It is near 0 at
+   low SNR, where z is all noise and eps_hat = z is right, 1/2 at alpha = -log lambda_i, and near 1 at high
+   SNR, where small noise cannot be told from the data. How a Gaussian is made is in >>eigen. */
 
 /* start + Sum_i log x_i; without x, start. */
 static double itd__add_logs(double start, const double *x, size_t n)
@@ -1154,23 +1114,16 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
 /* >>likelihood ---------------------------------------------------------------------------------------------
 
    The estimator: first measure, then reduce. A draw for a point x is a log SNR alpha with weight w and a
-   noise eps; it costs one row of the denoiser. With the squared errors e = ||eps - eps_hat||^2 of the
-   denoiser and g = ||eps - eps_hat_q||^2 of the best denoiser of the reference q, on the same eps,
+   noise eps; it costs one row of the denoiser, whose squared error is e = ||eps - eps_hat||^2. The best
+   denoiser of the reference q gets the same z and has the error g = ||eps - eps_hat_q||^2. The identity of
+   >>method for p, less that for q, says
 
-       -log p(x) = -log q(x) + 1/2 E[ w (e - g) ],
+       -log p(x) = -log q(x) + 1/2 E[ w (e - g) ].
 
-   which is the theorem of >>method for p less the theorem for q. Most of what eps does to e it also does to
-   g, so the difference varies little: g is a control variate.
+   Most of what eps does to e it also does to g, so e - g varies little: g is a control variate.
 
-       d |                               ___...====     Half the area between the curves is how many
-         |         mse_q         __--''    ..-'         nats better the model is than q. They meet at
-         |                __--''      ..-'              both ends, so hardly anything is lost by
-         |         __--''      ..-'   mse               integrating from loc - clip scale to
-       0 |=====''......---''                            loc + clip scale only.
-         +----|-------------------------------|--- alpha
-
-   Systematic samples. A point's draws are `repetitions` samples of `length` log SNRs, each at evenly spaced
-   quantiles v_j = (j + U) / length of the schedule, with a random start U of its own:
+   SYSTEMATIC SAMPLES. A point has r = `repetitions` samples of m = `length` draws. The draws of one sample
+   are at the quantiles v_j = (j + U) / m, j = 0 .. m-1, of the schedule, with one random start U:
 
        v = 0 |..x....|..x....|..x....|..x....| 1        repetition 1
              |.....x.|.....x.|.....x.|.....x.|          repetition 2
@@ -1178,30 +1131,25 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
    Every v_j is uniform, so the mean is right, and even spacing integrates the smooth mean of w (e - g) far
    better than independent log SNRs would.
 
-   Allocation. A pilot run on random points measures where in the schedule w (e - g) varies, and the draws of
-   the estimate are denser there: u = H^-1(v), with a density h = H' that follows the standard deviation, and
-   1/h in the weight. Where the pilot is off, the variance is larger, but the mean stays right. Its own draws
-   are not used again. They are of points chosen at random, whose mean is not that of the points asked for;
-   and a large error in the pilot puts more draws, so smaller weights, exactly where it is: pooled with the
-   others, large errors would count too little.
+   ALLOCATION. A pilot run on random points measures how the standard deviation of w (e - g) changes along the
+   schedule. The draws are denser where it is large: they are at the quantiles u_j = H^-1(v_j), where H is the
+   integral of a density h that follows the standard deviation, and their weights get the factor 1 / h. A bad
+   h makes the variance larger, but the mean stays right.
 
-   Standard errors. One systematic sample does not show how far it is off, but repetitions do, whose starts
-   are independent. If v_i is the variance of point i's value over its r repetitions, divided by r, then
+   STANDARD ERRORS. The value of point i is the mean of its r repetitions, which are independent. Let V_i be
+   their sample variance divided by r.
 
-       sqrt(v_i)               is the standard error of that value, with r - 1 degrees of freedom;
-       sqrt(Sum_i v_i) / n     that of the mean over these n points, which are independent too: `std_error`.
+       sqrt(V_i)             standard error of the value of point i, with r - 1 degrees of freedom
+       sqrt(Sum_i V_i) / n   `std_error` of the mean over these n points, which are independent, too
 
-   `std_error_data` is for the mean over the distribution that the points come from: the standard deviation of
-   their values over sqrt(n), which contains the v_i already. The degrees of freedom of Sum_i v_i are
-   Satterthwaite's (1946): (Sum_i V_i)^2 / Sum_i( V_i^2 / (r - 1) ), where V_i = E[v_i] is not known, but
-   V_i^2 = E[v_i^2] (r - 1) / (r + 1) if the repetitions are normal.
+   `degrees` is (r + 1) (Sum_i V_i)^2 / Sum_i V_i^2, by Satterthwaite's formula (1946), where the square of
+   E[V_i] is estimated by V_i^2 (r - 1) / (r + 1), as is right for normal repetitions. `std_error_data` is
+   for the mean over the points' distribution: the standard deviation of their values over sqrt(n).
 
    To use another density as the reference, nothing here has to change: measure its best denoiser beside the
    other (k = 2, in the same coordinates), and give itd_draws_integral start[i] = -log q(x_i) and
    f[i] = weight[i] * (error[2 * i] - error[2 * i + 1]). Every eigenvalue of the covariance of q has to be far
-   above exp(-a1), with a1 the upper end of the schedule: itd_nll widens its own reference, not yours.
-
-   This takes random numbers from >>rng and the reference from >>gaussian. */
+   above exp(-a1), with a1 the upper end of the schedule: itd_nll widens its own reference, not yours. */
 
 enum {
     ITD__MAX_PILOT = 8192,      /* draws of a pilot */
@@ -1220,7 +1168,7 @@ typedef struct itd__measurement {
     size_t n;
     itd_nll_desc desc;
     size_t repetitions, length, pilot; /* repetitions of each point, draws in one; draws of the pilot */
-    /* f in equal steps of the schedule's quantile, and F at their ends. */
+    /* h in equal steps of the schedule's quantile, and H at their ends. */
     double density[ITD__DENSITY_STEPS], below[ITD__DENSITY_STEPS + 1];
     itd_gaussian reference; /* in the denoisers' coordinates, with eigenvalues of its own */
     itd_gaussian *owned;    /* has its other arrays, if they are not the caller's */
@@ -1244,33 +1192,27 @@ static double itd__squared_distance(const float *a, const float *b, size_t n)
     return sum;
 }
 
-/* y = U x for each of n rows, by the reference's basis. */
-static void itd__gaussian_rotate(const itd_gaussian *g, const float *x, size_t n, float *y, itd__scratch work)
-{
-    size_t d = g->dim;
-    itd__matmul(n, d, d, false, x, d, 1, g->basis, 1, d, y, d, work);
-}
-
-/* The first n rows of `unrotated` along the reference's eigenvectors. z and eps_hat are free until the
+/* Replaces n rows of coordinates by those along the reference's eigenvectors. z and eps_hat are free until the
    denoiser is called. */
-static void itd__rotate(itd__measurement *m, size_t n, double *along)
+static void itd__rotate(itd__measurement *m, size_t n, double *rows)
 {
     const itd_gaussian *q = &m->reference;
     size_t d = q->dim;
     ptrdiff_t row;
     if (q->basis) {
-        for (size_t i = 0; i < n * d; i++) m->z[i] = (float)m->unrotated[i];
-        itd__gaussian_rotate(q, m->z, n, m->eps_hat, m->work);
-        for (size_t i = 0; i < n * d; i++) along[i] = m->eps_hat[i];
-        return;
+        for (size_t i = 0; i < n * d; i++) m->z[i] = (float)rows[i];
+        itd__matmul(n, d, d, false, m->z, d, 1, q->basis, 1, d, m->eps_hat, d, m->work);
+        for (size_t i = 0; i < n * d; i++) rows[i] = m->eps_hat[i];
     }
-    ITD__PARALLEL(q->vectors && n * d * d > 1 << 18)
+    if (q->basis || !q->vectors) return;
+    ITD__PARALLEL(n * d * d > 1 << 18)
     for (row = 0; row < (ptrdiff_t)n; row++) {
-        const double *v = m->unrotated + (size_t)row * d, *u = q->vectors;
+        double *along = rows + (size_t)row * d, *v = m->unrotated + (size_t)row * d;
+        memcpy(v, along, d * sizeof *v);
         for (size_t i = 0; i < d; i++) {
-            double sum = u ? 0 : v[i];
-            for (size_t j = 0; u && j < d; j++) sum += u[i * d + j] * v[j];
-            along[(size_t)row * d + i] = sum;
+            double sum = 0;
+            for (size_t j = 0; j < d; j++) sum += q->vectors[i * d + j] * v[j];
+            along[i] = sum;
         }
     }
 }
@@ -1287,7 +1229,7 @@ static itd_result itd__measure_points(itd__measurement *m, const itd_draws *out,
             for (size_t j = 0; j < d; j++) {
                 double y = m->y[points * d + j] = itd__coordinate(m->den, x, j);
                 if (!(fabs(y) <= FLT_MAX)) return ITD_ERROR_DATA;
-                m->unrotated[points * d + j] = y - m->reference.mean[j];
+                m->y_along[points * d + j] = y - m->reference.mean[j];
             }
             points++;
         }
@@ -1331,7 +1273,7 @@ static itd_result itd__measure_errors(itd__measurement *m, itd_draws *out, size_
     ptrdiff_t i;
     ITD__TRY(itd__measure_points(m, out, at, rows));
     for (size_t j = 0; j < rows; j++) m->logsnr[j] = (float)out->logsnr[at + j];
-    for (size_t j = 0; j < rows * d; j++) m->unrotated[j] = m->eps[j];
+    for (size_t j = 0; j < rows * d; j++) m->eps_along[j] = m->eps[j];
     itd__rotate(m, rows, m->eps_along);
     ITD__PARALLEL(rows > 256)
     for (i = 0; i < (ptrdiff_t)rows; i++) itd__measure_reference(m, (size_t)i, out, at);
@@ -1351,8 +1293,7 @@ static itd_result itd__measure_errors(itd__measurement *m, itd_draws *out, size_
 ITD_DEF void itd_draws_free(itd_draws *draws)
 {
     if (!draws) return;
-    ITD_FREE(draws->point), ITD_FREE(draws->quantile), ITD_FREE(draws->error), ITD_FREE(draws->nll_reference);
-    ITD_FREE(draws->gaussian.lambda);
+    ITD_FREE(draws->point), ITD_FREE(draws->quantile), ITD_FREE(draws->gaussian.lambda);
     itd_gaussian_free(draws->owned);
     ITD_FREE(draws);
 }
@@ -1365,16 +1306,15 @@ static itd_draws *itd__draws_alloc(const itd__measurement *m, size_t n, size_t c
     draws->desc = m->desc, draws->n = n, draws->count = count, draws->denoisers = k;
     draws->repetitions = m->repetitions, draws->length = m->length;
     draws->point = (size_t *)itd__alloc(count, 2, sizeof *draws->point);
-    draws->quantile = itd__doubles(count, 5);
-    draws->error = itd__doubles(count, k);
-    draws->nll_reference = itd__doubles(n, 1);
-    if (!draws->point || !draws->quantile || !draws->error || !draws->nll_reference) {
+    draws->quantile = itd__doubles(count, 5 + k + 1); /* n <= count */
+    if (!draws->point || !draws->quantile) {
         itd_draws_free(draws);
         return NULL;
     }
     draws->repetition = draws->point + count;
     draws->logsnr = draws->quantile + count, draws->weight = draws->logsnr + count;
     draws->reference = draws->weight + count, draws->expected = draws->reference + count;
+    draws->error = draws->expected + count, draws->nll_reference = draws->error + count * k;
     return draws;
 }
 
@@ -1394,7 +1334,7 @@ static double itd__integrand(const itd_draws *draws, size_t i, size_t which)
     return draws->weight[i] * (draws->error[i * draws->denoisers + which] - g);
 }
 
-/* u = F^-1(v); F is piecewise linear. */
+/* u = H^-1(v); H is piecewise linear. */
 static double itd__allocate(const itd__measurement *m, double v)
 {
     size_t s = 0;
@@ -1601,15 +1541,22 @@ static itd_result itd__measurement_alloc(itd__measurement *m, size_t rows, doubl
 
 /* ---- measuring ---- */
 
-/* Ready to measure tables, after the pilot if there is one. In the units of the denoisers' coordinates the
-   noise at the upper end of the schedule has the variance exp(-alpha). The reference is at least 100 of its
-   standard deviations wide, or 1 if that is less: so what its error lacks of d from there on is worth at most
-   1/2 log(1 + 1e-4) nats in each direction, and the integral may end. */
-static itd_result itd__measurement_begin(itd__measurement *m, size_t max_rows)
+/* Prepares the measurement of n points, and runs the pilot if there is one. In the denoisers' coordinates the
+   noise at the upper end of the schedule has the variance exp(-a1). The reference is made at least 100 of its
+   standard deviations wide, or 1 if that is less: what its error lacks of d from there on is then worth at
+   most 1/2 log(1 + 1e-4) nats in each direction, and the integral may end. On failure, too, the caller calls
+   itd__measurement_end. */
+static itd_result itd__measurement_begin(const itd_denoiser *den, size_t k, const float *x, size_t n,
+                                         const itd_nll_desc *desc, bool single_points, itd__measurement *m)
 {
-    const itd_schedule *s = &m->desc.schedule;
+    const itd_schedule *s = &desc->schedule;
     double min_lambda = fmin(1, 1e4 * exp(-(s->loc + s->scale * s->clip))), uniform = 1;
-    ITD__TRY(itd__measurement_alloc(m, itd__min(m->desc.batch, max_rows), min_lambda));
+    size_t all;
+    if (itd_nll_problem(den, k, n, desc)) return ITD_ERROR_ARGUMENT;
+    if (!itd__multiply(n, desc->draws, &all)) return ITD_ERROR_MEMORY;
+    m->den = den, m->x = x, m->n = n, m->desc = *desc;
+    itd__divide(m, single_points);
+    ITD__TRY(itd__measurement_alloc(m, itd__min(desc->batch, all), min_lambda));
     itd__set_density(m, &uniform, 1);
     return m->pilot ? itd__pilot(m) : ITD_OK;
 }
@@ -1621,26 +1568,16 @@ static void itd__measurement_end(itd__measurement *m)
     itd_gaussian_free(m->owned);
 }
 
-/* What is to be measured, and by how many draws. */
-static itd_result itd__measurement_of(const itd_denoiser *den, size_t k, const float *x, size_t n,
-                                      const itd_nll_desc *desc, bool single_points, itd__measurement *out)
-{
-    size_t all;
-    if (itd_nll_problem(den, k, n, desc)) return ITD_ERROR_ARGUMENT;
-    if (!itd__multiply(n, desc->draws, &all)) return ITD_ERROR_MEMORY;
-    out->den = den, out->x = x, out->n = n, out->desc = *desc;
-    itd__divide(out, single_points);
-    return ITD_OK;
-}
-
 ITD_DEF itd_result itd_measure(const itd_denoiser *den, size_t k, const float *x, size_t n,
                                const itd_nll_desc *desc, itd_draws **out)
 {
     itd__measurement m = ITD__ZERO;
-    ITD__TRY(itd__measurement_of(den, k, x, n, desc, false, &m));
-    itd_draws *draws = itd__draws_alloc(&m, n, n * m.repetitions * m.length, k);
-    itd_result result = draws ? itd__measurement_begin(&m, n * desc->draws) : ITD_ERROR_MEMORY;
-    if (result == ITD_OK) result = itd__measure_table(&m, draws, NULL);
+    itd_draws *draws = NULL;
+    itd_result result = itd__measurement_begin(den, k, x, n, desc, false, &m);
+    if (result == ITD_OK) {
+        draws = itd__draws_alloc(&m, n, n * m.repetitions * m.length, k);
+        result = draws ? itd__measure_table(&m, draws, NULL) : ITD_ERROR_MEMORY;
+    }
     if (result == ITD_OK) {
         draws->gaussian = m.reference, draws->owned = m.owned; /* no longer the measurement's */
         m.reference.lambda = NULL, m.owned = NULL;
@@ -1755,15 +1692,13 @@ ITD_DEF itd_result itd_draws_nll(const itd_draws *draws, size_t which, itd_nll_r
     return itd__reduce(draws, which, draws->nll_reference, NULL, out, nll_x, std_error_x);
 }
 
-/* Measures and integrates with so many points in a table at a time. */
+/* Measures and integrates, with a table for some of the points at a time. */
 static itd_result itd__integrate_points(itd__measurement *m, size_t points, double *start /* (n) */,
                                         double *integral /* (n,repetitions) */)
 {
-    size_t own = m->repetitions * m->length;
-    ITD__TRY(itd__measurement_begin(m, points * own));
     for (; m->first < m->n; m->first += points) {
         size_t some = itd__min(points, m->n - m->first);
-        itd_draws *draws = itd__draws_alloc(m, some, some * own, 1);
+        itd_draws *draws = itd__draws_alloc(m, some, some * m->repetitions * m->length, 1);
         itd_result result = draws ? itd__measure_table(m, draws, NULL) : ITD_ERROR_MEMORY;
         if (result == ITD_OK) {
             memcpy(start + m->first, draws->nll_reference, some * sizeof *start);
@@ -1780,11 +1715,15 @@ ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x, size_t n, co
 {
     itd__measurement m = ITD__ZERO;
     itd_draws whole = ITD__ZERO; /* the table of all draws, of which only parts are ever made */
-    ITD__TRY(itd__measurement_of(den, 1, x, n, desc, std_error_x != NULL, &m));
-    size_t own = m.repetitions * m.length, points = itd__min(n, itd__max(1, ITD__TABLE_DRAWS / own));
-    double *start = itd__doubles(n, 1), *integral = itd__doubles(n, m.repetitions);
-    itd_result result = ITD_ERROR_MEMORY;
-    if (start && integral) result = itd__integrate_points(&m, points, start, integral);
+    double *start = NULL, *integral = NULL;
+    itd_result result = itd__measurement_begin(den, 1, x, n, desc, std_error_x != NULL, &m);
+    size_t own = m.repetitions * m.length;
+    if (result == ITD_OK) {
+        start = itd__doubles(n, 1), integral = itd__doubles(n, m.repetitions);
+        result = start && integral ? ITD_OK : ITD_ERROR_MEMORY;
+    }
+    if (result == ITD_OK)
+        result = itd__integrate_points(&m, itd__max(1, ITD__TABLE_DRAWS / own), start, integral);
     whole.desc = *desc, whole.n = n, whole.repetitions = m.repetitions;
     whole.evaluations = n * own + m.pilot;
     if (result == ITD_OK) result = itd__summarize(&whole, start, integral, out, nll_x, std_error_x);
@@ -1850,57 +1789,6 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
     return result;
 }
 
-/* ---- what is refused ---- */
-
-static bool itd__same_numbers(const double *a, const double *b, size_t n)
-{
-    return a == b || (a && b && !memcmp(a, b, n * sizeof *a));
-}
-
-/* All denoisers of a table have the same coordinates, and log_det is that of their map. */
-static const char *itd__denoisers_problem(const itd_denoiser *den, size_t k)
-{
-    size_t d = k ? den->dim : 0;
-    double log_det = k && !den->whiten ? itd__add_logs(0, den->scale, d) : 0;
-    if (k == 0) return "k: at least one denoiser is needed";
-    if (d == 0) return "dim: a denoiser of no numbers";
-    if (!(fabs(log_det) <= DBL_MAX)) return "scale: a number in it is not positive and finite";
-    if (!(fabs(den->log_det) <= DBL_MAX)) return "log_det: not finite";
-    if (!den->whiten && !(fabs(den->log_det - log_det) <= 1e-6 * (1 + fabs(log_det))))
-        return "log_det: not the sum of the logarithms of `scale`";
-    if (den->whiten && !den->color) return "color: missing, although `whiten` is given";
-    for (size_t i = 0; i < k; i++) {
-        if (!den[i].predict) return "predict: missing";
-        if (den[i].dim != d) return "dim: not the same for all denoisers";
-        if (!itd__same_numbers(den[i].mean, den->mean, d)) return "mean: not the same for all denoisers";
-        if (!itd__same_numbers(den[i].scale, den->scale, d)) return "scale: not the same for all denoisers";
-        if (!itd__same_numbers(den[i].whiten, den->whiten, d * d))
-            return "whiten: not the same for all denoisers";
-        if (!itd__same_numbers(&den[i].log_det, &den->log_det, 1))
-            return "log_det: not the same for all denoisers";
-    }
-    return NULL;
-}
-
-ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n, const itd_nll_desc *desc)
-{
-    const itd_gaussian *q = desc->reference;
-    const char *problem = itd__denoisers_problem(den, k);
-    if (problem) return problem;
-    if (n == 0) return "n: at least one point is needed";
-    if ((problem = itd__schedule_problem(&desc->schedule)) != NULL) return problem;
-    if (desc->draws == 0) return "draws: at least one is needed";
-    if (desc->repetitions > desc->draws - desc->allocate)
-        return "draws: fewer than `repetitions`, and one more if `allocate` asks for a pilot";
-    if (desc->allocate && desc->draws < 3)
-        return "draws: fewer than 3, for two repetitions and the pilot that `allocate` asks for";
-    if (q && q->dim != den->dim) return "reference: its dim is not that of the denoisers";
-    for (size_t j = 0; q && j < q->dim; j++)
-        if (!(q->lambda[j] > 0 && q->lambda[j] <= DBL_MAX && fabs(q->mean[j]) <= DBL_MAX))
-            return "reference: a mean is not finite, or an eigenvalue not positive and finite";
-    return NULL;
-}
-
 /* >>model --------------------------------------------------------------------------------------------------
 
    A model makes a denoiser of the caller's data out of a network F:
@@ -1908,10 +1796,9 @@ ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n,
        x  --coordinates-->  y  --channel-->  z  --shrink-->  F  --gain, plus skip z-->  eps_hat
 
    In the coordinates y = W (x - mean) the training data have covariance I or, above 64 dimensions, each
-   coordinate has variance 1: itd_model_fit finds W with the help of >>gaussian. The noise is that of
-   >>channel, F comes from >>network. This chapter adds the parameterization, with v the variance of y:
+   coordinate has variance 1. With v the variance of y, that of z is V = s(alpha) v + s(-alpha), and
 
-       eps_hat = skip z + gain F(shrink z, alpha),      V = s(alpha) v + s(-alpha), the variance of z
+       eps_hat = skip z + gain F(shrink z, alpha)
 
                     PLAIN    GAUSSIAN                  alpha -> -inf    alpha -> inf
            shrink     1      1 / sqrt(V)                     1           1 / sqrt(v)
@@ -1919,8 +1806,7 @@ ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n,
            gain       1      sqrt(s(alpha) v / V)            0                1
 
    At low SNR z is nearly all noise, and eps_hat becomes z whatever the network puts out; PLAIN has to learn
-   that. At high SNR eps_hat is F. At every SNR, input and target of F have variance 1, and F = 0 is the best
-   denoiser of N(0, v I).
+   that. At every SNR, input and target of F have variance 1, and F = 0 is the best denoiser of N(0, v I).
 
    To add a parameterization: its name in itd_parameterization (>>api), its three numbers in
    itd__parameterize, and its name as the maximum in the row `parameterization` of >>descriptions. */
@@ -2034,13 +1920,18 @@ ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, i
     return itd__model_create(desc, &seed, out);
 }
 
+static void itd__free_fit(itd_model *model)
+{
+    itd_gaussian_free(model->gaussian);
+    ITD_FREE(model->mean), ITD_FREE(model->scale), ITD_FREE(model->whiten), ITD_FREE(model->color);
+}
+
 ITD_DEF void itd_model_free(itd_model *model)
 {
     if (!model) return;
     for (itd_note *next, *note = model->notes; note; note = next) next = note->next, ITD_FREE(note);
     itd_net_free(model->net);
-    itd_gaussian_free(model->gaussian);
-    ITD_FREE(model->mean), ITD_FREE(model->scale), ITD_FREE(model->whiten), ITD_FREE(model->color);
+    itd__free_fit(model);
     ITD_FREE(model->work);
     ITD_FREE(model);
 }
@@ -2096,26 +1987,19 @@ static itd_result itd__fit(itd_model *model, const float *x, size_t n)
 
 ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
 {
+    itd_model fitted = *model;
     if (n < 2) return ITD_ERROR_ARGUMENT;
-    itd_model *fresh = (itd_model *)itd__alloc(1, 1, sizeof *fresh);
-    if (!fresh) return ITD_ERROR_MEMORY;
-    fresh->desc = model->desc, fresh->dim = model->dim;
-    itd_result result = itd__fit(fresh, x, n);
-    if (result == ITD_OK) {
-        itd_model old = *model;
-        model->whiten = fresh->whiten, model->color = fresh->color, model->log_det = fresh->log_det;
-        model->gaussian = fresh->gaussian;
-        fresh->whiten = old.whiten, fresh->color = old.color, fresh->gaussian = old.gaussian;
-        memcpy(model->mean, fresh->mean, model->dim * sizeof *model->mean); /* denoisers may point to these */
-        memcpy(model->scale, fresh->scale, model->dim * sizeof *model->scale);
-    }
-    itd_model_free(fresh);
+    fitted.mean = fitted.scale = fitted.whiten = fitted.color = NULL, fitted.gaussian = NULL;
+    fitted.log_det = 0;
+    itd_result result = itd__fit(&fitted, x, n);
+    itd__free_fit(result == ITD_OK ? model : &fitted);
+    if (result == ITD_OK) *model = fitted;
     return result;
 }
 
 /* >>trainer ------------------------------------------------------------------------------------------------
 
-   One step of training, in five lines:
+   One step of training:
 
        y = coordinates of `batch` rows,  alpha ~ schedule with weights w,  eps ~ N(0, I)
        z = sqrt(s(alpha)) y + sqrt(s(-alpha)) eps
@@ -2123,12 +2007,11 @@ ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
        loss = (d/2) log(2 pi e) + log_det + 1/2 mean_b [ w_b ( ||eps_b - eps_hat_b||^2 - d s(alpha_b) ) ]
        weights of F <- Adam(gradient of the loss)                                            >>network
 
-   Noise, log SNRs and the order of the data are functions of seed and step alone, so that a training that was
-   interrupted goes on with the same bits.
+   Noise, log SNRs and the order of the data are functions of seed and step alone, so that an interrupted
+   training goes on with the same bits. Data are rows of floats in memory: another data set is another array.
 
-   Data are rows of floats in memory: another data set is another array. Another weighting of the loss is
-   another `factor` in itd__loss, chosen by a new field of itd_trainer_desc (see >>descriptions); the reported
-   loss stays the likelihood. */
+   To weight the loss otherwise: another `factor` in itd__loss, chosen by a new field of itd_trainer_desc (see
+   >>descriptions); the reported loss stays the likelihood. */
 
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out)
 {
@@ -2156,11 +2039,10 @@ ITD_DEF void itd_trainer_free(itd_trainer *trainer)
 /* Memory for one batch, from the first step on: what a file says of a batch takes none before. */
 static itd_result itd__trainer_reserve(itd_trainer *t)
 {
-    size_t columns, n = t->desc.batch;
+    size_t n = t->desc.batch;
     if (t->work) return ITD_OK;
-    if (!itd__multiply(t->model->dim, 4, &columns)) return ITD_ERROR_MEMORY;
     if (!t->index) t->index = (size_t *)itd__alloc(n, 1, sizeof *t->index);
-    if (t->index) t->work = itd__floats(n, columns + 2);
+    if (t->index) t->work = itd__floats(n, 4 * t->model->dim + 2); /* the mean alone takes 8 dim bytes */
     return t->work ? ITD_OK : ITD_ERROR_MEMORY;
 }
 
@@ -2338,8 +2220,8 @@ ITD_DEF itd_result itd_train_epoch(itd_trainer *t, const float *x, size_t n, dou
                                 + sqrt(s(-alpha') c) eps',      eps' ~ N(0, I),  c = 1 - exp(alpha - alpha')
                            (DDPM, Ho et al. 2020)
 
-   It needs nothing but a denoiser and a schedule. To add a sampler: its name in itd_sampler (>>api), its
-   formula in itd__sampling_step, and in tests/test_sample.c what it makes of a Gaussian. */
+   To add a sampler: its name in itd_sampler (>>api), its formula in itd__sampling_step, and in
+   tests/test_sample.c what it makes of a Gaussian. */
 
 ITD_DEF itd_sample_desc itd_sample_desc_default(void)
 {
@@ -2585,6 +2467,14 @@ ITD_DEF itd_unet_desc itd_unet_desc_ddpm_cifar10(void)
     return d;
 }
 
+static const char *itd__schedule_problem(const itd_schedule *s)
+{
+    if (!(fabs(s->loc) < 1e6)) return "schedule.loc: above -1e6 and below 1e6 expected";
+    if (!(s->scale > 0 && s->scale < 1e6)) return "schedule.scale: above 0 and below 1e6 expected";
+    if (!(s->clip > 0 && s->clip < 700)) return "schedule.clip: above 0 and below 700 expected";
+    return NULL;
+}
+
 /* What several fields of a network have to agree on. */
 static const char *itd__mlp_problem(const itd_mlp_desc *mlp)
 {
@@ -2627,6 +2517,52 @@ ITD_DEF const char *itd_model_problem(const itd_model_desc *model, const itd_tra
             return field->problem;
     }
     return state.has_unet ? itd__unet_problem(&model->unet) : itd__mlp_problem(&model->mlp);
+}
+
+static bool itd__same_numbers(const double *a, const double *b, size_t n)
+{
+    return a == b || (a && b && !memcmp(a, b, n * sizeof *a));
+}
+
+/* All denoisers of a table have the same coordinates, and log_det is that of their map. */
+static const char *itd__denoisers_problem(const itd_denoiser *den, size_t k)
+{
+    if (k == 0 || den->dim == 0) return k ? "dim: at least 1 expected" : "k: at least 1 expected";
+    size_t d = den->dim;
+    double log_det = den->whiten ? den->log_det : itd__add_logs(0, den->scale, d);
+    if (!den->whiten && !(fabs(log_det) <= DBL_MAX)) return "scale: positive and finite numbers expected";
+    if (!(fabs(den->log_det - log_det) <= 1e-6 * (1 + fabs(log_det))))
+        return "log_det: a finite number expected, without `whiten` the sum of the logarithms of `scale`";
+    if (den->whiten && !den->color) return "color: expected beside `whiten`";
+    for (size_t i = 0; i < k; i++) {
+        if (!den[i].predict) return "predict: a function expected";
+        if (den[i].dim != d) return "dim: the same for all denoisers expected";
+        if (!itd__same_numbers(den[i].mean, den->mean, d)) return "mean: the same for all denoisers expected";
+        if (!itd__same_numbers(den[i].scale, den->scale, d))
+            return "scale: the same for all denoisers expected";
+        if (!itd__same_numbers(den[i].whiten, den->whiten, d * d) ||
+            !itd__same_numbers(&den[i].log_det, &den->log_det, 1))
+            return "whiten: the same for all denoisers, log_det too, expected";
+    }
+    return NULL;
+}
+
+ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n, const itd_nll_desc *desc)
+{
+    const itd_gaussian *q = desc->reference;
+    const char *denoisers = itd__denoisers_problem(den, k),
+               *schedule = itd__schedule_problem(&desc->schedule);
+    if (denoisers) return denoisers;
+    if (n == 0) return "n: at least 1 expected";
+    if (schedule) return schedule;
+    if (desc->draws == 0 ||
+        desc->draws - desc->allocate < itd__max(desc->repetitions, desc->allocate ? 2 : 1))
+        return "draws: `repetitions` or more expected, and if `allocate`, 3 or more and one for the pilot";
+    if (q && q->dim != den->dim) return "reference: the dim of the denoisers expected";
+    for (size_t j = 0; q && j < q->dim; j++)
+        if (!(q->lambda[j] > 0 && q->lambda[j] <= DBL_MAX && fabs(q->mean[j]) <= DBL_MAX))
+            return "reference: finite means, and positive and finite eigenvalues, expected";
+    return NULL;
 }
 
 /* ---- notes: strings of the caller's in the file of a model, a list in the order of their keys ---- */
@@ -4350,6 +4286,18 @@ static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, do
 
    Errors, memory, threads: what depends on compiler and system, and the helpers that all chapters share.
    Needs ITD_MALLOC and, for threads, OpenMP. */
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+#if defined(__GNUC__) || defined(_MSC_VER)
+#define ITD__RESTRICT __restrict
+#elif defined(__cplusplus)
+#define ITD__RESTRICT
+#else
+#define ITD__RESTRICT restrict
+#endif
 
 #define ITD_RESULT_TEXT(name, text) text,
 ITD_DEF const char *itd_result_string(itd_result result)
