@@ -184,9 +184,8 @@
    largest batch, training steps and denoisers allocate nothing. Sizes are checked for overflow.
 
    Threads: one object belongs to one thread at a time; different objects are independent. With OpenMP the
-   library divides its loops. The number of threads changes no bit of a result: each number is computed by
-   one thread, its terms in an order that does not depend on how the loop is divided, and random numbers are
-   functions of a seed and a position. */
+   library divides its loops. The number of threads changes no bit of a result: ITD__PARALLEL says why, and
+   random numbers are functions of a seed and a position. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -282,7 +281,7 @@ ITD_DEF itd_result itd_schedule_sample(const itd_schedule *s, itd_rng *rng, bool
 
 /* Two ways to choose a schedule from data. Before training, from the eigenvalues of the covariance in the
    model's coordinates, which itd_gaussian_fit finds: loc = -mean(log lambda), clip = 4 and, as in the paper's
-   code, scale = sqrt(1 + 3/pi var(log lambda)). It is for data that the model does not whiten, such as images;
+   code, scale = sqrt(1 + 3/pi var(log lambda)). Use it for data that the model does not whiten, as images;
    whitened data give 0 and 1. ITD_ERROR_DATA unless every lambda is positive. */
 ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda /* (d) */, size_t d, itd_schedule *out);
 
@@ -526,9 +525,8 @@ ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_n
 ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd_net **out);
 ITD_DEF void itd_net_free(itd_net *net);
 ITD_DEF size_t itd_net_parameters(const itd_net *net);
-/* The weights that training moves, and their moving average, NULL if no training has kept one. The caller may
-   change them, so from then on each forward pass transforms the weights of convolutions again, which takes
-   noticeable time if a pass has few images. */
+/* The weights that training moves, and their moving average, NULL if there is none. The caller may change
+   them, so later forward passes all transform the weights of convolutions again: noticeable for few images. */
 ITD_DEF float *itd_net_weights(itd_net *net);   /* (parameters) by layer, weights before biases */
 ITD_DEF float *itd_net_average(itd_net *net);   /* (parameters) */
 ITD_DEF float *itd_net_gradients(itd_net *net); /* (parameters) or NULL before the first backward */
@@ -581,10 +579,10 @@ ITD_DEF itd_model_desc itd_model_desc_default(size_t dim);
 /* A model with a new network, its weights from the seed. mean is 0, scale 1 and W = I until itd_model_fit. */
 ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out);
 ITD_DEF void itd_model_free(itd_model *model);
-/* Sets mean, scale, W and Gaussian from n >= 2 rows. If W is used, the Gaussian's covariance is shrunk
-   towards its diagonal, the more the fewer rows there are; flat directions get 1e-8 of the variance of their
-   columns; and by default the untrained model is this Gaussian, since its network starts at zero.
-   ITD_ERROR_DATA: not finite or, with normalize, a constant column. */
+/* Sets mean, scale, W and Gaussian from n >= 2 rows. If W is used, the covariance is shrunk towards its
+   diagonal, the more the fewer rows there are; flat directions get 1e-8 of their columns' variance; the
+   untrained model is, by default, this Gaussian. ITD_ERROR_DATA: not finite or, with normalize, a constant
+   column. */
 ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x /* (n,dim) */, size_t n);
 /* key and value are UTF-8, or else ITD_ERROR_ARGUMENT; a value of NULL removes the string. */
 ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const char *value);
@@ -855,14 +853,8 @@ static void itd__end_training(itd_net *net);
 /* >>channel ------------------------------------------------------------------------------------------------
 
    The noisy channel, the schedule from which log SNRs are drawn, its choice from data, and the affine map
-   between the units of x and the coordinates of a denoiser. Needs only the random numbers.
-
-       density of log SNR       __
-                             .-'  '-.              draws are logistic between a0 and a1; each has the
-                         _.-'        '-._          weight w = 1 / density, so that a mean of w f
-                      | '                ' |       estimates the integral of f from a0 to a1
-                   ---+---------+----------+--->
-                      a0       loc         a1 = loc + clip scale
+   between the units of x and the coordinates of a denoiser. The weight of a log SNR is w = 1 / density: a mean
+   of w f over draws estimates the integral of f over the range of the schedule.
 
    To add another distribution, say a truncated normal one:
      1. give itd_schedule a last field for the kind, 0 for the logistic, and set it in
@@ -1161,7 +1153,7 @@ enum {
     ITD__POINT_REPETITIONS = 16 /* those for the standard error of single points */
 };
 
-/* One call of itd_measure, itd_nll or itd_mse_curve: what is measured, and the memory of a batch. */
+/* One call of itd_measure, itd_nll or itd_mse_curve: what is measured, its table, the memory of a batch. */
 typedef struct itd__measurement {
     const itd_denoiser *den;
     const float *x; /* (n,dim) */
@@ -1172,14 +1164,15 @@ typedef struct itd__measurement {
     double density[ITD__DENSITY_STEPS], below[ITD__DENSITY_STEPS + 1];
     itd_gaussian reference; /* in the denoisers' coordinates, with eigenvalues of its own */
     itd_gaussian *owned;    /* has its other arrays, if they are not the caller's */
-    size_t first;           /* number of the point that a table begins with */
+    itd_draws *table;       /* the one that is being made */
+    size_t first;           /* number of the point that it begins with */
     size_t batch;
     float *eps, *z, *eps_hat; /* (batch,dim) */
     float *logsnr;            /* (batch) */
     size_t *row;              /* (batch) where a draw's point is among the batch's points: */
     double *y, *y_along; /* (batch,dim) these in the denoisers' coordinates, and along the eigenvectors */
     double *eps_along;   /* (batch,dim) eps along the eigenvectors */
-    double *unrotated;   /* (batch,dim) what is being rotated */
+    double *spare;       /* (batch,dim) for the rotation */
     itd__scratch work;   /* for the rotation, if the reference has a basis */
 } itd__measurement;
 
@@ -1192,8 +1185,7 @@ static double itd__squared_distance(const float *a, const float *b, size_t n)
     return sum;
 }
 
-/* Replaces n rows of coordinates by those along the reference's eigenvectors. z and eps_hat are free until the
-   denoiser is called. */
+/* Rotates n rows to the reference's eigenvectors; z and eps_hat are free until the denoiser is called. */
 static void itd__rotate(itd__measurement *m, size_t n, double *rows)
 {
     const itd_gaussian *q = &m->reference;
@@ -1207,7 +1199,7 @@ static void itd__rotate(itd__measurement *m, size_t n, double *rows)
     if (q->basis || !q->vectors) return;
     ITD__PARALLEL(n * d * d > 1 << 18)
     for (row = 0; row < (ptrdiff_t)n; row++) {
-        double *along = rows + (size_t)row * d, *v = m->unrotated + (size_t)row * d;
+        double *along = rows + (size_t)row * d, *v = m->spare + (size_t)row * d;
         memcpy(v, along, d * sizeof *v);
         for (size_t i = 0; i < d; i++) {
             double sum = 0;
@@ -1219,11 +1211,11 @@ static void itd__rotate(itd__measurement *m, size_t n, double *rows)
 
 /* Takes the points of some draws into the denoisers' coordinates and along the eigenvectors; a point whose
    draws follow each other only once. */
-static itd_result itd__measure_points(itd__measurement *m, const itd_draws *out, size_t at, size_t rows)
+static itd_result itd__measure_points(itd__measurement *m, size_t at, size_t rows)
 {
     size_t d = m->den->dim, points = 0;
     for (size_t i = 0; i < rows; i++) {
-        const size_t *point = out->point + at + i;
+        const size_t *point = m->table->point + at + i;
         if (i == 0 || point[0] != point[-1]) {
             const float *x = m->x + (m->first + *point) * d;
             for (size_t j = 0; j < d; j++) {
@@ -1245,8 +1237,9 @@ static itd_result itd__measure_points(itd__measurement *m, const itd_draws *out,
        (S lambda_j eps_j - sqrt(S N) y_j) / (S lambda_j + N),
 
    g is the sum of the squares, mse_q the mean of g over eps. A point's first draw gives -log q(x), too. */
-static void itd__measure_reference(itd__measurement *m, size_t i, itd_draws *out, size_t at)
+static void itd__measure_reference(itd__measurement *m, size_t at, size_t i)
 {
+    itd_draws *out = m->table;
     size_t d = m->reference.dim, row = m->row[i];
     const double *lambda = m->reference.lambda, *y = m->y + row * d, *y_along = m->y_along + row * d;
     const double *eps_along = m->eps_along + i * d;
@@ -1265,18 +1258,19 @@ static void itd__measure_reference(itd__measurement *m, size_t i, itd_draws *out
     out->nll_reference[out->point[at + i]] = m->den->log_det + nll;
 }
 
-/* The errors of the reference and of the table's denoisers for draws from number `at` on, whose points and
-   log SNRs are in the table, and whose eps is drawn. */
-static itd_result itd__measure_errors(itd__measurement *m, itd_draws *out, size_t at, size_t rows)
+/* The errors of the reference and of the denoisers for draws from number `at` on, whose points and log SNRs
+   are in the table, and whose eps is drawn. */
+static itd_result itd__measure_errors(itd__measurement *m, size_t at, size_t rows)
 {
+    itd_draws *out = m->table;
     size_t d = m->den->dim, k = out->denoisers;
     ptrdiff_t i;
-    ITD__TRY(itd__measure_points(m, out, at, rows));
+    ITD__TRY(itd__measure_points(m, at, rows));
     for (size_t j = 0; j < rows; j++) m->logsnr[j] = (float)out->logsnr[at + j];
     for (size_t j = 0; j < rows * d; j++) m->eps_along[j] = m->eps[j];
     itd__rotate(m, rows, m->eps_along);
     ITD__PARALLEL(rows > 256)
-    for (i = 0; i < (ptrdiff_t)rows; i++) itd__measure_reference(m, (size_t)i, out, at);
+    for (i = 0; i < (ptrdiff_t)rows; i++) itd__measure_reference(m, at, (size_t)i);
     for (size_t c = 0; c < k; c++) {
         double *error = out->error + at * k + c;
         ITD__TRY(m->den[c].predict(m->den[c].ctx, m->z, m->logsnr, rows, m->eps_hat));
@@ -1298,33 +1292,33 @@ ITD_DEF void itd_draws_free(itd_draws *draws)
     ITD_FREE(draws);
 }
 
-/* For `count` draws of n points. n = 0: of any points, whose -log q(x) is not asked for. */
-static itd_draws *itd__draws_alloc(const itd__measurement *m, size_t n, size_t count, size_t k)
+/* A new table for `count` draws of n points. n = 0: of any points, whose -log q(x) is not asked for. */
+static itd_result itd__new_table(itd__measurement *m, size_t n, size_t count, size_t k)
 {
-    itd_draws *draws = (itd_draws *)itd__alloc(1, 1, sizeof *draws);
-    if (!draws) return NULL;
-    draws->desc = m->desc, draws->n = n, draws->count = count, draws->denoisers = k;
-    draws->repetitions = m->repetitions, draws->length = m->length;
-    draws->point = (size_t *)itd__alloc(count, 2, sizeof *draws->point);
-    draws->quantile = itd__doubles(count, 5 + k + 1); /* n <= count */
-    if (!draws->point || !draws->quantile) {
-        itd_draws_free(draws);
-        return NULL;
-    }
-    draws->repetition = draws->point + count;
-    draws->logsnr = draws->quantile + count, draws->weight = draws->logsnr + count;
-    draws->reference = draws->weight + count, draws->expected = draws->reference + count;
-    draws->error = draws->expected + count, draws->nll_reference = draws->error + count * k;
-    return draws;
+    itd_draws *t = (itd_draws *)itd__alloc(1, 1, sizeof *t);
+    itd_draws_free(m->table);
+    m->table = t;
+    if (!t) return ITD_ERROR_MEMORY;
+    t->desc = m->desc, t->n = n, t->count = count, t->denoisers = k;
+    t->repetitions = m->repetitions, t->length = m->length, t->evaluations = count + m->pilot;
+    t->point = (size_t *)itd__alloc(count, 2, sizeof *t->point);
+    t->quantile = itd__doubles(count, 6 + k); /* n <= count */
+    if (!t->point || !t->quantile) return ITD_ERROR_MEMORY;
+    t->repetition = t->point + count;
+    t->logsnr = t->quantile + count, t->weight = t->logsnr + count;
+    t->reference = t->weight + count, t->expected = t->reference + count;
+    t->error = t->expected + count, t->nll_reference = t->error + count * k;
+    return ITD_OK;
 }
 
 /* A draw at quantile u of the schedule. */
-static void itd__set_logsnr(const itd__measurement *m, itd_draws *out, size_t i, double u)
+static void itd__set_logsnr(itd__measurement *m, size_t i, double u)
 {
     size_t step = itd__min((size_t)(u * (double)ITD__DENSITY_STEPS), ITD__DENSITY_STEPS - 1);
-    out->quantile[i] = u;
-    out->logsnr[i] = (float)itd_schedule_quantile(&m->desc.schedule, u);
-    out->weight[i] = itd_schedule_weight(&m->desc.schedule, out->logsnr[i]) / m->density[step];
+    itd_draws *t = m->table;
+    t->quantile[i] = u;
+    t->logsnr[i] = (float)itd_schedule_quantile(&m->desc.schedule, u);
+    t->weight[i] = itd_schedule_weight(&m->desc.schedule, t->logsnr[i]) / m->density[step];
 }
 
 /* w (e - g) for one draw. */
@@ -1345,7 +1339,7 @@ static double itd__allocate(const itd__measurement *m, double v)
 
 /* Row i of a batch is draw at + i of the table. Each point has its own streams of random numbers, in which a
    repetition or draw has its own place: no draw depends on how points are divided into tables and batches. */
-static void itd__draw(itd__measurement *m, itd_draws *out, size_t at, size_t i)
+static void itd__draw(itd__measurement *m, size_t at, size_t i)
 {
     size_t d = m->den->dim, own = m->repetitions * m->length;
     size_t point = (at + i) / own, draw = (at + i) % own, repetition = draw / m->length;
@@ -1356,26 +1350,25 @@ static void itd__draw(itd__measurement *m, itd_draws *out, size_t at, size_t i)
     noise.counter = draw * itd__ceil_div(d, 4);
     double v = itd_rng_uniform(&start);
     if (m->desc.stratified) v = ((double)(draw % m->length) + v) / (double)m->length;
-    out->point[at + i] = point, out->repetition[at + i] = repetition;
-    itd__set_logsnr(m, out, at + i, itd__allocate(m, v));
+    m->table->point[at + i] = point, m->table->repetition[at + i] = repetition;
+    itd__set_logsnr(m, at + i, itd__allocate(m, v));
     itd_rng_normal_fill(&noise, d, m->eps + i * d);
 }
 
-/* Measures all draws of a table: those of the points from number `first` on or, given a stream for their
+/* Measures all draws of the table: those of the points from number `first` on or, given a stream for their
    noise, those whose points and log SNRs are in the table already. */
-static itd_result itd__measure_table(itd__measurement *m, itd_draws *out, itd_rng *noise)
+static itd_result itd__fill_table(itd__measurement *m, itd_rng *noise)
 {
-    for (size_t at = 0; at < out->count; at += m->batch) {
-        size_t rows = itd__min(m->batch, out->count - at);
+    for (size_t at = 0; at < m->table->count; at += m->batch) {
+        size_t rows = itd__min(m->batch, m->table->count - at);
         ptrdiff_t i;
         if (noise) itd_rng_normal_fill(noise, rows * m->den->dim, m->eps);
         else {
             ITD__PARALLEL(rows > 256)
-            for (i = 0; i < (ptrdiff_t)rows; i++) itd__draw(m, out, at, (size_t)i);
+            for (i = 0; i < (ptrdiff_t)rows; i++) itd__draw(m, at, (size_t)i);
         }
-        ITD__TRY(itd__measure_errors(m, out, at, rows));
+        ITD__TRY(itd__measure_errors(m, at, rows));
     }
-    out->evaluations = out->count + m->pilot;
     return ITD_OK;
 }
 
@@ -1436,19 +1429,16 @@ static itd_result itd__pilot(itd__measurement *m)
     itd_rng rng = itd__rng_for(m->desc.seed, ITD__FOR_PILOT, 0);
     itd_rng noise = itd__rng_for(m->desc.seed, ITD__FOR_PILOT_NOISE, 0);
     m->pilot = bins * per_bin;
-    itd_draws *draws = itd__draws_alloc(m, 0, m->pilot, 1);
-    itd_result result = draws ? ITD_OK : ITD_ERROR_MEMORY;
-    for (size_t i = 0; result == ITD_OK && i < m->pilot; i++) {
+    ITD__TRY(itd__new_table(m, 0, m->pilot, 1));
+    for (size_t i = 0; i < m->pilot; i++) {
         double u = ((double)i + itd_rng_uniform(&rng)) / (double)m->pilot;
-        draws->point[i] = (size_t)itd_rng_below(&rng, m->n);
-        itd__set_logsnr(m, draws, i, u);
+        m->table->point[i] = (size_t)itd_rng_below(&rng, m->n);
+        itd__set_logsnr(m, i, u);
     }
-    if (result == ITD_OK) result = itd__measure_table(m, draws, &noise);
-    for (size_t b = 0; result == ITD_OK && b < bins; b++)
-        spread[b] = itd__spread_of(draws, b * per_bin, per_bin);
-    if (result == ITD_OK) itd__set_density(m, spread, bins);
-    itd_draws_free(draws);
-    return result;
+    ITD__TRY(itd__fill_table(m, &noise));
+    for (size_t b = 0; b < bins; b++) spread[b] = itd__spread_of(m->table, b * per_bin, per_bin);
+    itd__set_density(m, spread, bins);
+    return ITD_OK;
 }
 
 /* ---- how many draws of each kind ---- */
@@ -1535,7 +1525,7 @@ static itd_result itd__measurement_alloc(itd__measurement *m, size_t rows, doubl
         return ITD_ERROR_MEMORY;
     m->z = m->eps + m->batch * d, m->eps_hat = m->z + m->batch * d;
     m->y_along = m->y + m->batch * d, m->eps_along = m->y_along + m->batch * d;
-    m->unrotated = m->eps_along + m->batch * d;
+    m->spare = m->eps_along + m->batch * d;
     return ITD_OK;
 }
 
@@ -1565,25 +1555,20 @@ static void itd__measurement_end(itd__measurement *m)
 {
     ITD_FREE(m->eps), ITD_FREE(m->logsnr), ITD_FREE(m->row), ITD_FREE(m->y), ITD_FREE(m->work.floats);
     ITD_FREE(m->reference.lambda);
-    itd_gaussian_free(m->owned);
+    itd_gaussian_free(m->owned), itd_draws_free(m->table);
 }
 
 ITD_DEF itd_result itd_measure(const itd_denoiser *den, size_t k, const float *x, size_t n,
                                const itd_nll_desc *desc, itd_draws **out)
 {
     itd__measurement m = ITD__ZERO;
-    itd_draws *draws = NULL;
     itd_result result = itd__measurement_begin(den, k, x, n, desc, false, &m);
+    if (result == ITD_OK) result = itd__new_table(&m, n, n * m.repetitions * m.length, k);
+    if (result == ITD_OK) result = itd__fill_table(&m, NULL);
     if (result == ITD_OK) {
-        draws = itd__draws_alloc(&m, n, n * m.repetitions * m.length, k);
-        result = draws ? itd__measure_table(&m, draws, NULL) : ITD_ERROR_MEMORY;
-    }
-    if (result == ITD_OK) {
-        draws->gaussian = m.reference, draws->owned = m.owned; /* no longer the measurement's */
-        m.reference.lambda = NULL, m.owned = NULL;
-        *out = draws;
-    } else {
-        itd_draws_free(draws);
+        m.table->gaussian = m.reference, m.table->owned = m.owned;
+        *out = m.table;
+        m.reference.lambda = NULL, m.owned = NULL, m.table = NULL; /* no longer the measurement's */
     }
     itd__measurement_end(&m);
     return result;
@@ -1598,72 +1583,57 @@ static double itd__standard_error(double sum, double square, double count)
     return sqrt(fmax(square - sum * sum / count, 0) / (count - 1) / count);
 }
 
-/* 1/2 Integral f by each repetition of each point; without f, w (e - g) for one of the denoisers. */
-static void itd__integrate(const itd_draws *draws, size_t which, const double *f,
-                           double *integral /* (n,repetitions) */)
+/* Of each point, value = start + 1/2 Integral f, the mean of its repetitions, and the variance of that mean;
+   to each repetition's total its part of all points is added. Without f, f is w (e - g) of a denoiser. */
+static void itd__integrate(const itd_draws *draws, size_t which, const double *start, const double *f,
+                           double *value /* (n) */, double *variance /* (n) */,
+                           double *total /* (repetitions) */)
 {
-    for (size_t k = 0, i = 0; k < draws->n * draws->repetitions; k++) {
-        integral[k] = 0;
-        for (size_t j = 0; j < draws->length; j++, i++)
-            integral[k] += 0.5 * (f ? f[i] : itd__integrand(draws, i, which)) / (double)draws->length;
+    double r = (double)draws->repetitions;
+    for (size_t point = 0, i = 0; point < draws->n; point++) {
+        double mean = 0, square = 0;
+        for (size_t k = 0; k < draws->repetitions; k++) {
+            double integral = 0;
+            for (size_t j = 0; j < draws->length; j++, i++)
+                integral += 0.5 * (f ? f[i] : itd__integrand(draws, i, which)) / (double)draws->length;
+            double off = integral - mean;
+            mean += off / (double)(k + 1), square += off * (integral - mean);
+            total[k] += integral;
+        }
+        value[point] = start[point] + mean, variance[point] = square / (r - 1) / r;
     }
 }
 
-/* Mean of a point's repetitions, and the variance of that mean: NaN for a single one. */
-static double itd__point_mean(const double *integral, size_t repetitions, double *variance)
-{
-    double mean = 0, square = 0;
-    for (size_t k = 0; k < repetitions; k++) {
-        double off = integral[k] - mean;
-        mean += off / (double)(k + 1), square += off * (integral[k] - mean);
-    }
-    *variance = square / (double)(repetitions - 1) / (double)repetitions;
-    return mean;
-}
-
-/* Where all points have the same draws, only the repetitions are independent. */
-static double itd__shared_error(const double *integral, size_t n, size_t repetitions)
-{
-    double first = 0, sum = 0, square = 0;
-    for (size_t k = 0; k < repetitions; k++) {
-        double total = 0;
-        for (size_t i = 0; i < n; i++) total += integral[i * repetitions + k];
-        if (k == 0) first = total;
-        double off = (total - first) / (double)n;
-        sum += off, square += off * off;
-    }
-    return itd__standard_error(sum, square, (double)repetitions);
-}
-
-/* The estimates from start + integral. Of `draws` the arrays are not needed any more. */
-static itd_result itd__summarize(const itd_draws *draws, const double *start, const double *integral,
+/* The estimates from what itd__integrate found. Of `draws` the arrays are not needed any more. */
+static itd_result itd__summarize(const itd_draws *draws, const double *value /* values, variances, totals */,
                                  itd_nll_result *out, double *nll_x, double *std_error_x)
 {
-    size_t repetitions = draws->repetitions;
-    double n = (double)draws->n, r = (double)repetitions;
-    double first = 0, sum = 0, square = 0, variance = 0, fourth = 0, v;
+    const double *variance = value + draws->n, *total = variance + draws->n;
+    double n = (double)draws->n, r = (double)draws->repetitions;
+    double sum = 0, square = 0, variances = 0, squares = 0;
     itd_nll_result result = ITD__ZERO;
     for (size_t i = 0; i < draws->n; i++) {
-        double value = start[i] + itd__point_mean(integral + i * repetitions, repetitions, &v);
-        if (i == 0) first = value; /* subtracted, so that the squares do not cancel */
-        sum += value - first, square += (value - first) * (value - first);
-        variance += v, fourth += v * v;
+        double off = value[i] - value[0]; /* so that the squares do not cancel */
+        sum += off, square += off * off;
+        variances += variance[i], squares += variance[i] * variance[i];
     }
-    result.nll = first + sum / n;
-    result.std_error = sqrt(variance) / n;
+    result.nll = value[0] + sum / n;
+    result.std_error = sqrt(variances) / n;
     result.std_error_data = itd__standard_error(sum, square, n);
-    result.degrees = fourth > 0 ? fmin(n * (r - 1), (r + 1) * variance * variance / fourth) : n * (r - 1);
+    result.degrees = n * (r - 1);
+    if (squares > 0) result.degrees = fmin(result.degrees, (r + 1) * variances * variances / squares);
     result.evaluations = draws->evaluations;
-    if (draws->desc.shared_noise) {
-        result.std_error = itd__shared_error(integral, draws->n, repetitions);
-        result.degrees = r - 1;
+    if (draws->desc.shared_noise) { /* only the repetitions are independent */
+        sum = square = 0;
+        for (size_t k = 0; k < draws->repetitions; k++) {
+            double off = (total[k] - total[0]) / n;
+            sum += off, square += off * off;
+        }
+        result.std_error = itd__standard_error(sum, square, r), result.degrees = r - 1;
     }
     if (!(fabs(result.nll) <= DBL_MAX)) return ITD_ERROR_NUMERIC;
-    for (size_t i = 0; i < draws->n; i++) {
-        double value = start[i] + itd__point_mean(integral + i * repetitions, repetitions, &v);
-        if (nll_x) nll_x[i] = value;
-        if (std_error_x) std_error_x[i] = sqrt(v);
-    }
+    if (nll_x) memcpy(nll_x, value, draws->n * sizeof *value);
+    for (size_t i = 0; std_error_x && i < draws->n; i++) std_error_x[i] = sqrt(variance[i]);
     *out = result;
     return ITD_OK;
 }
@@ -1671,11 +1641,12 @@ static itd_result itd__summarize(const itd_draws *draws, const double *start, co
 static itd_result itd__reduce(const itd_draws *draws, size_t which, const double *start, const double *f,
                               itd_nll_result *out, double *nll_x, double *std_error_x)
 {
-    double *integral = itd__doubles(draws->n, draws->repetitions);
-    if (!integral) return ITD_ERROR_MEMORY;
-    itd__integrate(draws, which, f, integral);
-    itd_result result = itd__summarize(draws, start, integral, out, nll_x, std_error_x);
-    ITD_FREE(integral);
+    size_t n = draws->n;
+    double *value = itd__doubles(2 * n + draws->repetitions, 1);
+    if (!value) return ITD_ERROR_MEMORY;
+    itd__integrate(draws, which, start, f, value, value + n, value + 2 * n);
+    itd_result result = itd__summarize(draws, value, out, nll_x, std_error_x);
+    ITD_FREE(value);
     return result;
 }
 
@@ -1693,19 +1664,14 @@ ITD_DEF itd_result itd_draws_nll(const itd_draws *draws, size_t which, itd_nll_r
 }
 
 /* Measures and integrates, with a table for some of the points at a time. */
-static itd_result itd__integrate_points(itd__measurement *m, size_t points, double *start /* (n) */,
-                                        double *integral /* (n,repetitions) */)
+static itd_result itd__integrate_points(itd__measurement *m, size_t points, double *value)
 {
     for (; m->first < m->n; m->first += points) {
         size_t some = itd__min(points, m->n - m->first);
-        itd_draws *draws = itd__draws_alloc(m, some, some * m->repetitions * m->length, 1);
-        itd_result result = draws ? itd__measure_table(m, draws, NULL) : ITD_ERROR_MEMORY;
-        if (result == ITD_OK) {
-            memcpy(start + m->first, draws->nll_reference, some * sizeof *start);
-            itd__integrate(draws, 0, NULL, integral + m->first * m->repetitions);
-        }
-        itd_draws_free(draws);
-        ITD__TRY(result);
+        double *here = value + m->first;
+        ITD__TRY(itd__new_table(m, some, some * m->repetitions * m->length, 1));
+        ITD__TRY(itd__fill_table(m, NULL));
+        itd__integrate(m->table, 0, m->table->nll_reference, NULL, here, here + m->n, value + 2 * m->n);
     }
     return ITD_OK;
 }
@@ -1715,19 +1681,15 @@ ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x, size_t n, co
 {
     itd__measurement m = ITD__ZERO;
     itd_draws whole = ITD__ZERO; /* the table of all draws, of which only parts are ever made */
-    double *start = NULL, *integral = NULL;
+    double *value = NULL;
     itd_result result = itd__measurement_begin(den, 1, x, n, desc, std_error_x != NULL, &m);
     size_t own = m.repetitions * m.length;
-    if (result == ITD_OK) {
-        start = itd__doubles(n, 1), integral = itd__doubles(n, m.repetitions);
-        result = start && integral ? ITD_OK : ITD_ERROR_MEMORY;
-    }
-    if (result == ITD_OK)
-        result = itd__integrate_points(&m, itd__max(1, ITD__TABLE_DRAWS / own), start, integral);
+    if (result == ITD_OK && !(value = itd__doubles(2 * n + m.repetitions, 1))) result = ITD_ERROR_MEMORY;
+    if (result == ITD_OK) result = itd__integrate_points(&m, itd__max(1, ITD__TABLE_DRAWS / own), value);
     whole.desc = *desc, whole.n = n, whole.repetitions = m.repetitions;
     whole.evaluations = n * own + m.pilot;
-    if (result == ITD_OK) result = itd__summarize(&whole, start, integral, out, nll_x, std_error_x);
-    ITD_FREE(start), ITD_FREE(integral), itd__measurement_end(&m);
+    if (result == ITD_OK) result = itd__summarize(&whole, value, out, nll_x, std_error_x);
+    ITD_FREE(value), itd__measurement_end(&m);
     return result;
 }
 
@@ -1771,21 +1733,21 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
     if (itd_nll_problem(den, 1, n, &all.desc)) return ITD_ERROR_ARGUMENT;
     double *sum = itd__doubles(m, 2); /* the caller's arrays are written when nothing can fail any more */
     itd_result result = sum ? itd__measurement_alloc(&all, 1024, 0) : ITD_ERROR_MEMORY;
-    itd_draws *draws = result == ITD_OK ? itd__draws_alloc(&all, 0, n, 1) : NULL;
-    if (result == ITD_OK && !draws) result = ITD_ERROR_MEMORY;
+    if (result == ITD_OK) result = itd__new_table(&all, 0, n, 1);
     for (size_t k = 0; result == ITD_OK && k < m; k++) {
         itd_rng noise = itd__rng_for(seed, ITD__FOR_CURVE, 0); /* that of every log SNR: a smooth curve */
-        for (size_t i = 0; i < n; i++) draws->point[i] = i, draws->logsnr[i] = (float)logsnr[k];
-        result = itd__measure_table(&all, draws, &noise);
+        itd_draws *t = all.table;
+        for (size_t i = 0; i < n; i++) t->point[i] = i, t->logsnr[i] = (float)logsnr[k];
+        result = itd__fill_table(&all, &noise);
         for (size_t i = 0; result == ITD_OK && i < n; i++)
-            sum[k] += draws->error[i], sum[m + k] += draws->error[i] * draws->error[i];
+            sum[k] += t->error[i], sum[m + k] += t->error[i] * t->error[i];
     }
     for (size_t k = 0; result == ITD_OK && k < m; k++) {
         mse[k] = sum[k] / (double)n;
         if (mse_error) mse_error[k] = itd__standard_error(sum[k], sum[m + k], (double)n);
         if (mmse) mmse[k] = itd_gaussian_mmse(&all.reference, logsnr[k]);
     }
-    ITD_FREE(sum), itd_draws_free(draws), itd__measurement_end(&all);
+    ITD_FREE(sum), itd__measurement_end(&all);
     return result;
 }
 
