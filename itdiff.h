@@ -33,8 +33,7 @@
              safetensors opens, and weights from other programs.
    DOES NOT  print, exit, read the clock, use a random number that you did not seed, or keep global state
              other than the choice of instruction set.
-   TRUST     operations and their gradients are tested against double-precision references and finite
-             differences, the estimator against closed-form densities; files are fully validated before use.
+   TRUST     every operation, gradient and estimate is tested; files are fully validated before use.
 
    CONTENTS  (search for the word after >>)
      Part I, the method, for everyone
@@ -526,7 +525,7 @@ ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd
 ITD_DEF void itd_net_free(itd_net *net);
 ITD_DEF size_t itd_net_parameters(const itd_net *net);
 /* The weights that training moves, and their moving average, NULL if there is none. The caller may change
-   them, so later forward passes all transform the weights of convolutions again: noticeable for few images. */
+   them, so that all later forward passes transform the weights of convolutions again: slow for few images. */
 ITD_DEF float *itd_net_weights(itd_net *net);   /* (parameters) by layer, weights before biases */
 ITD_DEF float *itd_net_average(itd_net *net);   /* (parameters) */
 ITD_DEF float *itd_net_gradients(itd_net *net); /* (parameters) or NULL before the first backward */
@@ -541,9 +540,8 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
 
 /* ---- model: network + normalization + parameterization + schedule + Gaussian baseline ---- */
 
-/* What the network's output F means, with data variance v and V = s(a) v + s(-a), see >>method:
-   PLAIN      eps_hat = F(z, a), as in the original
-   GAUSSIAN   eps_hat = sqrt(s(-a))/V z + sqrt(s(a) v / V) F(z/sqrt(V), a); for v = 1 this is v-prediction */
+/* What the network's output F means: PLAIN eps_hat = F(z, a), as in the original; GAUSSIAN the formula under
+   THE PARAMETERIZATION in >>method, which for v = 1 is v-prediction. */
 typedef enum itd_parameterization { ITD_PLAIN, ITD_GAUSSIAN } itd_parameterization;
 
 typedef struct itd_model_desc {
@@ -853,8 +851,8 @@ static void itd__end_training(itd_net *net);
 /* >>channel ------------------------------------------------------------------------------------------------
 
    The noisy channel, the schedule from which log SNRs are drawn, its choice from data, and the affine map
-   between the units of x and the coordinates of a denoiser. The weight of a log SNR is w = 1 / density: a mean
-   of w f over draws estimates the integral of f over the range of the schedule.
+   between the units of x and the coordinates of a denoiser. A log SNR has the weight w = 1 / density, so that
+   the mean of w f over draws estimates the integral of f over the range of the schedule.
 
    To add another distribution, say a truncated normal one:
      1. give itd_schedule a last field for the kind, 0 for the logistic, and set it in
@@ -865,7 +863,7 @@ static void itd__end_training(itd_net *net);
         tests/test_schedule.c checks that the slope of quantile(u) is weight(quantile(u));
      4. check its parameters in itd__schedule_problem: weights are floats, and those of a normal distribution
         grow to 22,415 at clip 4, not to 164.
-   Its range is loc +- clip * scale: other ends would also concern itd__measurement_begin,
+   Its range is loc +- clip * scale: other ends would also concern itd__choose_reference,
    itd__sampling_logsnr and examples/support/grid.h. itd__loss takes the weight at loc for the smallest. */
 
 /* exp(-|x|) cannot overflow. For 1 - s(x) compute s(-x), which is exact even where s(x) rounds to 1. */
@@ -1471,7 +1469,7 @@ static void itd__divide(itd__measurement *m, bool single_points)
     m->repetitions = desc->repetitions ? desc->repetitions : own / m->length;
 }
 
-/* ---- the reference and the memory of a batch ---- */
+/* ---- measuring ---- */
 
 /* The points' own Gaussian in the denoisers' coordinates: with its correlations, given four points for each
    dimension (N(0, I), if they do not vary); else without, given eight points; else N(0, I). */
@@ -1492,9 +1490,13 @@ static itd_result itd__fit_reference(const itd_denoiser *den, const float *x, si
 }
 
 /* The reference is the one given, in the denoisers' coordinates; else, the points' own; without `cancel`,
-   N(0, I). Eigenvalues below min_lambda are raised to it. */
-static itd_result itd__choose_reference(itd__measurement *m, double min_lambda)
+   N(0, I). The noise at the upper end a1 of the schedule has the variance exp(-a1). In each direction the
+   reference is made at least 100 of its standard deviations wide, or 1 if that is less: what its error lacks
+   of d from a1 on is then worth at most 1/2 log(1 + 1e-4) nats, and the integral may end there. */
+static itd_result itd__choose_reference(itd__measurement *m)
 {
+    const itd_schedule *s = &m->desc.schedule;
+    double min_lambda = fmin(1, 1e4 * exp(-(s->loc + s->scale * s->clip)));
     const itd_denoiser *den = m->den;
     const itd_gaussian *given = m->desc.reference;
     if (!given) ITD__TRY(itd__fit_reference(den, m->x, m->desc.cancel ? m->n : 0, &m->owned));
@@ -1511,49 +1513,33 @@ static itd_result itd__choose_reference(itd__measurement *m, double min_lambda)
 /* Batches hold whole blocks of four variates, so that their size does not change which noise a draw gets. */
 static size_t itd__batch_rows(size_t wanted) { return itd__ceil_div(itd__max(wanted, 1), 4) * 4; }
 
-static itd_result itd__measurement_alloc(itd__measurement *m, size_t rows, double min_lambda)
-{
-    size_t d = m->den->dim;
-    m->batch = itd__batch_rows(rows);
-    if (!itd__all_finite(m->x, m->n * d)) return ITD_ERROR_DATA;
-    ITD__TRY(itd__choose_reference(m, min_lambda));
-    m->eps = itd__floats(m->batch, 3 * d), m->logsnr = itd__floats(m->batch, 1);
-    m->row = (size_t *)itd__alloc(m->batch, 1, sizeof *m->row);
-    m->y = itd__doubles(m->batch, 4 * d);
-    if (m->reference.basis) m->work = itd__new_scratch();
-    if (!m->eps || !m->logsnr || !m->row || !m->y || (m->reference.basis && !m->work.floats))
-        return ITD_ERROR_MEMORY;
-    m->z = m->eps + m->batch * d, m->eps_hat = m->z + m->batch * d;
-    m->y_along = m->y + m->batch * d, m->eps_along = m->y_along + m->batch * d;
-    m->spare = m->eps_along + m->batch * d;
-    return ITD_OK;
-}
-
-/* ---- measuring ---- */
-
-/* Prepares the measurement of n points, and runs the pilot if there is one. In the denoisers' coordinates the
-   noise at the upper end of the schedule has the variance exp(-a1). The reference is made at least 100 of its
-   standard deviations wide, or 1 if that is less: what its error lacks of d from there on is then worth at
-   most 1/2 log(1 + 1e-4) nats in each direction, and the integral may end. On failure, too, the caller calls
-   itd__measurement_end. */
+/* Prepares to measure, and runs the pilot. On failure, too, itd__measurement_end has to be called. */
 static itd_result itd__measurement_begin(const itd_denoiser *den, size_t k, const float *x, size_t n,
                                          const itd_nll_desc *desc, bool single_points, itd__measurement *m)
 {
-    const itd_schedule *s = &desc->schedule;
-    double min_lambda = fmin(1, 1e4 * exp(-(s->loc + s->scale * s->clip))), uniform = 1;
-    size_t all;
+    size_t all, size;
+    double uniform = 1;
     if (itd_nll_problem(den, k, n, desc)) return ITD_ERROR_ARGUMENT;
     if (!itd__multiply(n, desc->draws, &all)) return ITD_ERROR_MEMORY;
+    if (!itd__all_finite(x, n * den->dim)) return ITD_ERROR_DATA;
     m->den = den, m->x = x, m->n = n, m->desc = *desc;
     itd__divide(m, single_points);
-    ITD__TRY(itd__measurement_alloc(m, itd__min(desc->batch, all), min_lambda));
+    ITD__TRY(itd__choose_reference(m));
+    m->batch = itd__batch_rows(itd__min(desc->batch, all)), size = m->batch * den->dim;
+    m->eps = itd__floats(m->batch, 3 * den->dim + 1);
+    m->row = (size_t *)itd__alloc(m->batch, 1, sizeof *m->row);
+    m->y = itd__doubles(m->batch, 4 * den->dim);
+    if (m->reference.basis) m->work = itd__new_scratch();
+    if (!m->eps || !m->row || !m->y || (m->reference.basis && !m->work.floats)) return ITD_ERROR_MEMORY;
+    m->z = m->eps + size, m->eps_hat = m->z + size, m->logsnr = m->eps_hat + size;
+    m->y_along = m->y + size, m->eps_along = m->y_along + size, m->spare = m->eps_along + size;
     itd__set_density(m, &uniform, 1);
     return m->pilot ? itd__pilot(m) : ITD_OK;
 }
 
 static void itd__measurement_end(itd__measurement *m)
 {
-    ITD_FREE(m->eps), ITD_FREE(m->logsnr), ITD_FREE(m->row), ITD_FREE(m->y), ITD_FREE(m->work.floats);
+    ITD_FREE(m->eps), ITD_FREE(m->row), ITD_FREE(m->y), ITD_FREE(m->work.floats);
     ITD_FREE(m->reference.lambda);
     itd_gaussian_free(m->owned), itd_draws_free(m->table);
 }
@@ -1729,10 +1715,10 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
                                  size_t m, uint64_t seed, double *mse, double *mse_error, double *mmse)
 {
     itd__measurement all = ITD__ZERO;
-    all.den = den, all.x = x, all.n = n, all.desc = itd_nll_desc_default();
-    if (itd_nll_problem(den, 1, n, &all.desc)) return ITD_ERROR_ARGUMENT;
+    itd_nll_desc desc = itd_nll_desc_default();
     double *sum = itd__doubles(m, 2); /* the caller's arrays are written when nothing can fail any more */
-    itd_result result = sum ? itd__measurement_alloc(&all, 1024, 0) : ITD_ERROR_MEMORY;
+    desc.draws = 1, desc.allocate = false, desc.schedule.clip = 600; /* no direction is too narrow for that */
+    itd_result result = sum ? itd__measurement_begin(den, 1, x, n, &desc, false, &all) : ITD_ERROR_MEMORY;
     if (result == ITD_OK) result = itd__new_table(&all, 0, n, 1);
     for (size_t k = 0; result == ITD_OK && k < m; k++) {
         itd_rng noise = itd__rng_for(seed, ITD__FOR_CURVE, 0); /* that of every log SNR: a smooth curve */
