@@ -173,9 +173,8 @@
    ITDIFF_FILE             the name this file is included by, if you renamed it (default "itdiff.h")
    ITD_MALLOC(size) ITD_FREE(p)   your allocator; define both or neither
    ITD_ASSERT(condition)   catches misuse by the caller, never the state of data or files (default assert)
-   ITD_FSYNC(file)         called before a finished checkpoint takes its name; evaluates to 0 on success.
-                           Does nothing by default, since C99 has no fsync:
-                           #define ITD_FSYNC(file) fsync(fileno(file))
+   ITD_FSYNC(file)         called before a finished checkpoint takes its name, and 0 on success. C99 has none,
+                           so the default does nothing: #define ITD_FSYNC(file) fsync(fileno(file))
    ITD_NO_SIMD             plain C99 loops only
    ITD_DEF                 what stands before public functions (default extern)
 
@@ -686,8 +685,7 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
 
 /* The model and, unless NULL, all that the trainer needs to continue as if it had never stopped, bit for bit.
    The file appears under its name only when it is complete. */
-ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *trainer, const char *path,
-                            itd_error *error);
+ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *t, const char *path, itd_error *error);
 /* The model alone, its weights as F16: half the size. ITD_ERROR_NUMERIC if a weight is too large for that. */
 ITD_DEF itd_result itd_save_half(const itd_model *model, const char *path, itd_error *error);
 /* Rebuilds the model and, unless NULL, the trainer (ITD_ERROR_MISMATCH if the file has none). Without
@@ -1408,17 +1406,6 @@ static void itd__set_density(itd__measurement *m, double *spread, size_t bins)
     }
 }
 
-/* Standard deviation of the integrand for `count` draws of the pilot. */
-static double itd__spread_of(const itd_draws *draws, size_t first, size_t count)
-{
-    double mean = 0, square = 0;
-    for (size_t i = 0; i < count; i++) {
-        double f = itd__integrand(draws, first + i, 0), off = f - mean;
-        mean += off / (double)(i + 1), square += off * (f - mean);
-    }
-    return sqrt(square / (double)count);
-}
-
 /* Draws on random points at evenly spaced quantiles, and the integrand's standard deviation in each bin. */
 static itd_result itd__pilot(itd__measurement *m)
 {
@@ -1434,7 +1421,14 @@ static itd_result itd__pilot(itd__measurement *m)
         itd__set_logsnr(m, i, u);
     }
     ITD__TRY(itd__fill_table(m, &noise));
-    for (size_t b = 0; b < bins; b++) spread[b] = itd__spread_of(m->table, b * per_bin, per_bin);
+    for (size_t b = 0; b < bins; b++) {
+        double mean = 0, square = 0;
+        for (size_t i = 0; i < per_bin; i++) {
+            double f = itd__integrand(m->table, b * per_bin + i, 0), off = f - mean;
+            mean += off / (double)(i + 1), square += off * (f - mean);
+        }
+        spread[b] = sqrt(square / (double)per_bin);
+    }
     itd__set_density(m, spread, bins);
     return ITD_OK;
 }
@@ -1990,7 +1984,7 @@ static itd_result itd__trainer_reserve(itd_trainer *t)
     size_t n = t->desc.batch;
     if (t->work) return ITD_OK;
     if (!t->index) t->index = (size_t *)itd__alloc(n, 1, sizeof *t->index);
-    if (t->index) t->work = itd__floats(n, 4 * t->model->dim + 2); /* the mean alone takes 8 dim bytes */
+    if (t->index) t->work = itd__floats(n, 4 * t->model->dim + 2); /* no overflow: the mean has 8 dim bytes */
     return t->work ? ITD_OK : ITD_ERROR_MEMORY;
 }
 
