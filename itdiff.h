@@ -480,8 +480,7 @@ typedef enum itd_time { ITD_TIME_LOGSNR, ITD_TIME_TABLE, ITD_TIME_EXACT } itd_ti
 
 enum { ITD_MAX_LEVELS = 6 };
 
-/* The U-Net of Ho et al. 2020: residual blocks with group normalization at `levels` resolutions, each half
-   the one before. */
+/* The U-Net of Ho et al. 2020: residual blocks, with group normalization, at `levels` halved resolutions. */
 typedef struct itd_unet_desc {
     size_t height, width, channels;  /* divisible by 2^(levels-1); 32, 32, 3 */
     size_t levels;                   /* 1 .. ITD_MAX_LEVELS; 3 */
@@ -577,7 +576,7 @@ ITD_DEF itd_model_desc itd_model_desc_default(size_t dim);
 ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out);
 ITD_DEF void itd_model_free(itd_model *model);
 /* Sets mean, scale, W and Gaussian from n >= 2 rows. If W is used, the covariance is shrunk towards its
-   diagonal, the more the fewer rows there are; flat directions get 1e-8 of their columns' variance; the
+   diagonal, the more the fewer rows there are; flat directions get 1e-8 of their columns' variance; and the
    untrained model is, by default, this Gaussian. ITD_ERROR_DATA: not finite or, with normalize, a constant
    column. */
 ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x /* (n,dim) */, size_t n);
@@ -591,10 +590,9 @@ ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model);
 
 /* ---- training ----
 
-   How long: until itd_nll on rows that take no part in training stops falling. For tables some 3,000 to 5,000
-   steps (examples/quickstart.c: 3,125 of 128 rows, learn.h: 5,000 of 512); data/cifar10-small took 578,272
-   images. Set td.steps to the whole length, so that the learning rate ends at 0. Losses of single steps vary
-   by far more than they fall, so compare means of hundreds. */
+   How long: until itd_nll on rows that take no part in training stops falling. Tables take some 3,000 to
+   5,000 steps of 128 to 512 rows, data/cifar10-small took 578,272 images. Set td.steps to the whole length,
+   so that the learning rate ends at 0. Losses of steps vary by far more than they fall: compare means. */
 
 typedef struct itd_trainer_desc {
     size_t batch;          /* rows per step; 128 */
@@ -607,8 +605,7 @@ typedef struct itd_trainer_desc {
     double beta1, beta2, epsilon; /* Adam; 0.9, 0.999, 1e-8 */
     double weight_decay;          /* decoupled; 0 */
     double clip_norm;             /* max norm of the gradient, 0: no limit; 0 */
-    double weight_limit;  /* in the gradient, not in the loss, w is at most this many times its minimum:
-                             large w add noise and teach little; 0: no limit; 0 */
+    double weight_limit;  /* max w in the gradient over its minimum: large w add noise; 0: no limit; 0 */
     double ema;           /* decay of the weights' moving average, 0: none; 0.999 */
     bool stratified;      /* log SNRs stratified over the batch; true */
     bool drop_incomplete; /* an epoch leaves out its last n % batch rows; else batches span epochs; false */
@@ -1130,9 +1127,10 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
        sqrt(V_i)             standard error of the value of point i, with r - 1 degrees of freedom
        sqrt(Sum_i V_i) / n   `std_error` of the mean over these n points, which are independent, too
 
-   `degrees` is (r + 1) (Sum_i V_i)^2 / Sum_i V_i^2, by Satterthwaite's formula (1946), where the square of
-   E[V_i] is estimated by V_i^2 (r - 1) / (r + 1), as is right for normal repetitions. `std_error_data` is
-   for the mean over the points' distribution: the standard deviation of their values over sqrt(n).
+   `degrees` is (r + 1) (Sum_i V_i)^2 / Sum_i V_i^2, or n (r - 1) if that is less: Satterthwaite's (1946)
+   (Sum_i E[V_i])^2 / Sum_i( E[V_i]^2 / (r - 1) ), with E[V_i]^2 estimated by V_i^2 (r - 1) / (r + 1), as is
+   right for normal repetitions. `std_error_data`, for the mean over the distribution that the points come
+   from, is the standard deviation of their values over sqrt(n), which contains the V_i already.
 
    To use another density as the reference, nothing here has to change: measure its best denoiser beside the
    other (k = 2, in the same coordinates), and give itd_draws_integral start[i] = -log q(x_i) and

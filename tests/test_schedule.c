@@ -470,7 +470,7 @@ static void schedules_of_gaps(void)
     schedule_check(two);
 }
 
-/* One stray point of the wide gap's width, and one below zero, count by a third of their height. */
+/* A stray point counts by a third of its height, here below 2 % of the maximum; below zero, not at all. */
 static void schedule_smooths_the_gap(void)
 {
     double gap[POINTS] = {0};

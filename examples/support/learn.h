@@ -206,7 +206,8 @@ static inline double learn_mean(const double *a, const double *b, size_t count, 
 
 /* ---- the schedule ---- */
 
-/* Only the difference of the two error curves counts. The schedule stays if it is hardly above zero. */
+/* The rule needs only the difference of two error curves, so the model's may be given as zero. The schedule
+   stays as it is if the difference is too small. */
 static inline void learn_schedule(learner *l)
 {
     double logsnr[LEARN_POINTS], gap[LEARN_POINTS], none[LEARN_POINTS] = {0};
