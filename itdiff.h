@@ -1296,7 +1296,7 @@ static itd_result itd__new_table(itd__measurement *m, size_t n, size_t count, si
     t->desc = m->desc, t->n = n, t->count = count, t->denoisers = k;
     t->repetitions = m->repetitions, t->length = m->length, t->evaluations = count + m->pilot;
     t->point = (size_t *)itd__alloc(count, 2, sizeof *t->point);
-    t->quantile = itd__doubles(count, 6 + k); /* n <= count */
+    t->quantile = itd__doubles(count, 5 + k + 1); /* five columns, k of errors, nll_reference: n <= count */
     if (!t->point || !t->quantile) return ITD_ERROR_MEMORY;
     t->repetition = t->point + count;
     t->logsnr = t->quantile + count, t->weight = t->logsnr + count;
@@ -1376,8 +1376,8 @@ static double itd__interpolate(const double *value, size_t bins, double u)
     return value[b] + (at - (double)b) * (value[next] - value[b]);
 }
 
-/* f in proportion to the spread of the integrand, but a fifth of it uniform, so that no weight exceeds five.
-   It has no jumps: a point's draws are few, and miss what happens at one. For the same reason the spread,
+/* h in proportion to the spread of the integrand, but a fifth of it uniform, so that 1 / h is at most five.
+   It has no jumps: the few draws of a point would miss what happens at one. For the same reason the spread,
    which a few unusual points decide, is smoothed if bins are many. */
 static void itd__set_density(itd__measurement *m, double *spread, size_t bins)
 {
@@ -1561,8 +1561,8 @@ static double itd__standard_error(double sum, double square, double count)
     return sqrt(fmax(square - sum * sum / count, 0) / (count - 1) / count);
 }
 
-/* Of each point, value = start + 1/2 Integral f, the mean of its repetitions, and the variance of that mean;
-   to each repetition's total its part of all points is added. Without f, f is w (e - g) of a denoiser. */
+/* For each point, the mean of start + 1/2 Integral f over its repetitions, and the variance of that mean. The
+   integrals of repetition k are added to total[k]. Without f, f is w (e - g) for denoiser `which`. */
 static void itd__integrate(const itd_draws *draws, size_t which, const double *start, const double *f,
                            double *value /* (n) */, double *variance /* (n) */,
                            double *total /* (repetitions) */)
@@ -1709,7 +1709,7 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
     itd__measurement all = ITD__ZERO;
     itd_nll_desc desc = itd_nll_desc_default();
     double *sum = itd__doubles(m, 2); /* the caller's arrays are written when nothing can fail any more */
-    desc.draws = 1, desc.allocate = false, desc.schedule.clip = 600; /* no direction is too narrow for that */
+    desc.draws = 1, desc.allocate = false, desc.schedule.clip = 600; /* so no direction is widened */
     itd_result result = sum ? itd__measurement_begin(den, 1, x, n, &desc, false, &all) : ITD_ERROR_MEMORY;
     if (result == ITD_OK) result = itd__new_table(&all, 0, n, 1);
     for (size_t k = 0; result == ITD_OK && k < m; k++) {
