@@ -33,7 +33,8 @@
              safetensors opens, and weights from other programs.
    DOES NOT  print, exit, read the clock, use a random number that you did not seed, or keep global state
              other than the choice of instruction set.
-   TRUST     every operation, gradient and estimate is tested; files are fully validated before use.
+   TRUST     tests compare operations and gradients with double-precision references and finite differences,
+             the estimator with closed-form densities; files are fully validated before use.
 
    CONTENTS  (search for the word after >>)
      Part I, the method, for everyone
