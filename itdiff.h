@@ -183,8 +183,7 @@
    largest batch, training steps and denoisers allocate nothing. Sizes are checked for overflow.
 
    Threads: one object belongs to one thread at a time; different objects are independent. With OpenMP the
-   library divides its loops. The number of threads changes no bit of a result: ITD__PARALLEL says why, and
-   random numbers are functions of a seed and a position. */
+   library divides its loops; the number of threads changes no bit of a result, as ITD__PARALLEL explains. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -576,10 +575,9 @@ ITD_DEF itd_model_desc itd_model_desc_default(size_t dim);
 /* A model with a new network, its weights from the seed. mean is 0, scale 1 and W = I until itd_model_fit. */
 ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out);
 ITD_DEF void itd_model_free(itd_model *model);
-/* Sets mean, scale, W and Gaussian from n >= 2 rows. If W is used, the covariance is shrunk towards its
-   diagonal, the more the fewer rows there are; flat directions get 1e-8 of their columns' variance; and the
-   untrained model is, by default, this Gaussian. ITD_ERROR_DATA: not finite or, with normalize, a constant
-   column. */
+/* Sets mean, scale, W and Gaussian from n >= 2 rows. With W, the covariance is shrunk towards its diagonal,
+   the more the fewer rows there are; flat directions get 1e-8 of their columns' variance; the untrained
+   model is, by default, this Gaussian. ITD_ERROR_DATA: not finite or, with normalize, a constant column. */
 ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x /* (n,dim) */, size_t n);
 /* key and value are UTF-8, or else ITD_ERROR_ARGUMENT; a value of NULL removes the string. */
 ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const char *value);
@@ -725,8 +723,7 @@ ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32
 
 /* >>shared -------------------------------------------------------------------------------------------------
 
-   What this part needs from the others: macros, and private functions that are defined in Parts II and III.
-   Whoever reads the method may skip to >>channel. */
+   Macros, and private functions of Parts II and III, that this part needs. The method begins at >>channel. */
 
 #include <float.h>
 #include <math.h>
@@ -935,8 +932,8 @@ static double itd__smooth_gap(const double *mmse_gaussian, const double *mse, si
     return sum / 3;
 }
 
-/* The standard deviation of a logistic distribution is 1.8 times its scale. Its scale is that of the gap, so
-   that the ends of the gap are learned as well. */
+/* A logistic distribution whose scale is the standard deviation of the gap is 1.8 times as wide as the gap.
+   Thus the ends of the gap are learned as well. */
 ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse, const double *mmse_gaussian,
                                          size_t m, size_t d, itd_schedule *out)
 {
