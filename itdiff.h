@@ -33,8 +33,8 @@
              safetensors opens, and weights from other programs.
    DOES NOT  print, exit, read the clock, use a random number that you did not seed, or keep global state
              other than the choice of instruction set.
-   TRUST     operations and their gradients are tested against double-precision references and finite
-             differences, the estimator against closed-form densities; files are fully validated before use.
+   TRUST     tests compare operations and gradients with double-precision references and finite differences,
+             the estimator with closed-form densities; files are fully validated before use.
 
    CONTENTS  (search for the word after >>)
      Part I, the method, for everyone
@@ -174,9 +174,8 @@
    ITDIFF_FILE             the name this file is included by, if you renamed it (default "itdiff.h")
    ITD_MALLOC(size) ITD_FREE(p)   your allocator; define both or neither
    ITD_ASSERT(condition)   catches misuse by the caller, never the state of data or files (default assert)
-   ITD_FSYNC(file)         called before a finished checkpoint takes its name; evaluates to 0 on success.
-                           Does nothing by default, since C99 has no fsync:
-                           #define ITD_FSYNC(file) fsync(fileno(file))
+   ITD_FSYNC(file)         called before a finished checkpoint takes its name, and 0 on success. C99 has none,
+                           so the default does nothing: #define ITD_FSYNC(file) fsync(fileno(file))
    ITD_NO_SIMD             plain C99 loops only
    ITD_DEF                 what stands before public functions (default extern)
 
@@ -184,9 +183,7 @@
    largest batch, training steps and denoisers allocate nothing. Sizes are checked for overflow.
 
    Threads: one object belongs to one thread at a time; different objects are independent. With OpenMP the
-   library divides its loops. The number of threads changes no bit of a result: each number is computed by
-   one thread, its terms in an order that does not depend on how the loop is divided, and random numbers are
-   functions of a seed and a position. */
+   library divides its loops; the number of threads changes no bit of a result, as ITD__PARALLEL explains. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -214,9 +211,8 @@ extern "C" {
 
    Your own data: put n rows of dim floats into an array, and rows for testing into another. Columns may have
    any units, but a float has 24 bits, so subtract large offsets, such as those of times, in double first.
-   Leave out constant columns and rows with missing values, and add uniform noise of one step to rounded
-   columns. For 8-bit images use x / 127.5 - 1, no normalize, variance 0.25 and a schedule such as 6, 3, 4.
-   examples/fit.c does all this for tables, examples/train_images.c for images. */
+   Leave out constant columns and rows with missing values. For 8-bit images use x / 127.5 - 1, no normalize,
+   variance 0.25 and a schedule such as 6, 3, 4. examples/fit.c reads tables, train_images.c images. */
 
 /* Every function that can fail returns a result; its outputs come last and are untouched on failure. All may
    return ITD_ERROR_ARGUMENT and ITD_ERROR_MEMORY; the comment on a function names the other codes. */
@@ -246,7 +242,7 @@ typedef struct itd_error {
     char text[256];
 } itd_error;
 
-/* ---- random numbers: Philox4x32-10 (Salmon et al., SC 2011), a function of (seed, stream, counter) ---- */
+/* ---- random numbers: functions of (seed, stream, counter) ---- */
 
 typedef struct itd_rng {
     uint64_t seed, stream, counter;
@@ -259,24 +255,6 @@ ITD_DEF uint64_t itd_rng_below(itd_rng *rng, uint64_t n);     /* uniform in 0 ..
 ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index /* (n) put into random order */);
 /* n variates N(0, 1); one count for every four. Filling 4k and then m is the same as filling 4k + m. */
 ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out /* (n) */);
-/* The bijection itself: ten rounds on a 128-bit counter with a 64-bit key. */
-ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
-
-/* ---- instruction sets ---- */
-
-typedef enum itd_simd {
-    ITD_SIMD_BEST,
-    ITD_SIMD_PLAIN,
-    ITD_SIMD_BASE,
-    ITD_SIMD_AVX2,
-    ITD_SIMD_AVX512
-} itd_simd;
-
-/* The fastest instruction set is selected automatically. This function selects another one for the whole
-   process, or returns false if compiler or processor lack it. PLAIN is C99 loops, BASE what every processor
-   of the architecture has (SSE2, NEON). Results differ between instruction sets by rounding only. */
-ITD_DEF bool itd_simd_use(itd_simd simd);
-ITD_DEF const char *itd_simd_name(void); /* the one in use: "plain", "base", "avx2", "avx512" */
 
 /* ---- channel and schedule ---- */
 
@@ -299,27 +277,25 @@ ITD_DEF double itd_schedule_weight(const itd_schedule *s, double logsnr); /* w =
 ITD_DEF itd_result itd_schedule_sample(const itd_schedule *s, itd_rng *rng, bool stratified, size_t n,
                                        float *logsnr /* (n) */, float *weight /* (n) */);
 
-/* There are two ways to choose loc and scale from data; clip is then 4. The first one comes before training,
-   from the eigenvalues of the covariance in the model's coordinates, as in the paper's code:
-   loc = -mean(log lambda), scale = sqrt(1 + 3/pi var(log lambda)). Use it for data that the model does not
-   whiten, such as images; whitened data give 0 and 1. lambda is that of itd_gaussian_fit; the result goes
-   into itd_model_desc. ITD_ERROR_DATA unless every lambda is positive. */
+/* Two ways to choose a schedule from data. Before training, from the eigenvalues of the covariance in the
+   model's coordinates, which itd_gaussian_fit finds: loc = -mean(log lambda), clip = 4 and, as in the paper's
+   code, scale = sqrt(1 + 3/pi var(log lambda)). Use it for data that the model does not whiten, as images;
+   whitened data give 0 and 1. ITD_ERROR_DATA unless every lambda is positive. */
 ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda /* (d) */, size_t d, itd_schedule *out);
 
-/* The second way comes after a training, from its error curve (itd_mse_curve), and is for the next training.
-   loc is where the smoothed mse/d last crosses 1/2 upward or, if it never does, where it is furthest below
-   mmse_gaussian. scale is the distance from loc to where mse/d crosses 3/4, or else 1/4, over log 3, since a
-   logistic has its quartiles at loc +- scale log 3. m >= 3, logsnr ascending. ITD_ERROR_DATA: no crossing. */
+/* After training, for the next one: with p the part of the smoothed gap mmse_gaussian - mse (itd_mse_curve)
+   above 2 % of its maximum, as a density with mean m1 and variance v, scale = max(sqrt(v), 2.2) and
+   loc = m1 + E_p[(alpha - m1)^3] / v; clip covers all from 3 below to 4 above the log SNRs with p > 0.
+   m >= 3, logsnr evenly spaced. ITD_ERROR_DATA: the smoothed gap is nowhere above 1 % of d. */
 ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const double *mse /* (m) */,
                                          const double *mmse_gaussian /* (m) */, size_t m, size_t d,
                                          itd_schedule *out);
 
 /* ---- the one interface the estimator and the sampler need ---- */
 
-/* predict writes eps_hat[i] for row z[i] at log SNR logsnr[i]. It gets any n >= 1 rows, each with a log SNR
-   of its own, and is called from one thread. Row i of the result depends on z[i] and logsnr[i] alone: not on
-   other rows, on n, or on earlier calls. Otherwise results would change with `batch`. Any result but ITD_OK
-   ends the calling function, which returns it; ITD_ERROR_CALLBACK is meant for that.
+/* predict writes eps_hat[i] for row z[i] at log SNR logsnr[i], for any n >= 1 rows. It is called from one
+   thread. eps_hat[i] depends on z[i] and logsnr[i] alone: not on other rows, on n, or on earlier calls. Any
+   result but ITD_OK, usually ITD_ERROR_CALLBACK, ends the calling function, which returns it.
 
    A network of your own becomes a denoiser by converting what it predicts. Let s be s(logsnr), r s(-logsnr):
 
@@ -330,9 +306,9 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const d
        itd_nll_desc nd = itd_nll_desc_default();                 nd.schedule: the range it was trained on
        itd_nll(&den, x, n, &nd, &result, NULL, NULL);
 
-   Estimator and sampler take and return x in the caller's units. channel and predict work in the denoiser's
-   own coordinates, y = W (x - mean), so x = mean + W^-1 y. W is `whiten` and W^-1 is `color`; if both are
-   NULL, W divides each coordinate by its `scale`. A mean of NULL is 0, a scale of NULL is 1. */
+   Estimator and sampler take and return x in the caller's units; z is made of the denoiser's coordinates
+   y = W (x - mean). W is `whiten` and W^-1 is `color`; if both are NULL, W divides each coordinate by its
+   `scale`. A mean of NULL is 0, a scale of NULL is 1. */
 typedef struct itd_denoiser {
     void *ctx;
     size_t dim;
@@ -385,9 +361,9 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g);      /* its b
 ITD_DEF itd_result itd_gaussian_to_coordinates(const itd_denoiser *den, const itd_gaussian *g,
                                                itd_gaussian **out);
 
-/* Eigenvalues (descending) and eigenvectors (rows) of a symmetric matrix; a is overwritten. Residuals are
-   below 1e-15 n of the largest eigenvalue. It takes some 50 n^3 operations; for thousands of rows, as images
-   have them, see examples/support/eigen.h. ITD_ERROR_DATA: not finite. */
+/* Eigenvalues (descending) and eigenvectors (rows) of a symmetric matrix, with residuals below 1e-15 n of the
+   largest eigenvalue, in some 50 n^3 operations (for thousands of rows: examples/support/eigen.h). a is
+   overwritten. ITD_ERROR_DATA: not finite. */
 ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a /* (n,n) */, double *lambda /* (n) */,
                                        double *vectors /* (n,n) */);
 
@@ -429,9 +405,9 @@ typedef struct itd_draws { /* to read */
     size_t *point, *repetition; /* (count) */
     double *quantile, *logsnr;  /* (count) the log SNR is this quantile of the schedule */
     double *weight;             /* (count) 1 / density of logsnr[i], pilot included */
-    double *error;              /* (count,denoisers) squared errors || eps - eps_hat ||^2 */
-    double *reference;          /* (count) squared error of the reference on the same noise */
-    double *expected;           /* (count) its mean over the noise, mse_q(x, logsnr) */
+    double *error;              /* (count,denoisers) || eps - eps_hat ||^2 of each denoiser */
+    double *reference;          /* (count) || eps - eps_hat_q ||^2, of the best denoiser of q, same eps */
+    double *expected;           /* (count) mean of `reference` over eps, for this point and log SNR: mse_q */
     itd_gaussian gaussian;      /* the reference as used, in the denoisers' coordinates */
     itd_gaussian *owned;        /* what of it is not borrowed from desc.reference */
     double *nll_reference;      /* (n) -log q(x), nats, in the units of x */
@@ -504,8 +480,7 @@ typedef enum itd_time { ITD_TIME_LOGSNR, ITD_TIME_TABLE, ITD_TIME_EXACT } itd_ti
 
 enum { ITD_MAX_LEVELS = 6 };
 
-/* The U-Net of Ho et al. 2020: residual blocks with group normalization at `levels` resolutions, each half
-   the one before. */
+/* The U-Net of Ho et al. 2020: residual blocks, with group normalization, at `levels` halved resolutions. */
 typedef struct itd_unet_desc {
     size_t height, width, channels;  /* divisible by 2^(levels-1); 32, 32, 3 */
     size_t levels;                   /* 1 .. ITD_MAX_LEVELS; 3 */
@@ -523,20 +498,19 @@ typedef struct itd_unet_desc {
     bool zero_output;                /* the last convolution, and that of each block, start at zero; true */
 } itd_unet_desc;
 
-/* Bytes of a network with P parameters, C of them weights of convolutions and L those of linear layers, for
-   n rows of data in a pass. A is the sum of the sizes in itd_net_summary, what one row of data needs:
+/* Bytes for P parameters, C of them weights of convolutions and L of linear layers, and passes of n rows:
 
        inference   4 P + 7.1 C + 4 A n          training   20 P + 21.3 C + 4 L + 8 A n + 16 d batch
 
-   and 0.7 to 2.4 MB per thread. In training, n is batch, or micro_batch if that is set. A denoiser makes
-   passes of at most 1024 rows and 256 MB, or of one slice of rows for each thread if that is more. A is
-   1,029 for the default MLP in two dimensions (P = 66,050), 2.6 million for the default U-Net, and 11.7
-   million for that of ddpm-cifar10.
+   and 0.7 to 2.4 MB per thread. A is the sum of the sizes in itd_net_summary: 1,029 for the default MLP in
+   two dimensions (P = 66,050), 2.6 million for the default U-Net, 11.7 million for that of ddpm-cifar10. In
+   training n is batch, or micro_batch if that is set. A denoiser makes passes of at most 1024 rows and 256
+   MB, or of one slice of rows for each thread if that is more.
 
-   Weights in memory are (in,out) for linear layers and (3,3,in,out) for convolutions, in files (out,in) and
-   (out,in,3,3) as in PyTorch. Forward passes and gradients of every operation agree with double-precision
-   references to 1e-5 (relative L2 norm), and the references with finite differences to 1e-6; gradients of
-   the whole ddpm-cifar10 network agree with PyTorch in double precision to 1e-4. */
+   Weights are (in,out) for linear layers and (3,3,in,out) for convolutions; in files, as in PyTorch, (out,in)
+   and (out,in,3,3). Each operation and its gradients agree with double-precision references to 1e-5 (relative
+   L2 norm), these with finite differences to 1e-6, and the gradients of the whole ddpm-cifar10 network with
+   PyTorch in double precision to 1e-4. */
 typedef struct itd_net itd_net;
 
 ITD_DEF itd_mlp_desc itd_mlp_desc_default(size_t dim);
@@ -548,9 +522,8 @@ ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_n
 ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd_net **out);
 ITD_DEF void itd_net_free(itd_net *net);
 ITD_DEF size_t itd_net_parameters(const itd_net *net);
-/* The weights that training moves, and their moving average, NULL if no training has kept one. Since the
-   caller may then change them at any time, each later forward pass transforms the weights of convolutions
-   again, which takes noticeable time if a pass has few images. */
+/* The weights that training moves, and their moving average, NULL if there is none. The caller may change
+   them, so that all later forward passes transform the weights of convolutions again: slow for few images. */
 ITD_DEF float *itd_net_weights(itd_net *net);   /* (parameters) by layer, weights before biases */
 ITD_DEF float *itd_net_average(itd_net *net);   /* (parameters) */
 ITD_DEF float *itd_net_gradients(itd_net *net); /* (parameters) or NULL before the first backward */
@@ -565,9 +538,8 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
 
 /* ---- model: network + normalization + parameterization + schedule + Gaussian baseline ---- */
 
-/* What the network's output F means, with data variance v and V = s(a) v + s(-a), see >>method:
-   PLAIN      eps_hat = F(z, a), as in the original
-   GAUSSIAN   eps_hat = sqrt(s(-a))/V z + sqrt(s(a) v / V) F(z/sqrt(V), a); for v = 1 this is v-prediction */
+/* What the network's output F means: PLAIN eps_hat = F(z, a), as in the original; GAUSSIAN the formula under
+   THE PARAMETERIZATION in >>method, which for v = 1 is v-prediction. */
 typedef enum itd_parameterization { ITD_PLAIN, ITD_GAUSSIAN } itd_parameterization;
 
 typedef struct itd_model_desc {
@@ -603,25 +575,23 @@ ITD_DEF itd_model_desc itd_model_desc_default(size_t dim);
 /* A model with a new network, its weights from the seed. mean is 0, scale 1 and W = I until itd_model_fit. */
 ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, itd_model **out);
 ITD_DEF void itd_model_free(itd_model *model);
-/* Sets mean, scale, W and Gaussian from n >= 2 rows. If W is used, the Gaussian's covariance is shrunk
-   towards its diagonal, the more the fewer rows there are; flat directions get 1e-8 of the variance of their
-   columns; and by default the untrained model is this Gaussian, since its network starts at zero.
-   ITD_ERROR_DATA: not finite or, with normalize, a constant column. */
+/* Sets mean, scale, W and Gaussian from n >= 2 rows. With W, the covariance is shrunk towards its diagonal,
+   the more the fewer rows there are; flat directions get 1e-8 of their columns' variance; the untrained
+   model is, by default, this Gaussian. ITD_ERROR_DATA: not finite or, with normalize, a constant column. */
 ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x /* (n,dim) */, size_t n);
 /* key and value are UTF-8, or else ITD_ERROR_ARGUMENT; a value of NULL removes the string. */
 ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const char *value);
 ITD_DEF const char *itd_model_note(const itd_model *model, const char *key); /* NULL if there is none */
-/* Uses the moving average of the weights if there is one. Borrows the model; void after itd_model_fit. */
+/* Uses the moving average of the weights if there is one. Borrows the model; invalid after itd_model_fit. */
 ITD_DEF itd_denoiser itd_model_denoiser(itd_model *model);
 /* itd_nll_desc_default with the model's schedule and Gaussian. */
 ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model);
 
 /* ---- training ----
 
-   How long: until itd_nll on rows that take no part in training stops falling. For tables some 3,000 to
-   5,000 steps (examples/quickstart.c: 3,125 of 128 rows, examples/support/learn.h: 5,000 of 512);
-   data/cifar10-small took 578,272 images. Set td.steps to the whole length, so that the learning rate ends
-   at 0. A step's loss jumps by far more than it falls, so compare means of hundreds of steps. */
+   How long: until itd_nll on rows that take no part in training stops falling. Tables take some 3,000 to
+   5,000 steps of 128 to 512 rows, data/cifar10-small took 578,272 images. Set td.steps to the whole length,
+   so that the learning rate ends at 0. Losses of steps vary by far more than they fall: compare means. */
 
 typedef struct itd_trainer_desc {
     size_t batch;          /* rows per step; 128 */
@@ -634,8 +604,7 @@ typedef struct itd_trainer_desc {
     double beta1, beta2, epsilon; /* Adam; 0.9, 0.999, 1e-8 */
     double weight_decay;          /* decoupled; 0 */
     double clip_norm;             /* max norm of the gradient, 0: no limit; 0 */
-    double weight_limit;  /* in the gradient, not in the loss, w is at most this many times its minimum:
-                             large w add noise and teach little; 0: no limit; 0 */
+    double weight_limit;  /* max w in the gradient over its minimum: large w add noise; 0: no limit; 0 */
     double ema;           /* decay of the weights' moving average, 0: none; 0.999 */
     bool stratified;      /* log SNRs stratified over the batch; true */
     bool drop_incomplete; /* an epoch leaves out its last n % batch rows; else batches span epochs; false */
@@ -678,8 +647,7 @@ ITD_DEF itd_result itd_train_step(itd_trainer *trainer, const float *x /* (batch
 /* Which of n rows make the next step's batch, a function of seed and step. */
 ITD_DEF itd_result itd_train_indices(itd_trainer *trainer, size_t n, size_t *index /* (batch) */);
 /* Steps until the next epoch over the n rows is complete. loss, which may be NULL, is their mean. */
-ITD_DEF itd_result itd_train_epoch(itd_trainer *trainer, const float *x /* (n,dim) */, size_t n,
-                                   double *loss);
+ITD_DEF itd_result itd_train_epoch(itd_trainer *t, const float *x /* (n,dim) */, size_t n, double *loss);
 /* Steps in the first `epochs` epochs over n rows, for desc.steps. */
 ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_t epochs);
 
@@ -713,8 +681,7 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
 
 /* The model and, unless NULL, all that the trainer needs to continue as if it had never stopped, bit for bit.
    The file appears under its name only when it is complete. */
-ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *trainer, const char *path,
-                            itd_error *error);
+ITD_DEF itd_result itd_save(const itd_model *model, const itd_trainer *t, const char *path, itd_error *error);
 /* The model alone, its weights as F16: half the size. ITD_ERROR_NUMERIC if a weight is too large for that. */
 ITD_DEF itd_result itd_save_half(const itd_model *model, const char *path, itd_error *error);
 /* Rebuilds the model and, unless NULL, the trainer (ITD_ERROR_MISMATCH if the file has none). Without
@@ -727,6 +694,24 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **model, itd_trainer **t
 ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const char *prefix, itd_error *error);
 #endif
 
+/* ---- for special needs ---- */
+
+typedef enum itd_simd {
+    ITD_SIMD_BEST,
+    ITD_SIMD_PLAIN, /* C99 loops */
+    ITD_SIMD_BASE,  /* what every processor of the architecture has: SSE2, NEON */
+    ITD_SIMD_AVX2,
+    ITD_SIMD_AVX512
+} itd_simd;
+
+/* Selects another instruction set than the fastest one, for the whole process; false if compiler or processor
+   lack it. Results differ between instruction sets by rounding only. */
+ITD_DEF bool itd_simd_use(itd_simd simd);
+ITD_DEF const char *itd_simd_name(void); /* the one in use: "plain", "base", "avx2", "avx512" */
+
+/* The bijection behind the random numbers, Philox4x32-10 (Salmon et al., SC 2011): ten rounds. */
+ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+
 #ifdef __cplusplus
 }
 #endif
@@ -738,15 +723,11 @@ ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const ch
 
 /* >>shared -------------------------------------------------------------------------------------------------
 
-   What the chapters of this part need from those behind it: a few macros, and the private functions that are
-   declared here and defined in Parts II and III. Whoever reads the method may skip to >>channel. */
+   Macros, and private functions of Parts II and III, that this part needs. The method begins at >>channel. */
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
 #if !defined(ITD_MALLOC) && !defined(ITD_FREE)
 #include <stdlib.h>
@@ -770,14 +751,6 @@ ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const ch
 #endif
 /* clang-format on */
 
-#if defined(__GNUC__) || defined(_MSC_VER)
-#define ITD__RESTRICT __restrict
-#elif defined(__cplusplus)
-#define ITD__RESTRICT
-#else
-#define ITD__RESTRICT restrict
-#endif
-
 #define ITD__PI 3.14159265358979323846
 #define ITD__LOG_2PI_E 2.83787706640934548356
 
@@ -790,10 +763,10 @@ ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const ch
 
 enum { ITD__SLICE = 64 }; /* rows that a thread processes at a time: they stay in the second-level cache */
 
-/* Divides the loop that follows among the threads; of nested loops only one. Some of these loops have as many
-   iterations as there are threads, and still their results do not depend on that: no iteration reads what
-   another one writes, and each number is a sum that one iteration computes in a fixed order. The number of
-   threads decides only which iteration that is. */
+/* Divides the loop that follows among the threads; a loop inside of such a loop is not divided again. Each
+   number is computed by one iteration, which adds its terms in a fixed order and reads nothing that other
+   iterations write. Where there is one iteration per thread, the number of threads decides which iteration
+   computes a number, but not how. So no result depends on the number of threads. */
 #if defined(_OPENMP)
 #define ITD__PRAGMA(text) _Pragma(#text)
 #define ITD__PARALLEL(condition)                                                                             \
@@ -831,6 +804,7 @@ typedef enum itd__purpose {
 } itd__purpose;
 
 static itd_rng itd__rng_for(uint64_t seed, itd__purpose purpose, uint64_t index);
+static const char *itd__schedule_problem(const itd_schedule *s); /* NULL: none */
 
 /* Working memory, a part of at least ITD__WORK floats for each thread. */
 typedef struct itd__scratch {
@@ -870,25 +844,19 @@ static void itd__end_training(itd_net *net);
 /* >>channel ------------------------------------------------------------------------------------------------
 
    The noisy channel, the schedule from which log SNRs are drawn, its choice from data, and the affine map
-   between the units of x and the coordinates of a denoiser. Needs only the random numbers.
-
-       density of log SNR       __
-                             .-'  '-.              draws are logistic between a0 and a1; each has the
-                         _.-'        '-._          weight w = 1 / density, so that a mean of w f
-                      | '                ' |       estimates the integral of f from a0 to a1
-                   ---+---------+----------+--->
-                      a0       loc         a1 = loc + clip scale
+   between the units of x and the coordinates of a denoiser. A log SNR has the weight w = 1 / density, so that
+   the mean of w f over draws estimates the integral of f over the range of the schedule.
 
    To add another distribution, say a truncated normal one:
      1. give itd_schedule a last field for the kind, 0 for the logistic, and set it in
         itd_schedule_from_spectrum and itd_schedule_from_mse, whose factors are those of the logistic;
      2. add ITD__OTHER(WHOLE, "schedule.kind", model.schedule.kind, 0, 0, 1, 0) to >>descriptions, so that
         files contain it and older files mean 0;
-     3. compute its quantile in itd_schedule_quantile, and 1 / density in itd_schedule_weight.
+     3. compute its quantile in itd_schedule_quantile, and 1 / density in itd_schedule_weight;
         tests/test_schedule.c checks that the slope of quantile(u) is weight(quantile(u));
      4. check its parameters in itd__schedule_problem: weights are floats, and those of a normal distribution
-        grow much faster than a logistic's, to 22,415 instead of 164 at clip 4.
-   Its range is loc +- clip * scale: other ends would also concern itd__measurement_begin,
+        grow to 22,415 at clip 4, not to 164.
+   Its range is loc +- clip * scale: other ends would also concern itd__choose_reference,
    itd__sampling_logsnr and examples/support/grid.h. itd__loss takes the weight at loc for the smallest. */
 
 /* exp(-|x|) cannot overflow. For 1 - s(x) compute s(-x), which is exact even where s(x) rounds to 1. */
@@ -910,14 +878,6 @@ ITD_DEF itd_schedule itd_schedule_default(void)
 {
     const itd_schedule s = {0, 3, 4};
     return s;
-}
-
-static const char *itd__schedule_problem(const itd_schedule *s)
-{
-    if (!(fabs(s->loc) < 1e6)) return "schedule.loc: above -1e6 and below 1e6 expected";
-    if (!(s->scale > 0 && s->scale < 1e6)) return "schedule.scale: above 0 and below 1e6 expected";
-    if (!(s->clip > 0 && s->clip < 700)) return "schedule.clip: above 0 and below 700 expected";
-    return NULL;
 }
 
 /* The logit of p = s(-clip) + (s(clip) - s(-clip)) u, with 1 - p computed as its mirror image. */
@@ -964,46 +924,38 @@ ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda, size_t d, it
     return ITD_OK;
 }
 
-/* The curve averaged over each point and its neighbours, so that one noisy point makes no crossing. */
-static double itd__smoothed(const double *y, size_t m, size_t i)
+/* mmse_gaussian - mse, averaged over point i and its neighbours. */
+static double itd__smooth_gap(const double *mmse_gaussian, const double *mse, size_t i)
 {
-    size_t from = i > 0 ? i - 1 : 0, to = itd__min(i + 1, m - 1);
     double sum = 0;
-    for (size_t k = from; k <= to; k++) sum += y[k];
-    return sum / (double)(to - from + 1);
+    for (size_t k = i - 1; k <= i + 1; k++) sum += mmse_gaussian[k] - mse[k];
+    return sum / 3;
 }
 
-/* Where the smoothed curve last crosses `level` upward, by linear interpolation; false if it never does. */
-static bool itd__last_crossing(const double *x, const double *y, size_t m, double level, double *at)
-{
-    for (size_t i = m - 1; i > 0; i--) {
-        double low = itd__smoothed(y, m, i - 1), high = itd__smoothed(y, m, i);
-        if (low < level && high >= level) {
-            *at = x[i - 1] + (x[i] - x[i - 1]) * (level - low) / (high - low);
-            return true;
-        }
-    }
-    return false;
-}
-
+/* A logistic distribution whose scale is the standard deviation of the gap is 1.8 times as wide as the gap.
+   Thus the ends of the gap are learned as well. */
 ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse, const double *mmse_gaussian,
                                          size_t m, size_t d, itd_schedule *out)
 {
-    double loc = 0, quartile, scale, widest = 0;
+    double max = 0, total = 0, mean = 0, square = 0, cube = 0, start = 0, end = 0;
     if (m < 3 || d == 0) return ITD_ERROR_ARGUMENT;
-    if (!itd__last_crossing(logsnr, mse, m, 0.5 * (double)d, &loc)) {
-        for (size_t i = 0; i < m; i++) {
-            double gap = (mmse_gaussian[i] - itd__smoothed(mse, m, i)) / (double)d;
-            if (gap > widest) widest = gap, loc = logsnr[i];
+    for (size_t i = 1; i + 1 < m; i++) max = fmax(max, itd__smooth_gap(mmse_gaussian, mse, i));
+    if (!(max > 0.01 * (double)d && max <= DBL_MAX)) return ITD_ERROR_DATA;
+    for (int pass = 0; pass < 2; pass++) /* the mean, then the moments about it */
+        for (size_t i = 1; i + 1 < m; i++) {
+            double p = itd__smooth_gap(mmse_gaussian, mse, i) - 0.02 * max, off = logsnr[i] - mean;
+            if (!(p > 0)) continue;
+            if (pass == 0) {
+                if (!(total > 0)) start = fmax(logsnr[i] - 3, logsnr[0]);
+                end = fmin(logsnr[i] + 4, logsnr[m - 1]);
+                total += p, mean += p / total * off;
+            } else {
+                square += p / total * off * off, cube += p / total * off * off * off;
+            }
         }
-        if (!(widest > 0)) return ITD_ERROR_DATA;
-    }
-    if (itd__last_crossing(logsnr, mse, m, 0.75 * (double)d, &quartile) && quartile > loc)
-        scale = quartile - loc;
-    else if (itd__last_crossing(logsnr, mse, m, 0.25 * (double)d, &quartile) && quartile < loc)
-        scale = loc - quartile;
-    else return ITD_ERROR_DATA;
-    out->loc = loc, out->scale = scale / 1.09861228866810969140 /* log 3 */, out->clip = 4;
+    out->loc = mean + (square > 0 ? cube / square : 0);
+    out->scale = fmax(sqrt(square), 2.2);
+    out->clip = fmax(end - out->loc, out->loc - start) / out->scale;
     return ITD_OK;
 }
 
@@ -1047,10 +999,9 @@ ITD_DEF void itd_from_coordinates(const itd_denoiser *den, const float *y, size_
 
 /* >>gaussian -----------------------------------------------------------------------------------------------
 
-   The reference density q = N(mu, Sigma): a density whose likelihood, best denoiser and denoising error are
-   all known, so that the estimator only has to measure how much better or worse a model is. It is kept as the
-   eigenpairs lambda_i, u_i of Sigma. Along each u_i everything is one-dimensional: with
-   y_i = u_i . (x - mu) and the gain g_i = s(alpha + log lambda_i),
+   The reference density q = N(mu, Sigma), whose likelihood, best denoiser and denoising error are known, so
+   that the estimator only has to measure how much better or worse a model is. It is kept as the eigenpairs
+   lambda_i, u_i of Sigma. With y_i = u_i . (x - mu) and the gain g_i = s(alpha + log lambda_i),
 
        -log q(x)       = 1/2 Sum_i [ log 2 pi + log lambda_i + y_i^2 / lambda_i ]          itd_gaussian_nll
        eps_hat         = Sum_i u_i sqrt(s(-alpha)) / (s(alpha) lambda_i + s(-alpha))
@@ -1058,17 +1009,9 @@ ITD_DEF void itd_from_coordinates(const itd_denoiser *den, const float *y, size_
        mse_q(x, alpha) = Sum_i [ g_i^2 + g_i (1 - g_i) y_i^2 / lambda_i ]                  itd_gaussian_mse
        E_q mse_q       = Sum_i g_i                                                         itd_gaussian_mmse
 
-   The gain is the fraction of the noise's variance that the best denoiser leaves along u_i:
-
-       1 |                         _______----     the noise is small beside the data, and cannot be told
-         |                   __---'                from them
-     1/2 |- - - - - - - -_-'
-         |          __--'  |
-       0 |_____---''       |                       z is all noise: eps_hat = z is right
-         +-----------------+----------------- alpha
-                     -log lambda_i
-
-   How a Gaussian is made, from rows, a covariance or its eigenpairs, is in >>eigen. */
+   The gain is the fraction of the noise's variance that the best denoiser leaves along u_i. It is near 0 at
+   low SNR, where z is all noise and eps_hat = z is right, 1/2 at alpha = -log lambda_i, and near 1 at high
+   SNR, where small noise cannot be told from the data. How a Gaussian is made is in >>eigen. */
 
 /* start + Sum_i log x_i; without x, start. */
 static double itd__add_logs(double start, const double *x, size_t n)
@@ -1154,23 +1097,16 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
 /* >>likelihood ---------------------------------------------------------------------------------------------
 
    The estimator: first measure, then reduce. A draw for a point x is a log SNR alpha with weight w and a
-   noise eps; it costs one row of the denoiser. With the squared errors e = ||eps - eps_hat||^2 of the
-   denoiser and g = ||eps - eps_hat_q||^2 of the best denoiser of the reference q, on the same eps,
+   noise eps; it costs one row of the denoiser, whose squared error is e = ||eps - eps_hat||^2. The best
+   denoiser of the reference q gets the same z and has the error g = ||eps - eps_hat_q||^2. The identity of
+   >>method for p, less that for q, says
 
-       -log p(x) = -log q(x) + 1/2 E[ w (e - g) ],
+       -log p(x) = -log q(x) + 1/2 E[ w (e - g) ].
 
-   which is the theorem of >>method for p less the theorem for q. Most of what eps does to e it also does to
-   g, so the difference varies little: g is a control variate.
+   Most of what eps does to e it also does to g, so e - g varies little: g is a control variate.
 
-       d |                               ___...====     Half the area between the curves is how many
-         |         mse_q         __--''    ..-'         nats better the model is than q. They meet at
-         |                __--''      ..-'              both ends, so hardly anything is lost by
-         |         __--''      ..-'   mse               integrating from loc - clip scale to
-       0 |=====''......---''                            loc + clip scale only.
-         +----|-------------------------------|--- alpha
-
-   Systematic samples. A point's draws are `repetitions` samples of `length` log SNRs, each at evenly spaced
-   quantiles v_j = (j + U) / length of the schedule, with a random start U of its own:
+   SYSTEMATIC SAMPLES. A point has r = `repetitions` samples of m = `length` draws. The draws of one sample
+   are at the quantiles v_j = (j + U) / m, j = 0 .. m-1, of the schedule, with one random start U:
 
        v = 0 |..x....|..x....|..x....|..x....| 1        repetition 1
              |.....x.|.....x.|.....x.|.....x.|          repetition 2
@@ -1178,30 +1114,26 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
    Every v_j is uniform, so the mean is right, and even spacing integrates the smooth mean of w (e - g) far
    better than independent log SNRs would.
 
-   Allocation. A pilot run on random points measures where in the schedule w (e - g) varies, and the draws of
-   the estimate are denser there: u = H^-1(v), with a density h = H' that follows the standard deviation, and
-   1/h in the weight. Where the pilot is off, the variance is larger, but the mean stays right. Its own draws
-   are not used again. They are of points chosen at random, whose mean is not that of the points asked for;
-   and a large error in the pilot puts more draws, so smaller weights, exactly where it is: pooled with the
-   others, large errors would count too little.
+   ALLOCATION. A pilot run on random points measures how the standard deviation of w (e - g) changes along the
+   schedule. The draws are denser where it is large: they are at the quantiles u_j = H^-1(v_j), where H is the
+   integral of a density h that follows the standard deviation, and their weights get the factor 1 / h. A bad
+   h makes the variance larger, but the mean stays right.
 
-   Standard errors. One systematic sample does not show how far it is off, but repetitions do, whose starts
-   are independent. If v_i is the variance of point i's value over its r repetitions, divided by r, then
+   STANDARD ERRORS. The value of point i is the mean of its r repetitions, which are independent. Let V_i be
+   their sample variance divided by r.
 
-       sqrt(v_i)               is the standard error of that value, with r - 1 degrees of freedom;
-       sqrt(Sum_i v_i) / n     that of the mean over these n points, which are independent too: `std_error`.
+       sqrt(V_i)             standard error of the value of point i, with r - 1 degrees of freedom
+       sqrt(Sum_i V_i) / n   `std_error` of the mean over these n points, which are independent, too
 
-   `std_error_data` is for the mean over the distribution that the points come from: the standard deviation of
-   their values over sqrt(n), which contains the v_i already. The degrees of freedom of Sum_i v_i are
-   Satterthwaite's (1946): (Sum_i V_i)^2 / Sum_i( V_i^2 / (r - 1) ), where V_i = E[v_i] is not known, but
-   V_i^2 = E[v_i^2] (r - 1) / (r + 1) if the repetitions are normal.
+   `degrees` is (r + 1) (Sum_i V_i)^2 / Sum_i V_i^2, or n (r - 1) if that is less: Satterthwaite's (1946)
+   (Sum_i E[V_i])^2 / Sum_i( E[V_i]^2 / (r - 1) ), with E[V_i]^2 estimated by V_i^2 (r - 1) / (r + 1), as is
+   right for normal repetitions. `std_error_data`, for the mean over the distribution that the points come
+   from, is the standard deviation of their values over sqrt(n), which contains the V_i already.
 
    To use another density as the reference, nothing here has to change: measure its best denoiser beside the
    other (k = 2, in the same coordinates), and give itd_draws_integral start[i] = -log q(x_i) and
    f[i] = weight[i] * (error[2 * i] - error[2 * i + 1]). Every eigenvalue of the covariance of q has to be far
-   above exp(-a1), with a1 the upper end of the schedule: itd_nll widens its own reference, not yours.
-
-   This takes random numbers from >>rng and the reference from >>gaussian. */
+   above exp(-a1), with a1 the upper end of the schedule: itd_nll widens its own reference, not yours. */
 
 enum {
     ITD__MAX_PILOT = 8192,      /* draws of a pilot */
@@ -1213,25 +1145,26 @@ enum {
     ITD__POINT_REPETITIONS = 16 /* those for the standard error of single points */
 };
 
-/* One call of itd_measure, itd_nll or itd_mse_curve: what is measured, and the memory of a batch. */
+/* One call of itd_measure, itd_nll or itd_mse_curve: what is measured, its table, the memory of a batch. */
 typedef struct itd__measurement {
     const itd_denoiser *den;
     const float *x; /* (n,dim) */
     size_t n;
     itd_nll_desc desc;
     size_t repetitions, length, pilot; /* repetitions of each point, draws in one; draws of the pilot */
-    /* f in equal steps of the schedule's quantile, and F at their ends. */
+    /* h in equal steps of the schedule's quantile, and H at their ends. */
     double density[ITD__DENSITY_STEPS], below[ITD__DENSITY_STEPS + 1];
     itd_gaussian reference; /* in the denoisers' coordinates, with eigenvalues of its own */
     itd_gaussian *owned;    /* has its other arrays, if they are not the caller's */
-    size_t first;           /* number of the point that a table begins with */
+    itd_draws *table;       /* the one that is being made */
+    size_t first;           /* number of the point that it begins with */
     size_t batch;
     float *eps, *z, *eps_hat; /* (batch,dim) */
     float *logsnr;            /* (batch) */
     size_t *row;              /* (batch) where a draw's point is among the batch's points: */
     double *y, *y_along; /* (batch,dim) these in the denoisers' coordinates, and along the eigenvectors */
     double *eps_along;   /* (batch,dim) eps along the eigenvectors */
-    double *unrotated;   /* (batch,dim) what is being rotated */
+    double *spare;       /* (batch,dim) for the rotation */
     itd__scratch work;   /* for the rotation, if the reference has a basis */
 } itd__measurement;
 
@@ -1244,50 +1177,43 @@ static double itd__squared_distance(const float *a, const float *b, size_t n)
     return sum;
 }
 
-/* y = U x for each of n rows, by the reference's basis. */
-static void itd__gaussian_rotate(const itd_gaussian *g, const float *x, size_t n, float *y, itd__scratch work)
-{
-    size_t d = g->dim;
-    itd__matmul(n, d, d, false, x, d, 1, g->basis, 1, d, y, d, work);
-}
-
-/* The first n rows of `unrotated` along the reference's eigenvectors. z and eps_hat are free until the
-   denoiser is called. */
-static void itd__rotate(itd__measurement *m, size_t n, double *along)
+/* Rotates n rows to the reference's eigenvectors; z and eps_hat are free until the denoiser is called. */
+static void itd__rotate(itd__measurement *m, size_t n, double *rows)
 {
     const itd_gaussian *q = &m->reference;
     size_t d = q->dim;
     ptrdiff_t row;
     if (q->basis) {
-        for (size_t i = 0; i < n * d; i++) m->z[i] = (float)m->unrotated[i];
-        itd__gaussian_rotate(q, m->z, n, m->eps_hat, m->work);
-        for (size_t i = 0; i < n * d; i++) along[i] = m->eps_hat[i];
-        return;
+        for (size_t i = 0; i < n * d; i++) m->z[i] = (float)rows[i];
+        itd__matmul(n, d, d, false, m->z, d, 1, q->basis, 1, d, m->eps_hat, d, m->work);
+        for (size_t i = 0; i < n * d; i++) rows[i] = m->eps_hat[i];
     }
-    ITD__PARALLEL(q->vectors && n * d * d > 1 << 18)
+    if (q->basis || !q->vectors) return;
+    ITD__PARALLEL(n * d * d > 1 << 18)
     for (row = 0; row < (ptrdiff_t)n; row++) {
-        const double *v = m->unrotated + (size_t)row * d, *u = q->vectors;
+        double *along = rows + (size_t)row * d, *v = m->spare + (size_t)row * d;
+        memcpy(v, along, d * sizeof *v);
         for (size_t i = 0; i < d; i++) {
-            double sum = u ? 0 : v[i];
-            for (size_t j = 0; u && j < d; j++) sum += u[i * d + j] * v[j];
-            along[(size_t)row * d + i] = sum;
+            double sum = 0;
+            for (size_t j = 0; j < d; j++) sum += q->vectors[i * d + j] * v[j];
+            along[i] = sum;
         }
     }
 }
 
 /* Takes the points of some draws into the denoisers' coordinates and along the eigenvectors; a point whose
    draws follow each other only once. */
-static itd_result itd__measure_points(itd__measurement *m, const itd_draws *out, size_t at, size_t rows)
+static itd_result itd__measure_points(itd__measurement *m, size_t at, size_t rows)
 {
     size_t d = m->den->dim, points = 0;
     for (size_t i = 0; i < rows; i++) {
-        const size_t *point = out->point + at + i;
+        const size_t *point = m->table->point + at + i;
         if (i == 0 || point[0] != point[-1]) {
             const float *x = m->x + (m->first + *point) * d;
             for (size_t j = 0; j < d; j++) {
                 double y = m->y[points * d + j] = itd__coordinate(m->den, x, j);
                 if (!(fabs(y) <= FLT_MAX)) return ITD_ERROR_DATA;
-                m->unrotated[points * d + j] = y - m->reference.mean[j];
+                m->y_along[points * d + j] = y - m->reference.mean[j];
             }
             points++;
         }
@@ -1303,8 +1229,9 @@ static itd_result itd__measure_points(itd__measurement *m, const itd_draws *out,
        (S lambda_j eps_j - sqrt(S N) y_j) / (S lambda_j + N),
 
    g is the sum of the squares, mse_q the mean of g over eps. A point's first draw gives -log q(x), too. */
-static void itd__measure_reference(itd__measurement *m, size_t i, itd_draws *out, size_t at)
+static void itd__measure_reference(itd__measurement *m, size_t at, size_t i)
 {
+    itd_draws *out = m->table;
     size_t d = m->reference.dim, row = m->row[i];
     const double *lambda = m->reference.lambda, *y = m->y + row * d, *y_along = m->y_along + row * d;
     const double *eps_along = m->eps_along + i * d;
@@ -1323,18 +1250,19 @@ static void itd__measure_reference(itd__measurement *m, size_t i, itd_draws *out
     out->nll_reference[out->point[at + i]] = m->den->log_det + nll;
 }
 
-/* The errors of the reference and of the table's denoisers for draws from number `at` on, whose points and
-   log SNRs are in the table, and whose eps is drawn. */
-static itd_result itd__measure_errors(itd__measurement *m, itd_draws *out, size_t at, size_t rows)
+/* The errors of the reference and of the denoisers for draws from number `at` on, whose points and log SNRs
+   are in the table, and whose eps is drawn. */
+static itd_result itd__measure_errors(itd__measurement *m, size_t at, size_t rows)
 {
+    itd_draws *out = m->table;
     size_t d = m->den->dim, k = out->denoisers;
     ptrdiff_t i;
-    ITD__TRY(itd__measure_points(m, out, at, rows));
+    ITD__TRY(itd__measure_points(m, at, rows));
     for (size_t j = 0; j < rows; j++) m->logsnr[j] = (float)out->logsnr[at + j];
-    for (size_t j = 0; j < rows * d; j++) m->unrotated[j] = m->eps[j];
+    for (size_t j = 0; j < rows * d; j++) m->eps_along[j] = m->eps[j];
     itd__rotate(m, rows, m->eps_along);
     ITD__PARALLEL(rows > 256)
-    for (i = 0; i < (ptrdiff_t)rows; i++) itd__measure_reference(m, (size_t)i, out, at);
+    for (i = 0; i < (ptrdiff_t)rows; i++) itd__measure_reference(m, at, (size_t)i);
     for (size_t c = 0; c < k; c++) {
         double *error = out->error + at * k + c;
         ITD__TRY(m->den[c].predict(m->den[c].ctx, m->z, m->logsnr, rows, m->eps_hat));
@@ -1351,40 +1279,38 @@ static itd_result itd__measure_errors(itd__measurement *m, itd_draws *out, size_
 ITD_DEF void itd_draws_free(itd_draws *draws)
 {
     if (!draws) return;
-    ITD_FREE(draws->point), ITD_FREE(draws->quantile), ITD_FREE(draws->error), ITD_FREE(draws->nll_reference);
-    ITD_FREE(draws->gaussian.lambda);
+    ITD_FREE(draws->point), ITD_FREE(draws->quantile), ITD_FREE(draws->gaussian.lambda);
     itd_gaussian_free(draws->owned);
     ITD_FREE(draws);
 }
 
-/* For `count` draws of n points. n = 0: of any points, whose -log q(x) is not asked for. */
-static itd_draws *itd__draws_alloc(const itd__measurement *m, size_t n, size_t count, size_t k)
+/* A new table for `count` draws of n points. n = 0: of any points, whose -log q(x) is not asked for. */
+static itd_result itd__new_table(itd__measurement *m, size_t n, size_t count, size_t k)
 {
-    itd_draws *draws = (itd_draws *)itd__alloc(1, 1, sizeof *draws);
-    if (!draws) return NULL;
-    draws->desc = m->desc, draws->n = n, draws->count = count, draws->denoisers = k;
-    draws->repetitions = m->repetitions, draws->length = m->length;
-    draws->point = (size_t *)itd__alloc(count, 2, sizeof *draws->point);
-    draws->quantile = itd__doubles(count, 5);
-    draws->error = itd__doubles(count, k);
-    draws->nll_reference = itd__doubles(n, 1);
-    if (!draws->point || !draws->quantile || !draws->error || !draws->nll_reference) {
-        itd_draws_free(draws);
-        return NULL;
-    }
-    draws->repetition = draws->point + count;
-    draws->logsnr = draws->quantile + count, draws->weight = draws->logsnr + count;
-    draws->reference = draws->weight + count, draws->expected = draws->reference + count;
-    return draws;
+    itd_draws *t = (itd_draws *)itd__alloc(1, 1, sizeof *t);
+    itd_draws_free(m->table);
+    m->table = t;
+    if (!t) return ITD_ERROR_MEMORY;
+    t->desc = m->desc, t->n = n, t->count = count, t->denoisers = k;
+    t->repetitions = m->repetitions, t->length = m->length, t->evaluations = count + m->pilot;
+    t->point = (size_t *)itd__alloc(count, 2, sizeof *t->point);
+    t->quantile = itd__doubles(count, 5 + k + 1); /* five columns, k of errors, nll_reference: n <= count */
+    if (!t->point || !t->quantile) return ITD_ERROR_MEMORY;
+    t->repetition = t->point + count;
+    t->logsnr = t->quantile + count, t->weight = t->logsnr + count;
+    t->reference = t->weight + count, t->expected = t->reference + count;
+    t->error = t->expected + count, t->nll_reference = t->error + count * k;
+    return ITD_OK;
 }
 
 /* A draw at quantile u of the schedule. */
-static void itd__set_logsnr(const itd__measurement *m, itd_draws *out, size_t i, double u)
+static void itd__set_logsnr(itd__measurement *m, size_t i, double u)
 {
     size_t step = itd__min((size_t)(u * (double)ITD__DENSITY_STEPS), ITD__DENSITY_STEPS - 1);
-    out->quantile[i] = u;
-    out->logsnr[i] = (float)itd_schedule_quantile(&m->desc.schedule, u);
-    out->weight[i] = itd_schedule_weight(&m->desc.schedule, out->logsnr[i]) / m->density[step];
+    itd_draws *t = m->table;
+    t->quantile[i] = u;
+    t->logsnr[i] = (float)itd_schedule_quantile(&m->desc.schedule, u);
+    t->weight[i] = itd_schedule_weight(&m->desc.schedule, t->logsnr[i]) / m->density[step];
 }
 
 /* w (e - g) for one draw. */
@@ -1394,7 +1320,7 @@ static double itd__integrand(const itd_draws *draws, size_t i, size_t which)
     return draws->weight[i] * (draws->error[i * draws->denoisers + which] - g);
 }
 
-/* u = F^-1(v); F is piecewise linear. */
+/* u = H^-1(v); H is piecewise linear. */
 static double itd__allocate(const itd__measurement *m, double v)
 {
     size_t s = 0;
@@ -1405,7 +1331,7 @@ static double itd__allocate(const itd__measurement *m, double v)
 
 /* Row i of a batch is draw at + i of the table. Each point has its own streams of random numbers, in which a
    repetition or draw has its own place: no draw depends on how points are divided into tables and batches. */
-static void itd__draw(itd__measurement *m, itd_draws *out, size_t at, size_t i)
+static void itd__draw(itd__measurement *m, size_t at, size_t i)
 {
     size_t d = m->den->dim, own = m->repetitions * m->length;
     size_t point = (at + i) / own, draw = (at + i) % own, repetition = draw / m->length;
@@ -1416,26 +1342,25 @@ static void itd__draw(itd__measurement *m, itd_draws *out, size_t at, size_t i)
     noise.counter = draw * itd__ceil_div(d, 4);
     double v = itd_rng_uniform(&start);
     if (m->desc.stratified) v = ((double)(draw % m->length) + v) / (double)m->length;
-    out->point[at + i] = point, out->repetition[at + i] = repetition;
-    itd__set_logsnr(m, out, at + i, itd__allocate(m, v));
+    m->table->point[at + i] = point, m->table->repetition[at + i] = repetition;
+    itd__set_logsnr(m, at + i, itd__allocate(m, v));
     itd_rng_normal_fill(&noise, d, m->eps + i * d);
 }
 
-/* Measures all draws of a table: those of the points from number `first` on or, given a stream for their
+/* Measures all draws of the table: those of the points from number `first` on or, given a stream for their
    noise, those whose points and log SNRs are in the table already. */
-static itd_result itd__measure_table(itd__measurement *m, itd_draws *out, itd_rng *noise)
+static itd_result itd__fill_table(itd__measurement *m, itd_rng *noise)
 {
-    for (size_t at = 0; at < out->count; at += m->batch) {
-        size_t rows = itd__min(m->batch, out->count - at);
+    for (size_t at = 0; at < m->table->count; at += m->batch) {
+        size_t rows = itd__min(m->batch, m->table->count - at);
         ptrdiff_t i;
         if (noise) itd_rng_normal_fill(noise, rows * m->den->dim, m->eps);
         else {
             ITD__PARALLEL(rows > 256)
-            for (i = 0; i < (ptrdiff_t)rows; i++) itd__draw(m, out, at, (size_t)i);
+            for (i = 0; i < (ptrdiff_t)rows; i++) itd__draw(m, at, (size_t)i);
         }
-        ITD__TRY(itd__measure_errors(m, out, at, rows));
+        ITD__TRY(itd__measure_errors(m, at, rows));
     }
-    out->evaluations = out->count + m->pilot;
     return ITD_OK;
 }
 
@@ -1449,8 +1374,8 @@ static double itd__interpolate(const double *value, size_t bins, double u)
     return value[b] + (at - (double)b) * (value[next] - value[b]);
 }
 
-/* f in proportion to the spread of the integrand, but a fifth of it uniform, so that no weight exceeds five.
-   It has no jumps: a point's draws are few, and miss what happens at one. For the same reason the spread,
+/* h in proportion to the spread of the integrand, but a fifth of it uniform, so that 1 / h is at most five.
+   It has no jumps: the few draws of a point would miss what happens at one. For the same reason the spread,
    which a few unusual points decide, is smoothed if bins are many. */
 static void itd__set_density(itd__measurement *m, double *spread, size_t bins)
 {
@@ -1477,17 +1402,6 @@ static void itd__set_density(itd__measurement *m, double *spread, size_t bins)
     }
 }
 
-/* Standard deviation of the integrand for `count` draws of the pilot. */
-static double itd__spread_of(const itd_draws *draws, size_t first, size_t count)
-{
-    double mean = 0, square = 0;
-    for (size_t i = 0; i < count; i++) {
-        double f = itd__integrand(draws, first + i, 0), off = f - mean;
-        mean += off / (double)(i + 1), square += off * (f - mean);
-    }
-    return sqrt(square / (double)count);
-}
-
 /* Draws on random points at evenly spaced quantiles, and the integrand's standard deviation in each bin. */
 static itd_result itd__pilot(itd__measurement *m)
 {
@@ -1496,19 +1410,23 @@ static itd_result itd__pilot(itd__measurement *m)
     itd_rng rng = itd__rng_for(m->desc.seed, ITD__FOR_PILOT, 0);
     itd_rng noise = itd__rng_for(m->desc.seed, ITD__FOR_PILOT_NOISE, 0);
     m->pilot = bins * per_bin;
-    itd_draws *draws = itd__draws_alloc(m, 0, m->pilot, 1);
-    itd_result result = draws ? ITD_OK : ITD_ERROR_MEMORY;
-    for (size_t i = 0; result == ITD_OK && i < m->pilot; i++) {
+    ITD__TRY(itd__new_table(m, 0, m->pilot, 1));
+    for (size_t i = 0; i < m->pilot; i++) {
         double u = ((double)i + itd_rng_uniform(&rng)) / (double)m->pilot;
-        draws->point[i] = (size_t)itd_rng_below(&rng, m->n);
-        itd__set_logsnr(m, draws, i, u);
+        m->table->point[i] = (size_t)itd_rng_below(&rng, m->n);
+        itd__set_logsnr(m, i, u);
     }
-    if (result == ITD_OK) result = itd__measure_table(m, draws, &noise);
-    for (size_t b = 0; result == ITD_OK && b < bins; b++)
-        spread[b] = itd__spread_of(draws, b * per_bin, per_bin);
-    if (result == ITD_OK) itd__set_density(m, spread, bins);
-    itd_draws_free(draws);
-    return result;
+    ITD__TRY(itd__fill_table(m, &noise));
+    for (size_t b = 0; b < bins; b++) {
+        double mean = 0, square = 0;
+        for (size_t i = 0; i < per_bin; i++) {
+            double f = itd__integrand(m->table, b * per_bin + i, 0), off = f - mean;
+            mean += off / (double)(i + 1), square += off * (f - mean);
+        }
+        spread[b] = sqrt(square / (double)per_bin);
+    }
+    itd__set_density(m, spread, bins);
+    return ITD_OK;
 }
 
 /* ---- how many draws of each kind ---- */
@@ -1541,7 +1459,7 @@ static void itd__divide(itd__measurement *m, bool single_points)
     m->repetitions = desc->repetitions ? desc->repetitions : own / m->length;
 }
 
-/* ---- the reference and the memory of a batch ---- */
+/* ---- measuring ---- */
 
 /* The points' own Gaussian in the denoisers' coordinates: with its correlations, given four points for each
    dimension (N(0, I), if they do not vary); else without, given eight points; else N(0, I). */
@@ -1562,9 +1480,13 @@ static itd_result itd__fit_reference(const itd_denoiser *den, const float *x, si
 }
 
 /* The reference is the one given, in the denoisers' coordinates; else, the points' own; without `cancel`,
-   N(0, I). Eigenvalues below min_lambda are raised to it. */
-static itd_result itd__choose_reference(itd__measurement *m, double min_lambda)
+   N(0, I). The noise at the upper end a1 of the schedule has the variance exp(-a1). In each direction the
+   reference is made at least 100 of its standard deviations wide, or 1 if that is less: what its error lacks
+   of d from a1 on is then worth at most 1/2 log(1 + 1e-4) nats, and the integral may end there. */
+static itd_result itd__choose_reference(itd__measurement *m)
 {
+    const itd_schedule *s = &m->desc.schedule;
+    double min_lambda = fmin(1, 1e4 * exp(-(s->loc + s->scale * s->clip)));
     const itd_denoiser *den = m->den;
     const itd_gaussian *given = m->desc.reference;
     if (!given) ITD__TRY(itd__fit_reference(den, m->x, m->desc.cancel ? m->n : 0, &m->owned));
@@ -1581,72 +1503,48 @@ static itd_result itd__choose_reference(itd__measurement *m, double min_lambda)
 /* Batches hold whole blocks of four variates, so that their size does not change which noise a draw gets. */
 static size_t itd__batch_rows(size_t wanted) { return itd__ceil_div(itd__max(wanted, 1), 4) * 4; }
 
-static itd_result itd__measurement_alloc(itd__measurement *m, size_t rows, double min_lambda)
+/* Prepares to measure, and runs the pilot. On failure, too, itd__measurement_end has to be called. */
+static itd_result itd__measurement_begin(const itd_denoiser *den, size_t k, const float *x, size_t n,
+                                         const itd_nll_desc *desc, bool single_points, itd__measurement *m)
 {
-    size_t d = m->den->dim;
-    m->batch = itd__batch_rows(rows);
-    if (!itd__all_finite(m->x, m->n * d)) return ITD_ERROR_DATA;
-    ITD__TRY(itd__choose_reference(m, min_lambda));
-    m->eps = itd__floats(m->batch, 3 * d), m->logsnr = itd__floats(m->batch, 1);
+    size_t all, size;
+    double uniform = 1;
+    if (itd_nll_problem(den, k, n, desc)) return ITD_ERROR_ARGUMENT;
+    if (!itd__multiply(n, desc->draws, &all)) return ITD_ERROR_MEMORY;
+    if (!itd__all_finite(x, n * den->dim)) return ITD_ERROR_DATA;
+    m->den = den, m->x = x, m->n = n, m->desc = *desc;
+    itd__divide(m, single_points);
+    ITD__TRY(itd__choose_reference(m));
+    m->batch = itd__batch_rows(itd__min(desc->batch, all)), size = m->batch * den->dim;
+    m->eps = itd__floats(m->batch, 3 * den->dim + 1);
     m->row = (size_t *)itd__alloc(m->batch, 1, sizeof *m->row);
-    m->y = itd__doubles(m->batch, 4 * d);
+    m->y = itd__doubles(m->batch, 4 * den->dim);
     if (m->reference.basis) m->work = itd__new_scratch();
-    if (!m->eps || !m->logsnr || !m->row || !m->y || (m->reference.basis && !m->work.floats))
-        return ITD_ERROR_MEMORY;
-    m->z = m->eps + m->batch * d, m->eps_hat = m->z + m->batch * d;
-    m->y_along = m->y + m->batch * d, m->eps_along = m->y_along + m->batch * d;
-    m->unrotated = m->eps_along + m->batch * d;
-    return ITD_OK;
-}
-
-/* ---- measuring ---- */
-
-/* Ready to measure tables, after the pilot if there is one. In the units of the denoisers' coordinates the
-   noise at the upper end of the schedule has the variance exp(-alpha). The reference is at least 100 of its
-   standard deviations wide, or 1 if that is less: so what its error lacks of d from there on is worth at most
-   1/2 log(1 + 1e-4) nats in each direction, and the integral may end. */
-static itd_result itd__measurement_begin(itd__measurement *m, size_t max_rows)
-{
-    const itd_schedule *s = &m->desc.schedule;
-    double min_lambda = fmin(1, 1e4 * exp(-(s->loc + s->scale * s->clip))), uniform = 1;
-    ITD__TRY(itd__measurement_alloc(m, itd__min(m->desc.batch, max_rows), min_lambda));
+    if (!m->eps || !m->row || !m->y || (m->reference.basis && !m->work.floats)) return ITD_ERROR_MEMORY;
+    m->z = m->eps + size, m->eps_hat = m->z + size, m->logsnr = m->eps_hat + size;
+    m->y_along = m->y + size, m->eps_along = m->y_along + size, m->spare = m->eps_along + size;
     itd__set_density(m, &uniform, 1);
     return m->pilot ? itd__pilot(m) : ITD_OK;
 }
 
 static void itd__measurement_end(itd__measurement *m)
 {
-    ITD_FREE(m->eps), ITD_FREE(m->logsnr), ITD_FREE(m->row), ITD_FREE(m->y), ITD_FREE(m->work.floats);
+    ITD_FREE(m->eps), ITD_FREE(m->row), ITD_FREE(m->y), ITD_FREE(m->work.floats);
     ITD_FREE(m->reference.lambda);
-    itd_gaussian_free(m->owned);
-}
-
-/* What is to be measured, and by how many draws. */
-static itd_result itd__measurement_of(const itd_denoiser *den, size_t k, const float *x, size_t n,
-                                      const itd_nll_desc *desc, bool single_points, itd__measurement *out)
-{
-    size_t all;
-    if (itd_nll_problem(den, k, n, desc)) return ITD_ERROR_ARGUMENT;
-    if (!itd__multiply(n, desc->draws, &all)) return ITD_ERROR_MEMORY;
-    out->den = den, out->x = x, out->n = n, out->desc = *desc;
-    itd__divide(out, single_points);
-    return ITD_OK;
+    itd_gaussian_free(m->owned), itd_draws_free(m->table);
 }
 
 ITD_DEF itd_result itd_measure(const itd_denoiser *den, size_t k, const float *x, size_t n,
                                const itd_nll_desc *desc, itd_draws **out)
 {
     itd__measurement m = ITD__ZERO;
-    ITD__TRY(itd__measurement_of(den, k, x, n, desc, false, &m));
-    itd_draws *draws = itd__draws_alloc(&m, n, n * m.repetitions * m.length, k);
-    itd_result result = draws ? itd__measurement_begin(&m, n * desc->draws) : ITD_ERROR_MEMORY;
-    if (result == ITD_OK) result = itd__measure_table(&m, draws, NULL);
+    itd_result result = itd__measurement_begin(den, k, x, n, desc, false, &m);
+    if (result == ITD_OK) result = itd__new_table(&m, n, n * m.repetitions * m.length, k);
+    if (result == ITD_OK) result = itd__fill_table(&m, NULL);
     if (result == ITD_OK) {
-        draws->gaussian = m.reference, draws->owned = m.owned; /* no longer the measurement's */
-        m.reference.lambda = NULL, m.owned = NULL;
-        *out = draws;
-    } else {
-        itd_draws_free(draws);
+        m.table->gaussian = m.reference, m.table->owned = m.owned;
+        *out = m.table;
+        m.reference.lambda = NULL, m.owned = NULL, m.table = NULL; /* no longer the measurement's */
     }
     itd__measurement_end(&m);
     return result;
@@ -1661,72 +1559,57 @@ static double itd__standard_error(double sum, double square, double count)
     return sqrt(fmax(square - sum * sum / count, 0) / (count - 1) / count);
 }
 
-/* 1/2 Integral f by each repetition of each point; without f, w (e - g) for one of the denoisers. */
-static void itd__integrate(const itd_draws *draws, size_t which, const double *f,
-                           double *integral /* (n,repetitions) */)
+/* For each point, the mean of start + 1/2 Integral f over its repetitions, and the variance of that mean. The
+   integrals of repetition k are added to total[k]. Without f, f is w (e - g) for denoiser `which`. */
+static void itd__integrate(const itd_draws *draws, size_t which, const double *start, const double *f,
+                           double *value /* (n) */, double *variance /* (n) */,
+                           double *total /* (repetitions) */)
 {
-    for (size_t k = 0, i = 0; k < draws->n * draws->repetitions; k++) {
-        integral[k] = 0;
-        for (size_t j = 0; j < draws->length; j++, i++)
-            integral[k] += 0.5 * (f ? f[i] : itd__integrand(draws, i, which)) / (double)draws->length;
+    double r = (double)draws->repetitions;
+    for (size_t point = 0, i = 0; point < draws->n; point++) {
+        double mean = 0, square = 0;
+        for (size_t k = 0; k < draws->repetitions; k++) {
+            double integral = 0;
+            for (size_t j = 0; j < draws->length; j++, i++)
+                integral += 0.5 * (f ? f[i] : itd__integrand(draws, i, which)) / (double)draws->length;
+            double off = integral - mean;
+            mean += off / (double)(k + 1), square += off * (integral - mean);
+            total[k] += integral;
+        }
+        value[point] = start[point] + mean, variance[point] = square / (r - 1) / r;
     }
 }
 
-/* Mean of a point's repetitions, and the variance of that mean: NaN for a single one. */
-static double itd__point_mean(const double *integral, size_t repetitions, double *variance)
-{
-    double mean = 0, square = 0;
-    for (size_t k = 0; k < repetitions; k++) {
-        double off = integral[k] - mean;
-        mean += off / (double)(k + 1), square += off * (integral[k] - mean);
-    }
-    *variance = square / (double)(repetitions - 1) / (double)repetitions;
-    return mean;
-}
-
-/* Where all points have the same draws, only the repetitions are independent. */
-static double itd__shared_error(const double *integral, size_t n, size_t repetitions)
-{
-    double first = 0, sum = 0, square = 0;
-    for (size_t k = 0; k < repetitions; k++) {
-        double total = 0;
-        for (size_t i = 0; i < n; i++) total += integral[i * repetitions + k];
-        if (k == 0) first = total;
-        double off = (total - first) / (double)n;
-        sum += off, square += off * off;
-    }
-    return itd__standard_error(sum, square, (double)repetitions);
-}
-
-/* The estimates from start + integral. Of `draws` the arrays are not needed any more. */
-static itd_result itd__summarize(const itd_draws *draws, const double *start, const double *integral,
+/* The estimates from what itd__integrate found. Of `draws` the arrays are not needed any more. */
+static itd_result itd__summarize(const itd_draws *draws, const double *value /* values, variances, totals */,
                                  itd_nll_result *out, double *nll_x, double *std_error_x)
 {
-    size_t repetitions = draws->repetitions;
-    double n = (double)draws->n, r = (double)repetitions;
-    double first = 0, sum = 0, square = 0, variance = 0, fourth = 0, v;
+    const double *variance = value + draws->n, *total = variance + draws->n;
+    double n = (double)draws->n, r = (double)draws->repetitions;
+    double sum = 0, square = 0, variances = 0, squares = 0;
     itd_nll_result result = ITD__ZERO;
     for (size_t i = 0; i < draws->n; i++) {
-        double value = start[i] + itd__point_mean(integral + i * repetitions, repetitions, &v);
-        if (i == 0) first = value; /* subtracted, so that the squares do not cancel */
-        sum += value - first, square += (value - first) * (value - first);
-        variance += v, fourth += v * v;
+        double off = value[i] - value[0]; /* so that the squares do not cancel */
+        sum += off, square += off * off;
+        variances += variance[i], squares += variance[i] * variance[i];
     }
-    result.nll = first + sum / n;
-    result.std_error = sqrt(variance) / n;
+    result.nll = value[0] + sum / n;
+    result.std_error = sqrt(variances) / n;
     result.std_error_data = itd__standard_error(sum, square, n);
-    result.degrees = fourth > 0 ? fmin(n * (r - 1), (r + 1) * variance * variance / fourth) : n * (r - 1);
+    result.degrees = n * (r - 1);
+    if (squares > 0) result.degrees = fmin(result.degrees, (r + 1) * variances * variances / squares);
     result.evaluations = draws->evaluations;
-    if (draws->desc.shared_noise) {
-        result.std_error = itd__shared_error(integral, draws->n, repetitions);
-        result.degrees = r - 1;
+    if (draws->desc.shared_noise) { /* only the repetitions are independent */
+        sum = square = 0;
+        for (size_t k = 0; k < draws->repetitions; k++) {
+            double off = (total[k] - total[0]) / n;
+            sum += off, square += off * off;
+        }
+        result.std_error = itd__standard_error(sum, square, r), result.degrees = r - 1;
     }
     if (!(fabs(result.nll) <= DBL_MAX)) return ITD_ERROR_NUMERIC;
-    for (size_t i = 0; i < draws->n; i++) {
-        double value = start[i] + itd__point_mean(integral + i * repetitions, repetitions, &v);
-        if (nll_x) nll_x[i] = value;
-        if (std_error_x) std_error_x[i] = sqrt(v);
-    }
+    if (nll_x) memcpy(nll_x, value, draws->n * sizeof *value);
+    for (size_t i = 0; std_error_x && i < draws->n; i++) std_error_x[i] = sqrt(variance[i]);
     *out = result;
     return ITD_OK;
 }
@@ -1734,11 +1617,12 @@ static itd_result itd__summarize(const itd_draws *draws, const double *start, co
 static itd_result itd__reduce(const itd_draws *draws, size_t which, const double *start, const double *f,
                               itd_nll_result *out, double *nll_x, double *std_error_x)
 {
-    double *integral = itd__doubles(draws->n, draws->repetitions);
-    if (!integral) return ITD_ERROR_MEMORY;
-    itd__integrate(draws, which, f, integral);
-    itd_result result = itd__summarize(draws, start, integral, out, nll_x, std_error_x);
-    ITD_FREE(integral);
+    size_t n = draws->n;
+    double *value = itd__doubles(2 * n + draws->repetitions, 1);
+    if (!value) return ITD_ERROR_MEMORY;
+    itd__integrate(draws, which, start, f, value, value + n, value + 2 * n);
+    itd_result result = itd__summarize(draws, value, out, nll_x, std_error_x);
+    ITD_FREE(value);
     return result;
 }
 
@@ -1755,22 +1639,15 @@ ITD_DEF itd_result itd_draws_nll(const itd_draws *draws, size_t which, itd_nll_r
     return itd__reduce(draws, which, draws->nll_reference, NULL, out, nll_x, std_error_x);
 }
 
-/* Measures and integrates with so many points in a table at a time. */
-static itd_result itd__integrate_points(itd__measurement *m, size_t points, double *start /* (n) */,
-                                        double *integral /* (n,repetitions) */)
+/* Measures and integrates, with a table for some of the points at a time. */
+static itd_result itd__integrate_points(itd__measurement *m, size_t points, double *value)
 {
-    size_t own = m->repetitions * m->length;
-    ITD__TRY(itd__measurement_begin(m, points * own));
     for (; m->first < m->n; m->first += points) {
         size_t some = itd__min(points, m->n - m->first);
-        itd_draws *draws = itd__draws_alloc(m, some, some * own, 1);
-        itd_result result = draws ? itd__measure_table(m, draws, NULL) : ITD_ERROR_MEMORY;
-        if (result == ITD_OK) {
-            memcpy(start + m->first, draws->nll_reference, some * sizeof *start);
-            itd__integrate(draws, 0, NULL, integral + m->first * m->repetitions);
-        }
-        itd_draws_free(draws);
-        ITD__TRY(result);
+        double *here = value + m->first;
+        ITD__TRY(itd__new_table(m, some, some * m->repetitions * m->length, 1));
+        ITD__TRY(itd__fill_table(m, NULL));
+        itd__integrate(m->table, 0, m->table->nll_reference, NULL, here, here + m->n, value + 2 * m->n);
     }
     return ITD_OK;
 }
@@ -1780,15 +1657,15 @@ ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x, size_t n, co
 {
     itd__measurement m = ITD__ZERO;
     itd_draws whole = ITD__ZERO; /* the table of all draws, of which only parts are ever made */
-    ITD__TRY(itd__measurement_of(den, 1, x, n, desc, std_error_x != NULL, &m));
-    size_t own = m.repetitions * m.length, points = itd__min(n, itd__max(1, ITD__TABLE_DRAWS / own));
-    double *start = itd__doubles(n, 1), *integral = itd__doubles(n, m.repetitions);
-    itd_result result = ITD_ERROR_MEMORY;
-    if (start && integral) result = itd__integrate_points(&m, points, start, integral);
+    double *value = NULL;
+    itd_result result = itd__measurement_begin(den, 1, x, n, desc, std_error_x != NULL, &m);
+    size_t own = m.repetitions * m.length;
+    if (result == ITD_OK && !(value = itd__doubles(2 * n + m.repetitions, 1))) result = ITD_ERROR_MEMORY;
+    if (result == ITD_OK) result = itd__integrate_points(&m, itd__max(1, ITD__TABLE_DRAWS / own), value);
     whole.desc = *desc, whole.n = n, whole.repetitions = m.repetitions;
     whole.evaluations = n * own + m.pilot;
-    if (result == ITD_OK) result = itd__summarize(&whole, start, integral, out, nll_x, std_error_x);
-    ITD_FREE(start), ITD_FREE(integral), itd__measurement_end(&m);
+    if (result == ITD_OK) result = itd__summarize(&whole, value, out, nll_x, std_error_x);
+    ITD_FREE(value), itd__measurement_end(&m);
     return result;
 }
 
@@ -1828,77 +1705,26 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
                                  size_t m, uint64_t seed, double *mse, double *mse_error, double *mmse)
 {
     itd__measurement all = ITD__ZERO;
-    all.den = den, all.x = x, all.n = n, all.desc = itd_nll_desc_default();
-    if (itd_nll_problem(den, 1, n, &all.desc)) return ITD_ERROR_ARGUMENT;
+    itd_nll_desc desc = itd_nll_desc_default();
     double *sum = itd__doubles(m, 2); /* the caller's arrays are written when nothing can fail any more */
-    itd_result result = sum ? itd__measurement_alloc(&all, 1024, 0) : ITD_ERROR_MEMORY;
-    itd_draws *draws = result == ITD_OK ? itd__draws_alloc(&all, 0, n, 1) : NULL;
-    if (result == ITD_OK && !draws) result = ITD_ERROR_MEMORY;
+    desc.draws = 1, desc.allocate = false, desc.schedule.clip = 600; /* so no direction is widened */
+    itd_result result = sum ? itd__measurement_begin(den, 1, x, n, &desc, false, &all) : ITD_ERROR_MEMORY;
+    if (result == ITD_OK) result = itd__new_table(&all, 0, n, 1);
     for (size_t k = 0; result == ITD_OK && k < m; k++) {
         itd_rng noise = itd__rng_for(seed, ITD__FOR_CURVE, 0); /* that of every log SNR: a smooth curve */
-        for (size_t i = 0; i < n; i++) draws->point[i] = i, draws->logsnr[i] = (float)logsnr[k];
-        result = itd__measure_table(&all, draws, &noise);
+        itd_draws *t = all.table;
+        for (size_t i = 0; i < n; i++) t->point[i] = i, t->logsnr[i] = (float)logsnr[k];
+        result = itd__fill_table(&all, &noise);
         for (size_t i = 0; result == ITD_OK && i < n; i++)
-            sum[k] += draws->error[i], sum[m + k] += draws->error[i] * draws->error[i];
+            sum[k] += t->error[i], sum[m + k] += t->error[i] * t->error[i];
     }
     for (size_t k = 0; result == ITD_OK && k < m; k++) {
         mse[k] = sum[k] / (double)n;
         if (mse_error) mse_error[k] = itd__standard_error(sum[k], sum[m + k], (double)n);
         if (mmse) mmse[k] = itd_gaussian_mmse(&all.reference, logsnr[k]);
     }
-    ITD_FREE(sum), itd_draws_free(draws), itd__measurement_end(&all);
+    ITD_FREE(sum), itd__measurement_end(&all);
     return result;
-}
-
-/* ---- what is refused ---- */
-
-static bool itd__same_numbers(const double *a, const double *b, size_t n)
-{
-    return a == b || (a && b && !memcmp(a, b, n * sizeof *a));
-}
-
-/* All denoisers of a table have the same coordinates, and log_det is that of their map. */
-static const char *itd__denoisers_problem(const itd_denoiser *den, size_t k)
-{
-    size_t d = k ? den->dim : 0;
-    double log_det = k && !den->whiten ? itd__add_logs(0, den->scale, d) : 0;
-    if (k == 0) return "k: at least one denoiser is needed";
-    if (d == 0) return "dim: a denoiser of no numbers";
-    if (!(fabs(log_det) <= DBL_MAX)) return "scale: a number in it is not positive and finite";
-    if (!(fabs(den->log_det) <= DBL_MAX)) return "log_det: not finite";
-    if (!den->whiten && !(fabs(den->log_det - log_det) <= 1e-6 * (1 + fabs(log_det))))
-        return "log_det: not the sum of the logarithms of `scale`";
-    if (den->whiten && !den->color) return "color: missing, although `whiten` is given";
-    for (size_t i = 0; i < k; i++) {
-        if (!den[i].predict) return "predict: missing";
-        if (den[i].dim != d) return "dim: not the same for all denoisers";
-        if (!itd__same_numbers(den[i].mean, den->mean, d)) return "mean: not the same for all denoisers";
-        if (!itd__same_numbers(den[i].scale, den->scale, d)) return "scale: not the same for all denoisers";
-        if (!itd__same_numbers(den[i].whiten, den->whiten, d * d))
-            return "whiten: not the same for all denoisers";
-        if (!itd__same_numbers(&den[i].log_det, &den->log_det, 1))
-            return "log_det: not the same for all denoisers";
-    }
-    return NULL;
-}
-
-ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n, const itd_nll_desc *desc)
-{
-    const itd_gaussian *q = desc->reference;
-    const char *problem = itd__denoisers_problem(den, k);
-    if (problem) return problem;
-    if (n == 0) return "n: at least one point is needed";
-    if ((problem = itd__schedule_problem(&desc->schedule)) != NULL) return problem;
-    if (desc->draws == 0) return "draws: at least one is needed";
-    if (desc->repetitions > desc->draws - desc->allocate)
-        return "draws: fewer than `repetitions`, and one more if `allocate` asks for a pilot";
-    if (desc->allocate && desc->draws < 3)
-        return "draws: fewer than 3, for two repetitions and the pilot that `allocate` asks for";
-    if (q && q->dim != den->dim) return "reference: its dim is not that of the denoisers";
-    for (size_t j = 0; q && j < q->dim; j++)
-        if (!(q->lambda[j] > 0 && q->lambda[j] <= DBL_MAX && fabs(q->mean[j]) <= DBL_MAX))
-            return "reference: a mean is not finite, or an eigenvalue not positive and finite";
-    return NULL;
 }
 
 /* >>model --------------------------------------------------------------------------------------------------
@@ -1908,10 +1734,9 @@ ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n,
        x  --coordinates-->  y  --channel-->  z  --shrink-->  F  --gain, plus skip z-->  eps_hat
 
    In the coordinates y = W (x - mean) the training data have covariance I or, above 64 dimensions, each
-   coordinate has variance 1: itd_model_fit finds W with the help of >>gaussian. The noise is that of
-   >>channel, F comes from >>network. This chapter adds the parameterization, with v the variance of y:
+   coordinate has variance 1. With v the variance of y, that of z is V = s(alpha) v + s(-alpha), and
 
-       eps_hat = skip z + gain F(shrink z, alpha),      V = s(alpha) v + s(-alpha), the variance of z
+       eps_hat = skip z + gain F(shrink z, alpha)
 
                     PLAIN    GAUSSIAN                  alpha -> -inf    alpha -> inf
            shrink     1      1 / sqrt(V)                     1           1 / sqrt(v)
@@ -1919,8 +1744,7 @@ ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n,
            gain       1      sqrt(s(alpha) v / V)            0                1
 
    At low SNR z is nearly all noise, and eps_hat becomes z whatever the network puts out; PLAIN has to learn
-   that. At high SNR eps_hat is F. At every SNR, input and target of F have variance 1, and F = 0 is the best
-   denoiser of N(0, v I).
+   that. At every SNR, input and target of F have variance 1, and F = 0 is the best denoiser of N(0, v I).
 
    To add a parameterization: its name in itd_parameterization (>>api), its three numbers in
    itd__parameterize, and its name as the maximum in the row `parameterization` of >>descriptions. */
@@ -2034,13 +1858,18 @@ ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, i
     return itd__model_create(desc, &seed, out);
 }
 
+static void itd__free_fit(itd_model *model)
+{
+    itd_gaussian_free(model->gaussian);
+    ITD_FREE(model->mean), ITD_FREE(model->scale), ITD_FREE(model->whiten), ITD_FREE(model->color);
+}
+
 ITD_DEF void itd_model_free(itd_model *model)
 {
     if (!model) return;
     for (itd_note *next, *note = model->notes; note; note = next) next = note->next, ITD_FREE(note);
     itd_net_free(model->net);
-    itd_gaussian_free(model->gaussian);
-    ITD_FREE(model->mean), ITD_FREE(model->scale), ITD_FREE(model->whiten), ITD_FREE(model->color);
+    itd__free_fit(model);
     ITD_FREE(model->work);
     ITD_FREE(model);
 }
@@ -2096,26 +1925,19 @@ static itd_result itd__fit(itd_model *model, const float *x, size_t n)
 
 ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
 {
+    itd_model fitted = *model;
     if (n < 2) return ITD_ERROR_ARGUMENT;
-    itd_model *fresh = (itd_model *)itd__alloc(1, 1, sizeof *fresh);
-    if (!fresh) return ITD_ERROR_MEMORY;
-    fresh->desc = model->desc, fresh->dim = model->dim;
-    itd_result result = itd__fit(fresh, x, n);
-    if (result == ITD_OK) {
-        itd_model old = *model;
-        model->whiten = fresh->whiten, model->color = fresh->color, model->log_det = fresh->log_det;
-        model->gaussian = fresh->gaussian;
-        fresh->whiten = old.whiten, fresh->color = old.color, fresh->gaussian = old.gaussian;
-        memcpy(model->mean, fresh->mean, model->dim * sizeof *model->mean); /* denoisers may point to these */
-        memcpy(model->scale, fresh->scale, model->dim * sizeof *model->scale);
-    }
-    itd_model_free(fresh);
+    fitted.mean = fitted.scale = fitted.whiten = fitted.color = NULL, fitted.gaussian = NULL;
+    fitted.log_det = 0;
+    itd_result result = itd__fit(&fitted, x, n);
+    itd__free_fit(result == ITD_OK ? model : &fitted);
+    if (result == ITD_OK) *model = fitted;
     return result;
 }
 
 /* >>trainer ------------------------------------------------------------------------------------------------
 
-   One step of training, in five lines:
+   One step of training:
 
        y = coordinates of `batch` rows,  alpha ~ schedule with weights w,  eps ~ N(0, I)
        z = sqrt(s(alpha)) y + sqrt(s(-alpha)) eps
@@ -2123,12 +1945,11 @@ ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x, size_t n)
        loss = (d/2) log(2 pi e) + log_det + 1/2 mean_b [ w_b ( ||eps_b - eps_hat_b||^2 - d s(alpha_b) ) ]
        weights of F <- Adam(gradient of the loss)                                            >>network
 
-   Noise, log SNRs and the order of the data are functions of seed and step alone, so that a training that was
-   interrupted goes on with the same bits.
+   Noise, log SNRs and the order of the data are functions of seed and step alone, so that an interrupted
+   training goes on with the same bits. Data are rows of floats in memory: another data set is another array.
 
-   Data are rows of floats in memory: another data set is another array. Another weighting of the loss is
-   another `factor` in itd__loss, chosen by a new field of itd_trainer_desc (see >>descriptions); the reported
-   loss stays the likelihood. */
+   To weight the loss otherwise: another `factor` in itd__loss, chosen by a new field of itd_trainer_desc (see
+   >>descriptions); the reported loss stays the likelihood. */
 
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out)
 {
@@ -2156,11 +1977,10 @@ ITD_DEF void itd_trainer_free(itd_trainer *trainer)
 /* Memory for one batch, from the first step on: what a file says of a batch takes none before. */
 static itd_result itd__trainer_reserve(itd_trainer *t)
 {
-    size_t columns, n = t->desc.batch;
+    size_t n = t->desc.batch;
     if (t->work) return ITD_OK;
-    if (!itd__multiply(t->model->dim, 4, &columns)) return ITD_ERROR_MEMORY;
     if (!t->index) t->index = (size_t *)itd__alloc(n, 1, sizeof *t->index);
-    if (t->index) t->work = itd__floats(n, columns + 2);
+    if (t->index) t->work = itd__floats(n, 4 * t->model->dim + 2); /* no overflow: the mean has 8 dim bytes */
     return t->work ? ITD_OK : ITD_ERROR_MEMORY;
 }
 
@@ -2338,8 +2158,8 @@ ITD_DEF itd_result itd_train_epoch(itd_trainer *t, const float *x, size_t n, dou
                                 + sqrt(s(-alpha') c) eps',      eps' ~ N(0, I),  c = 1 - exp(alpha - alpha')
                            (DDPM, Ho et al. 2020)
 
-   It needs nothing but a denoiser and a schedule. To add a sampler: its name in itd_sampler (>>api), its
-   formula in itd__sampling_step, and in tests/test_sample.c what it makes of a Gaussian. */
+   To add a sampler: its name in itd_sampler (>>api), its formula in itd__sampling_step, and in
+   tests/test_sample.c what it makes of a Gaussian. */
 
 ITD_DEF itd_sample_desc itd_sample_desc_default(void)
 {
@@ -2585,6 +2405,14 @@ ITD_DEF itd_unet_desc itd_unet_desc_ddpm_cifar10(void)
     return d;
 }
 
+static const char *itd__schedule_problem(const itd_schedule *s)
+{
+    if (!(fabs(s->loc) < 1e6)) return "schedule.loc: above -1e6 and below 1e6 expected";
+    if (!(s->scale > 0 && s->scale < 1e6)) return "schedule.scale: above 0 and below 1e6 expected";
+    if (!(s->clip > 0 && s->clip < 700)) return "schedule.clip: above 0 and below 700 expected";
+    return NULL;
+}
+
 /* What several fields of a network have to agree on. */
 static const char *itd__mlp_problem(const itd_mlp_desc *mlp)
 {
@@ -2627,6 +2455,52 @@ ITD_DEF const char *itd_model_problem(const itd_model_desc *model, const itd_tra
             return field->problem;
     }
     return state.has_unet ? itd__unet_problem(&model->unet) : itd__mlp_problem(&model->mlp);
+}
+
+static bool itd__same_numbers(const double *a, const double *b, size_t n)
+{
+    return a == b || (a && b && !memcmp(a, b, n * sizeof *a));
+}
+
+/* All denoisers of a table have the same coordinates, and log_det is that of their map. */
+static const char *itd__denoisers_problem(const itd_denoiser *den, size_t k)
+{
+    if (k == 0 || den->dim == 0) return k ? "dim: at least 1 expected" : "k: at least 1 expected";
+    size_t d = den->dim;
+    double log_det = den->whiten ? den->log_det : itd__add_logs(0, den->scale, d);
+    if (!den->whiten && !(fabs(log_det) <= DBL_MAX)) return "scale: positive and finite numbers expected";
+    if (!(fabs(den->log_det - log_det) <= 1e-6 * (1 + fabs(log_det))))
+        return "log_det: a finite number expected, without `whiten` the sum of the logarithms of `scale`";
+    if (den->whiten && !den->color) return "color: expected beside `whiten`";
+    for (size_t i = 0; i < k; i++) {
+        if (!den[i].predict) return "predict: a function expected";
+        if (den[i].dim != d) return "dim: the same for all denoisers expected";
+        if (!itd__same_numbers(den[i].mean, den->mean, d)) return "mean: the same for all denoisers expected";
+        if (!itd__same_numbers(den[i].scale, den->scale, d))
+            return "scale: the same for all denoisers expected";
+        if (!itd__same_numbers(den[i].whiten, den->whiten, d * d) ||
+            !itd__same_numbers(&den[i].log_det, &den->log_det, 1))
+            return "whiten: the same for all denoisers, log_det too, expected";
+    }
+    return NULL;
+}
+
+ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n, const itd_nll_desc *desc)
+{
+    const itd_gaussian *q = desc->reference;
+    const char *denoisers = itd__denoisers_problem(den, k),
+               *schedule = itd__schedule_problem(&desc->schedule);
+    if (denoisers) return denoisers;
+    if (n == 0) return "n: at least 1 expected";
+    if (schedule) return schedule;
+    if (desc->draws == 0 ||
+        desc->draws - desc->allocate < itd__max(desc->repetitions, desc->allocate ? 2 : 1))
+        return "draws: `repetitions` or more expected, and if `allocate`, 3 or more and one for the pilot";
+    if (q && q->dim != den->dim) return "reference: the dim of the denoisers expected";
+    for (size_t j = 0; q && j < q->dim; j++)
+        if (!(q->lambda[j] > 0 && q->lambda[j] <= DBL_MAX && fabs(q->mean[j]) <= DBL_MAX))
+            return "reference: finite means, and positive and finite eigenvalues, expected";
+    return NULL;
 }
 
 /* ---- notes: strings of the caller's in the file of a model, a list in the order of their keys ---- */
@@ -4350,6 +4224,18 @@ static void itd__adam(itd_net *net, const itd_trainer_desc *d, uint64_t step, do
 
    Errors, memory, threads: what depends on compiler and system, and the helpers that all chapters share.
    Needs ITD_MALLOC and, for threads, OpenMP. */
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+#if defined(__GNUC__) || defined(_MSC_VER)
+#define ITD__RESTRICT __restrict
+#elif defined(__cplusplus)
+#define ITD__RESTRICT
+#else
+#define ITD__RESTRICT restrict
+#endif
 
 #define ITD_RESULT_TEXT(name, text) text,
 ITD_DEF const char *itd_result_string(itd_result result)

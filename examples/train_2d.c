@@ -35,7 +35,7 @@ static const uint64_t draw_held = UINT32_MAX - 1, draw_evaluation = UINT32_MAX;
 
 typedef struct options {
     learn_options train; /* how it is trained */
-    const char *dataset, *name, *out, *load, *sampler, *scale_rule;
+    const char *dataset, *name, *out, *load, *sampler;
     size_t n, eval_batch, draws, grid, samples, steps, threads;
     int fresh, resume, quiet, pictures, view;
     char words[1200]; /* what a run has to have in common with the one it goes on from */
@@ -119,17 +119,12 @@ static options read_options(int argc, char **argv)
              "as many as %lu steps take, fewer for few points, with --fresh %d times as many; with "
              "--original %d",
              (unsigned long)o.train.learn.steps, FRESH_TIMES, ORIGINAL_EPOCHS);
-    o.dataset = "dino", o.out = "runs", o.sampler = "deterministic", o.scale_rule = "logistic";
+    o.dataset = "dino", o.out = "runs", o.sampler = "deterministic";
     o.n = dataset_default_count, o.eval_batch = 1024, o.draws = 200, o.grid = 50;
     o.samples = 3000, o.steps = 100, o.pictures = 1;
-    const args_option scale_rule = args_choice(
-        "scale_rule", &o.scale_rule, "logistic|original",
-        "How suggested_scale follows from the quartiles: their distance from the "
-        "median divided by log 3, or as in the original.");
     data_options(&o, &table);
     learn_options_training(&o.train, epochs, &table);
     learn_options_schedule(&o.train, &table);
-    args_add(&table, &scale_rule, 1);
     learn_options_network(&o.train, &table);
     learn_options_original(&o.train, &table);
     evaluation_options(&o, &table);
@@ -137,7 +132,6 @@ static options read_options(int argc, char **argv)
     args_parse(&table, argc, argv);
     refuse_idle_options(&o, &table);
     learn_options_finish(&o.train, &table);
-    if (o.train.original && !args_given(&table, &o.scale_rule)) o.scale_rule = "original";
     if (!o.name) o.name = o.dataset;
     write_words(&o, &table);
     return o;
@@ -370,7 +364,6 @@ static void measure(const run *r, outcome *e)
          "measuring the error curve");
     e->has_suggestion = itd_schedule_from_mse(e->alpha, e->mse, e->gaussian, CHARTS_CURVE, 2,
                                               &e->suggested) == ITD_OK;
-    if (!strcmp(r->o.scale_rule, "original")) e->suggested.scale *= log(3); /* the whole distance */
 }
 
 /* The training began at the Gaussian of its data, or was to beat it; a twentieth of a nat does not count. */
@@ -482,9 +475,10 @@ static void draw_samples(run *r)
 static void draw_errors(run *r, const outcome *e)
 {
     plot_canvas c;
-    char note[160], text[60] = "no crossing of d/2, no gap: nothing to suggest";
+    const itd_schedule *s = &e->suggested;
+    char note[160], text[60] = "hardly below the Gaussian's error: nothing to suggest";
     if (e->has_suggestion)
-        snprintf(text, sizeof text, "suggested loc %.2f, scale %.2f", e->suggested.loc, e->suggested.scale);
+        snprintf(text, sizeof text, "suggested loc %.2f, scale %.2f, clip %.2f", s->loc, s->scale, s->clip);
     snprintf(note, sizeof note, "\xe2\x88\x92log p(x) = %.3f \xc2\xb1 %.3f nats\n%s", e->v.nll,
              e->v.std_error, text);
     charts_errors(&c, e->alpha, e->mse, e->gaussian, 2,

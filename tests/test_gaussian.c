@@ -727,7 +727,7 @@ static void many_dimensions(void)
                 found[j * MANY + k] += g->lambda[i] * g->vectors[i * MANY + j] * g->vectors[i * MANY + k];
     }
     for (i = 0; i < MANY * MANY; i++) CHECK_CLOSE(found[i], expected[i], 1e-6);
-    itd__gaussian_rotate(g, x, MANY_ROWS, fast, work_with(0));
+    itd__matmul(MANY_ROWS, MANY, MANY, false, x, MANY, 1, g->basis, 1, MANY, fast, MANY, work_with(0));
     CHECK(work_holds());
     for (i = 0; i < MANY_ROWS; i += 37)
         for (j = 0; j < MANY; j++) {

@@ -205,91 +205,6 @@ static void rounds_share_the_steps(void)
     }
 }
 
-/* ---- the schedule ---- */
-
-enum { POINTS = 53 };
-
-static void fill_gap(double *logsnr, double *gap, double from, double to, double height)
-{
-    for (size_t i = 0; i < POINTS; i++) {
-        logsnr[i] = -13 + 0.5 * (double)i;
-        if (logsnr[i] > from && logsnr[i] < to) gap[i] += height;
-    }
-}
-
-/* What stands above a fiftieth of the widest, of means of three. */
-static double above(const double *gap, size_t i)
-{
-    double mean[POINTS] = {0}, widest = 0;
-    for (size_t k = 1; k + 1 < POINTS; k++) mean[k] = (gap[k - 1] + gap[k] + gap[k + 1]) / 3;
-    for (size_t k = 0; k < POINTS; k++) widest = fmax(widest, mean[k]);
-    return fmax(mean[i] - 0.02 * widest, 0);
-}
-
-/* Centre: Sum p (a - m)^2 a / Sum p (a - m)^2. Scale: the standard deviation, at least 2.2. The range
- * reaches from 3 below the first to 4 above the last log SNR with a gap, and ends at one of the two. */
-static void schedule_check(const double *logsnr, const double *gap)
-{
-    itd_schedule s = {99, 99, 99};
-    double total = 0, mean = 0, square = 0, tails = 0, first = HUGE_VAL, last = -HUGE_VAL, low, high;
-    for (size_t i = 0; i < POINTS; i++) {
-        double p = above(gap, i);
-        total += p, mean += p * logsnr[i];
-        if (p > 0) first = fmin(first, logsnr[i]), last = fmax(last, logsnr[i]);
-    }
-    mean /= total;
-    for (size_t i = 0; i < POINTS; i++) {
-        double p = above(gap, i) / total, off = logsnr[i] - mean;
-        square += p * off * off, tails += p * off * off * logsnr[i];
-    }
-    if (!CHECK(learn_schedule_from_gap(logsnr, gap, POINTS, 2, &s))) return;
-    CHECK_CLOSE(s.loc, square > 0 ? tails / square : mean, 1e-9);
-    CHECK_CLOSE(s.scale, fmax(sqrt(square), 2.2), 1e-9);
-    low = s.loc - s.clip * s.scale, high = s.loc + s.clip * s.scale;
-    first = fmax(first - 3, logsnr[0]), last = fmin(last + 4, logsnr[POINTS - 1]);
-    CHECK(low <= first + 1e-9 && high >= last - 1e-9);
-    CHECK_CLOSE(fmin(first - low, high - last), 0, 1e-9);
-}
-
-static void schedules_of_gaps(void)
-{
-    double logsnr[POINTS], gap[POINTS] = {0}, wide[POINTS] = {0}, two[POINTS] = {0};
-    itd_schedule s = {1, 2, 3}, twice = {1, 2, 3};
-    fill_gap(logsnr, gap, 1.9, 4.1, 1); /* 2 to 4 */
-    schedule_check(logsnr, gap);
-    CHECK(learn_schedule_from_gap(logsnr, gap, POINTS, 2, &s));
-    CHECK_CLOSE(s.loc, 3, 1e-9);
-    CHECK_CLOSE(s.scale, 2.2, 0);
-    for (size_t i = 0; i < POINTS; i++) gap[i] *= 7; /* its height does not matter */
-    CHECK(learn_schedule_from_gap(logsnr, gap, POINTS, 2, &twice));
-    CHECK_CLOSE(twice.loc, s.loc, 1e-9);
-    CHECK_CLOSE(twice.clip, s.clip, 1e-9);
-    fill_gap(logsnr, wide, -8.1, 8.1, 0.5);
-    schedule_check(logsnr, wide);
-    CHECK(learn_schedule_from_gap(logsnr, wide, POINTS, 2, &s));
-    CHECK_CLOSE(s.loc, 0, 1e-9);
-    CHECK(s.scale > 4.3 && s.scale < 5.1); /* 16 / sqrt(12) = 4.6 */
-    fill_gap(logsnr, two, -2.1, 1.1, 1), fill_gap(logsnr, two, 6.9, 9.1, 0.2);
-    schedule_check(logsnr, two);
-    fill_gap(logsnr, two, 9.9, 99, 0.5); /* up to the end */
-    schedule_check(logsnr, two);
-}
-
-static void schedules_need_a_gap(void)
-{
-    double logsnr[POINTS], gap[POINTS] = {0}, below[POINTS] = {0};
-    itd_schedule s = {1, 2, 3};
-    fill_gap(logsnr, gap, -1, 1, 0.0199); /* a hundredth of the dimensions is noise */
-    CHECK(!learn_schedule_from_gap(logsnr, gap, POINTS, 2, &s));
-    fill_gap(logsnr, below, -5, 5, -3); /* the Gaussian is better */
-    CHECK(!learn_schedule_from_gap(logsnr, below, POINTS, 2, &s));
-    CHECK_CLOSE(s.loc, 1, 0);
-    CHECK_CLOSE(s.scale, 2, 0);
-    CHECK_CLOSE(s.clip, 3, 0);
-    fill_gap(logsnr, gap, -1, 1, 0.0003);
-    CHECK(learn_schedule_from_gap(logsnr, gap, POINTS, 2, &s));
-}
-
 int main(void)
 {
     RUN(data_of_a_gaussian_leave_next_to_the_gaussian);
@@ -298,7 +213,5 @@ int main(void)
     RUN(held_rows_teach_nothing);
     RUN(same_seed_same_result);
     RUN(rounds_share_the_steps);
-    RUN(schedules_of_gaps);
-    RUN(schedules_need_a_gap);
     return test_report();
 }

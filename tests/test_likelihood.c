@@ -841,19 +841,19 @@ static void results_do_not_depend_on_the_table(void)
             itd__measurement m;
             itd_draws description;
             itd_nll_result whole, parts;
+            itd_nll_desc desc = wide();
             memset(&m, 0, sizeof m), memset(&description, 0, sizeof description);
-            m.den = &den, m.x = l->x, m.n = POINTS;
-            m.desc = wide(), m.desc.shared_noise = shared != 0;
-            CHECK_OK(itd_nll(&den, l->x, POINTS, &m.desc, &whole, nll_x, NULL));
-            itd__divide(&m, false);
-            double *integral = ref_doubles(POINTS * m.repetitions), start[POINTS];
-            CHECK_OK(itd__integrate_points(&m, sizes[k], start, integral));
+            desc.shared_noise = shared != 0;
+            CHECK_OK(itd_nll(&den, l->x, POINTS, &desc, &whole, nll_x, NULL));
+            CHECK_OK(itd__measurement_begin(&den, 1, l->x, POINTS, &desc, false, &m));
+            double *value = ref_doubles(2 * POINTS + m.repetitions);
+            CHECK_OK(itd__integrate_points(&m, sizes[k], value));
             description.desc = m.desc, description.n = POINTS, description.repetitions = m.repetitions;
             description.evaluations = whole.evaluations;
-            CHECK_OK(itd__summarize(&description, start, integral, &parts, other_x, NULL));
+            CHECK_OK(itd__summarize(&description, value, &parts, other_x, NULL));
             CHECK(memcmp(&whole, &parts, sizeof whole) == 0);
             CHECK(memcmp(nll_x, other_x, POINTS * sizeof *nll_x) == 0);
-            free(integral), itd__measurement_end(&m);
+            free(value), itd__measurement_end(&m);
         }
 }
 

@@ -389,159 +389,120 @@ static void schedule_from_a_bad_spectrum_is_refused(void)
 
 /* ---- schedule from a measured curve ---- */
 
-enum { CURVE = 601 };
-static double curve_logsnr[CURVE], curve_mse[CURVE], curve_gaussian[CURVE];
+enum { POINTS = 53 };
+static double curve_logsnr[POINTS];
 
-/* mse = d f(alpha) on -15 .. 15 in steps of 0.05, against the Gaussian's d s(alpha). */
-static void curve_make(double (*f)(double alpha), size_t d)
+/* The error of N(0, I) in d dimensions is d s(alpha), that of the model is less by the gap. */
+static itd_result curve_schedule(const double *gap, size_t d, itd_schedule *s)
 {
-    size_t i;
-    for (i = 0; i < CURVE; i++) {
-        curve_logsnr[i] = -15 + 0.05 * (double)i;
-        curve_mse[i] = (double)d * f(curve_logsnr[i]);
-        curve_gaussian[i] = (double)d * ref_sigmoid(curve_logsnr[i]);
+    double mse[POINTS], gaussian[POINTS];
+    for (size_t i = 0; i < POINTS; i++) {
+        gaussian[i] = (double)d * ref_sigmoid(curve_logsnr[i]);
+        mse[i] = gaussian[i] - gap[i];
+    }
+    return itd_schedule_from_mse(curve_logsnr, mse, gaussian, POINTS, d, s);
+}
+
+static void fill_gap(double *gap, double from, double to, double height)
+{
+    for (size_t i = 0; i < POINTS; i++) {
+        curve_logsnr[i] = -13 + 0.5 * (double)i;
+        if (curve_logsnr[i] > from && curve_logsnr[i] < to) gap[i] += height;
     }
 }
 
-static itd_result curve_schedule(size_t d, itd_schedule *s)
+/* What stands above a fiftieth of the widest, of means of three. */
+static double above(const double *gap, size_t i)
 {
-    return itd_schedule_from_mse(curve_logsnr, curve_mse, curve_gaussian, CURVE, d, s);
+    double mean[POINTS] = {0}, widest = 0;
+    for (size_t k = 1; k + 1 < POINTS; k++) mean[k] = (gap[k - 1] + gap[k] + gap[k + 1]) / 3;
+    for (size_t k = 0; k < POINTS; k++) widest = fmax(widest, mean[k]);
+    return fmax(mean[i] - 0.02 * widest, 0);
 }
 
-static double logistic_curve(double alpha) { return ref_sigmoid((alpha - 2.5) / 1.5); }
-
-/* A logistic with loc 2.5 and scale 1.5 crosses its quartiles log 3 scales from the middle. */
-static void schedule_from_a_logistic_curve(void)
+/* Centre: Sum p (a - m)^2 a / Sum p (a - m)^2. Scale: the standard deviation, at least 2.2. The range
+ * reaches from 3 below the first to 4 above the last log SNR with a gap, and ends at one of the two. */
+static void schedule_check(const double *gap)
 {
+    const double *logsnr = curve_logsnr;
+    itd_schedule s = schedule(99, 99, 99);
+    double total = 0, mean = 0, square = 0, tails = 0, first = HUGE_VAL, last = -HUGE_VAL, low, high;
+    for (size_t i = 0; i < POINTS; i++) {
+        double p = above(gap, i);
+        total += p, mean += p * logsnr[i];
+        if (p > 0) first = fmin(first, logsnr[i]), last = fmax(last, logsnr[i]);
+    }
+    mean /= total;
+    for (size_t i = 0; i < POINTS; i++) {
+        double p = above(gap, i) / total, off = logsnr[i] - mean;
+        square += p * off * off, tails += p * off * off * logsnr[i];
+    }
+    if (!CHECK_OK(curve_schedule(gap, 2, &s))) return;
+    CHECK_CLOSE(s.loc, square > 0 ? tails / square : mean, 1e-9);
+    CHECK_CLOSE(s.scale, fmax(sqrt(square), 2.2), 1e-9);
+    low = s.loc - s.clip * s.scale, high = s.loc + s.clip * s.scale;
+    first = fmax(first - 3, logsnr[0]), last = fmin(last + 4, logsnr[POINTS - 1]);
+    CHECK(low <= first + 1e-9 && high >= last - 1e-9);
+    CHECK_CLOSE(fmin(first - low, high - last), 0, 1e-9);
+}
+
+static void schedules_of_gaps(void)
+{
+    double gap[POINTS] = {0}, wide[POINTS] = {0}, two[POINTS] = {0};
+    itd_schedule s, twice;
+    fill_gap(gap, 1.9, 4.1, 1); /* 2 to 4 */
+    schedule_check(gap);
+    CHECK_OK(curve_schedule(gap, 2, &s));
+    CHECK_CLOSE(s.loc, 3, 1e-9);
+    CHECK_CLOSE(s.scale, 2.2, 0);
+    for (size_t i = 0; i < POINTS; i++) gap[i] *= 7; /* its height does not matter */
+    CHECK_OK(curve_schedule(gap, 2, &twice));
+    CHECK_CLOSE(twice.loc, s.loc, 1e-9);
+    CHECK_CLOSE(twice.clip, s.clip, 1e-9);
+    fill_gap(wide, -8.1, 8.1, 0.5);
+    schedule_check(wide);
+    CHECK_OK(curve_schedule(wide, 2, &s));
+    CHECK_CLOSE(s.loc, 0, 1e-9);
+    CHECK(s.scale > 4.3 && s.scale < 5.1); /* 16 / sqrt(12) = 4.6 */
+    fill_gap(two, -2.1, 1.1, 1), fill_gap(two, 6.9, 9.1, 0.2);
+    schedule_check(two);
+    fill_gap(two, 9.9, 99, 0.5); /* up to the end */
+    schedule_check(two);
+}
+
+/* A stray point counts by a third of its height, here below 2 % of the maximum; below zero, not at all. */
+static void schedule_smooths_the_gap(void)
+{
+    double gap[POINTS] = {0};
+    fill_gap(gap, -3.1, 3.1, 1);
+    gap[4] = 0.05, gap[40] = -20; /* smoothed, the first is below 2 % of the maximum */
+    schedule_check(gap);
     itd_schedule s;
-    curve_make(logistic_curve, 3);
-    CHECK_OK(curve_schedule(3, &s));
-    CHECK_CLOSE(s.loc, 2.5, 1e-3);
-    CHECK_CLOSE(s.scale, 1.5, 2e-3);
-    CHECK_CLOSE(s.clip, 4, 0);
+    CHECK_OK(curve_schedule(gap, 2, &s));
+    CHECK_CLOSE(s.loc, 0, 1e-9);
 }
 
-/* Upper quartile out of reach: the lower one gives the scale. Crosses 0.5 where s = 5/7, 0.25 where s = 5/14.
- * */
-static double low_curve(double alpha) { return 0.7 * ref_sigmoid(alpha); }
-
-static void schedule_from_a_curve_that_stays_low(void)
+static void schedules_need_a_gap(void)
 {
-    itd_schedule s;
-    double middle = log(2.5), lower = log(5.0 / 9);
-    curve_make(low_curve, 2);
-    CHECK_OK(curve_schedule(2, &s));
-    CHECK_CLOSE(s.loc, middle, 2e-3);
-    CHECK_CLOSE(s.scale * log(3.0), middle - lower, 2e-3);
-}
-
-/* Up through 1/2 near -8, down near -3, up again at 4 (where the second logistic is 1/2 + small). */
-static double twice_curve(double alpha)
-{
-    return 0.8 * ref_sigmoid(4 * (alpha + 8)) - 0.7 * ref_sigmoid(4 * (alpha + 3)) +
-           0.8 * ref_sigmoid(2 * (alpha - 4));
-}
-
-static void schedule_takes_the_last_upward_crossing(void)
-{
-    itd_schedule s;
-    curve_make(twice_curve, 1);
-    CHECK(twice_curve(-5) > 0.5 && twice_curve(0) < 0.5 && twice_curve(8) > 0.75);
-    CHECK_OK(curve_schedule(1, &s));
-    CHECK_CLOSE(s.loc, 4, 2e-3);                                /* 0.1 + 0.8 / 2 = 1/2 */
-    CHECK_CLOSE(s.scale * log(3.0), 0.5 * log(13.0 / 3), 2e-3); /* 0.1 + 0.8 p = 3/4 at p = 13/16 */
-}
-
-/* One stray point must not count as a crossing: smoothed, it stays below 1/2. */
-static void schedule_is_not_fooled_by_one_stray_point(void)
-{
-    itd_schedule s;
-    size_t i;
-    curve_make(logistic_curve, 1);
-    for (i = 500; i < CURVE; i++) curve_mse[i] = 1;
-    curve_mse[550] = 0.2;
-    CHECK_OK(curve_schedule(1, &s));
-    CHECK_CLOSE(s.loc, 2.5, 1e-3);
-}
-
-/* Always above 1/2: the gap s(a) - 0.6 - 0.4 s(a - 3) is widest near 2.2, the upper quartile at 2.49. */
-static double high_curve(double alpha) { return 0.6 + 0.4 * ref_sigmoid(alpha - 3); }
-
-static void schedule_without_a_crossing_takes_the_widest_gap(void)
-{
-    itd_schedule s;
-    double widest = 0, at = 0, alpha;
-    for (alpha = -15; alpha <= 15; alpha += 1e-3)
-        if (ref_sigmoid(alpha) - high_curve(alpha) > widest)
-            widest = ref_sigmoid(alpha) - high_curve(alpha), at = alpha;
-    curve_make(high_curve, 2);
-    CHECK(widest > 0.01);
-    CHECK_OK(curve_schedule(2, &s));
-    CHECK_CLOSE(s.loc, at, 0.06); /* a point of the grid */
-    CHECK_CLOSE(s.scale * log(3.0), 3 + log(0.375 / 0.625) - s.loc, 2e-3);
-}
-
-/* Always below 1/2, with a gap of known place: the lower quartile at s = 5/8 is all there is. */
-static double flat_top_curve(double alpha) { return 0.4 * ref_sigmoid(alpha); }
-
-static void schedule_without_a_crossing_from_below(void)
-{
-    itd_schedule s;
-    size_t i;
-    curve_make(flat_top_curve, 2);
-    for (i = 0; i < CURVE; i++) curve_gaussian[i] = curve_mse[i] + 2 * bump(curve_logsnr[i] - 1);
-    CHECK_OK(curve_schedule(2, &s));
-    CHECK_CLOSE(s.loc, 2, 0.051);
-    CHECK_CLOSE(s.scale * log(3.0), s.loc - log(5.0 / 3), 2e-3);
-}
-
-static double level;
-static double constant_curve(double alpha) { return level + 0 * alpha; }
-
-static void schedule_from_a_flat_curve_is_refused(void)
-{
-    static const double levels[4] = {0, 0.3, 0.5, 0.9};
+    const double three[] = {0, 1, 2}, mse[] = {0, 0, 0}, gaussian[] = {1, 1, 1};
+    double gap[POINTS] = {0}, below[POINTS] = {0}, bad[POINTS] = {0};
     itd_schedule s = schedule(7, 8, 9);
-    size_t i;
-    for (i = 0; i < 4; i++) {
-        level = levels[i];
-        curve_make(constant_curve, 2);
-        CHECK(curve_schedule(2, &s) == ITD_ERROR_DATA);
-    }
-    level = NAN;
-    curve_make(constant_curve, 2);
-    CHECK(curve_schedule(2, &s) == ITD_ERROR_DATA);
-    curve_make(logistic_curve, 2);
-    CHECK(itd_schedule_from_mse(curve_logsnr, curve_mse, curve_gaussian, 0, 2, &s) == ITD_ERROR_ARGUMENT);
-    CHECK(curve_schedule(0, &s) == ITD_ERROR_ARGUMENT);
+    fill_gap(gap, -1, 1, 0.0199); /* a hundredth of the dimensions is noise */
+    CHECK(curve_schedule(gap, 2, &s) == ITD_ERROR_DATA);
+    fill_gap(below, -5, 5, -3); /* the Gaussian is better */
+    CHECK(curve_schedule(below, 2, &s) == ITD_ERROR_DATA);
+    fill_gap(bad, -99, 99, NAN);
+    CHECK(curve_schedule(bad, 2, &s) == ITD_ERROR_DATA);
+    memset(bad, 0, sizeof bad), fill_gap(bad, -1, 1, HUGE_VAL);
+    CHECK(curve_schedule(bad, 2, &s) == ITD_ERROR_DATA);
+    for (size_t m = 0; m < 3; m++)
+        CHECK(itd_schedule_from_mse(three, mse, gaussian, m, 1, &s) == ITD_ERROR_ARGUMENT);
+    CHECK(itd_schedule_from_mse(three, mse, gaussian, 3, 0, &s) == ITD_ERROR_ARGUMENT);
     CHECK(s.loc >= 7 && s.loc <= 7 && s.scale >= 8 && s.scale <= 8 && s.clip >= 9 && s.clip <= 9);
-}
-
-/* A stretch at one half to the bit counts as crossed where it begins. */
-static void schedule_from_a_curve_that_rests_at_one_half(void)
-{
-    static const double logsnr[] = {0, 1, 2, 3, 4, 5, 6, 7, 8},
-                        mse[] = {0, 0.25, 0.5, 0.5, 0.5, 0.5, 0.75, 1, 1};
-    itd_schedule s;
-    CHECK_OK(itd_schedule_from_mse(logsnr, mse, mse, 9, 1, &s));
-    CHECK_CLOSE(s.loc, 3, 1e-12);              /* smoothed, it is below one half at 2 */
-    CHECK_CLOSE(s.scale * log(3.0), 3, 1e-12); /* and 3/4 at 6 */
-}
-
-/* The widest gap is where the curve crosses a quartile, to the bit: between the two there is no width. */
-static void schedule_of_no_width_is_refused(void)
-{
-    static const double logsnr[] = {-2, -1, 0, 1, 2}, wide[] = {0, 0, 1, 0, 0};
-    double mse[5], gaussian[5];
-    for (int upper = 0; upper < 2; upper++) {
-        itd_schedule s = schedule(7, 8, 9);
-        for (size_t i = 0; i < 5; i++) {
-            mse[i] = upper ? 0.5 + 0.125 * (double)i : 0.125 * (double)i;
-            gaussian[i] = mse[i] + wide[i];
-        }
-        CHECK(itd_schedule_from_mse(logsnr, mse, gaussian, 5, 1, &s) == ITD_ERROR_DATA);
-        CHECK_CLOSE(s.loc, 7, 0);
-    }
+    fill_gap(gap, -1, 1, 0.0003);
+    CHECK_OK(curve_schedule(gap, 2, &s));
+    CHECK_OK(itd_schedule_from_mse(three, mse, gaussian, 3, 1, &s));
+    CHECK_CLOSE(s.loc, 1, 1e-12);
 }
 
 /* ---- parameterization ---- */
@@ -727,15 +688,9 @@ int main(void)
     RUN(default_schedule_is_the_documented_one);
     RUN(schedule_from_spectrum_by_hand);
     RUN(schedule_from_a_bad_spectrum_is_refused);
-    RUN(schedule_from_a_logistic_curve);
-    RUN(schedule_from_a_curve_that_stays_low);
-    RUN(schedule_takes_the_last_upward_crossing);
-    RUN(schedule_is_not_fooled_by_one_stray_point);
-    RUN(schedule_without_a_crossing_takes_the_widest_gap);
-    RUN(schedule_without_a_crossing_from_below);
-    RUN(schedule_from_a_flat_curve_is_refused);
-    RUN(schedule_from_a_curve_that_rests_at_one_half);
-    RUN(schedule_of_no_width_is_refused);
+    RUN(schedules_of_gaps);
+    RUN(schedule_smooths_the_gap);
+    RUN(schedules_need_a_gap);
     RUN(zero_output_is_the_denoiser_of_a_gaussian);
     RUN(zero_output_of_the_plain_parameterization_is_zero);
     RUN(parameterization_wraps_the_network);

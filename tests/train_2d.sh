@@ -119,11 +119,6 @@ tiny="--out $out --quiet --num_epochs 2 --n 400 --train_batch_size 60 --eval_dra
 base=$(result)
 check_that "--original --embedding off has an effect" differs --embedding off
 tiny="$few --directions 8"
-check_that "--scale_rule has an effect" sh -c "
-    a=\$(build/train_2d $(echo $tiny) --pictures off --dataset moons | grep -o 'suggested_scale=[^ ]*')
-    b=\$(build/train_2d $(echo $tiny) --pictures off --dataset moons --scale_rule original |
-         grep -o 'suggested_scale=[^ ]*')
-    [ \"\$a\" != \"\$b\" ]"
 shown="--out $out --experiment_name shown --quiet --n 400 --eval_draws 4 --load $out/model.safetensors"
 picture() { # options...: checksums of the samples and of the density
     build/train_2d $shown $drawn "$@" > /dev/null

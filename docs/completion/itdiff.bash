@@ -50,7 +50,6 @@ logsnr_loc
 logsnr_scale
 logsnr_clip
 weight_limit
-scale_rule logistic original
 directions
 frequency_min
 frequency_max

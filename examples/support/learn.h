@@ -206,43 +206,14 @@ static inline double learn_mean(const double *a, const double *b, size_t count, 
 
 /* ---- the schedule ---- */
 
-/* The gap by which the model's error is below the Gaussian's is treated as a density over log SNR. The centre
-   of the schedule is the middle of the gap's tails: a mean weighted by the squared distance from the mean of
-   the gap. Its scale is the standard deviation of the gap, which makes the logistic almost twice as wide, so
-   that the ends are learned as well. It is cut 3 below the first and 4 above the last log SNR whose gap is
-   more than a fiftieth of the largest one, or further out on one side, since cuts are symmetric. Returns 0 if
-   there is hardly any gap. */
-static inline int learn_schedule_from_gap(const double *logsnr, const double *gap, size_t m, size_t dim,
-                                          itd_schedule *out)
-{
-    double total = 0, mean = 0, square = 0, cube = 0, widest = 0, start = 0, end = 0;
-    for (size_t i = 1; i + 1 < m; i++) widest = fmax(widest, (gap[i - 1] + gap[i] + gap[i + 1]) / 3);
-    if (!(widest > 0.01 * (double)dim)) return 0;
-    for (int pass = 0; pass < 2; pass++) /* the mean, then moments about it */
-        for (size_t i = 1; i + 1 < m; i++) {
-            double here = (gap[i - 1] + gap[i] + gap[i + 1]) / 3 - 0.02 * widest, off = logsnr[i] - mean;
-            if (!(here > 0)) continue;
-            if (pass == 0) {
-                if (!(total > 0)) start = fmax(logsnr[i] - 3, logsnr[0]);
-                end = fmin(logsnr[i] + 4, logsnr[m - 1]);
-                total += here, mean += here / total * off;
-            } else {
-                square += here / total * off * off, cube += here / total * off * off * off;
-            }
-        }
-    out->loc = mean + (square > 0 ? cube / square : 0);
-    out->scale = fmax(sqrt(square), 2.2);
-    out->clip = fmax(end - out->loc, out->loc - start) / out->scale;
-    return 1;
-}
-
+/* The rule needs only the difference of two error curves, so the model's may be given as zero. The schedule
+   stays as it is if the difference is too small. */
 static inline void learn_schedule(learner *l)
 {
-    double logsnr[LEARN_POINTS], gap[LEARN_POINTS];
-    itd_schedule s;
+    double logsnr[LEARN_POINTS], gap[LEARN_POINTS], none[LEARN_POINTS] = {0};
     for (size_t k = 0; k < LEARN_POINTS; k++) logsnr[k] = learn_logsnr(k);
     learn_curve(l, gap);
-    if (learn_schedule_from_gap(logsnr, gap, LEARN_POINTS, l->dim, &s)) l->model->desc.schedule = s;
+    itd_schedule_from_mse(logsnr, none, gap, LEARN_POINTS, l->dim, &l->model->desc.schedule);
 }
 
 /* ---- the weights ---- */
