@@ -2516,12 +2516,14 @@ static const itd__field itd__fields[] = {
 
 enum { ITD__FIELDS = sizeof itd__fields / sizeof *itd__fields };
 
+static bool itd__begins(const char *text, const char *with) { return !strncmp(text, with, strlen(with)); }
+
 /* One of the two networks has no fields in a file, nor has a trainer that is not there. */
 static bool itd__has_field(const itd__state *state, const itd__field *field)
 {
-    if (!strncmp(field->name, "mlp.", 4)) return !state->has_unet;
-    if (!strncmp(field->name, "unet.", 5)) return state->has_unet;
-    return state->has_trainer || strncmp(field->name, "trainer.", 8);
+    if (itd__begins(field->name, "mlp.")) return !state->has_unet;
+    if (itd__begins(field->name, "unet.")) return state->has_unet;
+    return state->has_trainer || !itd__begins(field->name, "trainer.");
 }
 
 typedef union itd__value_of_field { /* the members of a union all begin at its first byte */
@@ -2536,9 +2538,8 @@ static double itd__get_field(const itd__state *state, const itd__field *field, u
 {
     itd__value_of_field v = ITD__ZERO;
     memcpy(&v, (const char *)state + field->offset, field->size);
-    if (field->type == ITD__REAL) return v.real;
     *whole = field->size == 1 ? v.one : field->size == 4 ? v.four : v.eight;
-    return (double)*whole;
+    return field->type == ITD__REAL ? v.real : (double)*whole;
 }
 
 static void itd__set_field(itd__state *state, const itd__field *field, double value, uint64_t whole)
@@ -2631,36 +2632,21 @@ ITD_DEF const char *itd_model_problem(const itd_model_desc *model, const itd_tra
 
 /* ---- notes: strings of the caller's in the file of a model, a list in the order of their keys ---- */
 
-/* Length of the UTF-8 sequence at `text`, 0 if it is not one (RFC 3629: no overlong forms, no surrogates). */
-static size_t itd__utf8_length(const char *text)
-{
-    static const uint32_t min[] = {0, 0, 0x80, 0x800, 0x10000};
-    const unsigned char *p = (const unsigned char *)text;
-    size_t n = *p < 0x80 ? 1 : *p < 0xC0 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF8 ? 4 : 0;
-    uint32_t code = *p & (0x7Fu >> n);
-    for (size_t i = 1; i < n; i++) {
-        if (p[i] >> 6 != 2) return 0;
-        code = code << 6 | (p[i] & 0x3F);
-    }
-    return code < min[n] || code > 0x10FFFF || code >> 11 == 0xD800 >> 11 ? 0 : n;
-}
-
+/* Whether a text is UTF-8 (RFC 3629: no overlong forms, no surrogates). */
 static bool itd__utf8(const char *text)
 {
-    for (size_t n; *text; text += n)
-        if ((n = itd__utf8_length(text)) == 0) return false;
+    static const uint32_t min[] = {UINT32_MAX, 0, 0x80, 0x800, 0x10000}; /* by length; 0: no first byte */
+    const unsigned char *p = (const unsigned char *)text;
+    while (*p) {
+        size_t n = *p < 0x80 ? 1 : *p < 0xC0 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF8 ? 4 : 0;
+        uint32_t code = *p++ & (0x7Fu >> n);
+        for (size_t i = 1; i < n; i++) {
+            if (*p >> 6 != 2) return false;
+            code = code << 6 | (*p++ & 0x3F);
+        }
+        if (code < min[n] || code > 0x10FFFF || code >> 11 == 0xD800 >> 11) return false;
+    }
     return true;
-}
-
-/* Note, key and value in one piece of memory; NULL if there is none. */
-static itd_note *itd__note_make(const char *key, const char *value, itd_note *next)
-{
-    size_t key_size = strlen(key) + 1, value_size = strlen(value) + 1;
-    itd_note *note = (itd_note *)itd__alloc(sizeof *note + key_size + value_size, 1, 1);
-    if (!note) return NULL;
-    note->key = (char *)(note + 1), note->value = note->key + key_size, note->next = next;
-    memcpy(note->key, key, key_size), memcpy(note->value, value, value_size);
-    return note;
 }
 
 ITD_DEF const char *itd_model_note(const itd_model *model, const char *key)
@@ -2672,10 +2658,15 @@ ITD_DEF const char *itd_model_note(const itd_model *model, const char *key)
 
 ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const char *value)
 {
-    itd_note **at = &model->notes;
+    itd_note **at = &model->notes, *fresh = NULL;
     if (!itd__utf8(key) || (value && !itd__utf8(value))) return ITD_ERROR_ARGUMENT;
-    itd_note *fresh = value ? itd__note_make(key, value, NULL) : NULL;
-    if (value && !fresh) return ITD_ERROR_MEMORY;
+    if (value) {
+        size_t key_size = strlen(key) + 1, value_size = strlen(value) + 1;
+        fresh = (itd_note *)itd__alloc(sizeof *fresh + key_size + value_size, 1, 1);
+        if (!fresh) return ITD_ERROR_MEMORY;
+        fresh->key = (char *)(fresh + 1), fresh->value = fresh->key + key_size;
+        memcpy(fresh->key, key, key_size), memcpy(fresh->value, value, value_size);
+    }
     while (*at && strcmp((*at)->key, key) < 0) at = &(*at)->next;
     if (*at && !strcmp((*at)->key, key)) {
         itd_note *old = *at;
@@ -4359,7 +4350,6 @@ ITD_DEF const char *itd_result_string(itd_result result)
 }
 #undef ITD_RESULT_TEXT
 
-/* a * b, or false when the product does not fit. */
 static bool itd__multiply(size_t a, size_t b, size_t *out)
 {
     if (b && a > SIZE_MAX / b) return false;
@@ -4367,8 +4357,7 @@ static bool itd__multiply(size_t a, size_t b, size_t *out)
     return true;
 }
 
-/* Zeroed memory for rows * columns elements of one size; NULL when the total overflows or allocation fails.
-   Zeroed, so that no run can depend on what the memory held before. */
+/* Zeroed, so that no run can depend on what the memory held before. */
 static void *itd__alloc(size_t rows, size_t columns, size_t size)
 {
     size_t count, bytes;
@@ -4383,34 +4372,17 @@ static void *itd__alloc(size_t rows, size_t columns, size_t size)
 #endif
 }
 
-static float *itd__floats(size_t rows, size_t columns)
-{
-    return (float *)itd__alloc(rows, columns, sizeof(float));
-}
-static double *itd__doubles(size_t rows, size_t columns)
-{
-    return (double *)itd__alloc(rows, columns, sizeof(double));
-}
+static float *itd__floats(size_t n, size_t d) { return (float *)itd__alloc(n, d, sizeof(float)); }
+static double *itd__doubles(size_t n, size_t d) { return (double *)itd__alloc(n, d, sizeof(double)); }
 
-/* Threads among which a loop can be divided: 1 inside a parallel region. */
-static size_t itd__threads(void)
-{
+/* Threads among which a loop can be divided, and which of them the calling one is. */
 #if defined(_OPENMP)
-    return omp_in_parallel() ? 1 : (size_t)omp_get_max_threads();
+static size_t itd__threads(void) { return omp_in_parallel() ? 1 : (size_t)omp_get_max_threads(); }
+static size_t itd__thread(void) { return (size_t)omp_get_thread_num(); }
 #else
-    return 1;
+static size_t itd__threads(void) { return 1; }
+static size_t itd__thread(void) { return 0; }
 #endif
-}
-
-/* The number of the calling thread in the innermost parallel region. */
-static size_t itd__thread(void)
-{
-#if defined(_OPENMP)
-    return (size_t)omp_get_thread_num();
-#else
-    return 0;
-#endif
-}
 
 /* Threads for so many multiplications: fewer than 6 million, 0.2 ms with AVX2, are not divided. Two threads
    save half of that at most. The parallel region costs 3 us, but each thread then reads what others left in
@@ -5848,7 +5820,6 @@ typedef struct itd__tensor {
     uint64_t shape[4]; /* in the file: (out), (out,in) or (out,in,3,3); 1 beyond the rank */
     float *f32;        /* its numbers: one of the two */
     double *f64;
-    bool found; /* in the file that is read */
 } itd__tensor;
 
 typedef struct itd__tensors {
@@ -5876,13 +5847,15 @@ typedef struct itd__file {
     FILE *file;
     uint64_t size, data;  /* bytes in all; where the data begin */
     itd__checksum sum;    /* of the data so far */
-    uint64_t crc;         /* what it has to be at the end */
-    bool has_crc;         /* or whether it may be anything */
+    uint64_t crc;         /* what it has to be at the end; above 32 bits: anything */
     char *json, *p, *end; /* the header, unescaped in place; the parser's position; the NUL at its end */
     itd__stored *stored;  /* by offset */
     itd__pair *metadata;  /* by name */
     size_t tensors, pairs;
-    bool skips_training; /* tensors of training are left in the file */
+    itd__tensors all;         /* those in memory */
+    bool skips_training;      /* tensors of training are left in the file */
+    const itd__tensor *wrong; /* one of which a number is not finite */
+    double number;            /* that one, in memory */
 } itd__file;
 
 /* Keeps the code and writes the line of explanation, without control characters. Returns false. */
@@ -5933,18 +5906,22 @@ static void itd__checksum_add(itd__checksum *c, const void *bytes, size_t n)
     c->rest = rest;
 }
 
-/* Reads n bytes and adds them to the checksum, which begins anew where the data begin. */
-static bool itd__read(itd__file *f, void *bytes, size_t n)
+/* n bytes to the file or `back` from it. The checksum begins anew where the data begin. It is itd__write that
+   explains why a file cannot be written. */
+static bool itd__pass(itd__file *f, void *bytes, size_t n, bool back)
 {
-    if (fread(bytes, 1, n, f->file) != n) return itd__fail(f, ITD_ERROR_READ, "reading failed");
+    size_t passed = back ? fread(bytes, 1, n, f->file) : fwrite(bytes, 1, n, f->file);
+    if (passed != n) return back && itd__fail(f, ITD_ERROR_READ, "reading failed");
     itd__checksum_add(&f->sum, bytes, n);
     return true;
 }
 
 /* ---- the tensors of a model ---- */
 
-static size_t itd__columns(const itd__tensor *t) { return (size_t)(t->shape[1] * t->shape[2] * t->shape[3]); }
-static size_t itd__tensor_count(const itd__tensor *t) { return (size_t)t->shape[0] * itd__columns(t); }
+static size_t itd__tensor_count(const itd__tensor *t)
+{
+    return (size_t)(t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3]);
+}
 
 /* Number k of a tensor in the file is this one in memory: outputs come first there and last here. */
 static size_t itd__element(const itd__tensor *t, size_t k)
@@ -5984,8 +5961,8 @@ static void itd__add_slab(itd__tensors *all, const itd_net *net, const char *pre
 static int itd__tensor_order(const void *a, const void *b)
 {
     const itd__tensor *x = (const itd__tensor *)a, *y = (const itd__tensor *)b;
-    if (!x->f64 != !y->f64) return x->f64 ? -1 : 1;
-    return strcmp(x->name, y->name);
+    int order = strcmp(y->dtype, x->dtype);
+    return order ? order : strcmp(x->name, y->name);
 }
 
 /* Every tensor of a model and, if asked for, its training, in the order of the file: F64, then by name. */
@@ -6060,82 +6037,57 @@ static void itd__order_bytes(void *numbers, size_t n, size_t width)
         }
 }
 
-/* Bytes of the file become n floats or doubles, in place. Halves grow, and so the last comes first. */
-static void itd__decode(void *buffer, size_t n, const char *dtype)
+/* Number k of the memory of a tensor to its bytes in a file or `back`, but for their order. */
+static void itd__move(itd__file *f, const itd__tensor *t, size_t k, void *bytes, size_t width, bool back)
 {
-    size_t width = itd__dtype_size(dtype);
-    itd__order_bytes(buffer, n, width);
-    for (size_t i = width == 2 ? n : 0; i-- > 0;) {
-        uint16_t half;
-        memcpy(&half, (char *)buffer + 2 * i, 2);
-        ((float *)buffer)[i] = itd__widen(half, *dtype == 'B');
+    void *number = t->f64 ? (void *)&t->f64[k] : &t->f32[k];
+    void *to = back ? number : bytes, *from = back ? bytes : number;
+    bool finite = true;
+    uint16_t half;
+    if (width == 8) memcpy(to, from, 8);
+    if (width == 4) memcpy(to, from, 4);
+    if (width == 2 && back) {
+        memcpy(&half, bytes, 2);
+        t->f32[k] = itd__widen(half, *t->dtype == 'B');
+    } else if (width == 2) {
+        half = (uint16_t)itd__narrow(t->f32[k]);
+        memcpy(bytes, &half, 2);
+        finite = (half & 0x7C00) != 0x7C00;
     }
+    if (back) finite = t->f64 ? fabs(t->f64[k]) <= DBL_MAX : itd__finite(t->f32[k]);
+    if (!finite) f->wrong = t, f->number = t->f64 ? t->f64[k] : t->f32[k];
 }
 
-/* n floats or doubles become bytes of the file, in place: F64, F32 or F16. */
-static bool itd__encode(itd__file *f, const itd__tensor *t, void *buffer, size_t n)
-{
-    size_t width = itd__dtype_size(t->dtype);
-    for (size_t i = 0; width == 2 && i < n; i++) {
-        float x = ((float *)buffer)[i];
-        uint16_t half = (uint16_t)itd__narrow(x);
-        if ((half & 0x7C00) == 0x7C00)
-            return itd__fail(f, ITD_ERROR_NUMERIC, "tensor %s: %g is too large for half precision", t->name,
-                             (double)x);
-        memcpy((char *)buffer + 2 * i, &half, 2);
-    }
-    itd__order_bytes(buffer, n, width);
-    return true;
-}
-
-/* Some rows of a tensor from memory to the buffer, which has them in the order of the file, or `back`. */
-static void itd__arrange(const itd__tensor *t, size_t row, size_t rows, void *buffer, bool back)
-{
-    size_t columns = itd__columns(t), first = row * columns;
-    if (t->f64 && back) memcpy(t->f64 + first, buffer, rows * columns * sizeof *t->f64);
-    else if (t->f64) memcpy(buffer, t->f64 + first, rows * columns * sizeof *t->f64);
-    for (size_t c = 0; t->f32 && c < columns; c++) {
-        float *slab = t->f32 + itd__element(t, first + c), *ordered = (float *)buffer + c;
-        if (back)
-            for (size_t i = 0; i < rows; i++) slab[i] = ordered[i * columns];
-        else
-            for (size_t i = 0; i < rows; i++) ordered[i * columns] = slab[i];
-    }
-}
-
-/* A tensor from memory to the file or `back`. Sixteen rows of weights go at a time, since in memory these
-   sixteen numbers of each column are a cache line. */
+/* A tensor from memory to the file or `back`. Doubles have the same order in both. Sixteen rows of weights,
+   or more, go at a time, since in memory these sixteen numbers of each column are a cache line. */
 static bool itd__transfer(itd__file *f, const itd__tensor *t, bool back)
 {
-    size_t columns = itd__columns(t), total = (size_t)t->shape[0], width = itd__dtype_size(t->dtype);
+    size_t count = itd__tensor_count(t), total = t->f64 ? count : (size_t)t->shape[0];
+    size_t columns = count / total, width = itd__dtype_size(t->dtype);
     size_t rows = itd__min(itd__max(16, 4096 / columns), total);
-    void *buffer = itd__alloc(rows, columns, t->f64 ? sizeof *t->f64 : sizeof *t->f32);
-    bool good = itd__succeeds(f, buffer ? ITD_OK : ITD_ERROR_MEMORY);
-    for (size_t row = 0, n, some; good && row < total; row += n) {
-        n = itd__min(rows, total - row), some = n * columns;
-        if (back) {
-            good = itd__read(f, buffer, some * width);
-            if (good) itd__decode(buffer, some, t->dtype), itd__arrange(t, row, n, buffer, true);
-        } else {
-            itd__arrange(t, row, n, buffer, false);
-            good = itd__encode(f, t, buffer, some);
-            if (good) itd__checksum_add(&f->sum, buffer, some * width);
-            good = good && fwrite(buffer, width, some, f->file) == some;
-        }
+    char *bytes = (char *)itd__alloc(rows, columns, width);
+    bool good = itd__succeeds(f, bytes ? ITD_OK : ITD_ERROR_MEMORY);
+    for (size_t row = 0, n, size; good && row < total; row += n) {
+        n = itd__min(rows, total - row), size = n * columns * width;
+        if (back) good = itd__pass(f, bytes, size, true), itd__order_bytes(bytes, n * columns, width);
+        for (size_t c = 0; good && c < columns; c++)
+            for (size_t i = 0, k = itd__element(t, row * columns + c); i < n; i++, k++)
+                itd__move(f, t, k, bytes + (i * columns + c) * width, width, back);
+        if (!back) itd__order_bytes(bytes, n * columns, width), good = itd__pass(f, bytes, size, false);
     }
-    ITD_FREE(buffer);
+    ITD_FREE(bytes);
     return good;
 }
 
 /* ---- numbers as text ---- */
 
-/* How many decimal digits a text begins with; 0 also if their number exceeds `max`. */
-static size_t itd__digits(const char *text, uint64_t max, uint64_t *out)
+/* How many decimal digits a text begins with; 0 also if their number does not fit. */
+static size_t itd__digits(const char *text, uint64_t *out)
 {
     size_t n;
     for (n = 0, *out = 0; text[n] >= '0' && text[n] <= '9'; n++) {
         uint64_t digit = (uint64_t)(text[n] - '0');
-        if (digit > max || *out > (max - digit) / 10) return 0;
+        if (*out > (UINT64_MAX - digit) / 10) return 0;
         *out = *out * 10 + digit;
     }
     return n;
@@ -6158,19 +6110,13 @@ static bool itd__parse_field(const char *text, const itd__field *field, itd__sta
 {
     char copy[64], *end;
     uint64_t whole = 0;
-    double value;
     size_t n = strlen(text);
-    if (field->type == ITD__WHOLE) {
-        if (n == 0 || itd__digits(text, UINT64_MAX >> (64 - 8 * field->size), &whole) != n) return false;
-        value = (double)whole;
-    } else {
-        if (n == 0 || n >= sizeof copy || strspn(text, "0123456789+-.eE") != n) return false;
-        memcpy(copy, text, n + 1);
-        if ((end = strchr(copy, '.')) != NULL) *end = *localeconv()->decimal_point;
-        value = strtod(copy, &end);
-        if (*end) return false;
-    }
-    if (!itd__in_range(field, value)) return false;
+    if (n == 0 || n >= sizeof copy || strspn(text, "0123456789+-.eE") != n) return false;
+    memcpy(copy, text, n + 1);
+    if ((end = strchr(copy, '.')) != NULL) *end = *localeconv()->decimal_point;
+    double value = strtod(copy, &end);
+    if (*end || !itd__in_range(field, value)) return false;
+    if (field->type == ITD__WHOLE && itd__digits(text, &whole) != n) return false;
     itd__set_field(state, field, value, whole);
     return true;
 }
@@ -6202,8 +6148,7 @@ static const char itd__beginning[] =
 
 /* The JSON, but for the digits of the checksum, padded with blanks so that the data begin at a multiple of
    eight. */
-static long itd__write_header(itd__file *f, const itd__state *state, const itd_note *note,
-                              const itd__tensors *all)
+static long itd__write_header(itd__file *f, const itd__state *state, const itd_note *note)
 {
     char shape[ITD__SHAPE_TEXT];
     uint64_t begin = 0, end;
@@ -6215,8 +6160,7 @@ static long itd__write_header(itd__file *f, const itd__state *state, const itd_n
         fputs("\":\"", f->file), itd__print_text(note->value, f->file), fputs("\"", f->file);
     }
     fputs("}", f->file);
-    for (size_t i = 0; i < all->count; i++, begin = end) {
-        const itd__tensor *t = &all->list[i];
+    for (const itd__tensor *t = f->all.list; t < f->all.list + f->all.count; t++, begin = end) {
         end = begin + (uint64_t)itd__tensor_count(t) * itd__dtype_size(t->dtype);
         fprintf(f->file, ",\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%llu,%llu]}", t->name,
                 t->dtype, itd__print_shape(t->shape, t->rank, shape), (unsigned long long)begin,
@@ -6229,45 +6173,44 @@ static long itd__write_header(itd__file *f, const itd__state *state, const itd_n
 }
 
 /* What is known only at the end, the length of the JSON and the checksum, is written last. */
-static bool itd__write_contents(itd__file *f, const itd__state *state, const itd_note *note,
-                                const itd__tensors *all)
+static bool itd__write_contents(itd__file *f, const itd__state *state, const itd_note *note)
 {
     uint64_t length = 0;
     fwrite(&length, 8, 1, f->file);
-    long data = itd__write_header(f, state, note, all);
+    long data = itd__write_header(f, state, note);
     if (data < 8) return false;
     length = (uint64_t)data - 8;
     itd__order_bytes(&length, 1, 8);
     itd__checksum_begin(&f->sum);
-    for (size_t i = 0; i < all->count; i++)
-        if (!itd__transfer(f, &all->list[i], false)) return false;
-    if (ferror(f->file) || fseek(f->file, 0, SEEK_SET) != 0 || fwrite(&length, 8, 1, f->file) != 1)
-        return false;
+    for (size_t i = 0; i < f->all.count; i++)
+        if (!itd__transfer(f, &f->all.list[i], false)) return false;
+    if (f->wrong)
+        return itd__fail(f, ITD_ERROR_NUMERIC, "tensor %s: %g is too large for half precision",
+                         f->wrong->name, f->number);
+    if (fseek(f->file, 0, SEEK_SET) != 0) return false;
+    fwrite(&length, 8, 1, f->file);
     fprintf(f->file, "%s%010lu", itd__beginning, (unsigned long)~f->sum.rest);
     return !ferror(f->file) && fflush(f->file) == 0 && ITD_FSYNC(f->file) == 0;
 }
 
 /* Writes under another name, has the system store it, and only then gives the file its name. */
-static void itd__write(itd__file *f, const itd__state *state, const itd_note *note, const itd__tensors *all)
+static void itd__write(itd__file *f, const itd__state *state, const itd_note *note)
 {
     size_t size = strlen(f->path) + 5;
     char *temporary = (char *)ITD_MALLOC(size);
     if (!itd__succeeds(f, temporary ? ITD_OK : ITD_ERROR_MEMORY)) return;
     snprintf(temporary, size, "%s.tmp", f->path);
     f->file = fopen(temporary, "wb");
-    if (f->file) {
-        bool good = itd__write_contents(f, state, note, all);
-        good = fclose(f->file) == 0 && good;
+    bool good = f->file || itd__fail(f, ITD_ERROR_OPEN, "%s cannot be created", temporary);
+    good = good && itd__write_contents(f, state, note);
+    if (f->file) good = fclose(f->file) == 0 && good;
 #ifdef _WIN32
-        if (good) remove(f->path); /* rename does not replace there: for a moment there is no file */
+    if (good) remove(f->path); /* rename does not replace there: for a moment there is no file */
 #endif
-        good = good && rename(temporary, f->path) == 0;
-        if (!good) remove(temporary);
-        if (!good && f->result == ITD_OK)
-            itd__fail(f, ITD_ERROR_WRITE, "writing failed; what was there before is kept");
-    } else {
-        itd__fail(f, ITD_ERROR_OPEN, "%s cannot be created", temporary);
-    }
+    good = good && rename(temporary, f->path) == 0;
+    if (!good && f->file) remove(temporary);
+    if (!good && f->result == ITD_OK)
+        itd__fail(f, ITD_ERROR_WRITE, "writing failed; what was there before is kept");
     ITD_FREE(temporary);
 }
 
@@ -6276,7 +6219,6 @@ static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, 
 {
     itd__file f = ITD__ZERO;
     itd__state state = ITD__ZERO;
-    itd__tensors all = ITD__ZERO;
     ITD_ASSERT(!trainer || trainer->model == model);
     f.path = path, f.error = error;
     state.model = model->desc;
@@ -6285,12 +6227,12 @@ static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, 
     state.has_trainer = trainer != NULL;
     state.has_whiten = model->whiten != NULL, state.log_det = model->log_det, state.in_units = true;
     if (trainer) state.trainer = trainer->desc, state.step = trainer->step;
-    if (itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &all))) {
-        for (size_t i = 0; half && i < all.count; i++)
-            if (all.list[i].f32) all.list[i].dtype = "F16";
-        itd__write(&f, &state, model->notes, &all);
+    if (itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &f.all))) {
+        for (size_t i = 0; half && i < f.all.count; i++)
+            if (f.all.list[i].f32) f.all.list[i].dtype = "F16";
+        itd__write(&f, &state, model->notes);
     }
-    ITD_FREE(all.list);
+    ITD_FREE(f.all.list);
     return f.result;
 }
 
@@ -6350,53 +6292,42 @@ static uint32_t itd__hex4(const char *p)
     return (uint32_t)strtoul(digits, NULL, 16);
 }
 
-/* The character whose escape the parser is at, behind \u. Those from 0x10000 on take two escapes, a high and
-   a low surrogate. 0 if there is none; NUL is none, since names are C strings here. */
+/* Steps over an escape and returns its character, 0 if there is none; NUL is none, since names are C strings
+   here. Those from 0x10000 on take two escapes, a high and a low surrogate. */
 static uint32_t itd__unescape(itd__file *f)
 {
-    uint32_t code = itd__hex4(f->p), low = 0;
-    if (code < 0xD800 || code > 0xDFFF) {
-        f->p += code ? 4 : 0;
-        return code;
-    }
-    if (f->p[4] == '\\' && f->p[5] == 'u') low = itd__hex4(f->p + 6);
+    static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
+    const char *simple = f->p[1] ? strchr(from, f->p[1]) : NULL;
+    uint32_t code = f->p[1] == 'u' ? itd__hex4(f->p + 2) : 0, low = 0;
+    if (simple) code = (uint32_t)into[simple - from];
+    if (code == 0) return 0;
+    f->p += simple ? 2 : 6;
+    if (code < 0xD800 || code > 0xDFFF) return code;
+    if (f->p[0] == '\\' && f->p[1] == 'u') low = itd__hex4(f->p + 2);
     if (code > 0xDBFF || low < 0xDC00 || low > 0xDFFF) return 0;
-    f->p += 10;
+    f->p += 6;
     return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
 }
 
-/* Writes a character as UTF-8, which takes no more bytes than its escape. Returns where the next one goes. */
-static char *itd__put_utf8(uint32_t code, char *to)
-{
-    static const uint32_t lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
-    size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    for (size_t i = n; i-- > 1; code >>= 6) to[i] = (char)(0x80 | (code & 0x3F));
-    to[0] = (char)(lead[n] | code);
-    return to + n;
-}
-
-/* A string, unescaped where it stands: it never grows, and its NUL is at its closing quote or before. */
+/* A string, unescaped where it stands, in UTF-8: no character takes more bytes than its escape, and so its
+   NUL is at its closing quote or before. */
 static const char *itd__parse_string(itd__file *f)
 {
-    static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
+    static const uint32_t lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
     itd__expect(f, '"');
-    const char *start = f->p, *escape;
+    const char *start = f->p;
     char *to = f->p;
     while (*f->p != '"') {
         if ((unsigned char)*f->p < 0x20) return itd__malformed(f, "a string does not end");
         if (*f->p != '\\') {
             *to++ = *f->p++;
-        } else if (*++f->p == 'u') {
-            f->p++;
-            uint32_t code = itd__unescape(f);
-            if (code == 0) return itd__malformed(f, "bad \\u escape");
-            to = itd__put_utf8(code, to);
-        } else {
-            escape = strchr(from, *f->p);
-            if (!escape || !*escape) return itd__malformed(f, "unknown escape in a string");
-            *to++ = into[escape - from];
-            f->p++;
+            continue;
         }
+        uint32_t code = itd__unescape(f);
+        if (code == 0) return itd__malformed(f, "bad escape in a string");
+        size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+        for (size_t i = n; i-- > 1; code >>= 6) to[i] = (char)(0x80 | (code & 0x3F));
+        *to = (char)(lead[n] | code), to += n;
     }
     f->p++;
     *to = 0;
@@ -6409,7 +6340,7 @@ static size_t itd__parse_integers(itd__file *f, uint64_t *list, size_t max)
     size_t i;
     for (i = 0; itd__item(f, "[]", i); i++) {
         f->p += strspn(f->p, " \t\r\n");
-        size_t digits = i < max ? itd__digits(f->p, UINT64_MAX, &list[i]) : 0;
+        size_t digits = i < max ? itd__digits(f->p, &list[i]) : 0;
         if (digits == 0 || (digits > 1 && *f->p == '0'))
             itd__malformed(f, "an integer was expected, or fewer of them");
         else f->p += digits;
@@ -6442,16 +6373,6 @@ static void itd__parse_tensor(itd__file *f, itd__stored *s)
     }
     if (s->offset[0] > s->offset[1] || s->offset[1] - s->offset[0] != bytes)
         itd__malformed(f, "a tensor's extent is not what its shape says");
-}
-
-static void itd__parse_metadata(itd__file *f)
-{
-    for (size_t i = 0; itd__item(f, "{}", i); i++, f->pairs++) {
-        itd__pair *pair = --f->metadata;
-        pair->name = itd__parse_string(f);
-        itd__expect(f, ':');
-        pair->value = itd__parse_string(f);
-    }
 }
 
 /* Records begin with their name. */
@@ -6500,10 +6421,15 @@ static bool itd__parse_header(itd__file *f)
             itd__stored *s = &f->stored[f->tensors++];
             s->name = name;
             itd__parse_tensor(f, s);
-        } else {
-            if (has_metadata) itd__malformed(f, "__metadata__ stands twice");
-            has_metadata = true;
-            itd__parse_metadata(f);
+            continue;
+        }
+        if (has_metadata) itd__malformed(f, "a name stands twice");
+        has_metadata = true;
+        for (size_t k = 0; itd__item(f, "{}", k); k++, f->pairs++) {
+            itd__pair *pair = --f->metadata;
+            pair->name = itd__parse_string(f);
+            itd__expect(f, ':');
+            pair->value = itd__parse_string(f);
         }
     }
     f->p += strspn(f->p, " \t\r\n");
@@ -6516,13 +6442,13 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
 {
     uint64_t n = UINT64_MAX;
     long size = -1;
-    f->path = path, f->error = error;
+    f->path = path, f->error = error, f->crc = UINT64_MAX;
     f->file = fopen(path, "rb");
     if (!f->file) return itd__fail(f, ITD_ERROR_OPEN, "cannot be opened");
     if (fseek(f->file, 0, SEEK_END) == 0) size = ftell(f->file);
     if (size < 0 || fseek(f->file, 0, SEEK_SET) != 0)
         return itd__fail(f, ITD_ERROR_READ, "its size cannot be determined");
-    if (size >= 8 && !itd__read(f, &n, 8)) return false;
+    if (size >= 8 && !itd__pass(f, &n, 8, true)) return false;
     itd__order_bytes(&n, 1, 8);
     if (n > 100000000 || n > (uint64_t)size - 8)
         return itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too few for its header, or not safetensors", size);
@@ -6536,7 +6462,7 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
     f->stored = (itd__stored *)itd__alloc(units, 1, 16);
     if (!f->json || !f->stored) return itd__succeeds(f, ITD_ERROR_MEMORY);
     f->metadata = (itd__pair *)(void *)((char *)f->stored + units * 16), f->end = f->json + n;
-    if (!itd__read(f, f->json, (size_t)n)) return false;
+    if (!itd__pass(f, f->json, (size_t)n, true)) return false;
     itd__checksum_begin(&f->sum);
     return itd__parse_header(f);
 }
@@ -6544,7 +6470,7 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
 static void itd__close(itd__file *f)
 {
     if (f->file) fclose(f->file);
-    ITD_FREE(f->json), ITD_FREE(f->stored);
+    ITD_FREE(f->json), ITD_FREE(f->stored), ITD_FREE(f->all.list);
 }
 
 /* ---- the metadata of a checkpoint ---- */
@@ -6558,21 +6484,20 @@ static const char *itd__metadata(const itd__file *f, const char *key)
 /* Format, version and checksum; the last is compared when the data have been read. */
 static bool itd__check_format(itd__file *f)
 {
-    const char *format = itd__metadata(f, "format"), *version = itd__metadata(f, "version");
+    static const char *const expected[][2] = {{"format", "itdiff"}, {"version", "1"}};
     const char *crc = itd__metadata(f, "crc32c");
-    size_t digits = crc ? itd__digits(crc, UINT32_MAX, &f->crc) : 0;
-    f->has_crc = crc != NULL;
-    if (crc && (digits == 0 || crc[digits]))
-        return itd__fail(f, ITD_ERROR_FORMAT, "crc32c is not a 32-bit number: \"%.20s\"", crc);
-    if (!format || strcmp(format, "itdiff"))
-        return itd__fail(f, ITD_ERROR_MISMATCH, "metadata format: \"itdiff\" expected, \"%.20s\" found",
-                         format ? format : "");
-    if (!version || strcmp(version, "1"))
-        return itd__fail(f, ITD_ERROR_MISMATCH,
-                         "version 1 of the file format expected, \"%.20s\" found: a file of "
-                         "another version of itdiff.h (this is " ITDIFF_VERSION ")",
-                         version ? version : "");
-    return crc || itd__fail(f, ITD_ERROR_MISMATCH, "metadata crc32c is missing");
+    size_t digits = crc ? itd__digits(crc, &f->crc) : 0;
+    if (digits == 0 || crc[digits] || f->crc > UINT32_MAX)
+        return itd__fail(f, crc ? ITD_ERROR_FORMAT : ITD_ERROR_MISMATCH,
+                         "metadata crc32c: a number of 32 bits expected, \"%.20s\" found", crc ? crc : "");
+    for (size_t k = 0; k < 2; k++) {
+        const char *found = itd__metadata(f, expected[k][0]);
+        if (!found || strcmp(found, expected[k][1]))
+            return itd__fail(f, ITD_ERROR_MISMATCH,
+                             "metadata %s: \"%s\" expected, \"%.20s\" found (this is itdiff.h %s)",
+                             expected[k][0], expected[k][1], found ? found : "", ITDIFF_VERSION);
+    }
+    return true;
 }
 
 static bool itd__read_state(itd__file *f, itd__state *state)
@@ -6582,8 +6507,8 @@ static bool itd__read_state(itd__file *f, itd__state *state)
         const char *text = itd__metadata(f, field->name);
         if (!text && field->absent >= 0) itd__set_field(state, field, field->absent, (uint64_t)field->absent);
         else if (itd__has_field(state, field) && !(text && itd__parse_field(text, field, state)))
-            return itd__fail(f, ITD_ERROR_MISMATCH, "metadata %s: \"%.20s\" is not a number it can be",
-                             field->name, text ? text : "");
+            return itd__fail(f, ITD_ERROR_MISMATCH, "metadata %s, \"%.20s\" found", field->problem,
+                             text ? text : "");
     }
     const char *problem = itd_model_problem(&state->model, state->has_trainer ? &state->trainer : NULL);
     if (!problem && state->has_trainer && state->step > (UINT64_MAX >> 12) / state->trainer.batch)
@@ -6592,17 +6517,14 @@ static bool itd__read_state(itd__file *f, itd__state *state)
     return !problem || itd__fail(f, ITD_ERROR_MISMATCH, "metadata %s", problem);
 }
 
-/* The metadata under "note."; the list, too, is in the order of the names. */
+/* The metadata under "note.", last ones first: each then goes to the front of the list. */
 static bool itd__read_notes(itd__file *f, itd_model *model)
 {
-    for (size_t i = f->pairs; i-- > 0;) {
-        const itd__pair *pair = &f->metadata[i];
-        if (strncmp(pair->name, "note.", 5)) continue;
-        itd_note *note = itd__note_make(pair->name + 5, pair->value, model->notes);
-        if (!note) return itd__succeeds(f, ITD_ERROR_MEMORY);
-        model->notes = note;
-    }
-    return true;
+    itd_result result = ITD_OK;
+    for (size_t i = f->pairs; result == ITD_OK && i-- > 0;)
+        if (itd__begins(f->metadata[i].name, "note."))
+            result = itd_model_set_note(model, f->metadata[i].name + 5, f->metadata[i].value);
+    return itd__succeeds(f, result);
 }
 
 /* ---- the tensors of a file ---- */
@@ -6616,18 +6538,17 @@ static const char *const itd__spelling[][2] = {{"", ""},
                                                {"downsamplers.0.conv.", "downsamplers.0.Conv2d_0."}};
 enum { ITD__SPELLINGS = sizeof itd__spelling / sizeof *itd__spelling };
 
-/* The tensor of the list that a file has under this name, behind the prefix and in spelling k, or NULL. */
-static itd__tensor *itd__find_tensor(const itd__tensors *all, const char *prefix, const char *name, size_t k)
+/* The tensor that the file has under this name, behind the prefix and in any spelling, or NULL. */
+static itd__stored *itd__find_stored(const itd__file *f, const char *prefix, const char *name)
 {
-    const char *ours = itd__spelling[k][0], *theirs = itd__spelling[k][1], *at;
     char text[128];
-    size_t skip = strlen(prefix);
-    if (strncmp(name, prefix, skip)) return NULL;
-    name += skip, at = strstr(name, theirs);
-    if (!at || strlen(name) >= sizeof all->list->name) return NULL;
-    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - name), name, ours, at + strlen(theirs));
-    for (size_t i = 0; i < all->count; i++)
-        if (!strcmp(all->list[i].name, text)) return &all->list[i];
+    for (size_t k = 0; k < ITD__SPELLINGS; k++) {
+        const char *ours = itd__spelling[k][0], *theirs = itd__spelling[k][1], *at = strstr(name, ours);
+        if (!at) continue;
+        snprintf(text, sizeof text, "%.*s%s%s", (int)(at - name), name, theirs, at + strlen(ours));
+        for (itd__stored *s = f->stored; s < f->stored + f->tensors; s++)
+            if (itd__begins(s->name, prefix) && !strcmp(s->name + strlen(prefix), text)) return s;
+    }
     return NULL;
 }
 
@@ -6635,10 +6556,10 @@ static itd__tensor *itd__find_tensor(const itd__tensors *all, const char *prefix
 static bool itd__fits(itd__file *f, const itd__stored *s, const itd__tensor *t)
 {
     char expected[ITD__SHAPE_TEXT], found[ITD__SHAPE_TEXT];
-    if (t->f64 ? strcmp(s->dtype, "F64") != 0
-               : strcmp(s->dtype, "F32") && strcmp(s->dtype, "F16") && strcmp(s->dtype, "BF16"))
-        return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: dtype %s expected, %s found", s->name,
-                         t->f64 ? "F64" : "F32, F16 or BF16", s->dtype);
+    const char *dtypes = t->f64 ? "F64" : "F32, F16 or BF16";
+    if (!strstr(dtypes, s->dtype))
+        return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: dtype %s expected, %s found", s->name, dtypes,
+                         s->dtype);
     bool same = s->rank == t->rank || (s->rank == 4 && t->rank == 2);
     for (size_t k = 0; same && k < s->rank; k++) same = s->shape[k] == t->shape[k];
     return same || itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: shape %s expected, %s found", s->name,
@@ -6646,32 +6567,24 @@ static bool itd__fits(itd__file *f, const itd__stored *s, const itd__tensor *t)
                              itd__print_shape(s->shape, s->rank, found));
 }
 
-/* Whether a tensor of the file may be left there: one of training, if only the model is wanted; one of
-   another network, whose name does not begin with the prefix; or a second spelling that diffusers writes. */
-static bool itd__may_skip(const itd__file *f, const char *prefix, const char *name)
+/* Pairs each tensor of the list with one of the file. Others may be left there if they are of training and
+   only the model is wanted; of another network, whose names do not begin with the prefix; or second
+   spellings, which diffusers writes. */
+static bool itd__match(itd__file *f, const char *prefix)
 {
-    bool training = !strncmp(name, "raw.", 4) || !strncmp(name, "adam_m.", 7) || !strncmp(name, "adam_v.", 7);
-    return (training && f->skips_training) || strncmp(name, prefix, strlen(prefix)) != 0 ||
-           strstr(name, ".Conv2d_0.");
-}
-
-/* Pairs each tensor of the list with one of the file, in which no unknown ones may be. */
-static bool itd__match(itd__file *f, const char *prefix, const itd__tensors *all)
-{
-    for (size_t k = 0; k < ITD__SPELLINGS * f->tensors; k++) { /* each spelling, of each tensor of the file */
-        itd__stored *s = &f->stored[k % f->tensors];
-        itd__tensor *t = s->memory ? NULL : itd__find_tensor(all, prefix, s->name, k / f->tensors);
-        if (!t || t->found) continue;
+    for (itd__tensor *t = f->all.list; t < f->all.list + f->all.count; t++) {
+        itd__stored *s = itd__find_stored(f, prefix, t->name);
+        if (!s) return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s%s is missing", prefix, t->name);
         if (!itd__fits(f, s, t)) return false;
-        s->memory = t, t->found = true, t->dtype = s->dtype;
+        s->memory = t, t->dtype = s->dtype;
     }
-    for (size_t i = 0; i < all->count; i++)
-        if (!all->list[i].found)
-            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s%s is missing", prefix, all->list[i].name);
-    for (size_t i = 0; i < f->tensors; i++)
-        if (!f->stored[i].memory && !itd__may_skip(f, prefix, f->stored[i].name))
-            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s does not belong to this network",
-                             f->stored[i].name);
+    for (const itd__stored *s = f->stored; s < f->stored + f->tensors; s++) {
+        bool training = itd__begins(s->name, "raw.") || itd__begins(s->name, "adam_m.") ||
+                        itd__begins(s->name, "adam_v.");
+        if (!s->memory && !(training && f->skips_training) && itd__begins(s->name, prefix) &&
+            !strstr(s->name, ".Conv2d_0."))
+            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s does not belong to this network", s->name);
+    }
     return true;
 }
 
@@ -6679,32 +6592,20 @@ static bool itd__match(itd__file *f, const char *prefix, const itd__tensors *all
 static bool itd__read_data(itd__file *f)
 {
     unsigned char skipped[4096];
-    for (size_t i = 0; i < f->tensors; i++) {
-        const itd__stored *s = &f->stored[i];
+    for (const itd__stored *s = f->stored; s < f->stored + f->tensors; s++) {
         uint64_t left = s->memory ? 0 : s->offset[1] - s->offset[0];
         if (s->memory && !itd__transfer(f, s->memory, true)) return false;
         for (size_t n; left; left -= n) {
             n = left < sizeof skipped ? (size_t)left : sizeof skipped;
-            if (!itd__read(f, skipped, n)) return false;
+            if (!itd__pass(f, skipped, n, true)) return false;
         }
     }
     uint32_t crc = ~f->sum.rest;
-    return !f->has_crc || crc == f->crc ||
-           itd__fail(f, ITD_ERROR_CHECKSUM, "CRC-32C of the data is %lu, the file says %lu",
-                     (unsigned long)crc, (unsigned long)f->crc);
-}
-
-static bool itd__check_finite(itd__file *f, const itd__tensors *all)
-{
-    for (size_t i = 0; i < all->count; i++) {
-        const itd__tensor *t = &all->list[i];
-        size_t n = itd__tensor_count(t);
-        bool finite = t->f64 || itd__all_finite(t->f32, n);
-        for (size_t k = 0; t->f64 && k < n; k++) finite = finite && fabs(t->f64[k]) <= DBL_MAX;
-        if (!finite)
-            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s holds a number that is not finite", t->name);
-    }
-    return true;
+    if (f->crc <= UINT32_MAX && f->crc != crc)
+        return itd__fail(f, ITD_ERROR_CHECKSUM, "CRC-32C of the data is %lu, the file says %lu",
+                         (unsigned long)crc, (unsigned long)f->crc);
+    return !f->wrong ||
+           itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s holds a number that is not finite", f->wrong->name);
 }
 
 /* ---- a model from a file ---- */
@@ -6716,11 +6617,10 @@ static bool itd__check_size(itd__file *f, const itd__state *state)
 {
     const itd_mlp_desc *mlp = &state->model.mlp;
     itd_net net = ITD__ZERO;
-    itd_result result = ITD_OK;
     bool enough = state->has_unet || (mlp->directions <= f->size / 4 && mlp->dim <= f->size / 16);
-    if (enough) result = itd__plan(&net, mlp, &state->model.unet);
+    itd_result result = enough ? itd__plan(&net, mlp, &state->model.unet) : ITD_OK;
     ITD_FREE(net.layer), ITD_FREE(net.frequency);
-    if (result != ITD_OK) return itd__succeeds(f, result);
+    if (!itd__succeeds(f, result)) return false;
     enough = enough && net.parameters <= f->size / (state->has_trainer ? 6 : 2) && net.dim <= f->size / 16;
     if (!enough) return itd__fail(f, ITD_ERROR_MISMATCH, "too short for the network it describes");
     return !state->has_whiten || (net.dim <= ITD__FULL_GAUSSIAN && state->model.normalize) ||
@@ -6731,19 +6631,15 @@ static bool itd__check_size(itd__file *f, const itd__state *state)
 /* What the state describes, still without its numbers. */
 static bool itd__rebuild(itd__file *f, const itd__state *state, itd_model **out, itd_trainer **trainer)
 {
-    itd_model *model = NULL;
-    itd_result result = itd__model_create(&state->model, NULL, &model);
-    *out = model;
-    if (result == ITD_OK && state->has_gaussian) {
-        model->gaussian = itd__gaussian_alloc(model->dim, model->dim > ITD__FULL_GAUSSIAN);
-        if (!model->gaussian) result = ITD_ERROR_MEMORY;
-    }
-    if (result == ITD_OK && state->has_whiten) {
-        model->whiten = itd__doubles(model->dim, model->dim);
-        model->color = itd__doubles(model->dim, model->dim);
-        if (!model->whiten || !model->color) result = ITD_ERROR_MEMORY;
-    }
-    if (result == ITD_OK && state->has_trainer && !f->skips_training)
+    if (!itd__succeeds(f, itd__model_create(&state->model, NULL, out))) return false;
+    itd_model *model = *out;
+    size_t d = model->dim;
+    if (state->has_gaussian) model->gaussian = itd__gaussian_alloc(d, d > ITD__FULL_GAUSSIAN);
+    if (state->has_whiten) model->whiten = itd__doubles(d, d), model->color = itd__doubles(d, d);
+    bool complete = (model->gaussian || !state->has_gaussian) &&
+                    ((model->whiten && model->color) || !state->has_whiten);
+    itd_result result = complete ? ITD_OK : ITD_ERROR_MEMORY;
+    if (complete && state->has_trainer && !f->skips_training)
         result = itd_trainer_create(model, &state->trainer, trainer);
     if (*trainer) (*trainer)->step = state->step;
     return itd__succeeds(f, result);
@@ -6753,18 +6649,18 @@ static bool itd__rebuild(itd__file *f, const itd__state *state, itd_model **out,
 static itd_result itd__gaussian_to_units(const itd_model *model, itd_gaussian **g)
 {
     size_t d = model->dim;
-    double *color = (*g)->vectors ? itd__doubles(d, d) : NULL, *mean = itd__doubles(d, 1);
-    itd_gaussian *fresh = NULL;
-    itd_result result = mean && (color || !(*g)->vectors) ? ITD_OK : ITD_ERROR_MEMORY;
-    for (size_t j = 0; result == ITD_OK && j < d; j++) {
-        mean[j] = model->mean[j] + model->scale[j] * (*g)->mean[j];
-        if (!color) (*g)->mean[j] = mean[j], (*g)->lambda[j] *= model->scale[j] * model->scale[j];
-        for (size_t i = 0; color && i < d; i++)
-            color[j * d + i] = model->scale[j] * sqrt((*g)->lambda[i]) * (*g)->vectors[i * d + j];
+    itd_gaussian *old = *g;
+    for (size_t j = 0; j < d; j++) {
+        old->mean[j] = model->mean[j] + model->scale[j] * old->mean[j];
+        if (!old->vectors) old->lambda[j] *= model->scale[j] * model->scale[j];
     }
-    if (result == ITD_OK && color) result = itd__mapped_gaussian(d, mean, color, &fresh);
-    if (fresh) itd_gaussian_free(*g), *g = fresh;
-    ITD_FREE(color), ITD_FREE(mean);
+    if (!old->vectors) return ITD_OK;
+    double *color = itd__doubles(d, d);
+    for (size_t k = 0; color && k < d * d; k++)
+        color[k] = model->scale[k / d] * sqrt(old->lambda[k % d]) * old->vectors[k % d * d + k / d];
+    itd_result result = color ? itd__mapped_gaussian(d, old->mean, color, g) : ITD_ERROR_MEMORY;
+    if (result == ITD_OK) itd_gaussian_free(old);
+    ITD_FREE(color);
     return result;
 }
 
@@ -6772,13 +6668,11 @@ static itd_result itd__gaussian_to_units(const itd_model *model, itd_gaussian **
 static bool itd__complete(itd__file *f, const itd__state *state, itd_model *model)
 {
     size_t d = model->dim;
-    for (size_t j = 0; j < d; j++) {
-        double smallest = model->gaussian ? fmin(model->scale[j], model->gaussian->lambda[j])
-                                          : model->scale[j];
-        if (!(smallest > 0))
+    const double *scale = model->scale, *lambda = model->gaussian ? model->gaussian->lambda : scale;
+    for (size_t j = 0; j < d; j++)
+        if (!(scale[j] > 0 && lambda[j] > 0))
             return itd__fail(f, ITD_ERROR_MISMATCH, "norm.scale or gaussian.lambda: %g is not positive",
-                             smallest);
-    }
+                             fmin(scale[j], lambda[j]));
     for (size_t i = 0; model->whiten && i < d * d; i++) {
         double sum = 0;
         for (size_t k = 0; k < d; k++) sum += model->whiten[i / d * d + k] * model->color[k * d + i % d];
@@ -6796,7 +6690,6 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer
 {
     itd__file f = ITD__ZERO;
     itd__state state = ITD__ZERO;
-    itd__tensors all = ITD__ZERO;
     itd_model *model = NULL;
     itd_trainer *trainer = NULL;
     bool good = itd__open(&f, path, error) && itd__check_format(&f) && itd__read_state(&f, &state);
@@ -6804,15 +6697,12 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer
         good = itd__fail(&f, ITD_ERROR_MISMATCH, "holds no state of training");
     f.skips_training = state.has_trainer && !out_trainer;
     good = good && itd__check_size(&f, &state) && itd__rebuild(&f, &state, &model, &trainer) &&
-           itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &all)) && itd__match(&f, "", &all) &&
-           itd__read_data(&f) && itd__check_finite(&f, &all) && itd__complete(&f, &state, model) &&
-           itd__read_notes(&f, model);
-    ITD_FREE(all.list);
+           itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &f.all)) && itd__match(&f, "") &&
+           itd__read_data(&f) && itd__complete(&f, &state, model) && itd__read_notes(&f, model);
     itd__close(&f);
-    if (good && out_trainer) *out_trainer = trainer, trainer = NULL;
-    itd_trainer_free(trainer);
-    if (good) *out_model = model, model = NULL;
-    itd_model_free(model);
+    if (good) *out_model = model;
+    if (good && out_trainer) *out_trainer = trainer;
+    if (!good) itd_trainer_free(trainer), itd_model_free(model);
     return f.result;
 }
 
@@ -6820,19 +6710,18 @@ ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const ch
 {
     itd_net *net = model->net;
     itd__file f = ITD__ZERO;
-    itd__tensors all = ITD__ZERO;
     size_t bytes = net->parameters * sizeof(float);
     float *weights = itd__floats(net->parameters, 1); /* the model keeps its own until all are read */
-    all.list = (itd__tensor *)itd__alloc(net->layers, 2, sizeof *all.list);
-    if (itd__open(&f, path, error) && itd__succeeds(&f, weights && all.list ? ITD_OK : ITD_ERROR_MEMORY)) {
-        itd__add_slab(&all, net, "", weights);
-        if (itd__match(&f, prefix, &all) && itd__read_data(&f) && itd__check_finite(&f, &all)) {
-            memcpy(net->w, weights, bytes);
-            if (net->ema) memcpy(net->ema, weights, bytes);
-            net->taps_of = NULL;
-        }
+    f.all.list = (itd__tensor *)itd__alloc(net->layers, 2, sizeof *f.all.list);
+    bool good = itd__open(&f, path, error) &&
+                itd__succeeds(&f, weights && f.all.list ? ITD_OK : ITD_ERROR_MEMORY);
+    if (good) itd__add_slab(&f.all, net, "", weights);
+    if (good && itd__match(&f, prefix) && itd__read_data(&f)) {
+        memcpy(net->w, weights, bytes);
+        if (net->ema) memcpy(net->ema, weights, bytes);
+        net->taps_of = NULL;
     }
-    ITD_FREE(weights), ITD_FREE(all.list);
+    ITD_FREE(weights);
     itd__close(&f);
     return f.result;
 }
