@@ -2622,11 +2622,9 @@ ITD_DEF const char *itd_model_problem(const itd_model_desc *model, const itd_tra
     if (schedule) return schedule;
     state.model = *model, state.has_unet = model->unet.levels > 0, state.has_trainer = trainer != NULL;
     if (trainer) state.trainer = *trainer;
-    for (size_t i = 0; i < ITD__FIELDS; i++) {
-        const itd__field *field = &itd__fields[i];
+    for (const itd__field *field = itd__fields; field < itd__fields + ITD__FIELDS; field++)
         if (itd__has_field(&state, field) && !itd__in_range(field, itd__get_field(&state, field, &whole)))
             return field->problem;
-    }
     return state.has_unet ? itd__unet_problem(&model->unet) : itd__mlp_problem(&model->mlp);
 }
 
@@ -5822,11 +5820,6 @@ typedef struct itd__tensor {
     double *f64;
 } itd__tensor;
 
-typedef struct itd__tensors {
-    itd__tensor *list;
-    size_t count;
-} itd__tensors;
-
 /* A tensor as the header of a file declares it. */
 typedef struct itd__stored {
     const char *name, *dtype;
@@ -5852,7 +5845,8 @@ typedef struct itd__file {
     itd__stored *stored;  /* by offset */
     itd__pair *metadata;  /* by name */
     size_t tensors, pairs;
-    itd__tensors all;         /* those in memory */
+    itd__tensor *list; /* tensors in memory, in the order of a file */
+    size_t count;
     bool skips_training;      /* tensors of training are left in the file */
     const itd__tensor *wrong; /* one of which a number is not finite */
     double number;            /* that one, in memory */
@@ -5895,15 +5889,14 @@ static void itd__checksum_begin(itd__checksum *c)
 static void itd__checksum_add(itd__checksum *c, const void *bytes, size_t n)
 {
     const unsigned char *p = (const unsigned char *)bytes;
-    uint32_t rest = c->rest;
+    uint64_t rest = c->rest;
     for (; n >= 8; n -= 8, p += 8) {
-        rest ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-        rest = c->after[7][rest & 255] ^ c->after[6][rest >> 8 & 255] ^ c->after[5][rest >> 16 & 255] ^
-               c->after[4][rest >> 24] ^ c->after[3][p[4]] ^ c->after[2][p[5]] ^ c->after[1][p[6]] ^
-               c->after[0][p[7]];
+        uint32_t next = 0;
+        for (size_t k = 0; k < 8; k++) next ^= c->after[7 - k][(p[k] ^ rest >> 8 * k) & 255];
+        rest = next;
     }
-    for (; n > 0; n--) rest = (rest >> 8) ^ c->after[0][(rest ^ *p++) & 255];
-    c->rest = rest;
+    for (; n > 0; n--) rest = rest >> 8 ^ c->after[0][(rest ^ *p++) & 255];
+    c->rest = (uint32_t)rest;
 }
 
 /* n bytes to the file or `back` from it. The checksum begins anew where the data begin. It is itd__write that
@@ -5933,10 +5926,10 @@ static size_t itd__element(const itd__tensor *t, size_t k)
 }
 
 /* Adds a tensor of these names, joined: (rows), (rows,columns) or (rows,columns,3,3). */
-static void itd__add_tensor(itd__tensors *all, const char *prefix, const char *name, const char *suffix,
+static void itd__add_tensor(itd__file *f, const char *prefix, const char *name, const char *suffix,
                             size_t rank, size_t rows, size_t columns, float *f32, double *f64)
 {
-    itd__tensor *t = &all->list[all->count++];
+    itd__tensor *t = &f->list[f->count++];
     snprintf(t->name, sizeof t->name, "%s%s%s", prefix, name, suffix);
     t->rank = rank;
     t->shape[0] = rows, t->shape[1] = rank > 1 ? columns : 1;
@@ -5946,15 +5939,15 @@ static void itd__add_tensor(itd__tensors *all, const char *prefix, const char *n
 }
 
 /* Adds the parameters of a network as they stand in one of its slabs: at most two tensors for each layer. */
-static void itd__add_slab(itd__tensors *all, const itd_net *net, const char *prefix, float *slab)
+static void itd__add_slab(itd__file *f, const itd_net *net, const char *prefix, float *slab)
 {
     for (size_t i = 0; i < net->layers; i++) {
         const itd__layer *row = &net->layer[i];
         size_t rank = row->kind == ITD__CONV ? 4 : row->kind == ITD__LINEAR ? 2 : 1;
         if (!row->weights) continue;
-        itd__add_tensor(all, prefix, row->name, ".weight", rank, row->c, row->in[0] + row->in[1],
+        itd__add_tensor(f, prefix, row->name, ".weight", rank, row->c, row->in[0] + row->in[1],
                         slab + row->weight, NULL);
-        itd__add_tensor(all, prefix, row->name, ".bias", 1, row->c, 1, slab + row->bias, NULL);
+        itd__add_tensor(f, prefix, row->name, ".bias", 1, row->c, 1, slab + row->bias, NULL);
     }
 }
 
@@ -5966,27 +5959,27 @@ static int itd__tensor_order(const void *a, const void *b)
 }
 
 /* Every tensor of a model and, if asked for, its training, in the order of the file: F64, then by name. */
-static itd_result itd__list_tensors(const itd_model *model, bool training, itd__tensors *all)
+static itd_result itd__list_tensors(const itd_model *model, bool training, itd__file *f)
 {
     ITD_ASSERT(model);
     const itd_net *net = model->net;
     const itd_gaussian *g = model->gaussian;
     size_t d = model->dim;
-    all->count = 0;
-    all->list = (itd__tensor *)itd__alloc(8 * net->layers + 7, 1, sizeof *all->list);
-    if (!all->list) return ITD_ERROR_MEMORY;
-    itd__add_tensor(all, "norm.", "mean", "", 1, d, 1, NULL, model->mean);
-    itd__add_tensor(all, "norm.", "scale", "", 1, d, 1, NULL, model->scale);
-    if (model->whiten) itd__add_tensor(all, "norm.", "whiten", "", 2, d, d, NULL, model->whiten);
-    if (model->color) itd__add_tensor(all, "norm.", "color", "", 2, d, d, NULL, model->color);
-    if (g) itd__add_tensor(all, "gaussian.", "mean", "", 1, d, 1, NULL, g->mean);
-    if (g) itd__add_tensor(all, "gaussian.", "lambda", "", 1, d, 1, NULL, g->lambda);
-    if (g && g->vectors) itd__add_tensor(all, "gaussian.", "vectors", "", 2, d, d, NULL, g->vectors);
-    itd__add_slab(all, net, "", net->ema ? net->ema : net->w);
-    if (training && net->ema) itd__add_slab(all, net, "raw.", net->w);
-    if (training) itd__add_slab(all, net, "adam_m.", net->m);
-    if (training) itd__add_slab(all, net, "adam_v.", net->v);
-    qsort(all->list, all->count, sizeof *all->list, itd__tensor_order);
+    f->count = 0;
+    f->list = (itd__tensor *)itd__alloc(8 * net->layers + 7, 1, sizeof *f->list);
+    if (!f->list) return ITD_ERROR_MEMORY;
+    itd__add_tensor(f, "norm.", "mean", "", 1, d, 1, NULL, model->mean);
+    itd__add_tensor(f, "norm.", "scale", "", 1, d, 1, NULL, model->scale);
+    if (model->whiten) itd__add_tensor(f, "norm.", "whiten", "", 2, d, d, NULL, model->whiten);
+    if (model->color) itd__add_tensor(f, "norm.", "color", "", 2, d, d, NULL, model->color);
+    if (g) itd__add_tensor(f, "gaussian.", "mean", "", 1, d, 1, NULL, g->mean);
+    if (g) itd__add_tensor(f, "gaussian.", "lambda", "", 1, d, 1, NULL, g->lambda);
+    if (g && g->vectors) itd__add_tensor(f, "gaussian.", "vectors", "", 2, d, d, NULL, g->vectors);
+    itd__add_slab(f, net, "", net->ema ? net->ema : net->w);
+    if (training && net->ema) itd__add_slab(f, net, "raw.", net->w);
+    if (training) itd__add_slab(f, net, "adam_m.", net->m);
+    if (training) itd__add_slab(f, net, "adam_v.", net->v);
+    qsort(f->list, f->count, sizeof *f->list, itd__tensor_order);
     return ITD_OK;
 }
 
@@ -6143,16 +6136,15 @@ static void itd__print_text(const char *text, FILE *file)
         else fputc(*text, file);
 }
 
-static const char itd__beginning[] =
-    "{\"__metadata__\":{\"format\":\"itdiff\",\"version\":\"1\",\"crc32c\":\"";
-
-/* The JSON, but for the digits of the checksum, padded with blanks so that the data begin at a multiple of
-   eight. */
-static long itd__write_header(itd__file *f, const itd__state *state, const itd_note *note)
+/* The length of the JSON and the JSON, padded with blanks so that the data begin at a multiple of eight. */
+static void itd__write_header(itd__file *f, const itd__state *state, const itd_note *note)
 {
     char shape[ITD__SHAPE_TEXT];
-    uint64_t begin = 0, end;
-    fprintf(f->file, "%s%010d\"", itd__beginning, 0);
+    uint64_t begin = 0, end, length = f->data - 8;
+    itd__order_bytes(&length, 1, 8);
+    fwrite(&length, 8, 1, f->file);
+    fprintf(f->file, "{\"__metadata__\":{\"format\":\"itdiff\",\"version\":\"1\",\"crc32c\":\"%010lu\"",
+            (unsigned long)~f->sum.rest);
     for (size_t i = 0; i < ITD__FIELDS; i++)
         if (itd__has_field(state, &itd__fields[i])) itd__print_field(state, &itd__fields[i], f->file);
     for (; note; note = note->next) {
@@ -6160,36 +6152,30 @@ static long itd__write_header(itd__file *f, const itd__state *state, const itd_n
         fputs("\":\"", f->file), itd__print_text(note->value, f->file), fputs("\"", f->file);
     }
     fputs("}", f->file);
-    for (const itd__tensor *t = f->all.list; t < f->all.list + f->all.count; t++, begin = end) {
+    for (const itd__tensor *t = f->list; t < f->list + f->count; t++, begin = end) {
         end = begin + (uint64_t)itd__tensor_count(t) * itd__dtype_size(t->dtype);
         fprintf(f->file, ",\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%llu,%llu]}", t->name,
                 t->dtype, itd__print_shape(t->shape, t->rank, shape), (unsigned long long)begin,
                 (unsigned long long)end);
     }
     fputs("}", f->file);
-    long at = ftell(f->file);
-    for (; at > 0 && at % 8; at++) fputc(' ', f->file);
-    return at;
+    for (long at = ftell(f->file); at > 0 && at % 8; at++) fputc(' ', f->file);
 }
 
-/* What is known only at the end, the length of the JSON and the checksum, is written last. */
+/* The header is written again at the end, when its length and the checksum are known. */
 static bool itd__write_contents(itd__file *f, const itd__state *state, const itd_note *note)
 {
-    uint64_t length = 0;
-    fwrite(&length, 8, 1, f->file);
-    long data = itd__write_header(f, state, note);
-    if (data < 8) return false;
-    length = (uint64_t)data - 8;
-    itd__order_bytes(&length, 1, 8);
+    itd__write_header(f, state, note);
+    long data = ftell(f->file);
     itd__checksum_begin(&f->sum);
-    for (size_t i = 0; i < f->all.count; i++)
-        if (!itd__transfer(f, &f->all.list[i], false)) return false;
+    for (size_t i = 0; i < f->count; i++)
+        if (!itd__transfer(f, &f->list[i], false)) return false;
     if (f->wrong)
         return itd__fail(f, ITD_ERROR_NUMERIC, "tensor %s: %g is too large for half precision",
                          f->wrong->name, f->number);
-    if (fseek(f->file, 0, SEEK_SET) != 0) return false;
-    fwrite(&length, 8, 1, f->file);
-    fprintf(f->file, "%s%010lu", itd__beginning, (unsigned long)~f->sum.rest);
+    if (data < 8 || fseek(f->file, 0, SEEK_SET) != 0) return false;
+    f->data = (uint64_t)data;
+    itd__write_header(f, state, note);
     return !ferror(f->file) && fflush(f->file) == 0 && ITD_FSYNC(f->file) == 0;
 }
 
@@ -6227,12 +6213,12 @@ static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, 
     state.has_trainer = trainer != NULL;
     state.has_whiten = model->whiten != NULL, state.log_det = model->log_det, state.in_units = true;
     if (trainer) state.trainer = trainer->desc, state.step = trainer->step;
-    if (itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &f.all))) {
-        for (size_t i = 0; half && i < f.all.count; i++)
-            if (f.all.list[i].f32) f.all.list[i].dtype = "F16";
+    if (itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &f))) {
+        for (size_t i = 0; half && i < f.count; i++)
+            if (f.list[i].f32) f.list[i].dtype = "F16";
         itd__write(&f, &state, model->notes);
     }
-    ITD_FREE(f.all.list);
+    ITD_FREE(f.list);
     return f.result;
 }
 
@@ -6283,30 +6269,22 @@ static bool itd__item(itd__file *f, const char *brackets, size_t i)
     return i == 0 && f->result == ITD_OK && !itd__accept(f, brackets[1]);
 }
 
-/* The number of four hexadecimal digits; 0 if there are none. */
-static uint32_t itd__hex4(const char *p)
-{
-    char digits[5] = "";
-    if (strspn(p, "0123456789abcdefABCDEF") < 4) return 0;
-    memcpy(digits, p, 4);
-    return (uint32_t)strtoul(digits, NULL, 16);
-}
-
 /* Steps over an escape and returns its character, 0 if there is none; NUL is none, since names are C strings
    here. Those from 0x10000 on take two escapes, a high and a low surrogate. */
 static uint32_t itd__unescape(itd__file *f)
 {
     static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
     const char *simple = f->p[1] ? strchr(from, f->p[1]) : NULL;
-    uint32_t code = f->p[1] == 'u' ? itd__hex4(f->p + 2) : 0, low = 0;
-    if (simple) code = (uint32_t)into[simple - from];
-    if (code == 0) return 0;
-    f->p += simple ? 2 : 6;
-    if (code < 0xD800 || code > 0xDFFF) return code;
-    if (f->p[0] == '\\' && f->p[1] == 'u') low = itd__hex4(f->p + 2);
-    if (code > 0xDBFF || low < 0xDC00 || low > 0xDFFF) return 0;
-    f->p += 6;
-    return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+    uint32_t code = 0, high = 0;
+    if (simple) return f->p += 2, (uint32_t)into[simple - from];
+    do {
+        char digits[5] = "";
+        if (f->p[0] != '\\' || f->p[1] != 'u' || strspn(f->p + 2, "0123456789abcdefABCDEF") < 4) return 0;
+        memcpy(digits, f->p + 2, 4), f->p += 6;
+        high = code, code = (uint32_t)strtoul(digits, NULL, 16);
+    } while (high == 0 && code >> 10 == 0xD800 >> 10);
+    if (high == 0) return code >> 10 == 0xDC00 >> 10 ? 0 : code;
+    return code >> 10 == 0xDC00 >> 10 ? 0x10000 + ((high & 0x3FF) << 10 | (code & 0x3FF)) : 0;
 }
 
 /* A string, unescaped where it stands, in UTF-8: no character takes more bytes than its escape, and so its
@@ -6441,11 +6419,10 @@ static bool itd__parse_header(itd__file *f)
 static bool itd__open(itd__file *f, const char *path, itd_error *error)
 {
     uint64_t n = UINT64_MAX;
-    long size = -1;
     f->path = path, f->error = error, f->crc = UINT64_MAX;
     f->file = fopen(path, "rb");
     if (!f->file) return itd__fail(f, ITD_ERROR_OPEN, "cannot be opened");
-    if (fseek(f->file, 0, SEEK_END) == 0) size = ftell(f->file);
+    long size = fseek(f->file, 0, SEEK_END) == 0 ? ftell(f->file) : -1;
     if (size < 0 || fseek(f->file, 0, SEEK_SET) != 0)
         return itd__fail(f, ITD_ERROR_READ, "its size cannot be determined");
     if (size >= 8 && !itd__pass(f, &n, 8, true)) return false;
@@ -6453,15 +6430,15 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
     if (n > 100000000 || n > (uint64_t)size - 8)
         return itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too few for its header, or not safetensors", size);
     f->size = (uint64_t)size, f->data = 8 + n;
-    f->json = (char *)itd__alloc((size_t)n + 1, 1, 1);
-    /* Both tables are in one block, tensors from its front and metadata from its end. No byte of the JSON
-       belongs to two records. A tensor has at least 47 bytes of it and takes at most 112 of the block, a pair
-       of metadata at least 5 and at most 16: 16 for every 5 are enough for all. 128 more are for one of each
-       that has only begun when parsing ends early, and 16 for what the division drops. */
-    size_t units = (size_t)n / 5 + 9;
-    f->stored = (itd__stored *)itd__alloc(units, 1, 16);
-    if (!f->json || !f->stored) return itd__succeeds(f, ITD_ERROR_MEMORY);
-    f->metadata = (itd__pair *)(void *)((char *)f->stored + units * 16), f->end = f->json + n;
+    /* One block has both tables and then the JSON: tensors from its front, metadata backwards from the JSON.
+       No byte of that belongs to two records. A tensor has at least 47 bytes of it and takes at most 112 of
+       the tables, a pair of metadata at least 5 and at most 16: 16 for every 5 are enough for all. 128 more
+       are for one of each that has only begun when parsing ends early, 16 for what the division drops. */
+    size_t tables = ((size_t)n / 5 + 9) * 16;
+    f->stored = (itd__stored *)itd__alloc(tables + (size_t)n + 1, 1, 1);
+    if (!f->stored) return itd__succeeds(f, ITD_ERROR_MEMORY);
+    f->json = (char *)f->stored + tables, f->end = f->json + n;
+    f->metadata = (itd__pair *)(void *)f->json;
     if (!itd__pass(f, f->json, (size_t)n, true)) return false;
     itd__checksum_begin(&f->sum);
     return itd__parse_header(f);
@@ -6470,7 +6447,7 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
 static void itd__close(itd__file *f)
 {
     if (f->file) fclose(f->file);
-    ITD_FREE(f->json), ITD_FREE(f->stored), ITD_FREE(f->all.list);
+    ITD_FREE(f->stored), ITD_FREE(f->list);
 }
 
 /* ---- the metadata of a checkpoint ---- */
@@ -6502,8 +6479,7 @@ static bool itd__check_format(itd__file *f)
 
 static bool itd__read_state(itd__file *f, itd__state *state)
 {
-    for (size_t i = 0; i < ITD__FIELDS; i++) {
-        const itd__field *field = &itd__fields[i];
+    for (const itd__field *field = itd__fields; field < itd__fields + ITD__FIELDS; field++) {
         const char *text = itd__metadata(f, field->name);
         if (!text && field->absent >= 0) itd__set_field(state, field, field->absent, (uint64_t)field->absent);
         else if (itd__has_field(state, field) && !(text && itd__parse_field(text, field, state)))
@@ -6557,13 +6533,10 @@ static bool itd__fits(itd__file *f, const itd__stored *s, const itd__tensor *t)
 {
     char expected[ITD__SHAPE_TEXT], found[ITD__SHAPE_TEXT];
     const char *dtypes = t->f64 ? "F64" : "F32, F16 or BF16";
-    if (!strstr(dtypes, s->dtype))
-        return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: dtype %s expected, %s found", s->name, dtypes,
-                         s->dtype);
-    bool same = s->rank == t->rank || (s->rank == 4 && t->rank == 2);
+    bool same = strstr(dtypes, s->dtype) && (s->rank == t->rank || (s->rank == 4 && t->rank == 2));
     for (size_t k = 0; same && k < s->rank; k++) same = s->shape[k] == t->shape[k];
-    return same || itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: shape %s expected, %s found", s->name,
-                             itd__print_shape(t->shape, t->rank, expected),
+    return same || itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: %s of shape %s expected, %s of %s found",
+                             s->name, dtypes, itd__print_shape(t->shape, t->rank, expected), s->dtype,
                              itd__print_shape(s->shape, s->rank, found));
 }
 
@@ -6572,7 +6545,7 @@ static bool itd__fits(itd__file *f, const itd__stored *s, const itd__tensor *t)
    spellings, which diffusers writes. */
 static bool itd__match(itd__file *f, const char *prefix)
 {
-    for (itd__tensor *t = f->all.list; t < f->all.list + f->all.count; t++) {
+    for (itd__tensor *t = f->list; t < f->list + f->count; t++) {
         itd__stored *s = itd__find_stored(f, prefix, t->name);
         if (!s) return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s%s is missing", prefix, t->name);
         if (!itd__fits(f, s, t)) return false;
@@ -6692,12 +6665,12 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer
     itd__state state = ITD__ZERO;
     itd_model *model = NULL;
     itd_trainer *trainer = NULL;
-    bool good = itd__open(&f, path, error) && itd__check_format(&f) && itd__read_state(&f, &state);
-    if (good && out_trainer && !state.has_trainer)
-        good = itd__fail(&f, ITD_ERROR_MISMATCH, "holds no state of training");
+    bool good = itd__open(&f, path, error) && itd__check_format(&f) && itd__read_state(&f, &state) &&
+                (state.has_trainer || !out_trainer ||
+                 itd__fail(&f, ITD_ERROR_MISMATCH, "holds no state of training"));
     f.skips_training = state.has_trainer && !out_trainer;
     good = good && itd__check_size(&f, &state) && itd__rebuild(&f, &state, &model, &trainer) &&
-           itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &f.all)) && itd__match(&f, "") &&
+           itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &f)) && itd__match(&f, "") &&
            itd__read_data(&f) && itd__complete(&f, &state, model) && itd__read_notes(&f, model);
     itd__close(&f);
     if (good) *out_model = model;
@@ -6712,10 +6685,10 @@ ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const ch
     itd__file f = ITD__ZERO;
     size_t bytes = net->parameters * sizeof(float);
     float *weights = itd__floats(net->parameters, 1); /* the model keeps its own until all are read */
-    f.all.list = (itd__tensor *)itd__alloc(net->layers, 2, sizeof *f.all.list);
+    f.list = (itd__tensor *)itd__alloc(net->layers, 2, sizeof *f.list);
     bool good = itd__open(&f, path, error) &&
-                itd__succeeds(&f, weights && f.all.list ? ITD_OK : ITD_ERROR_MEMORY);
-    if (good) itd__add_slab(&f.all, net, "", weights);
+                itd__succeeds(&f, weights && f.list ? ITD_OK : ITD_ERROR_MEMORY);
+    if (good) itd__add_slab(&f, net, "", weights);
     if (good && itd__match(&f, prefix) && itd__read_data(&f)) {
         memcpy(net->w, weights, bytes);
         if (net->ema) memcpy(net->ema, weights, bytes);
