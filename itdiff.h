@@ -4438,14 +4438,17 @@ ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32
     out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
 
-/* The next block of a stream: the seed is the key, counter and stream are the two halves of the counter. */
-static void itd__rng_block(itd_rng *rng, uint32_t out[4])
+/* The next block of a stream, 2 x 64 bits: the seed is the key, counter and stream are the two halves of the
+   counter. */
+static void itd__rng_block(itd_rng *rng, uint64_t out[2])
 {
     const uint64_t n = rng->counter++, stream = rng->stream, seed = rng->seed;
     const uint32_t counter[4] = {(uint32_t)n, (uint32_t)(n >> 32), (uint32_t)stream,
                                  (uint32_t)(stream >> 32)};
     const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
-    itd_philox(counter, key, out);
+    uint32_t r[4];
+    itd_philox(counter, key, r);
+    for (size_t k = 0; k < 2; k++) out[k] = (uint64_t)r[2 * k] << 32 | r[2 * k + 1];
 }
 
 ITD_DEF itd_rng itd_rng_make(uint64_t seed, uint64_t stream)
@@ -4460,38 +4463,32 @@ static itd_rng itd__rng_for(uint64_t seed, itd__purpose purpose, uint64_t index)
 }
 
 /* 53 of the 64 bits, moved to the middle of their interval: never 0, never 1. */
-static double itd__unit(uint32_t high, uint32_t low)
-{
-    return ((double)((((uint64_t)high << 32) | low) >> 11) + 0.5) * (1.0 / 9007199254740992.0);
-}
+static double itd__unit(uint64_t bits) { return ((double)(bits >> 11) + 0.5) * (1.0 / 9007199254740992.0); }
 
 ITD_DEF double itd_rng_uniform(itd_rng *rng)
 {
-    uint32_t r[4];
+    uint64_t r[2];
     itd__rng_block(rng, r);
-    return itd__unit(r[0], r[1]);
+    return itd__unit(r[0]);
 }
 
 /* Box-Muller: a radius from one uniform, an angle from another. */
 ITD_DEF double itd_rng_normal(itd_rng *rng)
 {
-    uint32_t r[4];
+    uint64_t r[2];
     itd__rng_block(rng, r);
-    return sqrt(-2 * log(itd__unit(r[0], r[1]))) * cos(2 * ITD__PI * itd__unit(r[2], r[3]));
+    return sqrt(-2 * log(itd__unit(r[0]))) * cos(2 * ITD__PI * itd__unit(r[1]));
 }
 
 /* Uniform below the largest multiple of n that is at most 2^64, larger numbers being rejected; then mod n. */
 ITD_DEF uint64_t itd_rng_below(itd_rng *rng, uint64_t n)
 {
-    uint64_t draw;
+    uint64_t r[2];
     ITD_ASSERT(n > 0);
     uint64_t limit = UINT64_MAX - (UINT64_MAX % n + 1) % n;
-    do {
-        uint32_t r[4];
-        itd__rng_block(rng, r);
-        draw = ((uint64_t)r[0] << 32) | r[1];
-    } while (draw > limit);
-    return draw % n;
+    do itd__rng_block(rng, r);
+    while (r[0] > limit);
+    return r[0] % n;
 }
 
 /* Fisher-Yates. */
@@ -4511,11 +4508,11 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
     while (n > 0) {
         size_t now = itd__min(n, 128), pairs = itd__ceil_div(now, 4) * 2;
         for (size_t i = 0; i < pairs; i += 2) {
-            uint32_t r[4];
+            uint64_t r[2];
             itd__rng_block(rng, r);
             for (size_t k = 0; k < 2; k++) {
-                u[i + k] = ((float)r[2 * k] + 0.5f) * 2.32830644e-10f;        /* 2^-32 */
-                angle[i + k] = (float)(int32_t)r[2 * k + 1] * 1.46291808e-9f; /* 2^-31 pi */
+                u[i + k] = ((float)(r[k] >> 32) + 0.5f) * 2.32830644e-10f;      /* 2^-32 */
+                angle[i + k] = (float)(int32_t)(uint32_t)r[k] * 1.46291808e-9f; /* 2^-31 pi */
             }
         }
         itd__fast()->polar(u, angle, pairs, a, b);
@@ -5788,9 +5785,9 @@ static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double 
    Everything is validated before it is used, and no file makes us allocate more than a small multiple of its
    size.
 
-   To add a field: a line in the table of >>descriptions, with its value for files that do not have it. To add
-   a tensor: a line in itd__list_tensors, its memory in itd__rebuild, and a field that says whether it is
-   there. To read the names of another program: a line in itd__spelling. */
+   To add a field, see >>descriptions. To add a tensor: a line in itd__list_tensors, its memory in
+   itd__rebuild, and a field that says whether it is there. To read the names of another program: a line in
+   itd__find_stored. */
 
 #ifndef ITDIFF_NO_STDIO
 
@@ -5802,13 +5799,6 @@ static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double 
 #ifndef ITD_FSYNC
 #define ITD_FSYNC(file) ((void)(file), 0)
 #endif
-
-/* CRC-32C (Castagnoli): the remainder of the bytes, lowest bit first, divided by the polynomial 0x82F63B78.
-   It begins with all ones, and is inverted at the end by the caller. after[k][b] is the remainder of byte b
-   and k zero bytes behind it, so that eight bytes are divided at a time (slicing-by-8). */
-typedef struct itd__checksum {
-    uint32_t rest, after[8][256];
-} itd__checksum;
 
 /* A tensor in memory, which is to be saved or filled. */
 typedef struct itd__tensor {
@@ -5838,8 +5828,9 @@ typedef struct itd__file {
     itd_error *error; /* or NULL */
     itd_result result;
     FILE *file;
-    uint64_t size, data;  /* bytes in all; where the data begin */
-    itd__checksum sum;    /* of the data so far */
+    uint64_t size, data; /* bytes in all; where the data begin */
+    uint32_t rest;       /* the checksum of the data so far, see itd__checksum_begin */
+    uint32_t after[8][256];
     uint64_t crc;         /* what it has to be at the end; above 32 bits: anything */
     char *json, *p, *end; /* the header, unescaped in place; the parser's position; the NUL at its end */
     itd__stored *stored;  /* by offset */
@@ -5847,14 +5838,16 @@ typedef struct itd__file {
     size_t tensors, pairs;
     itd__tensor *list; /* tensors in memory, in the order of a file */
     size_t count;
+    bool half;                /* weights are written as F16 */
     bool skips_training;      /* tensors of training are left in the file */
     const itd__tensor *wrong; /* one of which a number is not finite */
     double number;            /* that one, in memory */
 } itd__file;
 
-/* Keeps the code and writes the line of explanation, without control characters. Returns false. */
+/* Keeps the first failure: its code and a line of explanation, without control characters. Returns false. */
 static bool itd__fail(itd__file *f, itd_result result, const char *format, ...)
 {
+    if (f->result != ITD_OK) return false;
     f->result = result;
     if (f->error) {
         char *p = f->error->text;
@@ -5876,27 +5869,30 @@ static bool itd__succeeds(itd__file *f, itd_result result)
     return result == ITD_OK || itd__fail(f, result, "%s", itd_result_string(result));
 }
 
-static void itd__checksum_begin(itd__checksum *c)
+/* CRC-32C (Castagnoli): the remainder of the bytes, lowest bit first, divided by the polynomial 0x82F63B78.
+   It begins with all ones, and is inverted at the end by the caller. after[k][b] is the remainder of byte b
+   and k zero bytes behind it, so that eight bytes are divided at a time (slicing-by-8). */
+static void itd__checksum_begin(itd__file *f)
 {
-    c->rest = 0xFFFFFFFFu;
+    f->rest = 0xFFFFFFFFu;
     for (uint32_t i = 0; i < 8 * 256; i++) {
-        uint32_t rest = i < 256 ? i : c->after[i / 256 - 1][i % 256];
+        uint32_t rest = i < 256 ? i : f->after[i / 256 - 1][i % 256];
         for (int bit = 0; bit < 8; bit++) rest = (rest >> 1) ^ (0x82F63B78u & (0u - (rest & 1)));
-        c->after[i / 256][i % 256] = rest;
+        f->after[i / 256][i % 256] = rest;
     }
 }
 
-static void itd__checksum_add(itd__checksum *c, const void *bytes, size_t n)
+static void itd__checksum_add(itd__file *f, const void *bytes, size_t n)
 {
     const unsigned char *p = (const unsigned char *)bytes;
-    uint64_t rest = c->rest;
+    uint64_t rest = f->rest;
     for (; n >= 8; n -= 8, p += 8) {
         uint32_t next = 0;
-        for (size_t k = 0; k < 8; k++) next ^= c->after[7 - k][(p[k] ^ rest >> 8 * k) & 255];
+        for (size_t k = 0; k < 8; k++) next ^= f->after[7 - k][(p[k] ^ rest >> 8 * k) & 255];
         rest = next;
     }
-    for (; n > 0; n--) rest = rest >> 8 ^ c->after[0][(rest ^ *p++) & 255];
-    c->rest = (uint32_t)rest;
+    for (; n > 0; n--) rest = rest >> 8 ^ f->after[0][(rest ^ *p++) & 255];
+    f->rest = (uint32_t)rest;
 }
 
 /* n bytes to the file or `back` from it. The checksum begins anew where the data begin. It is itd__write that
@@ -5905,7 +5901,7 @@ static bool itd__pass(itd__file *f, void *bytes, size_t n, bool back)
 {
     size_t passed = back ? fread(bytes, 1, n, f->file) : fwrite(bytes, 1, n, f->file);
     if (passed != n) return back && itd__fail(f, ITD_ERROR_READ, "reading failed");
-    itd__checksum_add(&f->sum, bytes, n);
+    itd__checksum_add(f, bytes, n);
     return true;
 }
 
@@ -5935,14 +5931,13 @@ static void itd__add_tensor(itd__file *f, const char *prefix, const char *name, 
     t->shape[0] = rows, t->shape[1] = rank > 1 ? columns : 1;
     t->shape[2] = t->shape[3] = rank > 2 ? 3 : 1;
     t->f32 = f32, t->f64 = f64;
-    t->dtype = f64 ? "F64" : "F32";
+    t->dtype = f64 ? "F64" : f->half ? "F16" : "F32";
 }
 
 /* Adds the parameters of a network as they stand in one of its slabs: at most two tensors for each layer. */
 static void itd__add_slab(itd__file *f, const itd_net *net, const char *prefix, float *slab)
 {
-    for (size_t i = 0; i < net->layers; i++) {
-        const itd__layer *row = &net->layer[i];
+    for (const itd__layer *row = net->layer; row < net->layer + net->layers; row++) {
         size_t rank = row->kind == ITD__CONV ? 4 : row->kind == ITD__LINEAR ? 2 : 1;
         if (!row->weights) continue;
         itd__add_tensor(f, prefix, row->name, ".weight", rank, row->c, row->in[0] + row->in[1],
@@ -6086,19 +6081,6 @@ static size_t itd__digits(const char *text, uint64_t *out)
     return n;
 }
 
-/* 17 digits bring a double back exactly; the decimal point is '.' whatever the program's locale says. */
-static void itd__print_field(const itd__state *state, const itd__field *field, FILE *file)
-{
-    char text[64];
-    uint64_t whole = 0;
-    double value = itd__get_field(state, field, &whole);
-    snprintf(text, sizeof text, "%llu", (unsigned long long)whole);
-    if (field->type == ITD__REAL) snprintf(text, sizeof text, "%.17g", value);
-    char *point = strchr(text, *localeconv()->decimal_point);
-    if (point) *point = '.';
-    fprintf(file, ",\"%s\":\"%s\"", field->name, text);
-}
-
 static bool itd__parse_field(const char *text, const itd__field *field, itd__state *state)
 {
     char copy[64], *end;
@@ -6139,14 +6121,24 @@ static void itd__print_text(const char *text, FILE *file)
 /* The length of the JSON and the JSON, padded with blanks so that the data begin at a multiple of eight. */
 static void itd__write_header(itd__file *f, const itd__state *state, const itd_note *note)
 {
-    char shape[ITD__SHAPE_TEXT];
+    char text[ITD__SHAPE_TEXT];
     uint64_t begin = 0, end, length = f->data - 8;
     itd__order_bytes(&length, 1, 8);
     fwrite(&length, 8, 1, f->file);
     fprintf(f->file, "{\"__metadata__\":{\"format\":\"itdiff\",\"version\":\"1\",\"crc32c\":\"%010lu\"",
-            (unsigned long)~f->sum.rest);
-    for (size_t i = 0; i < ITD__FIELDS; i++)
-        if (itd__has_field(state, &itd__fields[i])) itd__print_field(state, &itd__fields[i], f->file);
+            (unsigned long)~f->rest);
+    for (const itd__field *field = itd__fields; field < itd__fields + ITD__FIELDS; field++) {
+        uint64_t whole;
+        double value = itd__get_field(state, field, &whole);
+        if (!itd__has_field(state, field)) continue;
+        snprintf(text, sizeof text, "%llu", (unsigned long long)whole);
+        if (field->type == ITD__REAL)
+            snprintf(text, sizeof text, "%.17g", value); /* brings it back exactly */
+        char *point = strchr(text,
+                             *localeconv()->decimal_point); /* '.', whatever the program's locale says */
+        if (point) *point = '.';
+        fprintf(f->file, ",\"%s\":\"%s\"", field->name, text);
+    }
     for (; note; note = note->next) {
         fputs(",\"note.", f->file), itd__print_text(note->key, f->file);
         fputs("\":\"", f->file), itd__print_text(note->value, f->file), fputs("\"", f->file);
@@ -6155,7 +6147,7 @@ static void itd__write_header(itd__file *f, const itd__state *state, const itd_n
     for (const itd__tensor *t = f->list; t < f->list + f->count; t++, begin = end) {
         end = begin + (uint64_t)itd__tensor_count(t) * itd__dtype_size(t->dtype);
         fprintf(f->file, ",\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%llu,%llu]}", t->name,
-                t->dtype, itd__print_shape(t->shape, t->rank, shape), (unsigned long long)begin,
+                t->dtype, itd__print_shape(t->shape, t->rank, text), (unsigned long long)begin,
                 (unsigned long long)end);
     }
     fputs("}", f->file);
@@ -6167,7 +6159,7 @@ static bool itd__write_contents(itd__file *f, const itd__state *state, const itd
 {
     itd__write_header(f, state, note);
     long data = ftell(f->file);
-    itd__checksum_begin(&f->sum);
+    itd__checksum_begin(f);
     for (size_t i = 0; i < f->count; i++)
         if (!itd__transfer(f, &f->list[i], false)) return false;
     if (f->wrong)
@@ -6195,8 +6187,7 @@ static void itd__write(itd__file *f, const itd__state *state, const itd_note *no
 #endif
     good = good && rename(temporary, f->path) == 0;
     if (!good && f->file) remove(temporary);
-    if (!good && f->result == ITD_OK)
-        itd__fail(f, ITD_ERROR_WRITE, "writing failed; what was there before is kept");
+    if (!good) itd__fail(f, ITD_ERROR_WRITE, "writing failed; what was there before is kept");
     ITD_FREE(temporary);
 }
 
@@ -6206,18 +6197,15 @@ static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, 
     itd__file f = ITD__ZERO;
     itd__state state = ITD__ZERO;
     ITD_ASSERT(!trainer || trainer->model == model);
-    f.path = path, f.error = error;
+    f.path = path, f.error = error, f.half = half;
     state.model = model->desc;
     state.has_unet = model->desc.unet.levels > 0;
     state.has_gaussian = model->gaussian != NULL;
     state.has_trainer = trainer != NULL;
     state.has_whiten = model->whiten != NULL, state.log_det = model->log_det, state.in_units = true;
     if (trainer) state.trainer = trainer->desc, state.step = trainer->step;
-    if (itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &f))) {
-        for (size_t i = 0; half && i < f.count; i++)
-            if (f.list[i].f32) f.list[i].dtype = "F16";
+    if (itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &f)))
         itd__write(&f, &state, model->notes);
-    }
     ITD_FREE(f.list);
     return f.result;
 }
@@ -6235,11 +6223,10 @@ ITD_DEF itd_result itd_save_half(const itd_model *model, const char *path, itd_e
 
 /* ---- the header of a file, fully validated ---- */
 
-/* Leaves the parser at the end, where it finds nothing more: the first complaint is the one that is kept. */
+/* Leaves the parser at the end, where it finds nothing more. */
 static const char *itd__malformed(itd__file *f, const char *what)
 {
-    if (f->result == ITD_OK)
-        itd__fail(f, ITD_ERROR_FORMAT, "header, byte %lu: %s", (unsigned long)(f->p - f->json) + 8, what);
+    itd__fail(f, ITD_ERROR_FORMAT, "header, byte %lu: %s", (unsigned long)(f->p - f->json) + 8, what);
     f->p = f->end;
     return "";
 }
@@ -6375,21 +6362,10 @@ static void itd__sort_by_name(itd__file *f, void *list, size_t count, size_t siz
 }
 
 /* Every name once; tensors without holes, overlaps and anything behind the last. They end in this order. */
-static bool itd__check_tables(itd__file *f)
-{
-    uint64_t at = 0;
-    itd__sort_by_name(f, f->metadata, f->pairs, sizeof *f->metadata);
-    itd__sort_by_name(f, f->stored, f->tensors, sizeof *f->stored);
-    qsort(f->stored, f->tensors, sizeof *f->stored, itd__by_offset);
-    for (size_t i = 0; i < f->tensors; at = f->stored[i++].offset[1])
-        if (f->stored[i].offset[0] != at) itd__malformed(f, "tensors do not follow each other without holes");
-    if (at != f->size - f->data) itd__malformed(f, "the data are not as long as their tensors");
-    return f->result == ITD_OK;
-}
-
 static bool itd__parse_header(itd__file *f)
 {
     bool has_metadata = false;
+    uint64_t at = 0;
     f->p = f->json;
     if (!itd__utf8(f->json)) itd__malformed(f, "not UTF-8");
     for (size_t i = 0; itd__item(f, "{}", i); i++) {
@@ -6412,7 +6388,14 @@ static bool itd__parse_header(itd__file *f)
     }
     f->p += strspn(f->p, " \t\r\n");
     if (f->p != f->end) itd__malformed(f, "something follows the header");
-    return f->result == ITD_OK && itd__check_tables(f);
+    if (f->result != ITD_OK) return false;
+    itd__sort_by_name(f, f->metadata, f->pairs, sizeof *f->metadata);
+    itd__sort_by_name(f, f->stored, f->tensors, sizeof *f->stored);
+    qsort(f->stored, f->tensors, sizeof *f->stored, itd__by_offset);
+    for (size_t i = 0; i < f->tensors; at = f->stored[i++].offset[1])
+        if (f->stored[i].offset[0] != at) itd__malformed(f, "tensors do not follow each other without holes");
+    if (at != f->size - f->data) itd__malformed(f, "the data are not as long as their tensors");
+    return f->result == ITD_OK;
 }
 
 /* Opens any safetensors file and validates all of its structure. Call itd__close whatever the result. */
@@ -6440,7 +6423,7 @@ static bool itd__open(itd__file *f, const char *path, itd_error *error)
     f->json = (char *)f->stored + tables, f->end = f->json + n;
     f->metadata = (itd__pair *)(void *)f->json;
     if (!itd__pass(f, f->json, (size_t)n, true)) return false;
-    itd__checksum_begin(&f->sum);
+    itd__checksum_begin(f);
     return itd__parse_header(f);
 }
 
@@ -6458,8 +6441,8 @@ static const char *itd__metadata(const itd__file *f, const char *key)
     return pair ? ((const itd__pair *)pair)->value : NULL;
 }
 
-/* Format, version and checksum; the last is compared when the data have been read. */
-static bool itd__check_format(itd__file *f)
+/* Format and version, checksum, which is compared when the data have been read, and all fields. */
+static bool itd__read_state(itd__file *f, itd__state *state)
 {
     static const char *const expected[][2] = {{"format", "itdiff"}, {"version", "1"}};
     const char *crc = itd__metadata(f, "crc32c");
@@ -6474,11 +6457,6 @@ static bool itd__check_format(itd__file *f)
                              "metadata %s: \"%s\" expected, \"%.20s\" found (this is itdiff.h %s)",
                              expected[k][0], expected[k][1], found ? found : "", ITDIFF_VERSION);
     }
-    return true;
-}
-
-static bool itd__read_state(itd__file *f, itd__state *state)
-{
     for (const itd__field *field = itd__fields; field < itd__fields + ITD__FIELDS; field++) {
         const char *text = itd__metadata(f, field->name);
         if (!text && field->absent >= 0) itd__set_field(state, field, field->absent, (uint64_t)field->absent);
@@ -6493,33 +6471,21 @@ static bool itd__read_state(itd__file *f, itd__state *state)
     return !problem || itd__fail(f, ITD_ERROR_MISMATCH, "metadata %s", problem);
 }
 
-/* The metadata under "note.", last ones first: each then goes to the front of the list. */
-static bool itd__read_notes(itd__file *f, itd_model *model)
-{
-    itd_result result = ITD_OK;
-    for (size_t i = f->pairs; result == ITD_OK && i-- > 0;)
-        if (itd__begins(f->metadata[i].name, "note."))
-            result = itd_model_set_note(model, f->metadata[i].name + 5, f->metadata[i].value);
-    return itd__succeeds(f, result);
-}
-
 /* ---- the tensors of a file ---- */
 
-/* Parts of names: ours, and as other programs spell them. */
-static const char *const itd__spelling[][2] = {{"", ""},
-                                               {"to_q.", "query."},
-                                               {"to_k.", "key."},
-                                               {"to_v.", "value."},
-                                               {"to_out.0.", "proj_attn."},
-                                               {"downsamplers.0.conv.", "downsamplers.0.Conv2d_0."}};
-enum { ITD__SPELLINGS = sizeof itd__spelling / sizeof *itd__spelling };
-
-/* The tensor that the file has under this name, behind the prefix and in any spelling, or NULL. */
+/* The tensor that the file has under this name, behind the prefix, or NULL. Other programs may spell parts of
+   the name in their own way. */
 static itd__stored *itd__find_stored(const itd__file *f, const char *prefix, const char *name)
 {
+    static const char *const spelling[][2] = {{"", ""},
+                                              {"to_q.", "query."},
+                                              {"to_k.", "key."},
+                                              {"to_v.", "value."},
+                                              {"to_out.0.", "proj_attn."},
+                                              {"downsamplers.0.conv.", "downsamplers.0.Conv2d_0."}};
     char text[128];
-    for (size_t k = 0; k < ITD__SPELLINGS; k++) {
-        const char *ours = itd__spelling[k][0], *theirs = itd__spelling[k][1], *at = strstr(name, ours);
+    for (size_t k = 0; k < sizeof spelling / sizeof *spelling; k++) {
+        const char *ours = spelling[k][0], *theirs = spelling[k][1], *at = strstr(name, ours);
         if (!at) continue;
         snprintf(text, sizeof text, "%.*s%s%s", (int)(at - name), name, theirs, at + strlen(ours));
         for (itd__stored *s = f->stored; s < f->stored + f->tensors; s++)
@@ -6528,27 +6494,22 @@ static itd__stored *itd__find_stored(const itd__file *f, const char *prefix, con
     return NULL;
 }
 
-/* Whether a tensor can be read into this memory. A 1x1 convolution is (out,in,1,1) or (out,in). */
-static bool itd__fits(itd__file *f, const itd__stored *s, const itd__tensor *t)
-{
-    char expected[ITD__SHAPE_TEXT], found[ITD__SHAPE_TEXT];
-    const char *dtypes = t->f64 ? "F64" : "F32, F16 or BF16";
-    bool same = strstr(dtypes, s->dtype) && (s->rank == t->rank || (s->rank == 4 && t->rank == 2));
-    for (size_t k = 0; same && k < s->rank; k++) same = s->shape[k] == t->shape[k];
-    return same || itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: %s of shape %s expected, %s of %s found",
-                             s->name, dtypes, itd__print_shape(t->shape, t->rank, expected), s->dtype,
-                             itd__print_shape(s->shape, s->rank, found));
-}
-
-/* Pairs each tensor of the list with one of the file. Others may be left there if they are of training and
-   only the model is wanted; of another network, whose names do not begin with the prefix; or second
-   spellings, which diffusers writes. */
+/* Pairs each tensor of the list with one of the file that fits: 1x1 convolutions are (out,in,1,1) or (out,in).
+   Others may be left there if they are of training and only the model is wanted; of another network, whose
+   names do not begin with the prefix; or second spellings, which diffusers writes. */
 static bool itd__match(itd__file *f, const char *prefix)
 {
+    char expected[ITD__SHAPE_TEXT], found[ITD__SHAPE_TEXT];
     for (itd__tensor *t = f->list; t < f->list + f->count; t++) {
         itd__stored *s = itd__find_stored(f, prefix, t->name);
+        const char *dtypes = t->f64 ? "F64" : "F32, F16 or BF16";
         if (!s) return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s%s is missing", prefix, t->name);
-        if (!itd__fits(f, s, t)) return false;
+        bool fits = strstr(dtypes, s->dtype) && (s->rank == t->rank || (s->rank == 4 && t->rank == 2));
+        for (size_t k = 0; fits && k < s->rank; k++) fits = s->shape[k] == t->shape[k];
+        if (!fits)
+            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: %s of shape %s expected, %s of %s found",
+                             s->name, dtypes, itd__print_shape(t->shape, t->rank, expected), s->dtype,
+                             itd__print_shape(s->shape, s->rank, found));
         s->memory = t, t->dtype = s->dtype;
     }
     for (const itd__stored *s = f->stored; s < f->stored + f->tensors; s++) {
@@ -6573,10 +6534,9 @@ static bool itd__read_data(itd__file *f)
             if (!itd__pass(f, skipped, n, true)) return false;
         }
     }
-    uint32_t crc = ~f->sum.rest;
-    if (f->crc <= UINT32_MAX && f->crc != crc)
-        return itd__fail(f, ITD_ERROR_CHECKSUM, "CRC-32C of the data is %lu, the file says %lu",
-                         (unsigned long)crc, (unsigned long)f->crc);
+    unsigned long crc = (uint32_t)~f->rest, expected = (unsigned long)f->crc;
+    if (f->crc <= UINT32_MAX && crc != expected)
+        return itd__fail(f, ITD_ERROR_CHECKSUM, "CRC-32C: %lu expected, %lu found", expected, crc);
     return !f->wrong ||
            itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s holds a number that is not finite", f->wrong->name);
 }
@@ -6601,7 +6561,8 @@ static bool itd__check_size(itd__file *f, const itd__state *state)
                      (unsigned long)net.dim);
 }
 
-/* What the state describes, still without its numbers. */
+/* What the metadata describe: the model; its notes, each of which goes to the front of their list; perhaps a
+   trainer. Numbers in tensors are still missing. */
 static bool itd__rebuild(itd__file *f, const itd__state *state, itd_model **out, itd_trainer **trainer)
 {
     if (!itd__succeeds(f, itd__model_create(&state->model, NULL, out))) return false;
@@ -6612,7 +6573,10 @@ static bool itd__rebuild(itd__file *f, const itd__state *state, itd_model **out,
     bool complete = (model->gaussian || !state->has_gaussian) &&
                     ((model->whiten && model->color) || !state->has_whiten);
     itd_result result = complete ? ITD_OK : ITD_ERROR_MEMORY;
-    if (complete && state->has_trainer && !f->skips_training)
+    for (size_t i = f->pairs; result == ITD_OK && i-- > 0;)
+        if (itd__begins(f->metadata[i].name, "note."))
+            result = itd_model_set_note(model, f->metadata[i].name + 5, f->metadata[i].value);
+    if (result == ITD_OK && state->has_trainer && !f->skips_training)
         result = itd_trainer_create(model, &state->trainer, trainer);
     if (*trainer) (*trainer)->step = state->step;
     return itd__succeeds(f, result);
@@ -6650,8 +6614,7 @@ static bool itd__complete(itd__file *f, const itd__state *state, itd_model *mode
         double sum = 0;
         for (size_t k = 0; k < d; k++) sum += model->whiten[i / d * d + k] * model->color[k * d + i % d];
         if (!(fabs(sum - (i / d == i % d)) < 1e-6))
-            return itd__fail(f, ITD_ERROR_MISMATCH,
-                             "norm.whiten and norm.color are not each other's inverse");
+            return itd__fail(f, ITD_ERROR_MISMATCH, "norm.whiten, norm.color: not each other's inverse");
     }
     model->log_det = model->whiten ? state->log_det : itd__add_logs(0, model->scale, d);
     if (!model->gaussian || state->in_units) return true;
@@ -6665,13 +6628,13 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer
     itd__state state = ITD__ZERO;
     itd_model *model = NULL;
     itd_trainer *trainer = NULL;
-    bool good = itd__open(&f, path, error) && itd__check_format(&f) && itd__read_state(&f, &state) &&
+    bool good = itd__open(&f, path, error) && itd__read_state(&f, &state) &&
                 (state.has_trainer || !out_trainer ||
                  itd__fail(&f, ITD_ERROR_MISMATCH, "holds no state of training"));
     f.skips_training = state.has_trainer && !out_trainer;
     good = good && itd__check_size(&f, &state) && itd__rebuild(&f, &state, &model, &trainer) &&
            itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &f)) && itd__match(&f, "") &&
-           itd__read_data(&f) && itd__complete(&f, &state, model) && itd__read_notes(&f, model);
+           itd__read_data(&f) && itd__complete(&f, &state, model);
     itd__close(&f);
     if (good) *out_model = model;
     if (good && out_trainer) *out_trainer = trainer;

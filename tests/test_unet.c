@@ -729,7 +729,7 @@ static void errors_name_the_tensor(void)
     s.without = NULL, s.extra = "mid_block.resnets.7.conv1.weight";
     refused(&s, "", "mid_block.resnets.7.conv1.weight does not belong");
     s.extra = NULL, s.dtype = "I16";
-    refused(&s, "", ".weight: F32, F16 or BF16 of shape [4,1,3,3] expected, I16 of [4,1,3,3] found");
+    refused(&s, "", ".weight: F32, F16 or BF16 of shape [20,8] expected, I16 of [20,8] found");
     s.dtype = "F32";
     refused(&s, "unet.", "is missing");
 }
