@@ -4438,8 +4438,7 @@ ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32
     out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
 
-/* The next block of a stream, 2 x 64 bits: the seed is the key, counter and stream are the two halves of the
-   counter. */
+/* The next 128 bits of a stream: the seed is the key, counter and stream are the halves of the counter. */
 static void itd__rng_block(itd_rng *rng, uint64_t out[2])
 {
     const uint64_t n = rng->counter++, stream = rng->stream, seed = rng->seed;
@@ -5782,8 +5781,7 @@ static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double 
    Both ways walk the list that itd__list_tensors makes of a model. A file is read in this order: itd__open
    validates its structure, itd__read_state its metadata; itd__rebuild allocates what these describe;
    itd__match pairs the list with the tensors of the file, and itd__read_data reads them in one pass.
-   Everything is validated before it is used, and no file makes us allocate more than a small multiple of its
-   size.
+   Everything is validated before it is used; no file makes us allocate more than a few times its size.
 
    To add a field, see >>descriptions. To add a tensor: a line in itd__list_tensors, its memory in
    itd__rebuild, and a field that says whether it is there. To read the names of another program: a line in
@@ -5838,10 +5836,9 @@ typedef struct itd__file {
     size_t tensors, pairs;
     itd__tensor *list; /* tensors in memory, in the order of a file */
     size_t count;
-    bool half;                /* weights are written as F16 */
-    bool skips_training;      /* tensors of training are left in the file */
-    const itd__tensor *wrong; /* one of which a number is not finite */
-    double number;            /* that one, in memory */
+    bool half, skips_training; /* weights are written as F16; tensors of training are left in the file */
+    const itd__tensor *wrong;  /* one of which a number is not finite */
+    double number;             /* that one, in memory */
 } itd__file;
 
 /* Keeps the first failure: its code and a line of explanation, without control characters. Returns false. */
@@ -6101,9 +6098,9 @@ enum { ITD__SHAPE_TEXT = 8 * 21 + 3 }; /* bytes */
 /* A shape as in JSON, "[3,8]". Returns the text. */
 static const char *itd__print_shape(const uint64_t *shape, size_t rank, char *text)
 {
-    char *p = text;
-    for (size_t k = 0; k < rank; k++) p += sprintf(p, "%s%llu", k ? "," : "[", (unsigned long long)shape[k]);
-    strcpy(p, rank ? "]" : "[]");
+    char *p = text + sprintf(text, "[");
+    for (size_t k = 0; k < rank; k++) p += sprintf(p, "%s%llu", k ? "," : "", (unsigned long long)shape[k]);
+    strcpy(p, "]");
     return text;
 }
 
@@ -6118,7 +6115,8 @@ static void itd__print_text(const char *text, FILE *file)
         else fputc(*text, file);
 }
 
-/* The length of the JSON and the JSON, padded with blanks so that the data begin at a multiple of eight. */
+/* The length of the JSON and the JSON, padded with blanks so that the data begin at a multiple of eight. 17
+   digits bring a double back exactly; the decimal point is '.' whatever the program's locale says. */
 static void itd__write_header(itd__file *f, const itd__state *state, const itd_note *note)
 {
     char text[ITD__SHAPE_TEXT];
@@ -6132,10 +6130,8 @@ static void itd__write_header(itd__file *f, const itd__state *state, const itd_n
         double value = itd__get_field(state, field, &whole);
         if (!itd__has_field(state, field)) continue;
         snprintf(text, sizeof text, "%llu", (unsigned long long)whole);
-        if (field->type == ITD__REAL)
-            snprintf(text, sizeof text, "%.17g", value); /* brings it back exactly */
-        char *point = strchr(text,
-                             *localeconv()->decimal_point); /* '.', whatever the program's locale says */
+        if (field->type == ITD__REAL) snprintf(text, sizeof text, "%.17g", value);
+        char *point = strchr(text, *localeconv()->decimal_point);
         if (point) *point = '.';
         fprintf(f->file, ",\"%s\":\"%s\"", field->name, text);
     }
@@ -6270,8 +6266,8 @@ static uint32_t itd__unescape(itd__file *f)
         memcpy(digits, f->p + 2, 4), f->p += 6;
         high = code, code = (uint32_t)strtoul(digits, NULL, 16);
     } while (high == 0 && code >> 10 == 0xD800 >> 10);
-    if (high == 0) return code >> 10 == 0xDC00 >> 10 ? 0 : code;
-    return code >> 10 == 0xDC00 >> 10 ? 0x10000 + ((high & 0x3FF) << 10 | (code & 0x3FF)) : 0;
+    if ((high > 0) != (code >> 10 == 0xDC00 >> 10)) return 0;
+    return high ? 0x10000 + ((high & 0x3FF) << 10 | (code & 0x3FF)) : code;
 }
 
 /* A string, unescaped where it stands, in UTF-8: no character takes more bytes than its escape, and so its
@@ -6433,7 +6429,7 @@ static void itd__close(itd__file *f)
     ITD_FREE(f->stored), ITD_FREE(f->list);
 }
 
-/* ---- the metadata of a checkpoint ---- */
+/* ---- metadata and tensors of a checkpoint ---- */
 
 static const char *itd__metadata(const itd__file *f, const char *key)
 {
@@ -6441,15 +6437,10 @@ static const char *itd__metadata(const itd__file *f, const char *key)
     return pair ? ((const itd__pair *)pair)->value : NULL;
 }
 
-/* Format and version, checksum, which is compared when the data have been read, and all fields. */
+/* Format and version; the checksum, which is compared when the data have been read; every field. */
 static bool itd__read_state(itd__file *f, itd__state *state)
 {
     static const char *const expected[][2] = {{"format", "itdiff"}, {"version", "1"}};
-    const char *crc = itd__metadata(f, "crc32c");
-    size_t digits = crc ? itd__digits(crc, &f->crc) : 0;
-    if (digits == 0 || crc[digits] || f->crc > UINT32_MAX)
-        return itd__fail(f, crc ? ITD_ERROR_FORMAT : ITD_ERROR_MISMATCH,
-                         "metadata crc32c: a number of 32 bits expected, \"%.20s\" found", crc ? crc : "");
     for (size_t k = 0; k < 2; k++) {
         const char *found = itd__metadata(f, expected[k][0]);
         if (!found || strcmp(found, expected[k][1]))
@@ -6457,6 +6448,11 @@ static bool itd__read_state(itd__file *f, itd__state *state)
                              "metadata %s: \"%s\" expected, \"%.20s\" found (this is itdiff.h %s)",
                              expected[k][0], expected[k][1], found ? found : "", ITDIFF_VERSION);
     }
+    const char *crc = itd__metadata(f, "crc32c");
+    size_t digits = crc ? itd__digits(crc, &f->crc) : 0;
+    if (digits == 0 || crc[digits] || f->crc > UINT32_MAX)
+        return itd__fail(f, crc ? ITD_ERROR_FORMAT : ITD_ERROR_MISMATCH,
+                         "metadata crc32c: a number of 32 bits expected, \"%.20s\" found", crc ? crc : "");
     for (const itd__field *field = itd__fields; field < itd__fields + ITD__FIELDS; field++) {
         const char *text = itd__metadata(f, field->name);
         if (!text && field->absent >= 0) itd__set_field(state, field, field->absent, (uint64_t)field->absent);
@@ -6470,8 +6466,6 @@ static bool itd__read_state(itd__file *f, itd__state *state)
     if (!problem && state->has_whiten && !itd__metadata(f, "log_det")) problem = "log_det is missing";
     return !problem || itd__fail(f, ITD_ERROR_MISMATCH, "metadata %s", problem);
 }
-
-/* ---- the tensors of a file ---- */
 
 /* The tensor that the file has under this name, behind the prefix, or NULL. Other programs may spell parts of
    the name in their own way. */
@@ -6494,7 +6488,7 @@ static itd__stored *itd__find_stored(const itd__file *f, const char *prefix, con
     return NULL;
 }
 
-/* Pairs each tensor of the list with one of the file that fits: 1x1 convolutions are (out,in,1,1) or (out,in).
+/* Pairs each tensor of the list with one of the file that fits; 1x1 convolutions have rank 2 or 4.
    Others may be left there if they are of training and only the model is wanted; of another network, whose
    names do not begin with the prefix; or second spellings, which diffusers writes. */
 static bool itd__match(itd__file *f, const char *prefix)
