@@ -6116,8 +6116,9 @@ static void itd__print_text(const char *text, FILE *file)
 }
 
 /* The length of the JSON and the JSON, padded with blanks so that the data begin at a multiple of eight. 17
-   digits bring a double back exactly; the decimal point is '.' whatever the program's locale says. */
-static void itd__write_header(itd__file *f, const itd__state *state, const itd_note *note)
+   digits bring a double back exactly; the decimal point is '.' whatever the program's locale says. Returns
+   where the data begin. */
+static long itd__write_header(itd__file *f, const itd__state *state, const itd_note *note)
 {
     char text[ITD__SHAPE_TEXT];
     uint64_t begin = 0, end, length = f->data - 8;
@@ -6147,14 +6148,15 @@ static void itd__write_header(itd__file *f, const itd__state *state, const itd_n
                 (unsigned long long)end);
     }
     fputs("}", f->file);
-    for (long at = ftell(f->file); at > 0 && at % 8; at++) fputc(' ', f->file);
+    long at = ftell(f->file);
+    for (; at > 0 && at % 8; at++) fputc(' ', f->file);
+    return at;
 }
 
 /* The header is written again at the end, when its length and the checksum are known. */
 static bool itd__write_contents(itd__file *f, const itd__state *state, const itd_note *note)
 {
-    itd__write_header(f, state, note);
-    long data = ftell(f->file);
+    long data = itd__write_header(f, state, note);
     itd__checksum_begin(f);
     for (size_t i = 0; i < f->count; i++)
         if (!itd__transfer(f, &f->list[i], false)) return false;
@@ -6163,8 +6165,8 @@ static bool itd__write_contents(itd__file *f, const itd__state *state, const itd
                          f->wrong->name, f->number);
     if (data < 8 || fseek(f->file, 0, SEEK_SET) != 0) return false;
     f->data = (uint64_t)data;
-    itd__write_header(f, state, note);
-    return !ferror(f->file) && fflush(f->file) == 0 && ITD_FSYNC(f->file) == 0;
+    return itd__write_header(f, state, note) == data && !ferror(f->file) && fflush(f->file) == 0 &&
+           ITD_FSYNC(f->file) == 0;
 }
 
 /* Writes under another name, has the system store it, and only then gives the file its name. */
