@@ -2336,12 +2336,14 @@ static const itd__field itd__fields[] = {
 
 enum { ITD__FIELDS = sizeof itd__fields / sizeof *itd__fields };
 
+static bool itd__begins(const char *text, const char *with) { return !strncmp(text, with, strlen(with)); }
+
 /* One of the two networks has no fields in a file, nor has a trainer that is not there. */
 static bool itd__has_field(const itd__state *state, const itd__field *field)
 {
-    if (!strncmp(field->name, "mlp.", 4)) return !state->has_unet;
-    if (!strncmp(field->name, "unet.", 5)) return state->has_unet;
-    return state->has_trainer || strncmp(field->name, "trainer.", 8);
+    if (itd__begins(field->name, "mlp.")) return !state->has_unet;
+    if (itd__begins(field->name, "unet.")) return state->has_unet;
+    return state->has_trainer || !itd__begins(field->name, "trainer.");
 }
 
 typedef union itd__value_of_field { /* the members of a union all begin at its first byte */
@@ -2356,9 +2358,8 @@ static double itd__get_field(const itd__state *state, const itd__field *field, u
 {
     itd__value_of_field v = ITD__ZERO;
     memcpy(&v, (const char *)state + field->offset, field->size);
-    if (field->type == ITD__REAL) return v.real;
     *whole = field->size == 1 ? v.one : field->size == 4 ? v.four : v.eight;
-    return (double)*whole;
+    return field->type == ITD__REAL ? v.real : (double)*whole;
 }
 
 static void itd__set_field(itd__state *state, const itd__field *field, double value, uint64_t whole)
@@ -2449,11 +2450,9 @@ ITD_DEF const char *itd_model_problem(const itd_model_desc *model, const itd_tra
     if (schedule) return schedule;
     state.model = *model, state.has_unet = model->unet.levels > 0, state.has_trainer = trainer != NULL;
     if (trainer) state.trainer = *trainer;
-    for (size_t i = 0; i < ITD__FIELDS; i++) {
-        const itd__field *field = &itd__fields[i];
+    for (const itd__field *field = itd__fields; field < itd__fields + ITD__FIELDS; field++)
         if (itd__has_field(&state, field) && !itd__in_range(field, itd__get_field(&state, field, &whole)))
             return field->problem;
-    }
     return state.has_unet ? itd__unet_problem(&model->unet) : itd__mlp_problem(&model->mlp);
 }
 
@@ -2505,36 +2504,21 @@ ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n,
 
 /* ---- notes: strings of the caller's in the file of a model, a list in the order of their keys ---- */
 
-/* Length of the UTF-8 sequence at `text`, 0 if it is not one (RFC 3629: no overlong forms, no surrogates). */
-static size_t itd__utf8_length(const char *text)
-{
-    static const uint32_t min[] = {0, 0, 0x80, 0x800, 0x10000};
-    const unsigned char *p = (const unsigned char *)text;
-    size_t n = *p < 0x80 ? 1 : *p < 0xC0 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF8 ? 4 : 0;
-    uint32_t code = *p & (0x7Fu >> n);
-    for (size_t i = 1; i < n; i++) {
-        if (p[i] >> 6 != 2) return 0;
-        code = code << 6 | (p[i] & 0x3F);
-    }
-    return code < min[n] || code > 0x10FFFF || code >> 11 == 0xD800 >> 11 ? 0 : n;
-}
-
+/* Whether a text is UTF-8 (RFC 3629: no overlong forms, no surrogates). */
 static bool itd__utf8(const char *text)
 {
-    for (size_t n; *text; text += n)
-        if ((n = itd__utf8_length(text)) == 0) return false;
+    static const uint32_t min[] = {UINT32_MAX, 0, 0x80, 0x800, 0x10000}; /* by length; 0: no first byte */
+    const unsigned char *p = (const unsigned char *)text;
+    while (*p) {
+        size_t n = *p < 0x80 ? 1 : *p < 0xC0 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF8 ? 4 : 0;
+        uint32_t code = *p++ & (0x7Fu >> n);
+        for (size_t i = 1; i < n; i++) {
+            if (*p >> 6 != 2) return false;
+            code = code << 6 | (*p++ & 0x3F);
+        }
+        if (code < min[n] || code > 0x10FFFF || code >> 11 == 0xD800 >> 11) return false;
+    }
     return true;
-}
-
-/* Note, key and value in one piece of memory; NULL if there is none. */
-static itd_note *itd__note_make(const char *key, const char *value, itd_note *next)
-{
-    size_t key_size = strlen(key) + 1, value_size = strlen(value) + 1;
-    itd_note *note = (itd_note *)itd__alloc(sizeof *note + key_size + value_size, 1, 1);
-    if (!note) return NULL;
-    note->key = (char *)(note + 1), note->value = note->key + key_size, note->next = next;
-    memcpy(note->key, key, key_size), memcpy(note->value, value, value_size);
-    return note;
 }
 
 ITD_DEF const char *itd_model_note(const itd_model *model, const char *key)
@@ -2546,10 +2530,15 @@ ITD_DEF const char *itd_model_note(const itd_model *model, const char *key)
 
 ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const char *value)
 {
-    itd_note **at = &model->notes;
+    itd_note **at = &model->notes, *fresh = NULL;
     if (!itd__utf8(key) || (value && !itd__utf8(value))) return ITD_ERROR_ARGUMENT;
-    itd_note *fresh = value ? itd__note_make(key, value, NULL) : NULL;
-    if (value && !fresh) return ITD_ERROR_MEMORY;
+    if (value) {
+        size_t key_size = strlen(key) + 1, value_size = strlen(value) + 1;
+        fresh = (itd_note *)itd__alloc(sizeof *fresh + key_size + value_size, 1, 1);
+        if (!fresh) return ITD_ERROR_MEMORY;
+        fresh->key = (char *)(fresh + 1), fresh->value = fresh->key + key_size;
+        memcpy(fresh->key, key, key_size), memcpy(fresh->value, value, value_size);
+    }
     while (*at && strcmp((*at)->key, key) < 0) at = &(*at)->next;
     if (*at && !strcmp((*at)->key, key)) {
         itd_note *old = *at;
@@ -4245,7 +4234,6 @@ ITD_DEF const char *itd_result_string(itd_result result)
 }
 #undef ITD_RESULT_TEXT
 
-/* a * b, or false when the product does not fit. */
 static bool itd__multiply(size_t a, size_t b, size_t *out)
 {
     if (b && a > SIZE_MAX / b) return false;
@@ -4253,8 +4241,7 @@ static bool itd__multiply(size_t a, size_t b, size_t *out)
     return true;
 }
 
-/* Zeroed memory for rows * columns elements of one size; NULL when the total overflows or allocation fails.
-   Zeroed, so that no run can depend on what the memory held before. */
+/* Zeroed, so that no run can depend on what the memory held before. */
 static void *itd__alloc(size_t rows, size_t columns, size_t size)
 {
     size_t count, bytes;
@@ -4269,34 +4256,17 @@ static void *itd__alloc(size_t rows, size_t columns, size_t size)
 #endif
 }
 
-static float *itd__floats(size_t rows, size_t columns)
-{
-    return (float *)itd__alloc(rows, columns, sizeof(float));
-}
-static double *itd__doubles(size_t rows, size_t columns)
-{
-    return (double *)itd__alloc(rows, columns, sizeof(double));
-}
+static float *itd__floats(size_t n, size_t d) { return (float *)itd__alloc(n, d, sizeof(float)); }
+static double *itd__doubles(size_t n, size_t d) { return (double *)itd__alloc(n, d, sizeof(double)); }
 
-/* Threads among which a loop can be divided: 1 inside a parallel region. */
-static size_t itd__threads(void)
-{
+/* Threads among which a loop can be divided, and which of them the calling one is. */
 #if defined(_OPENMP)
-    return omp_in_parallel() ? 1 : (size_t)omp_get_max_threads();
+static size_t itd__threads(void) { return omp_in_parallel() ? 1 : (size_t)omp_get_max_threads(); }
+static size_t itd__thread(void) { return (size_t)omp_get_thread_num(); }
 #else
-    return 1;
+static size_t itd__threads(void) { return 1; }
+static size_t itd__thread(void) { return 0; }
 #endif
-}
-
-/* The number of the calling thread in the innermost parallel region. */
-static size_t itd__thread(void)
-{
-#if defined(_OPENMP)
-    return (size_t)omp_get_thread_num();
-#else
-    return 0;
-#endif
-}
 
 /* Threads for so many multiplications: fewer than 6 million, 0.2 ms with AVX2, are not divided. Two threads
    save half of that at most. The parallel region costs 3 us, but each thread then reads what others left in
@@ -4354,14 +4324,16 @@ ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32
     out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
 
-/* The next block of a stream: the seed is the key, counter and stream are the two halves of the counter. */
-static void itd__rng_block(itd_rng *rng, uint32_t out[4])
+/* The next 128 bits of a stream: the seed is the key, counter and stream are the halves of the counter. */
+static void itd__rng_block(itd_rng *rng, uint64_t out[2])
 {
     const uint64_t n = rng->counter++, stream = rng->stream, seed = rng->seed;
     const uint32_t counter[4] = {(uint32_t)n, (uint32_t)(n >> 32), (uint32_t)stream,
                                  (uint32_t)(stream >> 32)};
     const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
-    itd_philox(counter, key, out);
+    uint32_t r[4];
+    itd_philox(counter, key, r);
+    for (size_t k = 0; k < 2; k++) out[k] = (uint64_t)r[2 * k] << 32 | r[2 * k + 1];
 }
 
 ITD_DEF itd_rng itd_rng_make(uint64_t seed, uint64_t stream)
@@ -4376,38 +4348,32 @@ static itd_rng itd__rng_for(uint64_t seed, itd__purpose purpose, uint64_t index)
 }
 
 /* 53 of the 64 bits, moved to the middle of their interval: never 0, never 1. */
-static double itd__unit(uint32_t high, uint32_t low)
-{
-    return ((double)((((uint64_t)high << 32) | low) >> 11) + 0.5) * (1.0 / 9007199254740992.0);
-}
+static double itd__unit(uint64_t bits) { return ((double)(bits >> 11) + 0.5) * (1.0 / 9007199254740992.0); }
 
 ITD_DEF double itd_rng_uniform(itd_rng *rng)
 {
-    uint32_t r[4];
+    uint64_t r[2];
     itd__rng_block(rng, r);
-    return itd__unit(r[0], r[1]);
+    return itd__unit(r[0]);
 }
 
 /* Box-Muller: a radius from one uniform, an angle from another. */
 ITD_DEF double itd_rng_normal(itd_rng *rng)
 {
-    uint32_t r[4];
+    uint64_t r[2];
     itd__rng_block(rng, r);
-    return sqrt(-2 * log(itd__unit(r[0], r[1]))) * cos(2 * ITD__PI * itd__unit(r[2], r[3]));
+    return sqrt(-2 * log(itd__unit(r[0]))) * cos(2 * ITD__PI * itd__unit(r[1]));
 }
 
 /* Uniform below the largest multiple of n that is at most 2^64, larger numbers being rejected; then mod n. */
 ITD_DEF uint64_t itd_rng_below(itd_rng *rng, uint64_t n)
 {
-    uint64_t draw;
+    uint64_t r[2];
     ITD_ASSERT(n > 0);
     uint64_t limit = UINT64_MAX - (UINT64_MAX % n + 1) % n;
-    do {
-        uint32_t r[4];
-        itd__rng_block(rng, r);
-        draw = ((uint64_t)r[0] << 32) | r[1];
-    } while (draw > limit);
-    return draw % n;
+    do itd__rng_block(rng, r);
+    while (r[0] > limit);
+    return r[0] % n;
 }
 
 /* Fisher-Yates. */
@@ -4427,11 +4393,11 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
     while (n > 0) {
         size_t now = itd__min(n, 128), pairs = itd__ceil_div(now, 4) * 2;
         for (size_t i = 0; i < pairs; i += 2) {
-            uint32_t r[4];
+            uint64_t r[2];
             itd__rng_block(rng, r);
             for (size_t k = 0; k < 2; k++) {
-                u[i + k] = ((float)r[2 * k] + 0.5f) * 2.32830644e-10f;        /* 2^-32 */
-                angle[i + k] = (float)(int32_t)r[2 * k + 1] * 1.46291808e-9f; /* 2^-31 pi */
+                u[i + k] = ((float)(r[k] >> 32) + 0.5f) * 2.32830644e-10f;      /* 2^-32 */
+                angle[i + k] = (float)(int32_t)(uint32_t)r[k] * 1.46291808e-9f; /* 2^-31 pi */
             }
         }
         itd__fast()->polar(u, angle, pairs, a, b);
@@ -5701,12 +5667,11 @@ static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double 
    Both ways walk the list that itd__list_tensors makes of a model. A file is read in this order: itd__open
    validates its structure, itd__read_state its metadata; itd__rebuild allocates what these describe;
    itd__match pairs the list with the tensors of the file, and itd__read_data reads them in one pass.
-   Everything is validated before it is used, and no file makes us allocate more than a small multiple of its
-   size.
+   Everything is validated before it is used; no file makes us allocate more than a few times its size.
 
-   To add a field: a line in the table of >>descriptions, with its value for files that do not have it. To add
-   a tensor: a line in itd__list_tensors, its memory in itd__rebuild, and a field that says whether it is
-   there. To read the names of another program: a line in itd__spelling. */
+   To add a field, see >>descriptions. To add a tensor: a line in itd__list_tensors, its memory in
+   itd__rebuild, and a field that says whether it is there. To read the names of another program: a line in
+   itd__find_stored. */
 
 #ifndef ITDIFF_NO_STDIO
 
@@ -5719,13 +5684,6 @@ static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double 
 #define ITD_FSYNC(file) ((void)(file), 0)
 #endif
 
-/* CRC-32C (Castagnoli): the remainder of the bytes, lowest bit first, divided by the polynomial 0x82F63B78.
-   It begins with all ones, and is inverted at the end by the caller. after[k][b] is the remainder of byte b
-   and k zero bytes behind it, so that eight bytes are divided at a time (slicing-by-8). */
-typedef struct itd__checksum {
-    uint32_t rest, after[8][256];
-} itd__checksum;
-
 /* A tensor in memory, which is to be saved or filled. */
 typedef struct itd__tensor {
     char name[96];
@@ -5734,13 +5692,7 @@ typedef struct itd__tensor {
     uint64_t shape[4]; /* in the file: (out), (out,in) or (out,in,3,3); 1 beyond the rank */
     float *f32;        /* its numbers: one of the two */
     double *f64;
-    bool found; /* in the file that is read */
 } itd__tensor;
-
-typedef struct itd__tensors {
-    itd__tensor *list;
-    size_t count;
-} itd__tensors;
 
 /* A tensor as the header of a file declares it. */
 typedef struct itd__stored {
@@ -5760,20 +5712,25 @@ typedef struct itd__file {
     itd_error *error; /* or NULL */
     itd_result result;
     FILE *file;
-    uint64_t size, data;  /* bytes in all; where the data begin */
-    itd__checksum sum;    /* of the data so far */
-    uint64_t crc;         /* what it has to be at the end */
-    bool has_crc;         /* or whether it may be anything */
+    uint64_t size, data; /* bytes in all; where the data begin */
+    uint32_t rest;       /* the checksum of the data so far, see itd__checksum_begin */
+    uint32_t after[8][256];
+    uint64_t crc;         /* what it has to be at the end; above 32 bits: anything */
     char *json, *p, *end; /* the header, unescaped in place; the parser's position; the NUL at its end */
     itd__stored *stored;  /* by offset */
     itd__pair *metadata;  /* by name */
     size_t tensors, pairs;
-    bool skips_training; /* tensors of training are left in the file */
+    itd__tensor *list; /* tensors in memory, in the order of a file */
+    size_t count;
+    bool half, skips_training; /* weights are written as F16; tensors of training are left in the file */
+    const itd__tensor *wrong;  /* one of which a number is not finite */
+    double number;             /* that one, in memory */
 } itd__file;
 
-/* Keeps the code and writes the line of explanation, without control characters. Returns false. */
+/* Keeps the first failure: its code and a line of explanation, without control characters. Returns false. */
 static bool itd__fail(itd__file *f, itd_result result, const char *format, ...)
 {
+    if (f->result != ITD_OK) return false;
     f->result = result;
     if (f->error) {
         char *p = f->error->text;
@@ -5795,42 +5752,48 @@ static bool itd__succeeds(itd__file *f, itd_result result)
     return result == ITD_OK || itd__fail(f, result, "%s", itd_result_string(result));
 }
 
-static void itd__checksum_begin(itd__checksum *c)
+/* CRC-32C (Castagnoli): the remainder of the bytes, lowest bit first, divided by the polynomial 0x82F63B78.
+   It begins with all ones, and is inverted at the end by the caller. after[k][b] is the remainder of byte b
+   and k zero bytes behind it, so that eight bytes are divided at a time (slicing-by-8). */
+static void itd__checksum_begin(itd__file *f)
 {
-    c->rest = 0xFFFFFFFFu;
+    f->rest = 0xFFFFFFFFu;
     for (uint32_t i = 0; i < 8 * 256; i++) {
-        uint32_t rest = i < 256 ? i : c->after[i / 256 - 1][i % 256];
+        uint32_t rest = i < 256 ? i : f->after[i / 256 - 1][i % 256];
         for (int bit = 0; bit < 8; bit++) rest = (rest >> 1) ^ (0x82F63B78u & (0u - (rest & 1)));
-        c->after[i / 256][i % 256] = rest;
+        f->after[i / 256][i % 256] = rest;
     }
 }
 
-static void itd__checksum_add(itd__checksum *c, const void *bytes, size_t n)
+static void itd__checksum_add(itd__file *f, const void *bytes, size_t n)
 {
     const unsigned char *p = (const unsigned char *)bytes;
-    uint32_t rest = c->rest;
+    uint64_t rest = f->rest;
     for (; n >= 8; n -= 8, p += 8) {
-        rest ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-        rest = c->after[7][rest & 255] ^ c->after[6][rest >> 8 & 255] ^ c->after[5][rest >> 16 & 255] ^
-               c->after[4][rest >> 24] ^ c->after[3][p[4]] ^ c->after[2][p[5]] ^ c->after[1][p[6]] ^
-               c->after[0][p[7]];
+        uint32_t next = 0;
+        for (size_t k = 0; k < 8; k++) next ^= f->after[7 - k][(p[k] ^ rest >> 8 * k) & 255];
+        rest = next;
     }
-    for (; n > 0; n--) rest = (rest >> 8) ^ c->after[0][(rest ^ *p++) & 255];
-    c->rest = rest;
+    for (; n > 0; n--) rest = rest >> 8 ^ f->after[0][(rest ^ *p++) & 255];
+    f->rest = (uint32_t)rest;
 }
 
-/* Reads n bytes and adds them to the checksum, which begins anew where the data begin. */
-static bool itd__read(itd__file *f, void *bytes, size_t n)
+/* n bytes to the file or `back` from it. The checksum begins anew where the data begin. It is itd__write that
+   explains why a file cannot be written. */
+static bool itd__pass(itd__file *f, void *bytes, size_t n, bool back)
 {
-    if (fread(bytes, 1, n, f->file) != n) return itd__fail(f, ITD_ERROR_READ, "reading failed");
-    itd__checksum_add(&f->sum, bytes, n);
+    size_t passed = back ? fread(bytes, 1, n, f->file) : fwrite(bytes, 1, n, f->file);
+    if (passed != n) return back && itd__fail(f, ITD_ERROR_READ, "reading failed");
+    itd__checksum_add(f, bytes, n);
     return true;
 }
 
 /* ---- the tensors of a model ---- */
 
-static size_t itd__columns(const itd__tensor *t) { return (size_t)(t->shape[1] * t->shape[2] * t->shape[3]); }
-static size_t itd__tensor_count(const itd__tensor *t) { return (size_t)t->shape[0] * itd__columns(t); }
+static size_t itd__tensor_count(const itd__tensor *t)
+{
+    return (size_t)(t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3]);
+}
 
 /* Number k of a tensor in the file is this one in memory: outputs come first there and last here. */
 static size_t itd__element(const itd__tensor *t, size_t k)
@@ -5842,60 +5805,59 @@ static size_t itd__element(const itd__tensor *t, size_t k)
 }
 
 /* Adds a tensor of these names, joined: (rows), (rows,columns) or (rows,columns,3,3). */
-static void itd__add_tensor(itd__tensors *all, const char *prefix, const char *name, const char *suffix,
+static void itd__add_tensor(itd__file *f, const char *prefix, const char *name, const char *suffix,
                             size_t rank, size_t rows, size_t columns, float *f32, double *f64)
 {
-    itd__tensor *t = &all->list[all->count++];
+    itd__tensor *t = &f->list[f->count++];
     snprintf(t->name, sizeof t->name, "%s%s%s", prefix, name, suffix);
     t->rank = rank;
     t->shape[0] = rows, t->shape[1] = rank > 1 ? columns : 1;
     t->shape[2] = t->shape[3] = rank > 2 ? 3 : 1;
     t->f32 = f32, t->f64 = f64;
-    t->dtype = f64 ? "F64" : "F32";
+    t->dtype = f64 ? "F64" : f->half ? "F16" : "F32";
 }
 
 /* Adds the parameters of a network as they stand in one of its slabs: at most two tensors for each layer. */
-static void itd__add_slab(itd__tensors *all, const itd_net *net, const char *prefix, float *slab)
+static void itd__add_slab(itd__file *f, const itd_net *net, const char *prefix, float *slab)
 {
-    for (size_t i = 0; i < net->layers; i++) {
-        const itd__layer *row = &net->layer[i];
+    for (const itd__layer *row = net->layer; row < net->layer + net->layers; row++) {
         size_t rank = row->kind == ITD__CONV ? 4 : row->kind == ITD__LINEAR ? 2 : 1;
         if (!row->weights) continue;
-        itd__add_tensor(all, prefix, row->name, ".weight", rank, row->c, row->in[0] + row->in[1],
+        itd__add_tensor(f, prefix, row->name, ".weight", rank, row->c, row->in[0] + row->in[1],
                         slab + row->weight, NULL);
-        itd__add_tensor(all, prefix, row->name, ".bias", 1, row->c, 1, slab + row->bias, NULL);
+        itd__add_tensor(f, prefix, row->name, ".bias", 1, row->c, 1, slab + row->bias, NULL);
     }
 }
 
 static int itd__tensor_order(const void *a, const void *b)
 {
     const itd__tensor *x = (const itd__tensor *)a, *y = (const itd__tensor *)b;
-    if (!x->f64 != !y->f64) return x->f64 ? -1 : 1;
-    return strcmp(x->name, y->name);
+    int order = strcmp(y->dtype, x->dtype);
+    return order ? order : strcmp(x->name, y->name);
 }
 
 /* Every tensor of a model and, if asked for, its training, in the order of the file: F64, then by name. */
-static itd_result itd__list_tensors(const itd_model *model, bool training, itd__tensors *all)
+static itd_result itd__list_tensors(const itd_model *model, bool training, itd__file *f)
 {
     ITD_ASSERT(model);
     const itd_net *net = model->net;
     const itd_gaussian *g = model->gaussian;
     size_t d = model->dim;
-    all->count = 0;
-    all->list = (itd__tensor *)itd__alloc(8 * net->layers + 7, 1, sizeof *all->list);
-    if (!all->list) return ITD_ERROR_MEMORY;
-    itd__add_tensor(all, "norm.", "mean", "", 1, d, 1, NULL, model->mean);
-    itd__add_tensor(all, "norm.", "scale", "", 1, d, 1, NULL, model->scale);
-    if (model->whiten) itd__add_tensor(all, "norm.", "whiten", "", 2, d, d, NULL, model->whiten);
-    if (model->color) itd__add_tensor(all, "norm.", "color", "", 2, d, d, NULL, model->color);
-    if (g) itd__add_tensor(all, "gaussian.", "mean", "", 1, d, 1, NULL, g->mean);
-    if (g) itd__add_tensor(all, "gaussian.", "lambda", "", 1, d, 1, NULL, g->lambda);
-    if (g && g->vectors) itd__add_tensor(all, "gaussian.", "vectors", "", 2, d, d, NULL, g->vectors);
-    itd__add_slab(all, net, "", net->ema ? net->ema : net->w);
-    if (training && net->ema) itd__add_slab(all, net, "raw.", net->w);
-    if (training) itd__add_slab(all, net, "adam_m.", net->m);
-    if (training) itd__add_slab(all, net, "adam_v.", net->v);
-    qsort(all->list, all->count, sizeof *all->list, itd__tensor_order);
+    f->count = 0;
+    f->list = (itd__tensor *)itd__alloc(8 * net->layers + 7, 1, sizeof *f->list);
+    if (!f->list) return ITD_ERROR_MEMORY;
+    itd__add_tensor(f, "norm.", "mean", "", 1, d, 1, NULL, model->mean);
+    itd__add_tensor(f, "norm.", "scale", "", 1, d, 1, NULL, model->scale);
+    if (model->whiten) itd__add_tensor(f, "norm.", "whiten", "", 2, d, d, NULL, model->whiten);
+    if (model->color) itd__add_tensor(f, "norm.", "color", "", 2, d, d, NULL, model->color);
+    if (g) itd__add_tensor(f, "gaussian.", "mean", "", 1, d, 1, NULL, g->mean);
+    if (g) itd__add_tensor(f, "gaussian.", "lambda", "", 1, d, 1, NULL, g->lambda);
+    if (g && g->vectors) itd__add_tensor(f, "gaussian.", "vectors", "", 2, d, d, NULL, g->vectors);
+    itd__add_slab(f, net, "", net->ema ? net->ema : net->w);
+    if (training && net->ema) itd__add_slab(f, net, "raw.", net->w);
+    if (training) itd__add_slab(f, net, "adam_m.", net->m);
+    if (training) itd__add_slab(f, net, "adam_v.", net->v);
+    qsort(f->list, f->count, sizeof *f->list, itd__tensor_order);
     return ITD_OK;
 }
 
@@ -5946,117 +5908,73 @@ static void itd__order_bytes(void *numbers, size_t n, size_t width)
         }
 }
 
-/* Bytes of the file become n floats or doubles, in place. Halves grow, and so the last comes first. */
-static void itd__decode(void *buffer, size_t n, const char *dtype)
+/* Number k of the memory of a tensor to its bytes in a file or `back`, but for their order. */
+static void itd__move(itd__file *f, const itd__tensor *t, size_t k, void *bytes, size_t width, bool back)
 {
-    size_t width = itd__dtype_size(dtype);
-    itd__order_bytes(buffer, n, width);
-    for (size_t i = width == 2 ? n : 0; i-- > 0;) {
-        uint16_t half;
-        memcpy(&half, (char *)buffer + 2 * i, 2);
-        ((float *)buffer)[i] = itd__widen(half, *dtype == 'B');
+    void *number = t->f64 ? (void *)&t->f64[k] : &t->f32[k];
+    void *to = back ? number : bytes, *from = back ? bytes : number;
+    bool finite = true;
+    uint16_t half;
+    if (width == 8) memcpy(to, from, 8);
+    if (width == 4) memcpy(to, from, 4);
+    if (width == 2 && back) {
+        memcpy(&half, bytes, 2);
+        t->f32[k] = itd__widen(half, *t->dtype == 'B');
+    } else if (width == 2) {
+        half = (uint16_t)itd__narrow(t->f32[k]);
+        memcpy(bytes, &half, 2);
+        finite = (half & 0x7C00) != 0x7C00;
     }
+    if (back) finite = t->f64 ? fabs(t->f64[k]) <= DBL_MAX : itd__finite(t->f32[k]);
+    if (!finite) f->wrong = t, f->number = t->f64 ? t->f64[k] : t->f32[k];
 }
 
-/* n floats or doubles become bytes of the file, in place: F64, F32 or F16. */
-static bool itd__encode(itd__file *f, const itd__tensor *t, void *buffer, size_t n)
-{
-    size_t width = itd__dtype_size(t->dtype);
-    for (size_t i = 0; width == 2 && i < n; i++) {
-        float x = ((float *)buffer)[i];
-        uint16_t half = (uint16_t)itd__narrow(x);
-        if ((half & 0x7C00) == 0x7C00)
-            return itd__fail(f, ITD_ERROR_NUMERIC, "tensor %s: %g is too large for half precision", t->name,
-                             (double)x);
-        memcpy((char *)buffer + 2 * i, &half, 2);
-    }
-    itd__order_bytes(buffer, n, width);
-    return true;
-}
-
-/* Some rows of a tensor from memory to the buffer, which has them in the order of the file, or `back`. */
-static void itd__arrange(const itd__tensor *t, size_t row, size_t rows, void *buffer, bool back)
-{
-    size_t columns = itd__columns(t), first = row * columns;
-    if (t->f64 && back) memcpy(t->f64 + first, buffer, rows * columns * sizeof *t->f64);
-    else if (t->f64) memcpy(buffer, t->f64 + first, rows * columns * sizeof *t->f64);
-    for (size_t c = 0; t->f32 && c < columns; c++) {
-        float *slab = t->f32 + itd__element(t, first + c), *ordered = (float *)buffer + c;
-        if (back)
-            for (size_t i = 0; i < rows; i++) slab[i] = ordered[i * columns];
-        else
-            for (size_t i = 0; i < rows; i++) ordered[i * columns] = slab[i];
-    }
-}
-
-/* A tensor from memory to the file or `back`. Sixteen rows of weights go at a time, since in memory these
-   sixteen numbers of each column are a cache line. */
+/* A tensor from memory to the file or `back`. Doubles have the same order in both. Sixteen rows of weights,
+   or more, go at a time, since in memory these sixteen numbers of each column are a cache line. */
 static bool itd__transfer(itd__file *f, const itd__tensor *t, bool back)
 {
-    size_t columns = itd__columns(t), total = (size_t)t->shape[0], width = itd__dtype_size(t->dtype);
+    size_t count = itd__tensor_count(t), total = t->f64 ? count : (size_t)t->shape[0];
+    size_t columns = count / total, width = itd__dtype_size(t->dtype);
     size_t rows = itd__min(itd__max(16, 4096 / columns), total);
-    void *buffer = itd__alloc(rows, columns, t->f64 ? sizeof *t->f64 : sizeof *t->f32);
-    bool good = itd__succeeds(f, buffer ? ITD_OK : ITD_ERROR_MEMORY);
-    for (size_t row = 0, n, some; good && row < total; row += n) {
-        n = itd__min(rows, total - row), some = n * columns;
-        if (back) {
-            good = itd__read(f, buffer, some * width);
-            if (good) itd__decode(buffer, some, t->dtype), itd__arrange(t, row, n, buffer, true);
-        } else {
-            itd__arrange(t, row, n, buffer, false);
-            good = itd__encode(f, t, buffer, some);
-            if (good) itd__checksum_add(&f->sum, buffer, some * width);
-            good = good && fwrite(buffer, width, some, f->file) == some;
-        }
+    char *bytes = (char *)itd__alloc(rows, columns, width);
+    bool good = itd__succeeds(f, bytes ? ITD_OK : ITD_ERROR_MEMORY);
+    for (size_t row = 0, n, size; good && row < total; row += n) {
+        n = itd__min(rows, total - row), size = n * columns * width;
+        if (back) good = itd__pass(f, bytes, size, true), itd__order_bytes(bytes, n * columns, width);
+        for (size_t c = 0; good && c < columns; c++)
+            for (size_t i = 0, k = itd__element(t, row * columns + c); i < n; i++, k++)
+                itd__move(f, t, k, bytes + (i * columns + c) * width, width, back);
+        if (!back) itd__order_bytes(bytes, n * columns, width), good = itd__pass(f, bytes, size, false);
     }
-    ITD_FREE(buffer);
+    ITD_FREE(bytes);
     return good;
 }
 
 /* ---- numbers as text ---- */
 
-/* How many decimal digits a text begins with; 0 also if their number exceeds `max`. */
-static size_t itd__digits(const char *text, uint64_t max, uint64_t *out)
+/* How many decimal digits a text begins with; 0 also if their number does not fit. */
+static size_t itd__digits(const char *text, uint64_t *out)
 {
     size_t n;
     for (n = 0, *out = 0; text[n] >= '0' && text[n] <= '9'; n++) {
         uint64_t digit = (uint64_t)(text[n] - '0');
-        if (digit > max || *out > (max - digit) / 10) return 0;
+        if (*out > (UINT64_MAX - digit) / 10) return 0;
         *out = *out * 10 + digit;
     }
     return n;
-}
-
-/* 17 digits bring a double back exactly; the decimal point is '.' whatever the program's locale says. */
-static void itd__print_field(const itd__state *state, const itd__field *field, FILE *file)
-{
-    char text[64];
-    uint64_t whole = 0;
-    double value = itd__get_field(state, field, &whole);
-    snprintf(text, sizeof text, "%llu", (unsigned long long)whole);
-    if (field->type == ITD__REAL) snprintf(text, sizeof text, "%.17g", value);
-    char *point = strchr(text, *localeconv()->decimal_point);
-    if (point) *point = '.';
-    fprintf(file, ",\"%s\":\"%s\"", field->name, text);
 }
 
 static bool itd__parse_field(const char *text, const itd__field *field, itd__state *state)
 {
     char copy[64], *end;
     uint64_t whole = 0;
-    double value;
     size_t n = strlen(text);
-    if (field->type == ITD__WHOLE) {
-        if (n == 0 || itd__digits(text, UINT64_MAX >> (64 - 8 * field->size), &whole) != n) return false;
-        value = (double)whole;
-    } else {
-        if (n == 0 || n >= sizeof copy || strspn(text, "0123456789+-.eE") != n) return false;
-        memcpy(copy, text, n + 1);
-        if ((end = strchr(copy, '.')) != NULL) *end = *localeconv()->decimal_point;
-        value = strtod(copy, &end);
-        if (*end) return false;
-    }
-    if (!itd__in_range(field, value)) return false;
+    if (n == 0 || n >= sizeof copy || strspn(text, "0123456789+-.eE") != n) return false;
+    memcpy(copy, text, n + 1);
+    if ((end = strchr(copy, '.')) != NULL) *end = *localeconv()->decimal_point;
+    double value = strtod(copy, &end);
+    if (*end || !itd__in_range(field, value)) return false;
+    if (field->type == ITD__WHOLE && itd__digits(text, &whole) != n) return false;
     itd__set_field(state, field, value, whole);
     return true;
 }
@@ -6066,9 +5984,9 @@ enum { ITD__SHAPE_TEXT = 8 * 21 + 3 }; /* bytes */
 /* A shape as in JSON, "[3,8]". Returns the text. */
 static const char *itd__print_shape(const uint64_t *shape, size_t rank, char *text)
 {
-    char *p = text;
-    for (size_t k = 0; k < rank; k++) p += sprintf(p, "%s%llu", k ? "," : "[", (unsigned long long)shape[k]);
-    strcpy(p, rank ? "]" : "[]");
+    char *p = text + sprintf(text, "[");
+    for (size_t k = 0; k < rank; k++) p += sprintf(p, "%s%llu", k ? "," : "", (unsigned long long)shape[k]);
+    strcpy(p, "]");
     return text;
 }
 
@@ -6083,29 +6001,36 @@ static void itd__print_text(const char *text, FILE *file)
         else fputc(*text, file);
 }
 
-static const char itd__beginning[] =
-    "{\"__metadata__\":{\"format\":\"itdiff\",\"version\":\"1\",\"crc32c\":\"";
-
-/* The JSON, but for the digits of the checksum, padded with blanks so that the data begin at a multiple of
-   eight. */
-static long itd__write_header(itd__file *f, const itd__state *state, const itd_note *note,
-                              const itd__tensors *all)
+/* The length of the JSON and the JSON, padded with blanks so that the data begin at a multiple of eight. 17
+   digits bring a double back exactly; the decimal point is '.' whatever the program's locale says. Returns
+   where the data begin. */
+static long itd__write_header(itd__file *f, const itd__state *state, const itd_note *note)
 {
-    char shape[ITD__SHAPE_TEXT];
-    uint64_t begin = 0, end;
-    fprintf(f->file, "%s%010d\"", itd__beginning, 0);
-    for (size_t i = 0; i < ITD__FIELDS; i++)
-        if (itd__has_field(state, &itd__fields[i])) itd__print_field(state, &itd__fields[i], f->file);
+    char text[ITD__SHAPE_TEXT];
+    uint64_t begin = 0, end, length = f->data - 8;
+    itd__order_bytes(&length, 1, 8);
+    fwrite(&length, 8, 1, f->file);
+    fprintf(f->file, "{\"__metadata__\":{\"format\":\"itdiff\",\"version\":\"1\",\"crc32c\":\"%010lu\"",
+            (unsigned long)~f->rest);
+    for (const itd__field *field = itd__fields; field < itd__fields + ITD__FIELDS; field++) {
+        uint64_t whole;
+        double value = itd__get_field(state, field, &whole);
+        if (!itd__has_field(state, field)) continue;
+        snprintf(text, sizeof text, "%llu", (unsigned long long)whole);
+        if (field->type == ITD__REAL) snprintf(text, sizeof text, "%.17g", value);
+        char *point = strchr(text, *localeconv()->decimal_point);
+        if (point) *point = '.';
+        fprintf(f->file, ",\"%s\":\"%s\"", field->name, text);
+    }
     for (; note; note = note->next) {
         fputs(",\"note.", f->file), itd__print_text(note->key, f->file);
         fputs("\":\"", f->file), itd__print_text(note->value, f->file), fputs("\"", f->file);
     }
     fputs("}", f->file);
-    for (size_t i = 0; i < all->count; i++, begin = end) {
-        const itd__tensor *t = &all->list[i];
+    for (const itd__tensor *t = f->list; t < f->list + f->count; t++, begin = end) {
         end = begin + (uint64_t)itd__tensor_count(t) * itd__dtype_size(t->dtype);
         fprintf(f->file, ",\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%llu,%llu]}", t->name,
-                t->dtype, itd__print_shape(t->shape, t->rank, shape), (unsigned long long)begin,
+                t->dtype, itd__print_shape(t->shape, t->rank, text), (unsigned long long)begin,
                 (unsigned long long)end);
     }
     fputs("}", f->file);
@@ -6114,46 +6039,39 @@ static long itd__write_header(itd__file *f, const itd__state *state, const itd_n
     return at;
 }
 
-/* What is known only at the end, the length of the JSON and the checksum, is written last. */
-static bool itd__write_contents(itd__file *f, const itd__state *state, const itd_note *note,
-                                const itd__tensors *all)
+/* The header is written again at the end, when its length and the checksum are known. */
+static bool itd__write_contents(itd__file *f, const itd__state *state, const itd_note *note)
 {
-    uint64_t length = 0;
-    fwrite(&length, 8, 1, f->file);
-    long data = itd__write_header(f, state, note, all);
-    if (data < 8) return false;
-    length = (uint64_t)data - 8;
-    itd__order_bytes(&length, 1, 8);
-    itd__checksum_begin(&f->sum);
-    for (size_t i = 0; i < all->count; i++)
-        if (!itd__transfer(f, &all->list[i], false)) return false;
-    if (ferror(f->file) || fseek(f->file, 0, SEEK_SET) != 0 || fwrite(&length, 8, 1, f->file) != 1)
-        return false;
-    fprintf(f->file, "%s%010lu", itd__beginning, (unsigned long)~f->sum.rest);
-    return !ferror(f->file) && fflush(f->file) == 0 && ITD_FSYNC(f->file) == 0;
+    long data = itd__write_header(f, state, note);
+    itd__checksum_begin(f);
+    for (size_t i = 0; i < f->count; i++)
+        if (!itd__transfer(f, &f->list[i], false)) return false;
+    if (f->wrong)
+        return itd__fail(f, ITD_ERROR_NUMERIC, "tensor %s: %g is too large for half precision",
+                         f->wrong->name, f->number);
+    if (data < 8 || fseek(f->file, 0, SEEK_SET) != 0) return false;
+    f->data = (uint64_t)data;
+    return itd__write_header(f, state, note) == data && !ferror(f->file) && fflush(f->file) == 0 &&
+           ITD_FSYNC(f->file) == 0;
 }
 
 /* Writes under another name, has the system store it, and only then gives the file its name. */
-static void itd__write(itd__file *f, const itd__state *state, const itd_note *note, const itd__tensors *all)
+static void itd__write(itd__file *f, const itd__state *state, const itd_note *note)
 {
     size_t size = strlen(f->path) + 5;
     char *temporary = (char *)ITD_MALLOC(size);
     if (!itd__succeeds(f, temporary ? ITD_OK : ITD_ERROR_MEMORY)) return;
     snprintf(temporary, size, "%s.tmp", f->path);
     f->file = fopen(temporary, "wb");
-    if (f->file) {
-        bool good = itd__write_contents(f, state, note, all);
-        good = fclose(f->file) == 0 && good;
+    bool good = f->file || itd__fail(f, ITD_ERROR_OPEN, "%s cannot be created", temporary);
+    good = good && itd__write_contents(f, state, note);
+    if (f->file) good = fclose(f->file) == 0 && good;
 #ifdef _WIN32
-        if (good) remove(f->path); /* rename does not replace there: for a moment there is no file */
+    if (good) remove(f->path); /* rename does not replace there: for a moment there is no file */
 #endif
-        good = good && rename(temporary, f->path) == 0;
-        if (!good) remove(temporary);
-        if (!good && f->result == ITD_OK)
-            itd__fail(f, ITD_ERROR_WRITE, "writing failed; what was there before is kept");
-    } else {
-        itd__fail(f, ITD_ERROR_OPEN, "%s cannot be created", temporary);
-    }
+    good = good && rename(temporary, f->path) == 0;
+    if (!good && f->file) remove(temporary);
+    if (!good) itd__fail(f, ITD_ERROR_WRITE, "writing failed; what was there before is kept");
     ITD_FREE(temporary);
 }
 
@@ -6162,21 +6080,17 @@ static itd_result itd__save(const itd_model *model, const itd_trainer *trainer, 
 {
     itd__file f = ITD__ZERO;
     itd__state state = ITD__ZERO;
-    itd__tensors all = ITD__ZERO;
     ITD_ASSERT(!trainer || trainer->model == model);
-    f.path = path, f.error = error;
+    f.path = path, f.error = error, f.half = half;
     state.model = model->desc;
     state.has_unet = model->desc.unet.levels > 0;
     state.has_gaussian = model->gaussian != NULL;
     state.has_trainer = trainer != NULL;
     state.has_whiten = model->whiten != NULL, state.log_det = model->log_det, state.in_units = true;
     if (trainer) state.trainer = trainer->desc, state.step = trainer->step;
-    if (itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &all))) {
-        for (size_t i = 0; half && i < all.count; i++)
-            if (all.list[i].f32) all.list[i].dtype = "F16";
-        itd__write(&f, &state, model->notes, &all);
-    }
-    ITD_FREE(all.list);
+    if (itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &f)))
+        itd__write(&f, &state, model->notes);
+    ITD_FREE(f.list);
     return f.result;
 }
 
@@ -6193,11 +6107,10 @@ ITD_DEF itd_result itd_save_half(const itd_model *model, const char *path, itd_e
 
 /* ---- the header of a file, fully validated ---- */
 
-/* Leaves the parser at the end, where it finds nothing more: the first complaint is the one that is kept. */
+/* Leaves the parser at the end, where it finds nothing more. */
 static const char *itd__malformed(itd__file *f, const char *what)
 {
-    if (f->result == ITD_OK)
-        itd__fail(f, ITD_ERROR_FORMAT, "header, byte %lu: %s", (unsigned long)(f->p - f->json) + 8, what);
+    itd__fail(f, ITD_ERROR_FORMAT, "header, byte %lu: %s", (unsigned long)(f->p - f->json) + 8, what);
     f->p = f->end;
     return "";
 }
@@ -6227,62 +6140,43 @@ static bool itd__item(itd__file *f, const char *brackets, size_t i)
     return i == 0 && f->result == ITD_OK && !itd__accept(f, brackets[1]);
 }
 
-/* The number of four hexadecimal digits; 0 if there are none. */
-static uint32_t itd__hex4(const char *p)
-{
-    char digits[5] = "";
-    if (strspn(p, "0123456789abcdefABCDEF") < 4) return 0;
-    memcpy(digits, p, 4);
-    return (uint32_t)strtoul(digits, NULL, 16);
-}
-
-/* The character whose escape the parser is at, behind \u. Those from 0x10000 on take two escapes, a high and
-   a low surrogate. 0 if there is none; NUL is none, since names are C strings here. */
+/* Steps over an escape and returns its character, 0 if there is none; NUL is none, since names are C strings
+   here. Those from 0x10000 on take two escapes, a high and a low surrogate. */
 static uint32_t itd__unescape(itd__file *f)
 {
-    uint32_t code = itd__hex4(f->p), low = 0;
-    if (code < 0xD800 || code > 0xDFFF) {
-        f->p += code ? 4 : 0;
-        return code;
-    }
-    if (f->p[4] == '\\' && f->p[5] == 'u') low = itd__hex4(f->p + 6);
-    if (code > 0xDBFF || low < 0xDC00 || low > 0xDFFF) return 0;
-    f->p += 10;
-    return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+    static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
+    const char *simple = f->p[1] ? strchr(from, f->p[1]) : NULL;
+    uint32_t code = 0, high = 0;
+    if (simple) return f->p += 2, (uint32_t)into[simple - from];
+    do {
+        char digits[5] = "";
+        if (f->p[0] != '\\' || f->p[1] != 'u' || strspn(f->p + 2, "0123456789abcdefABCDEF") < 4) return 0;
+        memcpy(digits, f->p + 2, 4), f->p += 6;
+        high = code, code = (uint32_t)strtoul(digits, NULL, 16);
+    } while (high == 0 && code >> 10 == 0xD800 >> 10);
+    if ((high > 0) != (code >> 10 == 0xDC00 >> 10)) return 0;
+    return high ? 0x10000 + ((high & 0x3FF) << 10 | (code & 0x3FF)) : code;
 }
 
-/* Writes a character as UTF-8, which takes no more bytes than its escape. Returns where the next one goes. */
-static char *itd__put_utf8(uint32_t code, char *to)
-{
-    static const uint32_t lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
-    size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    for (size_t i = n; i-- > 1; code >>= 6) to[i] = (char)(0x80 | (code & 0x3F));
-    to[0] = (char)(lead[n] | code);
-    return to + n;
-}
-
-/* A string, unescaped where it stands: it never grows, and its NUL is at its closing quote or before. */
+/* A string, unescaped where it stands, in UTF-8: no character takes more bytes than its escape, and so its
+   NUL is at its closing quote or before. */
 static const char *itd__parse_string(itd__file *f)
 {
-    static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
+    static const uint32_t lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
     itd__expect(f, '"');
-    const char *start = f->p, *escape;
+    const char *start = f->p;
     char *to = f->p;
     while (*f->p != '"') {
         if ((unsigned char)*f->p < 0x20) return itd__malformed(f, "a string does not end");
         if (*f->p != '\\') {
             *to++ = *f->p++;
-        } else if (*++f->p == 'u') {
-            f->p++;
-            uint32_t code = itd__unescape(f);
-            if (code == 0) return itd__malformed(f, "bad \\u escape");
-            to = itd__put_utf8(code, to);
-        } else {
-            escape = strchr(from, *f->p);
-            if (!escape || !*escape) return itd__malformed(f, "unknown escape in a string");
-            *to++ = into[escape - from];
-            f->p++;
+            continue;
         }
+        uint32_t code = itd__unescape(f);
+        if (code == 0) return itd__malformed(f, "bad escape in a string");
+        size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+        for (size_t i = n; i-- > 1; code >>= 6) to[i] = (char)(0x80 | (code & 0x3F));
+        *to = (char)(lead[n] | code), to += n;
     }
     f->p++;
     *to = 0;
@@ -6295,7 +6189,7 @@ static size_t itd__parse_integers(itd__file *f, uint64_t *list, size_t max)
     size_t i;
     for (i = 0; itd__item(f, "[]", i); i++) {
         f->p += strspn(f->p, " \t\r\n");
-        size_t digits = i < max ? itd__digits(f->p, UINT64_MAX, &list[i]) : 0;
+        size_t digits = i < max ? itd__digits(f->p, &list[i]) : 0;
         if (digits == 0 || (digits > 1 && *f->p == '0'))
             itd__malformed(f, "an integer was expected, or fewer of them");
         else f->p += digits;
@@ -6330,16 +6224,6 @@ static void itd__parse_tensor(itd__file *f, itd__stored *s)
         itd__malformed(f, "a tensor's extent is not what its shape says");
 }
 
-static void itd__parse_metadata(itd__file *f)
-{
-    for (size_t i = 0; itd__item(f, "{}", i); i++, f->pairs++) {
-        itd__pair *pair = --f->metadata;
-        pair->name = itd__parse_string(f);
-        itd__expect(f, ':');
-        pair->value = itd__parse_string(f);
-    }
-}
-
 /* Records begin with their name. */
 static int itd__by_name(const void *a, const void *b)
 {
@@ -6362,21 +6246,10 @@ static void itd__sort_by_name(itd__file *f, void *list, size_t count, size_t siz
 }
 
 /* Every name once; tensors without holes, overlaps and anything behind the last. They end in this order. */
-static bool itd__check_tables(itd__file *f)
-{
-    uint64_t at = 0;
-    itd__sort_by_name(f, f->metadata, f->pairs, sizeof *f->metadata);
-    itd__sort_by_name(f, f->stored, f->tensors, sizeof *f->stored);
-    qsort(f->stored, f->tensors, sizeof *f->stored, itd__by_offset);
-    for (size_t i = 0; i < f->tensors; at = f->stored[i++].offset[1])
-        if (f->stored[i].offset[0] != at) itd__malformed(f, "tensors do not follow each other without holes");
-    if (at != f->size - f->data) itd__malformed(f, "the data are not as long as their tensors");
-    return f->result == ITD_OK;
-}
-
 static bool itd__parse_header(itd__file *f)
 {
     bool has_metadata = false;
+    uint64_t at = 0;
     f->p = f->json;
     if (!itd__utf8(f->json)) itd__malformed(f, "not UTF-8");
     for (size_t i = 0; itd__item(f, "{}", i); i++) {
@@ -6386,54 +6259,65 @@ static bool itd__parse_header(itd__file *f)
             itd__stored *s = &f->stored[f->tensors++];
             s->name = name;
             itd__parse_tensor(f, s);
-        } else {
-            if (has_metadata) itd__malformed(f, "__metadata__ stands twice");
-            has_metadata = true;
-            itd__parse_metadata(f);
+            continue;
+        }
+        if (has_metadata) itd__malformed(f, "a name stands twice");
+        has_metadata = true;
+        for (size_t k = 0; itd__item(f, "{}", k); k++, f->pairs++) {
+            itd__pair *pair = --f->metadata;
+            pair->name = itd__parse_string(f);
+            itd__expect(f, ':');
+            pair->value = itd__parse_string(f);
         }
     }
     f->p += strspn(f->p, " \t\r\n");
     if (f->p != f->end) itd__malformed(f, "something follows the header");
-    return f->result == ITD_OK && itd__check_tables(f);
+    if (f->result != ITD_OK) return false;
+    itd__sort_by_name(f, f->metadata, f->pairs, sizeof *f->metadata);
+    itd__sort_by_name(f, f->stored, f->tensors, sizeof *f->stored);
+    qsort(f->stored, f->tensors, sizeof *f->stored, itd__by_offset);
+    for (size_t i = 0; i < f->tensors; at = f->stored[i++].offset[1])
+        if (f->stored[i].offset[0] != at) itd__malformed(f, "tensors do not follow each other without holes");
+    if (at != f->size - f->data) itd__malformed(f, "the data are not as long as their tensors");
+    return f->result == ITD_OK;
 }
 
 /* Opens any safetensors file and validates all of its structure. Call itd__close whatever the result. */
 static bool itd__open(itd__file *f, const char *path, itd_error *error)
 {
     uint64_t n = UINT64_MAX;
-    long size = -1;
-    f->path = path, f->error = error;
+    f->path = path, f->error = error, f->crc = UINT64_MAX;
     f->file = fopen(path, "rb");
     if (!f->file) return itd__fail(f, ITD_ERROR_OPEN, "cannot be opened");
-    if (fseek(f->file, 0, SEEK_END) == 0) size = ftell(f->file);
+    long size = fseek(f->file, 0, SEEK_END) == 0 ? ftell(f->file) : -1;
     if (size < 0 || fseek(f->file, 0, SEEK_SET) != 0)
         return itd__fail(f, ITD_ERROR_READ, "its size cannot be determined");
-    if (size >= 8 && !itd__read(f, &n, 8)) return false;
+    if (size >= 8 && !itd__pass(f, &n, 8, true)) return false;
     itd__order_bytes(&n, 1, 8);
     if (n > 100000000 || n > (uint64_t)size - 8)
         return itd__fail(f, ITD_ERROR_FORMAT, "%ld bytes, too few for its header, or not safetensors", size);
     f->size = (uint64_t)size, f->data = 8 + n;
-    f->json = (char *)itd__alloc((size_t)n + 1, 1, 1);
-    /* Both tables are in one block, tensors from its front and metadata from its end. No byte of the JSON
-       belongs to two records. A tensor has at least 47 bytes of it and takes at most 112 of the block, a pair
-       of metadata at least 5 and at most 16: 16 for every 5 are enough for all. 128 more are for one of each
-       that has only begun when parsing ends early, and 16 for what the division drops. */
-    size_t units = (size_t)n / 5 + 9;
-    f->stored = (itd__stored *)itd__alloc(units, 1, 16);
-    if (!f->json || !f->stored) return itd__succeeds(f, ITD_ERROR_MEMORY);
-    f->metadata = (itd__pair *)(void *)((char *)f->stored + units * 16), f->end = f->json + n;
-    if (!itd__read(f, f->json, (size_t)n)) return false;
-    itd__checksum_begin(&f->sum);
+    /* One block has both tables and then the JSON: tensors from its front, metadata backwards from the JSON.
+       No byte of that belongs to two records. A tensor has at least 47 bytes of it and takes at most 112 of
+       the tables, a pair of metadata at least 5 and at most 16: 16 for every 5 are enough for all. 128 more
+       are for one of each that has only begun when parsing ends early, 16 for what the division drops. */
+    size_t tables = ((size_t)n / 5 + 9) * 16;
+    f->stored = (itd__stored *)itd__alloc(tables + (size_t)n + 1, 1, 1);
+    if (!f->stored) return itd__succeeds(f, ITD_ERROR_MEMORY);
+    f->json = (char *)f->stored + tables, f->end = f->json + n;
+    f->metadata = (itd__pair *)(void *)f->json;
+    if (!itd__pass(f, f->json, (size_t)n, true)) return false;
+    itd__checksum_begin(f);
     return itd__parse_header(f);
 }
 
 static void itd__close(itd__file *f)
 {
     if (f->file) fclose(f->file);
-    ITD_FREE(f->json), ITD_FREE(f->stored);
+    ITD_FREE(f->stored), ITD_FREE(f->list);
 }
 
-/* ---- the metadata of a checkpoint ---- */
+/* ---- metadata and tensors of a checkpoint ---- */
 
 static const char *itd__metadata(const itd__file *f, const char *key)
 {
@@ -6441,35 +6325,28 @@ static const char *itd__metadata(const itd__file *f, const char *key)
     return pair ? ((const itd__pair *)pair)->value : NULL;
 }
 
-/* Format, version and checksum; the last is compared when the data have been read. */
-static bool itd__check_format(itd__file *f)
-{
-    const char *format = itd__metadata(f, "format"), *version = itd__metadata(f, "version");
-    const char *crc = itd__metadata(f, "crc32c");
-    size_t digits = crc ? itd__digits(crc, UINT32_MAX, &f->crc) : 0;
-    f->has_crc = crc != NULL;
-    if (crc && (digits == 0 || crc[digits]))
-        return itd__fail(f, ITD_ERROR_FORMAT, "crc32c is not a 32-bit number: \"%.20s\"", crc);
-    if (!format || strcmp(format, "itdiff"))
-        return itd__fail(f, ITD_ERROR_MISMATCH, "metadata format: \"itdiff\" expected, \"%.20s\" found",
-                         format ? format : "");
-    if (!version || strcmp(version, "1"))
-        return itd__fail(f, ITD_ERROR_MISMATCH,
-                         "version 1 of the file format expected, \"%.20s\" found: a file of "
-                         "another version of itdiff.h (this is " ITDIFF_VERSION ")",
-                         version ? version : "");
-    return crc || itd__fail(f, ITD_ERROR_MISMATCH, "metadata crc32c is missing");
-}
-
+/* Format and version; the checksum, which is compared when the data have been read; every field. */
 static bool itd__read_state(itd__file *f, itd__state *state)
 {
-    for (size_t i = 0; i < ITD__FIELDS; i++) {
-        const itd__field *field = &itd__fields[i];
+    static const char *const expected[][2] = {{"format", "itdiff"}, {"version", "1"}};
+    for (size_t k = 0; k < 2; k++) {
+        const char *found = itd__metadata(f, expected[k][0]);
+        if (!found || strcmp(found, expected[k][1]))
+            return itd__fail(f, ITD_ERROR_MISMATCH,
+                             "metadata %s: \"%s\" expected, \"%.20s\" found (this is itdiff.h %s)",
+                             expected[k][0], expected[k][1], found ? found : "", ITDIFF_VERSION);
+    }
+    const char *crc = itd__metadata(f, "crc32c");
+    size_t digits = crc ? itd__digits(crc, &f->crc) : 0;
+    if (digits == 0 || crc[digits] || f->crc > UINT32_MAX)
+        return itd__fail(f, crc ? ITD_ERROR_FORMAT : ITD_ERROR_MISMATCH,
+                         "metadata crc32c: a number of 32 bits expected, \"%.20s\" found", crc ? crc : "");
+    for (const itd__field *field = itd__fields; field < itd__fields + ITD__FIELDS; field++) {
         const char *text = itd__metadata(f, field->name);
         if (!text && field->absent >= 0) itd__set_field(state, field, field->absent, (uint64_t)field->absent);
         else if (itd__has_field(state, field) && !(text && itd__parse_field(text, field, state)))
-            return itd__fail(f, ITD_ERROR_MISMATCH, "metadata %s: \"%.20s\" is not a number it can be",
-                             field->name, text ? text : "");
+            return itd__fail(f, ITD_ERROR_MISMATCH, "metadata %s, \"%.20s\" found", field->problem,
+                             text ? text : "");
     }
     const char *problem = itd_model_problem(&state->model, state->has_trainer ? &state->trainer : NULL);
     if (!problem && state->has_trainer && state->step > (UINT64_MAX >> 12) / state->trainer.batch)
@@ -6478,86 +6355,52 @@ static bool itd__read_state(itd__file *f, itd__state *state)
     return !problem || itd__fail(f, ITD_ERROR_MISMATCH, "metadata %s", problem);
 }
 
-/* The metadata under "note."; the list, too, is in the order of the names. */
-static bool itd__read_notes(itd__file *f, itd_model *model)
+/* The tensor that the file has under this name, behind the prefix, or NULL. Other programs may spell parts of
+   the name in their own way. */
+static itd__stored *itd__find_stored(const itd__file *f, const char *prefix, const char *name)
 {
-    for (size_t i = f->pairs; i-- > 0;) {
-        const itd__pair *pair = &f->metadata[i];
-        if (strncmp(pair->name, "note.", 5)) continue;
-        itd_note *note = itd__note_make(pair->name + 5, pair->value, model->notes);
-        if (!note) return itd__succeeds(f, ITD_ERROR_MEMORY);
-        model->notes = note;
-    }
-    return true;
-}
-
-/* ---- the tensors of a file ---- */
-
-/* Parts of names: ours, and as other programs spell them. */
-static const char *const itd__spelling[][2] = {{"", ""},
-                                               {"to_q.", "query."},
-                                               {"to_k.", "key."},
-                                               {"to_v.", "value."},
-                                               {"to_out.0.", "proj_attn."},
-                                               {"downsamplers.0.conv.", "downsamplers.0.Conv2d_0."}};
-enum { ITD__SPELLINGS = sizeof itd__spelling / sizeof *itd__spelling };
-
-/* The tensor of the list that a file has under this name, behind the prefix and in spelling k, or NULL. */
-static itd__tensor *itd__find_tensor(const itd__tensors *all, const char *prefix, const char *name, size_t k)
-{
-    const char *ours = itd__spelling[k][0], *theirs = itd__spelling[k][1], *at;
+    static const char *const spelling[][2] = {{"", ""},
+                                              {"to_q.", "query."},
+                                              {"to_k.", "key."},
+                                              {"to_v.", "value."},
+                                              {"to_out.0.", "proj_attn."},
+                                              {"downsamplers.0.conv.", "downsamplers.0.Conv2d_0."}};
     char text[128];
-    size_t skip = strlen(prefix);
-    if (strncmp(name, prefix, skip)) return NULL;
-    name += skip, at = strstr(name, theirs);
-    if (!at || strlen(name) >= sizeof all->list->name) return NULL;
-    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - name), name, ours, at + strlen(theirs));
-    for (size_t i = 0; i < all->count; i++)
-        if (!strcmp(all->list[i].name, text)) return &all->list[i];
+    for (size_t k = 0; k < sizeof spelling / sizeof *spelling; k++) {
+        const char *ours = spelling[k][0], *theirs = spelling[k][1], *at = strstr(name, ours);
+        if (!at) continue;
+        snprintf(text, sizeof text, "%.*s%s%s", (int)(at - name), name, theirs, at + strlen(ours));
+        for (itd__stored *s = f->stored; s < f->stored + f->tensors; s++)
+            if (itd__begins(s->name, prefix) && !strcmp(s->name + strlen(prefix), text)) return s;
+    }
     return NULL;
 }
 
-/* Whether a tensor can be read into this memory. A 1x1 convolution is (out,in,1,1) or (out,in). */
-static bool itd__fits(itd__file *f, const itd__stored *s, const itd__tensor *t)
+/* Pairs each tensor of the list with one of the file that fits; 1x1 convolutions have rank 2 or 4.
+   Others may be left there if they are of training and only the model is wanted; of another network, whose
+   names do not begin with the prefix; or second spellings, which diffusers writes. */
+static bool itd__match(itd__file *f, const char *prefix)
 {
     char expected[ITD__SHAPE_TEXT], found[ITD__SHAPE_TEXT];
-    if (t->f64 ? strcmp(s->dtype, "F64") != 0
-               : strcmp(s->dtype, "F32") && strcmp(s->dtype, "F16") && strcmp(s->dtype, "BF16"))
-        return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: dtype %s expected, %s found", s->name,
-                         t->f64 ? "F64" : "F32, F16 or BF16", s->dtype);
-    bool same = s->rank == t->rank || (s->rank == 4 && t->rank == 2);
-    for (size_t k = 0; same && k < s->rank; k++) same = s->shape[k] == t->shape[k];
-    return same || itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: shape %s expected, %s found", s->name,
-                             itd__print_shape(t->shape, t->rank, expected),
+    for (itd__tensor *t = f->list; t < f->list + f->count; t++) {
+        itd__stored *s = itd__find_stored(f, prefix, t->name);
+        const char *dtypes = t->f64 ? "F64" : "F32, F16 or BF16";
+        if (!s) return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s%s is missing", prefix, t->name);
+        bool fits = strstr(dtypes, s->dtype) && (s->rank == t->rank || (s->rank == 4 && t->rank == 2));
+        for (size_t k = 0; fits && k < s->rank; k++) fits = s->shape[k] == t->shape[k];
+        if (!fits)
+            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s: %s of shape %s expected, %s of %s found",
+                             s->name, dtypes, itd__print_shape(t->shape, t->rank, expected), s->dtype,
                              itd__print_shape(s->shape, s->rank, found));
-}
-
-/* Whether a tensor of the file may be left there: one of training, if only the model is wanted; one of
-   another network, whose name does not begin with the prefix; or a second spelling that diffusers writes. */
-static bool itd__may_skip(const itd__file *f, const char *prefix, const char *name)
-{
-    bool training = !strncmp(name, "raw.", 4) || !strncmp(name, "adam_m.", 7) || !strncmp(name, "adam_v.", 7);
-    return (training && f->skips_training) || strncmp(name, prefix, strlen(prefix)) != 0 ||
-           strstr(name, ".Conv2d_0.");
-}
-
-/* Pairs each tensor of the list with one of the file, in which no unknown ones may be. */
-static bool itd__match(itd__file *f, const char *prefix, const itd__tensors *all)
-{
-    for (size_t k = 0; k < ITD__SPELLINGS * f->tensors; k++) { /* each spelling, of each tensor of the file */
-        itd__stored *s = &f->stored[k % f->tensors];
-        itd__tensor *t = s->memory ? NULL : itd__find_tensor(all, prefix, s->name, k / f->tensors);
-        if (!t || t->found) continue;
-        if (!itd__fits(f, s, t)) return false;
-        s->memory = t, t->found = true, t->dtype = s->dtype;
+        s->memory = t, t->dtype = s->dtype;
     }
-    for (size_t i = 0; i < all->count; i++)
-        if (!all->list[i].found)
-            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s%s is missing", prefix, all->list[i].name);
-    for (size_t i = 0; i < f->tensors; i++)
-        if (!f->stored[i].memory && !itd__may_skip(f, prefix, f->stored[i].name))
-            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s does not belong to this network",
-                             f->stored[i].name);
+    for (const itd__stored *s = f->stored; s < f->stored + f->tensors; s++) {
+        bool training = itd__begins(s->name, "raw.") || itd__begins(s->name, "adam_m.") ||
+                        itd__begins(s->name, "adam_v.");
+        if (!s->memory && !(training && f->skips_training) && itd__begins(s->name, prefix) &&
+            !strstr(s->name, ".Conv2d_0."))
+            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s does not belong to this network", s->name);
+    }
     return true;
 }
 
@@ -6565,32 +6408,19 @@ static bool itd__match(itd__file *f, const char *prefix, const itd__tensors *all
 static bool itd__read_data(itd__file *f)
 {
     unsigned char skipped[4096];
-    for (size_t i = 0; i < f->tensors; i++) {
-        const itd__stored *s = &f->stored[i];
+    for (const itd__stored *s = f->stored; s < f->stored + f->tensors; s++) {
         uint64_t left = s->memory ? 0 : s->offset[1] - s->offset[0];
         if (s->memory && !itd__transfer(f, s->memory, true)) return false;
         for (size_t n; left; left -= n) {
             n = left < sizeof skipped ? (size_t)left : sizeof skipped;
-            if (!itd__read(f, skipped, n)) return false;
+            if (!itd__pass(f, skipped, n, true)) return false;
         }
     }
-    uint32_t crc = ~f->sum.rest;
-    return !f->has_crc || crc == f->crc ||
-           itd__fail(f, ITD_ERROR_CHECKSUM, "CRC-32C of the data is %lu, the file says %lu",
-                     (unsigned long)crc, (unsigned long)f->crc);
-}
-
-static bool itd__check_finite(itd__file *f, const itd__tensors *all)
-{
-    for (size_t i = 0; i < all->count; i++) {
-        const itd__tensor *t = &all->list[i];
-        size_t n = itd__tensor_count(t);
-        bool finite = t->f64 || itd__all_finite(t->f32, n);
-        for (size_t k = 0; t->f64 && k < n; k++) finite = finite && fabs(t->f64[k]) <= DBL_MAX;
-        if (!finite)
-            return itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s holds a number that is not finite", t->name);
-    }
-    return true;
+    unsigned long crc = (uint32_t)~f->rest, expected = (unsigned long)f->crc;
+    if (f->crc <= UINT32_MAX && crc != expected)
+        return itd__fail(f, ITD_ERROR_CHECKSUM, "CRC-32C: %lu expected, %lu found", expected, crc);
+    return !f->wrong ||
+           itd__fail(f, ITD_ERROR_MISMATCH, "tensor %s holds a number that is not finite", f->wrong->name);
 }
 
 /* ---- a model from a file ---- */
@@ -6602,11 +6432,10 @@ static bool itd__check_size(itd__file *f, const itd__state *state)
 {
     const itd_mlp_desc *mlp = &state->model.mlp;
     itd_net net = ITD__ZERO;
-    itd_result result = ITD_OK;
     bool enough = state->has_unet || (mlp->directions <= f->size / 4 && mlp->dim <= f->size / 16);
-    if (enough) result = itd__plan(&net, mlp, &state->model.unet);
+    itd_result result = enough ? itd__plan(&net, mlp, &state->model.unet) : ITD_OK;
     ITD_FREE(net.layer), ITD_FREE(net.frequency);
-    if (result != ITD_OK) return itd__succeeds(f, result);
+    if (!itd__succeeds(f, result)) return false;
     enough = enough && net.parameters <= f->size / (state->has_trainer ? 6 : 2) && net.dim <= f->size / 16;
     if (!enough) return itd__fail(f, ITD_ERROR_MISMATCH, "too short for the network it describes");
     return !state->has_whiten || (net.dim <= ITD__FULL_GAUSSIAN && state->model.normalize) ||
@@ -6614,21 +6443,21 @@ static bool itd__check_size(itd__file *f, const itd__state *state)
                      (unsigned long)net.dim);
 }
 
-/* What the state describes, still without its numbers. */
+/* What the metadata describe: the model; its notes, each of which goes to the front of their list; perhaps a
+   trainer. Numbers in tensors are still missing. */
 static bool itd__rebuild(itd__file *f, const itd__state *state, itd_model **out, itd_trainer **trainer)
 {
-    itd_model *model = NULL;
-    itd_result result = itd__model_create(&state->model, NULL, &model);
-    *out = model;
-    if (result == ITD_OK && state->has_gaussian) {
-        model->gaussian = itd__gaussian_alloc(model->dim, model->dim > ITD__FULL_GAUSSIAN);
-        if (!model->gaussian) result = ITD_ERROR_MEMORY;
-    }
-    if (result == ITD_OK && state->has_whiten) {
-        model->whiten = itd__doubles(model->dim, model->dim);
-        model->color = itd__doubles(model->dim, model->dim);
-        if (!model->whiten || !model->color) result = ITD_ERROR_MEMORY;
-    }
+    if (!itd__succeeds(f, itd__model_create(&state->model, NULL, out))) return false;
+    itd_model *model = *out;
+    size_t d = model->dim;
+    if (state->has_gaussian) model->gaussian = itd__gaussian_alloc(d, d > ITD__FULL_GAUSSIAN);
+    if (state->has_whiten) model->whiten = itd__doubles(d, d), model->color = itd__doubles(d, d);
+    bool complete = (model->gaussian || !state->has_gaussian) &&
+                    ((model->whiten && model->color) || !state->has_whiten);
+    itd_result result = complete ? ITD_OK : ITD_ERROR_MEMORY;
+    for (size_t i = f->pairs; result == ITD_OK && i-- > 0;)
+        if (itd__begins(f->metadata[i].name, "note."))
+            result = itd_model_set_note(model, f->metadata[i].name + 5, f->metadata[i].value);
     if (result == ITD_OK && state->has_trainer && !f->skips_training)
         result = itd_trainer_create(model, &state->trainer, trainer);
     if (*trainer) (*trainer)->step = state->step;
@@ -6639,18 +6468,18 @@ static bool itd__rebuild(itd__file *f, const itd__state *state, itd_model **out,
 static itd_result itd__gaussian_to_units(const itd_model *model, itd_gaussian **g)
 {
     size_t d = model->dim;
-    double *color = (*g)->vectors ? itd__doubles(d, d) : NULL, *mean = itd__doubles(d, 1);
-    itd_gaussian *fresh = NULL;
-    itd_result result = mean && (color || !(*g)->vectors) ? ITD_OK : ITD_ERROR_MEMORY;
-    for (size_t j = 0; result == ITD_OK && j < d; j++) {
-        mean[j] = model->mean[j] + model->scale[j] * (*g)->mean[j];
-        if (!color) (*g)->mean[j] = mean[j], (*g)->lambda[j] *= model->scale[j] * model->scale[j];
-        for (size_t i = 0; color && i < d; i++)
-            color[j * d + i] = model->scale[j] * sqrt((*g)->lambda[i]) * (*g)->vectors[i * d + j];
+    itd_gaussian *old = *g;
+    for (size_t j = 0; j < d; j++) {
+        old->mean[j] = model->mean[j] + model->scale[j] * old->mean[j];
+        if (!old->vectors) old->lambda[j] *= model->scale[j] * model->scale[j];
     }
-    if (result == ITD_OK && color) result = itd__mapped_gaussian(d, mean, color, &fresh);
-    if (fresh) itd_gaussian_free(*g), *g = fresh;
-    ITD_FREE(color), ITD_FREE(mean);
+    if (!old->vectors) return ITD_OK;
+    double *color = itd__doubles(d, d);
+    for (size_t k = 0; color && k < d * d; k++)
+        color[k] = model->scale[k / d] * sqrt(old->lambda[k % d]) * old->vectors[k % d * d + k / d];
+    itd_result result = color ? itd__mapped_gaussian(d, old->mean, color, g) : ITD_ERROR_MEMORY;
+    if (result == ITD_OK) itd_gaussian_free(old);
+    ITD_FREE(color);
     return result;
 }
 
@@ -6658,19 +6487,16 @@ static itd_result itd__gaussian_to_units(const itd_model *model, itd_gaussian **
 static bool itd__complete(itd__file *f, const itd__state *state, itd_model *model)
 {
     size_t d = model->dim;
-    for (size_t j = 0; j < d; j++) {
-        double smallest = model->gaussian ? fmin(model->scale[j], model->gaussian->lambda[j])
-                                          : model->scale[j];
-        if (!(smallest > 0))
+    const double *scale = model->scale, *lambda = model->gaussian ? model->gaussian->lambda : scale;
+    for (size_t j = 0; j < d; j++)
+        if (!(scale[j] > 0 && lambda[j] > 0))
             return itd__fail(f, ITD_ERROR_MISMATCH, "norm.scale or gaussian.lambda: %g is not positive",
-                             smallest);
-    }
+                             fmin(scale[j], lambda[j]));
     for (size_t i = 0; model->whiten && i < d * d; i++) {
         double sum = 0;
         for (size_t k = 0; k < d; k++) sum += model->whiten[i / d * d + k] * model->color[k * d + i % d];
         if (!(fabs(sum - (i / d == i % d)) < 1e-6))
-            return itd__fail(f, ITD_ERROR_MISMATCH,
-                             "norm.whiten and norm.color are not each other's inverse");
+            return itd__fail(f, ITD_ERROR_MISMATCH, "norm.whiten, norm.color: not each other's inverse");
     }
     model->log_det = model->whiten ? state->log_det : itd__add_logs(0, model->scale, d);
     if (!model->gaussian || state->in_units) return true;
@@ -6682,23 +6508,19 @@ ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer
 {
     itd__file f = ITD__ZERO;
     itd__state state = ITD__ZERO;
-    itd__tensors all = ITD__ZERO;
     itd_model *model = NULL;
     itd_trainer *trainer = NULL;
-    bool good = itd__open(&f, path, error) && itd__check_format(&f) && itd__read_state(&f, &state);
-    if (good && out_trainer && !state.has_trainer)
-        good = itd__fail(&f, ITD_ERROR_MISMATCH, "holds no state of training");
+    bool good = itd__open(&f, path, error) && itd__read_state(&f, &state) &&
+                (state.has_trainer || !out_trainer ||
+                 itd__fail(&f, ITD_ERROR_MISMATCH, "holds no state of training"));
     f.skips_training = state.has_trainer && !out_trainer;
     good = good && itd__check_size(&f, &state) && itd__rebuild(&f, &state, &model, &trainer) &&
-           itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &all)) && itd__match(&f, "", &all) &&
-           itd__read_data(&f) && itd__check_finite(&f, &all) && itd__complete(&f, &state, model) &&
-           itd__read_notes(&f, model);
-    ITD_FREE(all.list);
+           itd__succeeds(&f, itd__list_tensors(model, trainer != NULL, &f)) && itd__match(&f, "") &&
+           itd__read_data(&f) && itd__complete(&f, &state, model);
     itd__close(&f);
-    if (good && out_trainer) *out_trainer = trainer, trainer = NULL;
-    itd_trainer_free(trainer);
-    if (good) *out_model = model, model = NULL;
-    itd_model_free(model);
+    if (good) *out_model = model;
+    if (good && out_trainer) *out_trainer = trainer;
+    if (!good) itd_trainer_free(trainer), itd_model_free(model);
     return f.result;
 }
 
@@ -6706,19 +6528,18 @@ ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const ch
 {
     itd_net *net = model->net;
     itd__file f = ITD__ZERO;
-    itd__tensors all = ITD__ZERO;
     size_t bytes = net->parameters * sizeof(float);
     float *weights = itd__floats(net->parameters, 1); /* the model keeps its own until all are read */
-    all.list = (itd__tensor *)itd__alloc(net->layers, 2, sizeof *all.list);
-    if (itd__open(&f, path, error) && itd__succeeds(&f, weights && all.list ? ITD_OK : ITD_ERROR_MEMORY)) {
-        itd__add_slab(&all, net, "", weights);
-        if (itd__match(&f, prefix, &all) && itd__read_data(&f) && itd__check_finite(&f, &all)) {
-            memcpy(net->w, weights, bytes);
-            if (net->ema) memcpy(net->ema, weights, bytes);
-            net->taps_of = NULL;
-        }
+    f.list = (itd__tensor *)itd__alloc(net->layers, 2, sizeof *f.list);
+    bool good = itd__open(&f, path, error) &&
+                itd__succeeds(&f, weights && f.list ? ITD_OK : ITD_ERROR_MEMORY);
+    if (good) itd__add_slab(&f, net, "", weights);
+    if (good && itd__match(&f, prefix) && itd__read_data(&f)) {
+        memcpy(net->w, weights, bytes);
+        if (net->ema) memcpy(net->ema, weights, bytes);
+        net->taps_of = NULL;
     }
-    ITD_FREE(weights), ITD_FREE(all.list);
+    ITD_FREE(weights);
     itd__close(&f);
     return f.result;
 }

@@ -321,11 +321,11 @@ static void another_version_is_named(void)
     CHECK_OK(itd_save(m, NULL, path, NULL));
     get(path);
     replace("\"version\":\"", 1, "2");
-    refused(ITD_ERROR_MISMATCH, "version 1 of the file format expected, \"2\" found");
+    refused(ITD_ERROR_MISMATCH, "metadata version: \"1\" expected, \"2\" found");
     refused(ITD_ERROR_MISMATCH, ITDIFF_VERSION);
     get(path);
     replace("\"version\":\"", 1, "");
-    refused(ITD_ERROR_MISMATCH, "version 1 of the file format expected, \"\" found");
+    refused(ITD_ERROR_MISMATCH, "metadata version: \"1\" expected, \"\" found");
     itd_model_free(m);
 }
 

@@ -616,7 +616,7 @@ static void spell(const char *name, const spelling *s, char *out, size_t size)
 static void write_weights(itd_model *model, const spelling *s)
 {
     static char json[1 << 17];
-    itd__tensors all;
+    itd__file all;
     size_t i, k, used, bytes = 0, width = strcmp(s->dtype, "F32") ? 2 : 4;
     FILE *file = fopen(FILE_NAME, "wb");
     CHECK(file != NULL);
@@ -655,7 +655,7 @@ static void write_weights(itd_model *model, const spelling *s)
 static bool holds_what_was_written(itd_model *model)
 {
     static const float numbers[] = {1, -0.5f, 0.25f};
-    itd__tensors all;
+    itd__file all;
     size_t i, k;
     bool same = true;
     CHECK_OK(itd__list_tensors(model, false, &all));
@@ -729,7 +729,7 @@ static void errors_name_the_tensor(void)
     s.without = NULL, s.extra = "mid_block.resnets.7.conv1.weight";
     refused(&s, "", "mid_block.resnets.7.conv1.weight does not belong");
     s.extra = NULL, s.dtype = "I16";
-    refused(&s, "", "dtype F32, F16 or BF16 expected, I16 found");
+    refused(&s, "", ".weight: F32, F16 or BF16 of shape [20,8] expected, I16 of [20,8] found");
     s.dtype = "F32";
     refused(&s, "unet.", "is missing");
 }
@@ -745,7 +745,7 @@ static float golden(uint64_t stream, uint64_t k)
     return (float)((double)(h >> 9) / 4194304 - 1);
 }
 
-static void fill_by_formula(const itd__tensors *all)
+static void fill_by_formula(const itd__file *all)
 {
     size_t i, k, stream = 0;
     for (i = 0; i < all->count; i++) {
@@ -779,7 +779,7 @@ static void the_published_network_computes_what_it_should(void)
     enum { N = 2, D = 3072 };
     itd_model_desc md = itd_model_desc_default(D);
     itd_model *model;
-    itd__tensors all;
+    itd__file all;
     FILE *file = fopen("tests/golden/unet_ddpm.txt", "r");
     float *z = ref_floats(N * D), *dout = ref_floats(N * D), *out = ref_floats(N * D),
           *dz = ref_floats(N * D);

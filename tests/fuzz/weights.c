@@ -63,19 +63,18 @@ static size_t seed_weights(size_t k, uint8_t *out)
 {
     itd_model *model;
     itd__file f = ITD__ZERO;
-    itd__tensors all = ITD__ZERO;
     itd__state state = ITD__ZERO;
     size_t i;
     if (k > 3) return 0;
     model = weights_model(k % 2 == 1);
-    all.list = (itd__tensor *)itd__alloc(2 * model->net->layers, 1, sizeof *all.list);
-    if (!all.list) abort();
-    itd__add_slab(&all, model->net, k > 1 ? "unet." : "", model->net->w);
-    for (i = 0; k == 3 && i < all.count; i++) all.list[i].dtype = "F16";
+    f.list = (itd__tensor *)itd__alloc(2 * model->net->layers, 1, sizeof *f.list);
+    if (!f.list) abort();
+    itd__add_slab(&f, model->net, k > 1 ? "unet." : "", model->net->w);
+    for (i = 0; k == 3 && i < f.count; i++) f.list[i].dtype = "F16";
     state.model = model->desc;
     f.path = "file";
-    itd__write(&f, &state, NULL, &all);
-    ITD_FREE(all.list);
+    itd__write(&f, &state, NULL);
+    ITD_FREE(f.list);
     itd_model_free(model);
     if (f.result != ITD_OK) return 0;
     REQUIRE(fuzz_file.size <= fuzz_seed_room);
