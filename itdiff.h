@@ -5768,14 +5768,15 @@ static void itd__checksum_begin(itd__file *f)
 static void itd__checksum_add(itd__file *f, const void *bytes, size_t n)
 {
     const unsigned char *p = (const unsigned char *)bytes;
-    uint64_t rest = f->rest;
+    uint32_t rest = f->rest;
     for (; n >= 8; n -= 8, p += 8) {
-        uint32_t next = 0;
-        for (size_t k = 0; k < 8; k++) next ^= f->after[7 - k][(p[k] ^ rest >> 8 * k) & 255];
-        rest = next;
+        rest ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+        rest = f->after[7][rest & 255] ^ f->after[6][rest >> 8 & 255] ^ f->after[5][rest >> 16 & 255] ^
+               f->after[4][rest >> 24] ^ f->after[3][p[4]] ^ f->after[2][p[5]] ^ f->after[1][p[6]] ^
+               f->after[0][p[7]];
     }
-    for (; n > 0; n--) rest = rest >> 8 ^ f->after[0][(rest ^ *p++) & 255];
-    f->rest = (uint32_t)rest;
+    for (; n > 0; n--) rest = (rest >> 8) ^ f->after[0][(rest ^ *p++) & 255];
+    f->rest = rest;
 }
 
 /* n bytes to the file or `back` from it. The checksum begins anew where the data begin. It is itd__write that
