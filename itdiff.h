@@ -2691,16 +2691,14 @@ ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const c
    The machine as the operations of a network see it: the matrix product, the maps of a convolution, and the
    table of kernels, which >>kernels fills once for each instruction set. */
 
-/* C (m,n) = A B, added to what C holds if accumulate, else to the bias row (zero if NULL).
-   A(i,k) = a[i*ra + k*ca] and B(k,j) = b[k*rb + j*cb], so either may be read transposed. */
+/* What itd__matmul is given. Either matrix may be read transposed: A(i,k) = a[i*ra + k*ca]. */
 typedef struct itd__product {
     size_t m, n, k;
+    bool add;
     const float *a;
     size_t ra, ca;
     const float *b;
     size_t rb, cb;
-    const float *bias; /* (n) or NULL */
-    bool accumulate;
     float *c;  /* (m,n) */
     size_t rc; /* floats from row to row of C */
     itd__scratch work;
@@ -2714,25 +2712,13 @@ enum {
     ITD__WORK = ITD__DEPTH * ITD__ACROSS + (ITD__DEPTH + 16) * ITD__DOWN
 };
 
-/* The linear maps of Winograd's F(2x2,3x3). The image is cut into tiles of 2x2 outputs, each of which depends
-   on a patch of 4x4 inputs; the patches overlap by two pixels:
-
-       patch X            frequencies V          frequencies M         tile Y
-       x x x x            v v v v                m m m m
-       x x x x   B X B^T  v v v v   sum of       m m m m   A M A^T     y y
-       x x x x   ----->   v v v v   U (.) V over m m m m   ----->      y y
-       x x x x            v v v v   channels     m m m m
-
-   where U = G w G^T are the transformed 3x3 taps, (.) is the product number by number, and
+/* The linear maps of Winograd's F(2x2,3x3), with which >>ops computes convolutions. A map is applied to the
+   rows and then to the columns of a square, whose elements are arrays over the channels.
 
            [ 1  0 -1  0 ]        [  1   0   0  ]        [ 1  1  1  0 ]
        B = [ 0  1  1  0 ]    G = [ 1/2 1/2 1/2 ]    A = [ 0  1 -1 -1 ]
            [ 0 -1  1  0 ]        [ 1/2 -1/2 1/2 ]
-           [ 0  1  0 -1 ]        [  0   0   1  ]
-
-   For many tiles and channels, each of the 16 frequencies is a matrix product: (tiles,in) by (in,out).
-   The gradient by U is V times A^T dY A, summed over tiles, and the gradient by w is G^T dU G. A map is
-   applied to the rows and then to the columns of a square, whose elements are arrays over the channels. */
+           [ 0  1  0 -1 ]        [  0   0   1  ] */
 typedef enum itd__transform {
     ITD__FROM_PATCH,    /* B:   4x4 -> 4x4 */
     ITD__FROM_TAPS,     /* G:   3x3 -> 4x4 */
@@ -2800,7 +2786,7 @@ typedef struct itd__kernels {
 } itd__kernels;
 
 static const itd__kernels *itd__fast(void); /* the kernels in use */
-static void itd__gemm(const itd__product *p);
+static void itd__copy_rows(const float *x, size_t rx, size_t rows, size_t columns, float *y, size_t ry);
 static size_t itd__useful_threads(double multiplications);
 static itd__scratch itd__own(itd__scratch work); /* the share of the calling thread */
 
@@ -2830,7 +2816,7 @@ static itd__scratch itd__own(itd__scratch work); /* the share of the calling thr
 
 /* Kind, name in summaries, functions; and whether it wants one sample at a time. */
 #define ITD__OPERATIONS(X)                                                                                   \
-    X(INPUT, "input", itd__input_forward, NULL, NULL, false)                                                 \
+    X(INPUT, "input", NULL, NULL, NULL, false)                                                               \
     X(SINUSOIDS, "sinusoids", itd__sinusoids_forward, itd__sinusoids_backward, NULL, false)                  \
     X(DIRECTIONS, "directions", itd__directions_forward, itd__directions_backward, NULL, false)              \
     X(TIMESTEP, "timestep", itd__timestep_forward, NULL, NULL, false)                                        \
@@ -2901,31 +2887,6 @@ typedef struct itd__operands {
 
 /* ---- linear layers ---- */
 
-/* C (m,n) = A B, or added to C if add; the distances from row to row and column to column: itd__product. */
-static void itd__matmul(size_t m, size_t n, size_t k, bool add, const float *a, size_t ra, size_t ca,
-                        const float *b, size_t rb, size_t cb, float *c, size_t rc, itd__scratch work)
-{
-    itd__product p = ITD__ZERO;
-    p.m = m, p.n = n, p.k = k, p.accumulate = add;
-    p.a = a, p.ra = ra, p.ca = ca;
-    p.b = b, p.rb = rb, p.cb = cb;
-    p.c = c, p.rc = rc, p.work = work;
-    itd__gemm(&p);
-}
-
-/* y = x W + b. Weights are stored (in,out), so that the output runs along the vector. */
-static void itd__dense(const float *x /* (n,in) */, const float *w /* (in,out) */, const float *b /* (out) */,
-                       size_t n, size_t in, size_t out, float *y /* (n,out) */, itd__scratch work)
-{
-    itd__product p = ITD__ZERO;
-    p.m = n, p.n = out, p.k = in;
-    p.a = x, p.ra = in, p.ca = 1;
-    p.b = w, p.rb = out, p.cb = 1;
-    p.bias = b;
-    p.c = y, p.rc = out, p.work = work;
-    itd__gemm(&p);
-}
-
 /* (rows,columns) -> (columns,rows), in squares that stay in the first-level cache. */
 static void itd__transpose(const float *x, size_t rows, size_t columns, float *y)
 {
@@ -2936,19 +2897,18 @@ static void itd__transpose(const float *x, size_t rows, size_t columns, float *y
 }
 
 /* y = x W + b, or y = (x[0], x[1]) W + b, where the two are never copied side by side. If x[1] is the same
-   in all rows, as the sinusoids of a shared log SNR are, its product is computed once. */
+   in all rows, as the sinusoids of a shared log SNR are, its product is computed once. Weights are stored
+   (in,out), so that the output runs along the vector. */
 static void itd__linear_forward(const itd__operands *o)
 {
     const itd__layer *row = o->row;
-    size_t n = o->n * o->pixels, in = row->in[0], second = row->in[1], c = row->c, i = 1;
-    if (second == 0) {
-        itd__dense(o->x[0], o->w, o->b, n, in, c, o->y, o->work);
-        return;
-    }
-    while (i < n && memcmp(o->x[1], o->x[1] + i * second, second * sizeof *o->y) == 0) i++;
-    size_t distinct = i == n ? 1 : n;
-    itd__dense(o->x[1], o->w + in * c, o->b, distinct, second, c, o->y, o->work);
-    for (i = distinct; i < n; i++) memcpy(o->y + i * c, o->y, c * sizeof *o->y);
+    size_t n = o->n * o->pixels, in = row->in[0], second = row->in[1], c = row->c, same = 1;
+    while (same < n && (!second || !memcmp(o->x[1], o->x[1] + same * second, second * sizeof *o->y))) same++;
+    size_t distinct = same == n ? 1 : n;
+    itd__copy_rows(o->b, 0, distinct, c, o->y, c);
+    if (second)
+        itd__matmul(distinct, c, second, true, o->x[1], second, 1, o->w + in * c, c, 1, o->y, c, o->work);
+    itd__copy_rows(o->y, 0, n - distinct, c, o->y + distinct * c, c);
     itd__matmul(n, c, in, true, o->x[0], in, 1, o->w, c, 1, o->y, c, o->work);
 }
 
@@ -3006,11 +2966,6 @@ static void itd__shift_backward(const itd__operands *o)
 {
     itd__fast()->add(o->dx[0], o->dy, o->row->width, o->dx[0]);
     itd__fast()->column_sums(o->dy, o->row->c, o->pixels, o->row->c, o->dx[1]);
-}
-
-static void itd__input_forward(const itd__operands *o)
-{
-    memcpy(o->y, o->x[0], o->n * o->row->width * sizeof *o->y);
 }
 
 /* ---- sinusoids, of each coordinate or along random directions ---- */
@@ -3085,8 +3040,8 @@ static void itd__directions_backward(const itd__operands *o)
    3x3, cross-correlation as in all frameworks; weights are (3,3,in,out), images NHWC. Output pixel (y,x)
    reads input rows stride y - before + 0, 1, 2 and columns likewise, zero outside the image.
 
-   A convolution of stride 1 between many channels cuts its output into tiles of 2x2, each of which depends on
-   a patch of 4x4 input pixels (Winograd's F(2x2,3x3); the formulas are at itd__transform):
+   A convolution of stride 1 between many channels is Winograd's F(2x2,3x3) (Lavin & Gray 2016). It cuts its
+   output into tiles of 2x2, each of which depends on a patch of 4x4 input pixels:
 
        +---------+
        | . . . . | . .     digits: pixels of an image of 4x4, and the tile each belongs to
@@ -3097,11 +3052,17 @@ static void itd__directions_backward(const itd__operands *o)
          . 2 2 3   3 .     row or column are dropped.
          . . . .   . .
 
-   Every patch becomes 16 numbers per channel, one for each frequency, and for each of the 16 frequencies
+   With the matrices of itd__transform and the transformed taps U = G w G^T,
 
-       M_f (tiles,out) = V_f (tiles,in) U_f (in,out)
+       patch X            frequencies V          frequencies M         tile Y
+       x x x x            v v v v                m m m m
+       x x x x   B X B^T  v v v v   sum of       m m m m   A M A^T     y y
+       x x x x   ----->   v v v v   U (.) V over m m m m   ----->      y y
+       x x x x            v v v v   channels     m m m m
 
-   is an ordinary product: 16 multiplications per tile instead of 4 * 9. Other convolutions gather the 9
+   where (.) is the product number by number. For each of the 16 frequencies this is an ordinary product, M_f
+   (tiles,out) = V_f (tiles,in) U_f (in,out): 16 multiplications per tile instead of 4 * 9. The gradient by U
+   is V times A^T dY A, summed over tiles, and the gradient by w is G^T dU G. Other convolutions gather the 9
    pixels behind each output pixel into a row and multiply these rows by the weights as they are. */
 
 enum {
@@ -3237,14 +3198,11 @@ static void itd__winograd_tiles(const itd__winograd *o, size_t first, size_t cou
     memset(outside, 0, itd__max(in, out) * sizeof *outside);
     itd__tiles_read(ITD__FROM_PATCH, &o->c.in, o->x, in, first, count, outside, v);
     for (size_t f = 0; f < 16; f++) {
-        itd__product p = ITD__ZERO;
-        p.m = count, p.n = out, p.k = in;
-        p.a = v + f * itd__plane(in), p.ra = in + 16, p.ca = 1;
-        p.b = o->u + f * in * out, p.rb = out, p.cb = 1;
-        p.bias = f == 5 ? o->bias : NULL;
-        p.c = m + f * itd__plane(out), p.rc = out + 16;
-        p.work = work;
-        itd__fast()->gemm(&p);
+        bool bias = f == 5 && o->bias;
+        float *y = m + f * itd__plane(out);
+        if (bias) itd__copy_rows(o->bias, 0, count, out, y, out + 16);
+        itd__matmul(count, out, in, bias, v + f * itd__plane(in), in + 16, 1, o->u + f * in * out, out, 1, y,
+                    out + 16, work);
     }
     itd__tiles_write(m, &o->c.out, first, count, outside, o->add, o->y);
 }
@@ -3264,36 +3222,34 @@ static void itd__winograd_images(const itd__winograd *o, size_t n)
     }
 }
 
-/* Offsets of the 9 input pixels behind an output pixel, which is counted over all images. */
-static void itd__behind(const itd__convolution *c, size_t pixel, size_t *at)
+/* Offsets of the 9 input pixels behind each of `count` output pixels, which are counted over all images. */
+static void itd__behind(const itd__convolution *c, size_t pixel, size_t count, size_t *at /* (count,9) */)
 {
-    size_t across = c->out.width, down = c->out.height, y = pixel / across % down, x = pixel % across;
-    itd__patch(&c->in, pixel / (down * across), y * c->stride, x * c->stride, c->before, 3, at);
+    size_t across = c->out.width, down = c->out.height;
+    for (size_t i = pixel; i < pixel + count; i++, at += 9)
+        itd__patch(&c->in, i / (down * across), i / across % down * c->stride, i % across * c->stride,
+                   c->before, 3, at);
 }
 
 /* `channels` channels, from x on, of what is behind `count` output pixels. */
 static void itd__gather(const itd__convolution *c, const float *x, size_t channels, size_t pixel,
                         size_t count, float *row /* (count,9,channels) */)
 {
-    size_t at[9];
-    for (size_t i = 0; i < count; i++) {
-        itd__behind(c, pixel + i, at);
-        for (size_t t = 0; t < 9; t++, row += channels)
-            if (at[t] == SIZE_MAX) memset(row, 0, channels * sizeof *row);
-            else memcpy(row, x + at[t], channels * sizeof *row);
-    }
+    size_t at[9 * ITD__PIXELS];
+    itd__behind(c, pixel, count, at);
+    for (size_t i = 0; i < 9 * count; i++, row += channels)
+        if (at[i] == SIZE_MAX) memset(row, 0, channels * sizeof *row);
+        else memcpy(row, x + at[i], channels * sizeof *row);
 }
 
 /* The gradients by gathered pixels are added to those by the input. */
 static void itd__scatter(const itd__convolution *c, const float *row /* (count,9,in) */, size_t pixel,
                          size_t count, float *dx)
 {
-    size_t at[9], in = c->in.channels;
-    for (size_t i = 0; i < count; i++) {
-        itd__behind(c, pixel + i, at);
-        for (size_t t = 0; t < 9; t++, row += in)
-            if (at[t] != SIZE_MAX) itd__fast()->add(dx + at[t], row, in, dx + at[t]);
-    }
+    size_t at[9 * ITD__PIXELS], in = c->in.channels;
+    itd__behind(c, pixel, count, at);
+    for (size_t i = 0; i < 9 * count; i++, row += in)
+        if (at[i] != SIZE_MAX) itd__fast()->add(dx + at[i], row, in, dx + at[i]);
 }
 
 static void itd__conv_forward(const itd__operands *o)
@@ -3309,7 +3265,9 @@ static void itd__conv_forward(const itd__operands *o)
     for (size_t at = 0; at < pixels; at += count) {
         count = itd__min(pixels - at, ITD__PIXELS);
         itd__gather(c, o->x[0], in, at, count, gathered);
-        itd__dense(gathered, o->w, o->b, count, 9 * in, out, o->y + at * out, o->work);
+        itd__copy_rows(o->b, 0, count, out, o->y + at * out, out);
+        itd__matmul(count, out, 9 * in, true, gathered, 9 * in, 1, o->w, out, 1, o->y + at * out, out,
+                    o->work);
     }
 }
 
@@ -3373,21 +3331,19 @@ static void itd__conv_gradient(const itd__operands *o, size_t from, size_t chann
 /* Every pixel becomes four. */
 static void itd__upsample_forward(const itd__operands *o)
 {
-    size_t h = o->row->h / 2, w = o->row->w / 2, c = o->row->c, line = 2 * w * c;
-    float *y = o->y;
-    for (size_t i = 0; i < o->n * h; i++, y += 2 * line) {
-        for (size_t j = 0; j < 2 * w; j++) memcpy(y + j * c, o->x[0] + (i * w + j / 2) * c, c * sizeof *y);
-        memcpy(y + line, y, line * sizeof *y);
-    }
+    size_t w = o->row->w, c = o->row->c;
+    for (size_t i = 0; i < o->n * o->row->h; i++)
+        for (size_t j = 0; j < w; j++)
+            memcpy(o->y + (i * w + j) * c, o->x[0] + (i / 2 * (w / 2) + j / 2) * c, c * sizeof *o->y);
 }
 
 static void itd__upsample_backward(const itd__operands *o)
 {
-    size_t h = o->row->h / 2, w = o->row->w / 2, c = o->row->c;
-    for (size_t i = 0; i < 2 * o->n * h; i++)
-        for (size_t j = 0; j < 2 * w; j++) {
-            float *to = o->dx[0] + (i / 2 * w + j / 2) * c;
-            itd__fast()->add(to, o->dy + (i * 2 * w + j) * c, c, to);
+    size_t w = o->row->w, c = o->row->c;
+    for (size_t i = 0; i < o->n * o->row->h; i++)
+        for (size_t j = 0; j < w; j++) {
+            float *to = o->dx[0] + (i / 2 * (w / 2) + j / 2) * c;
+            itd__fast()->add(to, o->dy + (i * w + j) * c, c, to);
         }
 }
 
@@ -3561,22 +3517,17 @@ typedef struct itd__buffer {
     size_t capacity; /* samples */
 } itd__buffer;
 
-/* Inputs of a row with parameters, whose weights' gradient is one unit of work. */
-typedef struct itd__piece {
-    size_t row, from, count;
-} itd__piece;
-
 struct itd_net {
     itd_unet_desc unet; /* without levels: an MLP */
     size_t dim;
     size_t slice; /* samples a thread takes at a time */
     itd__layer *layer;
     size_t layers, max_layers;
-    itd__piece *piece;
-    size_t pieces;
-    float *frequency; /* of all sinusoids */
+    size_t max_inputs; /* of a row with parameters, from one of the two that it reads */
+    float *frequency;  /* of all sinusoids */
     size_t frequencies;
-    double *timestep; /* (ITD__TABLE) log SNRs of the steps of a DDPM, descending, or NULL */
+    double *timestep; /* (steps) log SNRs of the steps of a DDPM, descending, or NULL */
+    size_t steps;
     size_t parameters;
     bool too_large;             /* more parameters than can be counted in bytes */
     float *w, *g, *m, *v, *ema; /* slabs of `parameters` floats; all but w only when training needs them */
@@ -3655,7 +3606,13 @@ static void itd__path(itd_net *net, const char *path, size_t i, size_t j)
     itd__append(net->path, sizeof net->path, path, i, j);
 }
 
-/* A row's parameters: `weights` and then c biases, under the current path. */
+static bool itd__is_fast_conv(const itd__layer *row)
+{
+    return row->kind == ITD__CONV && itd__is_winograd(&row->conv);
+}
+
+/* A row's parameters: `weights` and then c biases, under the current path; and the place of its weights as
+   they are prepared for forward and backward. */
 static void itd__parameterized(itd_net *net, size_t i, size_t rows, size_t columns, const char *name)
 {
     itd__layer *row = &net->layer[i];
@@ -3668,6 +3625,10 @@ static void itd__parameterized(itd_net *net, size_t i, size_t rows, size_t colum
     row->weight = net->parameters;
     row->bias = row->weight + row->weights;
     net->parameters = row->bias + columns;
+    size_t prepared = itd__is_fast_conv(row) ? row->weights / 9 * 16 : row->weights;
+    row->taps = net->taps_size, row->back = net->back_size;
+    net->taps_size += itd__is_fast_conv(row) ? prepared : 0, net->back_size += prepared;
+    net->max_inputs = itd__max(net->max_inputs, itd__max(row->in[0], row->in[1]));
     itd__append(row->name, sizeof row->name, net->path, 0, 0);
     itd__append(row->name, sizeof row->name, name, 0, 0);
 }
@@ -3746,6 +3707,7 @@ static size_t itd__conv(itd_net *net, size_t x, size_t c, size_t stride, const c
     size_t i = itd__row(net, ITD__CONV, x, x, h, w, c);
     itd__convolution conv = {{in->h, in->w, in->c}, {h, w, c}, stride, before};
     net->layer[i].conv = conv;
+    net->work.each = itd__max(net->work.each, ITD__WORK + itd__conv_work(&conv));
     itd__parameterized(net, i, 9 * in->c, c, name);
     return i;
 }
@@ -3860,26 +3822,6 @@ static void itd__initialize(itd_net *net, uint64_t seed)
     }
 }
 
-static bool itd__is_fast_conv(const itd__layer *row)
-{
-    return row->kind == ITD__CONV && itd__is_winograd(&row->conv);
-}
-
-/* Where prepared weights have their place, and how much memory a thread needs to work in. */
-static void itd__plan_prepared(itd_net *net)
-{
-    net->work.each = ITD__WORK;
-    for (size_t i = 0; i < net->layers && !net->too_large; i++) {
-        itd__layer *row = &net->layer[i];
-        if (row->kind != ITD__CONV && row->kind != ITD__LINEAR) continue;
-        row->taps = net->taps_size, row->back = net->back_size;
-        net->taps_size += itd__is_fast_conv(row) ? row->weights / 9 * 16 : 0;
-        net->back_size += itd__is_fast_conv(row) ? row->weights / 9 * 16 : row->weights;
-        if (row->kind == ITD__CONV)
-            net->work.each = itd__max(net->work.each, ITD__WORK + itd__conv_work(&row->conv));
-    }
-}
-
 /* The table alone: sizes known, no parameters allocated. */
 static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_unet_desc *unet)
 {
@@ -3889,39 +3831,14 @@ static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_une
     net->layer = (itd__layer *)itd__alloc(net->max_layers, 1, sizeof *net->layer);
     net->frequency = itd__floats(frequencies, 1);
     if (!net->layer || !net->frequency) return ITD_ERROR_MEMORY;
-    net->slice = images ? 4 : ITD__SLICE;
+    net->slice = images ? 4 : ITD__SLICE, net->work.each = ITD__WORK;
     if (images) net->unet = *unet, itd__plan_unet(net, unet);
     else itd__plan_mlp(net, mlp);
     net->dim = net->layer[0].width;
-    itd__plan_prepared(net);
     return net->too_large ? ITD_ERROR_MEMORY : ITD_OK;
 }
 
-/* The inputs of each row with parameters in even pieces, the second input's after the first's. Counts them
-   in a first pass, and lists them in a second. */
-static itd_result itd__plan_pieces(itd_net *net)
-{
-    for (size_t pass = 0; pass < 2; pass++) {
-        net->pieces = 0;
-        for (size_t i = 0; i < 2 * net->layers; i++) {
-            const itd__layer *row = &net->layer[i / 2];
-            size_t inputs = row->weights == 0 ? 0 : row->kind == ITD__NORM ? (i + 1) % 2 : row->in[i % 2];
-            size_t even = itd__ceil_div(inputs, itd__max(1, itd__ceil_div(inputs, ITD__PIECE)));
-            size_t count = itd__ceil_div(even, 4) * 4; /* whole blocks of rows */
-            for (size_t at = 0; at < inputs; at += count, net->pieces++) {
-                itd__piece piece = {i / 2, at + (i % 2 ? row->in[0] : 0), itd__min(count, inputs - at)};
-                if (pass) net->piece[net->pieces] = piece;
-            }
-        }
-        if (!pass) net->piece = (itd__piece *)itd__alloc(net->pieces, 1, sizeof *net->piece);
-        if (!net->piece) return ITD_ERROR_MEMORY;
-    }
-    return ITD_OK;
-}
-
 /* ---- the steps of DDPM, as a measure of time ---- */
-
-enum { ITD__STEPS = 1000, ITD__TABLE = 10000 };
 
 /* log SNRs after the steps of a chain whose betas, the variances of the noise that each adds, are linear:
    1,000 from 1e-4 to 0.02, or the 10,000 of the paper's table. */
@@ -3929,12 +3846,12 @@ static itd_result itd__plan_timesteps(itd_net *net)
 {
     bool table = net->unet.time == ITD_TIME_TABLE;
     double first = table ? 1e-5 : 1e-4, last = table ? 2e-3 : 2e-2, kept = 0; /* log product of 1 - beta */
-    size_t steps = table ? ITD__TABLE : ITD__STEPS;
     if (net->unet.time == ITD_TIME_LOGSNR) return ITD_OK;
-    net->timestep = itd__doubles(steps, 1);
+    net->steps = table ? 10000 : 1000;
+    net->timestep = itd__doubles(net->steps, 1);
     if (!net->timestep) return ITD_ERROR_MEMORY;
-    for (size_t i = 0; i < steps; i++) {
-        kept += log1p(-(first + (last - first) * (double)i / (double)(steps - 1)));
+    for (size_t i = 0; i < net->steps; i++) {
+        kept += log1p(-(first + (last - first) * (double)i / (double)(net->steps - 1)));
         net->timestep[i] = kept - log(-expm1(kept));
     }
     return ITD_OK;
@@ -3946,7 +3863,7 @@ static float itd__timestep(const itd_net *net, double logsnr)
 {
     const double *t = net->timestep;
     bool table = net->unet.time == ITD_TIME_TABLE;
-    size_t low = 0, high = (table ? ITD__TABLE : ITD__STEPS) - 1;
+    size_t low = 0, high = net->steps - 1;
     logsnr = fmin(fmax(logsnr, t[high]), t[low]);
     while (high - low > 1) {
         size_t middle = (low + high) / 2;
@@ -3983,8 +3900,7 @@ static itd_result itd__net_create(const itd_model_desc *desc, const uint64_t *se
 {
     if (itd_model_problem(desc, NULL)) return ITD_ERROR_ARGUMENT;
     itd_net *net = (itd_net *)itd__alloc(1, 1, sizeof *net);
-    if (net && itd__plan(net, &desc->mlp, &desc->unet) == ITD_OK && itd__plan_pieces(net) == ITD_OK &&
-        itd__plan_timesteps(net) == ITD_OK)
+    if (net && itd__plan(net, &desc->mlp, &desc->unet) == ITD_OK && itd__plan_timesteps(net) == ITD_OK)
         net->w = itd__floats(net->parameters, 1);
     if (!net || !net->w) {
         itd_net_free(net);
@@ -4012,7 +3928,7 @@ ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd
 ITD_DEF void itd_net_free(itd_net *net)
 {
     if (!net) return;
-    ITD_FREE(net->layer), ITD_FREE(net->piece), ITD_FREE(net->frequency), ITD_FREE(net->timestep);
+    ITD_FREE(net->layer), ITD_FREE(net->frequency), ITD_FREE(net->timestep);
     ITD_FREE(net->value.floats), ITD_FREE(net->gradient.floats), ITD_FREE(net->work.floats);
     ITD_FREE(net->taps), ITD_FREE(net->back), ITD_FREE(net->dtaps);
     ITD_FREE(net->w), ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->ema);
@@ -4088,13 +4004,12 @@ static float *itd__kept(const itd__buffer *v, const itd__layer *row, size_t from
 }
 
 /* For the operation of row i on n samples; what backward needs is there once it has begun. */
-static itd__operands itd__operands_of(const itd_net *net, size_t i, size_t from, size_t n, bool backward,
-                                      itd__scratch work)
+static itd__operands itd__operands_of(const itd_net *net, size_t i, size_t from, size_t n, bool backward)
 {
     itd__operands o = ITD__ZERO;
     const itd__layer *row = o.row = &net->layer[i];
     const itd__layer *in[2] = {&net->layer[row->input[0]], &net->layer[row->input[1]]};
-    o.net = net, o.n = n, o.pixels = row->h * row->w, o.work = work;
+    o.net = net, o.n = n, o.pixels = row->h * row->w, o.work = itd__own(net->work);
     for (size_t k = 0; k < 2; k++) o.x[k] = itd__output(&net->value, in[k], from);
     o.y = itd__output(&net->value, row, from), o.kept = itd__kept(&net->value, row, from);
     o.w = itd__weights(net) + row->weight, o.b = itd__weights(net) + row->bias;
@@ -4108,18 +4023,31 @@ static itd__operands itd__operands_of(const itd_net *net, size_t i, size_t from,
     return o;
 }
 
+/* One way through the operation of row i, all samples at once or one by one. */
+static void itd__run(const itd_net *net, size_t i, size_t from, size_t n, bool backward)
+{
+    const itd__operation *operation = &itd__operations[net->layer[i].kind];
+    size_t step = operation->single ? 1 : n;
+    for (size_t k = 0; k < n; k += step) {
+        itd__operands o = itd__operands_of(net, i, from + k, step, backward);
+        if (backward) operation->backward(&o);
+        else operation->forward(&o);
+    }
+}
+
 static void itd__forward_slice(itd_net *net, const float *z, const float *logsnr, size_t from, size_t n,
                                float *out)
 {
-    itd__scratch work = itd__own(net->work);
+    const float *input = z;
     for (size_t i = 0; i < net->layers; i++) {
-        const itd__operation *operation = &itd__operations[net->layer[i].kind];
-        size_t step = operation->single ? 1 : n;
-        for (size_t k = 0; k < n; k += step) {
-            itd__operands o = itd__operands_of(net, i, from + k, step, false, work);
-            if (net->layer[i].kind == ITD__INPUT) o.x[0] = (i == 0 ? z : logsnr) + from * o.row->width;
-            operation->forward(&o);
+        const itd__layer *row = &net->layer[i];
+        if (row->kind != ITD__INPUT) {
+            itd__run(net, i, from, n, false);
+            continue;
         }
+        memcpy(itd__output(&net->value, row, from), input + from * row->width,
+               n * row->width * sizeof *input);
+        input = logsnr;
     }
     memcpy(out + from * net->dim, itd__output(&net->value, &net->layer[net->layers - 1], from),
            n * net->dim * sizeof *out);
@@ -4138,29 +4066,23 @@ static bool itd__leads_back(const itd_net *net, size_t i, bool to_input)
 static void itd__backward_slice(itd_net *net, const float *dout, size_t from, size_t n, float *dz)
 {
     size_t size = n * net->dim * sizeof *dout;
-    itd__scratch work = itd__own(net->work);
     memcpy(itd__output(&net->gradient, &net->layer[net->layers - 1], from), dout + from * net->dim, size);
     for (size_t i = net->layers; i-- > 0;) {
-        const itd__operation *operation = &itd__operations[net->layer[i].kind];
-        size_t step = operation->single ? 1 : n;
         if (!itd__leads_back(net, i, dz != NULL)) continue;
         for (size_t k = 0; k < 2; k++) {
             const itd__layer *input = &net->layer[net->layer[i].input[k]];
             if (input->reader == i)
                 memset(itd__output(&net->gradient, input, from), 0, n * input->width * sizeof *dout);
         }
-        for (size_t k = 0; k < n; k += step) {
-            itd__operands o = itd__operands_of(net, i, from + k, step, true, work);
-            operation->backward(&o);
-        }
+        itd__run(net, i, from, n, true);
     }
     if (dz) memcpy(dz + from * net->dim, itd__output(&net->gradient, &net->layer[0], from), size);
 }
 
-/* Space for one number per parameter, where there is none yet. */
-static bool itd__slab(const itd_net *net, float **slab)
+/* Space for so many numbers, where there is none yet. */
+static bool itd__slab(float **slab, size_t size)
 {
-    if (!*slab) *slab = itd__floats(net->parameters, 1);
+    if (!*slab) *slab = itd__floats(size, 1);
     return *slab != NULL;
 }
 
@@ -4184,8 +4106,7 @@ static itd_result itd__forward_begin(itd_net *net, size_t n)
     ITD__TRY(itd__reserve(&net->value.floats, &net->value.capacity, n, net->width));
     ITD__TRY(itd__reserve(&net->work.floats, &net->work_threads, itd__threads(), net->work.each));
     if (net->taps_size == 0 || (net->taps_of == w && !net->shared)) return ITD_OK;
-    if (!net->taps) net->taps = itd__floats(net->taps_size, 1);
-    if (!net->taps) return ITD_ERROR_MEMORY;
+    if (!itd__slab(&net->taps, net->taps_size)) return ITD_ERROR_MEMORY;
     ITD__PARALLEL(layers > 1)
     for (i = 0; i < layers; i++) {
         const itd__layer *row = &net->layer[i];
@@ -4203,9 +4124,9 @@ static itd_result itd__backward_begin(itd_net *net, size_t n, bool to_input)
     ITD_ASSERT(n <= net->value.capacity);
     ITD__TRY(itd__reserve(&net->gradient.floats, &net->gradient.capacity, n, net->width));
     ITD__TRY(itd__reserve(&net->work.floats, &net->work_threads, itd__threads(), net->work.each));
-    if (!net->back) net->back = itd__floats(net->back_size, 1);
-    if (!net->dtaps) net->dtaps = itd__floats(net->taps_size, 1);
-    if (!itd__slab(net, &net->g) || !net->back || !net->dtaps) return ITD_ERROR_MEMORY;
+    if (!itd__slab(&net->g, net->parameters) || !itd__slab(&net->back, net->back_size) ||
+        !itd__slab(&net->dtaps, net->taps_size))
+        return ITD_ERROR_MEMORY;
     ITD__PARALLEL(net->unet.levels > 0)
     for (i = 0; i < layers; i++) {
         const itd__layer *row = &net->layer[i];
@@ -4231,11 +4152,26 @@ ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *lo
     return ITD_OK;
 }
 
+/* The gradient by the weights of row i for one unit of work: some inputs from x[k], at most ITD__PIECE. All
+   units of a row but the last are alike; a normalization is one. */
+static void itd__gradient_piece(const itd_net *net, size_t n, size_t i, size_t k, size_t piece)
+{
+    const itd__layer *row = &net->layer[i];
+    size_t inputs = row->kind == ITD__NORM ? 1 - k : row->in[k];
+    size_t even = itd__ceil_div(inputs, itd__max(1, itd__ceil_div(inputs, ITD__PIECE)));
+    size_t count = itd__ceil_div(even, 4) * 4, at = piece * count; /* whole blocks of rows */
+    if (row->weights == 0 || at >= inputs) return;
+    itd__operands o = itd__operands_of(net, i, 0, n, true);
+    itd__operations[row->kind].gradient(&o, at + (k ? row->in[0] : 0), itd__min(count, inputs - at));
+}
+
 /* Adds to the gradients of the parameters. Of a batch in several passes the sums go on from pass to pass, as
    do those by transformed weights, until itd__finish_gradients. */
 static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, float *dz)
 {
-    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice), pieces = (ptrdiff_t)net->pieces;
+    size_t each = itd__ceil_div(net->max_inputs, ITD__PIECE);
+    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice),
+                 pieces = (ptrdiff_t)(2 * each * net->layers);
     ITD__TRY(itd__backward_begin(net, n, dz != NULL));
     ITD__PARALLEL(slices > 1)
     for (k = 0; k < slices; k++) {
@@ -4244,9 +4180,8 @@ static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, f
     }
     ITD__PARALLEL(slices > 1)
     for (k = 0; k < pieces; k++) {
-        const itd__piece *piece = &net->piece[k];
-        itd__operands o = itd__operands_of(net, piece->row, 0, n, true, itd__own(net->work));
-        itd__operations[o.row->kind].gradient(&o, piece->from, piece->count);
+        size_t input = (size_t)k / each;
+        itd__gradient_piece(net, n, input / 2, input % 2, (size_t)k % each);
     }
     return ITD_OK;
 }
@@ -4293,26 +4228,27 @@ static size_t itd__rows_of_pass(const itd_net *net)
 
 /* ---- what the trainer asks of it ---- */
 
+static void itd__drop(float **slab) { ITD_FREE(*slab), *slab = NULL; }
+
 static itd_result itd__begin_training(itd_net *net, bool average)
 {
     bool fresh = !net->ema;
-    if (!itd__slab(net, &net->g) || !itd__slab(net, &net->m) || !itd__slab(net, &net->v) ||
-        (average && !itd__slab(net, &net->ema)))
+    size_t n = net->parameters;
+    if (!itd__slab(&net->g, n) || !itd__slab(&net->m, n) || !itd__slab(&net->v, n) ||
+        (average && !itd__slab(&net->ema, n)))
         return ITD_ERROR_MEMORY;
-    if (average && fresh) memcpy(net->ema, net->w, net->parameters * sizeof *net->w);
-    if (!average)
-        ITD_FREE(net->ema), net->ema = NULL; /* the denoiser would go on using an earlier training's */
-    memset(net->m, 0, net->parameters * sizeof *net->m); /* an earlier training's do not count */
-    memset(net->v, 0, net->parameters * sizeof *net->v);
+    if (average && fresh) memcpy(net->ema, net->w, n * sizeof *net->w);
+    if (!average) itd__drop(&net->ema);    /* the denoiser would go on using an earlier training's */
+    memset(net->m, 0, n * sizeof *net->m); /* an earlier training's do not count */
+    memset(net->v, 0, n * sizeof *net->v);
     net->taps_of = NULL;
     return ITD_OK;
 }
 
 static void itd__end_training(itd_net *net)
 {
-    ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->gradient.floats);
-    ITD_FREE(net->back), ITD_FREE(net->dtaps), ITD_FREE(net->work.floats);
-    net->g = net->m = net->v = net->gradient.floats = net->back = net->dtaps = net->work.floats = NULL;
+    itd__drop(&net->g), itd__drop(&net->m), itd__drop(&net->v), itd__drop(&net->gradient.floats);
+    itd__drop(&net->back), itd__drop(&net->dtaps), itd__drop(&net->work.floats);
     net->gradient.capacity = net->work_threads = 0;
 }
 
@@ -4605,8 +4541,7 @@ static void itd__gemm_plain(const itd__product *p)
     size_t columns, depth;
     for (size_t j = 0; j < p->n; j += columns) {
         columns = itd__min(p->n - j, ITD__ACROSS);
-        for (size_t i = 0; i < p->m && !p->accumulate; i++)
-            for (size_t q = 0; q < columns; q++) p->c[i * p->rc + j + q] = p->bias ? p->bias[j + q] : 0;
+        for (size_t i = 0; i < p->m && !p->add; i++) memset(p->c + i * p->rc + j, 0, columns * sizeof *p->c);
         for (size_t from = 0; from < p->k; from += depth) {
             depth = itd__min(p->k - from, ITD__DEPTH);
             const float *b = p->b + from * p->rb + j * p->cb;
@@ -4636,14 +4571,14 @@ static void itd__gemm_plain(const itd__product *p)
 #define ITD__X86 1
 #endif
 
-#ifdef ITD__VECTORS
-/* Not inlined: it has many callers, each for a case that is rare. */
-static __attribute__((noinline)) void itd__copy_rows(const float *x, size_t rx, size_t rows, size_t columns,
-                                                     float *y, size_t ry)
+#ifdef __GNUC__
+__attribute__((noinline)) /* it has many callers, each for a case that is rare */
+#endif
+static void
+itd__copy_rows(const float *x, size_t rx, size_t rows, size_t columns, float *y, size_t ry)
 {
     for (size_t r = 0; r < rows; r++) memcpy(y + r * ry, x + r * rx, columns * sizeof *y);
 }
-#endif
 
 /* Each pass defines ITD__W, the floats in a vector; ITD__ISA, the suffix of its names, which ITD__K appends;
    ITD__TARGET, the attribute of functions that selects the instruction set. */
@@ -5084,24 +5019,24 @@ ITD__KERNEL void ITD__K(transform)(itd__transform t, const float *const *x, floa
 #if ITD__W > 1
 
 /* The inner loop of all matrix work: a block of C, `rows` rows by `vectors` vectors, stays in registers while
-   k runs. start: what each row begins with, or NULL for what C holds. Where not all of the block exists, but
-   p->m rows and `columns` columns, it is computed in a tile and copied. */
+   k runs. Where not all of the block exists, but p->m rows and `columns` columns, it is computed in a tile. */
 ITD__INLINE void ITD__K(block)(const size_t rows, const size_t vectors, const itd__product *p, const float *b,
-                               const float *start, float *c, size_t columns)
+                               float *c, size_t columns)
 {
     const size_t width = vectors * ITD__W, ra = p->ra, ca = p->ca, rb = p->rb;
     const bool whole = p->m == rows && columns == width;
     float tile[ITD__ROWS * 2 * ITD__W], *to = whole ? c : tile;
-    const float *a = p->a, *from = start ? start : c;
-    size_t rs = start ? 0 : p->rc, rt = whole ? p->rc : width;
-    ITD__V sum[ITD__ROWS][2], row[2];
-    if (!whole) {
+    const float *a = p->a;
+    size_t rt = whole ? p->rc : width;
+    ITD__V sum[ITD__ROWS][2] = {{{0}}}, row[2];
+    if (p->add && !whole) {
         memset(tile, 0, sizeof tile);
-        itd__copy_rows(from, rs, p->m, columns, tile, width);
-        from = tile, rs = width;
+        itd__copy_rows(c, p->rc, p->m, columns, tile, width);
     }
-    ITD__EACH (r, rows)
-        ITD__EACH (v, vectors) sum[r][v] = *(const ITD__VU *)(from + r * rs + v * ITD__W);
+    if (p->add) {
+        ITD__EACH (r, rows)
+            ITD__EACH (v, vectors) sum[r][v] = *(const ITD__VU *)(to + r * rt + v * ITD__W);
+    }
     for (size_t k = p->k; k > 0; k--, a += ca, b += rb) {
         ITD__EACH (v, vectors) row[v] = *(const ITD__VU *)(b + v * ITD__W);
         ITD__EACH (r, rows) {
@@ -5117,12 +5052,11 @@ ITD__INLINE void ITD__K(block)(const size_t rows, const size_t vectors, const it
 /* Blocks side by side. B(k,j) = b[j/w*panel + k*rb + j%w], w = 2 ITD__W: its panels are `panel` apart. */
 ITD__INLINE void ITD__K(blocks)(const size_t rows, const itd__product *p, size_t panel)
 {
-    const float zeros[2 * ITD__W] = {0}, *b = p->b;
+    const float *b = p->b;
     for (size_t j = 0; j < p->n; j += 2 * ITD__W, b += panel) {
-        const float *start = p->accumulate ? NULL : p->bias ? p->bias + j : zeros;
         size_t columns = itd__min(p->n - j, 2 * ITD__W);
-        if (columns > ITD__W) ITD__K(block)(rows, 2, p, b, start, p->c + j, columns);
-        else ITD__K(block)(rows, 1, p, b, start, p->c + j, columns);
+        if (columns > ITD__W) ITD__K(block)(rows, 2, p, b, p->c + j, columns);
+        else ITD__K(block)(rows, 1, p, b, p->c + j, columns);
     }
 }
 
@@ -5194,7 +5128,7 @@ ITD__KERNEL void ITD__K(large)(const itd__product *p, size_t panel)
         for (size_t j = 0; j < p->n; j += 2 * ITD__W) {
             q.n = itd__min(p->n - j, 2 * ITD__W);
             q.b = p->b + j / (2 * ITD__W) * panel, q.c = p->c + from * p->rc + j;
-            q.bias = p->bias ? p->bias + j : NULL;
+
             ITD__K(rows)(&q, apart, panel);
         }
     }
@@ -5211,11 +5145,11 @@ ITD__KERNEL void ITD__K(gemm)(const itd__product *p)
         bool in_place = small && p->cb == 1 && (p->n - j >= width || p->n - j == ITD__W);
         s.n = itd__min(p->n - j, ITD__ACROSS);
         if (in_place && s.n > width) s.n -= s.n % width;
-        s.bias = p->bias ? p->bias + j : NULL;
+
         for (size_t from = 0; from < p->k || from == 0; from += depth) {
             s.k = itd__min(p->k - from, depth);
             s.a = p->a + from * p->ca, s.b = p->b + from * p->rb + j * p->cb, s.rb = p->rb, s.c = p->c + j;
-            s.accumulate = p->accumulate || from > 0;
+            s.add = p->add || from > 0;
             if (!in_place) ITD__K(pack)(&s, p->work.floats), s.b = p->work.floats, s.rb = width;
             size_t panel = in_place ? width : s.k * width;
             if (small) ITD__K(rows)(&s, s.ra, panel);
@@ -5331,27 +5265,28 @@ ITD_DEF const char *itd_simd_name(void) { return itd__fast()->name; }
 /* A large product is divided among the threads, by columns or by rows. Where the cuts are depends on how many
    threads there are, the result does not: each number of C is computed by one thread, as the same sum in the
    order of k. */
-static void itd__gemm(const itd__product *p)
+static void itd__matmul(size_t m, size_t n, size_t k, bool add, const float *a, size_t ra, size_t ca,
+                        const float *b, size_t rb, size_t cb, float *c, size_t rc, itd__scratch work)
 {
-    size_t pieces = itd__useful_threads((double)p->m * (double)p->n * (double)p->k);
+    const itd__product whole = {m, n, k, add, a, ra, ca, b, rb, cb, c, rc, work};
+    size_t pieces = itd__useful_threads((double)m * (double)n * (double)k);
     if (pieces == 1) { /* a parallel region takes time even with one thread */
-        itd__fast()->gemm(p);
+        itd__fast()->gemm(&whole);
         return;
     }
-    bool by_columns = p->n >= 256 * pieces || p->n % (32 * pieces) == 0; /* whole panels, even shares */
-    size_t step = itd__ceil_div(by_columns ? p->n : p->m, pieces), unit = by_columns ? 32 : 12;
+    bool by_columns = n >= 256 * pieces || n % (32 * pieces) == 0; /* whole panels, even shares */
+    size_t step = itd__ceil_div(by_columns ? n : m, pieces), unit = by_columns ? 32 : 12;
     ptrdiff_t i, end = (ptrdiff_t)pieces;
     step = itd__ceil_div(step, unit) * unit; /* whole blocks */
     ITD__PARALLEL(true)
     for (i = 0; i < end; i++) {
-        itd__product q = *p;
+        itd__product q = whole;
         size_t from = (size_t)i * step, *size = by_columns ? &q.n : &q.m;
         if (from >= *size) continue;
         *size = itd__min(*size - from, step);
-        q.a += by_columns ? 0 : from * p->ra, q.b += by_columns ? from * p->cb : 0;
-        q.c += from * (by_columns ? 1 : p->rc);
-        if (p->bias && by_columns) q.bias += from;
-        q.work = itd__own(p->work);
+        q.a += by_columns ? 0 : from * ra, q.b += by_columns ? from * cb : 0;
+        q.c += from * (by_columns ? 1 : rc);
+        q.work = itd__own(work);
         itd__fast()->gemm(&q);
     }
 }
@@ -5373,7 +5308,14 @@ static double itd__dot(const double *x, const double *y, size_t n)
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-/* itd__add_products for many columns: by the matrix product, of a few rows as floats at a time. */
+/* sum (dim,dim) += (x - mean) (x - mean)^T */
+static void itd__add_square(const float *x, const double *mean, size_t dim, double *sum)
+{
+    for (size_t j = 0; j < dim; j++)
+        for (size_t k = 0; k < dim; k++) sum[j * dim + k] += (x[j] - mean[j]) * (x[k] - mean[k]);
+}
+
+/* The same for n rows of many columns: by the matrix product, of a few rows as floats at a time. */
 static itd_result itd__add_wide_products(const float *x, const double *mean, size_t n, size_t dim,
                                          double *sum)
 {
@@ -5392,18 +5334,15 @@ static itd_result itd__add_wide_products(const float *x, const double *mean, siz
     return result;
 }
 
-/* sum (dim,dim) += centred^T centred, for n rows less their mean */
-static itd_result itd__add_products(const float *x, const double *mean, size_t n, size_t dim, double *sum)
-{
-    if (dim > ITD__FULL_GAUSSIAN) return itd__add_wide_products(x, mean, n, dim, sum);
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < dim; j++)
-            for (size_t k = 0; k < dim; k++)
-                sum[j * dim + k] += (x[i * dim + j] - mean[j]) * (x[i * dim + k] - mean[k]);
-    return ITD_OK;
-}
-
 /* ---- eigenpairs ---- */
+
+static void itd__exchange(double *x, double *y, size_t n)
+{
+    for (size_t k = 0; k < n; k++) {
+        double v = x[k];
+        x[k] = y[k], y[k] = v;
+    }
+}
 
 /* Descending, by selection. */
 static void itd__sort_eigen(size_t n, double *lambda, double *vectors)
@@ -5412,14 +5351,8 @@ static void itd__sort_eigen(size_t n, double *lambda, double *vectors)
         size_t top = i;
         for (size_t j = i + 1; j < n; j++)
             if (lambda[j] > lambda[top]) top = j;
-        double value = lambda[top];
-        lambda[top] = lambda[i];
-        lambda[i] = value;
-        for (size_t k = 0; k < n && top != i; k++) {
-            double v = vectors[i * n + k];
-            vectors[i * n + k] = vectors[top * n + k];
-            vectors[top * n + k] = v;
-        }
+        itd__exchange(lambda + i, lambda + top, 1);
+        itd__exchange(vectors + i * n, vectors + top * n, n);
     }
 }
 
@@ -5553,7 +5486,9 @@ ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_ga
         for (size_t i = 0; i < n; i++) /* differences, so that a constant column has exactly its mean */
             for (size_t j = 0; j < dim; j++) mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
         for (size_t j = 0; j < dim; j++) mean[j] += x[j];
-        result = itd__add_products(x, mean, n, dim, covariance);
+        if (dim > ITD__FULL_GAUSSIAN) result = itd__add_wide_products(x, mean, n, dim, covariance);
+        else
+            for (size_t i = 0; i < n; i++) itd__add_square(x + i * dim, mean, dim, covariance);
     }
     for (size_t i = 0; result == ITD_OK && i < dim; i++) /* symmetric to the last bit */
         for (size_t j = 0; j <= i; j++) covariance[j * dim + i] = covariance[i * dim + j] /= (double)n;
@@ -5667,8 +5602,10 @@ enum {
     ITD__CHOICE_ROWS = 10 /* with fewer rows columns count as independent: rho = 1 */
 };
 
-/* What follows from the moments of some rows. */
+/* The moments of some rows and what follows from them. */
 typedef struct itd__correlations {
+    size_t d;
+    double *moments;            /* (1+d+d*d) */
     double *mean, *sd, *lambda; /* (d) of the columns; eigenvalues of the correlations */
     double *matrix, *vectors;   /* (d,d) */
 } itd__correlations;
@@ -5683,21 +5620,18 @@ static void itd__fold_moments(const float *x, const double *centre, size_t n, si
     for (size_t i = 0; i < n; i++) {
         double *rows = moments + i % ITD__FOLDS * (1 + d + d * d), *sum = rows + 1, *products = sum + d;
         *rows += 1;
-        for (size_t j = 0; j < d; j++) {
-            double v = x[i * d + j] - centre[j];
-            sum[j] += v;
-            for (size_t k = 0; k < d; k++) products[j * d + k] += v * (x[i * d + k] - centre[k]);
-        }
+        for (size_t j = 0; j < d; j++) sum[j] += x[i * d + j] - centre[j];
+        itd__add_square(x + i * d, centre, d, products);
     }
 }
 
 /* The moments of all rows but those of fold `left_out` (ITD__FOLDS: of all), and their correlations. Where a
    column hardly varies in these rows, a thousandth of its deviation in all rows (`scale`) stands in. */
-static itd_result itd__correlate(const double *moments, size_t left_out, size_t d, const double *scale,
-                                 double *total /* (1+d+d*d) */, itd__correlations *c)
+static itd_result itd__correlate(const double *moments, size_t left_out, const double *scale,
+                                 itd__correlations *c)
 {
-    size_t size = 1 + d + d * d;
-    const double *sum = total + 1, *products = sum + d;
+    size_t d = c->d, size = 1 + d + d * d;
+    double *total = c->moments, *sum = total + 1, *products = sum + d;
     memset(total, 0, size * sizeof *total);
     for (size_t k = 0; k < ITD__FOLDS; k++)
         for (size_t i = 0; k != left_out && i < size; i++) total[i] += moments[k * size + i];
@@ -5715,9 +5649,10 @@ static itd_result itd__correlate(const double *moments, size_t left_out, size_t 
 }
 
 /* Adds, for each rho, the -log likelihood (but for constants) of the rows with these moments. */
-static void itd__add_fold_nll(const double *moments, size_t d, const itd__correlations *c, const double *rho,
+static void itd__add_fold_nll(const double *moments, const itd__correlations *c, const double *rho,
                               double *nll)
 {
+    size_t d = c->d;
     const double *sum = moments + 1, *products = sum + d;
     for (size_t i = 0; i < d; i++) { /* squares of the rows along eigenvector i */
         const double *u = c->vectors + i * d;
@@ -5735,15 +5670,15 @@ static void itd__add_fold_nll(const double *moments, size_t d, const itd__correl
 }
 
 /* The rho for which the folds are most likely, each under the Gaussian of the others. */
-static itd_result itd__choose_shrinkage(const double *moments, size_t d, const double *scale, double *total,
-                                        itd__correlations *c, double *chosen)
+static itd_result itd__choose_shrinkage(const double *moments, const double *scale, itd__correlations *c,
+                                        double *chosen)
 {
     double rho[ITD__CANDIDATES], nll[ITD__CANDIDATES] = {0};
     size_t best = 0;
     for (size_t r = 0; r < ITD__CANDIDATES; r++) rho[r] = r ? pow(10, 0.25 * (double)r - 5.25) : 0;
     for (size_t k = 0; k < ITD__FOLDS; k++) {
-        ITD__TRY(itd__correlate(moments, k, d, scale, total, c));
-        itd__add_fold_nll(moments + k * (1 + d + d * d), d, c, rho, nll);
+        ITD__TRY(itd__correlate(moments, k, scale, c));
+        itd__add_fold_nll(moments + k * (1 + c->d + c->d * c->d), c, rho, nll);
     }
     for (size_t r = 1; r < ITD__CANDIDATES; r++)
         if (nll[r] < nll[best]) best = r;
@@ -5752,9 +5687,9 @@ static itd_result itd__choose_shrinkage(const double *moments, size_t d, const d
 }
 
 /* W and its inverse; returns log |det W^-1|. */
-static double itd__square_roots(const itd__correlations *c, size_t d, double rho, double *whiten,
-                                double *color)
+static double itd__square_roots(const itd__correlations *c, double rho, double *whiten, double *color)
 {
+    size_t d = c->d;
     double log_det = 0;
     memset(whiten, 0, d * d * sizeof *whiten), memset(color, 0, d * d * sizeof *color);
     for (size_t i = 0; i < d; i++) {
@@ -5779,13 +5714,13 @@ static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double 
     double rho = 1;
     itd_result result = moments && block ? ITD_OK : ITD_ERROR_MEMORY;
     if (result == ITD_OK) {
-        double *total = moments + ITD__FOLDS * (1 + d + d * d);
+        c.d = d, c.moments = moments + ITD__FOLDS * (1 + d + d * d);
         c.mean = block, c.sd = block + d, c.lambda = c.sd + d;
         c.matrix = c.lambda + d, c.vectors = c.matrix + d * d;
         itd__fold_moments(x, mean, n, d, moments);
-        if (n >= ITD__CHOICE_ROWS) result = itd__choose_shrinkage(moments, d, scale, total, &c, &rho);
-        if (result == ITD_OK) result = itd__correlate(moments, ITD__FOLDS, d, scale, total, &c);
-        if (result == ITD_OK) *log_det = itd__square_roots(&c, d, rho, whiten, color);
+        if (n >= ITD__CHOICE_ROWS) result = itd__choose_shrinkage(moments, scale, &c, &rho);
+        if (result == ITD_OK) result = itd__correlate(moments, ITD__FOLDS, scale, &c);
+        if (result == ITD_OK) *log_det = itd__square_roots(&c, rho, whiten, color);
     }
     ITD_FREE(moments), ITD_FREE(block);
     return result;

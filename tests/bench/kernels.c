@@ -46,13 +46,10 @@ static itd__scratch scratch(size_t each)
 
 static void product_run(const shape *s, const float *a, const float *b, float *c)
 {
-    itd__product q = ITD__ZERO;
     bool a_transposed = s->layout[0] == 't', b_transposed = s->layout[1] == 't';
-    q.m = s->m, q.n = s->n, q.k = s->k;
-    q.a = a, q.ra = a_transposed ? 1 : q.k, q.ca = a_transposed ? q.m : 1;
-    q.b = b, q.rb = b_transposed ? 1 : q.n, q.cb = b_transposed ? q.k : 1;
-    q.c = c, q.rc = q.n, q.work = scratch(ITD__WORK);
-    itd__gemm(&q);
+    size_t ra = a_transposed ? 1 : s->k, ca = a_transposed ? s->m : 1;
+    size_t rb = b_transposed ? 1 : s->n, cb = b_transposed ? s->k : 1;
+    itd__matmul(s->m, s->n, s->k, false, a, ra, ca, b, rb, cb, c, s->n, scratch(ITD__WORK));
 }
 
 static void convolution_prepare(convolution *v)
