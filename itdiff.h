@@ -2998,30 +2998,23 @@ static void itd__sinusoids_backward(const itd__operands *o)
     }
 }
 
-/* Sine and cosine of each of m phases w.z, times exp(-|w|^2 noise / 2): what is left of them on average when
-   z gets noise of this variance. Sinusoids that the noise has washed out teach nothing. */
-static void itd__faded_sinusoids(const float *phase /* (m) */, const float *power /* (m) -|w|^2/2 */,
-                                 double noise, size_t m, float *y /* (2*m) */)
-{
-    float left[64];
-    itd__fast()->embed(1, phase, m, y);
-    for (size_t at = 0; at < m; at += 64) {
-        size_t n = itd__min(64, m - at);
-        for (size_t k = 0; k < n; k++) left[k] = power[at + k] * (float)noise;
-        itd__fast()->exp(left, n, left);
-        for (size_t k = 0; k < n; k++) y[at + k] *= left[k], y[m + at + k] *= left[k];
-    }
-}
-
-/* Along m directions, the columns of `frequency` (d,m), behind which it has -|w|^2/2 of each. The second
-   input is the log SNR. Kept are the phases. */
+/* Along m directions, the columns of `frequency` (d,m), behind which it has -|w|^2/2 of each: sine and cosine
+   of the phase w.z, times exp(-|w|^2 s / 2), which is what is left of them on average when z gets noise of
+   variance s. Sinusoids that the noise has washed out teach nothing. The second input is the log SNR. Kept
+   are the phases. */
 static void itd__directions_forward(const itd__operands *o)
 {
     size_t d = o->row->in[0], m = o->row->c / 2;
+    const float *power = o->frequency + d * m;
+    float *y = o->y, *left = o->work.floats; /* of amplitudes */
     itd__matmul(o->n, m, d, false, o->x[0], d, 1, o->frequency, m, 1, o->kept, m, o->work);
-    for (size_t k = 0; k < o->n; k++)
-        itd__faded_sinusoids(o->kept + k * m, o->frequency + d * m, itd_sigmoid(-o->x[1][k]), m,
-                             o->y + 2 * k * m);
+    for (size_t k = 0; k < o->n; k++, y += 2 * m) {
+        float noise = (float)itd_sigmoid(-o->x[1][k]);
+        itd__fast()->embed(1, o->kept + k * m, m, y);
+        for (size_t i = 0; i < m; i++) left[i] = power[i] * noise;
+        itd__fast()->exp(left, m, left);
+        for (size_t i = 0; i < m; i++) y[i] *= left[i], y[m + i] *= left[i];
+    }
 }
 
 static void itd__directions_backward(const itd__operands *o)
@@ -3179,46 +3172,43 @@ static void itd__taps_gradient(const itd__convolution *c, float *du /* (16,in,ou
     memset(du, 0, 16 * pairs * sizeof *du);
 }
 
-/* A convolution with transformed weights u; the outputs are set, or added to y if add. */
-typedef struct itd__winograd {
-    itd__convolution c;
-    const float *x, *u, *bias; /* bias: (out) or NULL */
-    float *y;
-    bool add;
-    itd__scratch work;
-} itd__winograd;
-
-/* `count` of its tiles. The bias of the four outputs of a tile is that of one frequency, number 5, which
-   A M A^T adds to each of them. */
-static void itd__winograd_tiles(const itd__winograd *o, size_t first, size_t count)
+/* `count` tiles of a convolution, or of its backward pass, which is one with other weights whose outputs are
+   added. The bias of the four outputs of a tile is that of one frequency, number 5, which A M A^T adds to each
+   of them. */
+static void itd__winograd_tiles(const itd__operands *o, bool backward, size_t first, size_t count)
 {
-    size_t in = o->c.in.channels, out = o->c.out.channels;
+    const itd__image *from = &o->row->conv.in, *to = &o->row->conv.out;
+    if (backward) from = &o->row->conv.out, to = &o->row->conv.in;
+    const float *u = backward ? o->back : o->taps;
+    size_t in = from->channels, out = to->channels;
     itd__scratch work = itd__own(o->work);
     float *outside = work.floats + ITD__WORK, *v = outside + itd__max(in, out), *m = v + 16 * itd__plane(in);
     memset(outside, 0, itd__max(in, out) * sizeof *outside);
-    itd__tiles_read(ITD__FROM_PATCH, &o->c.in, o->x, in, first, count, outside, v);
+    itd__tiles_read(ITD__FROM_PATCH, from, backward ? o->dy : o->x[0], in, first, count, outside, v);
     for (size_t f = 0; f < 16; f++) {
-        bool bias = f == 5 && o->bias;
+        bool bias = f == 5 && !backward;
         float *y = m + f * itd__plane(out);
-        if (bias) itd__copy_rows(o->bias, 0, count, out, y, out + 16);
-        itd__matmul(count, out, in, bias, v + f * itd__plane(in), in + 16, 1, o->u + f * in * out, out, 1, y,
+        if (bias) itd__copy_rows(o->b, 0, count, out, y, out + 16);
+        itd__matmul(count, out, in, bias, v + f * itd__plane(in), in + 16, 1, u + f * in * out, out, 1, y,
                     out + 16, work);
     }
-    itd__tiles_write(m, &o->c.out, first, count, outside, o->add, o->y);
+    itd__tiles_write(m, to, first, count, outside, backward, backward ? o->dx[0] : o->y);
 }
 
 /* All tiles of n images. How many a thread takes at a time changes none of them. */
-static void itd__winograd_images(const itd__winograd *o, size_t n)
+static void itd__winograd(const itd__operands *o, bool backward)
 {
-    size_t total = n * itd__count_tiles(&o->c.out), in = o->c.in.channels, out = o->c.out.channels;
-    size_t threads = itd__useful_threads((double)total * 16 * (double)in * (double)out);
+    const itd__convolution *c = &o->row->conv;
+    size_t total = o->n * itd__count_tiles(&c->out);
+    size_t threads = itd__useful_threads(16.0 * (double)total * (double)c->in.channels *
+                                         (double)c->out.channels);
     size_t even = itd__ceil_div(total, threads), parts = itd__ceil_div(even, ITD__TILES);
     size_t tiles = itd__ceil_div(itd__ceil_div(even, parts), 4) * 4; /* whole blocks of rows */
     ptrdiff_t i, end = (ptrdiff_t)itd__ceil_div(total, tiles);
     ITD__PARALLEL(threads > 1)
     for (i = 0; i < end; i++) {
         size_t first = (size_t)i * tiles;
-        itd__winograd_tiles(o, first, itd__min(tiles, total - first));
+        itd__winograd_tiles(o, backward, first, itd__min(tiles, total - first));
     }
 }
 
@@ -3242,24 +3232,13 @@ static void itd__gather(const itd__convolution *c, const float *x, size_t channe
         else memcpy(row, x + at[i], channels * sizeof *row);
 }
 
-/* The gradients by gathered pixels are added to those by the input. */
-static void itd__scatter(const itd__convolution *c, const float *row /* (count,9,in) */, size_t pixel,
-                         size_t count, float *dx)
-{
-    size_t at[9 * ITD__PIXELS], in = c->in.channels;
-    itd__behind(c, pixel, count, at);
-    for (size_t i = 0; i < 9 * count; i++, row += in)
-        if (at[i] != SIZE_MAX) itd__fast()->add(dx + at[i], row, in, dx + at[i]);
-}
-
 static void itd__conv_forward(const itd__operands *o)
 {
     const itd__convolution *c = &o->row->conv;
     size_t pixels = o->n * o->pixels, in = c->in.channels, out = c->out.channels, count;
     float *gathered = o->work.floats + ITD__WORK;
     if (itd__is_winograd(c)) {
-        itd__winograd fast = {*c, o->x[0], o->taps, o->b, o->y, false, o->work};
-        itd__winograd_images(&fast, o->n);
+        itd__winograd(o, false);
         return;
     }
     for (size_t at = 0; at < pixels; at += count) {
@@ -3275,18 +3254,19 @@ static void itd__conv_forward(const itd__operands *o)
 static void itd__conv_backward(const itd__operands *o)
 {
     const itd__convolution *c = &o->row->conv;
-    size_t pixels = o->n * o->pixels, in = c->in.channels, out = c->out.channels, count;
-    float *gathered = o->work.floats + ITD__WORK;
+    size_t pixels = o->n * o->pixels, in = c->in.channels, out = c->out.channels, count, at[9 * ITD__PIXELS];
     if (itd__is_winograd(c)) {
-        itd__winograd fast = {{c->out, c->in, 1, 1}, o->dy, o->back, NULL, o->dx[0], true, o->work};
-        itd__winograd_images(&fast, o->n);
+        itd__winograd(o, true);
         return;
     }
-    for (size_t at = 0; at < pixels; at += count) {
-        count = itd__min(pixels - at, ITD__PIXELS);
-        itd__matmul(count, 9 * in, out, false, o->dy + at * out, out, 1, o->back, 9 * in, 1, gathered, 9 * in,
+    for (size_t first = 0; first < pixels; first += count) {
+        float *row = o->work.floats + ITD__WORK; /* gradients by gathered pixels */
+        count = itd__min(pixels - first, ITD__PIXELS);
+        itd__matmul(count, 9 * in, out, false, o->dy + first * out, out, 1, o->back, 9 * in, 1, row, 9 * in,
                     o->work);
-        itd__scatter(c, gathered, at, count, o->dx[0]);
+        itd__behind(c, first, count, at);
+        for (size_t i = 0; i < 9 * count; i++, row += in)
+            if (at[i] != SIZE_MAX) itd__fast()->add(o->dx[0] + at[i], row, in, o->dx[0] + at[i]);
     }
 }
 
@@ -3563,13 +3543,6 @@ static size_t itd__row(itd_net *net, itd__kind kind, size_t a, size_t b, size_t 
     return i;
 }
 
-/* The last row keeps so many floats per sample beside its output. */
-static void itd__keep(itd_net *net, size_t kept)
-{
-    net->layer[net->layers - 1].kept = kept;
-    net->width += kept;
-}
-
 /* A row of the size of its input, with c channels. */
 static size_t itd__like(itd_net *net, itd__kind kind, size_t a, size_t b, size_t c)
 {
@@ -3663,7 +3636,7 @@ static size_t itd__directions(itd_net *net, size_t z, size_t logsnr, const itd_m
     }
     net->layer[i].frequency = net->frequencies;
     net->frequencies += (d + 1) * m;
-    itd__keep(net, m);
+    net->layer[i].kept = m, net->width += m;
     return i;
 }
 
@@ -3718,7 +3691,7 @@ static size_t itd__norm(itd_net *net, size_t a, size_t b, bool silu, const char 
     size_t c = net->layer[a].c + (a == b ? 0 : net->layer[b].c), i = itd__like(net, ITD__NORM, a, b, c);
     net->layer[i].groups = net->unet.groups, net->layer[i].epsilon = (float)net->unet.epsilon;
     net->layer[i].silu = silu;
-    itd__keep(net, 4 * c);
+    net->layer[i].kept = 4 * c, net->width += 4 * c;
     itd__parameterized(net, i, 1, c, name);
     return i;
 }
@@ -3746,9 +3719,8 @@ static size_t itd__attention(itd_net *net, size_t x)
     size_t k = itd__linear(net, h, h, c, "to_k");
     size_t v = itd__linear(net, h, h, c, "to_v");
     size_t p = itd__row(net, ITD__SCORES, q, k, 1, 1, heads * tokens * tokens);
-    net->layer[p].heads = heads, net->layer[p].tokens = tokens;
     h = itd__row(net, ITD__ATTEND, p, v, net->layer[x].h, net->layer[x].w, c);
-    net->layer[h].heads = heads, net->layer[h].tokens = tokens;
+    net->layer[p].heads = net->layer[h].heads = heads, net->layer[p].tokens = net->layer[h].tokens = tokens;
     h = itd__linear(net, h, h, c, "to_out.0");
     return itd__like(net, ITD__ADD, h, x, c);
 }
@@ -3935,18 +3907,16 @@ ITD_DEF void itd_net_free(itd_net *net)
     ITD_FREE(net);
 }
 
+static float *itd__share(itd_net *net, float *slab)
+{
+    net->shared = true;
+    return slab;
+}
+
 ITD_DEF size_t itd_net_parameters(const itd_net *net) { return net->parameters; }
-ITD_DEF float *itd_net_weights(itd_net *net)
-{
-    net->shared = true;
-    return net->w;
-}
 ITD_DEF float *itd_net_gradients(itd_net *net) { return net->g; }
-ITD_DEF float *itd_net_average(itd_net *net)
-{
-    net->shared = true;
-    return net->ema;
-}
+ITD_DEF float *itd_net_weights(itd_net *net) { return itd__share(net, net->w); }
+ITD_DEF float *itd_net_average(itd_net *net) { return itd__share(net, net->ema); }
 
 ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, size_t size)
 {
@@ -5308,14 +5278,7 @@ static double itd__dot(const double *x, const double *y, size_t n)
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-/* sum (dim,dim) += (x - mean) (x - mean)^T */
-static void itd__add_square(const float *x, const double *mean, size_t dim, double *sum)
-{
-    for (size_t j = 0; j < dim; j++)
-        for (size_t k = 0; k < dim; k++) sum[j * dim + k] += (x[j] - mean[j]) * (x[k] - mean[k]);
-}
-
-/* The same for n rows of many columns: by the matrix product, of a few rows as floats at a time. */
+/* itd__add_products for many columns: by the matrix product, of a few rows as floats at a time. */
 static itd_result itd__add_wide_products(const float *x, const double *mean, size_t n, size_t dim,
                                          double *sum)
 {
@@ -5334,15 +5297,18 @@ static itd_result itd__add_wide_products(const float *x, const double *mean, siz
     return result;
 }
 
-/* ---- eigenpairs ---- */
-
-static void itd__exchange(double *x, double *y, size_t n)
+/* sum (dim,dim) += centred^T centred, for n rows less their mean */
+static itd_result itd__add_products(const float *x, const double *mean, size_t n, size_t dim, double *sum)
 {
-    for (size_t k = 0; k < n; k++) {
-        double v = x[k];
-        x[k] = y[k], y[k] = v;
-    }
+    if (dim > ITD__FULL_GAUSSIAN) return itd__add_wide_products(x, mean, n, dim, sum);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < dim; j++)
+            for (size_t k = 0; k < dim; k++)
+                sum[j * dim + k] += (x[i * dim + j] - mean[j]) * (x[i * dim + k] - mean[k]);
+    return ITD_OK;
 }
+
+/* ---- eigenpairs ---- */
 
 /* Descending, by selection. */
 static void itd__sort_eigen(size_t n, double *lambda, double *vectors)
@@ -5351,8 +5317,12 @@ static void itd__sort_eigen(size_t n, double *lambda, double *vectors)
         size_t top = i;
         for (size_t j = i + 1; j < n; j++)
             if (lambda[j] > lambda[top]) top = j;
-        itd__exchange(lambda + i, lambda + top, 1);
-        itd__exchange(vectors + i * n, vectors + top * n, n);
+        double value = lambda[top];
+        lambda[top] = lambda[i], lambda[i] = value;
+        for (size_t k = 0; k < n && top != i; k++) {
+            value = vectors[i * n + k];
+            vectors[i * n + k] = vectors[top * n + k], vectors[top * n + k] = value;
+        }
     }
 }
 
@@ -5442,24 +5412,7 @@ ITD_DEF itd_result itd_gaussian_from_eigen(const double *mean, const double *lam
     return ITD_OK;
 }
 
-/* Eigenpairs of a covariance, which is destroyed. A flat direction gets a sliver of the variance of the
-   columns that it is made of: the density stays finite. */
-static itd_result itd__eigenpairs(size_t d, double *covariance, double *lambda, double *vectors)
-{
-    double *variance = itd__doubles(d, 1);
-    if (!variance) return ITD_ERROR_MEMORY;
-    for (size_t j = 0; j < d; j++) variance[j] = covariance[j * d + j];
-    itd_result result = itd_eigen_symmetric(d, covariance, lambda, vectors);
-    if (result == ITD_OK && (!(lambda[0] > 0) || lambda[d - 1] < -1e-8 * lambda[0])) result = ITD_ERROR_DATA;
-    for (size_t i = 0; result == ITD_OK && i < d; i++) {
-        double width = 0;
-        for (size_t j = 0; j < d; j++) width += vectors[i * d + j] * vectors[i * d + j] * variance[j];
-        lambda[i] = fmax(lambda[i], 1e-12 * (width > 0 ? width : lambda[0]));
-    }
-    ITD_FREE(variance);
-    return result;
-}
-
+/* A flat direction gets a sliver of the variance of the columns that it is made of: the density stays finite. */
 ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covariance, size_t dim,
                                        itd_gaussian **out)
 {
@@ -5468,9 +5421,17 @@ ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covaria
     itd_result result = a && lambda && vectors ? ITD_OK : ITD_ERROR_MEMORY;
     if (result == ITD_OK) {
         memcpy(a, covariance, dim * dim * sizeof *a);
-        result = itd__eigenpairs(dim, a, lambda, vectors);
+        result = itd_eigen_symmetric(dim, a, lambda, vectors);
     }
     ITD_FREE(a);
+    if (result == ITD_OK && (!(lambda[0] > 0) || lambda[dim - 1] < -1e-8 * lambda[0]))
+        result = ITD_ERROR_DATA;
+    for (size_t i = 0; result == ITD_OK && i < dim; i++) {
+        double width = 0;
+        const double *u = vectors + i * dim;
+        for (size_t j = 0; j < dim; j++) width += u[j] * u[j] * covariance[j * dim + j];
+        lambda[i] = fmax(lambda[i], 1e-12 * (width > 0 ? width : lambda[0]));
+    }
     if (result == ITD_OK) result = itd_gaussian_from_eigen(mean, lambda, vectors, dim, out);
     ITD_FREE(lambda), ITD_FREE(vectors);
     return result;
@@ -5480,37 +5441,33 @@ ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_ga
 {
     if (n < 2 || dim == 0) return ITD_ERROR_ARGUMENT;
     if (!itd__all_finite(x, n * dim)) return ITD_ERROR_DATA;
-    double *mean = itd__doubles(dim, 1), *covariance = itd__doubles(dim, dim);
-    itd_result result = mean && covariance ? ITD_OK : ITD_ERROR_MEMORY;
-    if (result == ITD_OK) {
-        for (size_t i = 0; i < n; i++) /* differences, so that a constant column has exactly its mean */
-            for (size_t j = 0; j < dim; j++) mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
-        for (size_t j = 0; j < dim; j++) mean[j] += x[j];
-        if (dim > ITD__FULL_GAUSSIAN) result = itd__add_wide_products(x, mean, n, dim, covariance);
-        else
-            for (size_t i = 0; i < n; i++) itd__add_square(x + i * dim, mean, dim, covariance);
-    }
-    for (size_t i = 0; result == ITD_OK && i < dim; i++) /* symmetric to the last bit */
+    double *mean = itd__doubles(dim + 1, dim), *covariance = mean + dim;
+    if (!mean) return ITD_ERROR_MEMORY;
+    for (size_t i = 0; i < n; i++) /* differences, so that a constant column has exactly its mean */
+        for (size_t j = 0; j < dim; j++) mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
+    for (size_t j = 0; j < dim; j++) mean[j] += x[j];
+    itd_result result = itd__add_products(x, mean, n, dim, covariance);
+    for (size_t i = 0; i < dim; i++) /* symmetric to the last bit */
         for (size_t j = 0; j <= i; j++) covariance[j * dim + i] = covariance[i * dim + j] /= (double)n;
     if (result == ITD_OK) result = itd_gaussian_create(mean, covariance, dim, out);
-    ITD_FREE(mean), ITD_FREE(covariance);
+    ITD_FREE(mean);
     return result;
 }
 
 /* Independent coordinates, with the points' own means and variances, or N(0, I) for fewer than two points. */
 static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, itd_gaussian **out)
 {
-    double *mean = itd__doubles(dim, 1), *variance = itd__doubles(dim, 1);
-    itd_result result = mean && variance ? ITD_OK : ITD_ERROR_MEMORY;
-    for (size_t j = 0; result == ITD_OK && j < dim; j++) {
+    double *mean = itd__doubles(dim, 2), *variance = mean + dim;
+    if (!mean) return ITD_ERROR_MEMORY;
+    for (size_t j = 0; j < dim; j++) {
         double square = 0;
         for (size_t i = 0; i < n && n > 1; i++) mean[j] += x[i * dim + j] / (double)n;
         for (size_t i = 0; i < n && n > 1; i++)
             square += (x[i * dim + j] - mean[j]) * (x[i * dim + j] - mean[j]);
         variance[j] = n < 2 ? 1 : square > 0 ? square / (double)n : 1e-12;
     }
-    if (result == ITD_OK) result = itd_gaussian_from_eigen(mean, variance, NULL, dim, out);
-    ITD_FREE(mean), ITD_FREE(variance);
+    itd_result result = itd_gaussian_from_eigen(mean, variance, NULL, dim, out);
+    ITD_FREE(mean);
     return result;
 }
 
@@ -5524,11 +5481,9 @@ static double itd__whitens(const itd_denoiser *den, size_t i, size_t j)
 }
 
 /* (d,d) W Sigma W^T = M M^T with M = W U Lambda^1/2 */
-static itd_result itd__map_covariance(const itd_denoiser *den, const itd_gaussian *g, double *covariance)
+static void itd__map_covariance(const itd_denoiser *den, const itd_gaussian *g, double *m, double *covariance)
 {
     size_t d = g->dim;
-    double *m = itd__doubles(d, d);
-    if (!m) return ITD_ERROR_MEMORY;
     for (size_t i = 0; i < d; i++)
         for (size_t j = 0; j < d; j++) {
             double w = itd__whitens(den, i, j);
@@ -5539,8 +5494,6 @@ static itd_result itd__map_covariance(const itd_denoiser *den, const itd_gaussia
     for (size_t i = 0; i < d; i++)
         for (size_t j = 0; j <= i; j++)
             covariance[i * d + j] = covariance[j * d + i] = itd__dot(m + i * d, m + j * d, d);
-    ITD_FREE(m);
-    return ITD_OK;
 }
 
 /* Is a covariance diagonal, but for rounding? The one that W was made of becomes so. */
@@ -5559,25 +5512,24 @@ ITD_DEF itd_result itd_gaussian_to_coordinates(const itd_denoiser *den, const it
 {
     size_t d = g->dim;
     bool diagonal = !g->vectors && !den->whiten;
-    double *mean = itd__doubles(d, 1), *variance = itd__doubles(d, 1);
-    double *covariance = diagonal ? NULL : itd__doubles(d, d);
-    itd_result result = mean && variance && (covariance || diagonal) ? ITD_OK : ITD_ERROR_MEMORY;
-    for (size_t i = 0; result == ITD_OK && i < d; i++) {
+    double *mean = itd__doubles(diagonal ? 2 : 2 + 2 * d, d), *variance = mean + d,
+           *covariance = variance + d;
+    if (!mean) return ITD_ERROR_MEMORY;
+    for (size_t i = 0; i < d; i++) {
         size_t first = den->whiten ? 0 : i, end = den->whiten ? d : i + 1;
         for (size_t j = first; j < end; j++)
             mean[i] += itd__whitens(den, i, j) * (g->mean[j] - (den->mean ? den->mean[j] : 0));
         double w = itd__whitens(den, i, i);
         variance[i] = w * w * g->lambda[i];
     }
-    if (result == ITD_OK && covariance) {
-        result = itd__map_covariance(den, g, covariance);
-        diagonal = result == ITD_OK && itd__diagonal(covariance, d);
+    if (!diagonal) {
+        itd__map_covariance(den, g, covariance + d * d, covariance);
+        diagonal = itd__diagonal(covariance, d);
         for (size_t i = 0; diagonal && i < d; i++) variance[i] = covariance[i * d + i];
     }
-    if (result == ITD_OK)
-        result = diagonal ? itd_gaussian_from_eigen(mean, variance, NULL, d, out)
-                          : itd_gaussian_create(mean, covariance, d, out);
-    ITD_FREE(mean), ITD_FREE(variance), ITD_FREE(covariance);
+    itd_result result = diagonal ? itd_gaussian_from_eigen(mean, variance, NULL, d, out)
+                                 : itd_gaussian_create(mean, covariance, d, out);
+    ITD_FREE(mean);
     return result;
 }
 
@@ -5612,18 +5564,6 @@ typedef struct itd__correlations {
 
 /* The eigenvalue of P for one of S. */
 static double itd__shrunk(double lambda, double rho) { return fmax((1 - rho) * lambda + rho, 1e-8); }
-
-/* Row i belongs to fold i mod 5. */
-static void itd__fold_moments(const float *x, const double *centre, size_t n, size_t d,
-                              double *moments /* (ITD__FOLDS, 1+d+d*d) */)
-{
-    for (size_t i = 0; i < n; i++) {
-        double *rows = moments + i % ITD__FOLDS * (1 + d + d * d), *sum = rows + 1, *products = sum + d;
-        *rows += 1;
-        for (size_t j = 0; j < d; j++) sum[j] += x[i * d + j] - centre[j];
-        itd__add_square(x + i * d, centre, d, products);
-    }
-}
 
 /* The moments of all rows but those of fold `left_out` (ITD__FOLDS: of all), and their correlations. Where a
    column hardly varies in these rows, a thousandth of its deviation in all rows (`scale`) stands in. */
@@ -5705,24 +5645,27 @@ static double itd__square_roots(const itd__correlations *c, double rho, double *
     return log_det;
 }
 
-/* The map of n rows, whose columns have these means and standard deviations. */
+/* The map of n rows, whose columns have these means and standard deviations. Row i belongs to fold i mod 5. */
 static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double *mean, const double *scale,
                                double *whiten, double *color, double *log_det)
 {
     itd__correlations c;
-    double *moments = itd__doubles(ITD__FOLDS + 1, 1 + d + d * d), *block = itd__doubles(d, 2 * d + 3);
-    double rho = 1;
-    itd_result result = moments && block ? ITD_OK : ITD_ERROR_MEMORY;
-    if (result == ITD_OK) {
-        c.d = d, c.moments = moments + ITD__FOLDS * (1 + d + d * d);
-        c.mean = block, c.sd = block + d, c.lambda = c.sd + d;
-        c.matrix = c.lambda + d, c.vectors = c.matrix + d * d;
-        itd__fold_moments(x, mean, n, d, moments);
-        if (n >= ITD__CHOICE_ROWS) result = itd__choose_shrinkage(moments, scale, &c, &rho);
-        if (result == ITD_OK) result = itd__correlate(moments, ITD__FOLDS, scale, &c);
-        if (result == ITD_OK) *log_det = itd__square_roots(&c, rho, whiten, color);
+    size_t size = 1 + d + d * d;
+    double rho = 1, *folds = itd__doubles(ITD__FOLDS + 4, size); /* their moments, and the arrays of c */
+    if (!folds) return ITD_ERROR_MEMORY;
+    c.d = d, c.moments = folds + ITD__FOLDS * size;
+    c.mean = c.moments + size, c.sd = c.mean + d, c.lambda = c.sd + d;
+    c.matrix = c.lambda + d, c.vectors = c.matrix + d * d;
+    for (size_t i = 0; i < n; i++) {
+        double *fold = folds + i % ITD__FOLDS * size, *sum = fold + 1;
+        fold[0] += 1;
+        for (size_t j = 0; j < d; j++) sum[j] += x[i * d + j] - mean[j];
+        (void)itd__add_products(x + i * d, mean, 1, d, sum + d);
     }
-    ITD_FREE(moments), ITD_FREE(block);
+    itd_result result = n < ITD__CHOICE_ROWS ? ITD_OK : itd__choose_shrinkage(folds, scale, &c, &rho);
+    if (result == ITD_OK) result = itd__correlate(folds, ITD__FOLDS, scale, &c);
+    if (result == ITD_OK) *log_det = itd__square_roots(&c, rho, whiten, color);
+    ITD_FREE(folds);
     return result;
 }
 

@@ -959,7 +959,11 @@ static void waves_fade_as_their_mean_does(void)
 {
     enum { DRAWS = 40000, DIRECTIONS = 4 };
     const double s = ref_sigmoid(0.3), r = ref_sigmoid(-0.3), x[2] = {0.8, -0.4};
-    float phase[DIRECTIONS], power[DIRECTIONS], at_x[2 * DIRECTIONS];
+    const float one = 1, logsnr = 0.3f;
+    float frequency[2 * DIRECTIONS], *phase = frequency, *power = frequency + DIRECTIONS;
+    float kept[DIRECTIONS], at_x[2 * DIRECTIONS];
+    itd__layer row = ITD__ZERO;
+    itd__operands o;
     double sum[2 * DIRECTIONS] = {0};
     ref_seed(17);
     for (size_t k = 0; k < DIRECTIONS; k++) {
@@ -971,7 +975,10 @@ static void waves_fade_as_their_mean_does(void)
             sum[k] += sin(noisy) / DRAWS, sum[DIRECTIONS + k] += cos(noisy) / DRAWS;
         }
     }
-    itd__faded_sinusoids(phase, power, r, DIRECTIONS, at_x);
+    row.in[0] = row.in[1] = 1, row.c = 2 * DIRECTIONS;
+    o = work_operands(&row, 1, 0);
+    o.x[0] = &one, o.x[1] = &logsnr, o.frequency = frequency, o.kept = kept, o.y = at_x;
+    itd__directions_forward(&o);
     for (size_t k = 0; k < 2 * DIRECTIONS; k++) CHECK_CLOSE(at_x[k], sum[k], 4.5 / sqrt(2.0 * DRAWS));
 }
 
