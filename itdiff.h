@@ -2887,6 +2887,34 @@ typedef struct itd__operands {
 
 /* ---- linear layers ---- */
 
+/* A large product is divided among the threads, by columns or by rows; its numbers do not depend on where the
+   cuts are, since each is computed by one thread, as the same sum in the order of k. */
+static void itd__matmul(size_t m, size_t n, size_t k, bool add, const float *a, size_t ra, size_t ca,
+                        const float *b, size_t rb, size_t cb, float *c, size_t rc, itd__scratch work)
+{
+    const itd__product whole = {m, n, k, add, a, ra, ca, b, rb, cb, c, rc, work};
+    size_t pieces = itd__useful_threads((double)m * (double)n * (double)k);
+    if (pieces == 1) { /* a parallel region takes time even with one thread */
+        itd__fast()->gemm(&whole);
+        return;
+    }
+    bool by_columns = n >= 256 * pieces || n % (32 * pieces) == 0; /* whole panels, even shares */
+    size_t step = itd__ceil_div(by_columns ? n : m, pieces), unit = by_columns ? 32 : 12;
+    ptrdiff_t i, end = (ptrdiff_t)pieces;
+    step = itd__ceil_div(step, unit) * unit; /* whole blocks */
+    ITD__PARALLEL(true)
+    for (i = 0; i < end; i++) {
+        itd__product q = whole;
+        size_t from = (size_t)i * step, *size = by_columns ? &q.n : &q.m;
+        if (from >= *size) continue;
+        *size = itd__min(*size - from, step);
+        q.a += by_columns ? 0 : from * ra, q.b += by_columns ? from * cb : 0;
+        q.c += from * (by_columns ? 1 : rc);
+        q.work = itd__own(work);
+        itd__fast()->gemm(&q);
+    }
+}
+
 /* (rows,columns) -> (columns,rows), in squares that stay in the first-level cache. */
 static void itd__transpose(const float *x, size_t rows, size_t columns, float *y)
 {
@@ -3105,33 +3133,23 @@ static void itd__tile(const itd__image *g, size_t tile, size_t m, size_t *at)
     itd__patch(g, image, y, x, m == 4, m, at);
 }
 
-/* Transforms `channels` channels of `count` tiles or patches, from x on, to 16 planes. */
-static void itd__tiles_read(itd__transform t, const itd__image *g, const float *x, size_t channels,
-                            size_t first, size_t count, const float *zeros, float *to)
+/* Transforms `channels` channels of `count` tiles or patches of the images x to the 16 planes y, or for
+   ITD__TO_OUTPUT the planes x to the images y. Pixels that do not exist are those of `outside`. */
+static void itd__tiles(itd__transform t, const itd__image *g, size_t first, size_t count, size_t channels,
+                       const float *x, float *outside, bool add, float *y)
 {
-    size_t m = t == ITD__FROM_PATCH ? 4 : 2, at[16];
+    size_t pixels = t == ITD__FROM_PATCH ? 16 : 4, at[16];
     const float *from[16];
-    float *out[16];
+    float *to[16];
     for (size_t i = 0; i < count; i++) {
-        itd__tile(g, first + i, m, at);
-        for (size_t q = 0; q < m * m; q++) from[q] = at[q] == SIZE_MAX ? zeros : x + at[q];
-        for (size_t f = 0; f < 16; f++) out[f] = to + f * itd__plane(channels) + i * (channels + 16);
-        itd__fast()->transform(t, from, out, 0, channels, false);
-    }
-}
-
-/* The way back from 16 planes to the pixels of the tiles; those outside the image go to `sink`. */
-static void itd__tiles_write(const float *from, const itd__image *g, size_t first, size_t count, float *sink,
-                             bool add, float *y)
-{
-    size_t c = g->channels, at[4];
-    const float *in[16];
-    float *to[4];
-    for (size_t i = 0; i < count; i++) {
-        itd__tile(g, first + i, 2, at);
-        for (size_t q = 0; q < 4; q++) to[q] = at[q] == SIZE_MAX ? sink : y + at[q];
-        for (size_t f = 0; f < 16; f++) in[f] = from + f * itd__plane(c) + i * (c + 16);
-        itd__fast()->transform(ITD__TO_OUTPUT, in, to, 0, c, add);
+        itd__tile(g, first + i, pixels == 16 ? 4 : 2, at);
+        for (size_t q = 0; q < 16; q++) {
+            size_t plane = q * itd__plane(channels) + i * (channels + 16);
+            bool inside = q < pixels && at[q] != SIZE_MAX;
+            from[q] = t == ITD__TO_OUTPUT ? x + plane : inside ? x + at[q] : outside;
+            to[q] = t != ITD__TO_OUTPUT ? y + plane : inside ? y + at[q] : outside;
+        }
+        itd__fast()->transform(t, from, to, 0, channels, add);
     }
 }
 
@@ -3184,7 +3202,7 @@ static void itd__winograd_tiles(const itd__operands *o, bool backward, size_t fi
     itd__scratch work = itd__own(o->work);
     float *outside = work.floats + ITD__WORK, *v = outside + itd__max(in, out), *m = v + 16 * itd__plane(in);
     memset(outside, 0, itd__max(in, out) * sizeof *outside);
-    itd__tiles_read(ITD__FROM_PATCH, from, backward ? o->dy : o->x[0], in, first, count, outside, v);
+    itd__tiles(ITD__FROM_PATCH, from, first, count, in, backward ? o->dy : o->x[0], outside, false, v);
     for (size_t f = 0; f < 16; f++) {
         bool bias = f == 5 && !backward;
         float *y = m + f * itd__plane(out);
@@ -3192,7 +3210,7 @@ static void itd__winograd_tiles(const itd__operands *o, bool backward, size_t fi
         itd__matmul(count, out, in, bias, v + f * itd__plane(in), in + 16, 1, u + f * in * out, out, 1, y,
                     out + 16, work);
     }
-    itd__tiles_write(m, to, first, count, outside, backward, backward ? o->dx[0] : o->y);
+    itd__tiles(ITD__TO_OUTPUT, to, first, count, out, m, outside, backward, backward ? o->dx[0] : o->y);
 }
 
 /* All tiles of n images. How many a thread takes at a time changes none of them. */
@@ -3280,8 +3298,8 @@ static void itd__winograd_gradient(const itd__operands *o, size_t from, size_t c
     memset(zeros, 0, itd__max(in, out) * sizeof *zeros);
     for (size_t at = 0; at < total; at += count) {
         count = itd__min(total - at, ITD__TILES);
-        itd__tiles_read(ITD__FROM_PATCH, &c->in, o->x[0] + from, channels, at, count, zeros, v);
-        itd__tiles_read(ITD__FROM_GRADIENT, &c->out, o->dy, out, at, count, zeros, m);
+        itd__tiles(ITD__FROM_PATCH, &c->in, at, count, channels, o->x[0] + from, zeros, false, v);
+        itd__tiles(ITD__FROM_GRADIENT, &c->out, at, count, out, o->dy, zeros, false, m);
         for (size_t f = 0; f < 16; f++)
             itd__matmul(channels, out, count, true, v + f * itd__plane(channels), 1, channels + 16,
                         m + f * itd__plane(out), out + 16, 1, o->dtaps + (f * in + from) * out, out, o->work);
@@ -3488,8 +3506,7 @@ static void itd__attend_backward(const itd__operands *o)
        5    silu         128 -> 128                                       reads row 4
        6    linear       128 -> 2  layers.1, 258 parameters               reads row 5
 
-   Each row has its place in an array of values and, in training, in one of gradients. The chapter uses the
-   operations before it, the random numbers and the fields of descriptions; >>model and >>trainer call it. */
+   Each row has its place in an array of values and, in training, in one of gradients. */
 
 /* For each row of the table its output, (capacity,width), then what it keeps, (capacity,kept). */
 typedef struct itd__buffer {
@@ -3697,8 +3714,10 @@ static size_t itd__norm(itd_net *net, size_t a, size_t b, bool silu, const char 
 }
 
 /* Reads a and, if it is another row, the skip connection b. */
-static size_t itd__residual_block(itd_net *net, size_t a, size_t b, size_t time, size_t c)
+static size_t itd__residual_block(itd_net *net, const char *path, size_t i, size_t j, size_t a, size_t b,
+                                  size_t time, size_t c)
 {
+    itd__path(net, path, i, j);
     size_t h = itd__norm(net, a, b, true, "norm1");
     h = itd__conv(net, h, c, 1, "conv1");
     size_t t = itd__linear(net, time, time, c, "time_emb_proj");
@@ -3710,10 +3729,11 @@ static size_t itd__residual_block(itd_net *net, size_t a, size_t b, size_t time,
     return itd__like(net, ITD__ADD, a, h, c);
 }
 
-static size_t itd__attention(itd_net *net, size_t x)
+static size_t itd__attention(itd_net *net, const char *path, size_t i, size_t j, size_t x)
 {
     size_t c = net->layer[x].c, tokens = net->layer[x].h * net->layer[x].w, h;
     size_t heads = net->unet.head ? c / net->unet.head : 1;
+    itd__path(net, path, i, j);
     h = itd__norm(net, x, x, false, "group_norm");
     size_t q = itd__linear(net, h, h, c, "to_q");
     size_t k = itd__linear(net, h, h, c, "to_k");
@@ -3739,40 +3759,33 @@ static size_t itd__plan_time(itd_net *net, const itd_unet_desc *d)
 
 static void itd__plan_unet(itd_net *net, const itd_unet_desc *d)
 {
-    size_t skip[ITD_MAX_LEVELS * 9], skips = 0, h, level;
+    size_t skip[ITD_MAX_LEVELS * 9], skips = 0, h;
     size_t z = itd__input(net, d->height, d->width, d->channels);
     size_t t = itd__plan_time(net, d);
     h = skip[skips++] = itd__conv(net, z, d->features[0], 1, "conv_in");
     for (size_t i = 0; i < d->levels; i++) {
         for (size_t j = 0; j < d->blocks; j++) {
-            itd__path(net, "down_blocks.#.resnets.#.", i, j);
-            h = itd__residual_block(net, h, h, t, d->features[i]);
-            itd__path(net, "down_blocks.#.attentions.#.", i, j);
-            if (d->attention >> i & 1) h = itd__attention(net, h);
+            h = itd__residual_block(net, "down_blocks.#.resnets.#.", i, j, h, h, t, d->features[i]);
+            if (d->attention >> i & 1) h = itd__attention(net, "down_blocks.#.attentions.#.", i, j, h);
             skip[skips++] = h;
         }
         if (i + 1 == d->levels) break;
         itd__path(net, "down_blocks.#.downsamplers.0.", i, 0);
         h = skip[skips++] = itd__conv(net, h, d->features[i], 2, "conv");
     }
-    itd__path(net, "mid_block.resnets.0.", 0, 0);
-    h = itd__residual_block(net, h, h, t, d->features[d->levels - 1]);
-    itd__path(net, "mid_block.attentions.0.", 0, 0);
-    if (d->attention >> d->levels & 1) h = itd__attention(net, h);
-    itd__path(net, "mid_block.resnets.1.", 0, 0);
-    h = itd__residual_block(net, h, h, t, d->features[d->levels - 1]);
+    h = itd__residual_block(net, "mid_block.resnets.0.", 0, 0, h, h, t, d->features[d->levels - 1]);
+    if (d->attention >> d->levels & 1) h = itd__attention(net, "mid_block.attentions.0.", 0, 0, h);
+    h = itd__residual_block(net, "mid_block.resnets.1.", 0, 0, h, h, t, d->features[d->levels - 1]);
     for (size_t i = 0; i < d->levels; i++) {
-        level = d->levels - 1 - i;
+        size_t level = d->levels - 1 - i, c = d->features[level];
         for (size_t j = 0; j <= d->blocks; j++) {
-            itd__path(net, "up_blocks.#.resnets.#.", i, j);
-            h = itd__residual_block(net, h, skip[--skips], t, d->features[level]);
-            itd__path(net, "up_blocks.#.attentions.#.", i, j);
-            if (d->attention >> level & 1) h = itd__attention(net, h);
+            h = itd__residual_block(net, "up_blocks.#.resnets.#.", i, j, h, skip[--skips], t, c);
+            if (d->attention >> level & 1) h = itd__attention(net, "up_blocks.#.attentions.#.", i, j, h);
         }
         if (level == 0) break;
-        h = itd__row(net, ITD__UPSAMPLE, h, h, 2 * net->layer[h].h, 2 * net->layer[h].w, net->layer[h].c);
+        h = itd__row(net, ITD__UPSAMPLE, h, h, 2 * net->layer[h].h, 2 * net->layer[h].w, c);
         itd__path(net, "up_blocks.#.upsamplers.0.", i, 0);
-        h = itd__conv(net, h, net->layer[h].c, 1, "conv");
+        h = itd__conv(net, h, c, 1, "conv");
     }
     net->path[0] = 0;
     h = itd__norm(net, h, h, true, "conv_norm_out");
@@ -3900,10 +3913,9 @@ ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd
 ITD_DEF void itd_net_free(itd_net *net)
 {
     if (!net) return;
+    itd__end_training(net);
     ITD_FREE(net->layer), ITD_FREE(net->frequency), ITD_FREE(net->timestep);
-    ITD_FREE(net->value.floats), ITD_FREE(net->gradient.floats), ITD_FREE(net->work.floats);
-    ITD_FREE(net->taps), ITD_FREE(net->back), ITD_FREE(net->dtaps);
-    ITD_FREE(net->w), ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->ema);
+    ITD_FREE(net->value.floats), ITD_FREE(net->taps), ITD_FREE(net->w), ITD_FREE(net->ema);
     ITD_FREE(net);
 }
 
@@ -3923,25 +3935,26 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
     if (k >= net->layers || size == 0) return NULL;
     const itd__layer *row = &net->layer[k];
     const char *name = itd__operations[row->kind].name;
+    if (row->kind == ITD__ACTIVATION) name = itd__activation_names[row->activation];
     text[0] = 0;
-    itd__append(text, size, row->kind == ITD__ACTIVATION ? itd__activation_names[row->activation] : name, 0,
-                0);
+    itd__append(text, size, name, 0, 0);
     const char *from = row->in[1] ? "  # + # -> " : row->kind != ITD__INPUT ? "  # -> " : "  ";
     itd__append(text, size, from, row->in[0], row->in[1]);
     itd__append(text, size, row->h * row->w > 1 ? "# of #x" : "#", row->c, row->h);
     if (row->h * row->w > 1) itd__append(text, size, "#", row->w, 0);
-    itd__append(text, size, row->weights ? "  " : "", 0, 0);
+    if (!row->weights) return text;
+    itd__append(text, size, "  ", 0, 0);
     itd__append(text, size, row->name, 0, 0);
-    itd__append(text, size, row->weights ? ", # parameters" : "", row->weights + row->c, 0);
+    itd__append(text, size, ", # parameters", row->weights + row->c, 0);
     return text;
 }
 
 /* ---- forward and backward ----
 
    Both walk the table for a slice of the samples, 64 vectors or 4 images, so that the values of a slice stay
-   in the second-level cache from row to row. Slices do not touch each other, and a thread takes one after the
-   other. Gradients of parameters are sums over all samples. They come after all slices, in pieces of at most
-   64 of a row's inputs, and a thread takes one piece after the other:
+   in the second-level cache from row to row. Gradients of parameters are sums over all samples. They come
+   after all slices, in pieces of at most 64 of a row's inputs. Threads take slices, then pieces, one after the
+   other:
 
        slices     0..63   64..127   128..   samples         pieces   inputs       of         samples
        row 0        |        |        |                     0        0..63        layers.0   all of them,
@@ -3949,15 +3962,9 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
        ...          v        v        v                     ...                              to last
        row 6        and upwards again: backward             6        0..63        layers.1
 
-   Why no number depends on how many threads there are:
-     - Slices and pieces have fixed sizes; how many there are depends on the network and the number of
-       samples. Which thread computes which of them changes nothing.
-     - forward and backward compute the values of a sample from that sample alone, and every sum in them
-       runs over inputs, channels or pixels in one order, whichever samples share the slice.
-     - Each element of a weight's gradient is in one piece, which adds up the samples in their order. If they
-       come in several passes, each pass goes on from the sum of the one before: the same additions again.
-     - Where threads share a single operation, they divide its outputs, tiles or parts of a matrix, never
-       its sums. */
+   No number depends on how many threads there are, since slices and pieces have fixed sizes, a sample's values
+   come from that sample alone, and each element of a weight's gradient is in one piece, which adds up the
+   samples in their order. If they come in several passes, each pass goes on from the sum of the one before. */
 
 /* The parameters in use. */
 static const float *itd__weights(const itd_net *net) { return net->use_ema ? net->ema : net->w; }
@@ -4008,19 +4015,12 @@ static void itd__run(const itd_net *net, size_t i, size_t from, size_t n, bool b
 static void itd__forward_slice(itd_net *net, const float *z, const float *logsnr, size_t from, size_t n,
                                float *out)
 {
-    const float *input = z;
-    for (size_t i = 0; i < net->layers; i++) {
-        const itd__layer *row = &net->layer[i];
-        if (row->kind != ITD__INPUT) {
-            itd__run(net, i, from, n, false);
-            continue;
-        }
-        memcpy(itd__output(&net->value, row, from), input + from * row->width,
-               n * row->width * sizeof *input);
-        input = logsnr;
-    }
-    memcpy(out + from * net->dim, itd__output(&net->value, &net->layer[net->layers - 1], from),
-           n * net->dim * sizeof *out);
+    const itd__layer *row = net->layer;
+    size_t size = n * net->dim * sizeof *z;
+    memcpy(itd__output(&net->value, &row[0], from), z + from * net->dim, size);
+    memcpy(itd__output(&net->value, &row[1], from), logsnr + from, n * sizeof *logsnr);
+    for (size_t i = 2; i < net->layers; i++) itd__run(net, i, from, n, false);
+    memcpy(out + from * net->dim, itd__output(&net->value, &row[net->layers - 1], from), size);
 }
 
 /* Does backward have to pass through this row: to parameters, or to the input? */
@@ -4468,7 +4468,7 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
    one float and exp, log, sin and cos are libm's, which any compiler understands; its matrix product is a
    plain loop, the reference implementation of the fast one. Needs itd__scratch and itd__threads.
 
-   Two kernels do nearly all of the arithmetic. The product C = A B is built as by Goto & van de Geijn (2008):
+   Nearly all of the arithmetic is in the product C = A B, built as by Goto & van de Geijn (2008):
 
              panel of B, k by 2 vectors: first-level cache
                  +--+--+--+--+
@@ -4482,9 +4482,6 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
 
    Small products, whose B stays in the second-level cache, are computed in place. Each number of C is one sum
    in the order of k, which goes on from what C holds, so no result depends on how the work is divided.
-
-   A 3x3 convolution of stride 1 is 16 products of a quarter as many rows (Winograd's F(2x2,3x3), Lavin & Gray
-   2016): itd__transform has the formulas and the picture, >>ops has the convolution.
 
    >>ops says how to add an activation. To add an instruction set: 1. its name in itd_simd, after those it is
    better than; 2. a pass at the end of this chapter, with its width and target; 3. in itd__kernels_of, the
@@ -5134,7 +5131,6 @@ ITD__KERNEL void ITD__K(gemm)(const itd__product *p)
 #define ITD__ACTIVATION_KERNELS(value, name) {ITD__K(name), ITD__K(name##_backward)},
 static const itd__kernels ITD__K(kernels) = {
     ITD__QUOTE_EXPANDED(ITD__ISA), ITD__KERNELS(ITD__ENTRY){ITD_ACTIVATIONS(ITD__ACTIVATION_KERNELS)}};
-#undef ITD__ACTIVATION_KERNELS
 
 #undef ITD__W
 #undef ITD__ISA
@@ -5231,35 +5227,6 @@ static const itd__kernels *itd__fast(void)
 }
 
 ITD_DEF const char *itd_simd_name(void) { return itd__fast()->name; }
-
-/* A large product is divided among the threads, by columns or by rows. Where the cuts are depends on how many
-   threads there are, the result does not: each number of C is computed by one thread, as the same sum in the
-   order of k. */
-static void itd__matmul(size_t m, size_t n, size_t k, bool add, const float *a, size_t ra, size_t ca,
-                        const float *b, size_t rb, size_t cb, float *c, size_t rc, itd__scratch work)
-{
-    const itd__product whole = {m, n, k, add, a, ra, ca, b, rb, cb, c, rc, work};
-    size_t pieces = itd__useful_threads((double)m * (double)n * (double)k);
-    if (pieces == 1) { /* a parallel region takes time even with one thread */
-        itd__fast()->gemm(&whole);
-        return;
-    }
-    bool by_columns = n >= 256 * pieces || n % (32 * pieces) == 0; /* whole panels, even shares */
-    size_t step = itd__ceil_div(by_columns ? n : m, pieces), unit = by_columns ? 32 : 12;
-    ptrdiff_t i, end = (ptrdiff_t)pieces;
-    step = itd__ceil_div(step, unit) * unit; /* whole blocks */
-    ITD__PARALLEL(true)
-    for (i = 0; i < end; i++) {
-        itd__product q = whole;
-        size_t from = (size_t)i * step, *size = by_columns ? &q.n : &q.m;
-        if (from >= *size) continue;
-        *size = itd__min(*size - from, step);
-        q.a += by_columns ? 0 : from * ra, q.b += by_columns ? from * cb : 0;
-        q.c += from * (by_columns ? 1 : rc);
-        q.work = itd__own(work);
-        itd__fast()->gemm(&q);
-    }
-}
 
 /* >>eigen --------------------------------------------------------------------------------------------------
 
@@ -5441,8 +5408,9 @@ ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_ga
 {
     if (n < 2 || dim == 0) return ITD_ERROR_ARGUMENT;
     if (!itd__all_finite(x, n * dim)) return ITD_ERROR_DATA;
-    double *mean = itd__doubles(dim + 1, dim), *covariance = mean + dim;
+    double *mean = itd__doubles(dim + 1, dim);
     if (!mean) return ITD_ERROR_MEMORY;
+    double *covariance = mean + dim;
     for (size_t i = 0; i < n; i++) /* differences, so that a constant column has exactly its mean */
         for (size_t j = 0; j < dim; j++) mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
     for (size_t j = 0; j < dim; j++) mean[j] += x[j];
@@ -5457,8 +5425,9 @@ ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_ga
 /* Independent coordinates, with the points' own means and variances, or N(0, I) for fewer than two points. */
 static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, itd_gaussian **out)
 {
-    double *mean = itd__doubles(dim, 2), *variance = mean + dim;
+    double *mean = itd__doubles(dim, 2);
     if (!mean) return ITD_ERROR_MEMORY;
+    double *variance = mean + dim;
     for (size_t j = 0; j < dim; j++) {
         double square = 0;
         for (size_t i = 0; i < n && n > 1; i++) mean[j] += x[i * dim + j] / (double)n;
@@ -5512,9 +5481,9 @@ ITD_DEF itd_result itd_gaussian_to_coordinates(const itd_denoiser *den, const it
 {
     size_t d = g->dim;
     bool diagonal = !g->vectors && !den->whiten;
-    double *mean = itd__doubles(diagonal ? 2 : 2 + 2 * d, d), *variance = mean + d,
-           *covariance = variance + d;
+    double *mean = itd__doubles(diagonal ? 2 : 2 + 2 * d, d);
     if (!mean) return ITD_ERROR_MEMORY;
+    double *variance = mean + d, *covariance = variance + d;
     for (size_t i = 0; i < d; i++) {
         size_t first = den->whiten ? 0 : i, end = den->whiten ? d : i + 1;
         for (size_t j = first; j < end; j++)
