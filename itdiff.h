@@ -5027,14 +5027,13 @@ ITD__INLINE void ITD__K(blocks)(const size_t rows, const itd__product *p, size_t
     }
 }
 
-/* The first `rows` rows of A side by side for each k, zero for those beyond the first `live`. */
-ITD__INLINE void ITD__K(interleave)(const size_t rows, const itd__product *p, const float *a, size_t live,
-                                    float *to)
+/* A and B are packed into lines of numbers that one k needs: `width` of them, which were `step` apart, zero
+   beyond the first `live`. */
+ITD__INLINE void ITD__K(pack)(const float *x, size_t step, size_t live, const size_t width, float *line)
 {
-    for (size_t k = 0; k < p->k; k++, a += p->ca, to += rows)
-        if (p->ra == 1 && live >= rows) memcpy(to, a, rows * sizeof *to);
-        else
-            for (size_t r = 0; r < rows; r++) to[r] = r < live ? a[r * p->ra] : 0.0f;
+    if (step == 1 && live >= width) memcpy(line, x, width * sizeof *line);
+    else
+        for (size_t i = 0; i < width; i++) line[i] = i < live ? x[i * step] : 0.0f;
 }
 
 /* Blocks below each other, the last as high as it needs to be. A of the block that begins with row i is at
@@ -5048,7 +5047,8 @@ ITD__KERNEL __attribute__((noinline)) void ITD__K(rows)(const itd__product *p, s
         q.m = itd__min(p->m - i, ITD__ROWS), q.a = p->a + i * apart, q.c = p->c + i * p->rc;
         size_t rows = itd__ceil_div(q.m, PART) * PART;
         if (rows > q.m) {
-            ITD__K(interleave)(rows, p, q.a, q.m, copy);
+            for (size_t k = 0; k < p->k; k++)
+                ITD__K(pack)(q.a + k * p->ca, p->ra, q.m, rows, copy + k * rows);
             q.a = copy, q.ra = 1, q.ca = rows;
         }
         if (rows == 3 * PART) ITD__K(blocks)(3 * PART, &q, panel);
@@ -5057,24 +5057,16 @@ ITD__KERNEL __attribute__((noinline)) void ITD__K(rows)(const itd__product *p, s
     }
 }
 
-/* B in panels of two vectors, zero beyond the last column. */
-ITD__KERNEL void ITD__K(pack)(const itd__product *p, float *packed)
+/* B in panels of two vectors: four side by side if rows are contiguous, since one would waste half of what
+   memory sends, and more would displace one another. */
+ITD__KERNEL void ITD__K(panels)(const itd__product *p, float *packed)
 {
-    const size_t width = 2 * ITD__W;
-    /* four panels side by side: one would waste half of what memory sends, more would displace one another */
-    const size_t side = p->cb == 1 ? 4 * width : width;
+    const size_t width = 2 * ITD__W, side = p->cb == 1 ? 4 * width : width;
     for (size_t from = 0; from < p->n; from += side)
         for (size_t k = 0; k < p->k; k++)
-            for (size_t j = from; j < itd__min(from + side, p->n); j += width) {
-                const float *b = p->b + k * p->rb + j * p->cb;
-                float *to = packed + j * p->k + k * width;
-                size_t live = itd__min(p->n - j, width);
-                if (p->cb == 1 && live == width) {
-                    ITD__V first = *(const ITD__VU *)b, second = *(const ITD__VU *)(b + ITD__W);
-                    *(ITD__VU *)to = first, *(ITD__VU *)(to + ITD__W) = second;
-                } else
-                    for (size_t q = 0; q < width; q++) to[q] = q < live ? b[q * p->cb] : 0.0f;
-            }
+            for (size_t j = from; j < itd__min(from + side, p->n); j += width)
+                ITD__K(pack)
+                (p->b + k * p->rb + j * p->cb, p->cb, p->n - j, width, packed + j * p->k + k * width);
 }
 
 /* A strip of a large product: copied rows of A meet one panel of B after another. Rows that are contiguous
@@ -5090,7 +5082,10 @@ ITD__KERNEL void ITD__K(large)(const itd__product *p, size_t panel)
         end = itd__min(from + ITD__DOWN, p->m);
         if (contiguous) itd__copy_rows(p->a + from * p->ra, p->ra, end - from, p->k, copy, apart);
         for (size_t i = from; !contiguous && i < end; i += ITD__ROWS)
-            ITD__K(interleave)(ITD__ROWS, p, p->a + i * p->ra, end - i, copy + (i - from) * apart);
+            for (size_t k = 0; k < p->k; k++)
+                ITD__K(pack)
+                (p->a + i * p->ra + k * p->ca, p->ra, end - i, ITD__ROWS,
+                 copy + (i - from) * apart + k * ITD__ROWS);
         q.a = copy, q.m = end - from;
         for (size_t j = 0; j < p->n; j += 2 * ITD__W) {
             q.n = itd__min(p->n - j, 2 * ITD__W);
@@ -5117,7 +5112,7 @@ ITD__KERNEL void ITD__K(gemm)(const itd__product *p)
             s.k = itd__min(p->k - from, depth);
             s.a = p->a + from * p->ca, s.b = p->b + from * p->rb + j * p->cb, s.rb = p->rb, s.c = p->c + j;
             s.add = p->add || from > 0;
-            if (!in_place) ITD__K(pack)(&s, p->work.floats), s.b = p->work.floats, s.rb = width;
+            if (!in_place) ITD__K(panels)(&s, p->work.floats), s.b = p->work.floats, s.rb = width;
             size_t panel = in_place ? width : s.k * width;
             if (small) ITD__K(rows)(&s, s.ra, panel);
             else ITD__K(large)(&s, panel);
