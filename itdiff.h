@@ -2742,7 +2742,7 @@ typedef struct itd__adam_constants {
 
    exp, log: y = f(x); log is in the table for the tests. Activations have a table of their own, below.
    embed: sines of x*frequency, then cosines. polar: Box-Muller, two normal numbers from u and an angle.
-   column_sums, column_squares: sum += x, sum += (x - mean)^2, over the rows.
+   column_sums: sum += x or, unless mean is NULL, sum += (x - mean)^2, over the rows.
    affine: y = scale x + shift, then SiLU if silu; its backward turns dy into the gradient before SiLU and
    adds it to sum, times x to sum_x. combine: sum += factor[0] x + factor[1] y + factor[2], row by row.
    stride: floats from row to row, where rows are not next to each other.
@@ -2759,8 +2759,8 @@ typedef struct itd__adam_constants {
     X(void, polar, (const float *u, const float *angle, size_t n, float *a, float *b))                       \
     X(double, sum_squares, (const float *x, size_t n))                                                       \
     X(void, add, (const float *a, const float *b, size_t n, float *y))                                       \
-    X(void, column_sums, (const float *x, size_t stride, size_t n, size_t columns, float *sum))              \
-    X(void, column_squares, (const float *x, const float *mean, size_t n, size_t columns, float *sum))       \
+    X(void, column_sums,                                                                                     \
+      (const float *x, size_t stride, const float *mean, size_t n, size_t columns, float *sum))              \
     X(void, affine,                                                                                          \
       (const float *x, const float *scale, const float *shift, size_t n, size_t columns, bool silu,          \
        float *y, size_t stride))                                                                             \
@@ -2856,6 +2856,7 @@ typedef struct itd__layer {
     size_t frequency;          /* SINUSOIDS, DIRECTIONS: offset in the table of frequencies */
     itd_activation activation; /* ACTIVATION */
     itd__convolution conv;     /* CONV */
+    bool winograd;             /* CONV: by transformed tiles */
     size_t groups;             /* NORM */
     float epsilon;             /* NORM: beside the variance */
     bool silu;                 /* NORM: is SiLU applied to the result? */
@@ -2943,11 +2944,9 @@ static void itd__linear_forward(const itd__operands *o)
 /* dx += dy W^T; back is W^T, (c,in[0]+in[1]). */
 static void itd__linear_backward(const itd__operands *o)
 {
-    const itd__layer *row = o->row;
-    size_t n = o->n * o->pixels, in = row->in[0], second = row->in[1], both = in + second, c = row->c;
-    itd__matmul(n, in, c, true, o->dy, c, 1, o->back, both, 1, o->dx[0], in, o->work);
-    if (second)
-        itd__matmul(n, second, c, true, o->dy, c, 1, o->back + in, both, 1, o->dx[1], second, o->work);
+    const size_t *in = o->row->in, n = o->n * o->pixels, c = o->row->c, both = in[0] + in[1];
+    for (size_t k = 0; k < 2; k++)
+        itd__matmul(n, in[k], c, true, o->dy, c, 1, o->back + k * in[0], both, 1, o->dx[k], in[k], o->work);
 }
 
 /* dW += x^T dy for `count` inputs from number `from` on, all of x[0] or all of x[1]; with number 0,
@@ -2958,7 +2957,7 @@ static void itd__linear_gradient(const itd__operands *o, size_t from, size_t cou
     size_t n = o->n * o->pixels, k = from >= row->in[0], at = from - (k ? row->in[0] : 0);
     itd__matmul(count, row->c, n, true, o->x[k] + at, 1, row->in[k], o->dy, row->c, 1, o->dw + from * row->c,
                 row->c, o->work);
-    if (from == 0) itd__fast()->column_sums(o->dy, row->c, n, row->c, o->db);
+    if (from == 0) itd__fast()->column_sums(o->dy, row->c, NULL, n, row->c, o->db);
 }
 
 /* ---- activations and sums ---- */
@@ -2993,7 +2992,7 @@ static void itd__shift_forward(const itd__operands *o)
 static void itd__shift_backward(const itd__operands *o)
 {
     itd__fast()->add(o->dx[0], o->dy, o->row->width, o->dx[0]);
-    itd__fast()->column_sums(o->dy, o->row->c, o->pixels, o->row->c, o->dx[1]);
+    itd__fast()->column_sums(o->dy, o->row->c, NULL, o->pixels, o->row->c, o->dx[1]);
 }
 
 /* ---- sinusoids, of each coordinate or along random directions ---- */
@@ -3312,7 +3311,7 @@ static void itd__conv_gradient(const itd__operands *o, size_t from, size_t chann
     const itd__convolution *c = &o->row->conv;
     size_t pixels = o->n * o->pixels, in = c->in.channels, out = c->out.channels, count;
     float *gathered = o->work.floats + ITD__WORK;
-    if (from == 0) itd__fast()->column_sums(o->dy, out, pixels, out, o->db);
+    if (from == 0) itd__fast()->column_sums(o->dy, out, NULL, pixels, out, o->db);
     if (itd__is_winograd(c)) {
         itd__winograd_gradient(o, from, channels);
         return;
@@ -3377,12 +3376,12 @@ static void itd__norm_forward(const itd__operands *o)
         float *part = scale;
         memset(part, 0, channels * sizeof *part);
         for (size_t k = 0; k < 2; k++)
-            itd__fast()->column_sums(o->x[k] + from * in[k], in[k], count, in[k], part + first[k]);
+            itd__fast()->column_sums(o->x[k] + from * in[k], in[k], NULL, count, in[k], part + first[k]);
         itd__fast()->add(mean, part, channels, mean);
     }
     itd__group_averages(o, mean);
     for (size_t k = 0; k < 2; k++)
-        itd__fast()->column_squares(o->x[k], mean + first[k], o->pixels, in[k], root + first[k]);
+        itd__fast()->column_sums(o->x[k], in[k], mean + first[k], o->pixels, in[k], root + first[k]);
     itd__group_averages(o, root);
     for (size_t c = 0; c < channels; c++) {
         root[c] = (float)(1 / sqrt((double)root[c] + o->row->epsilon));
@@ -3426,7 +3425,7 @@ static void itd__norm_backward(const itd__operands *o)
 static void itd__norm_gradient(const itd__operands *o, size_t from, size_t count)
 {
     (void)from, (void)count;
-    itd__fast()->column_sums(o->dkept, o->row->kept, o->n, 2 * o->row->c, o->dw);
+    itd__fast()->column_sums(o->dkept, o->row->kept, NULL, o->n, 2 * o->row->c, o->dw);
 }
 
 /* ---- attention ----
@@ -3596,11 +3595,6 @@ static void itd__path(itd_net *net, const char *path, size_t i, size_t j)
     itd__append(net->path, sizeof net->path, path, i, j);
 }
 
-static bool itd__is_fast_conv(const itd__layer *row)
-{
-    return row->kind == ITD__CONV && itd__is_winograd(&row->conv);
-}
-
 /* A row's parameters: `weights` and then c biases, under the current path; and the place of its weights as
    they are prepared for forward and backward. */
 static void itd__parameterized(itd_net *net, size_t i, size_t rows, size_t columns, const char *name)
@@ -3615,9 +3609,9 @@ static void itd__parameterized(itd_net *net, size_t i, size_t rows, size_t colum
     row->weight = net->parameters;
     row->bias = row->weight + row->weights;
     net->parameters = row->bias + columns;
-    size_t prepared = itd__is_fast_conv(row) ? row->weights / 9 * 16 : row->weights;
+    size_t prepared = row->winograd ? row->weights / 9 * 16 : row->weights;
     row->taps = net->taps_size, row->back = net->back_size;
-    net->taps_size += itd__is_fast_conv(row) ? prepared : 0, net->back_size += prepared;
+    net->taps_size += row->winograd ? prepared : 0, net->back_size += prepared;
     net->max_inputs = itd__max(net->max_inputs, itd__max(row->in[0], row->in[1]));
     itd__append(row->name, sizeof row->name, net->path, 0, 0);
     itd__append(row->name, sizeof row->name, name, 0, 0);
@@ -3696,7 +3690,7 @@ static size_t itd__conv(itd_net *net, size_t x, size_t c, size_t stride, const c
     size_t h = (in->h + before - 2) / stride + 1, w = (in->w + before - 2) / stride + 1;
     size_t i = itd__row(net, ITD__CONV, x, x, h, w, c);
     itd__convolution conv = {{in->h, in->w, in->c}, {h, w, c}, stride, before};
-    net->layer[i].conv = conv;
+    net->layer[i].conv = conv, net->layer[i].winograd = itd__is_winograd(&conv);
     net->work.each = itd__max(net->work.each, ITD__WORK + itd__conv_work(&conv));
     itd__parameterized(net, i, 9 * in->c, c, name);
     return i;
@@ -4080,7 +4074,7 @@ static itd_result itd__forward_begin(itd_net *net, size_t n)
     ITD__PARALLEL(layers > 1)
     for (i = 0; i < layers; i++) {
         const itd__layer *row = &net->layer[i];
-        if (itd__is_fast_conv(row)) itd__taps_forward(&row->conv, w + row->weight, net->taps + row->taps);
+        if (row->winograd) itd__taps_forward(&row->conv, w + row->weight, net->taps + row->taps);
     }
     net->taps_of = w;
     return ITD_OK;
@@ -4103,8 +4097,7 @@ static itd_result itd__backward_begin(itd_net *net, size_t n, bool to_input)
         if ((row->kind != ITD__CONV && row->kind != ITD__LINEAR) ||
             !itd__leads_back(net, (size_t)i, to_input))
             continue;
-        if (itd__is_fast_conv(row))
-            itd__taps_backward(&row->conv, net->taps + row->taps, net->back + row->back);
+        if (row->winograd) itd__taps_backward(&row->conv, net->taps + row->taps, net->back + row->back);
         else itd__transpose(w + row->weight, row->weights / row->c, row->c, net->back + row->back);
     }
     return ITD_OK;
@@ -4170,8 +4163,7 @@ static void itd__finish_gradients(itd_net *net)
     ITD__PARALLEL(net->taps_size > 0)
     for (i = 0; i < layers; i++) {
         const itd__layer *row = &net->layer[i];
-        if (itd__is_fast_conv(row))
-            itd__taps_gradient(&row->conv, net->dtaps + row->taps, net->g + row->weight);
+        if (row->winograd) itd__taps_gradient(&row->conv, net->dtaps + row->taps, net->g + row->weight);
     }
 }
 
@@ -4828,25 +4820,18 @@ ITD__KERNEL void ITD__K(add)(const float *a, const float *b, size_t n, float *y)
         ITD__K(store)(ITD__K(load)(a + i, n - i) + ITD__K(load)(b + i, n - i), n - i, y + i);
 }
 
-ITD__KERNEL void ITD__K(column_sums)(const float *x, size_t stride, size_t n, size_t columns, float *sum)
+ITD__KERNEL void ITD__K(column_sums)(const float *x, size_t stride, const float *mean, size_t n,
+                                     size_t columns, float *sum)
 {
     for (size_t j = 0; j < columns; j += ITD__W) {
-        ITD__V total = ITD__K(load)(sum + j, columns - j);
-        for (size_t i = 0; i < n; i++) total += ITD__K(load)(x + i * stride + j, columns - j);
-        ITD__K(store)(total, columns - j, sum + j);
-    }
-}
-
-ITD__KERNEL void ITD__K(column_squares)(const float *x, const float *mean, size_t n, size_t columns,
-                                        float *sum)
-{
-    for (size_t j = 0; j < columns; j += ITD__W) {
-        ITD__V total = ITD__K(load)(sum + j, columns - j), m = ITD__K(load)(mean + j, columns - j);
-        for (size_t i = 0; i < n; i++) {
-            ITD__V d = ITD__K(load)(x + i * columns + j, columns - j) - m;
+        const size_t left = columns - j, sums = mean ? 0 : n;
+        ITD__V total = ITD__K(load)(sum + j, left), m = ITD__K(load)(mean ? mean + j : sum + j, left);
+        for (size_t i = 0; i < sums; i++) total += ITD__K(load)(x + i * stride + j, left);
+        for (size_t i = sums; i < n; i++) {
+            ITD__V d = ITD__K(load)(x + i * stride + j, left) - m;
             total += d * d;
         }
-        ITD__K(store)(total, columns - j, sum + j);
+        ITD__K(store)(total, left, sum + j);
     }
 }
 
@@ -5064,9 +5049,8 @@ ITD__KERNEL void ITD__K(panels)(const itd__product *p, float *packed)
     const size_t width = 2 * ITD__W, side = p->cb == 1 ? 4 * width : width;
     for (size_t from = 0; from < p->n; from += side)
         for (size_t k = 0; k < p->k; k++)
-            for (size_t j = from; j < itd__min(from + side, p->n); j += width)
-                ITD__K(pack)
-                (p->b + k * p->rb + j * p->cb, p->cb, p->n - j, width, packed + j * p->k + k * width);
+            for (size_t j = from; j < itd__min(from + side, p->n); j += width) ITD__K(pack)
+    (p->b + k * p->rb + j * p->cb, p->cb, p->n - j, width, packed + j * p->k + k * width);
 }
 
 /* A strip of a large product: copied rows of A meet one panel of B after another. Rows that are contiguous
@@ -5082,10 +5066,8 @@ ITD__KERNEL void ITD__K(large)(const itd__product *p, size_t panel)
         end = itd__min(from + ITD__DOWN, p->m);
         if (contiguous) itd__copy_rows(p->a + from * p->ra, p->ra, end - from, p->k, copy, apart);
         for (size_t i = from; !contiguous && i < end; i += ITD__ROWS)
-            for (size_t k = 0; k < p->k; k++)
-                ITD__K(pack)
-                (p->a + i * p->ra + k * p->ca, p->ra, end - i, ITD__ROWS,
-                 copy + (i - from) * apart + k * ITD__ROWS);
+            for (size_t k = 0; k < p->k; k++) ITD__K(pack)
+        (p->a + i * p->ra + k * p->ca, p->ra, end - i, ITD__ROWS, copy + (i - from) * apart + k * ITD__ROWS);
         q.a = copy, q.m = end - from;
         for (size_t j = 0; j < p->n; j += 2 * ITD__W) {
             q.n = itd__min(p->n - j, 2 * ITD__W);

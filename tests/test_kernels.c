@@ -571,7 +571,7 @@ static void column_sums_of_whole_numbers_are_exact(void)
             expected[i % columns] += x[i];
         }
         sum[0] = sum[columns + 1] = 12345;
-        kernels->column_sums(x, columns, ROWS, columns, sum + 1);
+        kernels->column_sums(x, columns, NULL, ROWS, columns, sum + 1);
         for (j = 0; j < columns; j++) CHECK_CLOSE(sum[1 + j], expected[j], 0);
         CHECK_CLOSE(sum[0] + sum[columns + 1], 24690, 0);
         free(x), free(sum), free(expected);
@@ -586,15 +586,15 @@ static void column_sums_do_not_depend_on_other_columns(void)
     size_t columns, i, j;
     ref_seed(14);
     x = ref_normals(ROWS * WIDE, 1);
-    kernels->column_sums(x, WIDE, ROWS, WIDE, all);
+    kernels->column_sums(x, WIDE, NULL, ROWS, WIDE, all);
     for (columns = 1; columns < WIDE; columns++) {
         for (i = 0; i < ROWS; i++)
             for (j = 0; j < columns; j++) part[i * columns + j] = x[i * WIDE + j];
         memset(some, 0, sizeof some);
-        kernels->column_sums(part, columns, ROWS, columns, some);
+        kernels->column_sums(part, columns, NULL, ROWS, columns, some);
         CHECK(same_bits(some, all, columns));
         memset(some, 0, sizeof some);
-        kernels->column_sums(x, WIDE, ROWS, columns, some);
+        kernels->column_sums(x, WIDE, NULL, ROWS, columns, some);
         CHECK(same_bits(some, all, columns));
     }
     for (j = 0; j < WIDE; j++) {
@@ -760,8 +760,8 @@ static void apply_silu_backward(float **x, size_t n)
 static void apply_polar(float **x, size_t n) { kernels->polar(x[0], x[1], n, x[2], x[3]); }
 
 static void apply_add(float **x, size_t n) { kernels->add(x[0], x[1], n, x[2]); }
-static void apply_sums(float **x, size_t n) { kernels->column_sums(x[0], n, 1, n, x[1]); }
-static void apply_squares(float **x, size_t n) { kernels->column_squares(x[0], x[1], 1, n, x[2]); }
+static void apply_sums(float **x, size_t n) { kernels->column_sums(x[0], n, NULL, 1, n, x[1]); }
+static void apply_squares(float **x, size_t n) { kernels->column_sums(x[0], n, x[1], 1, n, x[2]); }
 static void apply_affine(float **x, size_t n) { kernels->affine(x[0], x[1], x[2], 1, n, false, x[3], n); }
 static void apply_affine_silu(float **x, size_t n) { kernels->affine(x[0], x[1], x[2], 1, n, true, x[3], n); }
 static void apply_affine_backward(float **x, size_t n)
@@ -789,7 +789,7 @@ static const call calls[] = {{"exp", apply_exp, 2, 1, 80},
                              {"polar", apply_polar, 4, 2, 1},
                              {"add", apply_add, 3, 2, 10},
                              {"column_sums", apply_sums, 2, 1, 10},
-                             {"column_squares", apply_squares, 3, 2, 10},
+                             {"column_sums of squares", apply_squares, 3, 2, 10},
                              {"affine", apply_affine, 4, 3, 3},
                              {"affine with SiLU", apply_affine_silu, 4, 3, 3},
                              {"affine_backward", apply_affine_backward, 6, 3, 2},

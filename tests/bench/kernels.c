@@ -124,7 +124,10 @@ static void run_log(void) { itd__fast()->log(positive, ELEMENTS, y); }
 static void run_silu(void) { itd__fast()->activation[ITD_SILU].forward(x, ELEMENTS, y); }
 static void run_silu_backward(void) { itd__fast()->activation[ITD_SILU].backward(gradient, x, ELEMENTS, z); }
 static void run_sum_squares(void) { bench_sink = (float)itd__fast()->sum_squares(x, ELEMENTS); }
-static void run_column_sums(void) { itd__fast()->column_sums(x, COLUMNS, ELEMENTS / COLUMNS, COLUMNS, z); }
+static void run_column_sums(void)
+{
+    itd__fast()->column_sums(x, COLUMNS, NULL, ELEMENTS / COLUMNS, COLUMNS, z);
+}
 
 static void run_sinusoids(void)
 {
