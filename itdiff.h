@@ -2739,7 +2739,6 @@ typedef struct itd__adam_constants {
 } itd__adam_constants;
 
 /* The table of kernels: result, name, arguments.
-
    exp, log: y = f(x); log is in the table for the tests. Activations have a table of their own, below.
    embed: sines of x*frequency, then cosines. polar: Box-Muller, two normal numbers from u and an angle.
    column_sums: sum += x or, unless mean is NULL, sum += (x - mean)^2, over the rows.
@@ -2792,8 +2791,7 @@ static itd__scratch itd__own(itd__scratch work); /* the share of the calling thr
 
 /* >>ops ----------------------------------------------------------------------------------------------------
 
-   The operations that networks are made of, each followed by its backward pass. They need products and
-   loops over arrays, the kernels of >>interface, and nothing else; >>network puts them together.
+   The operations that networks are made of, each followed by its backward pass; >>network puts them together.
 
    An operation turns one or two inputs into an output, for n samples. backward is given dy, the gradient of
    the loss by the output, and ADDS to dx, the gradient by each input, so that a value with several readers
@@ -4094,9 +4092,7 @@ static itd_result itd__backward_begin(itd_net *net, size_t n, bool to_input)
     ITD__PARALLEL(net->unet.levels > 0)
     for (i = 0; i < layers; i++) {
         const itd__layer *row = &net->layer[i];
-        if ((row->kind != ITD__CONV && row->kind != ITD__LINEAR) ||
-            !itd__leads_back(net, (size_t)i, to_input))
-            continue;
+        if (!row->weights || !itd__leads_back(net, (size_t)i, to_input)) continue;
         if (row->winograd) itd__taps_backward(&row->conv, net->taps + row->taps, net->back + row->back);
         else itd__transpose(w + row->weight, row->weights / row->c, row->c, net->back + row->back);
     }
@@ -4133,8 +4129,7 @@ static void itd__gradient_piece(const itd_net *net, size_t n, size_t i, size_t k
 static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, float *dz)
 {
     size_t each = itd__ceil_div(net->max_inputs, ITD__PIECE);
-    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice),
-                 pieces = (ptrdiff_t)(2 * each * net->layers);
+    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice), end = (ptrdiff_t)(2 * each * net->layers);
     ITD__TRY(itd__backward_begin(net, n, dz != NULL));
     ITD__PARALLEL(slices > 1)
     for (k = 0; k < slices; k++) {
@@ -4142,7 +4137,7 @@ static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, f
         itd__backward_slice(net, dout, from, itd__min(n - from, net->slice), dz);
     }
     ITD__PARALLEL(slices > 1)
-    for (k = 0; k < pieces; k++) {
+    for (k = 0; k < end; k++) {
         size_t input = (size_t)k / each;
         itd__gradient_piece(net, n, input / 2, input % 2, (size_t)k % each);
     }
@@ -4590,10 +4585,7 @@ ITD__INLINE ITD__V ITD__K(exp_v)(ITD__V x) { return expf(x); }
 ITD__INLINE ITD__V ITD__K(log_v)(ITD__V x) { return logf(x); }
 ITD__INLINE ITD__VI ITD__K(outside)(ITD__V x) { return (void)x, 0; }
 ITD__INLINE bool ITD__K(any)(ITD__VI mask) { return mask != 0; }
-ITD__INLINE void ITD__K(sin_cos_v)(ITD__V x, ITD__V *sine, ITD__V *cosine)
-{
-    *sine = sinf(x), *cosine = cosf(x);
-}
+ITD__INLINE void ITD__K(sin_cos_v)(ITD__V x, ITD__V *s, ITD__V *c) { *s = sinf(x), *c = cosf(x); }
 
 #else
 
@@ -4835,18 +4827,14 @@ ITD__KERNEL void ITD__K(column_sums)(const float *x, size_t stride, const float 
     }
 }
 
-ITD__INLINE ITD__V ITD__K(affine_v)(const float *x, const float *scale, const float *shift, size_t left)
-{
-    return ITD__K(load)(scale, left) * ITD__K(load)(x, left) + ITD__K(load)(shift, left);
-}
-
 ITD__KERNEL void ITD__K(affine)(const float *x, const float *scale, const float *shift, size_t n,
                                 size_t columns, bool silu, float *y, size_t stride)
 {
     for (size_t i = 0; i < n; i++, x += columns, y += stride)
         for (size_t j = 0; j < columns; j += ITD__W) {
             size_t left = columns - j;
-            ITD__V u = ITD__K(affine_v)(x + j, scale + j, shift + j, left);
+            ITD__V u = ITD__K(load)(scale + j, left) * ITD__K(load)(x + j, left);
+            u += ITD__K(load)(shift + j, left);
             if (silu) u = ITD__K(silu_v)(u);
             ITD__K(store)(u, left, y + j);
         }
@@ -4861,7 +4849,8 @@ ITD__KERNEL void ITD__K(affine_backward)(float *dy, size_t stride, const float *
             size_t left = columns - j;
             ITD__V d = ITD__K(load)(dy + j, left), in = ITD__K(load)(x + j, left);
             if (silu) {
-                d = ITD__K(silu_backward_v)(d, ITD__K(affine_v)(x + j, scale + j, shift + j, left));
+                ITD__V u = ITD__K(load)(scale + j, left) * in + ITD__K(load)(shift + j, left);
+                d = ITD__K(silu_backward_v)(d, u);
                 ITD__K(store)(d, left, dy + j);
             }
             ITD__K(store)(ITD__K(load)(sum + j, left) + d, left, sum + j);
