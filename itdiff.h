@@ -5580,7 +5580,7 @@ static double itd__square_roots(const itd__correlations *c, double rho, double *
     return log_det;
 }
 
-/* The map of n rows, whose columns have these means and standard deviations. Row i belongs to fold i mod 5. */
+/* The map of n rows, whose columns have these means and deviations. Row i belongs to fold i mod 5. */
 static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double *mean, const double *scale,
                                double *whiten, double *color, double *log_det)
 {
