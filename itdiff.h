@@ -3188,8 +3188,7 @@ static void itd__taps_gradient(const itd__convolution *c, float *du /* (16,in,ou
 }
 
 /* `count` tiles of a convolution, or of its backward pass, which is one with other weights whose outputs are
-   added. The bias of the four outputs of a tile is that of one frequency, number 5, which A M A^T adds to each
-   of them. */
+   added. The bias of the four outputs of a tile is that of frequency 5, which A M A^T adds to each of them. */
 static void itd__winograd_tiles(const itd__operands *o, bool backward, size_t first, size_t count)
 {
     const itd__image *from = &o->row->conv.in, *to = &o->row->conv.out;
@@ -3945,8 +3944,7 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
 
    Both walk the table for a slice of the samples, 64 vectors or 4 images, so that the values of a slice stay
    in the second-level cache from row to row. Gradients of parameters are sums over all samples. They come
-   after all slices, in pieces of at most 64 of a row's inputs. Threads take slices, then pieces, one after the
-   other:
+   after all slices, in pieces of at most 64 of a row's inputs. Threads take slices, then pieces:
 
        slices     0..63   64..127   128..   samples         pieces   inputs       of         samples
        row 0        |        |        |                     0        0..63        layers.0   all of them,
@@ -3954,9 +3952,9 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
        ...          v        v        v                     ...                              to last
        row 6        and upwards again: backward             6        0..63        layers.1
 
-   No number depends on how many threads there are, since slices and pieces have fixed sizes, a sample's values
-   come from that sample alone, and each element of a weight's gradient is in one piece, which adds up the
-   samples in their order. If they come in several passes, each pass goes on from the sum of the one before. */
+   No number depends on how many threads there are: slices and pieces have fixed sizes, a sample's values come
+   from that sample alone, and each element of a weight's gradient is in one piece, which adds up the samples
+   in their order. If they come in several passes, each pass goes on from the sum of the one before. */
 
 /* The parameters in use. */
 static const float *itd__weights(const itd_net *net) { return net->use_ema ? net->ema : net->w; }
@@ -4960,7 +4958,7 @@ ITD__KERNEL void ITD__K(transform)(itd__transform t, const float *const *x, floa
 #if ITD__W > 1
 
 /* The inner loop of all matrix work: a block of C, `rows` rows by `vectors` vectors, stays in registers while
-   k runs. Where not all of the block exists, but p->m rows and `columns` columns, it is computed in a tile. */
+   k runs. Where only p->m rows and `columns` columns of the block exist, it is computed in a tile. */
 ITD__INLINE void ITD__K(block)(const size_t rows, const size_t vectors, const itd__product *p, const float *b,
                                float *c, size_t columns)
 {
@@ -5345,7 +5343,7 @@ ITD_DEF itd_result itd_gaussian_from_eigen(const double *mean, const double *lam
     return ITD_OK;
 }
 
-/* A flat direction gets a sliver of the variance of the columns that it is made of: the density stays finite. */
+/* A flat direction gets a sliver of the variance of its columns: the density stays finite. */
 ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covariance, size_t dim,
                                        itd_gaussian **out)
 {
