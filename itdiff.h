@@ -3188,7 +3188,7 @@ static void itd__taps_gradient(const itd__convolution *c, float *du /* (16,in,ou
 }
 
 /* `count` tiles of a convolution, or of its backward pass, which is one with other weights whose outputs are
-   added. The bias of the four outputs of a tile is that of frequency 5, which A M A^T adds to each of them. */
+   added. The bias of the four outputs of a tile is that of frequency 5, which A M A^T adds to each. */
 static void itd__winograd_tiles(const itd__operands *o, bool backward, size_t first, size_t count)
 {
     const itd__image *from = &o->row->conv.in, *to = &o->row->conv.out;
