@@ -2554,16 +2554,14 @@ ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const c
    The machine as the operations of a network see it: the matrix product, the maps of a convolution, and the
    table of kernels, which >>kernels fills once for each instruction set. */
 
-/* C (m,n) = A B, added to what C holds if accumulate, else to the bias row (zero if NULL).
-   A(i,k) = a[i*ra + k*ca] and B(k,j) = b[k*rb + j*cb], so either may be read transposed. */
+/* What itd__matmul is given. Either matrix may be read transposed: A(i,k) = a[i*ra + k*ca]. */
 typedef struct itd__product {
     size_t m, n, k;
+    bool add;
     const float *a;
     size_t ra, ca;
     const float *b;
     size_t rb, cb;
-    const float *bias; /* (n) or NULL */
-    bool accumulate;
     float *c;  /* (m,n) */
     size_t rc; /* floats from row to row of C */
     itd__scratch work;
@@ -2577,25 +2575,13 @@ enum {
     ITD__WORK = ITD__DEPTH * ITD__ACROSS + (ITD__DEPTH + 16) * ITD__DOWN
 };
 
-/* The linear maps of Winograd's F(2x2,3x3). The image is cut into tiles of 2x2 outputs, each of which depends
-   on a patch of 4x4 inputs; the patches overlap by two pixels:
-
-       patch X            frequencies V          frequencies M         tile Y
-       x x x x            v v v v                m m m m
-       x x x x   B X B^T  v v v v   sum of       m m m m   A M A^T     y y
-       x x x x   ----->   v v v v   U (.) V over m m m m   ----->      y y
-       x x x x            v v v v   channels     m m m m
-
-   where U = G w G^T are the transformed 3x3 taps, (.) is the product number by number, and
+/* The linear maps of Winograd's F(2x2,3x3), with which >>ops computes convolutions. A map is applied to the
+   rows and then to the columns of a square, whose elements are arrays over the channels.
 
            [ 1  0 -1  0 ]        [  1   0   0  ]        [ 1  1  1  0 ]
        B = [ 0  1  1  0 ]    G = [ 1/2 1/2 1/2 ]    A = [ 0  1 -1 -1 ]
            [ 0 -1  1  0 ]        [ 1/2 -1/2 1/2 ]
-           [ 0  1  0 -1 ]        [  0   0   1  ]
-
-   For many tiles and channels, each of the 16 frequencies is a matrix product: (tiles,in) by (in,out).
-   The gradient by U is V times A^T dY A, summed over tiles, and the gradient by w is G^T dU G. A map is
-   applied to the rows and then to the columns of a square, whose elements are arrays over the channels. */
+           [ 0  1  0 -1 ]        [  0   0   1  ] */
 typedef enum itd__transform {
     ITD__FROM_PATCH,    /* B:   4x4 -> 4x4 */
     ITD__FROM_TAPS,     /* G:   3x3 -> 4x4 */
@@ -2616,10 +2602,9 @@ typedef struct itd__adam_constants {
 } itd__adam_constants;
 
 /* The table of kernels: result, name, arguments.
-
    exp, log: y = f(x); log is in the table for the tests. Activations have a table of their own, below.
    embed: sines of x*frequency, then cosines. polar: Box-Muller, two normal numbers from u and an angle.
-   column_sums, column_squares: sum += x, sum += (x - mean)^2, over the rows.
+   column_sums: sum += x or, unless mean is NULL, sum += (x - mean)^2, over the rows.
    affine: y = scale x + shift, then SiLU if silu; its backward turns dy into the gradient before SiLU and
    adds it to sum, times x to sum_x. combine: sum += factor[0] x + factor[1] y + factor[2], row by row.
    stride: floats from row to row, where rows are not next to each other.
@@ -2636,8 +2621,8 @@ typedef struct itd__adam_constants {
     X(void, polar, (const float *u, const float *angle, size_t n, float *a, float *b))                       \
     X(double, sum_squares, (const float *x, size_t n))                                                       \
     X(void, add, (const float *a, const float *b, size_t n, float *y))                                       \
-    X(void, column_sums, (const float *x, size_t stride, size_t n, size_t columns, float *sum))              \
-    X(void, column_squares, (const float *x, const float *mean, size_t n, size_t columns, float *sum))       \
+    X(void, column_sums,                                                                                     \
+      (const float *x, size_t stride, const float *mean, size_t n, size_t columns, float *sum))              \
     X(void, affine,                                                                                          \
       (const float *x, const float *scale, const float *shift, size_t n, size_t columns, bool silu,          \
        float *y, size_t stride))                                                                             \
@@ -2663,14 +2648,13 @@ typedef struct itd__kernels {
 } itd__kernels;
 
 static const itd__kernels *itd__fast(void); /* the kernels in use */
-static void itd__gemm(const itd__product *p);
+static void itd__copy_rows(const float *x, size_t rx, size_t rows, size_t columns, float *y, size_t ry);
 static size_t itd__useful_threads(double multiplications);
 static itd__scratch itd__own(itd__scratch work); /* the share of the calling thread */
 
 /* >>ops ----------------------------------------------------------------------------------------------------
 
-   The operations that networks are made of, each followed by its backward pass. They need products and
-   loops over arrays, the kernels of >>interface, and nothing else; >>network puts them together.
+   The operations that networks are made of, each followed by its backward pass; >>network puts them together.
 
    An operation turns one or two inputs into an output, for n samples. backward is given dy, the gradient of
    the loss by the output, and ADDS to dx, the gradient by each input, so that a value with several readers
@@ -2693,7 +2677,7 @@ static itd__scratch itd__own(itd__scratch work); /* the share of the calling thr
 
 /* Kind, name in summaries, functions; and whether it wants one sample at a time. */
 #define ITD__OPERATIONS(X)                                                                                   \
-    X(INPUT, "input", itd__input_forward, NULL, NULL, false)                                                 \
+    X(INPUT, "input", NULL, NULL, NULL, false)                                                               \
     X(SINUSOIDS, "sinusoids", itd__sinusoids_forward, itd__sinusoids_backward, NULL, false)                  \
     X(DIRECTIONS, "directions", itd__directions_forward, itd__directions_backward, NULL, false)              \
     X(TIMESTEP, "timestep", itd__timestep_forward, NULL, NULL, false)                                        \
@@ -2733,6 +2717,7 @@ typedef struct itd__layer {
     size_t frequency;          /* SINUSOIDS, DIRECTIONS: offset in the table of frequencies */
     itd_activation activation; /* ACTIVATION */
     itd__convolution conv;     /* CONV */
+    bool winograd;             /* CONV: by transformed tiles */
     size_t groups;             /* NORM */
     float epsilon;             /* NORM: beside the variance */
     bool silu;                 /* NORM: is SiLU applied to the result? */
@@ -2764,29 +2749,32 @@ typedef struct itd__operands {
 
 /* ---- linear layers ---- */
 
-/* C (m,n) = A B, or added to C if add; the distances from row to row and column to column: itd__product. */
+/* A large product is divided among the threads, by columns or by rows; its numbers do not depend on where the
+   cuts are, since each is computed by one thread, as the same sum in the order of k. */
 static void itd__matmul(size_t m, size_t n, size_t k, bool add, const float *a, size_t ra, size_t ca,
                         const float *b, size_t rb, size_t cb, float *c, size_t rc, itd__scratch work)
 {
-    itd__product p = ITD__ZERO;
-    p.m = m, p.n = n, p.k = k, p.accumulate = add;
-    p.a = a, p.ra = ra, p.ca = ca;
-    p.b = b, p.rb = rb, p.cb = cb;
-    p.c = c, p.rc = rc, p.work = work;
-    itd__gemm(&p);
-}
-
-/* y = x W + b. Weights are stored (in,out), so that the output runs along the vector. */
-static void itd__dense(const float *x /* (n,in) */, const float *w /* (in,out) */, const float *b /* (out) */,
-                       size_t n, size_t in, size_t out, float *y /* (n,out) */, itd__scratch work)
-{
-    itd__product p = ITD__ZERO;
-    p.m = n, p.n = out, p.k = in;
-    p.a = x, p.ra = in, p.ca = 1;
-    p.b = w, p.rb = out, p.cb = 1;
-    p.bias = b;
-    p.c = y, p.rc = out, p.work = work;
-    itd__gemm(&p);
+    const itd__product whole = {m, n, k, add, a, ra, ca, b, rb, cb, c, rc, work};
+    size_t pieces = itd__useful_threads((double)m * (double)n * (double)k);
+    if (pieces == 1) { /* a parallel region takes time even with one thread */
+        itd__fast()->gemm(&whole);
+        return;
+    }
+    bool by_columns = n >= 256 * pieces || n % (32 * pieces) == 0; /* whole panels, even shares */
+    size_t step = itd__ceil_div(by_columns ? n : m, pieces), unit = by_columns ? 32 : 12;
+    ptrdiff_t i, end = (ptrdiff_t)pieces;
+    step = itd__ceil_div(step, unit) * unit; /* whole blocks */
+    ITD__PARALLEL(true)
+    for (i = 0; i < end; i++) {
+        itd__product q = whole;
+        size_t from = (size_t)i * step, *size = by_columns ? &q.n : &q.m;
+        if (from >= *size) continue;
+        *size = itd__min(*size - from, step);
+        q.a += by_columns ? 0 : from * ra, q.b += by_columns ? from * cb : 0;
+        q.c += from * (by_columns ? 1 : rc);
+        q.work = itd__own(work);
+        itd__fast()->gemm(&q);
+    }
 }
 
 /* (rows,columns) -> (columns,rows), in squares that stay in the first-level cache. */
@@ -2799,30 +2787,27 @@ static void itd__transpose(const float *x, size_t rows, size_t columns, float *y
 }
 
 /* y = x W + b, or y = (x[0], x[1]) W + b, where the two are never copied side by side. If x[1] is the same
-   in all rows, as the sinusoids of a shared log SNR are, its product is computed once. */
+   in all rows, as the sinusoids of a shared log SNR are, its product is computed once. Weights are stored
+   (in,out), so that the output runs along the vector. */
 static void itd__linear_forward(const itd__operands *o)
 {
     const itd__layer *row = o->row;
-    size_t n = o->n * o->pixels, in = row->in[0], second = row->in[1], c = row->c, i = 1;
-    if (second == 0) {
-        itd__dense(o->x[0], o->w, o->b, n, in, c, o->y, o->work);
-        return;
-    }
-    while (i < n && memcmp(o->x[1], o->x[1] + i * second, second * sizeof *o->y) == 0) i++;
-    size_t distinct = i == n ? 1 : n;
-    itd__dense(o->x[1], o->w + in * c, o->b, distinct, second, c, o->y, o->work);
-    for (i = distinct; i < n; i++) memcpy(o->y + i * c, o->y, c * sizeof *o->y);
+    size_t n = o->n * o->pixels, in = row->in[0], second = row->in[1], c = row->c, same = 1;
+    while (same < n && (!second || !memcmp(o->x[1], o->x[1] + same * second, second * sizeof *o->y))) same++;
+    size_t distinct = same == n ? 1 : n;
+    itd__copy_rows(o->b, 0, distinct, c, o->y, c);
+    if (second)
+        itd__matmul(distinct, c, second, true, o->x[1], second, 1, o->w + in * c, c, 1, o->y, c, o->work);
+    itd__copy_rows(o->y, 0, n - distinct, c, o->y + distinct * c, c);
     itd__matmul(n, c, in, true, o->x[0], in, 1, o->w, c, 1, o->y, c, o->work);
 }
 
 /* dx += dy W^T; back is W^T, (c,in[0]+in[1]). */
 static void itd__linear_backward(const itd__operands *o)
 {
-    const itd__layer *row = o->row;
-    size_t n = o->n * o->pixels, in = row->in[0], second = row->in[1], both = in + second, c = row->c;
-    itd__matmul(n, in, c, true, o->dy, c, 1, o->back, both, 1, o->dx[0], in, o->work);
-    if (second)
-        itd__matmul(n, second, c, true, o->dy, c, 1, o->back + in, both, 1, o->dx[1], second, o->work);
+    const size_t *in = o->row->in, n = o->n * o->pixels, c = o->row->c, both = in[0] + in[1];
+    for (size_t k = 0; k < 2; k++)
+        itd__matmul(n, in[k], c, true, o->dy, c, 1, o->back + k * in[0], both, 1, o->dx[k], in[k], o->work);
 }
 
 /* dW += x^T dy for `count` inputs from number `from` on, all of x[0] or all of x[1]; with number 0,
@@ -2833,7 +2818,7 @@ static void itd__linear_gradient(const itd__operands *o, size_t from, size_t cou
     size_t n = o->n * o->pixels, k = from >= row->in[0], at = from - (k ? row->in[0] : 0);
     itd__matmul(count, row->c, n, true, o->x[k] + at, 1, row->in[k], o->dy, row->c, 1, o->dw + from * row->c,
                 row->c, o->work);
-    if (from == 0) itd__fast()->column_sums(o->dy, row->c, n, row->c, o->db);
+    if (from == 0) itd__fast()->column_sums(o->dy, row->c, NULL, n, row->c, o->db);
 }
 
 /* ---- activations and sums ---- */
@@ -2868,12 +2853,7 @@ static void itd__shift_forward(const itd__operands *o)
 static void itd__shift_backward(const itd__operands *o)
 {
     itd__fast()->add(o->dx[0], o->dy, o->row->width, o->dx[0]);
-    itd__fast()->column_sums(o->dy, o->row->c, o->pixels, o->row->c, o->dx[1]);
-}
-
-static void itd__input_forward(const itd__operands *o)
-{
-    memcpy(o->y, o->x[0], o->n * o->row->width * sizeof *o->y);
+    itd__fast()->column_sums(o->dy, o->row->c, NULL, o->pixels, o->row->c, o->dx[1]);
 }
 
 /* ---- sinusoids, of each coordinate or along random directions ---- */
@@ -2906,30 +2886,23 @@ static void itd__sinusoids_backward(const itd__operands *o)
     }
 }
 
-/* Sine and cosine of each of m phases w.z, times exp(-|w|^2 noise / 2): what is left of them on average when
-   z gets noise of this variance. Sinusoids that the noise has washed out teach nothing. */
-static void itd__faded_sinusoids(const float *phase /* (m) */, const float *power /* (m) -|w|^2/2 */,
-                                 double noise, size_t m, float *y /* (2*m) */)
-{
-    float left[64];
-    itd__fast()->embed(1, phase, m, y);
-    for (size_t at = 0; at < m; at += 64) {
-        size_t n = itd__min(64, m - at);
-        for (size_t k = 0; k < n; k++) left[k] = power[at + k] * (float)noise;
-        itd__fast()->exp(left, n, left);
-        for (size_t k = 0; k < n; k++) y[at + k] *= left[k], y[m + at + k] *= left[k];
-    }
-}
-
-/* Along m directions, the columns of `frequency` (d,m), behind which it has -|w|^2/2 of each. The second
-   input is the log SNR. Kept are the phases. */
+/* Along m directions, the columns of `frequency` (d,m), behind which it has -|w|^2/2 of each: sine and cosine
+   of the phase w.z, times exp(-|w|^2 s / 2), which is what is left of them on average when z gets noise of
+   variance s. Sinusoids that the noise has washed out teach nothing. The second input is the log SNR. Kept
+   are the phases. */
 static void itd__directions_forward(const itd__operands *o)
 {
     size_t d = o->row->in[0], m = o->row->c / 2;
+    const float *power = o->frequency + d * m;
+    float *y = o->y, *left = o->work.floats; /* of amplitudes */
     itd__matmul(o->n, m, d, false, o->x[0], d, 1, o->frequency, m, 1, o->kept, m, o->work);
-    for (size_t k = 0; k < o->n; k++)
-        itd__faded_sinusoids(o->kept + k * m, o->frequency + d * m, itd_sigmoid(-o->x[1][k]), m,
-                             o->y + 2 * k * m);
+    for (size_t k = 0; k < o->n; k++, y += 2 * m) {
+        float noise = (float)itd_sigmoid(-o->x[1][k]);
+        itd__fast()->embed(1, o->kept + k * m, m, y);
+        for (size_t i = 0; i < m; i++) left[i] = power[i] * noise;
+        itd__fast()->exp(left, m, left);
+        for (size_t i = 0; i < m; i++) y[i] *= left[i], y[m + i] *= left[i];
+    }
 }
 
 static void itd__directions_backward(const itd__operands *o)
@@ -2948,8 +2921,8 @@ static void itd__directions_backward(const itd__operands *o)
    3x3, cross-correlation as in all frameworks; weights are (3,3,in,out), images NHWC. Output pixel (y,x)
    reads input rows stride y - before + 0, 1, 2 and columns likewise, zero outside the image.
 
-   A convolution of stride 1 between many channels cuts its output into tiles of 2x2, each of which depends on
-   a patch of 4x4 input pixels (Winograd's F(2x2,3x3); the formulas are at itd__transform):
+   A convolution of stride 1 between many channels is Winograd's F(2x2,3x3) (Lavin & Gray 2016). It cuts its
+   output into tiles of 2x2, each of which depends on a patch of 4x4 input pixels:
 
        +---------+
        | . . . . | . .     digits: pixels of an image of 4x4, and the tile each belongs to
@@ -2960,11 +2933,17 @@ static void itd__directions_backward(const itd__operands *o)
          . 2 2 3   3 .     row or column are dropped.
          . . . .   . .
 
-   Every patch becomes 16 numbers per channel, one for each frequency, and for each of the 16 frequencies
+   With the matrices of itd__transform and the transformed taps U = G w G^T,
 
-       M_f (tiles,out) = V_f (tiles,in) U_f (in,out)
+       patch X            frequencies V          frequencies M         tile Y
+       x x x x            v v v v                m m m m
+       x x x x   B X B^T  v v v v   sum of       m m m m   A M A^T     y y
+       x x x x   ----->   v v v v   U (.) V over m m m m   ----->      y y
+       x x x x            v v v v   channels     m m m m
 
-   is an ordinary product: 16 multiplications per tile instead of 4 * 9. Other convolutions gather the 9
+   where (.) is the product number by number. For each of the 16 frequencies this is an ordinary product, M_f
+   (tiles,out) = V_f (tiles,in) U_f (in,out): 16 multiplications per tile instead of 4 * 9. The gradient by U
+   is V times A^T dY A, summed over tiles, and the gradient by w is G^T dU G. Other convolutions gather the 9
    pixels behind each output pixel into a row and multiply these rows by the weights as they are. */
 
 enum {
@@ -3014,33 +2993,23 @@ static void itd__tile(const itd__image *g, size_t tile, size_t m, size_t *at)
     itd__patch(g, image, y, x, m == 4, m, at);
 }
 
-/* Transforms `channels` channels of `count` tiles or patches, from x on, to 16 planes. */
-static void itd__tiles_read(itd__transform t, const itd__image *g, const float *x, size_t channels,
-                            size_t first, size_t count, const float *zeros, float *to)
+/* Transforms `channels` channels of `count` tiles or patches of the images x to the 16 planes y, or for
+   ITD__TO_OUTPUT the planes x to the images y. Pixels that do not exist are those of `outside`. */
+static void itd__tiles(itd__transform t, const itd__image *g, size_t first, size_t count, size_t channels,
+                       const float *x, float *outside, bool add, float *y)
 {
-    size_t m = t == ITD__FROM_PATCH ? 4 : 2, at[16];
+    size_t pixels = t == ITD__FROM_PATCH ? 16 : 4, at[16];
     const float *from[16];
-    float *out[16];
+    float *to[16];
     for (size_t i = 0; i < count; i++) {
-        itd__tile(g, first + i, m, at);
-        for (size_t q = 0; q < m * m; q++) from[q] = at[q] == SIZE_MAX ? zeros : x + at[q];
-        for (size_t f = 0; f < 16; f++) out[f] = to + f * itd__plane(channels) + i * (channels + 16);
-        itd__fast()->transform(t, from, out, 0, channels, false);
-    }
-}
-
-/* The way back from 16 planes to the pixels of the tiles; those outside the image go to `sink`. */
-static void itd__tiles_write(const float *from, const itd__image *g, size_t first, size_t count, float *sink,
-                             bool add, float *y)
-{
-    size_t c = g->channels, at[4];
-    const float *in[16];
-    float *to[4];
-    for (size_t i = 0; i < count; i++) {
-        itd__tile(g, first + i, 2, at);
-        for (size_t q = 0; q < 4; q++) to[q] = at[q] == SIZE_MAX ? sink : y + at[q];
-        for (size_t f = 0; f < 16; f++) in[f] = from + f * itd__plane(c) + i * (c + 16);
-        itd__fast()->transform(ITD__TO_OUTPUT, in, to, 0, c, add);
+        itd__tile(g, first + i, pixels == 16 ? 4 : 2, at);
+        for (size_t q = 0; q < 16; q++) {
+            size_t plane = q * itd__plane(channels) + i * (channels + 16);
+            bool inside = q < pixels && at[q] != SIZE_MAX;
+            from[q] = t == ITD__TO_OUTPUT ? x + plane : inside ? x + at[q] : outside;
+            to[q] = t != ITD__TO_OUTPUT ? y + plane : inside ? y + at[q] : outside;
+        }
+        itd__fast()->transform(t, from, to, 0, channels, add);
     }
 }
 
@@ -3081,82 +3050,63 @@ static void itd__taps_gradient(const itd__convolution *c, float *du /* (16,in,ou
     memset(du, 0, 16 * pairs * sizeof *du);
 }
 
-/* A convolution with transformed weights u; the outputs are set, or added to y if add. */
-typedef struct itd__winograd {
-    itd__convolution c;
-    const float *x, *u, *bias; /* bias: (out) or NULL */
-    float *y;
-    bool add;
-    itd__scratch work;
-} itd__winograd;
-
-/* `count` of its tiles. The bias of the four outputs of a tile is that of one frequency, number 5, which
-   A M A^T adds to each of them. */
-static void itd__winograd_tiles(const itd__winograd *o, size_t first, size_t count)
+/* `count` tiles of a convolution, or of its backward pass, which is one with other weights whose outputs are
+   added. The bias of the four outputs of a tile is that of frequency 5, which A M A^T adds to each. */
+static void itd__winograd_tiles(const itd__operands *o, bool backward, size_t first, size_t count)
 {
-    size_t in = o->c.in.channels, out = o->c.out.channels;
+    const itd__image *from = &o->row->conv.in, *to = &o->row->conv.out;
+    if (backward) from = &o->row->conv.out, to = &o->row->conv.in;
+    const float *u = backward ? o->back : o->taps;
+    size_t in = from->channels, out = to->channels;
     itd__scratch work = itd__own(o->work);
     float *outside = work.floats + ITD__WORK, *v = outside + itd__max(in, out), *m = v + 16 * itd__plane(in);
     memset(outside, 0, itd__max(in, out) * sizeof *outside);
-    itd__tiles_read(ITD__FROM_PATCH, &o->c.in, o->x, in, first, count, outside, v);
+    itd__tiles(ITD__FROM_PATCH, from, first, count, in, backward ? o->dy : o->x[0], outside, false, v);
     for (size_t f = 0; f < 16; f++) {
-        itd__product p = ITD__ZERO;
-        p.m = count, p.n = out, p.k = in;
-        p.a = v + f * itd__plane(in), p.ra = in + 16, p.ca = 1;
-        p.b = o->u + f * in * out, p.rb = out, p.cb = 1;
-        p.bias = f == 5 ? o->bias : NULL;
-        p.c = m + f * itd__plane(out), p.rc = out + 16;
-        p.work = work;
-        itd__fast()->gemm(&p);
+        bool bias = f == 5 && !backward;
+        float *y = m + f * itd__plane(out);
+        if (bias) itd__copy_rows(o->b, 0, count, out, y, out + 16);
+        itd__matmul(count, out, in, bias, v + f * itd__plane(in), in + 16, 1, u + f * in * out, out, 1, y,
+                    out + 16, work);
     }
-    itd__tiles_write(m, &o->c.out, first, count, outside, o->add, o->y);
+    itd__tiles(ITD__TO_OUTPUT, to, first, count, out, m, outside, backward, backward ? o->dx[0] : o->y);
 }
 
 /* All tiles of n images. How many a thread takes at a time changes none of them. */
-static void itd__winograd_images(const itd__winograd *o, size_t n)
+static void itd__winograd(const itd__operands *o, bool backward)
 {
-    size_t total = n * itd__count_tiles(&o->c.out), in = o->c.in.channels, out = o->c.out.channels;
-    size_t threads = itd__useful_threads((double)total * 16 * (double)in * (double)out);
+    const itd__convolution *c = &o->row->conv;
+    size_t total = o->n * itd__count_tiles(&c->out);
+    size_t threads = itd__useful_threads(16.0 * (double)total * (double)c->in.channels *
+                                         (double)c->out.channels);
     size_t even = itd__ceil_div(total, threads), parts = itd__ceil_div(even, ITD__TILES);
     size_t tiles = itd__ceil_div(itd__ceil_div(even, parts), 4) * 4; /* whole blocks of rows */
     ptrdiff_t i, end = (ptrdiff_t)itd__ceil_div(total, tiles);
     ITD__PARALLEL(threads > 1)
     for (i = 0; i < end; i++) {
         size_t first = (size_t)i * tiles;
-        itd__winograd_tiles(o, first, itd__min(tiles, total - first));
+        itd__winograd_tiles(o, backward, first, itd__min(tiles, total - first));
     }
 }
 
-/* Offsets of the 9 input pixels behind an output pixel, which is counted over all images. */
-static void itd__behind(const itd__convolution *c, size_t pixel, size_t *at)
+/* Offsets of the 9 input pixels behind each of `count` output pixels, which are counted over all images. */
+static void itd__behind(const itd__convolution *c, size_t pixel, size_t count, size_t *at /* (count,9) */)
 {
-    size_t across = c->out.width, down = c->out.height, y = pixel / across % down, x = pixel % across;
-    itd__patch(&c->in, pixel / (down * across), y * c->stride, x * c->stride, c->before, 3, at);
+    size_t across = c->out.width, down = c->out.height;
+    for (size_t i = pixel; i < pixel + count; i++, at += 9)
+        itd__patch(&c->in, i / (down * across), i / across % down * c->stride, i % across * c->stride,
+                   c->before, 3, at);
 }
 
 /* `channels` channels, from x on, of what is behind `count` output pixels. */
 static void itd__gather(const itd__convolution *c, const float *x, size_t channels, size_t pixel,
                         size_t count, float *row /* (count,9,channels) */)
 {
-    size_t at[9];
-    for (size_t i = 0; i < count; i++) {
-        itd__behind(c, pixel + i, at);
-        for (size_t t = 0; t < 9; t++, row += channels)
-            if (at[t] == SIZE_MAX) memset(row, 0, channels * sizeof *row);
-            else memcpy(row, x + at[t], channels * sizeof *row);
-    }
-}
-
-/* The gradients by gathered pixels are added to those by the input. */
-static void itd__scatter(const itd__convolution *c, const float *row /* (count,9,in) */, size_t pixel,
-                         size_t count, float *dx)
-{
-    size_t at[9], in = c->in.channels;
-    for (size_t i = 0; i < count; i++) {
-        itd__behind(c, pixel + i, at);
-        for (size_t t = 0; t < 9; t++, row += in)
-            if (at[t] != SIZE_MAX) itd__fast()->add(dx + at[t], row, in, dx + at[t]);
-    }
+    size_t at[9 * ITD__PIXELS];
+    itd__behind(c, pixel, count, at);
+    for (size_t i = 0; i < 9 * count; i++, row += channels)
+        if (at[i] == SIZE_MAX) memset(row, 0, channels * sizeof *row);
+        else memcpy(row, x + at[i], channels * sizeof *row);
 }
 
 static void itd__conv_forward(const itd__operands *o)
@@ -3165,14 +3115,15 @@ static void itd__conv_forward(const itd__operands *o)
     size_t pixels = o->n * o->pixels, in = c->in.channels, out = c->out.channels, count;
     float *gathered = o->work.floats + ITD__WORK;
     if (itd__is_winograd(c)) {
-        itd__winograd fast = {*c, o->x[0], o->taps, o->b, o->y, false, o->work};
-        itd__winograd_images(&fast, o->n);
+        itd__winograd(o, false);
         return;
     }
     for (size_t at = 0; at < pixels; at += count) {
         count = itd__min(pixels - at, ITD__PIXELS);
         itd__gather(c, o->x[0], in, at, count, gathered);
-        itd__dense(gathered, o->w, o->b, count, 9 * in, out, o->y + at * out, o->work);
+        itd__copy_rows(o->b, 0, count, out, o->y + at * out, out);
+        itd__matmul(count, out, 9 * in, true, gathered, 9 * in, 1, o->w, out, 1, o->y + at * out, out,
+                    o->work);
     }
 }
 
@@ -3180,18 +3131,19 @@ static void itd__conv_forward(const itd__operands *o)
 static void itd__conv_backward(const itd__operands *o)
 {
     const itd__convolution *c = &o->row->conv;
-    size_t pixels = o->n * o->pixels, in = c->in.channels, out = c->out.channels, count;
-    float *gathered = o->work.floats + ITD__WORK;
+    size_t pixels = o->n * o->pixels, in = c->in.channels, out = c->out.channels, count, at[9 * ITD__PIXELS];
     if (itd__is_winograd(c)) {
-        itd__winograd fast = {{c->out, c->in, 1, 1}, o->dy, o->back, NULL, o->dx[0], true, o->work};
-        itd__winograd_images(&fast, o->n);
+        itd__winograd(o, true);
         return;
     }
-    for (size_t at = 0; at < pixels; at += count) {
-        count = itd__min(pixels - at, ITD__PIXELS);
-        itd__matmul(count, 9 * in, out, false, o->dy + at * out, out, 1, o->back, 9 * in, 1, gathered, 9 * in,
+    for (size_t first = 0; first < pixels; first += count) {
+        float *row = o->work.floats + ITD__WORK; /* gradients by gathered pixels */
+        count = itd__min(pixels - first, ITD__PIXELS);
+        itd__matmul(count, 9 * in, out, false, o->dy + first * out, out, 1, o->back, 9 * in, 1, row, 9 * in,
                     o->work);
-        itd__scatter(c, gathered, at, count, o->dx[0]);
+        itd__behind(c, first, count, at);
+        for (size_t i = 0; i < 9 * count; i++, row += in)
+            if (at[i] != SIZE_MAX) itd__fast()->add(o->dx[0] + at[i], row, in, o->dx[0] + at[i]);
     }
 }
 
@@ -3205,8 +3157,8 @@ static void itd__winograd_gradient(const itd__operands *o, size_t from, size_t c
     memset(zeros, 0, itd__max(in, out) * sizeof *zeros);
     for (size_t at = 0; at < total; at += count) {
         count = itd__min(total - at, ITD__TILES);
-        itd__tiles_read(ITD__FROM_PATCH, &c->in, o->x[0] + from, channels, at, count, zeros, v);
-        itd__tiles_read(ITD__FROM_GRADIENT, &c->out, o->dy, out, at, count, zeros, m);
+        itd__tiles(ITD__FROM_PATCH, &c->in, at, count, channels, o->x[0] + from, zeros, false, v);
+        itd__tiles(ITD__FROM_GRADIENT, &c->out, at, count, out, o->dy, zeros, false, m);
         for (size_t f = 0; f < 16; f++)
             itd__matmul(channels, out, count, true, v + f * itd__plane(channels), 1, channels + 16,
                         m + f * itd__plane(out), out + 16, 1, o->dtaps + (f * in + from) * out, out, o->work);
@@ -3219,7 +3171,7 @@ static void itd__conv_gradient(const itd__operands *o, size_t from, size_t chann
     const itd__convolution *c = &o->row->conv;
     size_t pixels = o->n * o->pixels, in = c->in.channels, out = c->out.channels, count;
     float *gathered = o->work.floats + ITD__WORK;
-    if (from == 0) itd__fast()->column_sums(o->dy, out, pixels, out, o->db);
+    if (from == 0) itd__fast()->column_sums(o->dy, out, NULL, pixels, out, o->db);
     if (itd__is_winograd(c)) {
         itd__winograd_gradient(o, from, channels);
         return;
@@ -3236,21 +3188,19 @@ static void itd__conv_gradient(const itd__operands *o, size_t from, size_t chann
 /* Every pixel becomes four. */
 static void itd__upsample_forward(const itd__operands *o)
 {
-    size_t h = o->row->h / 2, w = o->row->w / 2, c = o->row->c, line = 2 * w * c;
-    float *y = o->y;
-    for (size_t i = 0; i < o->n * h; i++, y += 2 * line) {
-        for (size_t j = 0; j < 2 * w; j++) memcpy(y + j * c, o->x[0] + (i * w + j / 2) * c, c * sizeof *y);
-        memcpy(y + line, y, line * sizeof *y);
-    }
+    size_t w = o->row->w, c = o->row->c;
+    for (size_t i = 0; i < o->n * o->row->h; i++)
+        for (size_t j = 0; j < w; j++)
+            memcpy(o->y + (i * w + j) * c, o->x[0] + (i / 2 * (w / 2) + j / 2) * c, c * sizeof *o->y);
 }
 
 static void itd__upsample_backward(const itd__operands *o)
 {
-    size_t h = o->row->h / 2, w = o->row->w / 2, c = o->row->c;
-    for (size_t i = 0; i < 2 * o->n * h; i++)
-        for (size_t j = 0; j < 2 * w; j++) {
-            float *to = o->dx[0] + (i / 2 * w + j / 2) * c;
-            itd__fast()->add(to, o->dy + (i * 2 * w + j) * c, c, to);
+    size_t w = o->row->w, c = o->row->c;
+    for (size_t i = 0; i < o->n * o->row->h; i++)
+        for (size_t j = 0; j < w; j++) {
+            float *to = o->dx[0] + (i / 2 * (w / 2) + j / 2) * c;
+            itd__fast()->add(to, o->dy + (i * w + j) * c, c, to);
         }
 }
 
@@ -3286,12 +3236,12 @@ static void itd__norm_forward(const itd__operands *o)
         float *part = scale;
         memset(part, 0, channels * sizeof *part);
         for (size_t k = 0; k < 2; k++)
-            itd__fast()->column_sums(o->x[k] + from * in[k], in[k], count, in[k], part + first[k]);
+            itd__fast()->column_sums(o->x[k] + from * in[k], in[k], NULL, count, in[k], part + first[k]);
         itd__fast()->add(mean, part, channels, mean);
     }
     itd__group_averages(o, mean);
     for (size_t k = 0; k < 2; k++)
-        itd__fast()->column_squares(o->x[k], mean + first[k], o->pixels, in[k], root + first[k]);
+        itd__fast()->column_sums(o->x[k], in[k], mean + first[k], o->pixels, in[k], root + first[k]);
     itd__group_averages(o, root);
     for (size_t c = 0; c < channels; c++) {
         root[c] = (float)(1 / sqrt((double)root[c] + o->row->epsilon));
@@ -3335,7 +3285,7 @@ static void itd__norm_backward(const itd__operands *o)
 static void itd__norm_gradient(const itd__operands *o, size_t from, size_t count)
 {
     (void)from, (void)count;
-    itd__fast()->column_sums(o->dkept, o->row->kept, o->n, 2 * o->row->c, o->dw);
+    itd__fast()->column_sums(o->dkept, o->row->kept, NULL, o->n, 2 * o->row->c, o->dw);
 }
 
 /* ---- attention ----
@@ -3415,8 +3365,7 @@ static void itd__attend_backward(const itd__operands *o)
        5    silu         128 -> 128                                       reads row 4
        6    linear       128 -> 2  layers.1, 258 parameters               reads row 5
 
-   Each row has its place in an array of values and, in training, in one of gradients. The chapter uses the
-   operations before it, the random numbers and the fields of descriptions; >>model and >>trainer call it. */
+   Each row has its place in an array of values and, in training, in one of gradients. */
 
 /* For each row of the table its output, (capacity,width), then what it keeps, (capacity,kept). */
 typedef struct itd__buffer {
@@ -3424,22 +3373,17 @@ typedef struct itd__buffer {
     size_t capacity; /* samples */
 } itd__buffer;
 
-/* Inputs of a row with parameters, whose weights' gradient is one unit of work. */
-typedef struct itd__piece {
-    size_t row, from, count;
-} itd__piece;
-
 struct itd_net {
     itd_unet_desc unet; /* without levels: an MLP */
     size_t dim;
     size_t slice; /* samples a thread takes at a time */
     itd__layer *layer;
     size_t layers, max_layers;
-    itd__piece *piece;
-    size_t pieces;
-    float *frequency; /* of all sinusoids */
+    size_t max_inputs; /* of a row with parameters, from one of the two that it reads */
+    float *frequency;  /* of all sinusoids */
     size_t frequencies;
-    double *timestep; /* (ITD__TABLE) log SNRs of the steps of a DDPM, descending, or NULL */
+    double *timestep; /* (steps) log SNRs of the steps of a DDPM, descending, or NULL */
+    size_t steps;
     size_t parameters;
     bool too_large;             /* more parameters than can be counted in bytes */
     float *w, *g, *m, *v, *ema; /* slabs of `parameters` floats; all but w only when training needs them */
@@ -3473,13 +3417,6 @@ static size_t itd__row(itd_net *net, itd__kind kind, size_t a, size_t b, size_t 
     net->layer[a].reader = net->layer[b].reader = i;
     net->width += row->width;
     return i;
-}
-
-/* The last row keeps so many floats per sample beside its output. */
-static void itd__keep(itd_net *net, size_t kept)
-{
-    net->layer[net->layers - 1].kept = kept;
-    net->width += kept;
 }
 
 /* A row of the size of its input, with c channels. */
@@ -3518,7 +3455,8 @@ static void itd__path(itd_net *net, const char *path, size_t i, size_t j)
     itd__append(net->path, sizeof net->path, path, i, j);
 }
 
-/* A row's parameters: `weights` and then c biases, under the current path. */
+/* A row's parameters: `weights` and then c biases, under the current path; and the place of its weights as
+   they are prepared for forward and backward. */
 static void itd__parameterized(itd_net *net, size_t i, size_t rows, size_t columns, const char *name)
 {
     itd__layer *row = &net->layer[i];
@@ -3531,6 +3469,10 @@ static void itd__parameterized(itd_net *net, size_t i, size_t rows, size_t colum
     row->weight = net->parameters;
     row->bias = row->weight + row->weights;
     net->parameters = row->bias + columns;
+    size_t prepared = row->winograd ? row->weights / 9 * 16 : row->weights;
+    row->taps = net->taps_size, row->back = net->back_size;
+    net->taps_size += row->winograd ? prepared : 0, net->back_size += prepared;
+    net->max_inputs = itd__max(net->max_inputs, itd__max(row->in[0], row->in[1]));
     itd__append(row->name, sizeof row->name, net->path, 0, 0);
     itd__append(row->name, sizeof row->name, name, 0, 0);
 }
@@ -3565,7 +3507,7 @@ static size_t itd__directions(itd_net *net, size_t z, size_t logsnr, const itd_m
     }
     net->layer[i].frequency = net->frequencies;
     net->frequencies += (d + 1) * m;
-    itd__keep(net, m);
+    net->layer[i].kept = m, net->width += m;
     return i;
 }
 
@@ -3608,7 +3550,8 @@ static size_t itd__conv(itd_net *net, size_t x, size_t c, size_t stride, const c
     size_t h = (in->h + before - 2) / stride + 1, w = (in->w + before - 2) / stride + 1;
     size_t i = itd__row(net, ITD__CONV, x, x, h, w, c);
     itd__convolution conv = {{in->h, in->w, in->c}, {h, w, c}, stride, before};
-    net->layer[i].conv = conv;
+    net->layer[i].conv = conv, net->layer[i].winograd = itd__is_winograd(&conv);
+    net->work.each = itd__max(net->work.each, ITD__WORK + itd__conv_work(&conv));
     itd__parameterized(net, i, 9 * in->c, c, name);
     return i;
 }
@@ -3619,14 +3562,16 @@ static size_t itd__norm(itd_net *net, size_t a, size_t b, bool silu, const char 
     size_t c = net->layer[a].c + (a == b ? 0 : net->layer[b].c), i = itd__like(net, ITD__NORM, a, b, c);
     net->layer[i].groups = net->unet.groups, net->layer[i].epsilon = (float)net->unet.epsilon;
     net->layer[i].silu = silu;
-    itd__keep(net, 4 * c);
+    net->layer[i].kept = 4 * c, net->width += 4 * c;
     itd__parameterized(net, i, 1, c, name);
     return i;
 }
 
 /* Reads a and, if it is another row, the skip connection b. */
-static size_t itd__residual_block(itd_net *net, size_t a, size_t b, size_t time, size_t c)
+static size_t itd__residual_block(itd_net *net, const char *path, size_t i, size_t j, size_t a, size_t b,
+                                  size_t time, size_t c)
 {
+    itd__path(net, path, i, j);
     size_t h = itd__norm(net, a, b, true, "norm1");
     h = itd__conv(net, h, c, 1, "conv1");
     size_t t = itd__linear(net, time, time, c, "time_emb_proj");
@@ -3638,18 +3583,18 @@ static size_t itd__residual_block(itd_net *net, size_t a, size_t b, size_t time,
     return itd__like(net, ITD__ADD, a, h, c);
 }
 
-static size_t itd__attention(itd_net *net, size_t x)
+static size_t itd__attention(itd_net *net, const char *path, size_t i, size_t j, size_t x)
 {
     size_t c = net->layer[x].c, tokens = net->layer[x].h * net->layer[x].w, h;
     size_t heads = net->unet.head ? c / net->unet.head : 1;
+    itd__path(net, path, i, j);
     h = itd__norm(net, x, x, false, "group_norm");
     size_t q = itd__linear(net, h, h, c, "to_q");
     size_t k = itd__linear(net, h, h, c, "to_k");
     size_t v = itd__linear(net, h, h, c, "to_v");
     size_t p = itd__row(net, ITD__SCORES, q, k, 1, 1, heads * tokens * tokens);
-    net->layer[p].heads = heads, net->layer[p].tokens = tokens;
     h = itd__row(net, ITD__ATTEND, p, v, net->layer[x].h, net->layer[x].w, c);
-    net->layer[h].heads = heads, net->layer[h].tokens = tokens;
+    net->layer[p].heads = net->layer[h].heads = heads, net->layer[p].tokens = net->layer[h].tokens = tokens;
     h = itd__linear(net, h, h, c, "to_out.0");
     return itd__like(net, ITD__ADD, h, x, c);
 }
@@ -3668,40 +3613,33 @@ static size_t itd__plan_time(itd_net *net, const itd_unet_desc *d)
 
 static void itd__plan_unet(itd_net *net, const itd_unet_desc *d)
 {
-    size_t skip[ITD_MAX_LEVELS * 9], skips = 0, h, level;
+    size_t skip[ITD_MAX_LEVELS * 9], skips = 0, h;
     size_t z = itd__input(net, d->height, d->width, d->channels);
     size_t t = itd__plan_time(net, d);
     h = skip[skips++] = itd__conv(net, z, d->features[0], 1, "conv_in");
     for (size_t i = 0; i < d->levels; i++) {
         for (size_t j = 0; j < d->blocks; j++) {
-            itd__path(net, "down_blocks.#.resnets.#.", i, j);
-            h = itd__residual_block(net, h, h, t, d->features[i]);
-            itd__path(net, "down_blocks.#.attentions.#.", i, j);
-            if (d->attention >> i & 1) h = itd__attention(net, h);
+            h = itd__residual_block(net, "down_blocks.#.resnets.#.", i, j, h, h, t, d->features[i]);
+            if (d->attention >> i & 1) h = itd__attention(net, "down_blocks.#.attentions.#.", i, j, h);
             skip[skips++] = h;
         }
         if (i + 1 == d->levels) break;
         itd__path(net, "down_blocks.#.downsamplers.0.", i, 0);
         h = skip[skips++] = itd__conv(net, h, d->features[i], 2, "conv");
     }
-    itd__path(net, "mid_block.resnets.0.", 0, 0);
-    h = itd__residual_block(net, h, h, t, d->features[d->levels - 1]);
-    itd__path(net, "mid_block.attentions.0.", 0, 0);
-    if (d->attention >> d->levels & 1) h = itd__attention(net, h);
-    itd__path(net, "mid_block.resnets.1.", 0, 0);
-    h = itd__residual_block(net, h, h, t, d->features[d->levels - 1]);
+    h = itd__residual_block(net, "mid_block.resnets.0.", 0, 0, h, h, t, d->features[d->levels - 1]);
+    if (d->attention >> d->levels & 1) h = itd__attention(net, "mid_block.attentions.0.", 0, 0, h);
+    h = itd__residual_block(net, "mid_block.resnets.1.", 0, 0, h, h, t, d->features[d->levels - 1]);
     for (size_t i = 0; i < d->levels; i++) {
-        level = d->levels - 1 - i;
+        size_t level = d->levels - 1 - i, c = d->features[level];
         for (size_t j = 0; j <= d->blocks; j++) {
-            itd__path(net, "up_blocks.#.resnets.#.", i, j);
-            h = itd__residual_block(net, h, skip[--skips], t, d->features[level]);
-            itd__path(net, "up_blocks.#.attentions.#.", i, j);
-            if (d->attention >> level & 1) h = itd__attention(net, h);
+            h = itd__residual_block(net, "up_blocks.#.resnets.#.", i, j, h, skip[--skips], t, c);
+            if (d->attention >> level & 1) h = itd__attention(net, "up_blocks.#.attentions.#.", i, j, h);
         }
         if (level == 0) break;
-        h = itd__row(net, ITD__UPSAMPLE, h, h, 2 * net->layer[h].h, 2 * net->layer[h].w, net->layer[h].c);
+        h = itd__row(net, ITD__UPSAMPLE, h, h, 2 * net->layer[h].h, 2 * net->layer[h].w, c);
         itd__path(net, "up_blocks.#.upsamplers.0.", i, 0);
-        h = itd__conv(net, h, net->layer[h].c, 1, "conv");
+        h = itd__conv(net, h, c, 1, "conv");
     }
     net->path[0] = 0;
     h = itd__norm(net, h, h, true, "conv_norm_out");
@@ -3723,26 +3661,6 @@ static void itd__initialize(itd_net *net, uint64_t seed)
     }
 }
 
-static bool itd__is_fast_conv(const itd__layer *row)
-{
-    return row->kind == ITD__CONV && itd__is_winograd(&row->conv);
-}
-
-/* Where prepared weights have their place, and how much memory a thread needs to work in. */
-static void itd__plan_prepared(itd_net *net)
-{
-    net->work.each = ITD__WORK;
-    for (size_t i = 0; i < net->layers && !net->too_large; i++) {
-        itd__layer *row = &net->layer[i];
-        if (row->kind != ITD__CONV && row->kind != ITD__LINEAR) continue;
-        row->taps = net->taps_size, row->back = net->back_size;
-        net->taps_size += itd__is_fast_conv(row) ? row->weights / 9 * 16 : 0;
-        net->back_size += itd__is_fast_conv(row) ? row->weights / 9 * 16 : row->weights;
-        if (row->kind == ITD__CONV)
-            net->work.each = itd__max(net->work.each, ITD__WORK + itd__conv_work(&row->conv));
-    }
-}
-
 /* The table alone: sizes known, no parameters allocated. */
 static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_unet_desc *unet)
 {
@@ -3752,39 +3670,14 @@ static itd_result itd__plan(itd_net *net, const itd_mlp_desc *mlp, const itd_une
     net->layer = (itd__layer *)itd__alloc(net->max_layers, 1, sizeof *net->layer);
     net->frequency = itd__floats(frequencies, 1);
     if (!net->layer || !net->frequency) return ITD_ERROR_MEMORY;
-    net->slice = images ? 4 : ITD__SLICE;
+    net->slice = images ? 4 : ITD__SLICE, net->work.each = ITD__WORK;
     if (images) net->unet = *unet, itd__plan_unet(net, unet);
     else itd__plan_mlp(net, mlp);
     net->dim = net->layer[0].width;
-    itd__plan_prepared(net);
     return net->too_large ? ITD_ERROR_MEMORY : ITD_OK;
 }
 
-/* The inputs of each row with parameters in even pieces, the second input's after the first's. Counts them
-   in a first pass, and lists them in a second. */
-static itd_result itd__plan_pieces(itd_net *net)
-{
-    for (size_t pass = 0; pass < 2; pass++) {
-        net->pieces = 0;
-        for (size_t i = 0; i < 2 * net->layers; i++) {
-            const itd__layer *row = &net->layer[i / 2];
-            size_t inputs = row->weights == 0 ? 0 : row->kind == ITD__NORM ? (i + 1) % 2 : row->in[i % 2];
-            size_t even = itd__ceil_div(inputs, itd__max(1, itd__ceil_div(inputs, ITD__PIECE)));
-            size_t count = itd__ceil_div(even, 4) * 4; /* whole blocks of rows */
-            for (size_t at = 0; at < inputs; at += count, net->pieces++) {
-                itd__piece piece = {i / 2, at + (i % 2 ? row->in[0] : 0), itd__min(count, inputs - at)};
-                if (pass) net->piece[net->pieces] = piece;
-            }
-        }
-        if (!pass) net->piece = (itd__piece *)itd__alloc(net->pieces, 1, sizeof *net->piece);
-        if (!net->piece) return ITD_ERROR_MEMORY;
-    }
-    return ITD_OK;
-}
-
 /* ---- the steps of DDPM, as a measure of time ---- */
-
-enum { ITD__STEPS = 1000, ITD__TABLE = 10000 };
 
 /* log SNRs after the steps of a chain whose betas, the variances of the noise that each adds, are linear:
    1,000 from 1e-4 to 0.02, or the 10,000 of the paper's table. */
@@ -3792,12 +3685,12 @@ static itd_result itd__plan_timesteps(itd_net *net)
 {
     bool table = net->unet.time == ITD_TIME_TABLE;
     double first = table ? 1e-5 : 1e-4, last = table ? 2e-3 : 2e-2, kept = 0; /* log product of 1 - beta */
-    size_t steps = table ? ITD__TABLE : ITD__STEPS;
     if (net->unet.time == ITD_TIME_LOGSNR) return ITD_OK;
-    net->timestep = itd__doubles(steps, 1);
+    net->steps = table ? 10000 : 1000;
+    net->timestep = itd__doubles(net->steps, 1);
     if (!net->timestep) return ITD_ERROR_MEMORY;
-    for (size_t i = 0; i < steps; i++) {
-        kept += log1p(-(first + (last - first) * (double)i / (double)(steps - 1)));
+    for (size_t i = 0; i < net->steps; i++) {
+        kept += log1p(-(first + (last - first) * (double)i / (double)(net->steps - 1)));
         net->timestep[i] = kept - log(-expm1(kept));
     }
     return ITD_OK;
@@ -3809,7 +3702,7 @@ static float itd__timestep(const itd_net *net, double logsnr)
 {
     const double *t = net->timestep;
     bool table = net->unet.time == ITD_TIME_TABLE;
-    size_t low = 0, high = (table ? ITD__TABLE : ITD__STEPS) - 1;
+    size_t low = 0, high = net->steps - 1;
     logsnr = fmin(fmax(logsnr, t[high]), t[low]);
     while (high - low > 1) {
         size_t middle = (low + high) / 2;
@@ -3846,8 +3739,7 @@ static itd_result itd__net_create(const itd_model_desc *desc, const uint64_t *se
 {
     if (itd_model_problem(desc, NULL)) return ITD_ERROR_ARGUMENT;
     itd_net *net = (itd_net *)itd__alloc(1, 1, sizeof *net);
-    if (net && itd__plan(net, &desc->mlp, &desc->unet) == ITD_OK && itd__plan_pieces(net) == ITD_OK &&
-        itd__plan_timesteps(net) == ITD_OK)
+    if (net && itd__plan(net, &desc->mlp, &desc->unet) == ITD_OK && itd__plan_timesteps(net) == ITD_OK)
         net->w = itd__floats(net->parameters, 1);
     if (!net || !net->w) {
         itd_net_free(net);
@@ -3875,50 +3767,47 @@ ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd
 ITD_DEF void itd_net_free(itd_net *net)
 {
     if (!net) return;
-    ITD_FREE(net->layer), ITD_FREE(net->piece), ITD_FREE(net->frequency), ITD_FREE(net->timestep);
-    ITD_FREE(net->value.floats), ITD_FREE(net->gradient.floats), ITD_FREE(net->work.floats);
-    ITD_FREE(net->taps), ITD_FREE(net->back), ITD_FREE(net->dtaps);
-    ITD_FREE(net->w), ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->ema);
+    itd__end_training(net);
+    ITD_FREE(net->layer), ITD_FREE(net->frequency), ITD_FREE(net->timestep);
+    ITD_FREE(net->value.floats), ITD_FREE(net->taps), ITD_FREE(net->w), ITD_FREE(net->ema);
     ITD_FREE(net);
 }
 
+static float *itd__share(itd_net *net, float *slab)
+{
+    net->shared = true;
+    return slab;
+}
+
 ITD_DEF size_t itd_net_parameters(const itd_net *net) { return net->parameters; }
-ITD_DEF float *itd_net_weights(itd_net *net)
-{
-    net->shared = true;
-    return net->w;
-}
 ITD_DEF float *itd_net_gradients(itd_net *net) { return net->g; }
-ITD_DEF float *itd_net_average(itd_net *net)
-{
-    net->shared = true;
-    return net->ema;
-}
+ITD_DEF float *itd_net_weights(itd_net *net) { return itd__share(net, net->w); }
+ITD_DEF float *itd_net_average(itd_net *net) { return itd__share(net, net->ema); }
 
 ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, size_t size)
 {
     if (k >= net->layers || size == 0) return NULL;
     const itd__layer *row = &net->layer[k];
     const char *name = itd__operations[row->kind].name;
+    if (row->kind == ITD__ACTIVATION) name = itd__activation_names[row->activation];
     text[0] = 0;
-    itd__append(text, size, row->kind == ITD__ACTIVATION ? itd__activation_names[row->activation] : name, 0,
-                0);
+    itd__append(text, size, name, 0, 0);
     const char *from = row->in[1] ? "  # + # -> " : row->kind != ITD__INPUT ? "  # -> " : "  ";
     itd__append(text, size, from, row->in[0], row->in[1]);
     itd__append(text, size, row->h * row->w > 1 ? "# of #x" : "#", row->c, row->h);
     if (row->h * row->w > 1) itd__append(text, size, "#", row->w, 0);
-    itd__append(text, size, row->weights ? "  " : "", 0, 0);
+    if (!row->weights) return text;
+    itd__append(text, size, "  ", 0, 0);
     itd__append(text, size, row->name, 0, 0);
-    itd__append(text, size, row->weights ? ", # parameters" : "", row->weights + row->c, 0);
+    itd__append(text, size, ", # parameters", row->weights + row->c, 0);
     return text;
 }
 
 /* ---- forward and backward ----
 
    Both walk the table for a slice of the samples, 64 vectors or 4 images, so that the values of a slice stay
-   in the second-level cache from row to row. Slices do not touch each other, and a thread takes one after the
-   other. Gradients of parameters are sums over all samples. They come after all slices, in pieces of at most
-   64 of a row's inputs, and a thread takes one piece after the other:
+   in the second-level cache from row to row. Gradients of parameters are sums over all samples. They come
+   after all slices, in pieces of at most 64 of a row's inputs. Threads take slices, then pieces:
 
        slices     0..63   64..127   128..   samples         pieces   inputs       of         samples
        row 0        |        |        |                     0        0..63        layers.0   all of them,
@@ -3926,15 +3815,9 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
        ...          v        v        v                     ...                              to last
        row 6        and upwards again: backward             6        0..63        layers.1
 
-   Why no number depends on how many threads there are:
-     - Slices and pieces have fixed sizes; how many there are depends on the network and the number of
-       samples. Which thread computes which of them changes nothing.
-     - forward and backward compute the values of a sample from that sample alone, and every sum in them
-       runs over inputs, channels or pixels in one order, whichever samples share the slice.
-     - Each element of a weight's gradient is in one piece, which adds up the samples in their order. If they
-       come in several passes, each pass goes on from the sum of the one before: the same additions again.
-     - Where threads share a single operation, they divide its outputs, tiles or parts of a matrix, never
-       its sums. */
+   No number depends on how many threads there are: slices and pieces have fixed sizes, a sample's values come
+   from that sample alone, and each element of a weight's gradient is in one piece, which adds up the samples
+   in their order. If they come in several passes, each pass goes on from the sum of the one before. */
 
 /* The parameters in use. */
 static const float *itd__weights(const itd_net *net) { return net->use_ema ? net->ema : net->w; }
@@ -3951,13 +3834,12 @@ static float *itd__kept(const itd__buffer *v, const itd__layer *row, size_t from
 }
 
 /* For the operation of row i on n samples; what backward needs is there once it has begun. */
-static itd__operands itd__operands_of(const itd_net *net, size_t i, size_t from, size_t n, bool backward,
-                                      itd__scratch work)
+static itd__operands itd__operands_of(const itd_net *net, size_t i, size_t from, size_t n, bool backward)
 {
     itd__operands o = ITD__ZERO;
     const itd__layer *row = o.row = &net->layer[i];
     const itd__layer *in[2] = {&net->layer[row->input[0]], &net->layer[row->input[1]]};
-    o.net = net, o.n = n, o.pixels = row->h * row->w, o.work = work;
+    o.net = net, o.n = n, o.pixels = row->h * row->w, o.work = itd__own(net->work);
     for (size_t k = 0; k < 2; k++) o.x[k] = itd__output(&net->value, in[k], from);
     o.y = itd__output(&net->value, row, from), o.kept = itd__kept(&net->value, row, from);
     o.w = itd__weights(net) + row->weight, o.b = itd__weights(net) + row->bias;
@@ -3971,21 +3853,27 @@ static itd__operands itd__operands_of(const itd_net *net, size_t i, size_t from,
     return o;
 }
 
+/* One way through the operation of row i, all samples at once or one by one. */
+static void itd__run(const itd_net *net, size_t i, size_t from, size_t n, bool backward)
+{
+    const itd__operation *operation = &itd__operations[net->layer[i].kind];
+    size_t step = operation->single ? 1 : n;
+    for (size_t k = 0; k < n; k += step) {
+        itd__operands o = itd__operands_of(net, i, from + k, step, backward);
+        if (backward) operation->backward(&o);
+        else operation->forward(&o);
+    }
+}
+
 static void itd__forward_slice(itd_net *net, const float *z, const float *logsnr, size_t from, size_t n,
                                float *out)
 {
-    itd__scratch work = itd__own(net->work);
-    for (size_t i = 0; i < net->layers; i++) {
-        const itd__operation *operation = &itd__operations[net->layer[i].kind];
-        size_t step = operation->single ? 1 : n;
-        for (size_t k = 0; k < n; k += step) {
-            itd__operands o = itd__operands_of(net, i, from + k, step, false, work);
-            if (net->layer[i].kind == ITD__INPUT) o.x[0] = (i == 0 ? z : logsnr) + from * o.row->width;
-            operation->forward(&o);
-        }
-    }
-    memcpy(out + from * net->dim, itd__output(&net->value, &net->layer[net->layers - 1], from),
-           n * net->dim * sizeof *out);
+    const itd__layer *row = net->layer;
+    size_t size = n * net->dim * sizeof *z;
+    memcpy(itd__output(&net->value, &row[0], from), z + from * net->dim, size);
+    memcpy(itd__output(&net->value, &row[1], from), logsnr + from, n * sizeof *logsnr);
+    for (size_t i = 2; i < net->layers; i++) itd__run(net, i, from, n, false);
+    memcpy(out + from * net->dim, itd__output(&net->value, &row[net->layers - 1], from), size);
 }
 
 /* Does backward have to pass through this row: to parameters, or to the input? */
@@ -4001,29 +3889,23 @@ static bool itd__leads_back(const itd_net *net, size_t i, bool to_input)
 static void itd__backward_slice(itd_net *net, const float *dout, size_t from, size_t n, float *dz)
 {
     size_t size = n * net->dim * sizeof *dout;
-    itd__scratch work = itd__own(net->work);
     memcpy(itd__output(&net->gradient, &net->layer[net->layers - 1], from), dout + from * net->dim, size);
     for (size_t i = net->layers; i-- > 0;) {
-        const itd__operation *operation = &itd__operations[net->layer[i].kind];
-        size_t step = operation->single ? 1 : n;
         if (!itd__leads_back(net, i, dz != NULL)) continue;
         for (size_t k = 0; k < 2; k++) {
             const itd__layer *input = &net->layer[net->layer[i].input[k]];
             if (input->reader == i)
                 memset(itd__output(&net->gradient, input, from), 0, n * input->width * sizeof *dout);
         }
-        for (size_t k = 0; k < n; k += step) {
-            itd__operands o = itd__operands_of(net, i, from + k, step, true, work);
-            operation->backward(&o);
-        }
+        itd__run(net, i, from, n, true);
     }
     if (dz) memcpy(dz + from * net->dim, itd__output(&net->gradient, &net->layer[0], from), size);
 }
 
-/* Space for one number per parameter, where there is none yet. */
-static bool itd__slab(const itd_net *net, float **slab)
+/* Space for so many numbers, where there is none yet. */
+static bool itd__slab(float **slab, size_t size)
 {
-    if (!*slab) *slab = itd__floats(net->parameters, 1);
+    if (!*slab) *slab = itd__floats(size, 1);
     return *slab != NULL;
 }
 
@@ -4047,12 +3929,11 @@ static itd_result itd__forward_begin(itd_net *net, size_t n)
     ITD__TRY(itd__reserve(&net->value.floats, &net->value.capacity, n, net->width));
     ITD__TRY(itd__reserve(&net->work.floats, &net->work_threads, itd__threads(), net->work.each));
     if (net->taps_size == 0 || (net->taps_of == w && !net->shared)) return ITD_OK;
-    if (!net->taps) net->taps = itd__floats(net->taps_size, 1);
-    if (!net->taps) return ITD_ERROR_MEMORY;
+    if (!itd__slab(&net->taps, net->taps_size)) return ITD_ERROR_MEMORY;
     ITD__PARALLEL(layers > 1)
     for (i = 0; i < layers; i++) {
         const itd__layer *row = &net->layer[i];
-        if (itd__is_fast_conv(row)) itd__taps_forward(&row->conv, w + row->weight, net->taps + row->taps);
+        if (row->winograd) itd__taps_forward(&row->conv, w + row->weight, net->taps + row->taps);
     }
     net->taps_of = w;
     return ITD_OK;
@@ -4066,17 +3947,14 @@ static itd_result itd__backward_begin(itd_net *net, size_t n, bool to_input)
     ITD_ASSERT(n <= net->value.capacity);
     ITD__TRY(itd__reserve(&net->gradient.floats, &net->gradient.capacity, n, net->width));
     ITD__TRY(itd__reserve(&net->work.floats, &net->work_threads, itd__threads(), net->work.each));
-    if (!net->back) net->back = itd__floats(net->back_size, 1);
-    if (!net->dtaps) net->dtaps = itd__floats(net->taps_size, 1);
-    if (!itd__slab(net, &net->g) || !net->back || !net->dtaps) return ITD_ERROR_MEMORY;
+    if (!itd__slab(&net->g, net->parameters) || !itd__slab(&net->back, net->back_size) ||
+        !itd__slab(&net->dtaps, net->taps_size))
+        return ITD_ERROR_MEMORY;
     ITD__PARALLEL(net->unet.levels > 0)
     for (i = 0; i < layers; i++) {
         const itd__layer *row = &net->layer[i];
-        if ((row->kind != ITD__CONV && row->kind != ITD__LINEAR) ||
-            !itd__leads_back(net, (size_t)i, to_input))
-            continue;
-        if (itd__is_fast_conv(row))
-            itd__taps_backward(&row->conv, net->taps + row->taps, net->back + row->back);
+        if (!row->weights || !itd__leads_back(net, (size_t)i, to_input)) continue;
+        if (row->winograd) itd__taps_backward(&row->conv, net->taps + row->taps, net->back + row->back);
         else itd__transpose(w + row->weight, row->weights / row->c, row->c, net->back + row->back);
     }
     return ITD_OK;
@@ -4094,11 +3972,25 @@ ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z, const float *lo
     return ITD_OK;
 }
 
+/* The gradient by the weights of row i for one unit of work: some inputs from x[k], at most ITD__PIECE. All
+   units of a row but the last are alike; a normalization is one. */
+static void itd__gradient_piece(const itd_net *net, size_t n, size_t i, size_t k, size_t piece)
+{
+    const itd__layer *row = &net->layer[i];
+    size_t inputs = row->kind == ITD__NORM ? 1 - k : row->in[k];
+    size_t even = itd__ceil_div(inputs, itd__max(1, itd__ceil_div(inputs, ITD__PIECE)));
+    size_t count = itd__ceil_div(even, 4) * 4, at = piece * count; /* whole blocks of rows */
+    if (row->weights == 0 || at >= inputs) return;
+    itd__operands o = itd__operands_of(net, i, 0, n, true);
+    itd__operations[row->kind].gradient(&o, at + (k ? row->in[0] : 0), itd__min(count, inputs - at));
+}
+
 /* Adds to the gradients of the parameters. Of a batch in several passes the sums go on from pass to pass, as
    do those by transformed weights, until itd__finish_gradients. */
 static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, float *dz)
 {
-    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice), pieces = (ptrdiff_t)net->pieces;
+    size_t each = itd__ceil_div(net->max_inputs, ITD__PIECE);
+    ptrdiff_t k, slices = (ptrdiff_t)itd__ceil_div(n, net->slice), end = (ptrdiff_t)(2 * each * net->layers);
     ITD__TRY(itd__backward_begin(net, n, dz != NULL));
     ITD__PARALLEL(slices > 1)
     for (k = 0; k < slices; k++) {
@@ -4106,10 +3998,9 @@ static itd_result itd__net_backward(itd_net *net, const float *dout, size_t n, f
         itd__backward_slice(net, dout, from, itd__min(n - from, net->slice), dz);
     }
     ITD__PARALLEL(slices > 1)
-    for (k = 0; k < pieces; k++) {
-        const itd__piece *piece = &net->piece[k];
-        itd__operands o = itd__operands_of(net, piece->row, 0, n, true, itd__own(net->work));
-        itd__operations[o.row->kind].gradient(&o, piece->from, piece->count);
+    for (k = 0; k < end; k++) {
+        size_t input = (size_t)k / each;
+        itd__gradient_piece(net, n, input / 2, input % 2, (size_t)k % each);
     }
     return ITD_OK;
 }
@@ -4128,8 +4019,7 @@ static void itd__finish_gradients(itd_net *net)
     ITD__PARALLEL(net->taps_size > 0)
     for (i = 0; i < layers; i++) {
         const itd__layer *row = &net->layer[i];
-        if (itd__is_fast_conv(row))
-            itd__taps_gradient(&row->conv, net->dtaps + row->taps, net->g + row->weight);
+        if (row->winograd) itd__taps_gradient(&row->conv, net->dtaps + row->taps, net->g + row->weight);
     }
 }
 
@@ -4156,26 +4046,27 @@ static size_t itd__rows_of_pass(const itd_net *net)
 
 /* ---- what the trainer asks of it ---- */
 
+static void itd__drop(float **slab) { ITD_FREE(*slab), *slab = NULL; }
+
 static itd_result itd__begin_training(itd_net *net, bool average)
 {
     bool fresh = !net->ema;
-    if (!itd__slab(net, &net->g) || !itd__slab(net, &net->m) || !itd__slab(net, &net->v) ||
-        (average && !itd__slab(net, &net->ema)))
+    size_t n = net->parameters;
+    if (!itd__slab(&net->g, n) || !itd__slab(&net->m, n) || !itd__slab(&net->v, n) ||
+        (average && !itd__slab(&net->ema, n)))
         return ITD_ERROR_MEMORY;
-    if (average && fresh) memcpy(net->ema, net->w, net->parameters * sizeof *net->w);
-    if (!average)
-        ITD_FREE(net->ema), net->ema = NULL; /* the denoiser would go on using an earlier training's */
-    memset(net->m, 0, net->parameters * sizeof *net->m); /* an earlier training's do not count */
-    memset(net->v, 0, net->parameters * sizeof *net->v);
+    if (average && fresh) memcpy(net->ema, net->w, n * sizeof *net->w);
+    if (!average) itd__drop(&net->ema);    /* the denoiser would go on using an earlier training's */
+    memset(net->m, 0, n * sizeof *net->m); /* an earlier training's do not count */
+    memset(net->v, 0, n * sizeof *net->v);
     net->taps_of = NULL;
     return ITD_OK;
 }
 
 static void itd__end_training(itd_net *net)
 {
-    ITD_FREE(net->g), ITD_FREE(net->m), ITD_FREE(net->v), ITD_FREE(net->gradient.floats);
-    ITD_FREE(net->back), ITD_FREE(net->dtaps), ITD_FREE(net->work.floats);
-    net->g = net->m = net->v = net->gradient.floats = net->back = net->dtaps = net->work.floats = NULL;
+    itd__drop(&net->g), itd__drop(&net->m), itd__drop(&net->v), itd__drop(&net->gradient.floats);
+    itd__drop(&net->back), itd__drop(&net->dtaps), itd__drop(&net->work.floats);
     net->gradient.capacity = net->work_threads = 0;
 }
 
@@ -4414,7 +4305,7 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
    one float and exp, log, sin and cos are libm's, which any compiler understands; its matrix product is a
    plain loop, the reference implementation of the fast one. Needs itd__scratch and itd__threads.
 
-   Two kernels do nearly all of the arithmetic. The product C = A B is built as by Goto & van de Geijn (2008):
+   Nearly all of the arithmetic is in the product C = A B, built as by Goto & van de Geijn (2008):
 
              panel of B, k by 2 vectors: first-level cache
                  +--+--+--+--+
@@ -4428,9 +4319,6 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
 
    Small products, whose B stays in the second-level cache, are computed in place. Each number of C is one sum
    in the order of k, which goes on from what C holds, so no result depends on how the work is divided.
-
-   A 3x3 convolution of stride 1 is 16 products of a quarter as many rows (Winograd's F(2x2,3x3), Lavin & Gray
-   2016): itd__transform has the formulas and the picture, >>ops has the convolution.
 
    >>ops says how to add an activation. To add an instruction set: 1. its name in itd_simd, after those it is
    better than; 2. a pass at the end of this chapter, with its width and target; 3. in itd__kernels_of, the
@@ -4457,8 +4345,7 @@ static void itd__gemm_plain(const itd__product *p)
     size_t columns, depth;
     for (size_t j = 0; j < p->n; j += columns) {
         columns = itd__min(p->n - j, ITD__ACROSS);
-        for (size_t i = 0; i < p->m && !p->accumulate; i++)
-            for (size_t q = 0; q < columns; q++) p->c[i * p->rc + j + q] = p->bias ? p->bias[j + q] : 0;
+        for (size_t i = 0; i < p->m && !p->add; i++) memset(p->c + i * p->rc + j, 0, columns * sizeof *p->c);
         for (size_t from = 0; from < p->k; from += depth) {
             depth = itd__min(p->k - from, ITD__DEPTH);
             const float *b = p->b + from * p->rb + j * p->cb;
@@ -4488,14 +4375,14 @@ static void itd__gemm_plain(const itd__product *p)
 #define ITD__X86 1
 #endif
 
-#ifdef ITD__VECTORS
-/* Not inlined: it has many callers, each for a case that is rare. */
-static __attribute__((noinline)) void itd__copy_rows(const float *x, size_t rx, size_t rows, size_t columns,
-                                                     float *y, size_t ry)
+#ifdef __GNUC__
+__attribute__((noinline)) /* it has many callers, each for a case that is rare */
+#endif
+static void
+itd__copy_rows(const float *x, size_t rx, size_t rows, size_t columns, float *y, size_t ry)
 {
     for (size_t r = 0; r < rows; r++) memcpy(y + r * ry, x + r * rx, columns * sizeof *y);
 }
-#endif
 
 /* Each pass defines ITD__W, the floats in a vector; ITD__ISA, the suffix of its names, which ITD__K appends;
    ITD__TARGET, the attribute of functions that selects the instruction set. */
@@ -4548,10 +4435,7 @@ ITD__INLINE ITD__V ITD__K(exp_v)(ITD__V x) { return expf(x); }
 ITD__INLINE ITD__V ITD__K(log_v)(ITD__V x) { return logf(x); }
 ITD__INLINE ITD__VI ITD__K(outside)(ITD__V x) { return (void)x, 0; }
 ITD__INLINE bool ITD__K(any)(ITD__VI mask) { return mask != 0; }
-ITD__INLINE void ITD__K(sin_cos_v)(ITD__V x, ITD__V *sine, ITD__V *cosine)
-{
-    *sine = sinf(x), *cosine = cosf(x);
-}
+ITD__INLINE void ITD__K(sin_cos_v)(ITD__V x, ITD__V *s, ITD__V *c) { *s = sinf(x), *c = cosf(x); }
 
 #else
 
@@ -4778,31 +4662,19 @@ ITD__KERNEL void ITD__K(add)(const float *a, const float *b, size_t n, float *y)
         ITD__K(store)(ITD__K(load)(a + i, n - i) + ITD__K(load)(b + i, n - i), n - i, y + i);
 }
 
-ITD__KERNEL void ITD__K(column_sums)(const float *x, size_t stride, size_t n, size_t columns, float *sum)
+ITD__KERNEL void ITD__K(column_sums)(const float *x, size_t stride, const float *mean, size_t n,
+                                     size_t columns, float *sum)
 {
     for (size_t j = 0; j < columns; j += ITD__W) {
-        ITD__V total = ITD__K(load)(sum + j, columns - j);
-        for (size_t i = 0; i < n; i++) total += ITD__K(load)(x + i * stride + j, columns - j);
-        ITD__K(store)(total, columns - j, sum + j);
-    }
-}
-
-ITD__KERNEL void ITD__K(column_squares)(const float *x, const float *mean, size_t n, size_t columns,
-                                        float *sum)
-{
-    for (size_t j = 0; j < columns; j += ITD__W) {
-        ITD__V total = ITD__K(load)(sum + j, columns - j), m = ITD__K(load)(mean + j, columns - j);
-        for (size_t i = 0; i < n; i++) {
-            ITD__V d = ITD__K(load)(x + i * columns + j, columns - j) - m;
+        const size_t left = columns - j, sums = mean ? 0 : n;
+        ITD__V total = ITD__K(load)(sum + j, left), m = ITD__K(load)(mean ? mean + j : sum + j, left);
+        for (size_t i = 0; i < sums; i++) total += ITD__K(load)(x + i * stride + j, left);
+        for (size_t i = sums; i < n; i++) {
+            ITD__V d = ITD__K(load)(x + i * stride + j, left) - m;
             total += d * d;
         }
-        ITD__K(store)(total, columns - j, sum + j);
+        ITD__K(store)(total, left, sum + j);
     }
-}
-
-ITD__INLINE ITD__V ITD__K(affine_v)(const float *x, const float *scale, const float *shift, size_t left)
-{
-    return ITD__K(load)(scale, left) * ITD__K(load)(x, left) + ITD__K(load)(shift, left);
 }
 
 ITD__KERNEL void ITD__K(affine)(const float *x, const float *scale, const float *shift, size_t n,
@@ -4811,7 +4683,8 @@ ITD__KERNEL void ITD__K(affine)(const float *x, const float *scale, const float 
     for (size_t i = 0; i < n; i++, x += columns, y += stride)
         for (size_t j = 0; j < columns; j += ITD__W) {
             size_t left = columns - j;
-            ITD__V u = ITD__K(affine_v)(x + j, scale + j, shift + j, left);
+            ITD__V u = ITD__K(load)(scale + j, left) * ITD__K(load)(x + j, left);
+            u += ITD__K(load)(shift + j, left);
             if (silu) u = ITD__K(silu_v)(u);
             ITD__K(store)(u, left, y + j);
         }
@@ -4826,7 +4699,8 @@ ITD__KERNEL void ITD__K(affine_backward)(float *dy, size_t stride, const float *
             size_t left = columns - j;
             ITD__V d = ITD__K(load)(dy + j, left), in = ITD__K(load)(x + j, left);
             if (silu) {
-                d = ITD__K(silu_backward_v)(d, ITD__K(affine_v)(x + j, scale + j, shift + j, left));
+                ITD__V u = ITD__K(load)(scale + j, left) * in + ITD__K(load)(shift + j, left);
+                d = ITD__K(silu_backward_v)(d, u);
                 ITD__K(store)(d, left, dy + j);
             }
             ITD__K(store)(ITD__K(load)(sum + j, left) + d, left, sum + j);
@@ -4936,24 +4810,24 @@ ITD__KERNEL void ITD__K(transform)(itd__transform t, const float *const *x, floa
 #if ITD__W > 1
 
 /* The inner loop of all matrix work: a block of C, `rows` rows by `vectors` vectors, stays in registers while
-   k runs. start: what each row begins with, or NULL for what C holds. Where not all of the block exists, but
-   p->m rows and `columns` columns, it is computed in a tile and copied. */
+   k runs. Where only p->m rows and `columns` columns of the block exist, it is computed in a tile. */
 ITD__INLINE void ITD__K(block)(const size_t rows, const size_t vectors, const itd__product *p, const float *b,
-                               const float *start, float *c, size_t columns)
+                               float *c, size_t columns)
 {
     const size_t width = vectors * ITD__W, ra = p->ra, ca = p->ca, rb = p->rb;
     const bool whole = p->m == rows && columns == width;
     float tile[ITD__ROWS * 2 * ITD__W], *to = whole ? c : tile;
-    const float *a = p->a, *from = start ? start : c;
-    size_t rs = start ? 0 : p->rc, rt = whole ? p->rc : width;
-    ITD__V sum[ITD__ROWS][2], row[2];
-    if (!whole) {
+    const float *a = p->a;
+    size_t rt = whole ? p->rc : width;
+    ITD__V sum[ITD__ROWS][2] = {{{0}}}, row[2];
+    if (p->add && !whole) {
         memset(tile, 0, sizeof tile);
-        itd__copy_rows(from, rs, p->m, columns, tile, width);
-        from = tile, rs = width;
+        itd__copy_rows(c, p->rc, p->m, columns, tile, width);
     }
-    ITD__EACH (r, rows)
-        ITD__EACH (v, vectors) sum[r][v] = *(const ITD__VU *)(from + r * rs + v * ITD__W);
+    if (p->add) {
+        ITD__EACH (r, rows)
+            ITD__EACH (v, vectors) sum[r][v] = *(const ITD__VU *)(to + r * rt + v * ITD__W);
+    }
     for (size_t k = p->k; k > 0; k--, a += ca, b += rb) {
         ITD__EACH (v, vectors) row[v] = *(const ITD__VU *)(b + v * ITD__W);
         ITD__EACH (r, rows) {
@@ -4969,23 +4843,21 @@ ITD__INLINE void ITD__K(block)(const size_t rows, const size_t vectors, const it
 /* Blocks side by side. B(k,j) = b[j/w*panel + k*rb + j%w], w = 2 ITD__W: its panels are `panel` apart. */
 ITD__INLINE void ITD__K(blocks)(const size_t rows, const itd__product *p, size_t panel)
 {
-    const float zeros[2 * ITD__W] = {0}, *b = p->b;
+    const float *b = p->b;
     for (size_t j = 0; j < p->n; j += 2 * ITD__W, b += panel) {
-        const float *start = p->accumulate ? NULL : p->bias ? p->bias + j : zeros;
         size_t columns = itd__min(p->n - j, 2 * ITD__W);
-        if (columns > ITD__W) ITD__K(block)(rows, 2, p, b, start, p->c + j, columns);
-        else ITD__K(block)(rows, 1, p, b, start, p->c + j, columns);
+        if (columns > ITD__W) ITD__K(block)(rows, 2, p, b, p->c + j, columns);
+        else ITD__K(block)(rows, 1, p, b, p->c + j, columns);
     }
 }
 
-/* The first `rows` rows of A side by side for each k, zero for those beyond the first `live`. */
-ITD__INLINE void ITD__K(interleave)(const size_t rows, const itd__product *p, const float *a, size_t live,
-                                    float *to)
+/* A and B are packed into lines of numbers that one k needs: `width` of them, which were `step` apart, zero
+   beyond the first `live`. */
+ITD__INLINE void ITD__K(pack)(const float *x, size_t step, size_t live, const size_t width, float *line)
 {
-    for (size_t k = 0; k < p->k; k++, a += p->ca, to += rows)
-        if (p->ra == 1 && live >= rows) memcpy(to, a, rows * sizeof *to);
-        else
-            for (size_t r = 0; r < rows; r++) to[r] = r < live ? a[r * p->ra] : 0.0f;
+    if (step == 1 && live >= width) memcpy(line, x, width * sizeof *line);
+    else
+        for (size_t i = 0; i < width; i++) line[i] = i < live ? x[i * step] : 0.0f;
 }
 
 /* Blocks below each other, the last as high as it needs to be. A of the block that begins with row i is at
@@ -4999,7 +4871,8 @@ ITD__KERNEL __attribute__((noinline)) void ITD__K(rows)(const itd__product *p, s
         q.m = itd__min(p->m - i, ITD__ROWS), q.a = p->a + i * apart, q.c = p->c + i * p->rc;
         size_t rows = itd__ceil_div(q.m, PART) * PART;
         if (rows > q.m) {
-            ITD__K(interleave)(rows, p, q.a, q.m, copy);
+            for (size_t k = 0; k < p->k; k++)
+                ITD__K(pack)(q.a + k * p->ca, p->ra, q.m, rows, copy + k * rows);
             q.a = copy, q.ra = 1, q.ca = rows;
         }
         if (rows == 3 * PART) ITD__K(blocks)(3 * PART, &q, panel);
@@ -5008,24 +4881,15 @@ ITD__KERNEL __attribute__((noinline)) void ITD__K(rows)(const itd__product *p, s
     }
 }
 
-/* B in panels of two vectors, zero beyond the last column. */
-ITD__KERNEL void ITD__K(pack)(const itd__product *p, float *packed)
+/* B in panels of two vectors: four side by side if rows are contiguous, since one would waste half of what
+   memory sends, and more would displace one another. */
+ITD__KERNEL void ITD__K(panels)(const itd__product *p, float *packed)
 {
-    const size_t width = 2 * ITD__W;
-    /* four panels side by side: one would waste half of what memory sends, more would displace one another */
-    const size_t side = p->cb == 1 ? 4 * width : width;
+    const size_t width = 2 * ITD__W, side = p->cb == 1 ? 4 * width : width;
     for (size_t from = 0; from < p->n; from += side)
         for (size_t k = 0; k < p->k; k++)
-            for (size_t j = from; j < itd__min(from + side, p->n); j += width) {
-                const float *b = p->b + k * p->rb + j * p->cb;
-                float *to = packed + j * p->k + k * width;
-                size_t live = itd__min(p->n - j, width);
-                if (p->cb == 1 && live == width) {
-                    ITD__V first = *(const ITD__VU *)b, second = *(const ITD__VU *)(b + ITD__W);
-                    *(ITD__VU *)to = first, *(ITD__VU *)(to + ITD__W) = second;
-                } else
-                    for (size_t q = 0; q < width; q++) to[q] = q < live ? b[q * p->cb] : 0.0f;
-            }
+            for (size_t j = from; j < itd__min(from + side, p->n); j += width) ITD__K(pack)
+    (p->b + k * p->rb + j * p->cb, p->cb, p->n - j, width, packed + j * p->k + k * width);
 }
 
 /* A strip of a large product: copied rows of A meet one panel of B after another. Rows that are contiguous
@@ -5041,12 +4905,13 @@ ITD__KERNEL void ITD__K(large)(const itd__product *p, size_t panel)
         end = itd__min(from + ITD__DOWN, p->m);
         if (contiguous) itd__copy_rows(p->a + from * p->ra, p->ra, end - from, p->k, copy, apart);
         for (size_t i = from; !contiguous && i < end; i += ITD__ROWS)
-            ITD__K(interleave)(ITD__ROWS, p, p->a + i * p->ra, end - i, copy + (i - from) * apart);
+            for (size_t k = 0; k < p->k; k++) ITD__K(pack)
+        (p->a + i * p->ra + k * p->ca, p->ra, end - i, ITD__ROWS, copy + (i - from) * apart + k * ITD__ROWS);
         q.a = copy, q.m = end - from;
         for (size_t j = 0; j < p->n; j += 2 * ITD__W) {
             q.n = itd__min(p->n - j, 2 * ITD__W);
             q.b = p->b + j / (2 * ITD__W) * panel, q.c = p->c + from * p->rc + j;
-            q.bias = p->bias ? p->bias + j : NULL;
+
             ITD__K(rows)(&q, apart, panel);
         }
     }
@@ -5063,12 +4928,12 @@ ITD__KERNEL void ITD__K(gemm)(const itd__product *p)
         bool in_place = small && p->cb == 1 && (p->n - j >= width || p->n - j == ITD__W);
         s.n = itd__min(p->n - j, ITD__ACROSS);
         if (in_place && s.n > width) s.n -= s.n % width;
-        s.bias = p->bias ? p->bias + j : NULL;
+
         for (size_t from = 0; from < p->k || from == 0; from += depth) {
             s.k = itd__min(p->k - from, depth);
             s.a = p->a + from * p->ca, s.b = p->b + from * p->rb + j * p->cb, s.rb = p->rb, s.c = p->c + j;
-            s.accumulate = p->accumulate || from > 0;
-            if (!in_place) ITD__K(pack)(&s, p->work.floats), s.b = p->work.floats, s.rb = width;
+            s.add = p->add || from > 0;
+            if (!in_place) ITD__K(panels)(&s, p->work.floats), s.b = p->work.floats, s.rb = width;
             size_t panel = in_place ? width : s.k * width;
             if (small) ITD__K(rows)(&s, s.ra, panel);
             else ITD__K(large)(&s, panel);
@@ -5082,7 +4947,6 @@ ITD__KERNEL void ITD__K(gemm)(const itd__product *p)
 #define ITD__ACTIVATION_KERNELS(value, name) {ITD__K(name), ITD__K(name##_backward)},
 static const itd__kernels ITD__K(kernels) = {
     ITD__QUOTE_EXPANDED(ITD__ISA), ITD__KERNELS(ITD__ENTRY){ITD_ACTIVATIONS(ITD__ACTIVATION_KERNELS)}};
-#undef ITD__ACTIVATION_KERNELS
 
 #undef ITD__W
 #undef ITD__ISA
@@ -5180,34 +5044,6 @@ static const itd__kernels *itd__fast(void)
 
 ITD_DEF const char *itd_simd_name(void) { return itd__fast()->name; }
 
-/* A large product is divided among the threads, by columns or by rows. Where the cuts are depends on how many
-   threads there are, the result does not: each number of C is computed by one thread, as the same sum in the
-   order of k. */
-static void itd__gemm(const itd__product *p)
-{
-    size_t pieces = itd__useful_threads((double)p->m * (double)p->n * (double)p->k);
-    if (pieces == 1) { /* a parallel region takes time even with one thread */
-        itd__fast()->gemm(p);
-        return;
-    }
-    bool by_columns = p->n >= 256 * pieces || p->n % (32 * pieces) == 0; /* whole panels, even shares */
-    size_t step = itd__ceil_div(by_columns ? p->n : p->m, pieces), unit = by_columns ? 32 : 12;
-    ptrdiff_t i, end = (ptrdiff_t)pieces;
-    step = itd__ceil_div(step, unit) * unit; /* whole blocks */
-    ITD__PARALLEL(true)
-    for (i = 0; i < end; i++) {
-        itd__product q = *p;
-        size_t from = (size_t)i * step, *size = by_columns ? &q.n : &q.m;
-        if (from >= *size) continue;
-        *size = itd__min(*size - from, step);
-        q.a += by_columns ? 0 : from * p->ra, q.b += by_columns ? from * p->cb : 0;
-        q.c += from * (by_columns ? 1 : p->rc);
-        if (p->bias && by_columns) q.bias += from;
-        q.work = itd__own(p->work);
-        itd__fast()->gemm(&q);
-    }
-}
-
 /* >>eigen --------------------------------------------------------------------------------------------------
 
    Covariances: their sums over rows, their eigenpairs, the Gaussians of >>gaussian made of them, these in
@@ -5265,12 +5101,10 @@ static void itd__sort_eigen(size_t n, double *lambda, double *vectors)
         for (size_t j = i + 1; j < n; j++)
             if (lambda[j] > lambda[top]) top = j;
         double value = lambda[top];
-        lambda[top] = lambda[i];
-        lambda[i] = value;
+        lambda[top] = lambda[i], lambda[i] = value;
         for (size_t k = 0; k < n && top != i; k++) {
-            double v = vectors[i * n + k];
-            vectors[i * n + k] = vectors[top * n + k];
-            vectors[top * n + k] = v;
+            value = vectors[i * n + k];
+            vectors[i * n + k] = vectors[top * n + k], vectors[top * n + k] = value;
         }
     }
 }
@@ -5361,24 +5195,7 @@ ITD_DEF itd_result itd_gaussian_from_eigen(const double *mean, const double *lam
     return ITD_OK;
 }
 
-/* Eigenpairs of a covariance, which is destroyed. A flat direction gets a sliver of the variance of the
-   columns that it is made of: the density stays finite. */
-static itd_result itd__eigenpairs(size_t d, double *covariance, double *lambda, double *vectors)
-{
-    double *variance = itd__doubles(d, 1);
-    if (!variance) return ITD_ERROR_MEMORY;
-    for (size_t j = 0; j < d; j++) variance[j] = covariance[j * d + j];
-    itd_result result = itd_eigen_symmetric(d, covariance, lambda, vectors);
-    if (result == ITD_OK && (!(lambda[0] > 0) || lambda[d - 1] < -1e-8 * lambda[0])) result = ITD_ERROR_DATA;
-    for (size_t i = 0; result == ITD_OK && i < d; i++) {
-        double width = 0;
-        for (size_t j = 0; j < d; j++) width += vectors[i * d + j] * vectors[i * d + j] * variance[j];
-        lambda[i] = fmax(lambda[i], 1e-12 * (width > 0 ? width : lambda[0]));
-    }
-    ITD_FREE(variance);
-    return result;
-}
-
+/* A flat direction gets a sliver of the variance of its columns: the density stays finite. */
 ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covariance, size_t dim,
                                        itd_gaussian **out)
 {
@@ -5387,9 +5204,17 @@ ITD_DEF itd_result itd_gaussian_create(const double *mean, const double *covaria
     itd_result result = a && lambda && vectors ? ITD_OK : ITD_ERROR_MEMORY;
     if (result == ITD_OK) {
         memcpy(a, covariance, dim * dim * sizeof *a);
-        result = itd__eigenpairs(dim, a, lambda, vectors);
+        result = itd_eigen_symmetric(dim, a, lambda, vectors);
     }
     ITD_FREE(a);
+    if (result == ITD_OK && (!(lambda[0] > 0) || lambda[dim - 1] < -1e-8 * lambda[0]))
+        result = ITD_ERROR_DATA;
+    for (size_t i = 0; result == ITD_OK && i < dim; i++) {
+        double width = 0;
+        const double *u = vectors + i * dim;
+        for (size_t j = 0; j < dim; j++) width += u[j] * u[j] * covariance[j * dim + j];
+        lambda[i] = fmax(lambda[i], 1e-12 * (width > 0 ? width : lambda[0]));
+    }
     if (result == ITD_OK) result = itd_gaussian_from_eigen(mean, lambda, vectors, dim, out);
     ITD_FREE(lambda), ITD_FREE(vectors);
     return result;
@@ -5399,35 +5224,35 @@ ITD_DEF itd_result itd_gaussian_fit(const float *x, size_t n, size_t dim, itd_ga
 {
     if (n < 2 || dim == 0) return ITD_ERROR_ARGUMENT;
     if (!itd__all_finite(x, n * dim)) return ITD_ERROR_DATA;
-    double *mean = itd__doubles(dim, 1), *covariance = itd__doubles(dim, dim);
-    itd_result result = mean && covariance ? ITD_OK : ITD_ERROR_MEMORY;
-    if (result == ITD_OK) {
-        for (size_t i = 0; i < n; i++) /* differences, so that a constant column has exactly its mean */
-            for (size_t j = 0; j < dim; j++) mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
-        for (size_t j = 0; j < dim; j++) mean[j] += x[j];
-        result = itd__add_products(x, mean, n, dim, covariance);
-    }
-    for (size_t i = 0; result == ITD_OK && i < dim; i++) /* symmetric to the last bit */
+    double *mean = itd__doubles(dim + 1, dim);
+    if (!mean) return ITD_ERROR_MEMORY;
+    double *covariance = mean + dim;
+    for (size_t i = 0; i < n; i++) /* differences, so that a constant column has exactly its mean */
+        for (size_t j = 0; j < dim; j++) mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
+    for (size_t j = 0; j < dim; j++) mean[j] += x[j];
+    itd_result result = itd__add_products(x, mean, n, dim, covariance);
+    for (size_t i = 0; i < dim; i++) /* symmetric to the last bit */
         for (size_t j = 0; j <= i; j++) covariance[j * dim + i] = covariance[i * dim + j] /= (double)n;
     if (result == ITD_OK) result = itd_gaussian_create(mean, covariance, dim, out);
-    ITD_FREE(mean), ITD_FREE(covariance);
+    ITD_FREE(mean);
     return result;
 }
 
 /* Independent coordinates, with the points' own means and variances, or N(0, I) for fewer than two points. */
 static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, itd_gaussian **out)
 {
-    double *mean = itd__doubles(dim, 1), *variance = itd__doubles(dim, 1);
-    itd_result result = mean && variance ? ITD_OK : ITD_ERROR_MEMORY;
-    for (size_t j = 0; result == ITD_OK && j < dim; j++) {
+    double *mean = itd__doubles(dim, 2);
+    if (!mean) return ITD_ERROR_MEMORY;
+    double *variance = mean + dim;
+    for (size_t j = 0; j < dim; j++) {
         double square = 0;
         for (size_t i = 0; i < n && n > 1; i++) mean[j] += x[i * dim + j] / (double)n;
         for (size_t i = 0; i < n && n > 1; i++)
             square += (x[i * dim + j] - mean[j]) * (x[i * dim + j] - mean[j]);
         variance[j] = n < 2 ? 1 : square > 0 ? square / (double)n : 1e-12;
     }
-    if (result == ITD_OK) result = itd_gaussian_from_eigen(mean, variance, NULL, dim, out);
-    ITD_FREE(mean), ITD_FREE(variance);
+    itd_result result = itd_gaussian_from_eigen(mean, variance, NULL, dim, out);
+    ITD_FREE(mean);
     return result;
 }
 
@@ -5441,11 +5266,9 @@ static double itd__whitens(const itd_denoiser *den, size_t i, size_t j)
 }
 
 /* (d,d) W Sigma W^T = M M^T with M = W U Lambda^1/2 */
-static itd_result itd__map_covariance(const itd_denoiser *den, const itd_gaussian *g, double *covariance)
+static void itd__map_covariance(const itd_denoiser *den, const itd_gaussian *g, double *m, double *covariance)
 {
     size_t d = g->dim;
-    double *m = itd__doubles(d, d);
-    if (!m) return ITD_ERROR_MEMORY;
     for (size_t i = 0; i < d; i++)
         for (size_t j = 0; j < d; j++) {
             double w = itd__whitens(den, i, j);
@@ -5456,8 +5279,6 @@ static itd_result itd__map_covariance(const itd_denoiser *den, const itd_gaussia
     for (size_t i = 0; i < d; i++)
         for (size_t j = 0; j <= i; j++)
             covariance[i * d + j] = covariance[j * d + i] = itd__dot(m + i * d, m + j * d, d);
-    ITD_FREE(m);
-    return ITD_OK;
 }
 
 /* Is a covariance diagonal, but for rounding? The one that W was made of becomes so. */
@@ -5476,25 +5297,24 @@ ITD_DEF itd_result itd_gaussian_to_coordinates(const itd_denoiser *den, const it
 {
     size_t d = g->dim;
     bool diagonal = !g->vectors && !den->whiten;
-    double *mean = itd__doubles(d, 1), *variance = itd__doubles(d, 1);
-    double *covariance = diagonal ? NULL : itd__doubles(d, d);
-    itd_result result = mean && variance && (covariance || diagonal) ? ITD_OK : ITD_ERROR_MEMORY;
-    for (size_t i = 0; result == ITD_OK && i < d; i++) {
+    double *mean = itd__doubles(diagonal ? 2 : 2 + 2 * d, d);
+    if (!mean) return ITD_ERROR_MEMORY;
+    double *variance = mean + d, *covariance = variance + d;
+    for (size_t i = 0; i < d; i++) {
         size_t first = den->whiten ? 0 : i, end = den->whiten ? d : i + 1;
         for (size_t j = first; j < end; j++)
             mean[i] += itd__whitens(den, i, j) * (g->mean[j] - (den->mean ? den->mean[j] : 0));
         double w = itd__whitens(den, i, i);
         variance[i] = w * w * g->lambda[i];
     }
-    if (result == ITD_OK && covariance) {
-        result = itd__map_covariance(den, g, covariance);
-        diagonal = result == ITD_OK && itd__diagonal(covariance, d);
+    if (!diagonal) {
+        itd__map_covariance(den, g, covariance + d * d, covariance);
+        diagonal = itd__diagonal(covariance, d);
         for (size_t i = 0; diagonal && i < d; i++) variance[i] = covariance[i * d + i];
     }
-    if (result == ITD_OK)
-        result = diagonal ? itd_gaussian_from_eigen(mean, variance, NULL, d, out)
-                          : itd_gaussian_create(mean, covariance, d, out);
-    ITD_FREE(mean), ITD_FREE(variance), ITD_FREE(covariance);
+    itd_result result = diagonal ? itd_gaussian_from_eigen(mean, variance, NULL, d, out)
+                                 : itd_gaussian_create(mean, covariance, d, out);
+    ITD_FREE(mean);
     return result;
 }
 
@@ -5519,8 +5339,10 @@ enum {
     ITD__CHOICE_ROWS = 10 /* with fewer rows columns count as independent: rho = 1 */
 };
 
-/* What follows from the moments of some rows. */
+/* The moments of some rows and what follows from them. */
 typedef struct itd__correlations {
+    size_t d;
+    double *moments;            /* (1+d+d*d) */
     double *mean, *sd, *lambda; /* (d) of the columns; eigenvalues of the correlations */
     double *matrix, *vectors;   /* (d,d) */
 } itd__correlations;
@@ -5528,28 +5350,13 @@ typedef struct itd__correlations {
 /* The eigenvalue of P for one of S. */
 static double itd__shrunk(double lambda, double rho) { return fmax((1 - rho) * lambda + rho, 1e-8); }
 
-/* Row i belongs to fold i mod 5. */
-static void itd__fold_moments(const float *x, const double *centre, size_t n, size_t d,
-                              double *moments /* (ITD__FOLDS, 1+d+d*d) */)
-{
-    for (size_t i = 0; i < n; i++) {
-        double *rows = moments + i % ITD__FOLDS * (1 + d + d * d), *sum = rows + 1, *products = sum + d;
-        *rows += 1;
-        for (size_t j = 0; j < d; j++) {
-            double v = x[i * d + j] - centre[j];
-            sum[j] += v;
-            for (size_t k = 0; k < d; k++) products[j * d + k] += v * (x[i * d + k] - centre[k]);
-        }
-    }
-}
-
 /* The moments of all rows but those of fold `left_out` (ITD__FOLDS: of all), and their correlations. Where a
    column hardly varies in these rows, a thousandth of its deviation in all rows (`scale`) stands in. */
-static itd_result itd__correlate(const double *moments, size_t left_out, size_t d, const double *scale,
-                                 double *total /* (1+d+d*d) */, itd__correlations *c)
+static itd_result itd__correlate(const double *moments, size_t left_out, const double *scale,
+                                 itd__correlations *c)
 {
-    size_t size = 1 + d + d * d;
-    const double *sum = total + 1, *products = sum + d;
+    size_t d = c->d, size = 1 + d + d * d;
+    double *total = c->moments, *sum = total + 1, *products = sum + d;
     memset(total, 0, size * sizeof *total);
     for (size_t k = 0; k < ITD__FOLDS; k++)
         for (size_t i = 0; k != left_out && i < size; i++) total[i] += moments[k * size + i];
@@ -5567,9 +5374,10 @@ static itd_result itd__correlate(const double *moments, size_t left_out, size_t 
 }
 
 /* Adds, for each rho, the -log likelihood (but for constants) of the rows with these moments. */
-static void itd__add_fold_nll(const double *moments, size_t d, const itd__correlations *c, const double *rho,
+static void itd__add_fold_nll(const double *moments, const itd__correlations *c, const double *rho,
                               double *nll)
 {
+    size_t d = c->d;
     const double *sum = moments + 1, *products = sum + d;
     for (size_t i = 0; i < d; i++) { /* squares of the rows along eigenvector i */
         const double *u = c->vectors + i * d;
@@ -5587,15 +5395,15 @@ static void itd__add_fold_nll(const double *moments, size_t d, const itd__correl
 }
 
 /* The rho for which the folds are most likely, each under the Gaussian of the others. */
-static itd_result itd__choose_shrinkage(const double *moments, size_t d, const double *scale, double *total,
-                                        itd__correlations *c, double *chosen)
+static itd_result itd__choose_shrinkage(const double *moments, const double *scale, itd__correlations *c,
+                                        double *chosen)
 {
     double rho[ITD__CANDIDATES], nll[ITD__CANDIDATES] = {0};
     size_t best = 0;
     for (size_t r = 0; r < ITD__CANDIDATES; r++) rho[r] = r ? pow(10, 0.25 * (double)r - 5.25) : 0;
     for (size_t k = 0; k < ITD__FOLDS; k++) {
-        ITD__TRY(itd__correlate(moments, k, d, scale, total, c));
-        itd__add_fold_nll(moments + k * (1 + d + d * d), d, c, rho, nll);
+        ITD__TRY(itd__correlate(moments, k, scale, c));
+        itd__add_fold_nll(moments + k * (1 + c->d + c->d * c->d), c, rho, nll);
     }
     for (size_t r = 1; r < ITD__CANDIDATES; r++)
         if (nll[r] < nll[best]) best = r;
@@ -5604,9 +5412,9 @@ static itd_result itd__choose_shrinkage(const double *moments, size_t d, const d
 }
 
 /* W and its inverse; returns log |det W^-1|. */
-static double itd__square_roots(const itd__correlations *c, size_t d, double rho, double *whiten,
-                                double *color)
+static double itd__square_roots(const itd__correlations *c, double rho, double *whiten, double *color)
 {
+    size_t d = c->d;
     double log_det = 0;
     memset(whiten, 0, d * d * sizeof *whiten), memset(color, 0, d * d * sizeof *color);
     for (size_t i = 0; i < d; i++) {
@@ -5622,24 +5430,27 @@ static double itd__square_roots(const itd__correlations *c, size_t d, double rho
     return log_det;
 }
 
-/* The map of n rows, whose columns have these means and standard deviations. */
+/* The map of n rows, whose columns have these means and deviations. Row i belongs to fold i mod 5. */
 static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double *mean, const double *scale,
                                double *whiten, double *color, double *log_det)
 {
     itd__correlations c;
-    double *moments = itd__doubles(ITD__FOLDS + 1, 1 + d + d * d), *block = itd__doubles(d, 2 * d + 3);
-    double rho = 1;
-    itd_result result = moments && block ? ITD_OK : ITD_ERROR_MEMORY;
-    if (result == ITD_OK) {
-        double *total = moments + ITD__FOLDS * (1 + d + d * d);
-        c.mean = block, c.sd = block + d, c.lambda = c.sd + d;
-        c.matrix = c.lambda + d, c.vectors = c.matrix + d * d;
-        itd__fold_moments(x, mean, n, d, moments);
-        if (n >= ITD__CHOICE_ROWS) result = itd__choose_shrinkage(moments, d, scale, total, &c, &rho);
-        if (result == ITD_OK) result = itd__correlate(moments, ITD__FOLDS, d, scale, total, &c);
-        if (result == ITD_OK) *log_det = itd__square_roots(&c, d, rho, whiten, color);
+    size_t size = 1 + d + d * d;
+    double rho = 1, *folds = itd__doubles(ITD__FOLDS + 4, size); /* their moments, and the arrays of c */
+    if (!folds) return ITD_ERROR_MEMORY;
+    c.d = d, c.moments = folds + ITD__FOLDS * size;
+    c.mean = c.moments + size, c.sd = c.mean + d, c.lambda = c.sd + d;
+    c.matrix = c.lambda + d, c.vectors = c.matrix + d * d;
+    for (size_t i = 0; i < n; i++) {
+        double *fold = folds + i % ITD__FOLDS * size, *sum = fold + 1;
+        fold[0] += 1;
+        for (size_t j = 0; j < d; j++) sum[j] += x[i * d + j] - mean[j];
+        (void)itd__add_products(x + i * d, mean, 1, d, sum + d);
     }
-    ITD_FREE(moments), ITD_FREE(block);
+    itd_result result = n < ITD__CHOICE_ROWS ? ITD_OK : itd__choose_shrinkage(folds, scale, &c, &rho);
+    if (result == ITD_OK) result = itd__correlate(folds, ITD__FOLDS, scale, &c);
+    if (result == ITD_OK) *log_det = itd__square_roots(&c, rho, whiten, color);
+    ITD_FREE(folds);
     return result;
 }
 

@@ -1514,12 +1514,12 @@ static void run_add(const itd__kernels *k, const columns_case *c, float *out)
 
 static void run_sums(const itd__kernels *k, const columns_case *c, float *out)
 {
-    k->column_sums(c->a, c->stride, c->n, c->columns, out);
+    k->column_sums(c->a, c->stride, NULL, c->n, c->columns, out);
 }
 
 static void run_squares(const itd__kernels *k, const columns_case *c, float *out)
 {
-    k->column_squares(c->b, c->factor[0], c->n, c->columns, out);
+    k->column_sums(c->b, c->columns, c->factor[0], c->n, c->columns, out);
 }
 
 /* The sums of du, or of du x, in the first row of out. */
@@ -1569,7 +1569,7 @@ static const struct {
     columns_kernel run;
 } columns_kernels[] = {{"add", run_add},
                        {"column_sums", run_sums},
-                       {"column_squares", run_squares},
+                       {"column_sums of squares", run_squares},
                        {"affine_backward's sums", run_sums_of_du},
                        {"affine_backward's products", run_products},
                        {"affine", run_affine},

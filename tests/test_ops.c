@@ -16,13 +16,13 @@ static guarded guard(const float *from, size_t n, size_t shift) { return guard_f
 
 /* ---- matrix product ---- */
 
-enum { A_TRANSPOSED = 1, B_TRANSPOSED = 2, BIAS = 4, ACCUMULATE = 8, SPREAD = 16, MODES = 32 };
+enum { A_TRANSPOSED = 1, B_TRANSPOSED = 2, ACCUMULATE = 4, SPREAD = 8, MODES = 16 };
 
 typedef struct product_case { /* what is multiplied, and what comes of it */
     size_t m, n, k;
-    bool whole;                   /* small whole numbers, of which all sums are exact */
-    float *a, *b, *bias, *before; /* (m,k), (k,n), (n), (m,n) */
-    double *sum, *terms;          /* A B, and the same without signs */
+    bool whole;            /* small whole numbers, of which all sums are exact */
+    float *a, *b, *before; /* (m,k), (k,n), (m,n) */
+    double *sum, *terms;   /* A B, and the same without signs */
 } product_case;
 
 static float *product_numbers(size_t n, bool whole)
@@ -39,7 +39,7 @@ static product_case product_make(size_t m, size_t n, size_t k, bool whole)
     size_t i, j, q;
     c.m = m, c.n = n, c.k = k, c.whole = whole;
     c.a = product_numbers(m * k, whole), c.b = product_numbers(k * n, whole);
-    c.bias = product_numbers(n, whole), c.before = product_numbers(m * n, whole);
+    c.before = product_numbers(m * n, whole);
     c.sum = ref_doubles(m * n), c.terms = ref_doubles(m * n);
     for (i = 0; i < m; i++)
         for (q = 0; q < k; q++)
@@ -52,7 +52,7 @@ static product_case product_make(size_t m, size_t n, size_t k, bool whole)
 
 static void product_free(product_case *c)
 {
-    free(c->a), free(c->b), free(c->bias), free(c->before), free(c->sum), free(c->terms);
+    free(c->a), free(c->b), free(c->before), free(c->sum), free(c->terms);
 }
 
 /* The same numbers at other distances from row to row and column to column, and NaN between them. */
@@ -73,7 +73,7 @@ static bool product_is(const product_case *c, unsigned mode, const float *value)
     double *expected = ref_doubles(cells), *size = ref_doubles(cells), relative = c->whole ? 0 : tolerance;
     bool ok;
     for (i = 0; i < cells; i++) {
-        double start = mode & ACCUMULATE ? c->before[i] : mode & BIAS ? c->bias[i % c->n] : 0;
+        double start = mode & ACCUMULATE ? c->before[i] : 0;
         expected[i] = c->sum[i] + start;
         size[i] = c->whole ? 0 : 1e-6 * (c->terms[i] + fabs(start));
     }
@@ -98,9 +98,9 @@ static bool product_agrees(const product_case *c, unsigned mode, size_t padding,
     p.rb = mode & B_TRANSPOSED ? step : step * c->n + padding;
     p.cb = mode & B_TRANSPOSED ? step * c->k + padding : step;
     p.a = a = laid_out(c->a, c->m, c->k, p.ra, p.ca), p.b = b = laid_out(c->b, c->k, c->n, p.rb, p.cb);
-    p.bias = mode & BIAS ? c->bias : NULL, p.accumulate = (mode & ACCUMULATE) != 0;
+    p.add = (mode & ACCUMULATE) != 0;
     out = guard(rows, (c->m - 1) * rc + c->n, shift), p.c = out.data, p.work = work_with(0);
-    itd__gemm(&p);
+    work_multiply(&p);
     for (i = 0; i < c->m; i++)
         for (j = 0; j < rc && i * rc + j < out.n; j++) {
             if (j < c->n) value[i * c->n + j] = out.data[i * rc + j];
@@ -116,14 +116,14 @@ static bool product_agrees(const product_case *c, unsigned mode, size_t padding,
     return ok;
 }
 
-/* All readings of A and B, with and without bias, stored or added; every `step`-th of them. */
+/* All readings of A and B, stored or added; every `step`-th of them. */
 static bool products_agree(size_t m, size_t n, size_t k, bool whole, size_t padding, unsigned step)
 {
     product_case c = product_make(m, n, k, whole);
     unsigned mode;
     bool ok = true;
     for (mode = (unsigned)((m + n) % step); mode < MODES; mode += step)
-        if (!(mode & BIAS && mode & ACCUMULATE)) ok = product_agrees(&c, mode, padding, mode % 4) && ok;
+        ok = product_agrees(&c, mode, padding, mode % 4) && ok;
     product_free(&c);
     return ok;
 }
@@ -200,7 +200,7 @@ static void products_of_parts_of_larger_matrices(void)
     CHECK(products_agree(64, 16, 8, false, 8, 1));
 }
 
-/* The empty sum: nothing to multiply leaves the bias, zero, or what was there. */
+/* The empty sum: nothing to multiply leaves zero or what was there. */
 static void products_over_nothing(void)
 {
     static const size_t rows[] = {1, 2, 13}, columns[] = {1, 3, 8, 33, 600};
@@ -222,7 +222,7 @@ static void products_do_not_swallow_nan(void)
         for (j = 0; j < 9; j++) b[9 * k + j] = k % 2 ? INFINITY : -INFINITY;
         p.m = 1, p.n = 9, p.k = 33, p.a = a, p.ra = 33, p.ca = 1, p.b = b, p.rb = 9, p.cb = 1;
         p.c = c, p.rc = 9, p.work = work_with(0);
-        itd__gemm(&p);
+        work_multiply(&p);
         for (j = 0; j < 9; j++) numbers += itd__finite(c[j]);
         CHECK(numbers == 0);
     }
@@ -959,7 +959,11 @@ static void waves_fade_as_their_mean_does(void)
 {
     enum { DRAWS = 40000, DIRECTIONS = 4 };
     const double s = ref_sigmoid(0.3), r = ref_sigmoid(-0.3), x[2] = {0.8, -0.4};
-    float phase[DIRECTIONS], power[DIRECTIONS], at_x[2 * DIRECTIONS];
+    const float one = 1, logsnr = 0.3f;
+    float frequency[2 * DIRECTIONS], *phase = frequency, *power = frequency + DIRECTIONS;
+    float kept[DIRECTIONS], at_x[2 * DIRECTIONS];
+    itd__layer row = ITD__ZERO;
+    itd__operands o;
     double sum[2 * DIRECTIONS] = {0};
     ref_seed(17);
     for (size_t k = 0; k < DIRECTIONS; k++) {
@@ -971,7 +975,10 @@ static void waves_fade_as_their_mean_does(void)
             sum[k] += sin(noisy) / DRAWS, sum[DIRECTIONS + k] += cos(noisy) / DRAWS;
         }
     }
-    itd__faded_sinusoids(phase, power, r, DIRECTIONS, at_x);
+    row.in[0] = row.in[1] = 1, row.c = 2 * DIRECTIONS;
+    o = work_operands(&row, 1, 0);
+    o.x[0] = &one, o.x[1] = &logsnr, o.frequency = frequency, o.kept = kept, o.y = at_x;
+    itd__directions_forward(&o);
     for (size_t k = 0; k < 2 * DIRECTIONS; k++) CHECK_CLOSE(at_x[k], sum[k], 4.5 / sqrt(2.0 * DRAWS));
 }
 

@@ -171,11 +171,11 @@ static float *product(const float *a, const float *b, size_t m, size_t n, size_t
     for (i = 0; i < m * n; i++) c[i] = 1;
     p.m = m, p.n = n, p.k = k;
     p.a = a, p.ra = k, p.ca = 1, p.b = b, p.rb = n, p.cb = 1;
-    p.bias = onto ? NULL : b, p.accumulate = onto;
+    p.add = onto;
     p.c = c, p.rc = n;
     omp_set_num_threads(count);
     p.work = work_with(0);
-    itd__gemm(&p);
+    work_multiply(&p);
     CHECK(work_holds());
     omp_set_num_threads(1);
     return c;

@@ -43,6 +43,12 @@ static inline itd__operands work_operands(const itd__layer *row, size_t n, size_
     return o;
 }
 
+/* The product, divided among the threads. */
+static inline void work_multiply(const itd__product *p)
+{
+    itd__matmul(p->m, p->n, p->k, p->add, p->a, p->ra, p->ca, p->b, p->rb, p->cb, p->c, p->rc, p->work);
+}
+
 /* True if nobody wrote beyond what the last call lent. */
 static inline bool work_holds(void)
 {

@@ -46,13 +46,10 @@ static itd__scratch scratch(size_t each)
 
 static void product_run(const shape *s, const float *a, const float *b, float *c)
 {
-    itd__product q = ITD__ZERO;
     bool a_transposed = s->layout[0] == 't', b_transposed = s->layout[1] == 't';
-    q.m = s->m, q.n = s->n, q.k = s->k;
-    q.a = a, q.ra = a_transposed ? 1 : q.k, q.ca = a_transposed ? q.m : 1;
-    q.b = b, q.rb = b_transposed ? 1 : q.n, q.cb = b_transposed ? q.k : 1;
-    q.c = c, q.rc = q.n, q.work = scratch(ITD__WORK);
-    itd__gemm(&q);
+    size_t ra = a_transposed ? 1 : s->k, ca = a_transposed ? s->m : 1;
+    size_t rb = b_transposed ? 1 : s->n, cb = b_transposed ? s->k : 1;
+    itd__matmul(s->m, s->n, s->k, false, a, ra, ca, b, rb, cb, c, s->n, scratch(ITD__WORK));
 }
 
 static void convolution_prepare(convolution *v)
@@ -127,7 +124,10 @@ static void run_log(void) { itd__fast()->log(positive, ELEMENTS, y); }
 static void run_silu(void) { itd__fast()->activation[ITD_SILU].forward(x, ELEMENTS, y); }
 static void run_silu_backward(void) { itd__fast()->activation[ITD_SILU].backward(gradient, x, ELEMENTS, z); }
 static void run_sum_squares(void) { bench_sink = (float)itd__fast()->sum_squares(x, ELEMENTS); }
-static void run_column_sums(void) { itd__fast()->column_sums(x, COLUMNS, ELEMENTS / COLUMNS, COLUMNS, z); }
+static void run_column_sums(void)
+{
+    itd__fast()->column_sums(x, COLUMNS, NULL, ELEMENTS / COLUMNS, COLUMNS, z);
+}
 
 static void run_sinusoids(void)
 {
