@@ -146,8 +146,8 @@ static inline int weights_are_ours(const char *path)
     return ours;
 }
 
-/* The network's weights in a checkpoint of these programs, its moving average if it has one, for a model whose
- * network is the same: to go on from there with another training. */
+/* Weights of the same network from a checkpoint of these programs, their moving average if it has one, to go
+ * on from there with another training. */
 static inline void must_copy_weights(itd_model *model, const char *path)
 {
     itd_model *from;
