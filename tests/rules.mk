@@ -46,13 +46,9 @@ build/error-bars build/invariants: build/%: tests/extra/%.c $(HEADERS)
 $(FAULTS:%=build/%): build/%: tests/%.c $(HEADERS) $(wildcard tests/fuzz/*.[ch])
 	$(TEST) -DITD_NO_SIMD $< -o $@ -lm
 
-# Where all example programs are wanted for a test, those that are not there yet share it as well; those for
-# images look inside.
+# Where all example programs are wanted for a test, those that are not there yet share it as well.
 SUPPORT  = itdiff.h $(wildcard examples/support/*.h)
 ifneq ($(filter test %.out,$(MAKECMDGOALS)),)
-SHARING  = $(patsubst examples/%.c,build/%,$(filter-out examples/train_%.c,$(wildcard examples/*.c)) examples/train_2d.c)
-$(SHARING): build/%: examples/%.c $(SUPPORT) | build/itdiff.o
+$(patsubst examples/%.c,build/%,$(wildcard examples/*.c)): build/%: examples/%.c $(SUPPORT) | build/itdiff.o
 	$(COMPILE) $(PUBLIC) -I. $< -o $@ -lm
-build/train_cifar10 build/train_images: build/%: examples/%.c $(SUPPORT) | build/itdiff.o
-	$(COMPILE) $(PRIVATE) -I. $< -o $@ -lm
 endif
