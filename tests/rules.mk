@@ -13,11 +13,14 @@ HEADERS  = itdiff.h $(wildcard examples/support/*.h tests/*.h tests/bench/*.h)
 test: $(OUTPUTS)
 	@sh tests/sum.sh $(OUTPUTS)
 build/test_%.out: build/test_% FORCE
-	@OMP_WAIT_POLICY=passive $< > $@ 2>&1; echo "exit $$?" >> $@
+	@$(SETTINGS) $< > $@ 2>&1; echo "exit $$?" >> $@
 build/%.out: tests/%.sh all FORCE
-	@CC="$(CC)" OPENMP="$(OPENMP)" OMP_WAIT_POLICY=passive sh $< > $@ 2>&1; echo "exit $$?" >> $@
-build/docs.out: build/itdiff.o
+	@CC="$(CC)" OPENMP="$(OPENMP)" $(SETTINGS) sh $< > $@ 2>&1; echo "exit $$?" >> $@
+build/docs.out build/header.out: build/itdiff.o
 FORCE:
+# Threads that wait leave the processor to others. The C library of GNU keeps memory that is freed: programs that
+# ask for the same blocks again and again, as tests do, would otherwise get them from the kernel each time.
+SETTINGS = OMP_WAIT_POLICY=passive MALLOC_TRIM_THRESHOLD_=1000000000 MALLOC_MMAP_THRESHOLD_=33554432
 
 # The implementation takes longest to compile. It is compiled once, as users compile it: build/itdiff.o. Most
 # tests see of it what is public. Those that look inside have an implementation of their own, private to their
@@ -35,8 +38,11 @@ TEST     = $(CC) $(WARN) $(patsubst -O2,$(OPTIMIZE),$(CFLAGS)) $(OPENMP)
 $(LONG:%=build/%): OPTIMIZE = -O1
 build/test_kde: OPTIMIZE = -O2
 
+# With the stack that each function takes, in build/itdiff.su, where the compiler tells it.
+STACK    = $(shell $(CC) -Werror -fstack-usage -c build/omp.c -o build/omp.o 2> /dev/null && echo -fstack-usage)
 build/itdiff.o: tests/implementation.c itdiff.h examples/support/system.h
-	$(COMPILE) -c $< -o $@
+	$(COMPILE) $(STACK) -c $< -o $@ 2> build/itdiff.log || { cat build/itdiff.log; exit 1; }
+	@cat build/itdiff.log
 $(OUTSIDE:%=build/%): build/%: tests/%.c build/itdiff.o $(HEADERS)
 	$(TEST) $(PUBLIC) $< -o $@ -lm
 $(INSIDE:%=build/%): build/%: tests/%.c build/itdiff.o $(HEADERS)
