@@ -102,12 +102,12 @@ weights() { # options...
 }
 refuses() { # what the line has to say; the bytes of a file, as printf has them
     printf "$2" > "$out/weights"
-    fails "$1" --out "$out" --features 8,8 --pretrained "$out/weights" --sample 1 &&
+    fails "$1" --out "$out" --features 32,32 --pretrained "$out/weights" --sample 1 &&
         fails "${1%%;*}" --out "$out" --load "$out/weights" --sample 1
 }
-check_that "weights that are not there" fails 'no such file' --out "$out" --features 8,8 --pretrained "$out/none" \
+check_that "weights that are not there" fails 'no such file' --out "$out" --features 32,32 --pretrained "$out/none" \
     --sample 1
-check_that "a folder is none" fails 'give FILE in it' --out "$out" --features 8,8 --pretrained "$out" --denoise \
+check_that "a folder is none" fails 'give FILE in it' --out "$out" --features 32,32 --pretrained "$out" --denoise \
     --synthetic --n 8
 check_that "a pointer of git-lfs is named" refuses 'pointer of git-lfs.*; run git lfs pull' 'version https://git-lfs.github.com/spec/v1\noid'
 check_that "a page of HTML is named" refuses 'a page of HTML.*; download' '\n<!DOCTYPE html><html>'

@@ -8,7 +8,7 @@ mkdir -p "$out"
 few="--out $out --quiet --num_epochs 2 --n 400 --train_batch_size 60 --eval_draws 3 --hidden_size 16
      --embedding_size 8"
 tiny="$few --directions 8"
-drawn="--grid 20 --samples 100 --steps 5"
+drawn="--grid 40 --samples 100 --steps 5"
 OMP_NUM_THREADS=1
 export OMP_NUM_THREADS
 grown="$few --original"

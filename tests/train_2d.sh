@@ -8,7 +8,7 @@ mkdir -p "$out"
 few="--out $out --quiet --num_epochs 2 --n 400 --train_batch_size 60 --eval_draws 3 --hidden_size 16
      --embedding_size 8"
 tiny="$few --directions 8"
-drawn="--grid 20 --samples 100 --steps 5"
+drawn="--grid 40 --samples 100 --steps 5"
 OMP_NUM_THREADS=1
 export OMP_NUM_THREADS
 
@@ -135,7 +135,7 @@ for option in "steps 3" "sampler ancestral"; do
     check_that "--$option has an effect on samples" [ "${other%,*}" != "${plain%,*}" ]
     check_that "--$option has none on the density" [ "${other#*,}" = "${plain#*,}" ]
 done
-other=$(picture --samples 60 --grid 25)
+other=$(picture --samples 60 --grid 41)
 check_that "--samples has an effect" [ "${other%,*}" != "${plain%,*}" ]
 check_that "--grid has an effect" [ "${other#*,}" != "${plain#*,}" ]
 check_that "--experiment_name and --out choose the folder" sh -c "build/train_2d $(echo $tiny) --pictures off \
