@@ -18,9 +18,11 @@ build/%.out: tests/%.sh all FORCE
 	@CC="$(CC)" OPENMP="$(OPENMP)" $(SETTINGS) sh $< > $@ 2>&1; echo "exit $$?" >> $@
 build/docs.out build/header.out: build/itdiff.o
 FORCE:
-# Threads that wait leave the processor to others. The C library of GNU keeps memory that is freed: programs that
-# ask for the same blocks again and again, as tests do, would otherwise get them from the kernel each time.
-SETTINGS = OMP_WAIT_POLICY=passive MALLOC_TRIM_THRESHOLD_=1000000000 MALLOC_MMAP_THRESHOLD_=33554432
+# There is a program for each processor already, so each has one thread, unless it asks for more as test_threads
+# does. The C library of GNU keeps memory that is freed: programs that ask for the same blocks again and again, as
+# tests do, would otherwise get them from the kernel each time.
+SETTINGS = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive MALLOC_TRIM_THRESHOLD_=1000000000 \
+           MALLOC_MMAP_THRESHOLD_=33554432
 
 # The implementation takes longest to compile. It is compiled once, as users compile it: build/itdiff.o. Most
 # tests see of it what is public. Those that look inside have an implementation of their own, private to their
@@ -36,6 +38,7 @@ COMPILE  = $(CC) $(WARN) $(CFLAGS) $(OPENMP)
 OPTIMIZE = -O0
 TEST     = $(CC) $(WARN) $(patsubst -O2,$(OPTIMIZE),$(CFLAGS)) $(OPENMP)
 $(LONG:%=build/%): OPTIMIZE = -O1
+build/test_cifar10 build/test_rng: OPTIMIZE = -O1
 build/test_kde: OPTIMIZE = -O2
 
 # With the stack that each function takes, in build/itdiff.su, where the compiler tells it.
