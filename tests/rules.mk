@@ -2,7 +2,7 @@
 # program, each NAME.sh a test of the example programs or of the documentation; either leaves what it prints in
 # build/NAME.out and ends with a line of counts, which sum.sh adds up.
 # What takes longest begins first.
-SCRIPTS  = train_2d images jobs fit resume docs header examples numbers playground
+SCRIPTS  = images train_2d header jobs docs fit resume examples playground numbers
 LONG     = test_likelihood test_unet test_ops test_grid test_images test_threads test_train test_kernels \
            test_sample test_map
 SHORT    = $(filter-out $(LONG),$(patsubst tests/%.c,%,$(wildcard tests/test_*.c)))
