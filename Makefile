@@ -1,6 +1,6 @@
 # make            the example programs, into build/; build/fit is the one for a table of your own
 # make demo       train on the dino and leave pictures in runs/dino
-# make test       everything the project promises, in some minutes; make -C tests/extra lists what takes longer
+# make test       everything the project promises, in two minutes; make -C tests/extra lists what takes longer
 # make playground docs/playground/index.html with the WebAssembly of this header; needs clang, lld and wasi-libc
 # make bench      how fast everything is, beside its limits and its rivals; `sh tests/bench/run.sh
 #                 kernels` and other names of parts: some of it

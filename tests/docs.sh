@@ -173,6 +173,15 @@ target_exists() { # of make: asked once
     grep -qxF -e "$*" "$dir/targets" 2> /dev/null ||
         { make -n OPENMP= OPENBLAS= "$@" > /dev/null 2>&1 && echo "$*" >> "$dir/targets"; }
 }
+targets_exist() { # those of all pages at a time; if one does not, each is asked for alone, later
+    commands "$@" | awk '$2 == "make" && NF > 2 { $1 = $2 = ""; sub(/^ */, ""); print }' | sort -u > "$dir/made"
+    for folder in . tests/extra; do
+        awk -v extra="$folder" '($1 == "-C") == (extra != ".") && ($1 != "-C" || $2 == extra)' "$dir/made" > "$dir/here"
+        # Words on purpose; variables do not matter.
+        make -n OPENMP= OPENBLAS= -C $folder $(sed 's/^-C [^ ]*//; s/[^ ]*=[^ ]*//g' "$dir/here") > /dev/null 2>&1 &&
+            cat "$dir/here" >> "$dir/targets"
+    done
+}
 faults_of_commands() { # pages: faults, and options to look up behind the program they are given to
     commands "$@" | while read -r page line; do
         set -f
@@ -284,6 +293,7 @@ number_errors() { # pages; outside of regions, formulas and programs, where bloc
 }
 
 as= # the name that a page goes by, where it is a copy
+targets_exist $pages CONTRIBUTING.md
 for of in links names command_errors number_errors; do $of $pages CONTRIBUTING.md > "$dir/faults-$of"; done
 faults() { # kind, page
     while read -r line; do

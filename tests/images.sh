@@ -5,8 +5,8 @@ cd "$(dirname "$0")/.." || exit 1
 out=build/image-runs
 rm -rf "$out"
 mkdir -p "$out"
-tiny="--out $out --quiet --synthetic --n 8 --num_epochs 2 --train_batch_size 4 --features 8,8 --steps 2
-      --eval_images 4 --eval_draws 2" # and without pictures, unless they are what is looked at
+tiny="--out $out --quiet --synthetic --n 4 --num_epochs 2 --train_batch_size 2 --features 8,8 --steps 2
+      --eval_images 3 --eval_draws 2" # and without pictures, unless they are what is looked at
 OMP_NUM_THREADS=1
 export OMP_NUM_THREADS
 
@@ -22,7 +22,7 @@ fails() { # what the one line of the error has to say; options...
 number='-\{0,1\}[0-9][0-9]*\.[0-9]*'
 base=$(result --pictures on)
 check_that "a run ends in a result line" sh -c "echo '$base' | grep -q '^result dataset=synthetic params=[0-9]* \
-images_seen=16 val_nll=$number stderr=$number stderr_data=$number bits_per_dim=$number bits_per_dim_255=$number \
+images_seen=8 val_nll=$number stderr=$number stderr_data=$number bits_per_dim=$number bits_per_dim_255=$number \
 true_nll=$number excess_bits_per_dim=$number\$'"
 for file in samples denoised mse anim; do
     check_that "$file.png is left" sh -c "head -c 8 $out/synthetic/$file.png | od -An -tx1 | grep -q '89 50 4e 47 0d 0a 1a 0a'"
@@ -34,7 +34,7 @@ same() { [ "$(result "$@")" = "$base" ]; }
 differs() { ! same "$@"; }
 check_that "the same seed gives the same result, with pictures and without" same
 check_that "--pictures off leaves none" sh -c "
-    build/train_cifar10 $(echo $tiny) --experiment_name bare --pictures off > /dev/null &&
+    build/train_cifar10 $(echo $tiny) --experiment_name bare --num_epochs 1 --pictures off > /dev/null &&
     ! ls $out/bare/*.png 2> /dev/null"
 check_that "threads do not change the result" same --threads 2
 check_that "rows do not change the result" same --rows 3
@@ -43,9 +43,9 @@ while read -r option; do
     check_that "--$option has an effect" differs --$option
 done << 'END'
 seed 1
-n 4
+n 6
 num_epochs 3
-train_batch_size 2
+train_batch_size 4
 learning_rate 0.1
 warmup 0
 ema 0.05
@@ -57,13 +57,13 @@ features 8,16
 blocks 2
 attention 4
 eval_draws 3
-eval_images 3
+eval_images 4
 END
 second=$(date +%s)
 before=$(result --pictures on --experiment_name again)
 until [ "$(date +%s)" -gt "$second" ]; do sleep 0.05; done # event files are read in the order of their seconds
 check_that "a run can be resumed" sh -c "build/train_cifar10 $(echo $tiny) --experiment_name again --num_epochs 3 --resume |
-    grep -q images_seen=24"
+    grep -q images_seen=12"
 if has_python; then
     check_that "events are framed, checked and hold each tag" sh -c "$python tests/read_tfevents.py $out/again |
         cut -d ' ' -f 1 | sort | uniq -c | tr -s ' \\n' ' ' | grep -qx \
@@ -73,7 +73,7 @@ else
     skip "python3 is not installed: nobody to read the events"
 fi
 check_that "--load estimates without training" sh -c "
-    build/train_cifar10 $(echo $tiny) --load $out/synthetic/model.safetensors --eval | sed 's/ seconds=.*//' | grep -q 'images_seen=16'"
+    build/train_cifar10 $(echo $tiny) --load $out/synthetic/model.safetensors --eval | sed 's/ seconds=.*//' | grep -q 'images_seen=8'"
 check_that "--sample draws" sh -c "rm -f $out/s/samples.png; build/train_cifar10 $(echo $tiny) --experiment_name s \
     --load $out/synthetic/model.safetensors --sample 3 && [ -s $out/s/samples.png ]"
 check_that "--pretrained names the layer that does not fit" fails "layer 4 .* expected, found .*; see --features" \
@@ -88,13 +88,13 @@ for topic in "" data training log_snr network likelihood samples run; do
 done
 check_that "--version tells a version" sh -c "build/train_cifar10 --version | grep -q '^train_cifar10 (itdiff.h) [0-9]'"
 check_that "missing data: where they come from" fails 'get_cifar10.sh' --out "$out" --data "$out/nowhere"
-check_that "--features are checked" fails '--features: .* expected' --out "$out" --synthetic --features 8,9
+check_that "--features are checked" fails '--features: .* expected' --out "$out" --synthetic --n 8 --features 8,9
 check_that "--logistic_params are checked" fails '--logistic_params: .* expected' --out "$out" --logistic_params 6
 check_that "a missing checkpoint is one line" fails 'nothing.safetensors' --out "$out" --load "$out/nothing.safetensors" --sample 1
 
 # ---- going on ----
 check_that "resuming takes over the options of the checkpoint" sh -c "build/train_cifar10 --out $out --quiet --synthetic \
-    --experiment_name again --resume --num_epochs 4 --eval_images 4 --eval_draws 2 --pictures off | grep -q images_seen=32"
+    --experiment_name again --resume --num_epochs 4 --eval_images 4 --eval_draws 2 --pictures off | grep -q images_seen=16"
 check_that "and refuses others, by name" fails 'with another --seed (it has 0), --features (it has 8,8)$' $tiny \
     --experiment_name again --resume --seed 1 --features 8,16
 check_that "what has no effect is said" sh -c "build/train_cifar10 --out $out --synthetic --sample 1 --steps 1 --warmup 3 \
@@ -106,11 +106,13 @@ weights() { # options...
 }
 refuses() { # what the line has to say; the bytes of a file, as printf has them
     printf "$2" > "$out/weights"
-    fails "$1" --out "$out" --pretrained "$out/weights" --sample 1 &&
+    fails "$1" --out "$out" --features 32,32 --pretrained "$out/weights" --sample 1 &&
         fails "${1%%;*}" --out "$out" --load "$out/weights" --sample 1
 }
-check_that "weights that are not there" fails 'no such file' --out "$out" --pretrained "$out/none" --sample 1
-check_that "a folder is none" fails 'give FILE in it' --out "$out" --pretrained "$out" --denoise --synthetic
+check_that "weights that are not there" fails 'no such file' --out "$out" --features 32,32 --pretrained "$out/none" \
+    --sample 1
+check_that "a folder is none" fails 'give FILE in it' --out "$out" --features 32,32 --pretrained "$out" --denoise \
+    --synthetic --n 8
 check_that "a pointer of git-lfs is named" refuses 'pointer of git-lfs.*; run git lfs pull' 'version https://git-lfs.github.com/spec/v1\noid'
 check_that "a page of HTML is named" refuses 'a page of HTML.*; download' '\n<!DOCTYPE html><html>'
 check_that "a pickle is named" refuses 'a Python pickle.*; take the file' '\200\002}q'

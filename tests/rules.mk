@@ -2,7 +2,7 @@
 # program, each NAME.sh a test of the example programs or of the documentation; either leaves what it prints in
 # build/NAME.out and ends with a line of counts, which sum.sh adds up.
 # What takes longest begins first.
-SCRIPTS  = train_2d images jobs fit resume docs header examples numbers playground
+SCRIPTS  = images train_2d header jobs docs fit resume examples playground numbers
 LONG     = test_likelihood test_unet test_ops test_grid test_images test_threads test_train test_kernels \
            test_sample test_map
 SHORT    = $(filter-out $(LONG),$(patsubst tests/%.c,%,$(wildcard tests/test_*.c)))
@@ -13,11 +13,16 @@ HEADERS  = itdiff.h $(wildcard examples/support/*.h tests/*.h tests/bench/*.h)
 test: $(OUTPUTS)
 	@sh tests/sum.sh $(OUTPUTS)
 build/test_%.out: build/test_% FORCE
-	@OMP_WAIT_POLICY=passive $< > $@ 2>&1; echo "exit $$?" >> $@
+	@$(SETTINGS) $< > $@ 2>&1; echo "exit $$?" >> $@
 build/%.out: tests/%.sh all FORCE
-	@CC="$(CC)" OPENMP="$(OPENMP)" OMP_WAIT_POLICY=passive sh $< > $@ 2>&1; echo "exit $$?" >> $@
-build/docs.out: build/itdiff.o
+	@CC="$(CC)" OPENMP="$(OPENMP)" $(SETTINGS) sh $< > $@ 2>&1; echo "exit $$?" >> $@
+build/docs.out build/header.out: build/itdiff.o
 FORCE:
+# There is a program for each processor already, so each has one thread, unless it asks for more as test_threads
+# does. The C library of GNU keeps memory that is freed: programs that ask for the same blocks again and again, as
+# tests do, would otherwise get them from the kernel each time.
+SETTINGS = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive MALLOC_TRIM_THRESHOLD_=1000000000 \
+           MALLOC_MMAP_THRESHOLD_=33554432
 
 # The implementation takes longest to compile. It is compiled once, as users compile it: build/itdiff.o. Most
 # tests see of it what is public. Those that look inside have an implementation of their own, private to their
@@ -33,10 +38,14 @@ COMPILE  = $(CC) $(WARN) $(CFLAGS) $(OPENMP)
 OPTIMIZE = -O0
 TEST     = $(CC) $(WARN) $(patsubst -O2,$(OPTIMIZE),$(CFLAGS)) $(OPENMP)
 $(LONG:%=build/%): OPTIMIZE = -O1
+build/test_cifar10 build/test_rng: OPTIMIZE = -O1
 build/test_kde: OPTIMIZE = -O2
 
+# With the stack that each function takes, in build/itdiff.su, where the compiler tells it.
+STACK    = $(shell $(CC) -Werror -fstack-usage -c build/omp.c -o build/omp.o 2> /dev/null && echo -fstack-usage)
 build/itdiff.o: tests/implementation.c itdiff.h examples/support/system.h
-	$(COMPILE) -c $< -o $@
+	$(COMPILE) $(STACK) -c $< -o $@ 2> build/itdiff.log || { cat build/itdiff.log; exit 1; }
+	@cat build/itdiff.log
 $(OUTSIDE:%=build/%): build/%: tests/%.c build/itdiff.o $(HEADERS)
 	$(TEST) $(PUBLIC) $< -o $@ -lm
 $(INSIDE:%=build/%): build/%: tests/%.c build/itdiff.o $(HEADERS)
@@ -46,13 +55,9 @@ build/error-bars build/invariants: build/%: tests/extra/%.c $(HEADERS)
 $(FAULTS:%=build/%): build/%: tests/%.c $(HEADERS) $(wildcard tests/fuzz/*.[ch])
 	$(TEST) -DITD_NO_SIMD $< -o $@ -lm
 
-# Where all example programs are wanted for a test, those that are not there yet share it as well; those for
-# images look inside.
+# Where all example programs are wanted for a test, those that are not there yet share it as well.
 SUPPORT  = itdiff.h $(wildcard examples/support/*.h)
 ifneq ($(filter test %.out,$(MAKECMDGOALS)),)
-SHARING  = $(patsubst examples/%.c,build/%,$(filter-out examples/train_%.c,$(wildcard examples/*.c)) examples/train_2d.c)
-$(SHARING): build/%: examples/%.c $(SUPPORT) | build/itdiff.o
+$(patsubst examples/%.c,build/%,$(wildcard examples/*.c)): build/%: examples/%.c $(SUPPORT) | build/itdiff.o
 	$(COMPILE) $(PUBLIC) -I. $< -o $@ -lm
-build/train_cifar10 build/train_images: build/%: examples/%.c $(SUPPORT) | build/itdiff.o
-	$(COMPILE) $(PRIVATE) -I. $< -o $@ -lm
 endif

@@ -130,7 +130,7 @@ for option in "steps 3" "sampler ancestral"; do
     check_that "--$option has an effect on samples" [ "${other%,*}" != "${plain%,*}" ]
     check_that "--$option has none on the density" [ "${other#*,}" = "${plain#*,}" ]
 done
-other=$(picture --samples 60 --grid 50)
+other=$(picture --samples 60 --grid 41)
 check_that "--samples has an effect" [ "${other%,*}" != "${plain%,*}" ]
 check_that "--grid has an effect" [ "${other#*,}" != "${plain#*,}" ]
 check_that "--experiment_name and --out choose the folder" sh -c "build/train_2d $(echo $tiny) --pictures off \
@@ -142,7 +142,7 @@ viewed() { # options...: plain characters, 22 lines of 44 under one of text, and
         [ "$(grep -c '^[-.:=+*#%@ ]\{44\}$' "$out/view")" -eq 22 ] && ! grep -q "$(printf '\033')" "$out/view"
 }
 check_that "--view draws the density in plain characters" viewed $tiny
-check_that "--view draws that of a model" viewed --load "$out/model.safetensors"
+check_that "--view draws that of a model" viewed --load "$out/model.safetensors" --n 400 --eval_draws 3
 check_that "--quiet says one line" sh -c "[ \$(build/train_2d $(echo $tiny) --pictures off 2>&1 | wc -l) -eq 1 ]"
 short() { # lines on standard input: at most 24, of at most 79 characters
     awk '{ if (length($0) > 79) bad = 1 } END { exit bad || NR > 24 || NR < 2 }'

@@ -46,6 +46,21 @@ static inline void train_create(image_run *r, const itd_model_desc *desc)
     free(x), free(image);
 }
 
+/* The numbers that a network holds for one image: the outputs of all rows of its table, which its summary
+   gives as in "conv  3 -> 8 of 4x8". */
+static inline double train_values_of(const itd_net *net)
+{
+    char text[120];
+    double sum = 0;
+    for (size_t k = 0; itd_net_summary(net, k, text, sizeof text); k++) {
+        const char *arrow = strstr(text, "-> "), *output = arrow ? arrow + 3 : strstr(text, "  ");
+        unsigned long channels = 0, height = 1, width = 1;
+        if (output && sscanf(output, "%lu of %lux%lu", &channels, &height, &width) > 0)
+            sum += (double)channels * (double)height * (double)width;
+    }
+    return sum;
+}
+
 static inline void train_say_plan(const image_run *r)
 {
     const itd_net *net = r->model->net;
@@ -55,7 +70,7 @@ static inline void train_say_plan(const image_run *r)
     char features[100];
     size_t batch = r->trainer->desc.batch,
            rows = r->trainer->desc.micro_batch ? r->trainer->desc.micro_batch : batch;
-    double memory = 4.0 * (2.0 * (double)net->width * (double)rows + 6.0 * (double)net->parameters);
+    double memory = 4.0 * (2.0 * train_values_of(net) * (double)rows + 6.0 * (double)itd_net_parameters(net));
     if (r->o->quiet) return;
     printf("%s: %lu training and %lu test images of %lu x %lu x %lu; kernels %s\n",
            r->sample ? "synthetic fields" : r->o->data, (unsigned long)r->n_train, (unsigned long)r->n_test,
