@@ -21,14 +21,15 @@
 #define EXPORT(name) name
 #endif
 
-enum { OWN = -1, SET_POINTS = 8000, FEWEST_HELD = 30, BATCH = 128, CURVE_BINS = 32, NUMBERS = 1 << 16 };
+enum { OWN = -1, SET_POINTS = 8000, HELD_MIN = 30, BATCH = 128, CURVE_BINS = 32, NUMBERS = 1 << 16 };
 enum { FALLS_AFTER = 500 };        /* steps */
 enum { STREAM_PAGE = 0x70616765 }; /* "page": no other part draws from it */
 
 static struct {
-    float *x; /* (n,2) in random order: the first `taught` rows teach, the others are held out */
+    dataset set; /* where the points come from; no distribution: they are the page's own */
+    float *x;    /* (n,2) in random order: the first `taught` rows are for training, the others held out */
     size_t n, taught;
-    double floor; /* mean -log p of the held rows: the true one, or what a kernel density estimate gives */
+    double floor; /* mean -log p of the held rows: the true one, or that of a kernel density estimate */
     itd_model *model;
     itd_trainer *trainer;
     double learning_rate; /* of the first step */
@@ -39,7 +40,7 @@ const char *EXPORT(play_version)(void) { return ITDIFF_VERSION; }
 
 double *EXPORT(play_numbers)(void) { return play.numbers; }
 
-/* The present points; with n > 0, room for so many of the page's own. */
+/* The present points; with n > 0, memory for so many of the page's own. */
 float *EXPORT(play_points)(size_t n)
 {
     if (n == 0) return play.x;
@@ -50,18 +51,18 @@ float *EXPORT(play_points)(size_t n)
 
 /* ---- data ---- */
 
-static void draw_set(int set, uint32_t seed, dataset *distribution)
+static void draw_set(int set, uint32_t seed)
 {
     static const char *const names[] = {"dino", "moons", "scg", "line", "circle"};
     char error[200];
-    if (dataset_open(names[set], seed, distribution, error, sizeof error)) fail("%s", error);
-    dataset_sample(distribution, 0, SET_POINTS, play_points(SET_POINTS));
+    if (dataset_open(names[set], seed, &play.set, error, sizeof error)) fail("%s", error);
+    dataset_sample(&play.set, 0, SET_POINTS, play_points(SET_POINTS));
 }
 
 /* In random order, so that the last rows are a fair sample of all: a tenth of them, but more of few. */
 static void hold_some_out(uint32_t seed)
 {
-    size_t few = play.n / 4 < FEWEST_HELD ? play.n / 4 : FEWEST_HELD,
+    size_t few = play.n / 4 < HELD_MIN ? play.n / 4 : HELD_MIN,
            held = play.n / 10 > few ? play.n / 10 : few;
     size_t *order = (size_t *)must_alloc(play.n, sizeof *order);
     float *x = (float *)must_alloc(play.n, 2 * sizeof *x);
@@ -86,16 +87,16 @@ static double kernel_estimate(uint32_t seed)
     return mean;
 }
 
-/* One of the five sets, or OWN: what the page has put into play_points. Returns how many rows teach. */
+/* One of the five sets, or OWN: what the page has put into play_points. Returns how many rows are for
+   training. */
 size_t EXPORT(play_data)(int set, uint32_t seed)
 {
-    dataset distribution;
-    if (set != OWN) draw_set(set, seed, &distribution);
+    play.set.distribution = NULL;
+    if (set != OWN) draw_set(set, seed);
     hold_some_out(seed);
     if (set == OWN) play.floor = kernel_estimate(seed);
     else
-        play.floor = dataset_mean_true_nll(&distribution, play.n - play.taught, play.x + 2 * play.taught,
-                                           NULL);
+        play.floor = dataset_mean_true_nll(&play.set, play.n - play.taught, play.x + 2 * play.taught, NULL);
     return play.taught;
 }
 

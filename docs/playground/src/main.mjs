@@ -1,6 +1,6 @@
 // The page: what is asked of the worker, and what is shown of its answers.
 import {BANDS, DEPTH, ink, onTheme, viridisCss} from './colors.mjs';
-import {FEWEST, MOST, readCsv} from './csv.mjs';
+import {ROWS_MIN, ROWS_MAX, readCsv} from './csv.mjs';
 import {MseChart, NllChart, count, number} from './charts.mjs';
 import {Plane} from './plane.mjs';
 
@@ -173,30 +173,30 @@ answers.held = (m) => {
   $('excess-name').textContent = own ? 'difference' : 'excess';
   $('floor-name').textContent = own ? 'kernel estimate' : 'true density';
   $('floor-note').textContent = own
-    ? 'Of your points nobody knows the true density; beside the model is what a kernel density estimate of them reaches.'
-    : 'On average nothing gets below the true density, which is known here.';
+    ? 'The true density of your points is unknown; the comparison is a kernel density estimate from the same points.'
+    : 'The true density is known for this set; on average no model gets below it.';
   if (state.mode === 'learn') $('story').textContent = story(m, now);
   $('area-story').innerHTML =
-    `On the held-out points the Gaussian has <b class="num">${number(m.gaussian)}</b> nats. ` +
+    `On the held-out points, −log <i>p</i> of the Gaussian is <b class="num">${number(m.gaussian)}</b> nats. ` +
     (now.nll <= m.gaussian
-      ? `Half the shaded area takes <b class="num">${number(m.gaussian - now.nll)}</b> off, `
-      : `The model is still worse than that by <b class="num">${number(now.nll - m.gaussian)}</b>, `) +
-    `which leaves <b class="num">${number(now.nll)}</b> for the model, after ${count(m.step)} steps.`;
+      ? `Half the shaded area is <b class="num">${number(m.gaussian - now.nll)}</b> nats; the difference, `
+      : `The model is still worse by <b class="num">${number(now.nll - m.gaussian)}</b> nats; the sum, `) +
+    `<b class="num">${number(now.nll)}</b>, is −log <i>p</i> of the model after ${count(m.step)} steps.`;
 };
 
 function story(m, now) {
   const what = `${count(state.taught)} points of ${SENTENCES[state.name] ?? state.name}. `;
   if (Math.abs(now.nll - m.gaussian) < 0.05 + 2 * now.error && m.step < 300)
-    return what + 'The model begins as the Gaussian with their mean and covariance.';
-  if (now.nll > m.gaussian) return what + 'So far the model is a worse density than a Gaussian.';
+    return what + 'The model starts as the Gaussian with their mean and covariance.';
+  if (now.nll > m.gaussian) return what + 'So far the model is worse than the Gaussian.';
   if (now.nll > nllChart.best() + Math.max(0.08, 4 * now.error))
-    return what + 'It has begun to learn them by heart: on the points held out it was better before.';
+    return what + 'The model overfits them: on the held-out points it was better before.';
   const part = (m.gaussian - now.nll) / Math.max(0.05, m.gaussian - m.floor);
   if (part < 0.6)
-    return what + 'The Gaussian is coming apart: errors fall first where there is much noise, so large shapes come first.';
-  if (part < 0.93) return what + 'The large shapes are there. What is left is in the details, at little noise.';
-  if (typeof state.data !== 'string') return what + 'It is about as good as a kernel density estimate by now, or better.';
-  return what + 'What is left to learn is little: an excess of 0.01 is one percent of probability.';
+    return what + 'The error falls first where there is much noise, so the large shapes appear first.';
+  if (part < 0.93) return what + 'The large shapes are learned; what remains is in the details, at little noise.';
+  if (typeof state.data !== 'string') return what + 'The model is about as good as the kernel density estimate, or better.';
+  return what + 'Little is left to learn: with an excess of 0.01 nats the density is off by one percent on average.';
 }
 
 // ---- the schedule and the other settings ----
@@ -277,7 +277,8 @@ function choose(name) {
   const begin = chosen.offsetLeft - row.offsetLeft - 8, end = begin + chosen.offsetWidth + 16;
   row.scrollLeft = Math.max(Math.min(row.scrollLeft, begin), end - row.clientWidth);
   if (name === 'draw') {
-    $('story').textContent = 'Draw what it shall learn: lines, spots, letters. Some of the points are held out; the others teach.';
+    $('story').textContent = 'Draw what the model should learn: lines, spots, letters. The space key draws at the cursor. Some of the points are ' +
+      'held out; the others are for training.';
     plane.window = SQUARE, countStrokes();
     if (state.running) run(false);
   } else if (name !== 'csv') learn(name, SQUARE, name);
@@ -301,7 +302,7 @@ document.querySelector('.sets').addEventListener('keydown', (e) => {
 // Drawing: a spray of points along the way of the pointer.
 let strokes = [];
 function spray({x, y}) {
-  for (let k = 0; k < 4 && strokes.length < 2 * MOST; k++) {
+  for (let k = 0; k < 4 && strokes.length < 2 * ROWS_MAX; k++) {
     const radius = 0.07 * Math.sqrt(-2 * Math.log(1 - Math.random())), angle = 2 * Math.PI * Math.random();
     strokes.push(x + radius * Math.cos(angle), y + radius * Math.sin(angle));
   }
@@ -318,10 +319,10 @@ function drawTo(to) {
   countStrokes(), plane.changed();
 }
 function countStrokes() {
-  $('draw-learn').textContent = state.mode === 'draw' ? 'Learn these points' : 'Draw more';
+  $('draw-learn').textContent = state.mode === 'draw' ? 'Train on these points' : 'Draw more';
   const drawn = strokes.length / 2;
-  const few = drawn < FEWEST;
-  $('draw-count').textContent = few ? `at least ${FEWEST} points, ${drawn} so far` : `${count(drawn)} points`;
+  const few = drawn < ROWS_MIN;
+  $('draw-count').textContent = few ? `at least ${ROWS_MIN} points, ${drawn} so far` : `${count(drawn)} points`;
   $('draw-learn').disabled = few, $('draw-clear').disabled = drawn === 0;
 }
 function drawStrokes(p) {
@@ -346,10 +347,10 @@ $('draw-clear').addEventListener('click', () => {
   choose('draw');
 });
 
-// A table: what is wrong with it is said in a sentence, and what was there goes on.
+// A table that cannot be read is described in one sentence, and the present training continues.
 function learnCsv(text, name) {
   const table = readCsv(text, name);
-  if (table.problem) return notice(table.problem + ' What was there goes on.');
+  if (table.problem) return notice(table.problem + ' The previous training continues.');
   const [across, up] = [0, 1].map((c) => {
     const column = table.points.filter((_, i) => i % 2 === c), low = Math.min(...column), high = Math.max(...column);
     return [low - 0.12 * (high - low), high + 0.12 * (high - low)];
@@ -394,9 +395,9 @@ answers.channel = (a) => {
   const error = Math.sqrt((square - mean * mean) / (a.error.length - 1));
   const noise = 100 / (1 + Math.exp(a.logsnr));
   $('channel-story').innerHTML =
-    `At this log SNR <b class="num">${noise.toPrecision(2)}</b> percent of the variance of <i>z</i> are noise. For this ` +
-    `point, over ${CLOUD} noises, the squared error is <b class="num">${number(mean)} ± ${number(2 * error)}</b>; the ` +
-    `average over all points is the curve above at <i>α</i>.`;
+    `At this log SNR, noise is <b class="num">${noise.toPrecision(2)}</b> percent of the variance of <i>z</i>. The squared ` +
+    `error of the predicted noise, averaged over ${CLOUD} draws, is <b class="num">${number(mean)} ± ${number(2 * error)}</b> ` +
+    `at this point. Its average over all points is the model’s curve above, at <i>α</i>.`;
   channelPlane.changed();
 };
 function drawChannel(p) {
@@ -459,8 +460,8 @@ answers.flow = (f) => {
 function showFlight(f) {
   flight.frames = f.frames, flight.step = f.step, flight.next = null;
   if (flight.playing) flight.at = 0;
-  $('flow-story').textContent = `${FLYING} points by the network as it was after ${count(f.step)} steps. ` +
-    'Large shapes are decided early, at low log SNR; the details at the end.';
+  $('flow-story').textContent = `${FLYING} samples of the network after ${count(f.step)} steps. ` +
+    'The large shapes form early, at low log SNR, and the details at the end.';
   flowPlane.changed();
 }
 let clock = 0;
@@ -525,5 +526,5 @@ const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 1
 if (typeof WebAssembly === 'object' && WebAssembly.validate(Uint8Array.from([...SIMD, 11])))
   ask('open', {wasm: $('wasm').textContent.trim()});
 else
-  notice('To train, this page needs WebAssembly with 128-bit vectors: browsers from 2021 on have it, Safari from 2023 on.');
+  notice('This browser cannot train: it lacks WebAssembly with 128-bit vectors (SIMD), which Chrome and Firefox have had since 2021, Safari since 2023.');
 window.playground = {state, nllChart, mseChart, flight, channel}; // for tests, and the curious

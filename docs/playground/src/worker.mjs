@@ -1,5 +1,5 @@
-// What trains and measures. It runs in a worker of its own, so that the page never waits, and is made of short
-// turns, so that it hears what the page wants next. The page asks {what: 'start' | 'tune' | ...}; see `wishes`.
+// What trains and measures. It runs in a worker of its own, so that the page never waits, in short turns, between
+// which it receives messages. The page asks {what: 'start' | 'tune' | ...}; see `wishes`.
 import {openCore} from './core.mjs';
 import {contours, topOf} from './field.mjs';
 
@@ -21,8 +21,8 @@ const timed = (f) => {
   f();
   return performance.now() - start;
 };
-// What something takes when nothing comes between, which would only make it longer.
-const least = (old, now) => Math.min(now, 1.03 * old);
+// The time of an uninterrupted run: the shortest one, which is slowly forgotten.
+const shortest = (old, now) => Math.min(now, 1.03 * old);
 
 // ---- training ----
 
@@ -33,7 +33,7 @@ function train(steps = Math.max(1, Math.round(SLICE / stepTime))) {
     say('diverged', {step});
     return;
   }
-  stepTime = least(stepTime, time / steps);
+  stepTime = shortest(stepTime, time / steps);
   step += steps;
   if (performance.now() - reportedAt > 100) report();
 }
@@ -59,7 +59,7 @@ function beginField(window) {
   field = {window, side: 0, values: null, weight: 0, passes: 0, at: 0, cells: [], step: -1, begun: 0};
 }
 
-// Of another number of cells, by what is there already.
+// Another number of cells, interpolated from the present ones.
 function resizeField(side) {
   const old = field.values, from = field.side, values = new Float32Array(side * side);
   for (let i = 0; old && i < side * side; i++) {
@@ -72,23 +72,23 @@ function resizeField(side) {
   field.side = side, field.values = values, field.empty = !old;
 }
 
-// Cells around which nothing comes near to what is shown are looked at now and then only.
+// Cells far below the densities that are shown, with all their neighbours, are computed in every eighth pass only.
 function chooseCells() {
   const {side, values} = field, cells = [];
   if (field.empty || field.begun % 8 === 0) return [...values.keys()];
   const shown = Math.max(...values) - 14;
   for (let i = 0; i < values.length; i++) {
     const x = i % side;
-    let most = -Infinity;
+    let highest = -Infinity;
     for (let dy = -1; dy <= 1; dy++)
       for (let dx = -1; dx <= 1; dx++)
-        if (x + dx >= 0 && x + dx < side) most = Math.max(most, values[i + dy * side + dx] ?? -Infinity);
-    if (most > shown) cells.push(i);
+        if (x + dx >= 0 && x + dx < side) highest = Math.max(highest, values[i + dy * side + dx] ?? -Infinity);
+    if (highest > shown) cells.push(i);
   }
   return cells;
 }
 
-// Something at once; then as fine as there is time for, and finest at rest.
+// A coarse grid at once; then as fine as there is time for, and the finest at rest.
 function chooseSide(resting) {
   if (!field.values) return 24;
   const [sides, time] = resting ? [[56, 72, 96], 4000] : [[56, 72], 350]; // ms
@@ -120,7 +120,7 @@ function fieldSlice() {
   });
   let values;
   const time = timed(() => (values = core.density(places, across * down, FIELD_DRAWS, field.seed)));
-  rowTime = least(rowTime, time / (cells.length * FIELD_DRAWS));
+  rowTime = shortest(rowTime, time / (cells.length * FIELD_DRAWS));
   cells.forEach((cell, i) => (field.next[cell] += field.weight * (values[i] - field.values[cell])));
   field.at += cells.length;
   if (field.at < field.cells.length) return;
@@ -129,7 +129,7 @@ function fieldSlice() {
   showField();
 }
 
-// The top of the scale of colours follows what there is to show, but does not tremble.
+// The top of the colour scale follows the densities smoothly.
 function showField() {
   const now = topOf(field.values), old = field.top ?? now;
   field.top = Math.abs(now - old) > 1.5 ? now : old + 0.4 * (now - old);
@@ -139,7 +139,7 @@ function showField() {
 
 // ---- whose turn it is ----
 
-// Each gets its share of the time: the turn goes to the one that has had least of it.
+// Each task has a share of the time: the next turn goes to the one with the smallest time for its share.
 const tasks = [
   {share: 6, spent: 0, ready: () => running, run: () => train()},
   {share: 1, spent: 0, ready: () => held.step !== step || held.passes < 24, run: measureHeld},
@@ -160,7 +160,7 @@ function turn() {
   const ready = points ? tasks.filter((t) => t.ready()) : [];
   if (ready.length === 0) return false;
   const had = Math.min(...ready.map((t) => t.spent / t.share)), next = ready.find((t) => t.spent / t.share === had);
-  for (const t of tasks) t.spent = Math.max(t.spent, (had - 20) * t.share); // who had nothing to do has no claim
+  for (const t of tasks) t.spent = Math.max(t.spent, (had - 20) * t.share); // idle time gives no claim to more
   next.spent += timed(next.run);
   return true;
 }
