@@ -22,13 +22,13 @@
 #endif
 
 enum { OWN = -1, SET_POINTS = 8000, HELD_MIN = 30, BATCH = 128, CURVE_BINS = 32, NUMBERS = 1 << 16 };
-enum { FALLS_AFTER = 500 };        /* steps */
-enum { STREAM_PAGE = 0x70616765 }; /* "page": no other part draws from it */
+enum { FALLS_AFTER = 500, STREAM_PAGE = 0x70616765 }; /* steps; "page", a stream of random numbers */
 
 static struct {
     dataset set; /* where the points come from; no distribution: they are the page's own */
     float *x;    /* (n,2) in random order: the first `taught` rows are for training, the others held out */
-    size_t n, taught;
+    size_t n, taught, used; /* used: of the rows for training, the first ones */
+    bool fresh;             /* every step has new points of the set instead */
     double floor; /* mean -log p of the held rows: the true one, or that of a kernel density estimate */
     itd_model *model;
     itd_trainer *trainer;
@@ -62,8 +62,7 @@ static void draw_set(int set, uint32_t seed)
 /* In random order, so that the last rows are a fair sample of all: a tenth of them, but more of few. */
 static void hold_some_out(uint32_t seed)
 {
-    size_t few = play.n / 4 < HELD_MIN ? play.n / 4 : HELD_MIN,
-           held = play.n / 10 > few ? play.n / 10 : few;
+    size_t few = play.n / 4 < HELD_MIN ? play.n / 4 : HELD_MIN, held = play.n / 10 > few ? play.n / 10 : few;
     size_t *order = (size_t *)must_alloc(play.n, sizeof *order);
     float *x = (float *)must_alloc(play.n, 2 * sizeof *x);
     dataset_split(play.n, seed, order);
@@ -95,8 +94,7 @@ size_t EXPORT(play_data)(int set, uint32_t seed)
     if (set != OWN) draw_set(set, seed);
     hold_some_out(seed);
     if (set == OWN) play.floor = kernel_estimate(seed);
-    else
-        play.floor = dataset_mean_true_nll(&play.set, play.n - play.taught, play.x + 2 * play.taught, NULL);
+    else play.floor = dataset_mean_true_nll(&play.set, play.n - play.taught, play.x + 2 * play.taught, NULL);
     return play.taught;
 }
 
@@ -116,35 +114,46 @@ void EXPORT(play_tune)(double learning_rate, double loc, double scale, double cl
     play.model->desc.schedule = schedule;
 }
 
-/* A new network, which has seen nothing. waves: points enter as waves in random directions, or else as the
-   original has it, as sinusoids of each coordinate; finest: the highest frequency of the waves. */
-void EXPORT(play_begin)(uint32_t seed, size_t width, int plain, int waves, double finest)
+/* An untrained network. waves: points enter as waves in random directions, or else, as in the original, as
+   sinusoids of each coordinate. finest: the highest frequency of the waves. limit: at most so many rows train;
+   0: all, and of a set new points in every step. */
+void EXPORT(play_begin)(uint32_t seed, size_t width, int plain, int waves, double finest, size_t limit)
 {
     itd_model_desc m = itd_model_desc_default(2);
     itd_trainer_desc t = itd_trainer_desc_default();
     play_end();
+    play.used = limit && limit < play.taught ? limit : play.taught;
+    play.fresh = limit == 0 && play.set.distribution;
     m.mlp.hidden = width, m.mlp.layers = 4;
     m.parameterization = plain ? ITD_PLAIN : ITD_GAUSSIAN, m.mlp.zero_output = !plain;
     if (!waves) m.mlp.directions = 0;
     else m.mlp.directions = 64, m.mlp.embedding = 32, m.mlp.logsnr_scale = 3, m.mlp.frequency_max = finest;
     t.batch = BATCH, t.seed = seed, t.weight_limit = 3;
     play.model = must_create(&m, &t, seed);
-    must(itd_model_fit(play.model, play.x, play.taught), "normalizing the data");
+    must(itd_model_fit(play.model, play.x, play.used), "normalizing the data");
     must(itd_trainer_create(play.model, &t, &play.trainer), "preparing the training");
 }
 
-/* The mean loss of so many steps; NaN: the training has diverged. The learning rate falls with the root of
-   the step, as nobody knows how long it will be watched. */
-double EXPORT(play_train)(size_t steps)
+static void next_batch(float *rows)
 {
     size_t index[BATCH];
+    if (play.fresh) dataset_sample(&play.set, 1 + play.trainer->step, BATCH, rows);
+    else {
+        must(itd_train_indices(play.trainer, play.used, index), "choosing rows");
+        dataset_gather(play.x, 2, BATCH, index, rows);
+    }
+}
+
+/* The mean loss of so many steps; NaN: the training has diverged. The learning rate falls with the root of
+   the step, since the length of the training is not known beforehand. */
+double EXPORT(play_train)(size_t steps)
+{
     float rows[2 * BATCH];
     double sum = 0, loss;
     for (size_t k = 0; k < steps; k++) {
         play.trainer->desc.learning_rate = play.learning_rate /
                                            sqrt(1 + (double)play.trainer->step / FALLS_AFTER);
-        must(itd_train_indices(play.trainer, play.taught, index), "choosing rows");
-        dataset_gather(play.x, 2, BATCH, index, rows);
+        next_batch(rows);
         if (itd_train_step(play.trainer, rows, &loss) != ITD_OK) return NAN;
         sum += loss;
     }
@@ -176,9 +185,9 @@ void EXPORT(play_held)(size_t draws, uint32_t seed)
     itd_draws_free(all);
 }
 
-/* log p at `count` places, pairs in play_numbers, whose place it takes.
-   They are cells of a grid, of the given area: blurred by 0.4 of their width, lest spots smaller than a cell
-   be a matter of luck. All places are shown the same draws. */
+/* Replaces `count` places in play_numbers, which are pairs, by log p there. They are cells of a grid, of the
+   given area: the density is blurred by 0.4 of their width, as spots smaller than a cell would be shown or
+   missed by chance. All places get the same draws. */
 void EXPORT(play_density)(size_t count, double area, size_t draws, uint32_t seed)
 {
     itd_nll_desc d = itd_model_nll_desc(play.model);
@@ -201,7 +210,7 @@ void EXPORT(play_point)(double x, double y, size_t draws, uint32_t seed)
     must(itd_nll(&den, point, 1, &d, &result, play.numbers, play.numbers + 1), "estimating the likelihood");
 }
 
-/* One point sent through the channel n times, at most BATCH: n noisy points z and n guesses of the point, in
+/* One point sent through the channel n times, at most BATCH: n noisy points z and n estimates of the point, in
    the units of the data, and n squared errors of the noise. The noise depends on the seed alone. */
 void EXPORT(play_channel)(double x, double y, double logsnr, size_t n, uint32_t seed)
 {
@@ -255,7 +264,9 @@ static void print_numbers(const char *name, size_t count)
 static void print_all(void)
 {
     printf("taught %lu\n", (unsigned long)play_data(1, 7));
-    play_begin(7, 64, 0, 1, 10), play_tune(3e-3, 2, 3, 3);
+    play_begin(7, 64, 0, 1, 10, 200), play_tune(3e-3, 2, 3, 3);
+    printf("loss %.9g\n", play_train(10));
+    play_begin(7, 64, 0, 1, 10, 0), play_tune(3e-3, 2, 3, 3);
     for (int k = 0; k < 10; k++) printf("loss %.9g\n", play_train(10));
     play_held(20, 1), print_numbers("held", 5 + 3 * CURVE_BINS);
     play_point(0.5, 0.5, 256, 1), print_numbers("point", 2);
@@ -269,7 +280,7 @@ static void print_all(void)
 static void print_speed(void)
 {
     clock_t begin;
-    play_data(1, 7), play_begin(7, 128, 0, 1, 10), play_tune(3e-3, 2, 3, 3);
+    play_data(1, 7), play_begin(7, 128, 0, 1, 10, 0), play_tune(3e-3, 2, 3, 3);
     play_train(100);
     begin = clock();
     play_train(1000);

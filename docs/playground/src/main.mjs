@@ -8,7 +8,7 @@ const $ = (id) => document.getElementById(id);
 const SQUARE = {left: -3, right: 3, bottom: -3, top: 3};
 const SHOWN = 700, CLOUD = 120, FLYING = 400, FLIGHT = 60, FLIGHT_STEPS = 100, FLIGHT_TIME = 7000;
 const SCHEDULE = {loc: 4, scale: 3.5, clip: 3.5};
-const FIRST = {rate: 10 ** -2.5, width: 128, plain: false, waves: true, finest: 10 ** 1.5, seed: 1, ...SCHEDULE};
+const FIRST = {rate: 10 ** -2.5, width: 128, plain: false, waves: true, finest: 10 ** 1.5, limit: 0, seed: 1, ...SCHEDULE};
 const SENTENCES = {
   dino: 'the dino, 142 small spots',
   moons: 'two moons',
@@ -103,7 +103,7 @@ answers.field = (f) => {
 function drawField(p) {
   if (state.mode === 'draw') return drawStrokes(p);
   if (state.field) p.context.drawImage(fieldImage, 0, 0, p.size, p.size);
-  if (state.points) p.dots(state.points, Math.min(SHOWN, state.taught), p.size < 420 ? 1.6 : 2.1, ink('dot'), 0.62);
+  if (state.points) p.dots(state.points, Math.min(SHOWN, state.settings.limit || state.taught, state.taught), p.size < 420 ? 1.6 : 2.1, ink('dot'), 0.62);
   if (probe) p.ring(probe.x, probe.y, 5, ink('dot'));
 }
 
@@ -185,9 +185,11 @@ answers.held = (m) => {
 };
 
 function story(m, now) {
-  const what = `${count(state.taught)} points of ${SENTENCES[state.name] ?? state.name}. `;
+  const limit = state.settings.limit, fresh = limit === 0 && typeof state.data === 'string';
+  const points = fresh ? 'New points in every step' : `${count(limit ? Math.min(limit, state.taught) : state.taught)} points`;
+  const what = `${points} of ${SENTENCES[state.name] ?? state.name}. `;
   if (Math.abs(now.nll - m.gaussian) < 0.05 + 2 * now.error && m.step < 300)
-    return what + 'The model starts as the Gaussian with their mean and covariance.';
+    return what + 'The model starts as the Gaussian with the mean and covariance of the data.';
   if (now.nll > m.gaussian) return what + 'So far the model is worse than the Gaussian.';
   if (now.nll > nllChart.best() + Math.max(0.08, 4 * now.error))
     return what + 'The model overfits them: on the held-out points it was better before.';
@@ -204,7 +206,15 @@ function story(m, now) {
 mseChart.schedule = {...SCHEDULE};
 function changeSchedule(schedule) {
   Object.assign(state.settings, schedule);
+  for (const name of Object.keys(SCHEDULE)) if (document.activeElement !== $(name)) $(name).value = schedule[name];
   ask('tune', {settings: schedule});
+}
+for (const name of Object.keys(SCHEDULE)) {
+  $(name).addEventListener('input', () => {
+    const {valueAsNumber: value, validity} = $(name);
+    if (Number.isFinite(value) && !validity.rangeUnderflow && !validity.rangeOverflow) mseChart.change({[name]: value});
+  });
+  $(name).addEventListener('blur', () => ($(name).value = state.settings[name]));
 }
 $('schedule-reset').addEventListener('click', () => mseChart.change(SCHEDULE));
 
@@ -222,7 +232,7 @@ $('finest').addEventListener('input', () => {
   state.settings.finest = 10 ** $('finest').valueAsNumber;
   showSettings();
 });
-for (const id of ['width', 'parameterization', 'embedding', 'finest', 'seed'])
+for (const id of ['width', 'parameterization', 'embedding', 'finest', 'limit', 'seed'])
   $(id).addEventListener('change', () => {
     const seed = $('seed').valueAsNumber;
     if (!(Number.isInteger(seed) && seed >= 1 && seed < 2 ** 32)) {
@@ -230,7 +240,7 @@ for (const id of ['width', 'parameterization', 'embedding', 'finest', 'seed'])
       return notice('Seed: a whole number from 1 to 4294967295 expected.');
     }
     const plain = $('parameterization').value === 'plain', waves = $('embedding').value === 'waves';
-    Object.assign(state.settings, {seed, width: Number($('width').value), plain, waves});
+    Object.assign(state.settings, {seed, width: Number($('width').value), limit: Number($('limit').value), plain, waves});
     $('finest').disabled = !state.settings.waves;
     notice(''), start();
   });
