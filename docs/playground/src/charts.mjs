@@ -64,7 +64,9 @@ class Chart {
     }
     for (const v of across.values) {
       element('line', {class: 'axis', x1: this.x(v), x2: this.x(v), y1: bottom, y2: bottom + 4}, this.axes);
-      element('text', {x: this.x(v), y: bottom + 18, 'text-anchor': 'middle'}, this.axes, format(v, across.digits));
+      const text = format(v, across.digits), outside = this.x(v) + 3.5 * text.length > this.width; // half of its width
+      const place = outside ? {x: this.width, 'text-anchor': 'end'} : {x: this.x(v), 'text-anchor': 'middle'};
+      element('text', {y: bottom + 18, ...place}, this.axes, text);
     }
     element('text', {x: right, y: bottom + 34, 'text-anchor': 'end'}, this.axes, xName);
   }
@@ -98,12 +100,12 @@ export class NllChart extends Chart {
     this.floorValue = m.floor, this.gaussValue = m.gaussian, this.floorText = floorName;
     this.changed();
   }
-  // The mean of the k-th measurement and those before it in the last sixth of the steps, the surer the heavier.
+  // The mean of the k-th measurement and those before it in the last fifth of the steps, weighted by their precision.
   meanAt(k) {
     const end = this.history[k].step;
     let sum = 0, weights = 0;
-    for (let i = k; i >= 0 && i > k - 16; i--) {
-      if (i < k && this.history[i].step < end * (5 / 6)) break;
+    for (let i = k; i >= 0 && i > k - 64; i--) {
+      if (i < k && this.history[i].step < end * 0.8) break;
       const weight = 1 / (this.history[i].error ** 2 + 1e-9);
       sum += weight * this.history[i].nll, weights += weight;
     }

@@ -6,7 +6,7 @@ import {Plane} from './plane.mjs';
 
 const $ = (id) => document.getElementById(id);
 const SQUARE = {left: -3, right: 3, bottom: -3, top: 3};
-const SHOWN = 700, CLOUD = 120, FLYING = 400, FLIGHT = 60, FLIGHT_STEPS = 100, FLIGHT_TIME = 7000;
+const SHOWN = 700, CLOUD = 120, FLYING = 300, FLIGHT = 60, FLIGHT_STEPS = 60, FLIGHT_TIME = 7000;
 const SCHEDULE = {loc: 4, scale: 3.5, clip: 3.5};
 const FIRST = {rate: 10 ** -2.5, width: 128, plain: false, waves: true, finest: 10 ** 1.5, limit: 0, seed: 1, ...SCHEDULE};
 const SENTENCES = {
@@ -186,7 +186,7 @@ answers.held = (m) => {
 
 function story(m, now) {
   const limit = state.settings.limit, fresh = limit === 0 && typeof state.data === 'string';
-  const points = fresh ? 'New points in every step' : `${count(limit ? Math.min(limit, state.taught) : state.taught)} points`;
+  const points = fresh ? 'Every step has new points' : `${count(limit ? Math.min(limit, state.taught) : state.taught)} points`;
   const what = `${points} of ${SENTENCES[state.name] ?? state.name}. `;
   if (Math.abs(now.nll - m.gaussian) < 0.05 + 2 * now.error && m.step < 300)
     return what + 'The model starts as the Gaussian with the mean and covariance of the data.';
@@ -196,7 +196,7 @@ function story(m, now) {
   const part = (m.gaussian - now.nll) / Math.max(0.05, m.gaussian - m.floor);
   if (part < 0.6)
     return what + 'The error falls first where there is much noise, so the large shapes appear first.';
-  if (part < 0.93) return what + 'The large shapes are learned; what remains is in the details, at little noise.';
+  if (part < 0.93 || now.nll - m.floor > 0.1) return what + 'The large shapes are learned; what remains is in the details, at little noise.';
   if (typeof state.data !== 'string') return what + 'The model is about as good as the kernel density estimate, or better.';
   return what + 'Little is left to learn: with an excess of 0.01 nats the density is off by one percent on average.';
 }
@@ -414,7 +414,7 @@ function drawChannel(p) {
   const a = channel.answer;
   if (!a || !state.points) return;
   const zoom = zoomTo(p);
-  p.dots(state.points, Math.min(400, state.taught), 1.6, ink('noisy'), 0.35);
+  p.dots(state.points, Math.min(SHOWN, state.taught), 1.8, ink('noisy'), 0.6);
   p.dots(a.z, CLOUD, 3.2, ink('noisy'), 0.9);
   p.dots(a.guess, CLOUD, 4.2, ink('model'), 0.8);
   p.line(a.guess[0], a.guess[1], channel.x, channel.y, ink('warn'), 2.5);

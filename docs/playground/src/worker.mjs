@@ -3,14 +3,14 @@
 import {openCore} from './core.mjs';
 import {contours, topOf} from './field.mjs';
 
-const HELD_ROWS = 8000; // evaluations in one measurement of the held points
+const HELD_ROWS = 16000, HELD_PASSES = 100; // evaluations in one measurement of the held points; measurements at rest
 const FIELD_DRAWS = 12, FIELD_PASSES = 24; // draws of a pass over the picture; passes that are averaged at rest
 const SLICE = 12; // ms
 
 let bytes, core, settings, points;
 let training = 0, running = false, step = 0, loss = NaN, seed = 0;
 let stepTime = 6, rowTime = 0.015; // ms, as measured
-let reportedAt = 0, reportedStep = 0;
+let reportedAt = 0, reportedStep = 0, rate = 0; // rate: steps per second
 let held = null, field = null;
 const asked = {}; // the newest wish of each kind that is answered by a computation of its own
 
@@ -39,7 +39,8 @@ function train(steps = Math.max(1, Math.round(SLICE / stepTime))) {
 }
 
 function report() {
-  const now = performance.now(), rate = ((step - reportedStep) / (now - reportedAt)) * 1000;
+  const now = performance.now(), passed = now - reportedAt, weight = rate ? 1 - Math.exp(-passed / 2000) : 1;
+  rate += weight * (((step - reportedStep) / passed) * 1000 - rate); // over about two seconds
   say('progress', {step, loss, rate: running ? rate : 0, memory: core.memory()});
   reportedAt = now, reportedStep = step;
 }
@@ -103,7 +104,7 @@ function beginPass() {
   field.passes = still && !finer ? field.passes + 1 : 1;
   if (field.empty) field.weight = 1;
   else if (still) field.weight = finer ? 0.8 : 1 / (field.passes + 1);
-  else field.weight = Math.min(0.8, 0.35 + (step - field.step) / 400); // of the newest, the more it has learned
+  else field.weight = Math.max(0.12, Math.min(0.8, (6 * (step - field.step)) / step)); // the mean of some 15 % of the steps
   field.cells = chooseCells(), field.at = 0, field.step = step, field.seed = ++seed, field.begun++;
   field.next = Float32Array.from(field.values);
 }
@@ -142,9 +143,9 @@ function showField() {
 // Each task has a share of the time: the next turn goes to the one with the smallest time for its share.
 const tasks = [
   {share: 6, spent: 0, ready: () => running, run: () => train()},
-  {share: 1, spent: 0, ready: () => held.step !== step || held.passes < 24, run: measureHeld},
+  {share: 1.2, spent: 0, ready: () => held.step !== step || held.passes < HELD_PASSES, run: measureHeld},
   {
-    share: 3,
+    share: 1.8,
     spent: 0,
     ready: () => field && (field.at < field.cells.length || field.step !== step || field.passes < FIELD_PASSES),
     run: fieldSlice,
@@ -184,7 +185,7 @@ function begin(wish) {
   const {points: all, taught} = core.data(wish.data, settings.seed);
   points = all;
   core.begin(settings), core.tune(settings);
-  step = 0, loss = NaN, held = {step: -1, passes: 0, taught}, reportedStep = 0, reportedAt = performance.now();
+  step = 0, loss = NaN, held = {step: -1, passes: 0, taught}, reportedStep = 0, reportedAt = performance.now(), rate = 0;
   beginField(wish.window), field.share = 1;
   for (const t of tasks) t.spent = 0;
   running = wish.run;
@@ -206,8 +207,8 @@ const wishes = {
   },
   run({run}) {
     running = run;
-    reportedStep = step, reportedAt = performance.now();
-    report();
+    reportedStep = step, reportedAt = performance.now(), rate = 0;
+    say('progress', {step, loss, rate, memory: core.memory()});
   },
   step() {
     running = false;
