@@ -280,7 +280,7 @@ static void print_all(void)
 static void print_speed(void)
 {
     clock_t begin;
-    play_data(1, 7), play_begin(7, 128, 0, 1, 10, 0), play_tune(3e-3, 2, 3, 3);
+    play_data(1, 7), play_begin(7, 64, 0, 1, 10, 0), play_tune(3e-3, 2, 3, 3);
     play_train(100);
     begin = clock();
     play_train(1000);

@@ -6,7 +6,7 @@ import {openCore} from '../docs/playground/src/core.mjs';
 
 const page = readFileSync('docs/playground/index.html', 'utf8');
 const core = await openCore(Buffer.from(/id="wasm">([^<]*)</.exec(page)[1], 'base64'));
-const settings = {seed: 7, width: 128, plain: false, waves: true, finest: 10, limit: 0, rate: 3e-3, loc: 2, scale: 3, clip: 3};
+const settings = {seed: 7, width: 64, plain: false, waves: true, finest: 10, limit: 0, rate: 3e-3, loc: 2, scale: 3, clip: 3};
 
 core.data('moons', 7), core.begin(settings), core.tune(settings), core.train(100);
 const start = process.cpuUsage();

@@ -8,7 +8,7 @@ const $ = (id) => document.getElementById(id);
 const SQUARE = {left: -3, right: 3, bottom: -3, top: 3};
 const SHOWN = 700, CLOUD = 120, FLYING = 300, FLIGHT = 60, FLIGHT_STEPS = 60, FLIGHT_TIME = 7000;
 const SCHEDULE = {loc: 4, scale: 3.5, clip: 3.5};
-const FIRST = {rate: 10 ** -2.5, width: 128, plain: false, waves: true, finest: 10 ** 1.5, limit: 0, seed: 1, ...SCHEDULE};
+const FIRST = {rate: 10 ** -2.5, width: 64, plain: false, waves: true, finest: 10 ** 1.5, limit: 0, seed: 1, ...SCHEDULE};
 const SENTENCES = {
   dino: 'the dino, 142 small spots',
   moons: 'two moons',
