@@ -122,14 +122,15 @@ export class NllChart extends Chart {
     if (!all.length) return;
     const means = all.map((_, k) => this.meanAt(k)), last = all[all.length - 1].step;
     while (this.xMax < last) this.xMax *= this.xMax.toString().startsWith('2') ? 2.5 : 2;
-    const start = Math.max(this.gaussValue, Math.min(means[0].nll, this.gaussValue + 6));
+    const gain = Math.max(0.25, this.gaussValue - this.floorValue), worst = Math.max(...means.map((m) => m.nll));
+    const start = Math.max(this.gaussValue, Math.min(means[0].nll, this.gaussValue + 6), Math.min(worst, this.gaussValue + gain));
     const span = Math.max(0.25, start - this.floorValue);
     this.yMax = start + 0.16 * span, this.yMin = this.floorValue - 0.14 * span;
-    const inside = means.map((m) => ({...m, nll: Math.min(m.nll, this.yMax)}));
+    const limited = (nll) => Math.max(this.yMin, Math.min(nll, this.yMax));
+    const inside = means.map((m) => ({...m, nll: limited(m.nll)}));
     this.drawAxes('', count);
     set(this.band, {
-      d: this.area(inside.map((m) => [m.step, Math.min(this.yMax, m.nll + 2 * m.error)]),
-        inside.map((m) => [m.step, Math.max(this.yMin, m.nll - 2 * m.error)])),
+      d: this.area(means.map((m) => [m.step, limited(m.nll + 2 * m.error)]), means.map((m) => [m.step, limited(m.nll - 2 * m.error)])),
     });
     set(this.line, {d: this.path(inside.map((m) => [m.step, m.nll]))});
     const tip = inside[inside.length - 1];

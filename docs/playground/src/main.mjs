@@ -190,9 +190,9 @@ function story(m, now) {
   const what = `${points} of ${SENTENCES[state.name] ?? state.name}. `;
   if (Math.abs(now.nll - m.gaussian) < 0.05 + 2 * now.error && m.step < 300)
     return what + 'The model starts as the Gaussian with the mean and covariance of the data.';
-  if (now.nll > m.gaussian) return what + 'So far the model is worse than the Gaussian.';
-  if (now.nll > nllChart.best() + Math.max(0.08, 4 * now.error))
+  if (m.step > 300 && now.nll > nllChart.best() + Math.max(0.08, 4 * now.error))
     return what + 'The model overfits them: on the held-out points it was better before.';
+  if (now.nll > m.gaussian) return what + 'So far the model is worse than the Gaussian.';
   const part = (m.gaussian - now.nll) / Math.max(0.05, m.gaussian - m.floor);
   if (part < 0.6)
     return what + 'The error falls first where there is much noise, so the large shapes appear first.';

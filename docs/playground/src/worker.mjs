@@ -3,7 +3,7 @@
 import {openCore} from './core.mjs';
 import {contours, topOf} from './field.mjs';
 
-const HELD_ROWS = 16000, HELD_PASSES = 100; // evaluations in one measurement of the held points; measurements at rest
+const HELD_ROWS = 16000, HELD_PASSES = 100; // evaluations in a measurement of the held points; measurements at rest
 const FIELD_DRAWS = 12, FIELD_PASSES = 24; // draws of a pass over the picture; passes that are averaged at rest
 const SLICE = 12; // ms
 
@@ -48,7 +48,8 @@ function report() {
 // ---- the held points ----
 
 function measureHeld() {
-  const rows = points.length / 2 - held.taught, draws = Math.max(8, Math.min(400, Math.round(HELD_ROWS / rows)));
+  const rows = points.length / 2 - held.taught, evaluations = Math.min(HELD_ROWS, 6000 + 20 * step); // soon at first
+  const draws = Math.max(8, Math.min(400, Math.round(evaluations / rows)));
   const result = core.held(draws, ++seed);
   held.passes = held.step === step ? held.passes + 1 : 1, held.step = step;
   say('held', {step, ...result});
@@ -71,6 +72,7 @@ function resizeField(side) {
     values[i] = (1 - b) * along(y * from + x) + b * along((y + 1) * from + x);
   }
   field.side = side, field.values = values, field.empty = !old;
+  field.computed = new Float32Array(side * side).fill(field.begun); // the pass in which a cell was last computed
 }
 
 // Cells far below the densities that are shown, with all their neighbours, are computed in every eighth pass only.
@@ -122,7 +124,10 @@ function fieldSlice() {
   let values;
   const time = timed(() => (values = core.density(places, across * down, FIELD_DRAWS, field.seed)));
   rowTime = shortest(rowTime, time / (cells.length * FIELD_DRAWS));
-  cells.forEach((cell, i) => (field.next[cell] += field.weight * (values[i] - field.values[cell])));
+  cells.forEach((cell, i) => {
+    const weight = 1 - (1 - field.weight) ** (field.begun - field.computed[cell]); // more after passes without it
+    field.next[cell] += weight * (values[i] - field.values[cell]), field.computed[cell] = field.begun;
+  });
   field.at += cells.length;
   if (field.at < field.cells.length) return;
   field.values = field.next, field.empty = false;
