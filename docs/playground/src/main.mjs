@@ -228,10 +228,12 @@ $('rate').addEventListener('input', () => {
   ask('tune', {settings: {rate: state.settings.rate}});
   showSettings();
 });
-$('finest').addEventListener('input', () => {
-  state.settings.finest = 10 ** $('finest').valueAsNumber;
+function setFinest(exponent) {
+  $('finest').value = exponent;
+  state.settings.finest = 10 ** exponent;
   showSettings();
-});
+}
+$('finest').addEventListener('input', () => setFinest($('finest').valueAsNumber));
 for (const id of ['width', 'parameterization', 'embedding', 'finest', 'limit', 'seed'])
   $(id).addEventListener('change', () => {
     const seed = $('seed').valueAsNumber;
@@ -296,6 +298,8 @@ function choose(name) {
   plane.changed();
 }
 function learn(data, window, name) {
+  const own = typeof data !== 'string'; // a limited number of points, which high frequencies would overfit
+  if (own !== (typeof state.data !== 'string')) setFinest(own ? 1 : Math.log10(FIRST.finest));
   Object.assign(state, {data, window, name, mode: 'learn', running: true, field: null});
   $('field-box').classList.remove('drawing'), $('draw-hint').hidden = true;
   start();
@@ -312,7 +316,7 @@ document.querySelector('.sets').addEventListener('keydown', (e) => {
 // Drawing: a spray of points along the way of the pointer.
 let strokes = [];
 function spray({x, y}) {
-  for (let k = 0; k < 4 && strokes.length < 2 * ROWS_MAX; k++) {
+  for (let k = 0; k < 12 && strokes.length < 2 * ROWS_MAX; k++) {
     const radius = 0.07 * Math.sqrt(-2 * Math.log(1 - Math.random())), angle = 2 * Math.PI * Math.random();
     strokes.push(x + radius * Math.cos(angle), y + radius * Math.sin(angle));
   }

@@ -94,7 +94,7 @@ function chooseCells() {
 // A coarse grid at once; then as fine as there is time for, and the finest at rest.
 function chooseSide(resting) {
   if (!field.values) return 24;
-  const [sides, time] = resting ? [[56, 72, 96], 4000] : [[56, 72], 350]; // ms
+  const [sides, time] = resting ? [[56, 72, 96], 4000] : [[56, 72], Math.min(350, 40 + 0.1 * step * stepTime)]; // ms
   const affordable = sides.filter((side) => side * side * field.share * FIELD_DRAWS * rowTime < time);
   return affordable.pop() ?? 40;
 }
@@ -145,16 +145,17 @@ function showField() {
 
 // ---- whose turn it is ----
 
-// Each task has a share of the time: the next turn goes to the one with the smallest time for its share.
+// Each task has a share of the time: the next turn goes to the one with the smallest time for its share. A picture of
+// the untrained network comes first.
 const tasks = [
-  {share: 6, spent: 0, ready: () => running, run: () => train()},
-  {share: 1.2, spent: 0, ready: () => held.step !== step || held.passes < HELD_PASSES, run: measureHeld},
   {
     share: 1.8,
     spent: 0,
     ready: () => field && (field.at < field.cells.length || field.step !== step || field.passes < FIELD_PASSES),
     run: fieldSlice,
   },
+  {share: 1.2, spent: 0, ready: () => held.step !== step || held.passes < HELD_PASSES, run: measureHeld},
+  {share: 6, spent: 0, ready: () => running, run: () => train()},
 ];
 
 function turn() {
