@@ -1,9 +1,9 @@
-/* playground.c: the C half of docs/playground/index.html, where one watches a density being learned.
+/* playground.c: the C half of docs/playground/index.html, a page that shows how a density is learned.
  *   make playground        compiles it to WebAssembly and puts that into the page (clang, lld, wasi-libc)
  *   make build/playground  for this machine: prints numbers, which tests/playground.sh compares with those
- *                          that the WebAssembly gives
- * There is one training at a time: play_data, play_begin, then play_train as often as one likes, and between
- * its steps whatever the page wants to see. Results of more than one number are in play_numbers. */
+ *                          of the WebAssembly
+ * There is one training at a time: play_data, play_begin, then play_train any number of times, and between
+ * these calls the functions that measure. Results of more than one number are in play_numbers. */
 #define ITDIFF_NO_STDIO
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
@@ -115,8 +115,8 @@ void EXPORT(play_tune)(double learning_rate, double loc, double scale, double cl
 }
 
 /* An untrained network. waves: points enter as waves in random directions, or else, as in the original, as
-   sinusoids of each coordinate. finest: the highest frequency of the waves. limit: at most so many rows train;
-   0: all, and of a set new points in every step. */
+   sinusoids of each coordinate. finest: the highest frequency of the waves. limit: of the rows for training;
+   0: all of them, and if they are of a set, new points in every step. */
 void EXPORT(play_begin)(uint32_t seed, size_t width, int plain, int waves, double finest, size_t limit)
 {
     itd_model_desc m = itd_model_desc_default(2);
@@ -160,11 +160,11 @@ double EXPORT(play_train)(size_t steps)
     return sum / (double)steps;
 }
 
-/* ---- what there is to see ---- */
+/* ---- what the page shows ---- */
 
-/* Errors on the held rows, and what they make: -log p, its two standard errors, the floor, the Gaussian's
-   -log p; then of CURVE_BINS parts of the schedule the log SNR, the model's error, and the error of the
-   Gaussian's best denoiser on the same noise. */
+/* Of the held rows: -log p, its two standard errors, the floor, the Gaussian's -log p; then, for CURVE_BINS
+   parts of the schedule, the log SNRs, the model's errors, and the errors of the Gaussian's optimal denoiser
+   on the same noise. */
 void EXPORT(play_held)(size_t draws, uint32_t seed)
 {
     itd_denoiser den = itd_model_denoiser(play.model);
@@ -210,8 +210,8 @@ void EXPORT(play_point)(double x, double y, size_t draws, uint32_t seed)
     must(itd_nll(&den, point, 1, &d, &result, play.numbers, play.numbers + 1), "estimating the likelihood");
 }
 
-/* One point sent through the channel n times, at most BATCH: n noisy points z and n estimates of the point, in
-   the units of the data, and n squared errors of the noise. The noise depends on the seed alone. */
+/* One point sent through the channel n times, at most BATCH: n noisy points z and n estimates of the point,
+   in the units of the data, and n squared errors of the noise. The noise depends on the seed alone. */
 void EXPORT(play_channel)(double x, double y, double logsnr, size_t n, uint32_t seed)
 {
     float point[2 * BATCH] = {0}, eps[2 * BATCH], z[2 * BATCH], eps_hat[2 * BATCH], a[BATCH];
@@ -232,8 +232,8 @@ void EXPORT(play_channel)(double x, double y, double logsnr, size_t n, uint32_t 
     for (size_t i = 0; i < 2 * n; i++) out[i] = z[i], out[2 * n + i] = point[i];
 }
 
-/* The deterministic sampler at work: of `frames` of its steps the log SNR and n points, in the units of the
-   data; then the n samples, with the last log SNR. */
+/* The path of the deterministic sampler: for `frames` of its steps the log SNR and n points, in the units of
+   the data; then the last log SNR and the n samples. */
 void EXPORT(play_flow)(size_t n, size_t steps, size_t frames, uint32_t seed)
 {
     itd_sample_desc d = itd_model_sample_desc(play.model);
@@ -260,7 +260,7 @@ static void print_numbers(const char *name, size_t count)
     for (size_t i = 0; i < count; i++) printf("%s %.9g\n", name, play.numbers[i]);
 }
 
-/* A hundred steps, and one of everything that there is to see. */
+/* A hundred steps, and one of everything that the page shows. */
 static void print_all(void)
 {
     printf("taught %lu\n", (unsigned long)play_data(1, 7));
@@ -276,7 +276,7 @@ static void print_all(void)
     play_flow(8, 20, 4, 1), print_numbers("flow", 85);
 }
 
-/* Steps a second of processor time, of a network as the page has it first. */
+/* Steps per second of processor time, of the network with which the page starts. */
 static void print_speed(void)
 {
     clock_t begin;
