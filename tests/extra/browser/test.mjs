@@ -85,7 +85,7 @@ try {
   check('it names the version of the header', (await run(`return document.getElementById('version').textContent`)) === version);
   check('contours are drawn', await until('return playground.state.field && playground.state.field.step > 0', 20000));
   const begun = Date.now();
-  await until('return playground.state.step >= 6000', 56000 * patience);
+  await until('return playground.state.step >= 10000', 56000 * patience);
   await click('#run'); // at rest it measures a hundred times
   const trained = (Date.now() - begun) / 1000;
   check('it measures at rest', await until('return playground.nllChart.history.at(-1).measured >= 60', 30000 * patience));
