@@ -1,9 +1,9 @@
-/* playground.c: the C half of docs/playground/index.html, where one watches a density being learned.
+/* playground.c: the C half of docs/playground/index.html, a page that shows how a density is learned.
  *   make playground        compiles it to WebAssembly and puts that into the page (clang, lld, wasi-libc)
  *   make build/playground  for this machine: prints numbers, which tests/playground.sh compares with those
- *                          that the WebAssembly gives
- * There is one training at a time: play_data, play_begin, then play_train as often as one likes, and between
- * its steps whatever the page wants to see. Results of more than one number are in play_numbers. */
+ *                          of the WebAssembly
+ * There is one training at a time: play_data, play_begin, then play_train any number of times, and between
+ * these calls the functions that measure. Results of more than one number are in play_numbers. */
 #define ITDIFF_NO_STDIO
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
@@ -21,14 +21,15 @@
 #define EXPORT(name) name
 #endif
 
-enum { OWN = -1, SET_POINTS = 8000, FEWEST_HELD = 30, BATCH = 128, CURVE_BINS = 32, NUMBERS = 1 << 16 };
-enum { FALLS_AFTER = 500 };        /* steps */
-enum { STREAM_PAGE = 0x70616765 }; /* "page": no other part draws from it */
+enum { OWN = -1, SET_POINTS = 8000, HELD_MIN = 30, BATCH = 128, CURVE_BINS = 32, NUMBERS = 1 << 16 };
+enum { FALLS_AFTER = 500, STREAM_PAGE = 0x70616765 }; /* steps; "page", a stream of random numbers */
 
 static struct {
-    float *x; /* (n,2) in random order: the first `taught` rows teach, the others are held out */
-    size_t n, taught;
-    double floor; /* mean -log p of the held rows: the true one, or what a kernel density estimate gives */
+    dataset set; /* where the points come from; no distribution: they are the page's own */
+    float *x;    /* (n,2) in random order: the first `taught` rows are for training, the others held out */
+    size_t n, taught, used; /* used: of the rows for training, the first ones */
+    bool fresh;             /* every step has new points of the set instead */
+    double floor; /* mean -log p of the held rows: the true one, or that of a kernel density estimate */
     itd_model *model;
     itd_trainer *trainer;
     double learning_rate; /* of the first step */
@@ -39,7 +40,7 @@ const char *EXPORT(play_version)(void) { return ITDIFF_VERSION; }
 
 double *EXPORT(play_numbers)(void) { return play.numbers; }
 
-/* The present points; with n > 0, room for so many of the page's own. */
+/* The present points; with n > 0, memory for so many of the page's own. */
 float *EXPORT(play_points)(size_t n)
 {
     if (n == 0) return play.x;
@@ -50,19 +51,18 @@ float *EXPORT(play_points)(size_t n)
 
 /* ---- data ---- */
 
-static void draw_set(int set, uint32_t seed, dataset *distribution)
+static void draw_set(int set, uint32_t seed)
 {
     static const char *const names[] = {"dino", "moons", "scg", "line", "circle"};
     char error[200];
-    if (dataset_open(names[set], seed, distribution, error, sizeof error)) fail("%s", error);
-    dataset_sample(distribution, 0, SET_POINTS, play_points(SET_POINTS));
+    if (dataset_open(names[set], seed, &play.set, error, sizeof error)) fail("%s", error);
+    dataset_sample(&play.set, 0, SET_POINTS, play_points(SET_POINTS));
 }
 
 /* In random order, so that the last rows are a fair sample of all: a tenth of them, but more of few. */
 static void hold_some_out(uint32_t seed)
 {
-    size_t few = play.n / 4 < FEWEST_HELD ? play.n / 4 : FEWEST_HELD,
-           held = play.n / 10 > few ? play.n / 10 : few;
+    size_t few = play.n / 4 < HELD_MIN ? play.n / 4 : HELD_MIN, held = play.n / 10 > few ? play.n / 10 : few;
     size_t *order = (size_t *)must_alloc(play.n, sizeof *order);
     float *x = (float *)must_alloc(play.n, 2 * sizeof *x);
     dataset_split(play.n, seed, order);
@@ -86,16 +86,15 @@ static double kernel_estimate(uint32_t seed)
     return mean;
 }
 
-/* One of the five sets, or OWN: what the page has put into play_points. Returns how many rows teach. */
+/* One of the five sets, or OWN: what the page has put into play_points. Returns how many rows are for
+   training. */
 size_t EXPORT(play_data)(int set, uint32_t seed)
 {
-    dataset distribution;
-    if (set != OWN) draw_set(set, seed, &distribution);
+    play.set.distribution = NULL;
+    if (set != OWN) draw_set(set, seed);
     hold_some_out(seed);
     if (set == OWN) play.floor = kernel_estimate(seed);
-    else
-        play.floor = dataset_mean_true_nll(&distribution, play.n - play.taught, play.x + 2 * play.taught,
-                                           NULL);
+    else play.floor = dataset_mean_true_nll(&play.set, play.n - play.taught, play.x + 2 * play.taught, NULL);
     return play.taught;
 }
 
@@ -115,46 +114,57 @@ void EXPORT(play_tune)(double learning_rate, double loc, double scale, double cl
     play.model->desc.schedule = schedule;
 }
 
-/* A new network, which has seen nothing. waves: points enter as waves in random directions, or else as the
-   original has it, as sinusoids of each coordinate; finest: the highest frequency of the waves. */
-void EXPORT(play_begin)(uint32_t seed, size_t width, int plain, int waves, double finest)
+/* An untrained network. waves: points enter as waves in random directions, or else, as in the original, as
+   sinusoids of each coordinate. finest: the highest frequency of the waves. limit: of the rows for training;
+   0: all of them, and if they are of a set, new points in every step. */
+void EXPORT(play_begin)(uint32_t seed, size_t width, int plain, int waves, double finest, size_t limit)
 {
     itd_model_desc m = itd_model_desc_default(2);
     itd_trainer_desc t = itd_trainer_desc_default();
     play_end();
+    play.used = limit && limit < play.taught ? limit : play.taught;
+    play.fresh = limit == 0 && play.set.distribution;
     m.mlp.hidden = width, m.mlp.layers = 4;
     m.parameterization = plain ? ITD_PLAIN : ITD_GAUSSIAN, m.mlp.zero_output = !plain;
     if (!waves) m.mlp.directions = 0;
     else m.mlp.directions = 64, m.mlp.embedding = 32, m.mlp.logsnr_scale = 3, m.mlp.frequency_max = finest;
     t.batch = BATCH, t.seed = seed, t.weight_limit = 3;
     play.model = must_create(&m, &t, seed);
-    must(itd_model_fit(play.model, play.x, play.taught), "normalizing the data");
+    must(itd_model_fit(play.model, play.x, play.used), "normalizing the data");
     must(itd_trainer_create(play.model, &t, &play.trainer), "preparing the training");
 }
 
-/* The mean loss of so many steps; NaN: the training has diverged. The learning rate falls with the root of
-   the step, as nobody knows how long it will be watched. */
-double EXPORT(play_train)(size_t steps)
+static void next_batch(float *rows)
 {
     size_t index[BATCH];
+    if (play.fresh) dataset_sample(&play.set, 1 + play.trainer->step, BATCH, rows);
+    else {
+        must(itd_train_indices(play.trainer, play.used, index), "choosing rows");
+        dataset_gather(play.x, 2, BATCH, index, rows);
+    }
+}
+
+/* The mean loss of so many steps; NaN: the training has diverged. The learning rate falls with the root of
+   the step, since the length of the training is not known beforehand. */
+double EXPORT(play_train)(size_t steps)
+{
     float rows[2 * BATCH];
     double sum = 0, loss;
     for (size_t k = 0; k < steps; k++) {
         play.trainer->desc.learning_rate = play.learning_rate /
                                            sqrt(1 + (double)play.trainer->step / FALLS_AFTER);
-        must(itd_train_indices(play.trainer, play.taught, index), "choosing rows");
-        dataset_gather(play.x, 2, BATCH, index, rows);
+        next_batch(rows);
         if (itd_train_step(play.trainer, rows, &loss) != ITD_OK) return NAN;
         sum += loss;
     }
     return sum / (double)steps;
 }
 
-/* ---- what there is to see ---- */
+/* ---- what the page shows ---- */
 
-/* Errors on the held rows, and what they make: -log p, its two standard errors, the floor, the Gaussian's
-   -log p; then of CURVE_BINS parts of the schedule the log SNR, the model's error, and the error of the
-   Gaussian's best denoiser on the same noise. */
+/* Of the held rows: -log p, its two standard errors, the floor, the Gaussian's -log p; then, for CURVE_BINS
+   parts of the schedule, the log SNRs, the model's errors, and the errors of the Gaussian's optimal denoiser
+   on the same noise. */
 void EXPORT(play_held)(size_t draws, uint32_t seed)
 {
     itd_denoiser den = itd_model_denoiser(play.model);
@@ -175,9 +185,9 @@ void EXPORT(play_held)(size_t draws, uint32_t seed)
     itd_draws_free(all);
 }
 
-/* log p at `count` places, pairs in play_numbers, whose place it takes.
-   They are cells of a grid, of the given area: blurred by 0.4 of their width, lest spots smaller than a cell
-   be a matter of luck. All places are shown the same draws. */
+/* Replaces `count` places in play_numbers, which are pairs, by log p there. They are cells of a grid, of the
+   given area: the density is blurred by 0.4 of their width, as spots smaller than a cell would be shown or
+   missed by chance. All places get the same draws. */
 void EXPORT(play_density)(size_t count, double area, size_t draws, uint32_t seed)
 {
     itd_nll_desc d = itd_model_nll_desc(play.model);
@@ -200,8 +210,8 @@ void EXPORT(play_point)(double x, double y, size_t draws, uint32_t seed)
     must(itd_nll(&den, point, 1, &d, &result, play.numbers, play.numbers + 1), "estimating the likelihood");
 }
 
-/* One point sent through the channel n times, at most BATCH: n noisy points z and n guesses of the point, in
-   the units of the data, and n squared errors of the noise. The noise depends on the seed alone. */
+/* One point sent through the channel n times, at most BATCH: n noisy points z and n estimates of the point,
+   in the units of the data, and n squared errors of the noise. The noise depends on the seed alone. */
 void EXPORT(play_channel)(double x, double y, double logsnr, size_t n, uint32_t seed)
 {
     float point[2 * BATCH] = {0}, eps[2 * BATCH], z[2 * BATCH], eps_hat[2 * BATCH], a[BATCH];
@@ -222,8 +232,8 @@ void EXPORT(play_channel)(double x, double y, double logsnr, size_t n, uint32_t 
     for (size_t i = 0; i < 2 * n; i++) out[i] = z[i], out[2 * n + i] = point[i];
 }
 
-/* The deterministic sampler at work: of `frames` of its steps the log SNR and n points, in the units of the
-   data; then the n samples, with the last log SNR. */
+/* The path of the deterministic sampler: for `frames` of its steps the log SNR and n points, in the units of
+   the data; then the last log SNR and the n samples. */
 void EXPORT(play_flow)(size_t n, size_t steps, size_t frames, uint32_t seed)
 {
     itd_sample_desc d = itd_model_sample_desc(play.model);
@@ -250,11 +260,13 @@ static void print_numbers(const char *name, size_t count)
     for (size_t i = 0; i < count; i++) printf("%s %.9g\n", name, play.numbers[i]);
 }
 
-/* A hundred steps, and one of everything that there is to see. */
+/* A hundred steps, and one of everything that the page shows. */
 static void print_all(void)
 {
     printf("taught %lu\n", (unsigned long)play_data(1, 7));
-    play_begin(7, 64, 0, 1, 10), play_tune(3e-3, 2, 3, 3);
+    play_begin(7, 64, 0, 1, 10, 200), play_tune(3e-3, 2, 3, 3);
+    printf("loss %.9g\n", play_train(10));
+    play_begin(7, 64, 0, 1, 10, 0), play_tune(3e-3, 2, 3, 3);
     for (int k = 0; k < 10; k++) printf("loss %.9g\n", play_train(10));
     play_held(20, 1), print_numbers("held", 5 + 3 * CURVE_BINS);
     play_point(0.5, 0.5, 256, 1), print_numbers("point", 2);
@@ -264,11 +276,11 @@ static void print_all(void)
     play_flow(8, 20, 4, 1), print_numbers("flow", 85);
 }
 
-/* Steps a second of processor time, of a network as the page has it first. */
+/* Steps per second of processor time, of the network with which the page starts. */
 static void print_speed(void)
 {
     clock_t begin;
-    play_data(1, 7), play_begin(7, 128, 0, 1, 10), play_tune(3e-3, 2, 3, 3);
+    play_data(1, 7), play_begin(7, 64, 0, 1, 10, 0), play_tune(3e-3, 2, 3, 3);
     play_train(100);
     begin = clock();
     play_train(1000);

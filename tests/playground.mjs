@@ -12,9 +12,11 @@ const said = [];
 const say = (name, values) => values.forEach((v) => said.push([name, v]));
 
 // As main() in examples/playground.c has it
-const settings = {seed: 7, width: 64, plain: false, waves: true, finest: 10, rate: 3e-3, loc: 2, scale: 3, clip: 3};
+const settings = {seed: 7, width: 64, plain: false, waves: true, finest: 10, limit: 0, rate: 3e-3, loc: 2, scale: 3, clip: 3};
 const {taught, points} = core.data('moons', 7);
 say('taught', [taught]);
+core.begin({...settings, limit: 200}), core.tune(settings);
+say('loss', [core.train(10)]);
 core.begin(settings), core.tune(settings);
 for (let k = 0; k < 10; k++) say('loss', [core.train(10)]);
 const held = core.held(20, 1);

@@ -14,7 +14,7 @@ check_that "at most 500,000 bytes" [ "$(wc -c < $page)" -le 500000 ]
 check_that "nothing is loaded" sh -c "! grep -vE 'id=\"wasm\"|[<]link rel=\"icon\" href=\"data:' $page |
     grep -E '\bfetch\(|XMLHttpRequest|SharedArrayBuffer|importScripts|^import |<link|src=|@import|url\('"
 check_that "at most 300 lines of C" [ "$(wc -l < examples/playground.c)" -le 300 ]
-grep -o '[a-zA-Z0-9./_-]*"' docs/playground/src/page.html | grep '^\.\.' | tr -d '"' | sort -u > "$dir/links"
+grep -o '"\.\.[a-zA-Z0-9./_-]*' docs/playground/src/page.html | tr -d '"' | sort -u > "$dir/links"
 check_that "its links lead to files" sh -c "cd docs/playground && while read -r f; do [ -e \"\$f\" ] || exit 1; done < '../../$dir/links'"
 links() { # every link to a section of method.md has its heading
     grep -o 'method.md#[^"]*' docs/playground/src/page.html | sort -u | sed 's/.*#//' | while read -r name; do
@@ -24,7 +24,7 @@ links() { # every link to a section of method.md has its heading
 }
 check "its sections of method.md exist" links
 chapters() { # every >>chapter it names is in the header
-    grep -o '&gt;&gt;[a-z]*' docs/playground/src/page.html | sort -u | sed 's/&gt;&gt;//' | while read -r name; do
+    sed 's/%3E%3E/\&gt;\&gt;/g' docs/playground/src/page.html | grep -o '&gt;&gt;[a-z]*' | sort -u | sed 's/&gt;&gt;//' | while read -r name; do
         grep -q "^/\* >>$name " itdiff.h || echo "no chapter $name"
     done
 }

@@ -1,5 +1,5 @@
 // Tables for the page: what is read, and the one sentence that says what is wrong. Prints what is not as expected.
-import {MOST, readCsv} from '../docs/playground/src/csv.mjs';
+import {ROWS_MAX, readCsv} from '../docs/playground/src/csv.mjs';
 
 const rows = (n, f = (k) => `${k},${k * k}`) => Array.from({length: n}, (_, k) => f(k)).join('\n');
 const expect = (name, text, expected) => {
@@ -20,4 +20,4 @@ expect('three columns', '1,2,3\n4,5,6', 'a.csv: line 1: 2 columns expected, 3 fo
 expect('few', rows(19), 'a.csv: at least 20 rows of 2 numbers expected, 19 found.');
 expect('nothing', '', 'a.csv: at least 20 rows of 2 numbers expected, 0 found.');
 expect('constant', rows(30, (k) => `${k},5`), 'a.csv: column 2: values that vary expected, one value found.');
-expect('many', rows(3 * MOST), MOST);
+expect('many', rows(3 * ROWS_MAX), ROWS_MAX);

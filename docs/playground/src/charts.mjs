@@ -40,8 +40,8 @@ class Chart {
   }
   innerWidth = () => this.width - this.margin.left - this.margin.right;
   innerHeight = () => this.height - this.margin.top - this.margin.bottom;
-  x = (v) => this.margin.left + ((v - this.low) / (this.high - this.low)) * this.innerWidth();
-  y = (v) => this.margin.top + ((this.most - v) / (this.most - this.least)) * this.innerHeight();
+  x = (v) => this.margin.left + ((v - this.xMin) / (this.xMax - this.xMin)) * this.innerWidth();
+  y = (v) => this.margin.top + ((this.yMax - v) / (this.yMax - this.yMin)) * this.innerHeight();
   path(points) {
     const places = points.map(([a, b]) => `${this.x(a).toFixed(1)},${this.y(b).toFixed(1)}`);
     return places.length ? 'M' + places.join('L') : '';
@@ -51,8 +51,8 @@ class Chart {
   }
   // Drawn anew only if they differ, or selected text would lose its selection.
   drawAxes(xName, format = (v, digits) => number(v, digits), yCount = 4) {
-    const across = ticks(this.low, this.high, this.width < 420 ? 4 : 6), up = ticks(this.least, this.most, yCount);
-    const key = [this.width, this.height, this.low, this.high, this.least, this.most, xName].join();
+    const across = ticks(this.xMin, this.xMax, this.width < 420 ? 4 : 6), up = ticks(this.yMin, this.yMax, yCount);
+    const key = [this.width, this.height, this.xMin, this.xMax, this.yMin, this.yMax, xName].join();
     if (key === this.key) return;
     this.key = key;
     this.axes.replaceChildren();
@@ -64,7 +64,9 @@ class Chart {
     }
     for (const v of across.values) {
       element('line', {class: 'axis', x1: this.x(v), x2: this.x(v), y1: bottom, y2: bottom + 4}, this.axes);
-      element('text', {x: this.x(v), y: bottom + 18, 'text-anchor': 'middle'}, this.axes, format(v, across.digits));
+      const text = format(v, across.digits), outside = this.x(v) + 3.5 * text.length > this.width; // half of its width
+      const place = outside ? {x: this.width, 'text-anchor': 'end'} : {x: this.x(v), 'text-anchor': 'middle'};
+      element('text', {y: bottom + 18, ...place}, this.axes, text);
     }
     element('text', {x: right, y: bottom + 34, 'text-anchor': 'end'}, this.axes, xName);
   }
@@ -83,7 +85,7 @@ export class NllChart extends Chart {
     this.restart();
   }
   restart() {
-    this.history = [], this.high = 500, this.low = 0;
+    this.history = [], this.xMax = 500, this.xMin = 0;
     this.changed();
   }
   // A measurement {step, nll, error, floor, gaussian}; of the same step, the mean of all.
@@ -98,12 +100,12 @@ export class NllChart extends Chart {
     this.floorValue = m.floor, this.gaussValue = m.gaussian, this.floorText = floorName;
     this.changed();
   }
-  // The mean of the k-th measurement and those before it in the last sixth of the steps, the surer the heavier.
+  // The mean of the k-th measurement and those before it in the last fifth of the steps, weighted by their precision.
   meanAt(k) {
     const end = this.history[k].step;
     let sum = 0, weights = 0;
-    for (let i = k; i >= 0 && i > k - 16; i--) {
-      if (i < k && this.history[i].step < end * (5 / 6)) break;
+    for (let i = k; i >= 0 && i > k - 64; i--) {
+      if (i < k && this.history[i].step < end * 0.8) break;
       const weight = 1 / (this.history[i].error ** 2 + 1e-9);
       sum += weight * this.history[i].nll, weights += weight;
     }
@@ -119,15 +121,16 @@ export class NllChart extends Chart {
     const all = this.history;
     if (!all.length) return;
     const means = all.map((_, k) => this.meanAt(k)), last = all[all.length - 1].step;
-    while (this.high < last) this.high *= this.high.toString().startsWith('2') ? 2.5 : 2;
-    const start = Math.max(this.gaussValue, Math.min(means[0].nll, this.gaussValue + 6));
-    const room = Math.max(0.25, start - this.floorValue);
-    this.most = start + 0.16 * room, this.least = this.floorValue - 0.14 * room;
-    const inside = means.map((m) => ({...m, nll: Math.min(m.nll, this.most)}));
+    while (this.xMax < last) this.xMax *= this.xMax.toString().startsWith('2') ? 2.5 : 2;
+    const gain = Math.max(0.25, this.gaussValue - this.floorValue), worst = Math.max(...means.map((m) => m.nll));
+    const start = Math.max(this.gaussValue, Math.min(means[0].nll, this.gaussValue + 6), Math.min(worst, this.gaussValue + gain));
+    const span = Math.max(0.25, start - this.floorValue);
+    this.yMax = start + 0.16 * span, this.yMin = this.floorValue - 0.14 * span;
+    const limited = (nll) => Math.max(this.yMin, Math.min(nll, this.yMax));
+    const inside = means.map((m) => ({...m, nll: limited(m.nll)}));
     this.drawAxes('', count);
     set(this.band, {
-      d: this.area(inside.map((m) => [m.step, Math.min(this.most, m.nll + 2 * m.error)]),
-        inside.map((m) => [m.step, Math.max(this.least, m.nll - 2 * m.error)])),
+      d: this.area(means.map((m) => [m.step, limited(m.nll + 2 * m.error)]), means.map((m) => [m.step, limited(m.nll - 2 * m.error)])),
     });
     set(this.line, {d: this.path(inside.map((m) => [m.step, m.nll]))});
     const tip = inside[inside.length - 1];
@@ -180,7 +183,7 @@ const keepEnds = (s, scale) => ({scale, clip: clamp((s.clip * s.scale) / scale, 
 export class MseChart extends Chart {
   constructor(svg, changed, alphaMoved) {
     super(svg, {left: 34, right: 10, top: 14, bottom: 40});
-    this.low = -10, this.high = 20, this.least = -0.8, this.most = 2.1;
+    this.xMin = -10, this.xMax = 20, this.yMin = -0.8, this.yMax = 2.1;
     this.onChange = changed;
     this.gain = element('path', {class: 'band'}, svg), this.harm = element('path', {class: 'loss'}, svg);
     this.hill = element('path', {class: 'hill'}, svg);
@@ -201,7 +204,7 @@ export class MseChart extends Chart {
     g.label = element('text', {class: 'halo', y: 25, 'text-anchor': 'middle'}, g);
     const move = (e) => {
       const part = (e.clientX - this.svg.getBoundingClientRect().left - this.margin.left) / this.innerWidth();
-      this.change(h.to(this.schedule, this.low + part * (this.high - this.low)));
+      this.change(h.to(this.schedule, this.xMin + part * (this.xMax - this.xMin)));
     };
     g.addEventListener('pointerdown', (e) => (g.setPointerCapture(e.pointerId), e.preventDefault(), g.focus()));
     g.addEventListener('pointermove', (e) => g.hasPointerCapture(e.pointerId) && move(e));
@@ -244,16 +247,16 @@ export class MseChart extends Chart {
     const curve = (f, a, b) => Array.from({length: 121}, (_, k) => a + ((b - a) * k) / 120).map((v) => [v, f(v)]);
     const best = (a) => d * sigmoid(a);
     this.drawAxes('log SNR α', undefined, 4);
-    set(this.gauss, {d: this.path(curve(best, this.low, this.high))});
+    set(this.gauss, {d: this.path(curve(best, this.xMin, this.xMax))});
     if (this.gap) {
-      const model = curve((a) => best(a) + this.gapAt(a), Math.max(from, this.low), Math.min(to, this.high))
-        .map(([a, v]) => [a, Math.max(-0.05, Math.min(this.most, v))]);
+      const model = curve((a) => best(a) + this.gapAt(a), Math.max(from, this.xMin), Math.min(to, this.xMax))
+        .map(([a, v]) => [a, Math.max(-0.05, Math.min(this.yMax, v))]);
       const below = model.map(([a, v]) => [a, Math.min(v, best(a))]);
       const above = model.map(([a, v]) => [a, Math.max(v, best(a))]);
       const reference = model.map(([a]) => [a, best(a)]);
       set(this.line, {d: this.path(model)});
       set(this.gain, {d: this.area(reference, below)}), set(this.harm, {d: this.area(above, reference)});
-      const label = model.reduce((most, p) => (best(p[0]) - p[1] > best(most[0]) - most[1] ? p : most));
+      const label = model.reduce((widest, p) => (best(p[0]) - p[1] > best(widest[0]) - widest[1] ? p : widest));
       set(this.modelName, {x: this.x(label[0]) + 10, y: this.y(label[1]) + 16});
       this.modelName.style.display = '';
     } else {
@@ -266,16 +269,16 @@ export class MseChart extends Chart {
 
   drawSchedule(loc, scale, from, to, curve) {
     const ground = -0.6, height = 0.48, peak = (a) => 4 * sigmoid((a - loc) / scale) * sigmoid((loc - a) / scale);
-    const left = Math.max(from, this.low), right = Math.min(to, this.high);
+    const left = Math.max(from, this.xMin), right = Math.min(to, this.xMax);
     const slope = curve((a) => ground + height * peak(a), left, right);
     set(this.hill, {d: this.area(slope, [[left, ground], [right, ground]])});
     this.cuts.forEach((line, k) => {
       const a = k ? to : from;
       set(line, {x1: this.x(a), x2: this.x(a), y1: this.y(2.05), y2: this.y(ground)});
-      line.style.display = a > this.low && a < this.high ? '' : 'none';
+      line.style.display = a > this.xMin && a < this.xMax ? '' : 'none';
     });
     for (const [name, g] of Object.entries(this.handles)) {
-      const value = this.schedule[name], at = Math.min(HANDLES[name].at(this.schedule), this.high);
+      const value = this.schedule[name], at = Math.min(HANDLES[name].at(this.schedule), this.xMax);
       const up = this.y(ground + (name === 'clip' ? 0 : height * peak(at)));
       set(g, {transform: `translate(${this.x(at)},${up})`, 'aria-valuenow': value, 'aria-valuetext': `${name} ${value}`});
       set(g.label, {loc: {y: -13}, scale: {y: -12, x: 6, 'text-anchor': 'start'}, clip: {y: 23}}[name]);

@@ -39,7 +39,7 @@ export async function openCore(bytes) {
     },
     memory: () => core.memory.buffer.byteLength,
 
-    // A name of SETS, or pairs of numbers. Returns all points, those that teach first.
+    // A name of SETS, or pairs of numbers. Returns all points, those for training first.
     data(set, seed) {
       const own = typeof set !== 'string', count = own ? set.length / 2 : 8000;
       if (own) new Float32Array(core.memory.buffer, core.play_points(count), 2 * count).set(set);
@@ -47,7 +47,7 @@ export async function openCore(bytes) {
       return {points: new Float32Array(core.memory.buffer, core.play_points(0), 2 * count).slice(), taught};
     },
     begin(s) {
-      core.play_begin(s.seed, s.width, s.plain ? 1 : 0, s.waves ? 1 : 0, s.finest);
+      core.play_begin(s.seed, s.width, s.plain ? 1 : 0, s.waves ? 1 : 0, s.finest, s.limit);
     },
     tune(s) {
       core.play_tune(s.rate, s.loc, s.scale, s.clip);

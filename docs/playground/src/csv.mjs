@@ -1,6 +1,6 @@
 // Two columns of numbers from text. Separators are commas, semicolons, tabs or blanks; the first line may have names.
 
-export const FEWEST = 20, MOST = 8000;
+export const ROWS_MIN = 20, ROWS_MAX = 8000;
 
 // {points, note} or {problem}, each note and problem one sentence
 export function readCsv(text, name) {
@@ -18,10 +18,10 @@ export function readCsv(text, name) {
       return problem(`line ${k + 1}, column ${bad + 1}: a number expected, “${words[bad].slice(0, 20)}” found`);
     rows.push(numbers);
   }
-  if (rows.length < FEWEST) return problem(`at least ${FEWEST} rows of 2 numbers expected, ${rows.length} found`);
+  if (rows.length < ROWS_MIN) return problem(`at least ${ROWS_MIN} rows of 2 numbers expected, ${rows.length} found`);
   const flat = [0, 1].find((c) => rows.every((r) => r[c] === rows[0][c]));
   if (flat !== undefined) return problem(`column ${flat + 1}: values that vary expected, one value found`);
-  const step = Math.max(1, rows.length / MOST), kept = [];
+  const step = Math.max(1, rows.length / ROWS_MAX), kept = [];
   for (let k = 0; k < rows.length; k += step) kept.push(rows[Math.floor(k)]);
   const some = kept.length < rows.length ? `${kept.length} of its ` : '';
   return {points: Float32Array.from(kept.flat()), note: `${name}: ${some}${rows.length} rows.`};

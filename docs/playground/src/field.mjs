@@ -48,7 +48,8 @@ export function topOf(values) {
 // An image of bands of colour; where the density is more than DEPTH nats below the top it is transparent. Edges
 // between bands are a cell of the picture wide: a cell that one crosses has a mixture of both colours.
 export function contours(values, side, top) {
-  const finer = Math.ceil(WIDE / side), wide = side * finer, fine = refine(values, side, finer);
+  const finer = Math.ceil(WIDE / side), wide = side * finer;
+  const fine = refine(values.map((v) => Math.max(v, top - 2 * DEPTH)), side, finer); // steeper slopes make cubics ripple
   const image = new ImageData(wide, wide), data = image.data;
   const colors = Array.from({length: BANDS}, (_, k) => viridis((k + 0.5) / BANDS));
   const color = (band) => colors[Math.max(0, Math.min(BANDS - 1, band))];

@@ -1,14 +1,14 @@
 // The page: what is asked of the worker, and what is shown of its answers.
 import {BANDS, DEPTH, ink, onTheme, viridisCss} from './colors.mjs';
-import {FEWEST, MOST, readCsv} from './csv.mjs';
+import {ROWS_MIN, ROWS_MAX, readCsv} from './csv.mjs';
 import {MseChart, NllChart, count, number} from './charts.mjs';
 import {Plane} from './plane.mjs';
 
 const $ = (id) => document.getElementById(id);
 const SQUARE = {left: -3, right: 3, bottom: -3, top: 3};
-const SHOWN = 700, CLOUD = 120, FLYING = 400, FLIGHT = 60, FLIGHT_STEPS = 100, FLIGHT_TIME = 7000;
+const SHOWN = 700, CLOUD = 120, FLYING = 300, FLIGHT = 60, FLIGHT_STEPS = 60, FLIGHT_TIME = 7000;
 const SCHEDULE = {loc: 4, scale: 3.5, clip: 3.5};
-const FIRST = {rate: 10 ** -2.5, width: 128, plain: false, waves: true, finest: 10 ** 1.5, seed: 1, ...SCHEDULE};
+const FIRST = {rate: 10 ** -2.5, width: 64, plain: false, waves: true, finest: 10 ** 1.5, limit: 0, seed: 1, ...SCHEDULE};
 const SENTENCES = {
   dino: 'the dino, 142 small spots',
   moons: 'two moons',
@@ -103,7 +103,7 @@ answers.field = (f) => {
 function drawField(p) {
   if (state.mode === 'draw') return drawStrokes(p);
   if (state.field) p.context.drawImage(fieldImage, 0, 0, p.size, p.size);
-  if (state.points) p.dots(state.points, Math.min(SHOWN, state.taught), p.size < 420 ? 1.6 : 2.1, ink('dot'), 0.62);
+  if (state.points) p.dots(state.points, Math.min(SHOWN, state.settings.limit || state.taught, state.taught), p.size < 420 ? 1.6 : 2.1, ink('dot'), 0.62);
   if (probe) p.ring(probe.x, probe.y, 5, ink('dot'));
 }
 
@@ -173,30 +173,32 @@ answers.held = (m) => {
   $('excess-name').textContent = own ? 'difference' : 'excess';
   $('floor-name').textContent = own ? 'kernel estimate' : 'true density';
   $('floor-note').textContent = own
-    ? 'Of your points nobody knows the true density; beside the model is what a kernel density estimate of them reaches.'
-    : 'On average nothing gets below the true density, which is known here.';
+    ? 'The true density of your points is unknown; the comparison is a kernel density estimate from the same points.'
+    : 'The true density is known for this set; on average no model gets below it.';
   if (state.mode === 'learn') $('story').textContent = story(m, now);
   $('area-story').innerHTML =
-    `On the held-out points the Gaussian has <b class="num">${number(m.gaussian)}</b> nats. ` +
+    `On the held-out points, −log <i>p</i> of the Gaussian is <b class="num">${number(m.gaussian)}</b> nats. ` +
     (now.nll <= m.gaussian
-      ? `Half the shaded area takes <b class="num">${number(m.gaussian - now.nll)}</b> off, `
-      : `The model is still worse than that by <b class="num">${number(now.nll - m.gaussian)}</b>, `) +
-    `which leaves <b class="num">${number(now.nll)}</b> for the model, after ${count(m.step)} steps.`;
+      ? `Half the shaded area is <b class="num">${number(m.gaussian - now.nll)}</b> nats; the difference, `
+      : `The model is still worse by <b class="num">${number(now.nll - m.gaussian)}</b> nats; the sum, `) +
+    `<b class="num">${number(now.nll)}</b>, is −log <i>p</i> of the model after ${count(m.step)} steps.`;
 };
 
 function story(m, now) {
-  const what = `${count(state.taught)} points of ${SENTENCES[state.name] ?? state.name}. `;
+  const limit = state.settings.limit, fresh = limit === 0 && typeof state.data === 'string';
+  const points = fresh ? 'Every step has new points' : `${count(limit ? Math.min(limit, state.taught) : state.taught)} points`;
+  const what = `${points} of ${SENTENCES[state.name] ?? state.name}. `;
   if (Math.abs(now.nll - m.gaussian) < 0.05 + 2 * now.error && m.step < 300)
-    return what + 'The model begins as the Gaussian with their mean and covariance.';
-  if (now.nll > m.gaussian) return what + 'So far the model is a worse density than a Gaussian.';
-  if (now.nll > nllChart.best() + Math.max(0.08, 4 * now.error))
-    return what + 'It has begun to learn them by heart: on the points held out it was better before.';
+    return what + 'The model starts as the Gaussian with the mean and covariance of the data.';
+  if (m.step > 300 && now.nll > nllChart.best() + Math.max(0.08, 4 * now.error))
+    return what + 'The model overfits them: on the held-out points it was better before.';
+  if (now.nll > m.gaussian) return what + 'So far the model is worse than the Gaussian.';
   const part = (m.gaussian - now.nll) / Math.max(0.05, m.gaussian - m.floor);
   if (part < 0.6)
-    return what + 'The Gaussian is coming apart: errors fall first where there is much noise, so large shapes come first.';
-  if (part < 0.93) return what + 'The large shapes are there. What is left is in the details, at little noise.';
-  if (typeof state.data !== 'string') return what + 'It is about as good as a kernel density estimate by now, or better.';
-  return what + 'What is left to learn is little: an excess of 0.01 is one percent of probability.';
+    return what + 'The error falls first where there is much noise, so the large shapes appear first.';
+  if (part < 0.93 || now.nll - m.floor > 0.1) return what + 'The large shapes are learned; what remains is in the details, at little noise.';
+  if (typeof state.data !== 'string') return what + 'The model is about as good as the kernel density estimate, or better.';
+  return what + 'Little is left to learn: with an excess of 0.01 nats the density is off by one percent on average.';
 }
 
 // ---- the schedule and the other settings ----
@@ -204,7 +206,15 @@ function story(m, now) {
 mseChart.schedule = {...SCHEDULE};
 function changeSchedule(schedule) {
   Object.assign(state.settings, schedule);
+  for (const name of Object.keys(SCHEDULE)) if (document.activeElement !== $(name)) $(name).value = schedule[name];
   ask('tune', {settings: schedule});
+}
+for (const name of Object.keys(SCHEDULE)) {
+  $(name).addEventListener('input', () => {
+    const {valueAsNumber: value, validity} = $(name);
+    if (Number.isFinite(value) && !validity.rangeUnderflow && !validity.rangeOverflow) mseChart.change({[name]: value});
+  });
+  $(name).addEventListener('blur', () => ($(name).value = state.settings[name]));
 }
 $('schedule-reset').addEventListener('click', () => mseChart.change(SCHEDULE));
 
@@ -218,11 +228,13 @@ $('rate').addEventListener('input', () => {
   ask('tune', {settings: {rate: state.settings.rate}});
   showSettings();
 });
-$('finest').addEventListener('input', () => {
-  state.settings.finest = 10 ** $('finest').valueAsNumber;
+function setFinest(exponent) {
+  $('finest').value = exponent;
+  state.settings.finest = 10 ** exponent;
   showSettings();
-});
-for (const id of ['width', 'parameterization', 'embedding', 'finest', 'seed'])
+}
+$('finest').addEventListener('input', () => setFinest($('finest').valueAsNumber));
+for (const id of ['width', 'parameterization', 'embedding', 'finest', 'limit', 'seed'])
   $(id).addEventListener('change', () => {
     const seed = $('seed').valueAsNumber;
     if (!(Number.isInteger(seed) && seed >= 1 && seed < 2 ** 32)) {
@@ -230,7 +242,7 @@ for (const id of ['width', 'parameterization', 'embedding', 'finest', 'seed'])
       return notice('Seed: a whole number from 1 to 4294967295 expected.');
     }
     const plain = $('parameterization').value === 'plain', waves = $('embedding').value === 'waves';
-    Object.assign(state.settings, {seed, width: Number($('width').value), plain, waves});
+    Object.assign(state.settings, {seed, width: Number($('width').value), limit: Number($('limit').value), plain, waves});
     $('finest').disabled = !state.settings.waves;
     notice(''), start();
   });
@@ -277,7 +289,8 @@ function choose(name) {
   const begin = chosen.offsetLeft - row.offsetLeft - 8, end = begin + chosen.offsetWidth + 16;
   row.scrollLeft = Math.max(Math.min(row.scrollLeft, begin), end - row.clientWidth);
   if (name === 'draw') {
-    $('story').textContent = 'Draw what it shall learn: lines, spots, letters. Some of the points are held out; the others teach.';
+    $('story').textContent = 'Draw what the model should learn: lines, spots, letters. The space key draws at the cursor. Some of the points are ' +
+      'held out; the others are for training.';
     plane.window = SQUARE, countStrokes();
     if (state.running) run(false);
   } else if (name !== 'csv') learn(name, SQUARE, name);
@@ -285,6 +298,8 @@ function choose(name) {
   plane.changed();
 }
 function learn(data, window, name) {
+  const own = typeof data !== 'string'; // a limited number of points, which high frequencies would overfit
+  if (own !== (typeof state.data !== 'string')) setFinest(own ? 1 : Math.log10(FIRST.finest));
   Object.assign(state, {data, window, name, mode: 'learn', running: true, field: null});
   $('field-box').classList.remove('drawing'), $('draw-hint').hidden = true;
   start();
@@ -301,7 +316,7 @@ document.querySelector('.sets').addEventListener('keydown', (e) => {
 // Drawing: a spray of points along the way of the pointer.
 let strokes = [];
 function spray({x, y}) {
-  for (let k = 0; k < 4 && strokes.length < 2 * MOST; k++) {
+  for (let k = 0; k < 12 && strokes.length < 2 * ROWS_MAX; k++) {
     const radius = 0.07 * Math.sqrt(-2 * Math.log(1 - Math.random())), angle = 2 * Math.PI * Math.random();
     strokes.push(x + radius * Math.cos(angle), y + radius * Math.sin(angle));
   }
@@ -318,10 +333,10 @@ function drawTo(to) {
   countStrokes(), plane.changed();
 }
 function countStrokes() {
-  $('draw-learn').textContent = state.mode === 'draw' ? 'Learn these points' : 'Draw more';
+  $('draw-learn').textContent = state.mode === 'draw' ? 'Train on these points' : 'Draw more';
   const drawn = strokes.length / 2;
-  const few = drawn < FEWEST;
-  $('draw-count').textContent = few ? `at least ${FEWEST} points, ${drawn} so far` : `${count(drawn)} points`;
+  const few = drawn < ROWS_MIN;
+  $('draw-count').textContent = few ? `at least ${ROWS_MIN} points, ${drawn} so far` : `${count(drawn)} points`;
   $('draw-learn').disabled = few, $('draw-clear').disabled = drawn === 0;
 }
 function drawStrokes(p) {
@@ -346,10 +361,10 @@ $('draw-clear').addEventListener('click', () => {
   choose('draw');
 });
 
-// A table: what is wrong with it is said in a sentence, and what was there goes on.
+// A table that cannot be read is described in one sentence, and the present training continues.
 function learnCsv(text, name) {
   const table = readCsv(text, name);
-  if (table.problem) return notice(table.problem + ' What was there goes on.');
+  if (table.problem) return notice(table.problem + ' The previous training continues.');
   const [across, up] = [0, 1].map((c) => {
     const column = table.points.filter((_, i) => i % 2 === c), low = Math.min(...column), high = Math.max(...column);
     return [low - 0.12 * (high - low), high + 0.12 * (high - low)];
@@ -394,16 +409,16 @@ answers.channel = (a) => {
   const error = Math.sqrt((square - mean * mean) / (a.error.length - 1));
   const noise = 100 / (1 + Math.exp(a.logsnr));
   $('channel-story').innerHTML =
-    `At this log SNR <b class="num">${noise.toPrecision(2)}</b> percent of the variance of <i>z</i> are noise. For this ` +
-    `point, over ${CLOUD} noises, the squared error is <b class="num">${number(mean)} ± ${number(2 * error)}</b>; the ` +
-    `average over all points is the curve above at <i>α</i>.`;
+    `At this log SNR, noise is <b class="num">${noise.toPrecision(2)}</b> percent of the variance of <i>z</i>. The squared ` +
+    `error of the predicted noise, averaged over ${CLOUD} draws, is <b class="num">${number(mean)} ± ${number(2 * error)}</b> ` +
+    `at this point. Its average over all points is the model’s curve above, at <i>α</i>.`;
   channelPlane.changed();
 };
 function drawChannel(p) {
   const a = channel.answer;
   if (!a || !state.points) return;
   const zoom = zoomTo(p);
-  p.dots(state.points, Math.min(400, state.taught), 1.6, ink('noisy'), 0.35);
+  p.dots(state.points, Math.min(SHOWN, state.taught), 1.8, ink('noisy'), 0.6);
   p.dots(a.z, CLOUD, 3.2, ink('noisy'), 0.9);
   p.dots(a.guess, CLOUD, 4.2, ink('model'), 0.8);
   p.line(a.guess[0], a.guess[1], channel.x, channel.y, ink('warn'), 2.5);
@@ -459,8 +474,8 @@ answers.flow = (f) => {
 function showFlight(f) {
   flight.frames = f.frames, flight.step = f.step, flight.next = null;
   if (flight.playing) flight.at = 0;
-  $('flow-story').textContent = `${FLYING} points by the network as it was after ${count(f.step)} steps. ` +
-    'Large shapes are decided early, at low log SNR; the details at the end.';
+  $('flow-story').textContent = `${FLYING} samples of the network after ${count(f.step)} steps. ` +
+    'The large shapes form early, at low log SNR, and the details at the end.';
   flowPlane.changed();
 }
 let clock = 0;
@@ -525,5 +540,5 @@ const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 1
 if (typeof WebAssembly === 'object' && WebAssembly.validate(Uint8Array.from([...SIMD, 11])))
   ask('open', {wasm: $('wasm').textContent.trim()});
 else
-  notice('To train, this page needs WebAssembly with 128-bit vectors: browsers from 2021 on have it, Safari from 2023 on.');
+  notice('This browser cannot train: it lacks WebAssembly with 128-bit vectors (SIMD), which Chrome and Firefox have had since 2021, Safari since 2023.');
 window.playground = {state, nllChart, mseChart, flight, channel}; // for tests, and the curious

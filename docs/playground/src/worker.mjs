@@ -1,16 +1,16 @@
-// What trains and measures. It runs in a worker of its own, so that the page never waits, and is made of short
-// turns, so that it hears what the page wants next. The page asks {what: 'start' | 'tune' | ...}; see `wishes`.
+// What trains and measures. It runs in a worker of its own, so that the page never waits, in short turns, between
+// which it receives messages. The page asks {what: 'start' | 'tune' | ...}; see `wishes`.
 import {openCore} from './core.mjs';
 import {contours, topOf} from './field.mjs';
 
-const HELD_ROWS = 8000; // evaluations in one measurement of the held points
+const HELD_ROWS = 16000, HELD_PASSES = 100; // evaluations in a measurement of the held points; measurements at rest
 const FIELD_DRAWS = 12, FIELD_PASSES = 24; // draws of a pass over the picture; passes that are averaged at rest
 const SLICE = 12; // ms
 
 let bytes, core, settings, points;
 let training = 0, running = false, step = 0, loss = NaN, seed = 0;
 let stepTime = 6, rowTime = 0.015; // ms, as measured
-let reportedAt = 0, reportedStep = 0;
+let reportedAt = 0, reportedStep = 0, rate = 0; // rate: steps per second
 let held = null, field = null;
 const asked = {}; // the newest wish of each kind that is answered by a computation of its own
 
@@ -21,8 +21,8 @@ const timed = (f) => {
   f();
   return performance.now() - start;
 };
-// What something takes when nothing comes between, which would only make it longer.
-const least = (old, now) => Math.min(now, 1.03 * old);
+// The time of an uninterrupted run: the shortest one, which is slowly forgotten.
+const shortest = (old, now) => Math.min(now, 1.03 * old);
 
 // ---- training ----
 
@@ -33,13 +33,14 @@ function train(steps = Math.max(1, Math.round(SLICE / stepTime))) {
     say('diverged', {step});
     return;
   }
-  stepTime = least(stepTime, time / steps);
+  stepTime = shortest(stepTime, time / steps);
   step += steps;
   if (performance.now() - reportedAt > 100) report();
 }
 
 function report() {
-  const now = performance.now(), rate = ((step - reportedStep) / (now - reportedAt)) * 1000;
+  const now = performance.now(), passed = now - reportedAt, weight = rate ? 1 - Math.exp(-passed / 2000) : 1;
+  rate += weight * (((step - reportedStep) / passed) * 1000 - rate); // over about two seconds
   say('progress', {step, loss, rate: running ? rate : 0, memory: core.memory()});
   reportedAt = now, reportedStep = step;
 }
@@ -47,7 +48,8 @@ function report() {
 // ---- the held points ----
 
 function measureHeld() {
-  const rows = points.length / 2 - held.taught, draws = Math.max(8, Math.min(400, Math.round(HELD_ROWS / rows)));
+  const rows = points.length / 2 - held.taught, evaluations = Math.min(HELD_ROWS, 6000 + 20 * step); // soon at first
+  const draws = Math.max(8, Math.min(400, Math.round(evaluations / rows)));
   const result = core.held(draws, ++seed);
   held.passes = held.step === step ? held.passes + 1 : 1, held.step = step;
   say('held', {step, ...result});
@@ -59,7 +61,7 @@ function beginField(window) {
   field = {window, side: 0, values: null, weight: 0, passes: 0, at: 0, cells: [], step: -1, begun: 0};
 }
 
-// Of another number of cells, by what is there already.
+// Another number of cells, interpolated from the present ones.
 function resizeField(side) {
   const old = field.values, from = field.side, values = new Float32Array(side * side);
   for (let i = 0; old && i < side * side; i++) {
@@ -70,28 +72,29 @@ function resizeField(side) {
     values[i] = (1 - b) * along(y * from + x) + b * along((y + 1) * from + x);
   }
   field.side = side, field.values = values, field.empty = !old;
+  field.computed = new Float32Array(side * side).fill(field.begun); // the pass in which a cell was last computed
 }
 
-// Cells around which nothing comes near to what is shown are looked at now and then only.
+// Cells far below the densities that are shown, with all their neighbours, are computed in every eighth pass only.
 function chooseCells() {
   const {side, values} = field, cells = [];
   if (field.empty || field.begun % 8 === 0) return [...values.keys()];
   const shown = Math.max(...values) - 14;
   for (let i = 0; i < values.length; i++) {
     const x = i % side;
-    let most = -Infinity;
+    let highest = -Infinity;
     for (let dy = -1; dy <= 1; dy++)
       for (let dx = -1; dx <= 1; dx++)
-        if (x + dx >= 0 && x + dx < side) most = Math.max(most, values[i + dy * side + dx] ?? -Infinity);
-    if (most > shown) cells.push(i);
+        if (x + dx >= 0 && x + dx < side) highest = Math.max(highest, values[i + dy * side + dx] ?? -Infinity);
+    if (highest > shown) cells.push(i);
   }
   return cells;
 }
 
-// Something at once; then as fine as there is time for, and finest at rest.
+// A coarse grid at once; then as fine as there is time for, and the finest at rest.
 function chooseSide(resting) {
   if (!field.values) return 24;
-  const [sides, time] = resting ? [[56, 72, 96], 4000] : [[56, 72], 350]; // ms
+  const [sides, time] = resting ? [[56, 72, 96], 4000] : [[56, 72], Math.min(350, 40 + 0.1 * step * stepTime)]; // ms
   const affordable = sides.filter((side) => side * side * field.share * FIELD_DRAWS * rowTime < time);
   return affordable.pop() ?? 40;
 }
@@ -103,7 +106,7 @@ function beginPass() {
   field.passes = still && !finer ? field.passes + 1 : 1;
   if (field.empty) field.weight = 1;
   else if (still) field.weight = finer ? 0.8 : 1 / (field.passes + 1);
-  else field.weight = Math.min(0.8, 0.35 + (step - field.step) / 400); // of the newest, the more it has learned
+  else field.weight = Math.max(0.12, Math.min(0.8, (6 * (step - field.step)) / step)); // the mean of some 15 % of the steps
   field.cells = chooseCells(), field.at = 0, field.step = step, field.seed = ++seed, field.begun++;
   field.next = Float32Array.from(field.values);
 }
@@ -120,8 +123,11 @@ function fieldSlice() {
   });
   let values;
   const time = timed(() => (values = core.density(places, across * down, FIELD_DRAWS, field.seed)));
-  rowTime = least(rowTime, time / (cells.length * FIELD_DRAWS));
-  cells.forEach((cell, i) => (field.next[cell] += field.weight * (values[i] - field.values[cell])));
+  rowTime = shortest(rowTime, time / (cells.length * FIELD_DRAWS));
+  cells.forEach((cell, i) => {
+    const weight = 1 - (1 - field.weight) ** (field.begun - field.computed[cell]); // more after passes without it
+    field.next[cell] += weight * (values[i] - field.values[cell]), field.computed[cell] = field.begun;
+  });
   field.at += cells.length;
   if (field.at < field.cells.length) return;
   field.values = field.next, field.empty = false;
@@ -129,7 +135,7 @@ function fieldSlice() {
   showField();
 }
 
-// The top of the scale of colours follows what there is to show, but does not tremble.
+// The top of the colour scale follows the densities smoothly.
 function showField() {
   const now = topOf(field.values), old = field.top ?? now;
   field.top = Math.abs(now - old) > 1.5 ? now : old + 0.4 * (now - old);
@@ -139,16 +145,17 @@ function showField() {
 
 // ---- whose turn it is ----
 
-// Each gets its share of the time: the turn goes to the one that has had least of it.
+// Each task has a share of the time: the next turn goes to the one with the smallest time for its share. A picture of
+// the untrained network comes first.
 const tasks = [
-  {share: 6, spent: 0, ready: () => running, run: () => train()},
-  {share: 1, spent: 0, ready: () => held.step !== step || held.passes < 24, run: measureHeld},
   {
-    share: 3,
+    share: 1.8,
     spent: 0,
     ready: () => field && (field.at < field.cells.length || field.step !== step || field.passes < FIELD_PASSES),
     run: fieldSlice,
   },
+  {share: 1.2, spent: 0, ready: () => held.step !== step || held.passes < HELD_PASSES, run: measureHeld},
+  {share: 6, spent: 0, ready: () => running, run: () => train()},
 ];
 
 function turn() {
@@ -160,7 +167,7 @@ function turn() {
   const ready = points ? tasks.filter((t) => t.ready()) : [];
   if (ready.length === 0) return false;
   const had = Math.min(...ready.map((t) => t.spent / t.share)), next = ready.find((t) => t.spent / t.share === had);
-  for (const t of tasks) t.spent = Math.max(t.spent, (had - 20) * t.share); // who had nothing to do has no claim
+  for (const t of tasks) t.spent = Math.max(t.spent, (had - 20) * t.share); // idle time gives no claim to more
   next.spent += timed(next.run);
   return true;
 }
@@ -184,7 +191,7 @@ function begin(wish) {
   const {points: all, taught} = core.data(wish.data, settings.seed);
   points = all;
   core.begin(settings), core.tune(settings);
-  step = 0, loss = NaN, held = {step: -1, passes: 0, taught}, reportedStep = 0, reportedAt = performance.now();
+  step = 0, loss = NaN, held = {step: -1, passes: 0, taught}, reportedStep = 0, reportedAt = performance.now(), rate = 0;
   beginField(wish.window), field.share = 1;
   for (const t of tasks) t.spent = 0;
   running = wish.run;
@@ -206,8 +213,8 @@ const wishes = {
   },
   run({run}) {
     running = run;
-    reportedStep = step, reportedAt = performance.now();
-    report();
+    reportedStep = step, reportedAt = performance.now(), rate = 0;
+    say('progress', {step, loss, rate, memory: core.memory()});
   },
   step() {
     running = false;

@@ -9,7 +9,7 @@ try {
   await browser.size(1120, 830), await browser.dark(false);
   await browser.go(pathToFileURL('docs/playground/index.html').href);
   await browser.run(`document.querySelector('[data-set=dino]').click()`);
-  await browser.until('return playground.state.step >= 7000', 240000);
+  await browser.until('return playground.state.step >= 12000', 300000);
   await browser.run(`document.getElementById('run').click()`); // at rest the picture becomes fine
   await sleep(20000);
   await browser.picture(process.argv[2]);

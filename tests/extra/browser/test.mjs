@@ -29,22 +29,25 @@ const excess = () => run(`const h = playground.nllChart.history.at(-1), f = play
 const browser = await openBrowser(), {run, until} = browser;
 const address = pathToFileURL('docs/playground/index.html').href;
 
-// What part of the time this process gets when it asks for all of it. Where others are at work, seconds say little of
-// the page: so much longer it is given, and the report says so.
+// The part of the time that this process gets when it asks for all of it. Where other programs run, seconds say little
+// about the page: limits are that much longer, up to five times, and the report says so.
 function shareOfTime() {
   const begin = performance.now(), before = process.cpuUsage();
-  while (performance.now() < begin + 500);
+  while (performance.now() < begin + 2000);
   const {user, system} = process.cpuUsage(before);
   return Math.min(1, (user + system) / 1000 / (performance.now() - begin));
 }
-const share = shareOfTime(), patience = share > 0.9 ? 1 : 1 / share;
-if (patience > 1) console.log(`report: others are at work, ${(100 * share).toFixed(0)} % of the time is left: so much longer it gets`);
+const share = shareOfTime(), patience = share > 0.9 ? 1 : Math.min(5, 1 / share);
+if (patience > 1) console.log(`report: other programs run, ${(100 * share).toFixed(0)} % of the time is left: limits are ${patience.toFixed(1)} times longer`);
 
-// Tasks by their processor time: how long they take by the clock depends on what else the machine has to do.
-async function measureTasks() {
+// Tasks by their processor time: how long they take by the clock depends on what else the machine has to do. Other
+// programs lengthen even the processor time, as they share caches and cores; then a task has to be too long three times.
+async function recordTasks() {
   const traced = await openBrowser({traced: true});
   try {
     await traced.go(address);
+    await traced.run(`window.longTasks = [];
+      new PerformanceObserver((list) => longTasks.push(...list.getEntries())).observe({type: 'longtask'})`);
     await traced.until('return playground.state.step > 200', 20000);
     for (const id of ['mse', 'channel', 'flow']) {
       await traced.run('document.getElementById(arguments[0]).scrollIntoView({block: "center"})', id);
@@ -52,17 +55,27 @@ async function measureTasks() {
     }
     await traced.run(`document.querySelector('[data-set=dino]').click(); scrollTo(0, 0)`);
     await sleep(3000);
-    const tasks = await traced.mainTasks(), longest = Math.max(...tasks);
-    console.log(`report: the longest of ${tasks.length} tasks of the main thread took ${longest.toFixed(0)} ms of processor time`);
-    check('tasks of the main thread are seen', tasks.length > 100, tasks.length);
-    check('no task of the main thread over 50 ms', longest <= 50, longest);
+    const tasks = await traced.mainTasks();
+    return {tasks, longest: Math.max(...tasks), observed: await traced.run('return longTasks.length')};
   } finally {
     await traced.close();
   }
 }
+async function checkTasks() {
+  let record;
+  for (let attempt = 1; attempt <= (patience > 1 ? 3 : 1); attempt++) {
+    record = await recordTasks();
+    if (record.longest <= 50) break;
+  }
+  const {tasks, longest, observed} = record;
+  console.log(`report: the longest of ${tasks.length} tasks of the main thread took ${longest.toFixed(0)} ms of processor time`);
+  check('tasks of the main thread are recorded', tasks.length > 100, tasks.length);
+  check('no task of the main thread over 50 ms', longest <= 50, longest);
+  if (patience === 1) check('none by PerformanceObserver', observed === 0, observed); // which measures by the clock
+}
 
 try {
-  await measureTasks();
+  await checkTasks();
   await browser.size(1280, 900), await browser.dark(false);
   await browser.go(address);
 
@@ -72,10 +85,10 @@ try {
   check('it names the version of the header', (await run(`return document.getElementById('version').textContent`)) === version);
   check('contours are drawn', await until('return playground.state.field && playground.state.field.step > 0', 20000));
   const begun = Date.now();
-  await until('return playground.state.step >= 6000', 56000 * patience);
-  await click('#run'); // at rest it measures again and again
+  await until('return playground.state.step >= 10000', 56000 * patience);
+  await click('#run'); // at rest it measures a hundred times
   const trained = (Date.now() - begun) / 1000;
-  check('it measures at rest', await until('return playground.nllChart.history.at(-1).measured >= 20', 30000));
+  check('it measures at rest', await until('return playground.nllChart.history.at(-1).measured >= 60', 30000 * patience));
   const moons = await excess();
   console.log(`report: moons, excess ${moons.excess.toFixed(3)} +- ${moons.error.toFixed(3)} nats after ${moons.step} steps, ${trained.toFixed(0)} s`);
   check('moons are learned to 0.08 nats within a minute', moons.excess <= 0.08, moons);
@@ -89,6 +102,9 @@ try {
   check('one step', await until(`return playground.state.step === ${before + 1}`));
   await click('#run');
   check('it goes on', await until(`return playground.state.step > ${before + 10}`));
+  await run('document.activeElement.blur()'), await press('k');
+  check('key k pauses', await until('return !playground.state.running'));
+  await press('k');
 
   // ---- a place, by pointer and by keys ----
   const field = await centre('#field');
@@ -110,6 +126,8 @@ try {
   before = await steps();
   check('training goes on with it', await until(`return playground.state.step > ${before + 5}`));
   await browser.picture(`${pictures}/schedule.png`);
+  await run(`const a = document.getElementById('loc'); a.value = 2; a.dispatchEvent(new Event('input'))`);
+  check('the schedule can be typed', await until('return playground.state.settings.loc === 2 && playground.mseChart.schedule.loc === 2'));
   await click('#schedule-reset');
   check('back to the first schedule', await until('return playground.state.settings.loc === 4 && playground.state.settings.scale === 3.5'));
 
@@ -158,13 +176,20 @@ try {
 
   // ---- controls, the dino ----
   await browser.size(1280, 900), await browser.dark(false);
+  check('each control links to the header and to method.md', await run(`return [...document.querySelectorAll('.control')].every((c) =>
+    ['itdiff.h', 'method.md'].every((name) => [...c.querySelectorAll('p a')].some((a) => a.href.includes(name))))`));
+  await click('[data-set=circle]');
+  await run(`const s = document.getElementById('limit'); s.value = '100'; s.dispatchEvent(new Event('change'))`);
+  check('a limit on the training points', await until(`return document.getElementById('story').textContent.startsWith('100 points of')`));
+  await run(`const s = document.getElementById('limit'); s.value = '0'; s.dispatchEvent(new Event('change'))`);
+  check('without it every step has new ones', await until(`return document.getElementById('story').textContent.startsWith('Every step has new points of')`));
   await run(`const s = document.getElementById('embedding'); s.value = 'original'; s.dispatchEvent(new Event('change'))`);
   check("the original's embedding", await until('return playground.state.settings.waves === false && playground.state.step > 0 && playground.state.step < 3000'));
   await run(`const s = document.getElementById('embedding'); s.value = 'waves'; s.dispatchEvent(new Event('change'))`);
   await run('scrollTo(0, 0)'), await click('[data-set=dino]');
   await until(`return playground.state.name === 'dino' && playground.state.step > 0`);
   const start = Date.now();
-  await until('return playground.state.step >= 2500', 20000 * patience);
+  await until('return playground.state.step >= 5000', 20000 * patience);
   const dino = await run(`return {nll: playground.nllChart.latest().nll, gaussian: playground.nllChart.gaussValue, steps: playground.state.step}`);
   console.log(`report: dino, -log p ${dino.nll.toFixed(2)} (the Gaussian: ${dino.gaussian.toFixed(2)}) after ${dino.steps} steps, ` +
     `${((Date.now() - start) / 1000).toFixed(0)} s`);
@@ -176,8 +201,13 @@ try {
   console.log(`report: ${(memory / 1e6).toFixed(1)} MB of WebAssembly memory`);
   check('at most 64 MB', memory <= 64e6, memory);
   check('nothing is loaded', (await run(`return performance.getEntriesByType('resource').filter((r) => !r.name.startsWith('blob:') && !r.name.startsWith('data:')).length`)) === 0);
+  check('text can be selected', await run(`getSelection().selectAllChildren(document.querySelector('#nll'));
+    return getSelection().toString().includes('the Gaussian')`));
   const log = await browser.log();
   check('no error in the console', log.length === 0, log.map((l) => l.message));
+  await browser.devtools('Page.addScriptToEvaluateOnNewDocument', {source: 'WebAssembly.validate = () => false'});
+  await browser.go(address);
+  check('a browser without SIMD gets a sentence', (await notice()).startsWith('This browser cannot train'), await notice());
 } catch (error) {
   check('the test itself', false, error.message);
 } finally {
