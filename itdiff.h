@@ -83,17 +83,18 @@
    The best denoiser is the conditional mean E[eps | z]. Averaged over the data, its error tends to 0 where
    z is all noise, and to d where the noise is finer than any detail of the data.
 
-   THE IDENTITY. As alpha grows, z gains information about x at half the error of the best denoiser (the
-   I-MMSE relation of Guo, Shamai & Verdu 2005). Integrated from all noise to none, after subtracting the
-   error d s(alpha) that N(0, I) has, so that the integral is finite, this gives for the best denoiser and x
+   THE IDENTITY. Per unit of alpha, z gains half the best denoiser's error in nats of information about x (the
+   I-MMSE relation of Guo, Shamai & Verdu 2005). Integrate that from all noise to none; to keep the integral
+   finite, subtract the error d s(alpha) that N(0, I) has. For the best denoiser this gives
 
        -log p(x) = (d/2) log(2 pi e) + 1/2 Integral [ mse(x, alpha) - d s(alpha) ] d alpha
 
    Here d s(alpha) is the mean error of the best denoiser of N(0, I). The constant is the same for every p.
    For p = N(0, I) the integrand is 0 on average, so the constant is the average of -log p, its entropy.
 
-   THE REFERENCE. Any Gaussian N(mu, Sigma) can take the place of N(0, I): write the identity for it, and
-   subtract. With lambda_i, u_i the eigenpairs of Sigma, y_i = u_i.(x - mu), g_i = s(alpha + log lambda_i),
+   THE REFERENCE. Write the identity for a Gaussian N(mu, Sigma) as well, and subtract it: the constant and
+   d s(alpha) cancel. With lambda_i, u_i the eigenpairs of Sigma, y_i = u_i.(x - mu) and
+   g_i = s(alpha + log lambda_i),
 
        mse_G(x, alpha) = Sum_i [ g_i^2 + g_i (1 - g_i) y_i^2 / lambda_i ]                     itd_gaussian_mse
        -log p(x) = -log N(x; mu, Sigma) + 1/2 Integral [ mse(x, alpha) - mse_G(x, alpha) ] d alpha    itd_nll
@@ -134,9 +135,9 @@
    draws are outside -12 .. 12, but their weights make the noise of the training loss 2.6 times as large.
 
    GRIDS, FLAT AND REPEATED DATA have no density: the true E[-log p] is minus infinity. What is printed is the
-   finite value of the blurred data. It falls by 1/2 nat for each unit of a1 and each direction without
-   extent, if the network can follow. For values of probability P(x), much further apart than the blur, the
-   best denoiser gets, in its coordinates,
+   finite value of the blurred data. Each direction without extent lowers it by 1/2 nat per unit of a1, if the
+   network learns that. For separate values of probability P(x), much further apart than the blur, the best
+   denoiser gives, in its coordinates,
 
        -log P(x) + (d/2) (log(2 pi e) - a1)
 
@@ -150,15 +151,15 @@
        eps_hat = sqrt(s(-alpha))/V z + sqrt(s(alpha) v / V) F(z/sqrt(V), alpha),    V = s(alpha) v + s(-alpha)
 
    F = 0, where training starts, is the best denoiser of N(0, vI). At low SNR the factor of F nearly vanishes:
-   its square is about v exp(alpha), 0.000006 for v = 1 and alpha = -12. Times the weight 164 there, the error
-   of F counts 0.001-fold, but 164-fold if the network estimates eps itself (ITD_PLAIN).
+   its square is about v exp(alpha), 0.000006 for v = 1 and alpha = -12. Multiplied by the weight 164 there,
+   the squared error of F counts 0.001 times, that of a network which estimates eps itself (ITD_PLAIN) 164.
 
-   THE PILOT. itd_nll spends up to an eighth of its draws on measuring where the integrand varies, and draws
-   there more often. The pilot's draws are not used again: a large error in the pilot puts more draws, so
-   smaller weights, exactly where it is. Pooled with the others, large errors would count too little.
+   THE PILOT. itd_nll spends up to an eighth of its draws on finding where the integrand varies most, and
+   draws there more often, with smaller weights. The pilot's draws are not used again. To keep them would bias
+   the mean: a draw with a large error would itself lower the weights at its place, and so count too little.
 
-   UNITS. Logarithms are natural, so likelihoods are in nats, in the units of x: c x has d log c nats more.
-   Nats / (d log 2) are bits per dimension. Scaling bytes to [-1, 1] takes log2 127.5 = 6.994 off these.
+   UNITS. Logarithms are natural, so likelihoods are in nats. Multiplying x by c adds d log c to -log p.
+   Nats / (d log 2) are bits per dimension. Scaling bytes to [-1, 1] lowers these by log2 127.5 = 6.994.
 
    Paper -> here:  alpha -> logsnr, or a,  epsilon -> eps,  sigma(alpha) -> itd_sigmoid(logsnr),
    q(alpha) -> itd_schedule,  h_G -> itd_gaussian_entropy. "The original" is InfoDiffusionSimple, the paper's
@@ -249,7 +250,7 @@ typedef struct itd_rng {
 } itd_rng;
 
 ITD_DEF itd_rng itd_rng_make(uint64_t seed, uint64_t stream); /* streams of one seed are independent */
-ITD_DEF double itd_rng_uniform(itd_rng *rng);                 /* in (0, 1), 53 bits; one count */
+ITD_DEF double itd_rng_uniform(itd_rng *rng);                 /* above 0, at most 1; one count */
 ITD_DEF double itd_rng_normal(itd_rng *rng);                  /* N(0, 1); one count */
 ITD_DEF uint64_t itd_rng_below(itd_rng *rng, uint64_t n);     /* uniform in 0 .. n-1, n >= 1 */
 ITD_DEF void itd_rng_shuffle(itd_rng *rng, size_t n, size_t *index /* (n) put into random order */);
@@ -283,10 +284,11 @@ ITD_DEF itd_result itd_schedule_sample(const itd_schedule *s, itd_rng *rng, bool
    whitened data give 0 and 1. ITD_ERROR_DATA unless every lambda is positive. */
 ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda /* (d) */, size_t d, itd_schedule *out);
 
-/* After training, for the next one: with p the part of the smoothed gap mmse_gaussian - mse (itd_mse_curve)
-   above 2 % of its maximum, as a density with mean m1 and variance v, scale = max(sqrt(v), 2.2) and
-   loc = m1 + E_p[(alpha - m1)^3] / v; clip covers all from 3 below to 4 above the log SNRs with p > 0.
-   m >= 3, logsnr evenly spaced. ITD_ERROR_DATA: the smoothed gap is nowhere above 1 % of d. */
+/* After training, for the next model. Let p be the part of the smoothed gap mmse_gaussian - mse
+   (itd_mse_curve) above 2 % of its maximum, as a density of mean m1 and variance v. Then
+   scale = max(sqrt(v), 2.2), loc = m1 + E_p[(alpha - m1)^3] / v, and the range goes from 3 below to 4 above
+   the log SNRs with p > 0, within logsnr. m >= 3, logsnr evenly spaced. ITD_ERROR_DATA: the smoothed gap is
+   nowhere above 1 % of d. */
 ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const double *mse /* (m) */,
                                          const double *mmse_gaussian /* (m) */, size_t m, size_t d,
                                          itd_schedule *out);
@@ -335,7 +337,7 @@ ITD_DEF itd_result itd_score(const itd_denoiser *den, const float *z /* (n,dim) 
 typedef struct itd_gaussian {
     size_t dim;
     double *mean;    /* (dim) */
-    double *lambda;  /* (dim) eigenvalues of the covariance, none below 1e-12 of its columns' variances */
+    double *lambda;  /* (dim) eigenvalues of the covariance; fitted ones are >= 1e-12 of the variances */
     double *vectors; /* (dim,dim) row i is the eigenvector of lambda[i]; NULL: the coordinate axes */
     float *basis;    /* (dim,dim) the same in single precision, to rotate many rows at once, if dim > 64 */
 } itd_gaussian;
@@ -381,19 +383,19 @@ typedef struct itd_nll_desc {
     size_t batch;          /* rows per call of the denoiser; does not change the result; 1024 */
     /* In the units of x; directions too narrow for the schedule are widened. NULL: fitted to the n points in
        the denoiser's coordinates, with a full covariance if d <= 64 and n >= 4 d (N(0, I) if the points do
-       not vary), else with a diagonal one if n >= 8, else N(0, I). Without cancel, N(0, I). Default NULL */
+       not vary), else with a diagonal one if n >= 8, else N(0, I); without cancel, N(0, I). Default NULL */
     const itd_gaussian *reference;
 } itd_nll_desc;
 
-/* Quote std_error where the points are given: to compare models on one test set, or to see whether more draws
-   are needed. Quote std_error_data, which includes it unless shared_noise, for the distribution that the
-   points come from: more points make it smaller, more draws hardly. */
+/* std_error is the noise of the draws. Quote it for these very points, as when models are compared on one
+   test set; more draws lower it. std_error_data is also that of the choice of points (and, with shared_noise,
+   of this alone). Quote it for the distribution that the points come from; more points lower it. */
 typedef struct itd_nll_result {
     double nll;            /* mean over the points of -log p(x), nats, in the units of x */
     double std_error;      /* of nll as the mean over these points; NaN for one repetition */
     double std_error_data; /* of nll as the mean over their distribution; NaN for one point */
     double degrees;        /* of freedom in std_error; below 30, use Student's quantiles, not normal ones */
-    size_t evaluations;    /* rows that the denoiser was given, pilot included */
+    size_t evaluations;    /* draws of all points, and of the pilot */
 } itd_nll_result;
 
 /* A table of draws. Draw i is a log SNR and a noise for one point; all denoisers and the reference q, which
@@ -404,7 +406,7 @@ typedef struct itd_draws { /* to read */
     size_t repetitions, length; /* of a point, and draws in each: count = n * repetitions * length */
     size_t *point, *repetition; /* (count) */
     double *quantile, *logsnr;  /* (count) the log SNR is this quantile of the schedule */
-    double *weight;             /* (count) 1 / density of logsnr[i], pilot included */
+    double *weight;             /* (count) 1 / density of logsnr[i], as allocated */
     double *error;              /* (count,denoisers) || eps - eps_hat ||^2 of each denoiser */
     double *reference;          /* (count) || eps - eps_hat_q ||^2, of the best denoiser of q, same eps */
     double *expected;           /* (count) mean of `reference` over eps, for this point and log SNR: mse_q */
@@ -437,7 +439,7 @@ ITD_DEF itd_result itd_draws_curve(const itd_draws *draws, size_t which, size_t 
                                    double *logsnr /* (bins) */, double *mse /* (bins) */,
                                    double *mse_error /* (bins) */, double *reference_mse /* (bins) */);
 /* itd_measure, itd_draws_nll and itd_draws_free for some points at a time, with the same error codes. If
-   repetitions is 0 and std_error_x is not NULL, there are at least 16 of them, given as many draws. */
+   std_error_x is not NULL and repetitions is 0, there are at least 16 repetitions, if `draws` allows. */
 ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x /* (n,dim) */, size_t n,
                            const itd_nll_desc *desc, itd_nll_result *out, double *nll_x /* (n) */,
                            double *std_error_x /* (n) */);
@@ -462,10 +464,11 @@ typedef struct itd_mlp_desc {
     size_t dim;       /* d, >= 1 */
     size_t layers;    /* linear layers, >= 1; 3 */
     size_t hidden;    /* width; 128 */
-    size_t embedding; /* sinusoids for the log SNR, even, >= 4; 0: raw inputs; 128 */
+    size_t embedding; /* sinusoids for the log SNR, even, >= 4; 0: the log SNR itself; 128 */
     /* A vector z enters as sin(w.z) and cos(w.z) for this number of random directions w (Rahimi & Recht
        2007), |w| log-uniform between two bounds, times exp(-|w|^2 s(-logsnr) / 2), which is what the noise
-       leaves of such a wave. 0: `embedding` sinusoids of each coordinate, as in the original; 128 */
+       leaves of such a wave. 0: `embedding` sinusoids of each coordinate, as in the original, or the
+       coordinates themselves if that is 0, too; 128 */
     size_t directions;
     double frequency_min, frequency_max; /* the bounds, for data of unit variance; 0.5, 10 */
     double coordinate_scale;   /* without directions, factor on coordinates before their sinusoids; 100 */
@@ -480,7 +483,8 @@ typedef enum itd_time { ITD_TIME_LOGSNR, ITD_TIME_TABLE, ITD_TIME_EXACT } itd_ti
 
 enum { ITD_MAX_LEVELS = 6 };
 
-/* The U-Net of Ho et al. 2020: residual blocks, with group normalization, at `levels` halved resolutions. */
+/* The U-Net of Ho et al. 2020: residual blocks with group normalization at `levels` resolutions, each half
+   the one before. */
 typedef struct itd_unet_desc {
     size_t height, width, channels;  /* divisible by 2^(levels-1); 32, 32, 3 */
     size_t levels;                   /* 1 .. ITD_MAX_LEVELS; 3 */
@@ -498,16 +502,7 @@ typedef struct itd_unet_desc {
     bool zero_output;                /* the last convolution, and that of each block, start at zero; true */
 } itd_unet_desc;
 
-/* Bytes for P parameters, C of them weights of convolutions and L of linear layers, and passes of n rows:
-
-       inference   4 P + 7.1 C + 4 A n          training   20 P + 21.3 C + 4 L + 8 A n + 16 d batch
-
-   and 0.7 to 2.4 MB per thread. A is the sum of the sizes in itd_net_summary: 1,029 for the default MLP in
-   two dimensions (P = 66,050), 2.6 million for the default U-Net, 11.7 million for that of ddpm-cifar10. In
-   training n is batch, or micro_batch if that is set. A denoiser makes passes of at most 1024 rows and 256
-   MB, or of one slice of rows for each thread if that is more.
-
-   Weights are (in,out) for linear layers and (3,3,in,out) for convolutions; in files, as in PyTorch, (out,in)
+/* Weights are (in,out) for linear layers and (3,3,in,out) for convolutions; in files, as in PyTorch, (out,in)
    and (out,in,3,3). Each operation and its gradients agree with double-precision references to 1e-5 (relative
    L2 norm), these with finite differences to 1e-6, and the gradients of the whole ddpm-cifar10 network with
    PyTorch in double precision to 1e-4. */
@@ -522,11 +517,16 @@ ITD_DEF itd_result itd_mlp_create(const itd_mlp_desc *desc, uint64_t seed, itd_n
 ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd_net **out);
 ITD_DEF void itd_net_free(itd_net *net);
 ITD_DEF size_t itd_net_parameters(const itd_net *net);
+/* Bytes of the network for passes of n rows: weights, and what a row takes, to predict or to train. In
+   training n is micro_batch or, if that is 0, batch. Not counted are 0.7 to 2.4 MB for each thread and the
+   20 dim batch of a trainer. A denoiser makes passes of at most 1024 rows and 256 MB, or of one slice of rows
+   for each thread if that is more. */
+ITD_DEF size_t itd_net_memory(const itd_net *net, size_t n, bool training);
 /* The weights that training moves, and their moving average, NULL if there is none. The caller may change
    them, so that all later forward passes transform the weights of convolutions again: slow for few images. */
 ITD_DEF float *itd_net_weights(itd_net *net);   /* (parameters) by layer, weights before biases */
 ITD_DEF float *itd_net_average(itd_net *net);   /* (parameters) */
-ITD_DEF float *itd_net_gradients(itd_net *net); /* (parameters) or NULL before the first backward */
+ITD_DEF float *itd_net_gradients(itd_net *net); /* (parameters); NULL without a trainer or backward */
 /* backward belongs to the forward pass directly before it, of the same n rows. For dout = d loss / d out it
    ADDS the gradient of the loss by the weights to itd_net_gradients. */
 ITD_DEF itd_result itd_net_forward(itd_net *net, const float *z /* (n,dim) */, const float *logsnr /* (n) */,
@@ -577,7 +577,8 @@ ITD_DEF itd_result itd_model_create(const itd_model_desc *desc, uint64_t seed, i
 ITD_DEF void itd_model_free(itd_model *model);
 /* Sets mean, scale, W and Gaussian from n >= 2 rows. With W, the covariance is shrunk towards its diagonal,
    the more the fewer rows there are; flat directions get 1e-8 of their columns' variance; the untrained
-   model is, by default, this Gaussian. ITD_ERROR_DATA: not finite or, with normalize, a constant column. */
+   model is, by default, this Gaussian. ITD_ERROR_DATA: not finite, no variance at all or, with normalize,
+   a constant column. */
 ITD_DEF itd_result itd_model_fit(itd_model *model, const float *x /* (n,dim) */, size_t n);
 /* key and value are UTF-8, or else ITD_ERROR_ARGUMENT; a value of NULL removes the string. */
 ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const char *value);
@@ -599,12 +600,12 @@ typedef struct itd_trainer_desc {
     uint64_t seed;         /* of noise, log SNRs and the order of the data; 1 */
     double learning_rate;  /* 1e-3 */
     uint64_t warmup;       /* steps of linear rise to it; 0 */
-    uint64_t steps;        /* then a cosine down to learning_rate * final_fraction here, 0: constant; 0 */
+    uint64_t steps;        /* end of a cosine down to learning_rate * final_fraction; 0: constant; 0 */
     double final_fraction; /* 0 */
     double beta1, beta2, epsilon; /* Adam; 0.9, 0.999, 1e-8 */
     double weight_decay;          /* decoupled; 0 */
     double clip_norm;             /* max norm of the gradient, 0: no limit; 0 */
-    double weight_limit;  /* max w in the gradient over its minimum: large w add noise; 0: no limit; 0 */
+    double weight_limit;  /* max w in the gradient, in units of the smallest; large w add noise; 0: none; 0 */
     double ema;           /* decay of the weights' moving average, 0: none; 0.999 */
     bool stratified;      /* log SNRs stratified over the batch; true */
     bool drop_incomplete; /* an epoch leaves out its last n % batch rows; else batches span epochs; false */
@@ -634,7 +635,7 @@ typedef struct itd_trainer { /* to read, except workers */
 
 ITD_DEF itd_trainer_desc itd_trainer_desc_default(void);
 /* The field because of which itd_model_create or, unless trainer is NULL, itd_trainer_create would return
-   ITD_ERROR_ARGUMENT, and what is expected if that depends on other fields; NULL if they would not. */
+   ITD_ERROR_ARGUMENT, and what is expected there; NULL if they would not. */
 ITD_DEF const char *itd_model_problem(const itd_model_desc *model, const itd_trainer_desc *trainer);
 /* Borrows the model. A moving average that it has continues, or is freed if ema is 0. */
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out);
@@ -754,19 +755,17 @@ ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32
 #define ITD__PI 3.14159265358979323846
 #define ITD__LOG_2PI_E 2.83787706640934548356
 
-/* Returns a failure to the caller. */
 #define ITD__TRY(call)                                                                                       \
     do {                                                                                                     \
         itd_result itd__tried = (call);                                                                      \
         if (itd__tried != ITD_OK) return itd__tried;                                                         \
     } while (0)
 
-enum { ITD__SLICE = 64 }; /* rows that a thread processes at a time: they stay in the second-level cache */
+enum { ITD__SLICE = 64 }; /* rows at a time in a thread, or 4 images: in the second-level cache */
 
-/* Divides the loop that follows among the threads; a loop inside of such a loop is not divided again. Each
-   number is computed by one iteration, which adds its terms in a fixed order and reads nothing that other
-   iterations write. Where there is one iteration per thread, the number of threads decides which iteration
-   computes a number, but not how. So no result depends on the number of threads. */
+/* Divides the loop that follows among the threads, unless it is inside another such loop. Each number is
+   computed by one iteration, which adds its terms in a fixed order and reads nothing that other iterations
+   write. The threads decide who computes a number, not how, so no result depends on how many there are. */
 #if defined(_OPENMP)
 #define ITD__PRAGMA(text) _Pragma(#text)
 #define ITD__PARALLEL(condition)                                                                             \
@@ -1105,8 +1104,8 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
 
    Most of what eps does to e it also does to g, so e - g varies little: g is a control variate.
 
-   SYSTEMATIC SAMPLES. A point has r = `repetitions` samples of m = `length` draws. The draws of one sample
-   are at the quantiles v_j = (j + U) / m, j = 0 .. m-1, of the schedule, with one random start U:
+   SYSTEMATIC SAMPLES. A point has r = `repetitions` of m = `length` draws. Those of one repetition are at
+   the quantiles v_j = (j + U) / m, j = 0 .. m-1, of the schedule, with one random start U:
 
        v = 0 |..x....|..x....|..x....|..x....| 1        repetition 1
              |.....x.|.....x.|.....x.|.....x.|          repetition 2
@@ -1125,15 +1124,16 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
        sqrt(V_i)             standard error of the value of point i, with r - 1 degrees of freedom
        sqrt(Sum_i V_i) / n   `std_error` of the mean over these n points, which are independent, too
 
-   `degrees` is (r + 1) (Sum_i V_i)^2 / Sum_i V_i^2, or n (r - 1) if that is less: Satterthwaite's (1946)
-   (Sum_i E[V_i])^2 / Sum_i( E[V_i]^2 / (r - 1) ), with E[V_i]^2 estimated by V_i^2 (r - 1) / (r + 1), as is
-   right for normal repetitions. `std_error_data`, for the mean over the distribution that the points come
-   from, is the standard deviation of their values over sqrt(n), which contains the V_i already.
+   `degrees` follows Satterthwaite (1946): (Sum_i E[V_i])^2 / Sum_i( E[V_i]^2 / (r - 1) ). For normal
+   repetitions V_i^2 (r - 1) / (r + 1) estimates E[V_i]^2 without bias, which gives
+   (r + 1) (Sum_i V_i)^2 / Sum_i V_i^2, and n (r - 1) is the upper limit. With shared_noise only repetitions
+   are independent, and it is r - 1. `std_error_data`, for the mean over the distribution of the points, is
+   the standard deviation of their values over sqrt(n): the noise of the draws is in the values already.
 
    To use another density as the reference, nothing here has to change: measure its best denoiser beside the
    other (k = 2, in the same coordinates), and give itd_draws_integral start[i] = -log q(x_i) and
    f[i] = weight[i] * (error[2 * i] - error[2 * i + 1]). Every eigenvalue of the covariance of q has to be far
-   above exp(-a1), with a1 the upper end of the schedule: itd_nll widens its own reference, not yours. */
+   above exp(-a1), with a1 the upper end of the schedule: desc.reference is widened to that, yours is not. */
 
 enum {
     ITD__MAX_PILOT = 8192,      /* draws of a pilot */
@@ -1366,7 +1366,7 @@ static itd_result itd__fill_table(itd__measurement *m, itd_rng *noise)
 
 /* ---- the pilot ---- */
 
-/* Of values in the middles of equal parts of [0, 1], joined by straight lines: that at u. */
+/* The value at u of straight lines through value[b] at the middles of `bins` equal parts of [0, 1]. */
 static double itd__interpolate(const double *value, size_t bins, double u)
 {
     double at = fmin(fmax(u * (double)bins - 0.5, 0), (double)(bins - 1));
@@ -1374,9 +1374,9 @@ static double itd__interpolate(const double *value, size_t bins, double u)
     return value[b] + (at - (double)b) * (value[next] - value[b]);
 }
 
-/* h in proportion to the spread of the integrand, but a fifth of it uniform, so that 1 / h is at most five.
-   It has no jumps: the few draws of a point would miss what happens at one. For the same reason the spread,
-   which a few unusual points decide, is smoothed if bins are many. */
+/* h is to 4/5 proportional to the spread of the integrand and to 1/5 uniform, so 1 / h is at most five. It
+   has no large jumps, which the few draws of one point would miss. With many bins the spread is smoothed
+   first, because a few unusual points decide it. */
 static void itd__set_density(itd__measurement *m, double *spread, size_t bins)
 {
     double mean = 0, total = 0;
@@ -1402,7 +1402,8 @@ static void itd__set_density(itd__measurement *m, double *spread, size_t bins)
     }
 }
 
-/* Draws on random points at evenly spaced quantiles, and the integrand's standard deviation in each bin. */
+/* One draw, on a random point, in each of m->pilot equal parts of the schedule; the integrand's standard
+   deviation in each bin. */
 static itd_result itd__pilot(itd__measurement *m)
 {
     double spread[ITD__MAX_BINS];
@@ -1440,8 +1441,9 @@ ITD_DEF itd_nll_desc itd_nll_desc_default(void)
     return desc;
 }
 
-/* Divides the draws: an eighth for the pilot, unless that is too few; the rest into repetitions, just enough
-   for the degrees of freedom, since long samples integrate better: two where there are many points. */
+/* Divides the draws: an eighth for the pilot, at most ITD__MAX_PILOT, none if that is too few; the rest into
+   repetitions, just enough for the degrees of freedom, since long ones integrate better: two where there are
+   many points. */
 static void itd__divide(itd__measurement *m, bool single_points)
 {
     const itd_nll_desc *desc = &m->desc;
@@ -1479,10 +1481,10 @@ static itd_result itd__fit_reference(const itd_denoiser *den, const float *x, si
     return result;
 }
 
-/* The reference is the one given, in the denoisers' coordinates; else, the points' own; without `cancel`,
-   N(0, I). The noise at the upper end a1 of the schedule has the variance exp(-a1). In each direction the
-   reference is made at least 100 of its standard deviations wide, or 1 if that is less: what its error lacks
-   of d from a1 on is then worth at most 1/2 log(1 + 1e-4) nats, and the integral may end there. */
+/* The reference is the one given, in the denoisers' coordinates; else N(0, I) without `cancel`, or the
+   points' own. Along each eigenvector its variance is raised to 1e4 exp(-a1), 100 standard deviations of the
+   noise at the upper end a1 of the schedule, or to 1 if that is less. In the first case, ending the integral
+   at a1 costs at most 1/2 log(1 + 1e-4) nats per direction. */
 static itd_result itd__choose_reference(itd__measurement *m)
 {
     const itd_schedule *s = &m->desc.schedule;
@@ -1733,8 +1735,9 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
 
        x  --coordinates-->  y  --channel-->  z  --shrink-->  F  --gain, plus skip z-->  eps_hat
 
-   In the coordinates y = W (x - mean) the training data have covariance I or, above 64 dimensions, each
-   coordinate has variance 1. With v the variance of y, that of z is V = s(alpha) v + s(-alpha), and
+   In the coordinates y = W (x - mean) the shrunk covariance of the training data is I; above 64 dimensions
+   each coordinate has variance 1; without `normalize` y is x. With v the variance of y, that of z is
+   V = s(alpha) v + s(-alpha), and
 
        eps_hat = skip z + gain F(shrink z, alpha)
 
@@ -2079,9 +2082,9 @@ ITD_DEF itd_result itd_train_step(itd_trainer *t, const float *x, double *loss)
     return ITD_OK;
 }
 
-/* ---- passes over the data ---- */
+/* ---- epochs ---- */
 
-/* How many of n rows a pass uses: all of them, or as many as fill whole batches. */
+/* How many of n rows an epoch uses: all of them, or as many as fill whole batches. */
 static size_t itd__rows_of_epoch(const itd_trainer_desc *desc, size_t n)
 {
     return desc->drop_incomplete ? n - n % desc->batch : n;
@@ -2094,7 +2097,7 @@ ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_
     return epochs * (rows / desc->batch) + epochs * (rows % desc->batch) / desc->batch;
 }
 
-/* The order of the n rows in pass number `epoch`, a function of it and of the seed. */
+/* The order of the n rows in an epoch, a function of its number and of the seed. */
 static itd_result itd__shuffle(itd_trainer *t, size_t n, uint64_t epoch)
 {
     itd_rng rng = itd__rng_for(t->desc.seed, ITD__FOR_ORDER, epoch);
@@ -2111,14 +2114,14 @@ static itd_result itd__shuffle(itd_trainer *t, size_t n, uint64_t epoch)
     return ITD_OK;
 }
 
-/* Step k has the rows from k * batch on in the endless sequence of shuffled passes. */
+/* Step k has the rows from k * batch on in the endless sequence of shuffled epochs. */
 ITD_DEF itd_result itd_train_indices(itd_trainer *t, size_t n, size_t *index)
 {
     size_t batch = t->desc.batch, rows = itd__rows_of_epoch(&t->desc, n);
     if (rows == 0) return ITD_ERROR_ARGUMENT;
     for (size_t i = 0; i < batch; i++) {
         uint64_t at = t->step * batch + i;
-        ITD__TRY(itd__shuffle(t, n, at / rows)); /* does nothing unless a pass begins */
+        ITD__TRY(itd__shuffle(t, n, at / rows)); /* does nothing unless an epoch begins */
         index[i] = t->order[at % rows];
     }
     return ITD_OK;
@@ -2131,7 +2134,7 @@ ITD_DEF itd_result itd_train_epoch(itd_trainer *t, const float *x, size_t n, dou
     uint64_t end, first = t->step, epoch = t->step * batch / rows;
     double sum = 0, step_loss;
     do end = itd_train_steps(&t->desc, n, ++epoch);
-    while (end <= t->step); /* a pass that ends before another whole batch is over already */
+    while (end <= t->step); /* an epoch that ends before another whole batch is over already */
     ITD__TRY(itd__trainer_reserve(t));
     while (t->step < end) {
         ITD__TRY(itd_train_indices(t, n, t->index));
@@ -2158,8 +2161,8 @@ ITD_DEF itd_result itd_train_epoch(itd_trainer *t, const float *x, size_t n, dou
                                 + sqrt(s(-alpha') c) eps',      eps' ~ N(0, I),  c = 1 - exp(alpha - alpha')
                            (DDPM, Ho et al. 2020)
 
-   To add a sampler: its name in itd_sampler (>>api), its formula in itd__sampling_step, and in
-   tests/test_sample.c what it makes of a Gaussian. */
+   To add a sampler: its name in itd_sampler (>>api), its formula in itd__sampling_step, in itd_sample that it
+   needs noise if it does, and in tests/test_sample.c what it makes of a Gaussian. */
 
 ITD_DEF itd_sample_desc itd_sample_desc_default(void)
 {
@@ -2494,7 +2497,7 @@ ITD_DEF const char *itd_nll_problem(const itd_denoiser *den, size_t k, size_t n,
     if (schedule) return schedule;
     if (desc->draws == 0 ||
         desc->draws - desc->allocate < itd__max(desc->repetitions, desc->allocate ? 2 : 1))
-        return "draws: `repetitions` or more expected, and if `allocate`, 3 or more and one for the pilot";
+        return "draws: at least `repetitions` expected; with `allocate`, at least 3 and one more than that";
     if (q && q->dim != den->dim) return "reference: the dim of the denoisers expected";
     for (size_t j = 0; q && j < q->dim; j++)
         if (!(q->lambda[j] > 0 && q->lambda[j] <= DBL_MAX && fabs(q->mean[j]) <= DBL_MAX))
@@ -3779,6 +3782,13 @@ static float *itd__share(itd_net *net, float *slab)
     return slab;
 }
 
+ITD_DEF size_t itd_net_memory(const itd_net *net, size_t n, bool training)
+{
+    size_t floats = net->parameters + net->taps_size + n * net->width;
+    if (training) floats += 4 * net->parameters + net->taps_size + net->back_size + n * net->width;
+    return floats * sizeof(float);
+}
+
 ITD_DEF size_t itd_net_parameters(const itd_net *net) { return net->parameters; }
 ITD_DEF float *itd_net_gradients(itd_net *net) { return net->g; }
 ITD_DEF float *itd_net_weights(itd_net *net) { return itd__share(net, net->w); }
@@ -3819,7 +3829,6 @@ ITD_DEF const char *itd_net_summary(const itd_net *net, size_t k, char *text, si
    from that sample alone, and each element of a weight's gradient is in one piece, which adds up the samples
    in their order. If they come in several passes, each pass goes on from the sum of the one before. */
 
-/* The parameters in use. */
 static const float *itd__weights(const itd_net *net) { return net->use_ema ? net->ema : net->w; }
 
 /* A row's output, and behind it what it keeps, from sample `from` on. */
@@ -4036,8 +4045,8 @@ static size_t itd__net_dim(const itd_net *net) { return net->dim; }
 static size_t itd__slice(const itd_net *net) { return net->slice; }
 static void itd__use_average(itd_net *net, bool use) { net->use_ema = use && net->ema; }
 
-/* So many that the values of a pass take at most 256 MB, or one slice for each of a few threads. A multiple
-   of a slice for each thread, so that none waits for another. */
+/* At most 1,024, and values of at most 256 MB, but at least a slice for each thread. Below 1,024 a multiple
+   of that, so that no thread waits for another. */
 static size_t itd__rows_of_pass(const itd_net *net)
 {
     size_t turn = net->slice * itd__threads(), rows = ((size_t)1 << 26) / net->width / turn * turn;
@@ -4238,7 +4247,7 @@ static itd_rng itd__rng_for(uint64_t seed, itd__purpose purpose, uint64_t index)
     return itd_rng_make(seed, ((uint64_t)purpose << 56) ^ index);
 }
 
-/* 53 of the 64 bits, moved to the middle of their interval: never 0, never 1. */
+/* 53 of the 64 bits, moved to the middle of their interval: never 0, and 1 only by rounding, once in 2^53. */
 static double itd__unit(uint64_t bits) { return ((double)(bits >> 11) + 0.5) * (1.0 / 9007199254740992.0); }
 
 ITD_DEF double itd_rng_uniform(itd_rng *rng)
@@ -4322,7 +4331,7 @@ ITD_DEF void itd_rng_normal_fill(itd_rng *rng, size_t n, float *out)
 
    >>ops says how to add an activation. To add an instruction set: 1. its name in itd_simd, after those it is
    better than; 2. a pass at the end of this chapter, with its width and target; 3. in itd__kernels_of, the
-   question whether the processor has it. */
+   question whether the processor has it; 4. in itd_simd_use, where the search for the best begins. */
 
 /* ---- the reference implementation of the product ---- */
 
@@ -5478,7 +5487,8 @@ static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double 
    Both ways walk the list that itd__list_tensors makes of a model. A file is read in this order: itd__open
    validates its structure, itd__read_state its metadata; itd__rebuild allocates what these describe;
    itd__match pairs the list with the tensors of the file, and itd__read_data reads them in one pass.
-   Everything is validated before it is used; no file makes us allocate more than a few times its size.
+   Everything is validated before it is used, but for the checksum that files of other programs lack, and
+   whether eigenvectors are orthogonal. No file makes us allocate more than a few times its size.
 
    To add a field, see >>descriptions. To add a tensor: a line in itd__list_tensors, its memory in
    itd__rebuild, and a field that says whether it is there. To read the names of another program: a line in

@@ -318,6 +318,7 @@ CALL(net_free)
     return ITD_OK;
 }
 CALL(net_parameters) { VALUE(itd_net_parameters(w->net)); }
+CALL(net_memory) { VALUE(itd_net_memory(w->net, 3, true)); }
 CALL(net_weights) { VALUE(*itd_net_weights(w->net)); }
 CALL(net_gradients) { VALUE(itd_net_gradients(w->net) == NULL); }
 CALL(net_average) { VALUE(itd_net_average(w->net) == NULL); }
@@ -462,6 +463,7 @@ static const function functions[] = {
     ASKS(mlp_create),
     QUIET(net_free),
     QUIET(net_parameters),
+    QUIET(net_memory),
     QUIET(net_weights),
     QUIET(net_gradients),
     QUIET(net_average),
@@ -941,6 +943,54 @@ static void kills_at_random(void)
 
 #endif
 
+/* ---- memory that is announced ---- */
+
+enum { TABLES = 1 << 17, ROWS = 24 }; /* bytes of tables of a fixed size; rows of a pass */
+
+/* Bytes in use since `before`, but for the working memory of threads. */
+static double bytes_of(const itd_net *net, size_t before)
+{
+    return (double)(memory.live - before) - 4.0 * (double)net->work.each * (double)net->work_threads;
+}
+
+static void check_memory(itd_model_desc d)
+{
+    static float x[ROWS * 16 * 16 * 4], out[ROWS * 16 * 16 * 4], logsnr[ROWS];
+    itd_trainer_desc td = itd_trainer_desc_default();
+    size_t before = memory.live, dim = d.unet.levels ? 16 * 16 * 4 : d.mlp.dim;
+    itd_rng rng = itd_rng_make(1, 0);
+    itd_model *model;
+    itd_trainer *trainer;
+    double more;
+    td.batch = ROWS;
+    itd_rng_normal_fill(&rng, ROWS * dim, x);
+    if (!CHECK_OK(itd_model_create(&d, 1, &model))) return;
+    double plain = bytes_of(model->net, before);
+    CHECK_OK(itd_net_forward(model->net, x, logsnr, ROWS, out));
+    more = bytes_of(model->net, before) - (double)itd_net_memory(model->net, ROWS, false);
+    CHECK(more >= 0 && more < TABLES && plain < (double)itd_net_memory(model->net, 0, false) + TABLES);
+    if (CHECK_OK(itd_trainer_create(model, &td, &trainer))) {
+        CHECK_OK(itd_train_step(trainer, x, NULL));
+        more = bytes_of(model->net, before) - (double)itd_net_memory(model->net, ROWS, true);
+        CHECK(more >= 20.0 * (double)dim * ROWS && more < 20.0 * (double)dim * ROWS + TABLES);
+        itd_trainer_free(trainer);
+    }
+    itd_model_free(model);
+    CHECK(memory.live == before);
+}
+
+static void a_network_takes_the_memory_that_it_says(void)
+{
+    itd_model_desc vectors = itd_model_desc_default(2), images = itd_model_desc_default(0);
+    itd_unet_desc *u = &images.unet;
+    memory_begin(-1, 0);
+    check_memory(vectors);
+    *u = itd_unet_desc_default();
+    u->height = u->width = 16, u->channels = 4, u->levels = 2, u->features[0] = 16, u->features[1] = 24;
+    u->attention = 2, u->hidden = 32, u->embedding = 16, images.normalize = false;
+    check_memory(images);
+}
+
 int main(int argc, char **argv)
 {
 #ifdef _OPENMP
@@ -957,6 +1007,7 @@ int main(int argc, char **argv)
 #endif
     RUN(every_public_function_is_in_the_list);
     RUN(memory_runs_out_everywhere);
+    RUN(a_network_takes_the_memory_that_it_says);
 #if defined(FAULT_FILES)
     RUN(writing_fails_everywhere);
     RUN(reading_fails_everywhere);

@@ -46,21 +46,6 @@ static inline void train_create(image_run *r, const itd_model_desc *desc)
     free(x), free(image);
 }
 
-/* The numbers that a network holds for one image: the outputs of all rows of its table, which its summary
-   gives as in "conv  3 -> 8 of 4x8". */
-static inline double train_values_of(const itd_net *net)
-{
-    char text[120];
-    double sum = 0;
-    for (size_t k = 0; itd_net_summary(net, k, text, sizeof text); k++) {
-        const char *arrow = strstr(text, "-> "), *output = arrow ? arrow + 3 : strstr(text, "  ");
-        unsigned long channels = 0, height = 1, width = 1;
-        if (output && sscanf(output, "%lu of %lux%lu", &channels, &height, &width) > 0)
-            sum += (double)channels * (double)height * (double)width;
-    }
-    return sum;
-}
-
 static inline void train_say_plan(const image_run *r)
 {
     const itd_net *net = r->model->net;
@@ -68,9 +53,8 @@ static inline void train_say_plan(const image_run *r)
     const itd_unet_desc *d = &r->model->desc.unet;
     const itd_schedule *q = &r->model->desc.schedule;
     char features[100];
-    size_t batch = r->trainer->desc.batch,
-           rows = r->trainer->desc.micro_batch ? r->trainer->desc.micro_batch : batch;
-    double memory = 4.0 * (2.0 * train_values_of(net) * (double)rows + 6.0 * (double)itd_net_parameters(net));
+    size_t batch = r->trainer->desc.batch, micro_batch = r->trainer->desc.micro_batch;
+    size_t memory = itd_net_memory(net, micro_batch ? micro_batch : batch, true);
     if (r->o->quiet) return;
     printf("%s: %lu training and %lu test images of %lu x %lu x %lu; kernels %s\n",
            r->sample ? "synthetic fields" : r->o->data, (unsigned long)r->n_train, (unsigned long)r->n_test,
@@ -85,7 +69,7 @@ static inline void train_say_plan(const image_run *r)
             (unsigned long)s->full_height, (unsigned long)s->full_width, (unsigned long)d->levels);
     printf("U-Net of %lu parameters (%s); about %.0f MB to train in batches of %lu\n",
            (unsigned long)itd_net_parameters(net), plan_print_features(d, features, sizeof features),
-           memory / 1e6, (unsigned long)batch);
+           (double)memory / 1e6, (unsigned long)batch);
     fflush(stdout);
 }
 
