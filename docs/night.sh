@@ -39,7 +39,7 @@ run() { # name options...
         "$(sed -n 's/.* \([0-9.]*\) bits\/dim on.*/\1/p' "$folder/log" | tail -n 1)" "$(cat "$folder/options")" >> "$table"
 }
 
-short="--num_epochs 1 --n 25000 --reference axes --eval_images 1000"
+short="--num_epochs 1 --n 25000 --reference axes --eval_images 1000 --threads 1"
 run default $short
 run batch32 $short --train_batch_size 32 --learning_rate 0.0014
 run two_blocks $short --features 48,80,80 --blocks 2
