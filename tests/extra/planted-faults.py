@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""planted-faults.py [-n 65] [-s SEED] [-j JOBS] [--list | --docs]: how many single faults the tests notice.
+"""planted-faults.py [-n 100] [-s SEED] [-j JOBS] [--list | --docs]: how many single faults the tests notice.
 
-Plants one fault after the other into a copy of itdiff.h: a sign, an index, a constant, a missing term, a
+Plants one fault after the other into a copy of itdiff.h or of a file of examples/support: a sign, an index, a constant, a missing term, a
 comparison off by one, a condition the wrong way round. Each is compiled and put to the tests of its
 section, until one fails; if none does, to the same tests under AddressSanitizer and UBSan. Results are kept
 in build/planted-faults/results.tsv; a second run goes on where the first has stopped, and tries survivors
@@ -27,7 +27,8 @@ RESULTS = os.path.join(WORK, "results.tsv")
 KERNELS = os.path.join(WORK, "kernels.o")
 CC = os.environ.get("CC", "cc")
 
-# Section -> its tests, quick ones first, and whether the fast kernels have to be compiled.
+# Chapter of the header, or file of examples/support -> its tests, quick ones first, and whether the fast kernels
+# have to be compiled.
 TESTS = {
     "portability": (["test_rng", "test_checkpoint", "test_malformed", "test_train"], False),
     "rng": (["test_rng", "test_golden"], False),
@@ -43,8 +44,29 @@ TESTS = {
     "trainer": (["test_golden", "test_train", "test_faults"], False),
     "sampling": (["test_sample"], False),
     "checkpoint": (["test_checkpoint", "test_malformed", "test_faults", "test_fuzz", "test_unet"], False),
+    "csv.h": (["test_table"], False),
+    "eigen.h": (["test_eigen"], False),
+    "frame.h": (["test_frame"], False),
+    "grid.h": (["test_grid"], False),
+    "images.h": (["test_image_sets"], False),
+    "kde.h": (["test_kde"], False),
+    "learn.h": (["test_learn"], False),
+    "npy.h": (["test_npy"], False),
+    "scores.h": (["test_scores"], False),
+    "table.h": (["test_table", "test_frame"], False),
 }
-SLOW = ["test_likelihood", "test_images", "test_unet", "test_train", "test_sample"]
+SLOW = ["test_likelihood", "test_images", "test_unet", "test_train", "test_sample", "test_grid", "test_kde"]
+
+
+def path_of(section):
+    """The file that it is in."""
+    return f"examples/support/{section}" if section.endswith(".h") else "itdiff.h"
+
+
+TEXT = {}  # the files as they are
+for path in sorted({path_of(section) for section in TESTS}):
+    with open(os.path.join(TOP, path)) as whole:
+        TEXT[path] = whole.read()
 
 # What a fault is: a pattern in the code and what takes its place.
 RULES = [
@@ -67,11 +89,12 @@ RULES = [
 ]
 
 
-def code_lines(text):
-    """(number, section, line, its code): comments and strings blanked, from the implementation on."""
+def code_lines(path):
+    """(number, section, line, its code): comments and strings blanked; of the header, its implementation."""
+    text = TEXT[path]
     hidden = r'/\*.*?\*/|"(\\.|[^"\\])*"|\'(\\.|[^\'\\])\''
     blank = re.sub(hidden, lambda m: re.sub(r"[^\n]", "\0", m.group()), text, flags=re.S)
-    section = None
+    section = None if path == "itdiff.h" else os.path.basename(path)
     for number, (line, code) in enumerate(zip(text.split("\n"), blank.split("\n"))):
         banner = re.search(r"/\* >>(\w+) -", line)
         if banner:
@@ -81,9 +104,9 @@ def code_lines(text):
             yield number, section, line, code
 
 
-def faults(text):
-    """Every fault there is: (section, number, kind, line, the line with the fault)."""
-    for number, section, line, code in code_lines(text):
+def faults(path):
+    """Every fault of a file: (section, number, kind, line, the line with the fault)."""
+    for number, section, line, code in code_lines(path):
         for kind, pattern, instead in RULES:
             for match in re.finditer(pattern, code):
                 changed = line[:match.start()] + match.expand(instead) + line[match.end():]
@@ -91,11 +114,11 @@ def faults(text):
                     yield section, number, kind, line, changed
 
 
-def choose(text, count, seed):
+def choose(count, seed):
     """The same number from each section, as far as there are so many, all kinds of fault alike."""
     rng = random.Random(seed)
     by_section = {}
-    for fault in faults(text):
+    for fault in (fault for path in TEXT for fault in faults(path)):
         by_section.setdefault(fault[0], {}).setdefault(fault[2], []).append(fault)
     chosen = []
     while len(chosen) < count and any(by_section.values()):
@@ -123,11 +146,14 @@ def limit_memory():
     resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
 
 
-def run_test(folder, test, fast, limit, sanitized=False):
-    """What becomes of a test with the header in this folder: passed, failed, time, or invalid."""
+def run_test(folder, test, fast, limit, sanitized=False, outside=False):
+    """What becomes of a test with the files in this folder: passed, failed, time, or invalid. If the fault is
+    `outside` of the header, a sound implementation of that comes from an object."""
     program = os.path.join("build", test)
     options = ["-std=c99", "-w", "-O1" if fast or test in SLOW else "-O0"]
-    options += [] if fast else ["-DITD_NO_SIMD"]
+    if outside:
+        options += ["-DITDIFF_IMPLEMENTED", KERNELS]
+    options += [] if fast or outside else ["-DITD_NO_SIMD"]
     # With plain loops alone, its largest network takes minutes: it gets sound kernels from an object.
     if test == "test_unet" and not fast:
         options += ["-DITDIFF_STATIC", "-DITD__KERNELS_OF=shared_kernels", KERNELS]
@@ -147,15 +173,16 @@ LIMITS = {}  # seconds after which a test counts as hanging: many times what it 
 SOUND = {}  # whether a test passes under the sanitizers without a fault
 
 
-def put_header(folder, text):
-    with open(os.path.join(folder, "itdiff.h"), "w") as file:
+def put(folder, path, text):
+    with open(os.path.join(folder, path), "w") as file:
         file.write(text)
 
 
-def noticed(folder, tests, fast, sanitized):
+def noticed(folder, section, tests, sanitized):
     """By which of these tests, and how; None: by none; "invalid": it does not compile."""
     for test in tests:
-        result = run_test(folder, test, fast, LIMITS.get(test, 600) * (5 if sanitized else 1), sanitized)
+        limit = LIMITS.get(test, 600) * (5 if sanitized else 1)
+        result = run_test(folder, test, TESTS[section][1], limit, sanitized, section.endswith(".h"))
         if result == "invalid":
             return result
         if result != "passed":
@@ -163,28 +190,30 @@ def noticed(folder, tests, fast, sanitized):
     return None
 
 
-def verdict(folder, text, mutant, section):
-    """Which test notices that the header is this mutant; "survived": none does."""
-    tests, fast = TESTS[section]
-    put_header(folder, mutant)
-    caught = noticed(folder, tests, fast, False)
-    if caught:
-        return caught
-    put_header(folder, text)
-    for test in tests:
-        if test not in SOUND:
-            SOUND[test] = run_test(folder, test, fast, 5 * LIMITS.get(test, 600), True) == "passed"
-    put_header(folder, mutant)
-    return noticed(folder, [test for test in tests if SOUND[test]], fast, True) or "survived"
+def verdict(folder, mutant, section):
+    """Which test notices that the section's file is this mutant; "survived": none does."""
+    (tests, fast), path = TESTS[section], path_of(section)
+    try:
+        put(folder, path, mutant)
+        caught = noticed(folder, section, tests, False)
+        if caught:
+            return caught
+        put(folder, path, TEXT[path])
+        for test in tests:
+            if test not in SOUND:
+                SOUND[test] = run_test(folder, test, fast, 5 * LIMITS.get(test, 600), True) == "passed"
+        put(folder, path, mutant)
+        return noticed(folder, section, [test for test in tests if SOUND[test]], True) or "survived"
+    finally:
+        put(folder, path, TEXT[path])
 
 
-def check_health(folder, text, section):
-    """The tests have to pass on the header as it is."""
-    put_header(folder, text)
+def check_health(folder, section):
+    """The tests have to pass on the files as they are."""
     tests, fast = TESTS[section]
     for test in tests:
         started = time.monotonic()
-        if run_test(folder, test, fast, 1200) != "passed":
+        if run_test(folder, test, fast, 1200, False, section.endswith(".h")) != "passed":
             sys.exit(f"planted-faults.py: without any fault, {test} fails")
         LIMITS[test] = 30 + 10 * (time.monotonic() - started)
 
@@ -221,7 +250,7 @@ def report(chosen, known):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-n", type=int, default=65, help="so many faults (65)")
+    parser.add_argument("-n", type=int, default=100, help="so many faults (100)")
     parser.add_argument("-s", type=int, default=1, help="another choice of them (1)")
     parser.add_argument("-j", type=int, default=os.cpu_count(), help="at a time (as processors)")
     parser.add_argument("--only", help="of this section alone")
@@ -229,10 +258,8 @@ def main():
     parser.add_argument("--docs", action="store_true",
                         help="only write what is known of them into docs/reliability.md")
     options = parser.parse_args()
-    with open(os.path.join(TOP, "itdiff.h")) as file:
-        text = file.read()
     chosen = [(*fault, f"{fault[0]}:{fault[3].strip()} => {fault[4].strip()}".replace("\t", " "))
-              for fault in choose(text, options.n, options.s)]
+              for fault in choose(options.n, options.s)]
     chosen = [fault for fault in chosen if options.only in (None, fault[0])]
     if options.list:
         for section, number, kind, line, changed, _ in chosen:
@@ -248,8 +275,8 @@ def main():
     folders = queue.Queue()
     for k in range(options.j):
         prepare(os.path.join(WORK, str(k)))
+        put(os.path.join(WORK, str(k)), "itdiff.h", TEXT["itdiff.h"])
         folders.put(os.path.join(WORK, str(k)))
-    lines = text.split("\n")
 
     def borrowed(job, *arguments):
         folder = folders.get()
@@ -260,15 +287,16 @@ def main():
 
     def one(fault):
         section, number, kind, line, changed, key = fault
+        lines = TEXT[path_of(section)].split("\n")
         mutant = "\n".join(lines[:number] + [changed] + lines[number + 1:])
-        known[key] = borrowed(verdict, text, mutant, section)
+        known[key] = borrowed(verdict, mutant, section)
         with open(RESULTS, "a") as file:
             file.write(f"{key}\t{known[key]}\n")
         print(f"{known[key]:16} {section}, line {number + 1}, {kind}: {changed.strip()}", flush=True)
 
     with concurrent.futures.ThreadPoolExecutor(options.j) as pool:
         new = [fault for fault in chosen if known.get(fault[-1], "survived") == "survived"]
-        list(pool.map(lambda section: borrowed(check_health, text, section),
+        list(pool.map(lambda section: borrowed(check_health, section),
                       dict.fromkeys(fault[0] for fault in new)))
         list(pool.map(one, new))
     survivors = [fault for fault in chosen if known[fault[-1]] == "survived"]

@@ -189,7 +189,7 @@ tidy() { # file
         -std=c99 -DITD_NO_SIMD -DITDIFF_IMPLEMENTATION
 }
 
-# It does not see that `spread` (itd__pilot_run) is read in a loop only if the same loop has set it before.
+# It does not see that `spread` (itd__pilot) is read in a loop only if the same loop has set it before.
 cppcheck_header() { # file
     cat > "$folder/except.xml" << 'EOF'
 <suppressions><suppress><id>uninitvar</id><symbolName>spread</symbolName></suppress></suppressions>
