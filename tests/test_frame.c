@@ -130,6 +130,7 @@ static void steps_are_found(void)
     CHECK_CLOSE(step_of(1, 0, 1.0 / 256, 10000, 0), 1.0 / 256, 0);
     CHECK_CLOSE(step_of(0.2, 1700000000, 0.01, 1000, 0), 0.01, 1e-7);
     CHECK_CLOSE(step_of(1, 37, 0.1, 1000, 1), 0.1, 0);
+    CHECK_CLOSE(step_of(1, 2050, 0.1, 1000, 1), 0.1, 0); /* floats, each up to 1.2e-3 of a step off */
     CHECK_CLOSE(step_of(1e-7, 0, 1e-8, 1000, 0), 1e-8, 0);
     CHECK_CLOSE(step_of(1e17, 0, 1e16, 1000, 0), 1e16, 0);
 }

@@ -564,9 +564,9 @@ static void standard_errors_cover(void)
  * misses above the schedule is bounded by Sum_j 2/j exp(-(j step)^2 snr / 2), j = 1/2, 3/2, ... */
 static void border_and_bound_are_those_of_the_formula(void)
 {
-    static const double scale[2] = {2, 0.5};
+    static const double scale[2] = {2, 0.5}, whiten[4] = {0.5, 0, 0, 2}, color[4] = {2, 0, 0, 0.5};
     law l = law_make(2, 5);
-    itd_denoiser den = law_denoiser(&l);
+    itd_denoiser den = law_denoiser(&l), mapped = den;
     grid g = grid_of(&l);
     itd_schedule s = {1, 0.5, 6}; /* up to 4 */
     double expected = 0;
@@ -578,6 +578,9 @@ static void border_and_bound_are_those_of_the_formula(void)
         }
     CHECK(expected > 0.1);
     CHECK_CLOSE(grid_above(&g, &den, &s), expected, 1e-12);
+    mapped.scale = NULL, mapped.whiten = whiten,
+    mapped.color = color; /* the same map as a matrix: d times that */
+    CHECK_CLOSE(grid_above(&g, &mapped, &s), 2 * expected, 1e-12);
     CHECK_CLOSE(grid_border(&g, &den, &s), 2 * log(3 / 0.5), 1e-12);
     s.loc = 0; /* up to 3 */
     CHECK_CLOSE(grid_border(&g, &den, &s), 3, 1e-12);

@@ -205,6 +205,15 @@ static void rounds_share_the_steps(void)
     }
 }
 
+static void epochs_fill_their_last_batch(void)
+{
+    learn_desc d;
+    memset(&d, 0, sizeof d);
+    d.trainer.batch = 100;
+    CHECK(learn_steps_of_epochs(&d, 1000, 3) == 30 && learn_steps_of_epochs(&d, 1001, 3) == 31);
+    CHECK(learn_steps_of_epochs(&d, 99, 1) == 1 && learn_steps_of_epochs(&d, 101, 1) == 2);
+}
+
 int main(void)
 {
     RUN(data_of_a_gaussian_leave_next_to_the_gaussian);
@@ -213,5 +222,6 @@ int main(void)
     RUN(held_rows_teach_nothing);
     RUN(same_seed_same_result);
     RUN(rounds_share_the_steps);
+    RUN(epochs_fill_their_last_batch);
     return test_report();
 }

@@ -961,7 +961,8 @@ static void waves_fade_as_their_mean_does(void)
     const double s = ref_sigmoid(0.3), r = ref_sigmoid(-0.3), x[2] = {0.8, -0.4};
     const float one = 1, logsnr = 0.3f;
     float frequency[2 * DIRECTIONS], *phase = frequency, *power = frequency + DIRECTIONS;
-    float kept[DIRECTIONS], at_x[2 * DIRECTIONS];
+    float kept[DIRECTIONS], at_x[2 * DIRECTIONS], dkept[DIRECTIONS], dx = 0, once;
+    float dy[2 * DIRECTIONS] = {1, 2, -1, 0.5f, 3, 1, 1, -2};
     itd__layer row = ITD__ZERO;
     itd__operands o;
     double sum[2 * DIRECTIONS] = {0};
@@ -980,6 +981,12 @@ static void waves_fade_as_their_mean_does(void)
     o.x[0] = &one, o.x[1] = &logsnr, o.frequency = frequency, o.kept = kept, o.y = at_x;
     itd__directions_forward(&o);
     for (size_t k = 0; k < 2 * DIRECTIONS; k++) CHECK_CLOSE(at_x[k], sum[k], 4.5 / sqrt(2.0 * DRAWS));
+    o.dy = dy, o.dkept = dkept, o.dx[0] = &dx;
+    itd__directions_backward(&o);
+    once = dx;
+    itd__directions_backward(&o); /* adds to what another reader of z has left there */
+    CHECK(once != 0);
+    CHECK_CLOSE(dx, 2 * once, 1e-6 * fabs(once));
 }
 
 /* The network of the original on a full batch: phases of several hundred radians, matrices of the usual
