@@ -61,7 +61,7 @@ static options read_options(int argc, char **argv)
 {
     static options o; /* the option table keeps pointers into it */
     o.out = "runs";
-    o.dequantize = "auto", o.lr_schedule = "cosine", o.sampler = "deterministic";
+    o.dequantize = "auto", o.lr_schedule = "cosine", o.sampler = "ancestral";
     o.batch = 512, o.hidden_size = 128, o.hidden_layers = 4, o.learning_rate = 3e-3;
     o.samples = 1000, o.steps = 100, o.pictures = 1, o.minutes = DEFAULT_SECONDS / 60.0;
     args_option list[] = {
@@ -76,7 +76,7 @@ static options read_options(int argc, char **argv)
                         "Fraction of the rows that is held out for validation, or a file of such rows."),
             "0.1, of at most 10,000 rows"),
         args_string("test", &o.test,
-                    "A file of rows for a final test, which then also decides what is best."),
+                    "A file of rows that are used only at the end; they then decide what is best."),
         args_choice(
             "dequantize", &o.dequantize, "auto|off",
             "Rounded values have no density: a column gets uniform noise of one step if all its values are "
@@ -101,7 +101,9 @@ static options read_options(int argc, char **argv)
                           "200, fewer for many rows"),
         args_size("samples", &o.samples, 1, 10000000, "Points drawn from the model at the end."),
         args_size("steps", &o.steps, 1, 100000, "Denoiser calls per sample."),
-        args_choice("sampler", &o.sampler, "deterministic|ancestral", "DDIM or DDPM, in log SNR."),
+        args_choice(
+            "sampler", &o.sampler, "deterministic|ancestral",
+            "Deterministic (DDIM), or ancestral: with new noise in every step (DDPM), which strays less."),
         args_string("samples_out", &o.samples_out,
                     "Write the samples here, in the units and under the names of the table; .npy or CSV."),
         args_group("Load"),
@@ -158,7 +160,7 @@ static data_table read_same_columns(const run *r, const char *path)
     data_table t;
     if (frame_read(&r->frame, path, r->o.columns, &t, error, sizeof error)) fail("%s", error);
     if (path != r->o.train && table_checksum(&t) == r->frame.checksum)
-        warn("%s: the same rows as the training rows, so the result is too good", path);
+        warn("%s: the rows that it was trained on, so -log p is too low", path);
     return t;
 }
 
@@ -502,6 +504,7 @@ static void say_plan(const run *r)
 static void fit(run *r)
 {
     prepare_training_data(r);
+    report_begin(&r->report, r->o.out, r->o.name, &r->bar); /* no folder for a table that is refused */
     say_plan(r);
     train(r);
     if (training_stopped()) return;
@@ -529,10 +532,10 @@ int main(int argc, char **argv)
     system_patient_threads(argv);
     r.o = read_options(argc, argv);
     system_set_threads(r.o.threads);
-    if (!r.o.load || (r.o.pictures && r.o.data)) report_begin(&r.report, r.o.out, r.o.name, &r.bar);
     if (r.o.load) {
         load(&r);
         if (r.o.data) score_rows(&r);
+        if (r.o.data && r.o.pictures) report_begin(&r.report, r.o.out, r.o.name, &r.bar);
     } else {
         fit(&r);
     }

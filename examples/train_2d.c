@@ -90,7 +90,9 @@ static void evaluation_options(options *o, args_table *table)
         args_size("grid", &o->grid, 40, 1000, "Grid points per side of the density pictures."),
         args_size("samples", &o->samples, 1, 10000000, "Points drawn from the model at the end."),
         args_size("steps", &o->steps, 1, 100000, "Denoiser calls per sample."),
-        args_choice("sampler", &o->sampler, "deterministic|ancestral", "DDIM or DDPM, in log SNR."),
+        args_choice(
+            "sampler", &o->sampler, "deterministic|ancestral",
+            "Deterministic (DDIM), or ancestral: with new noise in every step (DDPM), which strays less."),
         args_group("Run"),
         args_default_text(args_string("experiment_name", &o->name, "Folder of the results."), "the data set"),
         args_string("out", &o->out, "Folder that the folder of the results is in."),

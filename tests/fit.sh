@@ -62,6 +62,8 @@ rows() { # wanted options...
     shift
     plan "$@" | grep -q "$wanted"
 }
+check_that "a table that is refused leaves no folder" sh -c "
+    ! $fit --data $out/none.csv --experiment_name refused 2> /dev/null && [ ! -e $out/refused ]"
 check_that "a tenth of the rows validates" rows '360 rows for training, of which .*, 40 for validation' \
     --data $out/two.csv --experiment_name plan
 check_that "--validation takes a fraction" rows '300 rows for training, of which .*, 100 for validation' \
@@ -129,7 +131,7 @@ check_that "a model of train_2d is scored, too" sh -c "
     $fit --load $out/moons/model.safetensors --data $out/two.csv | grep -q '^result data=two.csv rows=400 columns=2'"
 
 check_that "rows that were learned are told" sh -c "
-    $fit --load $model --data $out/two.csv 2>&1 > /dev/null | grep -q 'same rows as the training rows' &&
+    $fit --load $model --data $out/two.csv 2>&1 > /dev/null | grep -q 'the rows that it was trained on' &&
     ! $fit --load $model --data $out/eleven.csv 2>&1 > /dev/null | grep -q ."
 
 # ---- samples ----
@@ -152,7 +154,7 @@ check_that "samples as .npy" sh -c "
 check_that "samples after training" sh -c "
     $fit $short --data $out/one.csv --experiment_name drawn --samples 20 --samples_out $out/s.csv > /dev/null &&
     [ \$(wc -l < $out/s.csv) -eq 21 ]"
-for option in "seed 1" "steps 3" "sampler ancestral"; do
+for option in "seed 1" "steps 3" "sampler deterministic"; do
     check_that "--$option gives other samples" sh -c "
         $draw --load $model --samples_out $out/s1.csv > /dev/null &&
         $draw --load $model --samples_out $out/s2.csv --$option > /dev/null && ! cmp -s $out/s1.csv $out/s2.csv"

@@ -308,6 +308,9 @@ static void text_is_refused(void)
     CHECK(refuses(
         "1,2\n3,x\n", NULL,
         "row 2 (line 2), column 2: a number expected, \"x\" found; --columns 1 leaves the column out"));
+    CHECK(refuses("1,2,3\n2,x,y\n", NULL,
+                  "row 2 (line 2), column 2: a number expected, \"x\" found; --columns 1 leaves out all that "
+                  "are no numbers"));
     CHECK(refuses("a,b,c,d\n1,2,3,4\n1,2,x,4\n", NULL,
                   "row 2 (line 3), column 3 (\"c\"): a number expected, \"x\" found; --columns 1-2,4 leaves "
                   "the column out"));

@@ -153,7 +153,9 @@ static inline void image_options_likelihood(image_options *o, const char *scores
         args_group("Samples"),
         args_size("sample", &o->samples, 0, 100000, "Only draw so many images from the model."),
         args_size("steps", &o->steps, 1, 100000, "Denoiser calls per sample."),
-        args_choice("sampler", &o->sampler, "deterministic|ancestral", "DDIM or DDPM, in log SNR."),
+        args_choice(
+            "sampler", &o->sampler, "deterministic|ancestral",
+            "Deterministic (DDIM), or ancestral: with new noise in every step (DDPM), which strays less."),
         args_flag("denoise", &o->denoise, "Only show test images, noisy and denoised."),
         args_flag("pictures", &o->pictures,
                   "After training, write pictures beside the model and the metrics."),

@@ -27,7 +27,7 @@ typedef struct score_denoisers {
 typedef struct score_report {
     itd_draws *plain, *dequantized; /* NULL: on no grid */
     grid_tails tails;               /* of the plain ones */
-    itd_nll_result first;           /* the first row */
+    itd_nll_result first, last;     /* the first row and the last one */
 } score_report;
 
 static inline void score_free(score_report *s)
@@ -255,15 +255,21 @@ static inline void score_print_rows(const image_run *r, score_report *s)
         itd_nll_result v = score_evaluate(r, &score_table[k], s, NULL);
         score_print_row(r, file, &score_table[k], &v);
         if (k == 0) s->first = v;
+        s->last = v;
     }
     if (fclose(file)) fail("%s: cannot be written", run_path(r, "likelihood.tsv"));
 }
 
 /* Which of them to quote, see docs/likelihood.md: of values on a grid the probability, since their density
  * has no upper limit. */
-static inline void score_say_quote(const image_run *r)
+static inline void score_say_quote(const image_run *r, const itd_nll_result *last)
 {
+    double error = run_bits(r, last->std_error);
     if (r->o->quiet) return;
+    if (error > 0.05)
+        printf(
+            "+- %.2f is too much to quote or to compare: --eval --stderr 0.02 evaluates until it is small\n",
+            error);
     if (r->scale.levels)
         printf("to quote: \"%s\"; beside normalizing flows \"dequantized\"; \"continuous\" has no lower "
                "limit\n",
@@ -371,7 +377,7 @@ static inline score_report score_images(image_run *r)
         s = score_measure_both(r, n, draws);
     }
     score_print_rows(r, &s);
-    score_say_quote(r);
+    score_say_quote(r, &s.last);
     score_write_mses(r, &s);
     if (*r->o->scores) score_write_each(r, &s);
     return s;

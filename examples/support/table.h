@@ -258,12 +258,16 @@ static inline void table_advice(const data_table *t, const csv_row *row, const c
                                 size_t size)
 {
     char *take = (char *)calloc(t->columns, 1);
+    size_t others = 0;
     double value;
     *out = '\0';
-    for (size_t j = 0; take && j < t->columns; j++)
+    for (size_t j = 0; take && j < t->columns; j++) {
         take[j] = table_field(&row->field[t->source[j] - 1], &value) == TABLE_NUMBER;
-    if (!take || !text_append(out, size, how) || !table_ranges(t->source, take, t->columns, out, size - 30) ||
-        !text_append(out, size, " leaves the column out"))
+        others += !take[j];
+    }
+    if (!take || !text_append(out, size, how) || !table_ranges(t->source, take, t->columns, out, size - 50) ||
+        !text_append(out, size,
+                     others == 1 ? " leaves the column out" : " leaves out all that are no numbers"))
         *out = '\0';
     free(take);
 }

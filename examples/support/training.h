@@ -188,13 +188,17 @@ static inline void training_say_end(const training_loop *t, training_end end)
     if (end == TRAINING_DIVERGED)
         warn("training diverged after step %lu; what was kept before is used; a lower --learning_rate helps",
              step);
-    if (end == TRAINING_CUT)
+    if (end == TRAINING_CUT && l->n_held)
+        warn(
+            "cut by the clock at step %lu of %lu, and the state after step %lu is kept; --minutes N gives it "
+            "more, also with --resume",
+            step, steps, (unsigned long)l->kept_step);
+    else if (end == TRAINING_CUT)
         warn("cut by the clock at step %lu of %lu; --minutes N gives it more, also with --resume", step,
              steps);
     if (t->quiet) return;
     if (end == TRAINING_STOPPED)
-        printf("stopped; --resume goes on from %s/training.safetensors%s\n", t->report->folder,
-               l->rivals ? ", with the range of directions that is best so far" : "");
+        printf("stopped; --resume goes on from %s/training.safetensors\n", t->report->folder);
     else if (l->n_held && !l->kept)
         printf("no trained state is significantly better than the Gaussian, so the Gaussian is the model\n");
 }
