@@ -211,6 +211,7 @@ static void epochs_fill_their_last_batch(void)
     memset(&d, 0, sizeof d);
     d.trainer.batch = 100;
     CHECK(learn_steps_of_epochs(&d, 1000, 3) == 30 && learn_steps_of_epochs(&d, 1001, 3) == 31);
+    CHECK(learn_desc_default(2, 500, 1).steps == 2500 && learn_desc_default(2, 2000, 1).steps == 5000);
     CHECK(learn_steps_of_epochs(&d, 99, 1) == 1 && learn_steps_of_epochs(&d, 101, 1) == 2);
 }
 

@@ -35,7 +35,7 @@ TESTS = {
     "kernels": (["test_kernels", "test_ops", "test_images"], True),
     "ops": (["test_ops", "test_unet", "test_images"], False),
     "channel": (["test_golden", "test_schedule", "test_gaussian"], False),
-    "eigen": (["test_gaussian"], False),
+    "eigen": (["test_gaussian", "test_map"], False),
     "gaussian": (["test_gaussian"], False),
     "likelihood": (["test_likelihood"], False),
     "descriptions": (["test_checkpoint", "test_train", "test_unet"], False),
