@@ -12,6 +12,7 @@ case $1 in
 *) fail "--tables, --redraw or nothing expected, $1 found" ;;
 esac
 if [ -z "$1" ]; then
+    measured=$(commit)
     [ -x build/train_cifar10 ] && [ -x build/ood ] || fail "build/train_cifar10 or build/ood is missing; run make first"
     build/train_cifar10 --eval --experiment_name shipped || exit 1
     cp runs/shipped/likelihood.tsv docs/likelihood.tsv

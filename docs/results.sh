@@ -119,6 +119,7 @@ estimator_table() {
     for set in $all_sets; do
         [ -f "runs/results/$set-default-0/model.safetensors" ] || train "$set" default 0
     done
+    measured=$(commit)
     build/bench_estimator --markdown --runs runs/results --suffix=-default-0 > "$temporary/table" || exit 1
     replace docs/estimator.md estimator < "$temporary/table"
 }
@@ -140,7 +141,10 @@ require_markers README.md results
 for variant; do
     for set in ${SETS:-$all_sets}; do
         for seed in $seeds; do
-            if [ "$FORCE" = 1 ] || ! measured "$set" "$variant" "$seed"; then train "$set" "$variant" "$seed"; fi
+            if [ "$FORCE" = 1 ] || ! measured "$set" "$variant" "$seed"; then
+                train "$set" "$variant" "$seed"
+                measured=$(commit)
+            fi
         done
     done
 done

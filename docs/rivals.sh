@@ -43,6 +43,7 @@ if [ "$1" = --table ]; then
     rivals_table
     exit
 fi
+measured=$(commit)
 [ -x build/points ] || fail "build/points is missing; run make build/points first"
 for python in python3 /usr/bin/python3 none; do
     "$python" -c "import sklearn" 2> /dev/null && break

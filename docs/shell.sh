@@ -4,14 +4,24 @@ fail() {
     exit 1
 }
 
+measured=
 temporary=$(mktemp -d) || fail "no temporary folder"
 trap 'rm -rf "$temporary"' EXIT
 trap 'exit 1' HUP INT TERM
 
-# What lies between the lines <!-- NAME:begin --> and <!-- NAME:end --> of a page becomes the standard input.
+# The commit of what is measured, with a + if files have been changed since.
+commit() { git describe --always --match '' --dirty=+ 2> /dev/null || echo unknown; }
+
+# What lies between the lines <!-- NAME:begin --> and <!-- NAME:end --> of a page becomes the standard input, below
+# a line that names the commit it was measured at: $measured or, if that is empty, the one that is there.
 replace() { # page name
-    cat > "$temporary/new"
-    [ -s "$temporary/new" ] || fail "$1: nothing to put between the lines of $2"
+    cat > "$temporary/table"
+    [ -s "$temporary/table" ] || fail "$1: nothing to put between the lines of $2"
+    {
+        if [ "$measured" ]; then echo "<!-- measured at commit $measured -->"
+        else sed -n "/^<!-- $2:begin -->\$/,/^<!-- $2:end -->\$/s/^<!-- measured at.*/&/p" "$1"; fi
+        cat "$temporary/table"
+    } > "$temporary/new"
     awk -v begin="<!-- $2:begin -->" -v end="<!-- $2:end -->" -v new="$temporary/new" '
         $0 == end { inside = 0 }
         !inside { print }

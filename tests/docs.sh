@@ -251,7 +251,7 @@ truths() {
             print row
         }' docs/*.tsv
     for page in $pages; do
-        awk '/^<!-- [-a-z]*:begin -->$/ { on = 1 } /^<!-- [-a-z]*:end -->$/ { on = 0 } on' "$page"
+        awk '/^<!-- [-a-z]*:begin -->$/ { on = 1 } /^<!-- [-a-z]*:end -->$/ { on = 0 } on && !/^<!--/' "$page"
     done | sed 's/−/-/g; s/[^-0-9., ]/ /g; s/,\([0-9][0-9][0-9]\)/\1/g; s/,/ /g'
 }
 truths > "$dir/truths"

@@ -9,6 +9,7 @@ threads counts.
 """
 import argparse
 import statistics
+import subprocess
 import sys
 
 PASSES, TARGETS = ("forward", "input", "weight"), {
@@ -152,8 +153,15 @@ def table(part, title, head, rows):
     yield from ["", f"{about}."]
 
 
+def commit():
+    """The commit of what is measured, with a + if files have been changed since."""
+    command = ["git", "describe", "--always", "--match", "", "--dirty=+"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or "unknown"
+
+
 def replaced(page, lines):
-    """The page with the lines between its markers."""
+    """The page with the lines between its markers, below the commit that was measured."""
+    lines = [f"<!-- measured at commit {commit()} -->", *lines]
     begin, end = "<!-- bench:begin -->", "<!-- bench:end -->"
     with open(page) as file:
         text = file.read().split("\n")

@@ -248,12 +248,7 @@ table() {
 }
 
 if [ "$mode" = docs ]; then
-    table > "$out/table"
-    awk -v table="$out/table" '
-        /<!-- compilers:end -->/ { skip = 0 }
-        !skip
-        /<!-- compilers:begin -->/ { while ((getline row < table) > 0) print row; skip = 1 }
-    ' docs/portability.md > "$out/page" && cp "$out/page" docs/portability.md
+    table | sh tests/extra/insert.sh compilers docs/portability.md
     exit
 fi
 echo

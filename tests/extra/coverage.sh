@@ -76,6 +76,9 @@ table() {
     echo "$($GCC --version | head -n 1), $(cat $out/date)."
 }
 case $1 in
+table | docs) [ -s $out/date ] || { echo "coverage.sh: nothing has been measured; run it without $1 first"; exit 1; } ;;
+esac
+case $1 in
 table) table; exit ;;
 docs) table | sh tests/extra/insert.sh coverage; exit ;;
 esac

@@ -1,11 +1,7 @@
 #!/bin/sh
-# insert.sh NAME: puts its input into docs/reliability.md, between <!-- NAME:begin --> and <!-- NAME:end -->.
+# insert.sh NAME [PAGE]: puts its input into docs/reliability.md or another page, between the lines
+# <!-- NAME:begin --> and <!-- NAME:end -->, with the commit that was measured.
 cd "$(dirname "$0")/../.." || exit 1
-page=docs/reliability.md
-mkdir -p build
-cat > "build/$1.inserted"
-awk -v name="$1" -v table="build/$1.inserted" '
-    $0 ~ "<!-- " name ":end" { on = 0 }
-    !on { print }
-    $0 ~ "<!-- " name ":begin" { on = 1; while ((getline line < table) > 0) print line }' $page > build/page
-cat build/page > $page
+. docs/shell.sh
+measured=$(commit)
+replace "${2:-docs/reliability.md}" "$1"

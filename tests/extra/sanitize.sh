@@ -256,6 +256,9 @@ table() {
         END { printf "| all | | %d jobs | %d failed | %d | %s |\n", n, failed, s, date }'
 }
 case $1 in
+table | docs) [ "$(rows)" ] || { echo "sanitize.sh: nothing has been run; run it without $1 first"; exit 1; } ;;
+esac
+case $1 in
 table) table; exit ;;
 docs) table | sh tests/extra/insert.sh sanitize; exit ;;
 esac
