@@ -299,9 +299,27 @@ static void any_locale(void)
     setlocale(LC_NUMERIC, "C");
 }
 
+static void decimal_commas_are_read(void)
+{
+    static const char *const same[] = {
+        "x;y\n1,5;-2500,125\n-,25;3\n", "x\ty\n\"1,5\"\t-2500,125\n-0,25\t3,0\n",
+        "x y\r\n1,5 -2,500125e3\r\n-0,250 3\r\n", "sep=;\nx;y\n 1,500;-2500,125\n-0,250;3\n"};
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        if (!CHECK(read_text(same[i], NULL) == 0)) continue;
+        CHECK(t.rows == 2 && t.columns == 2 && t.names && !strcmp(t.names[1], "y"));
+        CHECK(equal(t.values[0], 1.5) && equal(t.values[1], -2500.125) && equal(t.values[2], -0.25));
+        CHECK(equal(t.values[3], 3));
+        table_free(&t);
+    }
+    CHECK(read_text("a, b;1,5 m;y\n1;x, y;1,5\n", "1,3") == 0 && !strcmp(t.names[0], "a, b"));
+    CHECK(equal(t.values[1], 1.5));
+    table_free(&t);
+}
+
 /* ---- refusals ---- */
 
-#define CUT "; numbers with decimal commas or marks between thousands are not read, write 1234.5"
+#define CUT                                                                                                  \
+    "; marks between thousands, or commas and points for decimals in one file, are not read: write 1234.5"
 
 static void text_is_refused(void)
 {
@@ -326,11 +344,12 @@ static void text_is_refused(void)
     CHECK(refuses(
         "1\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", NULL,
         "row 2 (line 2), column 1: a number expected, \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...\" found"));
-    CHECK(refuses("1,5;2,5\n3,5;4,5\n", NULL,
+    CHECK(refuses("1,5;2.5\n3,5;4,5\n", NULL,
                   "row 1 (line 1), column 1: a number expected, \"1,5\" found" CUT));
-    CHECK(refuses("x;y\n1;2,5\n", NULL,
-                  "row 1 (line 2), column 2 (\"y\"): a number expected, \"2,5\" found" CUT));
-    CHECK(refuses("1,5\t2\n", NULL, "row 1 (line 1), column 1: a number expected, \"1,5\" found" CUT));
+    CHECK(refuses("x;y\n1;2,500\n", NULL,
+                  "row 1 (line 2), column 2 (\"y\"): a number expected, \"2,500\" found" CUT));
+    CHECK(
+        refuses("1,5\t2,500,000\n", NULL, "row 1 (line 1), column 1: a number expected, \"1,5\" found" CUT));
     CHECK(refuses("1,5 2,5\n", NULL, "row 1 (line 1), column 2: a number expected, \"5 2\" found" CUT));
     CHECK(refuses("x,y\n1,\"1,234.5\"\n", NULL,
                   "row 1 (line 2), column 2 (\"y\"): a number expected, \"1,234.5\" found" CUT));
@@ -556,6 +575,7 @@ int main(void)
     RUN(numbers_are_exact);
     RUN(doubles_come_back);
     RUN(any_locale);
+    RUN(decimal_commas_are_read);
     RUN(text_is_refused);
     RUN(missing_values_are_refused);
     RUN(missing_values_are_counted);

@@ -6,14 +6,16 @@
  *     ... t.values[row * t.columns + column] ...
  *     table_free(&t);
  *
- * Numbers have a decimal point, whatever the locale; every one has to be there and finite, in the columns
- * that are read. The first line of a CSV file holds names if it is unlike the others (see table_has_names).
- * What cannot be read is refused with one line that says where, what was expected, what was found. Rows are
- * those of the data and count from 1, without the names; messages name the line of a CSV file beside them. */
+ * Numbers have a decimal point, whatever the locale, or all of them a comma (decimal_commas.h); every one has
+ * to be there and finite, in the columns that are read. The first line of a CSV file holds names if it is
+ * unlike the others (see table_has_names). What cannot be read is refused with one line that says where, what
+ * was expected, what was found. Rows are those of the data and count from 1, without the names; messages name
+ * the line of a CSV file beside them. */
 #ifndef TABLE_H
 #define TABLE_H
 
 #include "../../itdiff.h"
+#include "decimal_commas.h"
 #include "npy.h"
 #include "table_columns.h"
 
@@ -311,7 +313,8 @@ static inline int table_refuse_field(const data_table *t, const csv_row *row, si
     size_t length = (size_t)(field->end - field->at);
     if (kind != TABLE_EMPTY) snprintf(found, sizeof found, "\"%s\"", text_quote(field->at, length, quote));
     if (kind == TABLE_TEXT && table_is_grouped(field))
-        strcpy(advice, "; numbers with decimal commas or marks between thousands are not read, write 1234.5");
+        strcpy(advice, "; marks between thousands, or commas and points for decimals in one file, are not "
+                       "read: write 1234.5");
     else if (kind == TABLE_TEXT) table_advice(t, row, "; --columns ", advice, sizeof advice);
     else if (kind != TABLE_INFINITE) table_csv_gaps(t, row, csv, advice, sizeof advice);
     return text_refuse(csv->error, "%s, %s: a %snumber expected, %s found%s",
@@ -387,11 +390,11 @@ static inline int table_csv_rows(csv_reader *csv, csv_row row[2], data_table *t,
 static inline int table_parse_csv(const char *text, size_t size, table_choose *choose, const void *wish,
                                   data_table *t, const text_error *error)
 {
-    csv_reader csv = csv_open(text, size, error);
+    char *copy = decimal_points(text, size);
+    csv_reader csv = csv_open(copy ? copy : text, size, error);
     csv_row row[2] = {{0}};
-    int status;
-    status = table_csv_rows(&csv, row, t, choose, wish);
-    free(row[0].field), free(row[1].field);
+    int status = table_csv_rows(&csv, row, t, choose, wish);
+    free(row[0].field), free(row[1].field), free(copy);
     return status;
 }
 
