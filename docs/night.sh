@@ -3,7 +3,7 @@
 # training, and one that goes on from there. Stopped, by Ctrl-C or kill, it continues with the same command.
 #   sh data/get_cifar10.sh && make && sh docs/night.sh           half a day on two cores
 #   sh docs/night.sh NAME...                                     only the runs of these names
-# Each run adds a row to docs/cifar10-runs.tsv, under runs/night/NAME it leaves its files.
+# Each run adds a row to docs/cifar10-runs.tsv, and leaves its files under runs/night/NAME.
 cd "$(dirname "$0")/.." || exit 1
 . docs/shell.sh
 table=docs/cifar10-runs.tsv

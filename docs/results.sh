@@ -14,7 +14,7 @@ tab=$(printf '\t')
 columns="set variant seed epochs params val_nll stderr stderr_data true_nll excess train_seconds excess_stderr"
 table=docs/results.tsv
 
-measured() { # set variant seed
+is_measured() { # set variant seed
     [ -f "$table" ] && grep -q "^$1$tab$2$tab$3$tab" "$table"
 }
 
@@ -141,7 +141,7 @@ require_markers README.md results
 for variant; do
     for set in ${SETS:-$all_sets}; do
         for seed in $seeds; do
-            if [ "$FORCE" = 1 ] || ! measured "$set" "$variant" "$seed"; then
+            if [ "$FORCE" = 1 ] || ! is_measured "$set" "$variant" "$seed"; then
                 train "$set" "$variant" "$seed"
                 measured=$(commit)
             fi

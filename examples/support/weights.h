@@ -87,6 +87,11 @@ static inline char *weights_header(const char *path)
     return header;
 }
 
+static inline int weights_say_ours(const char *header)
+{
+    return strstr(header, "\"format\":\"itdiff\"") != NULL;
+}
+
 /* Says what else is known of a file whose tensors are not those of the network: another prefix, or a
  * checkpoint of these programs. */
 static inline void weights_advise(const char *path, const char *prefix, char *out, size_t size)
@@ -96,7 +101,7 @@ static inline void weights_advise(const char *path, const char *prefix, char *ou
     size_t length = strlen(prefix);
     *out = '\0';
     while (begin && begin > header && begin[-1] != '"') begin--;
-    if (strstr(header, "\"format\":\"itdiff\""))
+    if (weights_say_ours(header))
         snprintf(out, size, "; it is a checkpoint of these programs: give it by --load");
     else if (!at) snprintf(out, size, "; it is not a U-Net as diffusers saves it");
     else if ((size_t)(at - begin) != length || strncmp(begin, prefix, length))
@@ -129,7 +134,7 @@ static inline void must_load_model(const char *path, itd_model **model, itd_trai
     if (trainer && itd_load(path, model, trainer, &error) == ITD_OK) return;
     result = itd_load(path, model, NULL, &error);
     header = result == ITD_OK ? NULL : weights_header(path);
-    if (header && strstr(header, "time_embedding.linear_1.weight\"") && !strstr(header, "\"itdiff\""))
+    if (header && strstr(header, "time_embedding.linear_1.weight\"") && !weights_say_ours(header))
         fail("%s: a checkpoint of these programs expected, found weights of another; train_cifar10 takes "
              "them by --pretrained",
              path);
@@ -141,7 +146,7 @@ static inline void must_load_model(const char *path, itd_model **model, itd_trai
 static inline int weights_are_ours(const char *path)
 {
     char *header = weights_header(path);
-    int ours = strstr(header, "\"format\":\"itdiff\"") != NULL;
+    int ours = weights_say_ours(header);
     free(header);
     return ours;
 }
