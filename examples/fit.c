@@ -37,7 +37,7 @@ typedef struct options {
     size_t epochs, batch, hidden_size, hidden_layers, draws, samples, steps, threads;
     double minutes, learning_rate;
     uint64_t seed;
-    int resume, pictures, quiet;
+    int drop_missing, resume, pictures, quiet;
     int has_epochs, has_minutes, has_draws; /* whether they were given */
 } options;
 
@@ -52,7 +52,7 @@ static void refuse_idle_options(const options *o, const args_table *table)
     if (!o->data && !o->load) fail("--data: expected the table to learn from, found nothing (see --help)");
     if (!o->data && !o->samples_out)
         fail("--load: expected --data FILE to score or --samples_out FILE to sample into, found neither");
-    if (!o->data) args_refuse_idle(table, "columns train scores eval_draws", "without --data");
+    if (!o->data) args_refuse_idle(table, "columns drop_missing train scores eval_draws", "without --data");
     if (!o->samples_out && !o->pictures)
         args_refuse_idle(table, "samples steps sampler", "without --samples_out or pictures");
 }
@@ -71,6 +71,8 @@ static options read_options(int argc, char **argv)
             "The table: a CSV file with one row per line, or a .npy file of NumPy. With --load, the rows to "
             "score."),
         args_string("columns", &o.columns, "Some of its columns, by number or name: 1-4,7 or height,weight."),
+        args_flag("drop_missing", &o.drop_missing,
+                  "Leave out the rows in which a value is missing; their scores are nan."),
         args_default_text(
             args_string("validation", &o.validation,
                         "Fraction of the rows that is held out for validation, or a file of such rows."),
@@ -156,9 +158,7 @@ typedef struct run {
 /* The frame's columns of another file. */
 static data_table read_same_columns(const run *r, const char *path)
 {
-    char error[TABLE_ERROR];
-    data_table t;
-    if (frame_read(&r->frame, path, r->o.columns, &t, error, sizeof error)) fail("%s", error);
+    data_table t = rows_read(&r->frame, path, r->o.columns, r->o.drop_missing);
     if (path != r->o.train && table_checksum(&t) == r->frame.checksum)
         warn("%s: the rows that it was trained on, so -log p is too low", path);
     return t;
@@ -199,8 +199,7 @@ static void find_steps(run *r, const data_table *t)
 static void prepare_training_data(run *r)
 {
     char error[TABLE_ERROR];
-    data_table t;
-    if (table_read(r->o.data, r->o.columns, &t, error, sizeof error)) fail("%s", error);
+    data_table t = rows_read(NULL, r->o.data, r->o.columns, r->o.drop_missing);
     if (t.rows < MIN_ROWS)
         fail("%s: at least %d rows expected to learn from, %lu found", r->o.data, MIN_ROWS,
              (unsigned long)t.rows);
@@ -485,7 +484,7 @@ static void score_rows(run *r)
     }
     scores_end(s);
     warn_if_far(r, r->o.data);
-    if (r->o.scores && scores_write(r->o.scores, s)) fail("%s: cannot be written", r->o.scores);
+    if (r->o.scores && scores_write(r->o.scores, s, &t)) fail("%s: cannot be written", r->o.scores);
     table_free(&t);
 }
 

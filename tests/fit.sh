@@ -104,6 +104,11 @@ check_that "their mean is that of the result" sh -c "
     mean=\$(awk -F, 'NR > 1 { sum += \$2 } END { printf \"%.4f\", sum / (NR - 1) }' $out/scores.csv)
     grep -q \" val_nll=\$mean \" $out/printed"
 cp "$out/scores.csv" "$out/expected.csv"
+sed '3s/.*/,/; 7s/^[^,]*/NA/' "$out/two.csv" > "$out/gaps.csv"
+check_that "rows with missing values have nan as scores" sh -c "
+    $fit --load $model --data $out/gaps.csv --drop_missing --scores $out/scores.csv > /dev/null 2>&1 &&
+    [ \$(grep -c ',nan,nan$' $out/scores.csv) = 2 ] && [ \$(wc -l < $out/scores.csv) = 401 ] &&
+    [ \"\$(sed -n '3p;7p' $out/scores.csv | tr '\n' ' ')\" = '2,nan,nan 6,nan,nan ' ]"
 check_that "columns are found by name, in another order" sh -c "
     $fit --load $model --data $out/swapped.csv --scores $out/scores.csv > /dev/null && cmp $out/expected.csv $out/scores.csv"
 check_that "and among others, which may be constant" sh -c "

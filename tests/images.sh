@@ -95,6 +95,8 @@ check_that "a missing checkpoint is one line" fails 'nothing.safetensors' --out 
 # ---- going on ----
 check_that "resuming takes over the options of the checkpoint" sh -c "build/train_cifar10 --out $out --quiet --synthetic \
     --experiment_name again --resume --num_epochs 4 --eval_images 4 --eval_draws 2 --pictures off | grep -q images_seen=16"
+check_that "and their number of epochs" sh -c "build/train_cifar10 --out $out --quiet --synthetic \
+    --experiment_name again --resume --eval_images 4 --eval_draws 2 --pictures off | grep -q images_seen=16"
 check_that "and refuses others, by name" fails 'with another --seed (it has 0), --features (it has 8,8)$' $tiny \
     --experiment_name again --resume --seed 1 --features 8,16
 check_that "what has no effect is said" sh -c "build/train_cifar10 --out $out --synthetic --sample 1 --steps 1 --warmup 3 \

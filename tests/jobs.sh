@@ -115,6 +115,8 @@ refused "UTF-16, which Excel calls Unicode" 'utf16.csv.*UTF-16.*UTF-8' $fit --da
 
 sed '7s/^[^,]*/NA/; 9s/[^,]*$//' "$out/plain.csv" > "$out/missing.csv"
 refused "missing values" 'missing.csv: row 6 \(line 7\), column 1.*"NA".*a missing value; 2 in all, in 2 rows and columns 1,3\).*--columns 2 ' $fit --data "$out/missing.csv"
+told "... which are left out" "rows=298 columns=3" 'missing.csv: 2 of its 300 rows are left out' \
+    $fit --data "$out/missing.csv" --drop_missing
 sed '7s/^[^,]*/inf/' "$out/plain.csv" > "$out/infinite.csv"
 refused "a value that is infinite" 'infinite.csv.*line 7.*column 1' $fit --data "$out/infinite.csv"
 sed '7s/^[^,]*/1e400/' "$out/plain.csv" > "$out/huge.csv"

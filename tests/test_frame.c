@@ -239,7 +239,7 @@ static const char *read_as(const data_frame *f, const char *text, const char *co
     data_table t = {0};
     FILE *file = fopen(path, "wb");
     if (!CHECK(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0)) return "";
-    if (frame_read(f, path, columns, &t, message, sizeof message)) return message + strlen(path) + 2;
+    if (frame_read(f, path, columns, false, &t, message, sizeof message)) return message + strlen(path) + 2;
     numbers[0] = '\0';
     for (size_t j = 0; j < t.columns; j++) text_append(numbers, sizeof numbers, "%g ", t.values[j]);
     table_free(&t);

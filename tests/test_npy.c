@@ -348,7 +348,11 @@ static void infinite_values_are_refused(void)
     memcpy(bytes + size - 8, nan32, 4);
     CHECK(save() && table_read(path, NULL, &t, message, sizeof message) != 0);
     CHECK(strstr(message, "TEST_NPY.DAT: row 3, column 1: a finite number expected, nan found (a missing "
-                          "value); leaving the row out helps, or --columns 2 leaves the column out") != NULL);
+                          "value); leaving the row out helps (--drop_missing of fit), or --columns 2 leaves "
+                          "the column out") != NULL);
+    CHECK(table_read_by(path, table_choose_text, NULL, true, &t, message, sizeof message) == 0);
+    CHECK(t.rows == 2 && t.file_rows == 3 && table_number(&t, 1) == 2);
+    table_free(&t);
     CHECK(table_read(path, "2", &t, message, sizeof message) == 0);
     table_free(&t);
     make(1, DICT, 4);

@@ -363,32 +363,29 @@ static void missing_values_are_refused(void)
                                         "?",  "-",   "#N/A", "None", "n/a"};
     CHECK(refuses("x,age\n1,2\n3,\n", NULL,
                   "row 2 (line 3), column 2 (\"age\"): a number expected, none found (a missing value); "
-                  "leaving the row out "
-                  "helps, or --columns 1 leaves the column out"));
+                  "leaving the row out helps (--drop_missing of fit), or --columns 1 leaves the column out"));
     CHECK(refuses(
         "1,,2\n", NULL,
         "row 1 (line 1), column 2: a number expected, none found (a missing value); --columns 1,3 leaves the "
         "column out"));
     CHECK(refuses("1,2\n,2\n", NULL,
                   "row 2 (line 2), column 1: a number expected, none found (a missing value); leaving the "
-                  "row out helps, or "
-                  "--columns 2 leaves the column out"));
+                  "row out helps (--drop_missing of fit), or --columns 2 leaves the column out"));
     CHECK(refuses(
         "1,\"\"\n", NULL,
         "row 1 (line 1), column 2: a number expected, none found (a missing value); --columns 1 leaves the "
         "column out"));
     CHECK(refuses("1\t\t2\n1\t2\t3\n", NULL,
                   "row 1 (line 1), column 2: a number expected, none found (a missing value); leaving the "
-                  "row out helps, or "
-                  "--columns 1,3 leaves the column out"));
+                  "row out helps (--drop_missing of fit), or --columns 1,3 leaves the column out"));
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         for (int first = 0; first < 2; first++) {
-            char text[60], expected[200];
+            char text[60], expected[240];
             snprintf(text, sizeof text, first ? "%s,1\n2,3\n" : "x,y\n1,2\n%s,1\n", words[i]);
             snprintf(expected, sizeof expected,
                      "row %d (line %d), column 1%s: a number expected, \"%s\" found (a missing value); "
-                     "leaving the row out "
-                     "helps, or --columns 2 leaves the column out",
+                     "leaving the row out helps (--drop_missing of fit), or --columns 2 leaves the column "
+                     "out",
                      first ? 1 : 2, first ? 1 : 3, first ? "" : " (\"x\")", words[i]);
             CHECK(refuses(text, NULL, expected));
         }
@@ -402,15 +399,17 @@ static void missing_values_are_counted(void)
     CHECK(refuses(
         "x,y,z\n1,2,3\n4,,6\n7,NA,9\n", NULL,
         "row 2 (line 3), column 2 (\"y\"): a number expected, none found (a missing value; 2 in all, "
-        "in 2 rows and column 2); leaving the rows out helps, or --columns 1,3 leaves the column out"));
+        "in 2 rows and column 2); leaving the rows out helps (--drop_missing of fit), or "
+        "--columns 1,3 leaves the column out"));
     CHECK(refuses(
         "x,y,z\n1,2,3\n,2,NA\n4,5,6\n7,8,nan\n", NULL,
         "row 2 (line 3), column 1 (\"x\"): a number expected, none found (a missing value; 3 in all, "
-        "in 2 rows and columns 1,3); leaving the rows out helps, or --columns 2 leaves the columns out"));
+        "in 2 rows and columns 1,3); leaving the rows out helps (--drop_missing of fit), or "
+        "--columns 2 leaves the columns out"));
     CHECK(refuses(
         "1,\n,2\n3,4\n", NULL,
         "row 1 (line 1), column 2: a number expected, none found (a missing value; 2 in all, in 2 rows "
-        "and columns 1-2); leaving the rows out helps"));
+        "and columns 1-2); leaving the rows out helps (--drop_missing of fit)"));
     CHECK(refuses(
         "1,2,\n3,4,\n", NULL,
         "row 1 (line 1), column 3: a number expected, none found (a missing value; 2 in all, in 2 rows "
@@ -418,7 +417,34 @@ static void missing_values_are_counted(void)
     CHECK(refuses(
         "1,2\n3,\n4\n5,?\n6,\"", NULL,
         "row 2 (line 2), column 2: a number expected, none found (a missing value; 2 in all, in 2 rows "
-        "and column 2); leaving the rows out helps, or --columns 1 leaves the column out"));
+        "and column 2); leaving the rows out helps (--drop_missing of fit), or "
+        "--columns 1 leaves the column out"));
+}
+
+static int read_whole_rows(const char *text, const char *columns)
+{
+    write_bytes(text, strlen(text));
+    message[0] = '\0';
+    return table_read_by(path, table_choose_text, columns, true, &t, message, sizeof message);
+}
+
+/* Where it is wished: the other rows keep the numbers that they have in the file, and all else is refused. */
+static void rows_with_missing_values_are_left_out(void)
+{
+    static const char text[] = "x,y,z\n1,2,a\n3,,b\n5,6,c\nNA,nan,d\n9,10,\n";
+    char place[TABLE_PLACE];
+    CHECK(read_whole_rows(text, "x,y") == 0 && t.rows == 3 && t.file_rows == 5);
+    CHECK(equal(t.values[2], 5) && equal(t.values[5], 10));
+    CHECK(table_number(&t, 0) == 1 && table_number(&t, 1) == 3 && table_number(&t, 2) == 5);
+    for (size_t i = 0; i < 3; i++) CHECK(table_index_of(&t, table_number(&t, i)) == i);
+    CHECK(!strcmp(table_place(&t, 1, place), "row 3 (line 4)"));
+    table_free(&t);
+    CHECK(read_whole_rows(text, "x,z") != 0);
+    CHECK(strstr(message, "row 1 (line 2), column 3 (\"z\"): a number expected, \"a\" found") != NULL);
+    CHECK(read_whole_rows("x,y\n1,\nNA,2\n", NULL) != 0);
+    CHECK(strstr(message, "a row without a missing value expected, none of 2 found") != NULL);
+    CHECK(read_whole_rows("1,\ninf,2\n", NULL) != 0);
+    CHECK(strstr(message, "row 2 (line 2), column 1: a finite number expected, \"inf\" found") != NULL);
 }
 
 static void infinite_values_are_refused(void)
@@ -521,7 +547,7 @@ static void beginnings_of_files(void)
         if (!CHECK(copy != NULL)) return;
         memcpy(copy, whole, size);
         memset(&t, 0, sizeof t);
-        status = table_parse_csv(copy, size, table_choose_text, NULL, &t, &to);
+        status = table_parse_csv(copy, size, table_choose_text, NULL, false, &t, &to);
         CHECK(size != sizeof whole - 1 || (status == 0 && t.rows == 2 && t.columns == 2));
         table_free(&t), free(copy);
     }
@@ -579,6 +605,7 @@ int main(void)
     RUN(text_is_refused);
     RUN(missing_values_are_refused);
     RUN(missing_values_are_counted);
+    RUN(rows_with_missing_values_are_left_out);
     RUN(infinite_values_are_refused);
     RUN(ragged_rows_are_refused);
     RUN(foreign_files_are_named);

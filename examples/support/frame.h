@@ -7,7 +7,7 @@
  *     frame_floats(&f, &t, NULL, x, error, sizeof error);
  *     char *text = frame_to_text(&f);                          frame_text.h; and when the model is loaded:
  *     frame_from_text(text, &f, error, sizeof error);
- *     frame_read(&f, "new.csv", NULL, &t, error, sizeof error);  the same columns of another file
+ *     frame_read(&f, "new.csv", NULL, false, &t, error, sizeof error);  the same columns of another file
  *
  * A float has 24 bits: of the time stamp 1700000000 it keeps no seconds. So each column is moved by an offset
  * while it is still in double; floats then resolve the spread of the column instead of its size. The offset
@@ -335,12 +335,12 @@ static inline int frame_match(const data_frame *f, data_table *t, char *error, s
 }
 
 /* Reads the frame's columns of a file, or of those that `columns` chooses (see table_read; NULL: of all).
- * Other columns may hold anything. */
-static inline int frame_read(const data_frame *f, const char *path, const char *columns, data_table *out,
-                             char *error, size_t error_size)
+ * Other columns may hold anything. drops: rows in which a value is missing are left out. */
+static inline int frame_read(const data_frame *f, const char *path, const char *columns, bool drops,
+                             data_table *out, char *error, size_t error_size)
 {
-    if (!columns) return table_read_by(path, frame_choose, f, out, error, error_size);
-    if (table_read(path, columns, out, error, error_size)) return -1;
+    if (!columns) return table_read_by(path, frame_choose, f, drops, out, error, error_size);
+    if (table_read_by(path, table_choose_text, columns, drops, out, error, error_size)) return -1;
     if (!frame_match(f, out, error, error_size)) return 0;
     table_free(out);
     return -1;

@@ -176,8 +176,8 @@ static inline void image_options_run(image_options *o, const char *load)
         args_default_text(args_string("load", &o->load, "Use this checkpoint; no training."), load),
         args_flag(
             "resume", &o->resume,
-            "Continue from the checkpoint in the folder of the results, with its options. A run that is "
-            "interrupted writes one, and ends with status 0."),
+            "Continue from the checkpoint in the folder of the results, with its options and length. A run "
+            "that is interrupted writes one, and ends with status 0."),
         args_double("checkpoint_minutes", &o->save_minutes, 0.01, 10000, "Between checkpoints."),
         args_double("eval_minutes", &o->eval_minutes, 0.01, 10000, "Between estimates on 1,000 test images."),
         args_string("half", &o->half,
@@ -202,6 +202,16 @@ static inline void image_options_begin(image_options *o)
 static inline int image_options_given(const image_options *o, const void *destination)
 {
     return args_given(&o->table, destination);
+}
+
+/* Whether any of these options was given, by their names. */
+static inline int image_options_any_given(const image_options *o, const char *names)
+{
+    for (const char *at = names; *at; at += strcspn(at, " "), at += strspn(at, " ")) {
+        const args_option *option = args_find(&o->table, at, strcspn(at, " "));
+        if (option && option->given) return 1;
+    }
+    return 0;
 }
 
 /* "LOC,SCALE"; false if that is something else. */
@@ -332,6 +342,24 @@ static inline void run_set_option_notes(image_run *r)
     must(itd_model_set_note(r->model, "data", r->data_words), "keeping notes with the model");
 }
 
+/* For how long it trains, to be taken up when the run goes on. */
+static inline void run_set_length_note(image_run *r)
+{
+    char length[80];
+    snprintf(length, sizeof length, "hours=%.17g epochs=%lu", r->o->hours, (unsigned long)r->o->epochs);
+    must(itd_model_set_note(r->model, "length", length), "keeping notes with the model");
+}
+
+static inline void run_take_length(image_run *r)
+{
+    const char *length = itd_model_note(r->model, "length");
+    unsigned long epochs;
+    double hours;
+    if (!length || image_options_any_given(r->o, "hours minutes num_epochs")) return;
+    if (sscanf(length, "hours=%lf epochs=%lu", &hours, &epochs) == 2)
+        r->o->hours = hours, r->o->epochs = epochs;
+}
+
 /* Where an option was not given, that of the checkpoint is taken; where it was and differs, it is added to
  * the list of those that do not fit. */
 static inline void run_take_option(image_options *o, const char *word, char *differ, size_t size)
@@ -420,7 +448,7 @@ static inline void run_load(image_run *r, const char *path, int training)
     if (training && !r->trainer) fail("%s: holds no state of training", path);
     run_read_note(r->model, path, &r->shape, &r->scale);
     r->dim = shape_dim(&r->shape);
-    if (training) run_take_options(r, path);
+    if (training) run_take_options(r, path), run_take_length(r);
     else image_options_ignored(r->o, IMAGE_OPTIONS_MADE, "the model has its own");
 }
 
@@ -428,6 +456,7 @@ static inline void run_load(image_run *r, const char *path, int training)
 static inline void run_resume(image_run *r)
 {
     run_must_have_learned(r, run_path(r, "model.safetensors"));
+    run_set_length_note(r);
     if (r->o->epochs) r->trainer->desc.steps = itd_train_steps(&r->trainer->desc, r->n_train, r->o->epochs);
 }
 

@@ -42,7 +42,7 @@ static inline void train_create(image_run *r, const itd_model_desc *desc)
     }
     must(itd_model_fit(r->model, x, n), "fitting the Gaussian");
     must(itd_trainer_create(r->model, &td, &r->trainer), "preparing the training");
-    run_set_note(r), run_set_option_notes(r);
+    run_set_note(r), run_set_option_notes(r), run_set_length_note(r);
     free(x), free(image);
 }
 

@@ -15,7 +15,7 @@
 
 typedef struct row_set {
     float *x;       /* (n,dim) */
-    size_t n, *row; /* (n) which row of the table it was, from 1 */
+    size_t n, *row; /* (n) which row of the file it was, from 1 */
 } row_set;
 
 static inline row_set rows_make(size_t n, size_t dim)
@@ -47,8 +47,23 @@ static inline row_set rows_of(const data_frame *f, const data_table *t, uint64_t
 {
     row_set s = rows_make(t->rows, t->columns);
     rows_draw(&s, f, t, seed, draw);
-    for (size_t i = 0; i < t->rows; i++) s.row[i] = i + 1;
+    for (size_t i = 0; i < t->rows; i++) s.row[i] = table_number(t, i);
     return s;
+}
+
+/* The frame's columns of a file, or, before there is a frame (NULL), those that `columns` chooses; says how
+ * many rows were left out. */
+static inline data_table rows_read(const data_frame *f, const char *path, const char *columns, bool drops)
+{
+    char error[TABLE_ERROR];
+    data_table t;
+    int status = f ? frame_read(f, path, columns, drops, &t, error, sizeof error)
+                   : table_read_by(path, table_choose_text, columns, drops, &t, error, sizeof error);
+    if (status) fail("%s", error);
+    if (t.rows < t.file_rows)
+        warn("%s: %lu of its %lu rows are left out: a value is missing in them", path,
+             (unsigned long)(t.file_rows - t.rows), (unsigned long)t.file_rows);
+    return t;
 }
 
 /* The frame of a model from the file at `path`, or a plain one if it has none. */
@@ -126,8 +141,9 @@ static inline void rows_must_reach(const row_set *s, const data_table *t, const 
 {
     char place[TABLE_PLACE], name[TABLE_NAME];
     for (size_t k = 0; k < s->n * t->columns; k++) {
-        size_t i = s->row[k / t->columns] - 1, j = k % t->columns;
+        size_t i, j = k % t->columns;
         if (fabs((double)s->x[k] - mean[j]) <= 1e30 * scale[j]) continue;
+        i = table_index_of(t, s->row[k / t->columns]);
         fail("%s: %s, %s: a value within 1e30 standard deviations of the rows that were learned expected, "
              "%g found",
              t->path, table_place(t, i, place), table_name(t, j, name), t->values[i * t->columns + j]);

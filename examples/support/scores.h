@@ -170,21 +170,24 @@ static inline const char *scores_text(const scores *s, const char *what, char *o
     return out;
 }
 
-/* A file with the number of each row, from 1, its -log p and standard error; .npy has no numbers. Returns
-   0, or -1 if it cannot be written. */
-static inline int scores_write(const char *path, const scores *s)
+/* A file with the number of each row, from 1, its -log p and standard error; .npy has no numbers. Rows of the
+   file that the table has left out have nan. Returns 0, or -1 if it cannot be written. */
+static inline int scores_write(const char *path, const scores *s, const data_table *t)
 {
     char number[] = "row", nll[] = "nll", error[] = "stderr", *names[3];
     size_t columns = table_is_npy(path) ? 2 : 3;
-    double *values = (double *)must_alloc(s->rows, columns * sizeof *values);
+    double *values = (double *)must_alloc(t->file_rows, columns * sizeof *values);
+    size_t scored = 0;
     int failed;
     names[0] = number, names[1] = nll, names[2] = error;
-    for (size_t i = 0; i < s->rows; i++) {
+    for (size_t i = 0; i < t->file_rows; i++) {
+        bool whole = scored < s->rows && table_number(t, scored) == i + 1;
         double *at = values + i * columns;
         if (columns == 3) *at++ = (double)(i + 1);
-        at[0] = s->model.row[i], at[1] = s->error[i];
+        at[0] = whole ? s->model.row[scored] : (double)NAN, at[1] = whole ? s->error[scored] : (double)NAN;
+        scored += whole;
     }
-    failed = table_write(path, names, values, s->rows, columns);
+    failed = table_write(path, names, values, t->file_rows, columns);
     free(values);
     return failed;
 }

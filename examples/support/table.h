@@ -9,8 +9,9 @@
  * Numbers have a decimal point, whatever the locale, or all of them a comma (decimal_commas.h); every one has
  * to be there and finite, in the columns that are read. The first line of a CSV file holds names if it is
  * unlike the others (see table_has_names). What cannot be read is refused with one line that says where, what
- * was expected, what was found. Rows are those of the data and count from 1, without the names; messages name
- * the line of a CSV file beside them. */
+ * was expected, what was found; table_read_by can also leave out the rows in which a value is missing. Rows
+ * are those of the data and count from 1, without the names; messages name the line of a CSV file beside
+ * them. */
 #ifndef TABLE_H
 #define TABLE_H
 
@@ -27,10 +28,12 @@ typedef struct data_table {
     char **names;        /* (columns); NULL: the file has none */
     size_t *source;      /* (columns) which column of the file, from 1 */
     size_t file_columns; /* how many the file has */
+    size_t file_rows;    /* and how many rows, with those that were left out */
+    size_t *number;      /* (rows) which row of the file, from 1; NULL: none was to be left out */
     size_t *line;        /* (rows) where they begin in a CSV file, from 1; NULL: .npy has no lines */
     size_t first_line;   /* that of the first row of all, of names or not */
     char *path;
-    size_t rows_capacity, values_capacity; /* of the arrays */
+    size_t number_capacity, rows_capacity, values_capacity; /* of the arrays */
 } data_table;
 
 static inline void table_free_names(char **names, size_t columns)
@@ -42,7 +45,7 @@ static inline void table_free_names(char **names, size_t columns)
 static inline void table_free(data_table *t)
 {
     table_free_names(t->names, t->columns);
-    free(t->values), free(t->source), free(t->line), free(t->path);
+    free(t->values), free(t->source), free(t->number), free(t->line), free(t->path);
     memset(t, 0, sizeof *t);
 }
 
@@ -59,10 +62,25 @@ static inline const char *table_words_for_row(size_t row, size_t line, char out[
     return out;
 }
 
+/* The number in the file, from 1, of row i of a table, from 0. */
+static inline size_t table_number(const data_table *t, size_t i) { return t->number ? t->number[i] : i + 1; }
+
+/* The row of a table, from 0, that has this number in the file. */
+static inline size_t table_index_of(const data_table *t, size_t number)
+{
+    size_t low = 0, high = t->rows;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (table_number(t, middle) <= number) low = middle;
+        else high = middle;
+    }
+    return low;
+}
+
 /* "row 6 (line 7)" for row i of a table, from 0, or "row 6" where there are no lines. */
 static inline const char *table_place(const data_table *t, size_t i, char out[TABLE_PLACE])
 {
-    return table_words_for_row(i + 1, t->line ? t->line[i] : 0, out);
+    return table_words_for_row(table_number(t, i), t->line ? t->line[i] : 0, out);
 }
 
 /* Fills in which columns the table has, and their names. */
@@ -88,20 +106,24 @@ static inline int table_begin(data_table *t, const table_header *header, table_c
     return 0;
 }
 
-/* Reserves memory for one more row. line: 0, always, where there are none. */
-static inline int table_add_row(data_table *t, size_t line, const text_error *error)
+/* Reserves memory for one more row. line: 0, always, where there are none. drops: rows may be left out. */
+static inline int table_add_row(data_table *t, size_t line, bool drops, const text_error *error)
 {
-    void *values = t->values, *lines = t->line;
+    void *values = t->values, *lines = t->line, *numbers = t->number;
     char place[TABLE_PLACE];
     int grown = t->rows < SIZE_MAX / t->columns - 1 &&
                 text_reserve(&values, &t->values_capacity, (t->rows + 1) * t->columns, sizeof *t->values);
     t->values = (double *)values;
     if (line) grown = grown && text_reserve(&lines, &t->rows_capacity, t->rows + 1, sizeof *t->line);
     t->line = (size_t *)lines;
+    if (drops) grown = grown && text_reserve(&numbers, &t->number_capacity, t->rows + 1, sizeof *t->number);
+    t->number = (size_t *)numbers;
+    t->file_rows++;
     if (!grown)
         return text_refuse(error, "%s: memory for one more expected, none found",
-                           table_words_for_row(t->rows + 1, line, place));
+                           table_words_for_row(t->file_rows, line, place));
     if (line) t->line[t->rows] = line;
+    if (drops) t->number[t->rows] = t->file_rows;
     t->rows++;
     return 0;
 }
@@ -132,7 +154,7 @@ static inline void table_gaps_words(const data_table *t, const table_gaps *g, ch
                     (unsigned long)g->rows, rows, columns == 1 ? "" : "s", list);
     }
     text_append(out, size, ")");
-    if (helps) text_append(out, size, "; leaving the row%s out helps", rows);
+    if (helps) text_append(out, size, "; leaving the row%s out helps (--drop_missing of fit)", rows);
     for (size_t j = 0; take && j < t->columns; j++) take[j] = !g->column[j];
     *list = '\0';
     if (take && table_ranges(t->source, take, t->columns, list, sizeof list))
@@ -322,22 +344,26 @@ static inline int table_refuse_field(const data_table *t, const csv_row *row, si
                        kind == TABLE_INFINITE ? "finite " : "", found, advice);
 }
 
-/* A row of the file, behind which the reader stands. */
-static inline int table_add_fields(data_table *t, const csv_row *row, const csv_reader *csv)
+/* A row of the file, behind which the reader stands. drops: it is left out if a value is missing. */
+static inline int table_add_fields(data_table *t, const csv_row *row, bool drops, const csv_reader *csv)
 {
     char place[TABLE_PLACE];
     double *values;
+    bool whole = true;
     if (row->count != t->file_columns)
         return text_refuse(csv->error, "%s: %lu column%s expected, as in line %lu, %lu found",
-                           table_words_for_row(t->rows + 1, row->line, place), (unsigned long)t->file_columns,
+                           table_words_for_row(t->file_rows + 1, row->line, place),
+                           (unsigned long)t->file_columns,
                            t->file_columns == 1 ? "" : "s", (unsigned long)t->first_line,
                            (unsigned long)row->count);
-    if (table_add_row(t, row->line, csv->error)) return -1;
+    if (table_add_row(t, row->line, drops, csv->error)) return -1;
     values = t->values + (t->rows - 1) * t->columns;
     for (size_t j = 0; j < t->columns; j++) {
         table_kind kind = table_field(&row->field[t->source[j] - 1], &values[j]);
-        if (kind != TABLE_NUMBER) return table_refuse_field(t, row, j, kind, csv);
+        if (drops && (kind == TABLE_EMPTY || kind == TABLE_MISSING)) whole = false;
+        else if (kind != TABLE_NUMBER) return table_refuse_field(t, row, j, kind, csv);
     }
+    if (!whole) t->rows--;
     return 0;
 }
 
@@ -368,7 +394,7 @@ static inline int table_csv_header(data_table *t, const csv_row row[2], table_ch
 }
 
 static inline int table_csv_rows(csv_reader *csv, csv_row row[2], data_table *t, table_choose *choose,
-                                 const void *wish)
+                                 const void *wish, bool drops)
 {
     int more = csv_next(csv, &row[0]), has_names;
     if (more > 0) {
@@ -379,21 +405,21 @@ static inline int table_csv_rows(csv_reader *csv, csv_row row[2], data_table *t,
     if (row[0].count) {
         t->first_line = row[0].line;
         if (table_csv_header(t, row, choose, wish, &has_names, csv->error)) return -1;
-        if (!has_names && table_add_fields(t, &row[0], csv)) return -1;
+        if (!has_names && table_add_fields(t, &row[0], drops, csv)) return -1;
         while ((more = csv_next(csv, &row[0])) > 0)
-            if (table_add_fields(t, &row[0], csv)) return -1;
+            if (table_add_fields(t, &row[0], drops, csv)) return -1;
     }
     if (more < 0) return -1;
-    return t->rows ? 0 : text_refuse(csv->error, "rows of numbers expected, none found");
+    return t->file_rows ? 0 : text_refuse(csv->error, "rows of numbers expected, none found");
 }
 
 static inline int table_parse_csv(const char *text, size_t size, table_choose *choose, const void *wish,
-                                  data_table *t, const text_error *error)
+                                  bool drops, data_table *t, const text_error *error)
 {
     char *copy = decimal_points(text, size);
     csv_reader csv = csv_open(copy ? copy : text, size, error);
     csv_row row[2] = {{0}};
-    int status = table_csv_rows(&csv, row, t, choose, wish);
+    int status = table_csv_rows(&csv, row, t, choose, wish, drops);
     free(row[0].field), free(row[1].field), free(copy);
     return status;
 }
@@ -424,7 +450,7 @@ static inline int table_refuse_element(const data_table *t, const npy_array *a, 
 }
 
 static inline int table_parse_npy(const char *bytes, size_t size, table_choose *choose, const void *wish,
-                                  data_table *t, const text_error *error)
+                                  bool drops, data_table *t, const text_error *error)
 {
     npy_array a;
     table_header header = {0};
@@ -433,12 +459,15 @@ static inline int table_parse_npy(const char *bytes, size_t size, table_choose *
     if (table_begin(t, &header, choose, wish, error)) return -1;
     for (size_t i = 0; i < a.rows; i++) {
         double *values;
-        if (table_add_row(t, 0, error)) return -1;
-        values = t->values + i * t->columns;
+        bool whole = true;
+        if (table_add_row(t, 0, drops, error)) return -1;
+        values = t->values + (t->rows - 1) * t->columns;
         for (size_t j = 0; j < t->columns; j++) {
             values[j] = npy_value(&a, i, t->source[j] - 1);
-            if (!(fabs(values[j]) <= DBL_MAX)) return table_refuse_element(t, &a, i, j, error);
+            if (drops && isnan(values[j])) whole = false;
+            else if (!(fabs(values[j]) <= DBL_MAX)) return table_refuse_element(t, &a, i, j, error);
         }
+        if (!whole) t->rows--;
     }
     return 0;
 }
@@ -532,9 +561,9 @@ static inline int table_refuse_foreign(const char *bytes, size_t size, const tex
 
 /* ---- reading ---- */
 
-/* As table_read, the columns chosen by a function. */
-static inline int table_read_by(const char *path, table_choose *choose, const void *wish, data_table *out,
-                                char *error, size_t error_size)
+/* As table_read, the columns chosen by a function. drops: rows in which a value is missing are left out. */
+static inline int table_read_by(const char *path, table_choose *choose, const void *wish, bool drops,
+                                data_table *out, char *error, size_t error_size)
 {
     text_error to = {path, error, error_size};
     data_table t;
@@ -543,10 +572,13 @@ static inline int table_read_by(const char *path, table_choose *choose, const vo
     int status;
     memset(&t, 0, sizeof t);
     status = text_load(&to, &bytes, &size);
-    if (!status && npy_is(bytes, size)) status = table_parse_npy(bytes, size, choose, wish, &t, &to);
+    if (!status && npy_is(bytes, size)) status = table_parse_npy(bytes, size, choose, wish, drops, &t, &to);
     else if (!status && !(status = table_refuse_foreign(bytes, size, &to)))
-        status = table_parse_csv(bytes, size, choose, wish, &t, &to);
+        status = table_parse_csv(bytes, size, choose, wish, drops, &t, &to);
     free(bytes);
+    if (!status && !t.rows && t.file_rows)
+        status = text_refuse(&to, "a row without a missing value expected, none of %lu found",
+                             (unsigned long)t.file_rows);
     if (status) table_free(&t);
     else *out = t;
     return status;
@@ -557,7 +589,7 @@ static inline int table_read_by(const char *path, table_choose *choose, const vo
 static inline int table_read(const char *path, const char *columns, data_table *out, char *error,
                              size_t error_size)
 {
-    return table_read_by(path, table_choose_text, columns, out, error, error_size);
+    return table_read_by(path, table_choose_text, columns, false, out, error, error_size);
 }
 
 #endif
