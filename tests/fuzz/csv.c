@@ -1,4 +1,4 @@
-/* table_read, and what is made of its tables: frame_from_table and odd_tell. */
+/* table_read_by, and what is made of its tables: frame_from_table and odd_tell. */
 #include "fuzz.h"
 
 #define ITDIFF_IMPLEMENTATION
@@ -40,6 +40,8 @@ static void fuzz_table(const data_table *t, size_t size)
     REQUIRE(t->rows <= size && t->columns <= size);
     for (size_t i = 0; i < t->rows * t->columns; i++) REQUIRE(t->values[i] - t->values[i] <= 0); /* finite */
     for (size_t i = 1; t->line && i < t->rows; i++) REQUIRE(t->line[i] > t->line[i - 1]);
+    for (size_t i = 0; i < t->rows; i++) REQUIRE(table_index_of(t, table_number(t, i)) == i);
+    REQUIRE(table_number(t, t->rows - 1) <= t->file_rows && (t->number || t->rows == t->file_rows));
     training = table_cut(key, t->rows, 0.9);
     REQUIRE(training >= 1 && training <= t->rows);
     REQUIRE(odd_tell(t, fuzz_line, NULL) >= 0);
@@ -51,13 +53,14 @@ static int fuzz_csv(const uint8_t *bytes, size_t size)
     static const char *const columns[] = {NULL, "1", "2-3,1", "x", "y,x"};
     data_table t = {0};
     char error[TABLE_ERROR] = "";
+    bool drops = size / 5 % 2;
     fuzz_file_set(bytes, size);
-    if (table_read("file", columns[size % 5], &t, error, sizeof error) == 0) {
+    if (!table_read_by("file", table_choose_text, columns[size % 5], drops, &t, error, sizeof error)) {
         REQUIRE(!*error);
         fuzz_table(&t, size);
         fuzz_frame_of(&t);
     } else {
-        REQUIRE(!t.values && !t.names && !t.source);
+        REQUIRE(!t.values && !t.names && !t.source && !t.number);
         fuzz_message(error, sizeof error);
     }
     table_free(&t);
