@@ -744,6 +744,18 @@ ITD_DEF void itd_philox(const uint32_t counter[4], const uint32_t key[2], uint32
 #define ITD_ASSERT(condition) assert(condition)
 #endif
 
+/* Numbers that are not finite have to be found, so -ffast-math is without effect on what follows. */
+#if defined(__GNUC__) && defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
+#define ITD__PRECISE
+#ifdef __clang__
+#pragma float_control(push)
+#pragma float_control(precise, on)
+#else
+#pragma GCC push_options
+#pragma GCC optimize("no-fast-math")
+#endif
+#endif
+
 /* clang-format off */
 #ifdef __cplusplus
 #define ITD__ZERO {}
@@ -4188,13 +4200,7 @@ static itd__scratch itd__own(itd__scratch work)
     return work;
 }
 
-/* A float is finite when its exponent is not all ones; -ffast-math may fold isfinite away. */
-static bool itd__finite(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return (bits & 0x7f800000u) != 0x7f800000u;
-}
+static bool itd__finite(float x) { return fabsf(x) <= FLT_MAX; }
 
 static bool itd__all_finite(const float *x, size_t n)
 {
@@ -6368,6 +6374,13 @@ ITD_DEF itd_result itd_load_weights(itd_model *model, const char *path, const ch
 
 #endif /* ITDIFF_NO_STDIO */
 
+#ifdef ITD__PRECISE
+#ifdef __clang__
+#pragma float_control(pop)
+#else
+#pragma GCC pop_options
+#endif
+#endif
 #endif /* ITD__AFTER_KERNELS */
 
 /* >>licence -------------------------------------------------------------------------------------------------

@@ -75,6 +75,21 @@ else
     skip "no POSIX threads"
 fi
 
+# Only the implementation is compiled with -ffast-math: what is not finite is found, and the numbers are the same.
+same_numbers() { # two programs, each of three numbers
+    printf '%s %s\n' "$("$1")" "$("$2")" | awk '{
+        for (i = 1; i <= 3; i++) if (!(($i - $(i + 3)) ^ 2 <= 1e-8 * $i ^ 2)) exit 1
+        exit NF != 6 }'
+}
+if $CC -O1 -ffast-math $plain -I. -c "$dir/library.c" -o "$dir/fast.o" 2> /dev/null; then
+    check "compiles silently against it" $CC $warn -std=c99 -O1 tests/fast_math.c "$dir/fast.o" -o "$dir/fast" -lm
+    check_that "NaN is found with -ffast-math" "$dir/fast"
+    $CC -O1 tests/fast_math.c "$library.o" $threads -o "$dir/usual" -lm
+    check_that "and likelihoods stay what they are" same_numbers "$dir/fast" "$dir/usual"
+else
+    skip "$CC has no -ffast-math"
+fi
+
 case $CC in *clang*) CXX=clang++ ;; *) CXX=g++ ;; esac
 if command -v $CXX > /dev/null; then
     check_that "compiles silently as c++11" compile $CXX -std=c++11 $warn -I. "$dir/main.cc"

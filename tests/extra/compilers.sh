@@ -216,6 +216,10 @@ for cc in gcc clang; do
     row $cc-O3 $cc "-O3$omp" '' "$fast"
     for std in c11 c17; do row $cc-$std $cc "-std=$std -O1" '' ''; done
 done
+row gcc-native gcc "-O3 -march=native$omp" '' "$fast"
+row clang16-native clang-16 "-O3 -march=native" '' "$fast"
+row unsigned-char gcc "-O2 -funsigned-char" '' "$fast"
+row ms-extensions clang "-fms-extensions -O1" '' "$slow"
 for cxx in g++ clang++; do
     for std in c++11 c++17; do row $cxx-${std#c++} $cxx "-std=$std -x c++ -O1" '' ''; done
 done
