@@ -53,7 +53,7 @@ TESTS = {
     "learn.h": (["test_learn"], False),
     "npy.h": (["test_npy"], False),
     "scores.h": (["test_scores"], False),
-    "table.h": (["test_table", "test_frame"], False),
+    "table.h": (["test_table", "test_frame", "test_npy"], False),
 }
 SLOW = ["test_likelihood", "test_images", "test_unet", "test_train", "test_sample", "test_grid", "test_kde"]
 
