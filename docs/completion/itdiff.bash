@@ -4,6 +4,7 @@
 itdiff_fit='
 data
 columns
+drop_missing on off
 validation
 test
 dequantize auto off
