@@ -88,7 +88,8 @@ static options read_options(int argc, char **argv)
         args_group("Training"),
         args_default_text(args_size("num_epochs", &o.epochs, 0, 1000000, "Passes over the training rows."),
                           "by the number of rows"),
-        args_default_text(args_double("minutes", &o.minutes, 0.01, 1e6, "Limit on the total time."),
+        args_default_text(args_double("minutes", &o.minutes, 0.01, 1e6,
+                                      "Limit on the total time; reading millions of rows comes on top."),
                           "40 seconds; no limit with --num_epochs"),
         args_size("train_batch_size", &o.batch, 1, 1000000, "Rows per step."),
         args_double("learning_rate", &o.learning_rate, 0, 1, "Step size of Adam."),
@@ -277,8 +278,8 @@ static void train(run *r)
     notes[0].value = frame, notes[1].value = words;
     training_begin(&t, &r->l, &r->report, notes);
     t.quiet = r->o.quiet, t.asked = r->o.epochs;
-    if (r->o.has_minutes || !r->o.has_epochs) /* the rest is for what follows */
-        t.deadline = r->started + 0.7 * 60 * r->o.minutes;
+    if (r->o.has_minutes || !r->o.has_epochs) /* the rest is for what follows; a long reading is not counted */
+        t.deadline = fmax(r->started + 0.7 * 60 * r->o.minutes, system_seconds() + 0.5 * 60 * r->o.minutes);
     begun = r->l.trainer->step;
     end = training_run(&t);
     if (r->o.resume && !r->o.quiet && begun == r->l.trainer->step)
