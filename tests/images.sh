@@ -93,8 +93,14 @@ check_that "--logistic_params are checked" fails '--logistic_params: .* expected
 check_that "a missing checkpoint is one line" fails 'nothing.safetensors' --out "$out" --load "$out/nothing.safetensors" --sample 1
 
 # ---- going on ----
+# As if the likelihoods so far had been bad, and the last row had none, as most have.
+awk -F '\t' -v OFS='\t' '/^[0-9]/ { $4 = 1e9; last = $0 } { print } END { $0 = last; $4 = $5 = "nan"; print }' \
+    "$out/again/metrics.tsv" > "$out/bad.tsv"
+mv "$out/bad.tsv" "$out/again/metrics.tsv"
+rm "$out/again/best.safetensors"
 check_that "resuming takes over the options of the checkpoint" sh -c "build/train_cifar10 --out $out --quiet --synthetic \
     --experiment_name again --resume --num_epochs 4 --eval_images 4 --eval_draws 2 --pictures off | grep -q images_seen=16"
+check_that "and keeps what is better than all before" [ -s "$out/again/best.safetensors" ]
 check_that "and their number of epochs" sh -c "build/train_cifar10 --out $out --quiet --synthetic \
     --experiment_name again --resume --eval_images 4 --eval_draws 2 --pictures off | grep -q images_seen=16"
 check_that "and refuses others, by name" fails 'with another --seed (it has 0), --features (it has 8,8)$' $tiny \

@@ -138,7 +138,7 @@ static inline void train_open_metrics(image_run *r)
         used += strlen(line);
         if (!numbers) continue;
         r->seconds = row[M_SECONDS], r->recent = row[M_LOSS];
-        if (!(row[M_NLL] >= r->best)) r->best = row[M_NLL];
+        if (row[M_NLL] < r->best) r->best = row[M_NLL];
     }
     if (file) fclose(file);
     r->recorded = r->seconds, r->recorded_step = r->trainer->step;
