@@ -8,6 +8,7 @@
 #ifndef IMAGE_TRAIN_H
 #define IMAGE_TRAIN_H
 
+#include "grid.h"
 #include "image_run.h"
 
 #include <signal.h>
@@ -89,17 +90,22 @@ static inline double train_seconds_after(const image_run *r)
     return r->o->hours > 0 ? fmax(own / 10, fmin(own, 60)) : HUGE_VAL;
 }
 
-/* As the original computes it, with its schedule, no rounding and no clamping, but with less noise. */
+/* As the original computes it, with its schedule, no rounding and no clamping, but with less noise: what all
+ * images have in common is integrated without any. */
 static inline itd_nll_result train_validate(image_run *r, size_t images, size_t draws)
 {
     itd_denoiser den = run_denoiser(r, 0);
     itd_nll_desc d = itd_nll_desc_default();
     itd_nll_result result;
+    itd_draws *table;
+    size_t column = 0;
     d.schedule = r->model->desc.schedule;
     d.draws = draws, d.batch = r->o->eval_batch, d.seed = r->o->seed;
     if (!shape_is_padded(&r->shape)) d.reference = r->model->gaussian;
-    must(itd_nll(&den, r->test, images < r->n_test ? images : r->n_test, &d, &result, NULL, NULL),
+    must(itd_measure(&den, 1, r->test, images < r->n_test ? images : r->n_test, &d, &table),
          "estimating the likelihood");
+    must(grid_nll(table, NULL, 32, &column, 1, &result, NULL, NULL), "adding up the likelihood");
+    itd_draws_free(table);
     return result;
 }
 
