@@ -1,5 +1,5 @@
 #!/bin/sh
-# Tables of docs/likelihood.md, of the checkpoint data/cifar10-small.safetensors and the images of CIFAR-10.
+# Tables of docs/likelihood.md and samples, of the checkpoint data/cifar10-small.safetensors and the images of CIFAR-10.
 #   sh data/get_cifar10.sh && make && sh docs/images.sh        an hour, or half of one
 # What is measured is kept in docs/likelihood.tsv and docs/ood.tsv; with `--tables` only their tables are made,
 # with `--redraw` also the learning curve, docs/cifar10-learning.png from docs/cifar10-metrics.tsv.
@@ -16,6 +16,8 @@ if [ -z "$1" ]; then
     [ -x build/train_cifar10 ] && [ -x build/ood ] || fail "build/train_cifar10 or build/ood is missing; run make first"
     build/train_cifar10 --eval --experiment_name shipped || exit 1
     cp runs/shipped/likelihood.tsv docs/likelihood.tsv
+    build/train_cifar10 --sample 64 --experiment_name shipped || exit 1
+    cp runs/shipped/samples.png docs/cifar10-samples.png
     build/ood --out docs/ood.tsv || exit 1
     make build/grid_range && build/grid_range > runs/shipped/range.md || exit 1
     replace $page range < runs/shipped/range.md
