@@ -6,9 +6,24 @@
 #include "../itdiff.h"
 
 #include "../examples/support/must.h"
-#include "../examples/support/wide_gaussian.h"
 #include "ref.h"
 #include "test.h"
+
+/* Memory that runs out at the allocation of this number; -1: never. */
+static long scarce = -1;
+
+static void *scarce_calloc(size_t n, size_t size)
+{
+    if (scarce == 0) return NULL;
+    if (scarce > 0) scarce--;
+    return calloc(n, size);
+}
+
+#define malloc(size) scarce_calloc(size, 1)
+#define calloc(n, size) scarce_calloc(n, size)
+#include "../examples/support/wide_gaussian.h"
+#undef malloc
+#undef calloc
 
 /* ---- products ---- */
 
@@ -154,6 +169,27 @@ typedef struct rows {
     size_t dim;
 } rows;
 
+/* Each allocation fails once, and all after it. */
+static void eigenvectors_without_memory(void)
+{
+    enum { N = 80 };
+    double *a = ref_doubles(N * N), *lambda = ref_doubles(N), *v = ref_doubles(N * N);
+    double trace = 0;
+    long failures = 0;
+    int found = 0;
+    while (!found && failures < 100) {
+        for (size_t i = 0; i < N * N; i++) a[i] = 1 / (double)(i / N + i % N + 1);
+        scarce = failures;
+        found = eigen_large(N, a, lambda, v);
+        failures += !found;
+    }
+    scarce = -1;
+    CHECK(found && failures >= 7);
+    for (size_t i = 0; i < N; i++) trace += lambda[i] - 1 / (double)(2 * i + 1);
+    CHECK_CLOSE(trace, 0, 1e-13);
+    free(a), free(lambda), free(v);
+}
+
 static void get_row(const void *ctx, size_t i, float *x)
 {
     const rows *r = (const rows *)ctx;
@@ -279,6 +315,7 @@ int main(void)
     RUN(eigenvectors_of_many_kinds);
     RUN(eigenvalues_in_closed_form);
     RUN(eigenvalues_agree_with_jacobi);
+    RUN(eigenvectors_without_memory);
     RUN(gaussians_agree);
     RUN(gaussians_come_back);
     RUN(gaussians_of_flat_data);

@@ -116,6 +116,20 @@ static void eigenvalues_of_special_spectra(void)
     spectrum_check(wide, 64);
 }
 
+/* A factor of the matrix is one of its eigenvalues, and changes nothing else. */
+static void eigenvalues_scale(void)
+{
+    static const double factors[] = {1e-150, 1e-40, 1e40, 1e150};
+    double a[9] = {4, 2, 1, 2, 3, -1, 1, -1, 2}, scaled[9], lambda[3], other[3], v[9];
+    memcpy(scaled, a, sizeof a);
+    CHECK_OK(itd_eigen_symmetric(3, scaled, lambda, v));
+    for (size_t k = 0; k < sizeof factors / sizeof *factors; k++) {
+        for (size_t i = 0; i < 9; i++) scaled[i] = a[i] * factors[k];
+        CHECK_OK(itd_eigen_symmetric(3, scaled, other, v));
+        for (size_t i = 0; i < 3; i++) CHECK_CLOSE(other[i] / factors[k], lambda[i], 1e-13);
+    }
+}
+
 static void eigenvectors_of_diagonal_matrices(void)
 {
     double a[16] = {0}, lambda[4], v[16];
@@ -766,6 +780,7 @@ int main(void)
     RUN(eigenvectors_of_random_matrices);
     RUN(eigenvectors_by_hand);
     RUN(eigenvalues_of_special_spectra);
+    RUN(eigenvalues_scale);
     RUN(eigenvectors_of_diagonal_matrices);
     RUN(eigenvectors_do_not_depend_on_the_unit);
     RUN(graded_matrices_keep_their_small_eigenvalues);

@@ -211,6 +211,16 @@ static void other_shapes_and_values_in_the_test(void)
 
 /* ---- what the values mean ---- */
 
+static void values_lie_on_a_grid_or_not(void)
+{
+    static const image_scale bytes = {0, 255, 256}, quarters = {-1, 1, 9};
+    CHECK(images_on_scale(&bytes, 0) && images_on_scale(&bytes, 3) && images_on_scale(&bytes, 255));
+    CHECK(images_on_scale(&bytes, 2.9999) && images_on_scale(&bytes, 3.0001));
+    CHECK(!images_on_scale(&bytes, 2.6) && !images_on_scale(&bytes, 3.4));
+    CHECK(!images_on_scale(&bytes, -1) && !images_on_scale(&bytes, 256));
+    CHECK(images_on_scale(&quarters, -0.75) && !images_on_scale(&quarters, -0.9));
+}
+
 static void check_scale(double low, double high, size_t levels)
 {
     image_set train, test;
@@ -480,6 +490,7 @@ int main(void)
     RUN(values_that_are_not_finite);
     RUN(other_shapes_and_values_in_the_test);
     RUN(scales_of_many_ranges);
+    RUN(values_lie_on_a_grid_or_not);
     RUN(the_split_is_a_partition);
     RUN(what_is_written_is_read);
     RUN(levels_of_many_sizes);
