@@ -334,7 +334,7 @@ static void what_is_below_is_the_integral_of_the_error(void)
     itd_nll_desc d = desc_for(&l, 3);
     const double mean[2] = {0.1, -0.2}, covariance[4] = {0.5, 0.2, 0.2, 0.3};
     double top = 2 * log(3 / 0.4), step = (top + 60) / 4000; /* where a level is three deviations */
-    itd_gaussian *q;
+    itd_gaussian *q = NULL;
     measured m;
     CHECK_OK(itd_gaussian_create(mean, covariance, 2, &q));
     law_sample(&l, 9, points, exact);

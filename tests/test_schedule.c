@@ -6,7 +6,7 @@
 
 static itd_schedule schedule(double loc, double scale, double clip)
 {
-    itd_schedule s;
+    itd_schedule s = itd_schedule_default();
     s.loc = loc, s.scale = scale, s.clip = clip;
     return s;
 }
@@ -362,7 +362,7 @@ static void default_schedule_is_the_documented_one(void)
 static void schedule_from_spectrum_by_hand(void)
 {
     double lambda[3], flat[2] = {0.25, 0.25};
-    itd_schedule s;
+    itd_schedule s = itd_schedule_default();
     lambda[0] = exp(1.0), lambda[1] = exp(3.0), lambda[2] = exp(8.0);
     CHECK_OK(itd_schedule_from_spectrum(lambda, 3, &s));
     CHECK_CLOSE(s.loc, -4, 1e-12);
@@ -449,7 +449,7 @@ static void schedule_check(const double *gap)
 static void schedules_of_gaps(void)
 {
     double gap[POINTS] = {0}, wide[POINTS] = {0}, two[POINTS] = {0};
-    itd_schedule s, twice;
+    itd_schedule s = itd_schedule_default(), twice = s;
     fill_gap(gap, 1.9, 4.1, 1); /* 2 to 4 */
     schedule_check(gap);
     CHECK_OK(curve_schedule(gap, 2, &s));
@@ -477,7 +477,7 @@ static void schedule_smooths_the_gap(void)
     fill_gap(gap, -3.1, 3.1, 1);
     gap[4] = 0.05, gap[40] = -20; /* smoothed, the first is below 2 % of the maximum */
     schedule_check(gap);
-    itd_schedule s;
+    itd_schedule s = itd_schedule_default();
     CHECK_OK(curve_schedule(gap, 2, &s));
     CHECK_CLOSE(s.loc, 0, 1e-9);
 }
