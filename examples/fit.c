@@ -1,10 +1,10 @@
 /* fit.c: learns the density of a table of your own, CSV or .npy, and compares it with simpler densities.
  *   cc -O2 -fopenmp examples/fit.c -o build/fit -lm
  *   build/fit --data train.csv                                         90 % of the rows train, 10 % validate
- *   build/fit --load runs/train/model.safetensors --data new.csv --scores scores.csv
- *   build/fit --load runs/train/model.safetensors --samples 1000 --samples_out samples.csv
- * --help explains the options. Pictures, metrics (also for TensorBoard) and the model of NAME.csv go to
- * runs/NAME/. The last line of output is
+ *   build/fit --load runs/data/model.safetensors --data new.csv --scores scores.csv
+ *   build/fit --load runs/data/model.safetensors --samples 1000 --samples_out samples.csv
+ * --help explains the options. Pictures, metrics (also for TensorBoard) and the model go to runs/data/. The
+ * last line of output is
  *   result data=train.csv rows=... columns=... epochs=... params=... val_nll=... stderr=... stderr_data=...
  *   gaussian_nll=... kde_nll=... test_nll=... test_stderr=... best=model|gaussian|kde seconds=... */
 #include "support/progress.h" /* first: it asks the system headers for POSIX */
@@ -60,7 +60,7 @@ static void refuse_idle_options(const options *o, const args_table *table)
 static options read_options(int argc, char **argv)
 {
     static options o; /* the option table keeps pointers into it */
-    o.out = "runs";
+    o.out = "runs", o.name = "data";
     o.dequantize = "auto", o.lr_schedule = "cosine", o.sampler = "ancestral";
     o.batch = 512, o.hidden_size = 128, o.hidden_layers = 4, o.learning_rate = 3e-3;
     o.samples = 1000, o.steps = 100, o.pictures = 1, o.minutes = DEFAULT_SECONDS / 60.0;
@@ -117,10 +117,9 @@ static options read_options(int argc, char **argv)
         args_string("train", &o.train,
                     "The training rows of the model, for a kernel density estimate to compare with."),
         args_group("Run"),
-        args_default_text(args_string("experiment_name", &o.name,
-                                      "Folder of the results. A model that is there from an earlier run is "
-                                      "kept as model.safetensors~."),
-                          "the name of the table's file"),
+        args_string("experiment_name", &o.name,
+                    "Folder of the results. A model that is there from an earlier run is kept as "
+                    "model.safetensors~."),
         args_string("out", &o.out, "Folder that the folder of the results is in."),
         args_flag("pictures", &o.pictures, "Write pictures beside the model and the metrics."),
         args_size("threads", &o.threads, 0, 1024, "Maximum number of threads; 0: one per processor."),
@@ -130,7 +129,6 @@ static options read_options(int argc, char **argv)
     args_parse(&table, argc, argv);
     refuse_idle_options(&o, &table);
     table_must_write(o.scores), table_must_write(o.samples_out);
-    if (!o.name) o.name = folder_name_of(o.data ? o.data : "");
     o.has_epochs = args_given(&table, &o.epochs), o.has_minutes = args_given(&table, &o.minutes);
     o.has_draws = args_given(&table, &o.draws);
     return o;

@@ -162,7 +162,6 @@ refused "a file that is not there" 'missing-file.csv.*No such file' $fit --data 
 refused "a byte of zero" 'nul.csv.*line 302' $fit --data "$out/nul.csv"
 cp "$out/plain.csv" "$out/a name, with blanks & ünicode.csv"
 form "a file with an odd name" "$out/a name, with blanks & ünicode.csv"
-check_that "... gives its folder a plain one" [ -f "$out/runs/a_name__with_blanks___ünicode/model.safetensors" ]
 cp "$out/plain.csv" "$out/-dash.csv"
 form "a name with a dash" "$out/-dash.csv"
 
@@ -309,6 +308,9 @@ array() { # file, shape, values of a byte by awk: of i
 shade='128 + 60 * sin(i / 5) + 20 * rand()'
 array "$out/grey.npy" '24, 8, 8' "$shade"
 job "grey images" "images_seen=16" $images --data "$out/grey.npy"
+cp "$out/grey.npy" "$out/a name, with blanks & ünicode.npy"
+job "images in a file with an odd name" "images_seen=16" $images --data "$out/a name, with blanks & ünicode.npy"
+check_that "... which gives its folder a plain one" [ -f "$out/runs/a_name__with_blanks___ünicode/model.safetensors" ]
 array "$out/colour.npy" '24, 8, 8, 3' "$shade"
 job "colour images" "images_seen=16" $images --data "$out/colour.npy"
 check_that "images on no grid: the density is to be quoted" sh -c "
