@@ -276,7 +276,7 @@ static void train(run *r)
     notes[0].value = frame, notes[1].value = words;
     training_begin(&t, &r->l, &r->report, notes);
     t.quiet = r->o.quiet, t.asked = r->o.epochs;
-    if (r->o.has_minutes || !r->o.has_epochs) /* the rest is for what follows; a long reading is not counted */
+    if (r->o.has_minutes || !r->o.has_epochs) /* the rest is for what follows, half after a long reading */
         t.deadline = fmax(r->started + 0.7 * 60 * r->o.minutes, system_seconds() + 0.5 * 60 * r->o.minutes);
     begun = r->l.trainer->step;
     end = training_run(&t);
