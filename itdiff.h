@@ -1508,6 +1508,7 @@ static itd_result itd__choose_reference(itd__measurement *m)
         ITD__TRY(itd_gaussian_to_coordinates(den, given, &m->owned));
     const itd_gaussian *q = m->owned ? m->owned : given;
     double *lambda = itd__doubles(den->dim, 1);
+    ITD_ASSERT(q != NULL);
     if (!lambda) return ITD_ERROR_MEMORY;
     for (size_t j = 0; j < den->dim; j++) lambda[j] = fmax(q->lambda[j], min_lambda);
     m->reference = *q, m->reference.lambda = lambda;
@@ -1912,8 +1913,8 @@ static bool itd__fit_columns(itd_model *model, const float *x, size_t n)
 static itd_result itd__mapped_gaussian(size_t d, const double *mean, const double *color, itd_gaussian **out)
 {
     double *covariance = itd__doubles(d, d);
-    for (size_t i = 0; covariance && i < d * d; i++)
-        covariance[i] = itd__dot(color + i / d * d, color + i % d * d, d);
+    for (size_t i = 0; covariance && i < d; i++)
+        for (size_t j = 0; j < d; j++) covariance[i * d + j] = itd__dot(color + i * d, color + j * d, d);
     itd_result result = covariance ? itd_gaussian_create(mean, covariance, d, out) : ITD_ERROR_MEMORY;
     ITD_FREE(covariance);
     return result;
@@ -5576,7 +5577,9 @@ static bool itd__fail(itd__file *f, itd_result result, const char *format, ...)
 /* A failure that another chapter reports, in the words of its code. */
 static bool itd__succeeds(itd__file *f, itd_result result)
 {
-    return result == ITD_OK || itd__fail(f, result, "%s", itd_result_string(result));
+    if (result == ITD_OK) return true;
+    itd__fail(f, result, "%s", itd_result_string(result));
+    return false;
 }
 
 /* CRC-32C (Castagnoli): the remainder of the bytes, lowest bit first, divided by the polynomial 0x82F63B78.
@@ -5814,7 +5817,7 @@ static const char *itd__print_shape(const uint64_t *shape, size_t rank, char *te
 {
     char *p = text + sprintf(text, "[");
     for (size_t k = 0; k < rank; k++) p += sprintf(p, "%s%llu", k ? "," : "", (unsigned long long)shape[k]);
-    strcpy(p, "]");
+    sprintf(p, "]");
     return text;
 }
 
@@ -5836,10 +5839,11 @@ static long itd__write_header(itd__file *f, const itd__state *state, const itd_n
 {
     char text[ITD__SHAPE_TEXT];
     uint64_t begin = 0, end, length = f->data - 8;
+    uint32_t checksum = ~f->rest;
     itd__order_bytes(&length, 1, 8);
     fwrite(&length, 8, 1, f->file);
     fprintf(f->file, "{\"__metadata__\":{\"format\":\"itdiff\",\"version\":\"1\",\"crc32c\":\"%010lu\"",
-            (unsigned long)~f->rest);
+            (unsigned long)checksum);
     for (const itd__field *field = itd__fields; field < itd__fields + ITD__FIELDS; field++) {
         uint64_t whole;
         double value = itd__get_field(state, field, &whole);
@@ -5888,7 +5892,10 @@ static void itd__write(itd__file *f, const itd__state *state, const itd_note *no
 {
     size_t size = strlen(f->path) + 5;
     char *temporary = (char *)ITD_MALLOC(size);
-    if (!itd__succeeds(f, temporary ? ITD_OK : ITD_ERROR_MEMORY)) return;
+    if (!temporary) {
+        itd__succeeds(f, ITD_ERROR_MEMORY);
+        return;
+    }
     snprintf(temporary, size, "%s.tmp", f->path);
     f->file = fopen(temporary, "wb");
     bool good = f->file || itd__fail(f, ITD_ERROR_OPEN, "%s cannot be created", temporary);
@@ -6303,8 +6310,9 @@ static itd_result itd__gaussian_to_units(const itd_model *model, itd_gaussian **
     }
     if (!old->vectors) return ITD_OK;
     double *color = itd__doubles(d, d);
-    for (size_t k = 0; color && k < d * d; k++)
-        color[k] = model->scale[k / d] * sqrt(old->lambda[k % d]) * old->vectors[k % d * d + k / d];
+    for (size_t i = 0; color && i < d; i++)
+        for (size_t j = 0; j < d; j++)
+            color[i * d + j] = model->scale[i] * sqrt(old->lambda[j]) * old->vectors[j * d + i];
     itd_result result = color ? itd__mapped_gaussian(d, old->mean, color, g) : ITD_ERROR_MEMORY;
     if (result == ITD_OK) itd_gaussian_free(old);
     ITD_FREE(color);
@@ -6320,12 +6328,13 @@ static bool itd__complete(itd__file *f, const itd__state *state, itd_model *mode
         if (!(scale[j] > 0 && lambda[j] > 0))
             return itd__fail(f, ITD_ERROR_MISMATCH, "norm.scale or gaussian.lambda: %g is not positive",
                              fmin(scale[j], lambda[j]));
-    for (size_t i = 0; model->whiten && i < d * d; i++) {
-        double sum = 0;
-        for (size_t k = 0; k < d; k++) sum += model->whiten[i / d * d + k] * model->color[k * d + i % d];
-        if (!(fabs(sum - (i / d == i % d)) < 1e-6))
-            return itd__fail(f, ITD_ERROR_MISMATCH, "norm.whiten, norm.color: not each other's inverse");
-    }
+    for (size_t i = 0; model->whiten && i < d; i++)
+        for (size_t j = 0; j < d; j++) {
+            double sum = 0;
+            for (size_t k = 0; k < d; k++) sum += model->whiten[i * d + k] * model->color[k * d + j];
+            if (!(fabs(sum - (i == j)) < 1e-6))
+                return itd__fail(f, ITD_ERROR_MISMATCH, "norm.whiten, norm.color: not each other's inverse");
+        }
     model->log_det = model->whiten ? state->log_det : itd__add_logs(0, model->scale, d);
     if (!model->gaussian || state->in_units) return true;
     return itd__succeeds(f, itd__gaussian_to_units(model, &model->gaussian));
