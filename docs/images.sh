@@ -1,5 +1,6 @@
 #!/bin/sh
-# Tables of docs/likelihood.md and samples, of the checkpoint data/cifar10-small.safetensors and the images of CIFAR-10.
+# Tables of docs/likelihood.md and docs/cifar10-samples.png, of the checkpoint data/cifar10-small.safetensors and
+# the images of CIFAR-10.
 #   sh data/get_cifar10.sh && make && sh docs/images.sh        an hour, or half of one
 # What is measured is kept in docs/likelihood.tsv and docs/ood.tsv; with `--tables` only their tables are made,
 # with `--redraw` also the learning curve, docs/cifar10-learning.png from docs/cifar10-metrics.tsv.
