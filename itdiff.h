@@ -1109,12 +1109,12 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
 
    The estimator: first measure, then reduce. A draw for a point x is a log SNR alpha with weight w and a
    noise eps; it costs one row of the denoiser, whose squared error is e = ||eps - eps_hat||^2. The best
-   denoiser of the reference q gets the same z and has the error g = ||eps - eps_hat_q||^2. The identity of
+   denoiser of the reference q gets the same z; its error is e_q = ||eps - eps_hat_q||^2. The identity of
    >>method for p, less that for q, says
 
-       -log p(x) = -log q(x) + 1/2 E[ w (e - g) ].
+       -log p(x) = -log q(x) + 1/2 E[ w (e - e_q) ].
 
-   Most of what eps does to e it also does to g, so e - g varies little: g is a control variate.
+   Most of what eps does to e it also does to e_q, so e - e_q varies little: e_q is a control variate.
 
    SYSTEMATIC SAMPLES. A point has r = `repetitions` of m = `length` draws. Those of one repetition are at
    the quantiles v_j = (j + U) / m, j = 0 .. m-1, of the schedule, with one random start U:
@@ -1122,13 +1122,13 @@ ITD_DEF itd_denoiser itd_gaussian_denoiser(const itd_gaussian *g)
        v = 0 |..x....|..x....|..x....|..x....| 1        repetition 1
              |.....x.|.....x.|.....x.|.....x.|          repetition 2
 
-   Every v_j is uniform, so the mean is right, and even spacing integrates the smooth mean of w (e - g) far
+   Every v_j is uniform, so the mean is right, and even spacing integrates the smooth mean of w (e - e_q) far
    better than independent log SNRs would.
 
-   ALLOCATION. A pilot run on random points measures how the standard deviation of w (e - g) changes along the
-   schedule. The draws are denser where it is large: they are at the quantiles u_j = H^-1(v_j), where H is the
-   integral of a density h that follows the standard deviation, and their weights get the factor 1 / h. A bad
-   h makes the variance larger, but the mean stays right.
+   ALLOCATION. A pilot run on random points measures how the standard deviation of w (e - e_q) changes along
+   the schedule. The draws are denser where it is large: they are at the quantiles u_j = H^-1(v_j), where H is
+   the integral of a density h that follows the standard deviation, and their weights get the factor 1 / h. A
+   bad h makes the variance larger, but the mean stays right.
 
    STANDARD ERRORS. The value of point i is the mean of its r repetitions, which are independent. Let V_i be
    their sample variance divided by r.
@@ -1240,7 +1240,7 @@ static itd_result itd__measure_points(itd__measurement *m, size_t at, size_t row
 
        (S lambda_j eps_j - sqrt(S N) y_j) / (S lambda_j + N),
 
-   g is the sum of the squares, mse_q the mean of g over eps. A point's first draw gives -log q(x), too. */
+   e_q is the sum of the squares, mse_q its mean over eps. A point's first draw gives -log q(x), too. */
 static void itd__measure_reference(itd__measurement *m, size_t at, size_t i)
 {
     itd_draws *out = m->table;
@@ -1248,14 +1248,14 @@ static void itd__measure_reference(itd__measurement *m, size_t at, size_t i)
     const double *lambda = m->reference.lambda, *y = m->y + row * d, *y_along = m->y_along + row * d;
     const double *eps_along = m->eps_along + i * d;
     double signal = itd_sigmoid(m->logsnr[i]), noise = itd_sigmoid(-m->logsnr[i]);
-    double root_signal = sqrt(signal), root_noise = sqrt(noise), g = 0, mse_q = 0;
+    double root_signal = sqrt(signal), root_noise = sqrt(noise), e_q = 0, mse_q = 0;
     for (size_t j = 0; j < d; j++) {
         double total = signal * lambda[j] + noise, gain = signal * lambda[j] / total;
         double shift = root_signal * root_noise / total * y_along[j], left = gain * eps_along[j] - shift;
-        g += left * left, mse_q += gain * gain + shift * shift;
+        e_q += left * left, mse_q += gain * gain + shift * shift;
         m->z[i * d + j] = (float)(root_signal * y[j] + root_noise * m->eps[i * d + j]);
     }
-    out->reference[at + i] = g, out->expected[at + i] = mse_q;
+    out->reference[at + i] = e_q, out->expected[at + i] = mse_q;
     if (out->n == 0 || (i > 0 && row == m->row[i - 1])) return;
     double nll = itd_gaussian_entropy(&m->reference);
     for (size_t j = 0; j < d; j++) nll += 0.5 * (y_along[j] * y_along[j] / lambda[j] - 1);
@@ -1325,11 +1325,11 @@ static void itd__set_logsnr(itd__measurement *m, size_t i, double u)
     t->weight[i] = itd_schedule_weight(&m->desc.schedule, t->logsnr[i]) / m->density[step];
 }
 
-/* w (e - g) for one draw. */
+/* w (e - e_q) for one draw. */
 static double itd__integrand(const itd_draws *draws, size_t i, size_t which)
 {
-    double g = draws->desc.cancel ? draws->reference[i] : draws->expected[i];
-    return draws->weight[i] * (draws->error[i * draws->denoisers + which] - g);
+    double e_q = draws->desc.cancel ? draws->reference[i] : draws->expected[i];
+    return draws->weight[i] * (draws->error[i * draws->denoisers + which] - e_q);
 }
 
 /* u = H^-1(v); H is piecewise linear. */
@@ -1575,7 +1575,7 @@ static double itd__standard_error(double sum, double square, double count)
 }
 
 /* For each point, the mean of start + 1/2 Integral f over its repetitions, and the variance of that mean. The
-   integrals of repetition k are added to total[k]. Without f, f is w (e - g) for denoiser `which`. */
+   integrals of repetition k are added to total[k]. Without f, f is w (e - e_q) for denoiser `which`. */
 static void itd__integrate(const itd_draws *draws, size_t which, const double *start, const double *f,
                            double *value /* (n) */, double *variance /* (n) */,
                            double *total /* (repetitions) */)
