@@ -72,6 +72,8 @@ tr ',' ';' < "$out/plain.csv" > "$out/semicolons.csv"
 form "semicolons" "$out/semicolons.csv"
 tr ',' '\t' < "$out/plain.csv" > "$out/tabs.tsv"
 form "tabs" "$out/tabs.tsv"
+tr ',' '|' < "$out/plain.csv" > "$out/bars.txt"
+form "vertical bars, as sqlite3 writes them" "$out/bars.txt"
 tr ',' ' ' < "$out/plain.csv" > "$out/blanks.txt"
 form "blanks" "$out/blanks.txt"
 awk -F, 'NR > 1 { printf "%12.5f%12.5f  %12.5f\n", $1, $2, $3 } NR == 1 { print "   x    y    z" }' "$out/plain.csv" \

@@ -99,6 +99,9 @@ static void names_are_told_from_rows(void)
         {"x y\n1 2.5\n", "x", "y", 1, 2},
         {"sep=;\r\nx;y\r\n1;2.5\r\n", "x", "y", 1, 3},
         {"\xEF\xBB\xBFsep=,\nx\n1\n", "x", "x", 1, 3},
+        {"x|y\n1|2.5\n", "x", "y", 1, 2},
+        {"sep=|\nx, m|y\n1|2.5\n", "x, m", "y", 1, 3},
+        {"x,a|b\n1,2\n", "x", "a|b", 1, 2},
         {"\"point 1\",\"point 2\"\n1,2.5\n", "point 1", "point 2", 1, 2},
         {"\"a, \"\"b\"\"\",c;d\n1,2\n", "a, \"b\"", "c;d", 1, 2},
         {"\"two\nlines\",y\r\n1,2\r\n", "two?lines", "y", 1, 3},
@@ -303,7 +306,8 @@ static void decimal_commas_are_read(void)
 {
     static const char *const same[] = {
         "x;y\n1,5;-2500,125\n-,25;3\n", "x\ty\n\"1,5\"\t-2500,125\n-0,25\t3,0\n",
-        "x y\r\n1,5 -2,500125e3\r\n-0,250 3\r\n", "sep=;\nx;y\n 1,500;-2500,125\n-0,250;3\n"};
+        "x y\r\n1,5 -2,500125e3\r\n-0,250 3\r\n", "sep=;\nx;y\n 1,500;-2500,125\n-0,250;3\n",
+        "x|y\n1,5|-2500,125\n-0,25|3\n"};
     for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
         if (!CHECK(read_text(same[i], NULL) == 0)) continue;
         CHECK(t.rows == 2 && t.columns == 2 && t.names && !strcmp(t.names[1], "y"));

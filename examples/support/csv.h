@@ -1,8 +1,9 @@
 /* csv.h: splits a file of text into rows and fields; table.h makes numbers of them.
  *
- * Fields are separated by commas, semicolons, tabs, or runs of blanks, the same way throughout; the first two
- * lines tell which. A field in double quotes may hold anything, a quote of its own twice ("5"" pipe"). Lines
- * end in LF, CR LF or CR. Blank lines are skipped, and so are comments, which start with #. */
+ * Fields are separated by commas, semicolons, tabs, vertical bars, or runs of blanks, the same way throughout;
+ * the first two lines tell which. A field in double quotes may hold anything, a quote of its own twice
+ * ("5"" pipe"). Lines end in LF, CR LF or CR. Blank lines are skipped, and so are comments, which start
+ * with #. */
 #ifndef CSV_H
 #define CSV_H
 
@@ -23,7 +24,7 @@ typedef struct csv_row {
 typedef struct csv_reader {
     const char *at, *end; /* the text still to be read */
     size_t line;
-    char separator; /* ',', ';', '\t', ' ' for blanks; 0: a line is a field */
+    char separator; /* ',', ';', '\t', '|', ' ' for blanks; 0: a line is a field */
     const text_error *error;
 } csv_reader;
 
@@ -168,12 +169,12 @@ static inline int csv_would_fit(const csv_reader *csv, char separator, size_t co
     return count[0] >= 2 && (count[1] == 0 || count[1] == count[0] || count[1] == count[0] + 1);
 }
 
-/* The first of tabs, semicolons, commas and blanks that splits both of the first lines alike. Else, for the
- * sake of the message, one that splits the first, or the second: but not blanks, as the first line may be a
- * name of two words. */
+/* The first of tabs, semicolons, bars, commas and blanks that splits both of the first lines alike. Else, for
+ * the sake of the message, one that splits the first, or the second: but not blanks, as the first line may be
+ * a name of two words. */
 static inline void csv_find_separator(csv_reader *csv)
 {
-    static const char candidates[] = "\t;, ";
+    static const char candidates[] = "\t;|, ";
     char splits[2] = {0, 0};
     for (const char *c = candidates; *c; c++) {
         size_t count[2];
@@ -190,7 +191,7 @@ static inline int csv_read_separator(csv_reader *csv)
 {
     const char *at = csv->at;
     if (csv->end - at < 6 || memcmp(at, "sep=", 4) != 0 || (at[5] != '\n' && at[5] != '\r')) return 0;
-    if (at[4] != ',' && at[4] != ';' && at[4] != '\t') return 0;
+    if (!memchr(",;\t|", at[4], 4)) return 0;
     csv->separator = at[4];
     csv_skip_line(csv);
     return 1;

@@ -1,5 +1,5 @@
-/* decimal_commas.h: CSV files as spreadsheets write them where 1.5 is written 1,5: with semicolons, tabs or
- * blanks between the columns.
+/* decimal_commas.h: CSV files as spreadsheets write them where 1.5 is written 1,5: with semicolons, tabs,
+ * vertical bars or blanks between the columns.
  *
  *     char *copy = decimal_points(text, size);        the same text with decimal points, to be freed; or NULL
  *
