@@ -116,8 +116,8 @@
        Integral f(alpha) d alpha = E[ w(alpha) f(alpha) ],    t = (alpha - loc) / scale,         itd_schedule
        w = 1 / density = scale tanh(clip/2) / (s(t) s(-t))                                itd_schedule_weight
 
-   With one alpha_b and one eps_b for each row b of a batch, the loss estimates the first formula, without
-   bias but for the truncation:
+   With one alpha_b and one eps_b for each row b of a batch, the loss estimates the formula of THE IDENTITY,
+   without bias but for the truncation:
 
        loss = (d/2) log(2 pi e) + 1/2 mean_b [ w_b (||eps_b - eps_hat_b||^2 - d s(alpha_b)) ]  itd_train_step
 
@@ -175,7 +175,7 @@
    ITDIFF_FILE             the name this file is included by, if you renamed it (default "itdiff.h")
    ITD_MALLOC(size) ITD_FREE(p)   your allocator; define both or neither
    ITD_ASSERT(condition)   catches misuse by the caller, never the state of data or files (default assert)
-   ITD_FSYNC(file)         called before a finished checkpoint takes its name, and 0 on success. C99 has none,
+   ITD_FSYNC(file)         called before a finished checkpoint takes its name; 0 on success. C99 has none,
                            so the default does nothing: #define ITD_FSYNC(file) fsync(fileno(file))
    ITD_NO_SIMD             plain C99 loops only
    ITD_DEF                 what stands before public functions (default extern)
@@ -278,17 +278,17 @@ ITD_DEF double itd_schedule_weight(const itd_schedule *s, double logsnr); /* w =
 ITD_DEF itd_result itd_schedule_sample(const itd_schedule *s, itd_rng *rng, bool stratified, size_t n,
                                        float *logsnr /* (n) */, float *weight /* (n) */);
 
-/* Two ways to choose a schedule from data. Before training, from the eigenvalues of the covariance in the
-   model's coordinates, which itd_gaussian_fit finds: loc = -mean(log lambda), clip = 4 and, as in the paper's
-   code, scale = sqrt(1 + 3/pi var(log lambda)). Use it for data that the model does not whiten, as images;
-   whitened data give 0 and 1. ITD_ERROR_DATA unless every lambda is positive. */
+/* Two ways to choose a schedule from data. Before training, from the eigenvalues lambda of the covariance in
+   the model's coordinates, found by itd_gaussian_fit: loc = -mean(log lambda), clip = 4 and, as in the
+   paper's code, scale = sqrt(1 + 3/pi var(log lambda)). Use it for data that the model does not whiten, such
+   as images; whitened data give 0 and 1. ITD_ERROR_DATA unless every lambda is positive. */
 ITD_DEF itd_result itd_schedule_from_spectrum(const double *lambda /* (d) */, size_t d, itd_schedule *out);
 
 /* After training, for the next model. Let p be the part of the smoothed gap mmse_gaussian - mse
    (itd_mse_curve) above 2 % of its maximum, as a density of mean m1 and variance v. Then
-   scale = max(sqrt(v), 2.2), loc = m1 + E_p[(alpha - m1)^3] / v, and the range goes from 3 below to 4 above
-   the log SNRs with p > 0, within logsnr. m >= 3, logsnr evenly spaced. ITD_ERROR_DATA: the smoothed gap is
-   nowhere above 1 % of d. */
+   scale = max(sqrt(v), 2.2), loc = m1 + E_p[(alpha - m1)^3] / v, and clip is the least with which the range
+   includes all from 3 below to 4 above the log SNRs with p > 0, as far as logsnr goes. m >= 3, and logsnr
+   rises in even steps. ITD_ERROR_DATA: the smoothed gap is nowhere above 1 % of d. */
 ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const double *mse /* (m) */,
                                          const double *mmse_gaussian /* (m) */, size_t m, size_t d,
                                          itd_schedule *out);
@@ -299,10 +299,10 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr /* (m) */, const d
    thread. eps_hat[i] depends on z[i] and logsnr[i] alone: not on other rows, on n, or on earlier calls. Any
    result but ITD_OK, usually ITD_ERROR_CALLBACK, ends the calling function, which returns it.
 
-   A network of your own becomes a denoiser by converting what it predicts. Let s be s(logsnr), r s(-logsnr):
+   A network of your own becomes a denoiser by converting what it predicts. S = s(logsnr), N = s(-logsnr):
 
-       clean x:  eps_hat = (z - sqrt(s) x_hat) / sqrt(r)         v:  eps_hat = sqrt(r) z + sqrt(s) v_hat
-       score:    eps_hat = -sqrt(r) score_hat                    DDPM step t:  log SNR = log(abar/(1 - abar))
+       clean x:  eps_hat = (z - sqrt(S) x_hat) / sqrt(N)         v:  eps_hat = sqrt(N) z + sqrt(S) v_hat
+       score:    eps_hat = -sqrt(N) score_hat                    DDPM step t:  log SNR = log(abar/(1 - abar))
 
        itd_denoiser den = {network, dim, my_predict, NULL, NULL, NULL, NULL, 0};     W = I, mean 0
        itd_nll_desc nd = itd_nll_desc_default();                 nd.schedule: the range it was trained on
@@ -348,7 +348,8 @@ ITD_DEF itd_result itd_gaussian_fit(const float *x /* (n,dim) */, size_t n, size
 ITD_DEF itd_result itd_gaussian_create(const double *mean /* (dim) */,
                                        const double *covariance /* (dim,dim) */, size_t dim,
                                        itd_gaussian **out);
-/* From known eigenpairs. ITD_ERROR_DATA: an eigenvalue is not positive, or a number is not finite. */
+/* From known eigenpairs; vectors NULL: the coordinate axes. ITD_ERROR_DATA: an eigenvalue is not positive, or
+   a number is not finite. */
 ITD_DEF itd_result itd_gaussian_from_eigen(const double *mean /* (dim) */, const double *lambda /* (dim) */,
                                            const double *vectors /* (dim,dim) */, size_t dim,
                                            itd_gaussian **out);
@@ -372,8 +373,8 @@ ITD_DEF itd_result itd_eigen_symmetric(size_t n, double *a /* (n,n) */, double *
 /* ---- likelihood ---- */
 
 typedef struct itd_nll_desc {
-    itd_schedule schedule; /* the range integrated over is loc +- clip * scale */
-    size_t draws;          /* max evaluations of a denoiser per point, pilot included; 100 */
+    itd_schedule schedule; /* the range integrated over is loc +- clip * scale; 0, 3, 4 */
+    size_t draws;          /* max evaluations per point, pilot included; >= 3, without allocate >= 1; 100 */
     size_t repetitions;    /* independent parts of the draws, for the standard errors; 0: by n and draws; 0 */
     uint64_t seed;         /* 1 */
     bool stratified;       /* the log SNRs of a repetition at evenly spaced quantiles; true */
@@ -388,8 +389,8 @@ typedef struct itd_nll_desc {
 } itd_nll_desc;
 
 /* std_error is the noise of the draws. Quote it for these very points, as when models are compared on one
-   test set; more draws lower it. std_error_data is also that of the choice of points (and, with shared_noise,
-   of this alone). Quote it for the distribution that the points come from; more points lower it. */
+   test set; more draws lower it. std_error_data counts the choice of points as well and, with shared_noise,
+   nothing else. Quote it for the distribution that the points come from; more points lower it. */
 typedef struct itd_nll_result {
     double nll;            /* mean over the points of -log p(x), nats, in the units of x */
     double std_error;      /* of nll as the mean over these points; NaN for one repetition */
@@ -420,8 +421,9 @@ ITD_DEF itd_nll_desc itd_nll_desc_default(void);
 /* Why itd_measure and itd_nll return ITD_ERROR_ARGUMENT for this, "draws: ..."; NULL if they do not. */
 ITD_DEF const char *itd_nll_problem(const itd_denoiser *den /* (k) */, size_t k, size_t n,
                                     const itd_nll_desc *desc);
-/* Makes the table; the functions after it evaluate no denoiser. All k denoisers have the same coordinates.
-   ITD_ERROR_DATA if x is not finite there, ITD_ERROR_NUMERIC if a squared error is not. */
+/* Makes the table, which borrows desc->reference; the functions after it evaluate no denoiser. All k
+   denoisers have the same coordinates. ITD_ERROR_DATA if x is not finite there, ITD_ERROR_NUMERIC if a
+   squared error is not. */
 ITD_DEF itd_result itd_measure(const itd_denoiser *den /* (k) */, size_t k, const float *x /* (n,dim) */,
                                size_t n, const itd_nll_desc *desc, itd_draws **out);
 ITD_DEF void itd_draws_free(itd_draws *draws);
@@ -433,8 +435,9 @@ ITD_DEF itd_result itd_draws_nll(const itd_draws *draws, size_t which, itd_nll_r
 ITD_DEF itd_result itd_draws_integral(const itd_draws *draws, const double *start /* (n) */,
                                       const double *f /* (count) */, itd_nll_result *out,
                                       double *nll_x /* (n) */, double *std_error_x /* (n) */);
-/* Errors averaged over the draws in each of `bins` equally probable parts of the schedule, whose middles are
-   at logsnr. NaN in a part without draws; mse_error also with a single one. All but mse may be NULL. */
+/* Errors, averaged with the draws' weights in each of `bins` equally probable parts of the schedule, whose
+   middles are at logsnr. NaN in a part without draws; mse_error also with a single one. All but mse may be
+   NULL. */
 ITD_DEF itd_result itd_draws_curve(const itd_draws *draws, size_t which, size_t bins,
                                    double *logsnr /* (bins) */, double *mse /* (bins) */,
                                    double *mse_error /* (bins) */, double *reference_mse /* (bins) */);
@@ -445,8 +448,9 @@ ITD_DEF itd_result itd_nll(const itd_denoiser *den, const float *x /* (n,dim) */
                            double *std_error_x /* (n) */);
 
 /* mse(logsnr) averaged over the points, with one eps per point, the same at all log SNRs; its standard error
-   over the points; and mmse, the error of the best denoiser of the Gaussian fitted to them. mse_error and
-   mmse may be NULL. ITD_ERROR_DATA and ITD_ERROR_NUMERIC as in itd_measure. */
+   over the points; and mmse, the mean error of the best denoiser of their Gaussian, the one that itd_nll fits
+   where `reference` is NULL. mse_error and mmse may be NULL. ITD_ERROR_DATA and ITD_ERROR_NUMERIC as in
+   itd_measure. */
 ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x /* (n,dim) */, size_t n,
                                  const double *logsnr /* (m) */, size_t m, uint64_t seed,
                                  double *mse /* (m) */, double *mse_error /* (m) */, double *mmse /* (m) */);
@@ -486,15 +490,15 @@ enum { ITD_MAX_LEVELS = 6 };
 /* The U-Net of Ho et al. 2020: residual blocks with group normalization at `levels` resolutions, each half
    the one before. */
 typedef struct itd_unet_desc {
-    size_t height, width, channels;  /* divisible by 2^(levels-1); 32, 32, 3 */
+    size_t height, width, channels;  /* height and width divisible by 2^(levels-1); 32, 32, 3 */
     size_t levels;                   /* 1 .. ITD_MAX_LEVELS; 3 */
     size_t features[ITD_MAX_LEVELS]; /* channels at each level, divisible by groups; 64, 96, 96 */
     size_t blocks;                   /* residual blocks per level going down; one more going up; 1 */
     size_t attention;                /* sum of 2^l for levels l with attention, 2^levels for the middle; 0 */
-    size_t head;                     /* channels of an attention head, 0: one head; 0 */
+    size_t head;                     /* channels of an attention head, divides features; 0: one head; 0 */
     size_t groups;                   /* of a normalization; 8 */
     double epsilon;                  /* added to variances; 1e-5 */
-    size_t embedding;                /* sinusoids of the time, even; 64 */
+    size_t embedding;                /* sinusoids of the time, even, >= 4; 64 */
     size_t hidden;                   /* features of the time; 256 */
     double logsnr_scale;             /* 3 */
     itd_time time;                   /* ITD_TIME_LOGSNR */
@@ -519,8 +523,8 @@ ITD_DEF void itd_net_free(itd_net *net);
 ITD_DEF size_t itd_net_parameters(const itd_net *net);
 /* Bytes of the network for passes of n rows: weights, and what a row takes, to predict or to train. In
    training n is micro_batch or, if that is 0, batch. Not counted are 0.7 to 2.4 MB for each thread and the
-   20 dim batch of a trainer. A denoiser makes passes of at most 1024 rows and 256 MB, or of one slice of rows
-   for each thread if that is more. */
+   20 dim batch bytes of a trainer. A denoiser makes passes of at most 1024 rows and 256 MB, or of one slice
+   of rows for each thread if that is more. */
 ITD_DEF size_t itd_net_memory(const itd_net *net, size_t n, bool training);
 /* The weights that training moves, and their moving average, NULL if there is none. The caller may change
    them, so that all later forward passes transform the weights of convolutions again: slow for few images. */
@@ -549,7 +553,7 @@ typedef struct itd_model_desc {
     double variance;                       /* v of the normalized data; 1 */
     itd_schedule schedule;                 /* of training, and the default of evaluation; 0, 3, 4 */
     bool normalize;                        /* itd_model_fit sets mean and scale per coordinate; true */
-    bool whiten;                           /* and, up to 64 dimensions, W of all of them; true */
+    bool whiten;                           /* and, up to 64 dimensions, a full matrix W; true */
 } itd_model_desc;
 
 /* A string that is saved with the model: names of columns, units, where the data came from. */
@@ -565,7 +569,7 @@ typedef struct itd_model { /* to read; itd_model_fit and itd_load write it */
     double *mean, *scale;   /* (dim) of the training data */
     double *whiten, *color; /* (dim,dim) W and its inverse; NULL: the network sees (x - mean) / scale */
     double log_det;         /* log |det W^-1| */
-    itd_gaussian *gaussian; /* the training data's, shrunk if W is; NULL before itd_model_fit */
+    itd_gaussian *gaussian; /* the training data's; NULL before itd_model_fit */
     itd_note *notes;
     float *work; /* (work_rows,dim) input of the network */
     size_t work_rows;
@@ -585,13 +589,13 @@ ITD_DEF itd_result itd_model_set_note(itd_model *model, const char *key, const c
 ITD_DEF const char *itd_model_note(const itd_model *model, const char *key); /* NULL if there is none */
 /* Uses the moving average of the weights if there is one. Borrows the model; invalid after itd_model_fit. */
 ITD_DEF itd_denoiser itd_model_denoiser(itd_model *model);
-/* itd_nll_desc_default with the model's schedule and Gaussian. */
+/* itd_nll_desc_default with the model's schedule and, borrowed, its Gaussian: invalid after itd_model_fit. */
 ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model);
 
 /* ---- training ----
 
    How long: until itd_nll on rows that take no part in training stops falling. Tables take some 3,000 to
-   5,000 steps of 128 to 512 rows, data/cifar10-small took 578,272 images. Set td.steps to the whole length,
+   5,000 steps of 128 to 512 rows, data/cifar10-small took 978,272 images. Set td.steps to the whole length,
    so that the learning rate ends at 0. Losses of steps vary by far more than they fall: compare means. */
 
 typedef struct itd_trainer_desc {
@@ -614,7 +618,7 @@ typedef struct itd_trainer_desc {
 /* One training by `world_size` processes whose trainers have the same description and weights. Each computes
    its share of every batch; all_reduce replaces x by its sum over all processes, the same bits in each. */
 typedef struct itd_workers {
-    size_t rank, world_size; /* 0, 1 */
+    size_t rank, world_size; /* rank < world_size; 0, 1 */
     itd_result (*all_reduce)(void *ctx, float *x /* (n) */, size_t n);
     void *ctx;
 } itd_workers;
@@ -642,12 +646,13 @@ ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *
 /* Call it before the model is freed. Frees what only training needs; the moving average stays. */
 ITD_DEF void itd_trainer_free(itd_trainer *trainer);
 /* One step of Adam (Kingma & Ba 2015) on `batch` rows of raw data, of which each worker reads its share.
-   loss, which may be NULL, is in nats and in the units of x. ITD_ERROR_NUMERIC, with nothing changed, if
-   loss or gradient is not finite; or what all_reduce returns. */
+   loss, which may be NULL, is in nats and in the units of x. ITD_ERROR_NUMERIC, with nothing changed, if the
+   loss is not finite or the gradient's norm not below 1.8e19; or what all_reduce returns. */
 ITD_DEF itd_result itd_train_step(itd_trainer *trainer, const float *x /* (batch,dim) */, double *loss);
 /* Which of n rows make the next step's batch, a function of seed and step. */
 ITD_DEF itd_result itd_train_indices(itd_trainer *trainer, size_t n, size_t *index /* (batch) */);
-/* Steps until the next epoch over the n rows is complete. loss, which may be NULL, is their mean. */
+/* Steps until the next epoch over the n rows is complete. loss, which may be NULL, is their mean. Fails as a
+   step does; those before it remain done. */
 ITD_DEF itd_result itd_train_epoch(itd_trainer *t, const float *x /* (n,dim) */, size_t n, double *loss);
 /* Steps in the first `epochs` epochs over n rows, for desc.steps. */
 ITD_DEF uint64_t itd_train_steps(const itd_trainer_desc *desc, size_t n, uint64_t epochs);
@@ -660,7 +665,7 @@ typedef enum itd_sampler { ITD_DETERMINISTIC, ITD_ANCESTRAL } itd_sampler;
 typedef enum itd_spacing { ITD_SPACING_QUANTILE, ITD_SPACING_UNIFORM } itd_spacing;
 
 typedef struct itd_sample_desc {
-    itd_schedule schedule; /* sampling runs from its lowest to its highest log SNR */
+    itd_schedule schedule; /* sampling runs from its lowest to its highest log SNR; 0, 3, 4 */
     size_t steps;          /* evaluations of the denoiser per sample, >= 1; 100 */
     itd_sampler sampler;   /* ITD_DETERMINISTIC */
     itd_spacing spacing;   /* ITD_SPACING_UNIFORM */
@@ -670,7 +675,7 @@ typedef struct itd_sample_desc {
 
 ITD_DEF itd_sample_desc itd_sample_desc_default(void);
 ITD_DEF itd_sample_desc itd_model_sample_desc(const itd_model *model); /* with the model's schedule */
-/* n samples in the units of x. ITD_ERROR_NUMERIC if the denoiser returns a number that is not finite. */
+/* n samples in the units of x. ITD_ERROR_NUMERIC if a prediction or a sample is not finite. */
 ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *desc, size_t n,
                               float *out /* (n,dim) */);
 
@@ -830,7 +835,7 @@ static void itd__matmul(size_t m, size_t n, size_t k, bool add, const float *a, 
                         const float *b, size_t rb, size_t cb, float *c, size_t rc, itd__scratch work);
 static double itd__dot(const double *x, const double *y, size_t n);
 static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, itd_gaussian **out);
-/* W and its inverse, which make the Gaussian of n rows N(0, I); log |det W^-1|. */
+/* W, which makes the Gaussian of n rows N(0, I), its inverse, and log |det W^-1|. */
 static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double *mean, const double *scale,
                                double *whiten, double *color, double *log_det);
 enum { ITD__FULL_GAUSSIAN = 64 }; /* dimensions up to which d^2 operations per row are cheap */
@@ -949,7 +954,7 @@ ITD_DEF itd_result itd_schedule_from_mse(const double *logsnr, const double *mse
                                          size_t m, size_t d, itd_schedule *out)
 {
     double max = 0, total = 0, mean = 0, square = 0, cube = 0, start = 0, end = 0;
-    if (m < 3 || d == 0) return ITD_ERROR_ARGUMENT;
+    if (m < 3 || d == 0 || !(logsnr[0] < logsnr[m - 1])) return ITD_ERROR_ARGUMENT;
     for (size_t i = 1; i + 1 < m; i++) max = fmax(max, itd__smooth_gap(mmse_gaussian, mse, i));
     if (!(max > 0.01 * (double)d && max <= DBL_MAX)) return ITD_ERROR_DATA;
     for (int pass = 0; pass < 2; pass++) /* the mean, then the moments about it */
@@ -1494,9 +1499,9 @@ static itd_result itd__fit_reference(const itd_denoiser *den, const float *x, si
 }
 
 /* The reference is the one given, in the denoisers' coordinates; else N(0, I) without `cancel`, or the
-   points' own. Along each eigenvector its variance is raised to 1e4 exp(-a1), 100 standard deviations of the
-   noise at the upper end a1 of the schedule, or to 1 if that is less. In the first case, ending the integral
-   at a1 costs at most 1/2 log(1 + 1e-4) nats per direction. */
+   points' own. Along each eigenvector its standard deviation is raised to 100 exp(-a1/2), 100 times that of
+   the noise at the upper end a1 of the schedule, or to 1 if that is less. In the first case, ending the
+   integral at a1 costs at most 1/2 log(1 + 1e-4) nats per direction. */
 static itd_result itd__choose_reference(itd__measurement *m)
 {
     const itd_schedule *s = &m->desc.schedule;
@@ -1748,9 +1753,9 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
 
        x  --coordinates-->  y  --channel-->  z  --shrink-->  F  --gain, plus skip z-->  eps_hat
 
-   In the coordinates y = W (x - mean) the shrunk covariance of the training data is I; above 64 dimensions
-   each coordinate has variance 1; without `normalize` y is x. With v the variance of y, that of z is
-   V = s(alpha) v + s(-alpha), and
+   In the coordinates y = W (x - mean) the shrunk covariance of the training data is I; without `whiten`, or
+   above 64 dimensions, each coordinate has variance 1; without `normalize` y is x. With v the variance of y,
+   that of z is V = s(alpha) v + s(-alpha), and
 
        eps_hat = skip z + gain F(shrink z, alpha)
 
@@ -1760,7 +1765,8 @@ ITD_DEF itd_result itd_mse_curve(const itd_denoiser *den, const float *x, size_t
            gain       1      sqrt(s(alpha) v / V)            0                1
 
    At low SNR z is nearly all noise, and eps_hat becomes z whatever the network puts out; PLAIN has to learn
-   that. At every SNR, input and target of F have variance 1, and F = 0 is the best denoiser of N(0, v I).
+   that. With GAUSSIAN input and target of F have variance 1 at every SNR, and F = 0 is the best denoiser of
+   N(0, v I).
 
    To add a parameterization: its name in itd_parameterization (>>api), its three numbers in
    itd__parameterize, and its name as the maximum in the row `parameterization` of >>descriptions. */
@@ -1893,10 +1899,11 @@ ITD_DEF void itd_model_free(itd_model *model)
 /* ---- fitting ---- */
 
 /* Mean and standard deviation of each column; 0 and 1 without normalization. False if a column that has to be
-   divided by its deviation is constant, as far as floats can tell. */
+   divided by its deviation is constant, as far as floats can tell, or if all columns are. */
 static bool itd__fit_columns(itd_model *model, const float *x, size_t n)
 {
     size_t d = model->dim;
+    bool varies = false;
     for (size_t j = 0; j < d; j++) {
         double mean = 0, variance = 0;
         for (size_t i = 0; i < n; i++) mean += ((double)x[i * d + j] - x[j]) / (double)n;
@@ -1905,8 +1912,9 @@ static bool itd__fit_columns(itd_model *model, const float *x, size_t n)
         model->mean[j] = model->desc.normalize ? mean : 0;
         model->scale[j] = model->desc.normalize ? sqrt(variance) : 1;
         if (model->desc.normalize && (!(variance > 1e-12 * mean * mean) || !(variance > 0))) return false;
+        varies = varies || variance > 0;
     }
-    return true;
+    return varies;
 }
 
 /* N(mean, color color^T): the Gaussian that the coordinates make N(0, I). */
@@ -2247,6 +2255,7 @@ ITD_DEF itd_result itd_sample(const itd_denoiser *den, const itd_sample_desc *de
             if (result == ITD_OK) itd__sampling_step(desc, k, eps_hat, fresh, rows * d, z);
         }
     }
+    if (result == ITD_OK && !itd__all_finite(all, n * d)) result = ITD_ERROR_NUMERIC;
     if (result == ITD_OK) itd_from_coordinates(den, all, n, out);
     ITD_FREE(all), ITD_FREE(eps_hat), ITD_FREE(fresh), ITD_FREE(logsnr);
     return result;
@@ -5339,9 +5348,9 @@ ITD_DEF itd_result itd_gaussian_to_coordinates(const itd_denoiser *den, const it
    With D the columns' standard deviations and S = V Lambda V^T their correlations, those of few rows are
    shrunk towards none,
 
-       P = (1 - rho) S + rho I,    W = P^-1/2 D^-1,    W^-1 = D P^1/2,
+       R = (1 - rho) S + rho I,    W = R^-1/2 D^-1,    W^-1 = D R^1/2,
 
-   and eigenvalues of P below 1e-8 are raised to it. rho is chosen by cross-validation: the rows are divided
+   and eigenvalues of R below 1e-8 are raised to it. rho is chosen by cross-validation: the rows are divided
    into five folds, and the likelihood of each is computed under the Gaussian of the other four. Of all square
    roots the symmetric one leaves every coordinate as near as can be to its column (Kessy, Lewin & Strimmer
    2018), and makes the coordinates independent of the columns' units.
@@ -5363,7 +5372,7 @@ typedef struct itd__correlations {
     double *matrix, *vectors;   /* (d,d) */
 } itd__correlations;
 
-/* The eigenvalue of P for one of S. */
+/* The eigenvalue of R for one of S. */
 static double itd__shrunk(double lambda, double rho) { return fmax((1 - rho) * lambda + rho, 1e-8); }
 
 /* The moments of all rows but those of fold `left_out` (ITD__FOLDS: of all), and their correlations. Where a

@@ -363,6 +363,15 @@ static void errors_are_passed_on(void)
     }
 }
 
+/* At log SNR -900 no float tells z from noise: x_hat is 0 / 0, although eps_hat is finite. */
+static void samples_have_to_be_finite(void)
+{
+    itd_denoiser den = mixture_denoiser(&spots);
+    itd_sample_desc desc = itd_sample_desc_default();
+    desc.schedule.clip = 300, desc.steps = 1;
+    check_refused(&den, &desc, ITD_ERROR_NUMERIC);
+}
+
 static void bad_arguments(void)
 {
     itd_denoiser den = mixture_denoiser(&spots), flat = den;
@@ -406,6 +415,7 @@ int main(void)
     RUN(one_step_gives_the_mean);
     RUN(denoiser_calls_are_counted);
     RUN(errors_are_passed_on);
+    RUN(samples_have_to_be_finite);
     RUN(bad_arguments);
     RUN(batch_larger_than_everything);
     return test_report();

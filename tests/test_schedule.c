@@ -484,7 +484,7 @@ static void schedule_smooths_the_gap(void)
 
 static void schedules_need_a_gap(void)
 {
-    const double three[] = {0, 1, 2}, mse[] = {0, 0, 0}, gaussian[] = {1, 1, 1};
+    const double three[] = {0, 1, 2}, falling[] = {2, 1, 0}, mse[] = {0, 0, 0}, gaussian[] = {1, 1, 1};
     double gap[POINTS] = {0}, below[POINTS] = {0}, bad[POINTS] = {0};
     itd_schedule s = schedule(7, 8, 9);
     fill_gap(gap, -1, 1, 0.0199); /* a hundredth of the dimensions is noise */
@@ -498,6 +498,7 @@ static void schedules_need_a_gap(void)
     for (size_t m = 0; m < 3; m++)
         CHECK(itd_schedule_from_mse(three, mse, gaussian, m, 1, &s) == ITD_ERROR_ARGUMENT);
     CHECK(itd_schedule_from_mse(three, mse, gaussian, 3, 0, &s) == ITD_ERROR_ARGUMENT);
+    CHECK(itd_schedule_from_mse(falling, mse, gaussian, 3, 1, &s) == ITD_ERROR_ARGUMENT);
     CHECK(s.loc >= 7 && s.loc <= 7 && s.scale >= 8 && s.scale <= 8 && s.clip >= 9 && s.clip <= 9);
     fill_gap(gap, -1, 1, 0.0003);
     CHECK_OK(curve_schedule(gap, 2, &s));

@@ -302,6 +302,23 @@ static void model_fit_refuses_to_divide_by_next_to_nothing(void)
     itd_model_free(model);
 }
 
+/* No variance at all, with the full Gaussian and with the one of independent columns. */
+static void model_fit_refuses_a_single_value(void)
+{
+    for (size_t dim = 64; dim <= 65; dim++) {
+        itd_model_desc desc = itd_model_desc_default(dim);
+        itd_model *model = NULL;
+        float same[3 * 65];
+        for (size_t i = 0; i < 3 * 65; i++) same[i] = 0.1f;
+        desc.normalize = false, desc.mlp.hidden = 8;
+        CHECK_OK(itd_model_create(&desc, 1, &model));
+        CHECK(itd_model_fit(model, same, 3) == ITD_ERROR_DATA && model->gaussian == NULL);
+        same[7] = 0.2f;
+        CHECK_OK(itd_model_fit(model, same, 3));
+        itd_model_free(model);
+    }
+}
+
 /* ---- learning rate ---- */
 
 /* Warm-up: (step + 1) / warmup; then the cosine from 1 at its first step to final_fraction at `steps`. */
@@ -1078,6 +1095,7 @@ static void all_tests(void)
     RUN(model_fit_can_leave_the_data_alone);
     RUN(model_fit_refuses_what_it_cannot_fit);
     RUN(model_fit_refuses_to_divide_by_next_to_nothing);
+    RUN(model_fit_refuses_a_single_value);
     RUN(learning_rate_follows_the_schedule);
     RUN(trainer_reports_the_learning_rate_it_used);
     RUN(loss_and_gradient_are_those_of_the_formula);
