@@ -4,7 +4,8 @@
 # make playground docs/playground/index.html with the WebAssembly of this header; needs clang, lld and wasi-libc
 # make bench      how fast everything is, beside its limits and its rivals; `sh tests/bench/run.sh
 #                 kernels` and other names of parts: some of it
-# make docs       measures and draws all of README.md and docs/ again, within an hour
+# make docs       measures and draws again, within an hour, what README.md and docs/ say of the five sets, and
+#                 redraws the rest from its tables
 # make install    header, grid.h beside it as itdiff_grid.h, pkg-config file, manual pages, completion, into
 #                 $(PREFIX); make uninstall takes them away
 # make dist       build/itdiff-VERSION.tar.gz of the last commit, always with the same bytes

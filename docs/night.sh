@@ -3,7 +3,8 @@
 # training, and one that goes on from there. Stopped, by Ctrl-C or kill, it continues with the same command.
 #   sh data/get_cifar10.sh && make && sh docs/night.sh           half a day on two cores
 #   sh docs/night.sh NAME...                                     only the runs of these names
-# Each run adds a row to docs/cifar10-runs.tsv, and leaves its files under runs/night/NAME.
+# Each run adds a row to docs/cifar10-runs.tsv, and leaves its files under runs/night/NAME. A run that has a row
+# there is left out: delete the row to repeat it.
 cd "$(dirname "$0")/.." || exit 1
 . docs/shell.sh
 table=docs/cifar10-runs.tsv

@@ -1,8 +1,8 @@
 #!/bin/sh
 # What other methods reach on the five sets, from the points that train_2d trains on, into docs/rivals.tsv.
-#   make build/points && sh docs/rivals.sh      a quarter of an hour; needs a python3 with scikit-learn
-#   sh docs/rivals.sh --table                   only the table of docs/rivals.md, which is made at the end
-# Rows that are there are not measured again; FORCE=1 starts anew. SETS="moons dino" and SEEDS="0 1" choose.
+#   make build/points && FORCE=1 sh docs/rivals.sh   a quarter of an hour; needs a python3 with scikit-learn
+#   sh docs/rivals.sh --table                        only the table of docs/rivals.md, which is made at the end
+# Without FORCE=1, rows that are there are not measured again. SETS="moons dino" and SEEDS="0 1" choose.
 # In nats: truth is the true mean -log p of 20,000 fresh points, excess_* what a rival has over it, stderr_*
 # the standard error of that. kde_kind says in which coordinates kde is; kde_other is in the others.
 cd "$(dirname "$0")/.." || exit 1

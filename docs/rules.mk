@@ -1,5 +1,5 @@
 # How `make docs` measures and draws; the Makefile includes it. What rivals reach takes scikit-learn and is not
-# among it: make build/points && sh docs/rivals.sh
+# among it: make build/points && FORCE=1 sh docs/rivals.sh
 
 # The tables and figures of the plane are measured again, those of CIFAR-10 made from the tables in docs/.
 build/gallery build/points build/grid_range: build/%: docs/%.c $(HEADERS)

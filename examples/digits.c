@@ -1,6 +1,7 @@
 /* digits.c: grey images of the ten digits, to try train_images on: 28 x 28 pixels, white on black, of
  * different sizes and thicknesses, each somewhere near the middle.
- *   make && build/digits --out digits.npy && build/train_images --data digits.npy --minutes 5 */
+ *   cc -O2 examples/digits.c -o build/digits -lm && build/digits --out digits.npy
+ *   build/train_images --data digits.npy --minutes 5 */
 #include "support/system.h" /* first: it asks the system headers for POSIX */
 
 #define ITDIFF_IMPLEMENTATION

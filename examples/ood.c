@@ -1,5 +1,5 @@
 /* ood.c: which images does the model know?
- *   sh data/get_cifar10.sh && make && build/ood
+ *   cc -O2 -fopenmp examples/ood.c -o build/ood -lm && sh data/get_cifar10.sh && build/ood
  *   build/ood --load runs/digits/model.safetensors --data digits.npy --strange letters.npy
  *
  * Test images against images of other kinds, made of them or one's own, told apart by their likelihood alone.

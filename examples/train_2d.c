@@ -70,8 +70,8 @@ static void data_options(options *o, args_table *table)
         args_group("Data"),
         args_choice("dataset", &o->dataset, DATASET_NAMES, "Which of the five sets to learn."),
         args_size("n", &o->n, 20, 10000000,
-                  "Number of points: 90 % for training, 10 % for validation. A tenth of the training points "
-                  "are not learned but choose which weights are kept."),
+                  "Number of points: 90 % for training, 10 % for validation. A tenth of the training "
+                  "points, 1,000 at most, are not learned but choose which weights are kept."),
         args_flag("fresh", &o->fresh, "Draw new training points in every round: no overfitting."),
         args_uint64("seed", &o->train.learn.seed, 0, UINT64_MAX,
                     "Seed of the data, the weights, the noise and the samples."),

@@ -1,9 +1,11 @@
 /* train_cifar10.c: learns the density of CIFAR-10's images (or of synthetic ones with a known density) with a
  * U-Net, estimates their likelihood, samples and denoises.
- *   sh data/get_cifar10.sh && make && build/train_cifar10 --hours 1
+ *   cc -O2 -fopenmp examples/train_cifar10.c -o build/train_cifar10 -lm
+ *   sh data/get_cifar10.sh && build/train_cifar10 --hours 1
  * --help explains the options. Metrics (also for TensorBoard), pictures, samples and the model go to
  * runs/NAME/. train_images does the same for images of your own. The last line of output is
- *   result dataset=cifar10 params=... images_seen=... val_nll=... stderr=... bits_per_dim=... seconds=... */
+ *   result dataset=cifar10 params=... images_seen=... val_nll=... stderr=... stderr_data=... bits_per_dim=...
+ *   bits_per_dim_255=... seconds=... */
 #include "support/progress.h" /* first: it asks the system headers for POSIX */
 
 #define ITD_FSYNC(file) system_sync(file)
@@ -78,9 +80,10 @@ static options *read_options(int argc, char **argv)
                     "The distribution is cut off at this many scales from its centre."),
         args_group("Network"),
         args_string("pretrained", &all.pretrained,
-                    "Weights to start from, with learning rate 1e-4 and 50 epochs unless given: those of "
-                    "google/ddpm-cifar10-32 (diffusion_pytorch_model.safetensors), which brings its network "
-                    "and is also taken by --eval, --sample and --denoise; or a checkpoint of this program."),
+                    "Weights to start from, with learning rate 1e-4, 50 epochs and no weight limit unless "
+                    "given: those of google/ddpm-cifar10-32 (diffusion_pytorch_model.safetensors), which "
+                    "brings its network and is also taken by --eval, --sample and --denoise; or a checkpoint "
+                    "of this program."),
         args_string("prefix", &all.prefix,
                     "What the names of the tensors in that file begin with, if anything."),
         args_choice(

@@ -1,11 +1,13 @@
 /* train_images.c: learns the density of your own images with a U-Net, estimates their likelihood, samples and
  * denoises.
- *   make && build/train_images --data digits.npy --minutes 5
+ *   cc -O2 -fopenmp examples/train_images.c -o build/train_images -lm
+ *   build/train_images --data digits.npy --minutes 5
  * Images come as .npy, (n, height, width) or (n, height, width, channels), in files as MNIST's, or in a
  * folder as CIFAR-10's binary version. Network, log SNRs and padding follow from them. --help explains the
  * options. Metrics (also for TensorBoard), pictures, samples and the model go to runs/NAME/. The last line of
  * output is
- *   result dataset=... params=... images_seen=... val_nll=... stderr=... bits_per_dim=... seconds=... */
+ *   result dataset=... params=... images_seen=... val_nll=... stderr=... stderr_data=... bits_per_dim=...
+ *   bits_per_dim_255=... seconds=... (bits_per_dim_units=... where values are not bytes) */
 #include "support/progress.h" /* first: it asks the system headers for POSIX */
 
 #define ITD_FSYNC(file) system_sync(file)
@@ -30,7 +32,8 @@ static image_options *read_options(int argc, char **argv)
                     "The images: a .npy of (n, height, width) or (n, height, width, channels), a file as "
                     "MNIST's, or a folder with files as MNIST's or CIFAR-10's."),
         args_default_text(args_string("test", &o.test, "Test images of the same kinds."),
-                          "those in the folder, or else a tenth of the images, which then is not learned"),
+                          "those in the folder, or else a tenth of the images, 10,000 at most, which are not "
+                          "learned then"),
         args_default_text(args_size("n", &o.n, 2, 10000000, "Only the first N training images."), "all"),
         args_flag("flips", &o.flips, "Mirror half of the training images at random."),
         args_uint64("seed", &o.seed, 0, UINT64_MAX,

@@ -145,7 +145,8 @@ typedef struct benchmark_source {
 /* The options that fill it, for a table of args.h; after them, still under "Estimates", the program's own. */
 #define BENCHMARK_OPTIONS(source)                                                                            \
     args_group("A trained network instead of known distributions"),                                          \
-        args_string("load", &(source).load, "A checkpoint of train_2d or train_cifar10."),                   \
+        args_string("load", &(source).load,                                                                  \
+                    "A checkpoint of train_2d, train_cifar10 or, with --data, fit."),                        \
         args_choice("dataset", &(source).dataset, DATASET_NAMES,                                             \
                     "New points from the distribution it learned."),                                         \
         args_default_text(                                                                                   \

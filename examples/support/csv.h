@@ -1,8 +1,8 @@
 /* csv.h: splits a file of text into rows and fields; table.h makes numbers of them.
  *
- * Fields are separated by commas, semicolons, tabs, vertical bars, or runs of blanks, the same way throughout;
- * the first two lines tell which. A field in double quotes may hold anything, a quote of its own twice
- * ("5"" pipe"). Lines end in LF, CR LF or CR. Blank lines are skipped, and so are comments, which start
+ * Fields are separated by commas, semicolons, tabs, vertical bars, or runs of blanks, the same way
+ * throughout; the first two lines tell which. A field in double quotes may hold anything, a quote of its own
+ * twice ("5"" pipe"). Lines end in LF, CR LF or CR. Blank lines are skipped, and so are comments, which start
  * with #. */
 #ifndef CSV_H
 #define CSV_H

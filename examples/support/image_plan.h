@@ -2,7 +2,7 @@
  * padding, the variance it is made for, and the log SNRs that it learns at.
  *
  *     image_plan plan = image_plan_make(height, width, channels, n, features);
- *     image_plan_schedule(&plan, levels, x, n);                 from their spectrum
+ *     image_plan_measure(&plan, levels, x, n);                  border, variance, log SNRs
  *
  * Include the implementation of itdiff.h, must.h and spectrum.h before this file. */
 #ifndef IMAGE_PLAN_H

@@ -1,8 +1,8 @@
 /* image_run.h: what the programs that learn images have in common: their options, the images and the model of
  * a run, and what goes into its files.
  *
- * A program fills in `options`, tells where its training images come from, and calls run_plan or run_load;
- * then image_train.h trains, image_score.h estimates likelihoods, image_draw.h makes pictures.
+ * A program fills in `options`, tells where its training images come from, and calls train_create or
+ * run_load; then image_train.h trains, image_score.h estimates likelihoods, image_draw.h makes pictures.
  *
  * Include progress.h first of all, and the implementation of itdiff.h before this file. */
 #ifndef IMAGE_RUN_H

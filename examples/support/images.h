@@ -5,7 +5,7 @@
  *     .idx, as MNIST's: two zeros, a type, the number of dimensions, these as u32, then the data, big-endian
  *
  *     image_set train, test;
- *     if (images_read_both("digits.npy", NULL, &train, &test, error, sizeof error)) fail("%s", error);
+ *     if (images_read_both("digits.npy", NULL, NULL, &train, &test, error, sizeof error)) fail("%s", error);
  *     images_get(&train, i, 0, x);                     image i in [-1, 1]; 1 instead of 0: mirrored
  *     images_free(&test), images_free(&train);
  *
