@@ -17,6 +17,7 @@
 #include "support/charts.h"
 #include "support/frame.h"
 #include "support/must.h"
+#include "support/outputs.h"
 #include "support/odd.h"
 #include "support/rows.h"
 #include "support/same_run.h"
@@ -26,7 +27,8 @@
 #include "support/training.h"
 #include "support/weights.h"
 
-enum { MIN_ROWS = 20, MAX_VALIDATION = 10000, NOISE_DRAWS = 8, DEFAULT_SECONDS = 40, FAR = 10 };
+enum { MIN_ROWS = 20, MAX_COLUMNS = 8192, MAX_VALIDATION = 10000 };
+enum { NOISE_DRAWS = 8, DEFAULT_SECONDS = 40, FAR = 10 };
 enum { VALIDATION_NOISE = 100, TEST_NOISE = 101 }; /* training has 0, scores have 1, 2, ... */
 
 /* ---- options ------------------------------------------------------------------------------------------- */
@@ -128,7 +130,10 @@ static options read_options(int argc, char **argv)
     args_table table = {"fit", "Learns the density of a table of your own.", list, ARGS_COUNT(list)};
     args_parse(&table, argc, argv);
     refuse_idle_options(&o, &table);
-    table_must_write(o.scores), table_must_write(o.samples_out);
+    const char *const files[] = {o.data, o.validation, o.test, o.train, o.load, o.scores};
+    outputs_must_spare("scores", o.scores, files, ARGS_COUNT(files) - 1);
+    outputs_must_spare("samples_out", o.samples_out, files, ARGS_COUNT(files));
+    outputs_must_write(o.scores), outputs_must_write(o.samples_out);
     o.has_epochs = args_given(&table, &o.epochs), o.has_minutes = args_given(&table, &o.minutes);
     o.has_draws = args_given(&table, &o.draws);
     return o;
@@ -202,6 +207,9 @@ static void prepare_training_data(run *r)
     if (t.rows < MIN_ROWS)
         fail("%s: at least %d rows expected to learn from, %lu found", r->o.data, MIN_ROWS,
              (unsigned long)t.rows);
+    if (t.columns > MAX_COLUMNS)
+        fail("%s: at most %d columns expected, %lu found; --columns chooses", r->o.data, MAX_COLUMNS,
+             (unsigned long)t.columns);
     if (table_refuse_constant(&t, error, sizeof error)) fail("%s", error);
     if (odd_tell(&t, warn_line, NULL) < 0) fail("out of memory for the columns of %s", r->o.data);
     if (frame_from_table(&t, &r->frame, error, sizeof error)) fail("%s", error);
@@ -230,24 +238,25 @@ static learn_desc learn_desc_of(const run *r)
     return d;
 }
 
-/* What a run has to have in common with the one it goes on from. */
+/* What a run has to have in common with the one it goes on from, each option a word of ASCII. */
 static void options_text(const run *r, char *text, size_t size)
 {
     const options *o = &r->o;
-    char epochs[30] = "auto";
+    char epochs[30] = "auto", validation[400] = "auto", *end = validation;
+    for (const char *at = o->validation; at && *at && end + 4 < validation + sizeof validation; at++)
+        end += sprintf(end, frame_is_plain(*at) ? "%c" : "%%%02X", (unsigned)(unsigned char)*at);
     if (o->has_epochs) snprintf(epochs, sizeof epochs, "%lu", (unsigned long)o->epochs);
     snprintf(
         text, size,
         "seed=%llu num_epochs=%s train_batch_size=%lu learning_rate=%.17g lr_schedule=%s hidden_size=%lu "
-        "hidden_layers=%lu dequantize=%s validation=%.200s",
+        "hidden_layers=%lu dequantize=%s validation=%s",
         (unsigned long long)o->seed, epochs, (unsigned long)o->batch, o->learning_rate, o->lr_schedule,
-        (unsigned long)o->hidden_size, (unsigned long)o->hidden_layers, o->dequantize,
-        o->validation ? o->validation : "auto");
+        (unsigned long)o->hidden_size, (unsigned long)o->hidden_layers, o->dequantize, validation);
 }
 
 static void resume(run *r, const learn_desc *d)
 {
-    char path[1300], words[600];
+    char path[1300], words[800];
     itd_model *m;
     itd_error error;
     FILE *file = fopen(report_path(&r->report, "training.safetensors"), "rb");
@@ -264,7 +273,7 @@ static void resume(run *r, const learn_desc *d)
 static void train(run *r)
 {
     learn_desc d = learn_desc_of(r);
-    char words[600], *frame = frame_to_text(&r->frame);
+    char words[800], *frame = frame_to_text(&r->frame);
     training_note notes[3] = {{"frame", NULL}, {"options", NULL}, {NULL, NULL}};
     training_loop t;
     training_end end;
@@ -467,6 +476,7 @@ static void score_rows(run *r)
     size_t draws = frame_is_rounded(&r->frame) ? NOISE_DRAWS : 1;
     scores *s = &r->on_validation;
     itd_nll_desc d = nll_desc_of(r, t.rows);
+    if (r->o.pictures) report_begin(&r->report, r->o.out, r->o.name, &r->bar);
     r->table_rows = t.rows;
     r->validation = rows_of(&r->frame, &t, r->o.seed, 1);
     rows_must_reach(&r->validation, &t, r->mean, r->scale);
@@ -533,7 +543,6 @@ int main(int argc, char **argv)
     if (r.o.load) {
         load(&r);
         if (r.o.data) score_rows(&r);
-        if (r.o.data && r.o.pictures) report_begin(&r.report, r.o.out, r.o.name, &r.bar);
     } else {
         fit(&r);
     }

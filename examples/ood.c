@@ -50,6 +50,10 @@ static options read_options(int argc, char **argv)
     args_table table = {"ood", "Tells images of other kinds from those of a data set by their likelihood.",
                         list, ARGS_COUNT(list)};
     args_parse(&table, argc, argv);
+    const char *const files[] = {o.data, o.test, o.load, o.out};
+    outputs_must_spare("out", o.out, files, ARGS_COUNT(files) - 1);
+    outputs_must_spare("scores", o.scores, files, ARGS_COUNT(files));
+    outputs_must_write(o.out), outputs_must_write(o.scores);
     return o;
 }
 

@@ -31,15 +31,14 @@ typedef struct options {
 static void set_defaults(options *all)
 {
     image_options *o = &all->common;
-    double loc, scale;
-    if (*o->logistic && !image_options_logistic(o->logistic, &loc, &scale))
-        fail("--logistic_params: two numbers LOC,SCALE with SCALE > 0 expected, '%s' found", o->logistic);
     if (all->pretrained && o->load) fail("--pretrained: weights are given by --load already");
     if (all->pretrained && !image_options_given(o, &o->learning_rate)) o->learning_rate = 1e-4;
     if (all->pretrained && !image_options_given(o, &o->weight_limit)) o->weight_limit = 0;
     if (all->pretrained && !image_options_given(o, &o->epochs)) o->epochs = 50;
     if (o->epochs && !image_options_given(o, &o->hours)) o->hours = 0;
     if (!o->name) o->name = all->synthetic ? "synthetic" : "cifar10";
+    if (!all->pretrained) image_options_ignored(o, "prefix step", "without --pretrained");
+    if (all->synthetic) image_options_ignored(o, "data test flips", "the images are synthetic");
 }
 
 static options *read_options(int argc, char **argv)
@@ -62,7 +61,7 @@ static options *read_options(int argc, char **argv)
                           "those in the folder"),
         args_flag("synthetic", &all.synthetic,
                   "Gaussian random fields of a known distribution instead, new ones in every step."),
-        args_size("n", &o->n, 1, 50000, "Only the first N training images."),
+        args_size("n", &o->n, 2, 50000, "Only the first N training images."),
         args_flag("flips", &o->flips, "Mirror half of the training images at random."),
         args_uint64("seed", &o->seed, 0, UINT64_MAX,
                     "Seed of the weights, the noise, the order and the samples."),
@@ -160,7 +159,6 @@ static itd_unet_desc pretrained_unet(const options *all)
 /* A description of what the options ask for; what they leave open becomes an option. */
 static itd_model_desc describe_model(image_run *r, options *all)
 {
-    static char logistic[60];
     image_options *o = r->o;
     itd_model_desc md = itd_model_desc_default(DIM);
     int foreign = all->pretrained && !weights_are_ours(all->pretrained);
@@ -170,8 +168,7 @@ static itd_model_desc describe_model(image_run *r, options *all)
         must(itd_schedule_from_spectrum(((const fields *)r->source)->lambda, DIM, &s), "choosing log SNRs");
     if (*o->logistic) image_options_logistic(o->logistic, &s.loc, &s.scale);
     s.clip = o->clip;
-    snprintf(logistic, sizeof logistic, "%.17g,%.17g", s.loc, s.scale);
-    o->logistic = logistic, r->shape = plan.shape;
+    o->logistic = image_options_kept_logistic(s.loc, s.scale), r->shape = plan.shape;
     plan.unet.blocks = o->blocks, plan.unet.attention = o->attention;
     md.unet = foreign ? pretrained_unet(all) : plan.unet;
     if (foreign) md.parameterization = ITD_PLAIN; /* it predicts the noise itself */
@@ -263,11 +260,12 @@ int main(int argc, char **argv)
     options *all = read_options(argc, argv);
     image_options *o = &all->common;
     int training = image_options_training_wanted(o);
-    int evaluating = training || o->eval || !(o->samples || o->denoise || *o->half); /* --load alone, too */
+    int evaluating = image_options_likelihood_wanted(o);
     run_begin(&r, o, argc, argv);
     r.units_name = "255", r.dim = DIM, r.scale.high = 255;
     if (*all->curves) {
-        draw_learning(&r, all->curves);
+        if (!draw_learning(&r, all->curves))
+            fail("--curves: estimates of which one is better than another expected, none found");
         return 0;
     }
     fields *field = begin(&r, all, training, evaluating || o->denoise);

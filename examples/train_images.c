@@ -74,23 +74,22 @@ static image_options *read_options(int argc, char **argv)
    that goes on takes over. */
 static void begin_model(image_run *r)
 {
-    static char features[100], logistic[60];
+    static char features[100];
     image_options *o = r->o;
     image_set *t = &r->train_set;
     itd_model_desc md = itd_model_desc_default(r->dim);
-    size_t n = r->n_train < RUN_PLAN_IMAGES ? r->n_train : RUN_PLAN_IMAGES;
+    size_t n = run_enough(r->n_train < RUN_PLAN_IMAGES ? r->n_train : RUN_PLAN_IMAGES, r->dim);
     float *x = (float *)must_alloc(n, r->dim * sizeof *x);
     image_plan plan = image_plan_make(t->height, t->width, t->channels, r->n_train, o->features);
     for (size_t i = 0; i < n; i++) run_training_image(r, i * r->n_train / n, 0, x + i * r->dim);
     image_plan_measure(&plan, r->scale.levels, x, n);
-    if (*o->logistic && !image_options_logistic(o->logistic, &plan.schedule.loc, &plan.schedule.scale))
-        fail("--logistic_params: two numbers LOC,SCALE with SCALE > 0 expected, '%s' found", o->logistic);
+    if (*o->logistic) image_options_logistic(o->logistic, &plan.schedule.loc, &plan.schedule.scale);
     if (image_options_given(o, &o->clip)) plan.schedule.clip = o->clip;
     plan.unet.blocks = o->blocks, plan.unet.attention = o->attention;
     md.unet = plan.unet, md.variance = plan.variance, md.schedule = plan.schedule, md.normalize = false;
     o->features = plan_print_features(&plan.unet, features, sizeof features);
-    snprintf(logistic, sizeof logistic, "%.6g,%.6g", plan.schedule.loc, plan.schedule.scale);
-    o->logistic = logistic, o->clip = plan.schedule.clip;
+    o->logistic = image_options_kept_logistic(plan.schedule.loc, plan.schedule.scale);
+    o->clip = plan.schedule.clip;
     r->shape = plan.shape;
     train_create(r, &md);
     free(x);
@@ -122,7 +121,7 @@ int main(int argc, char **argv)
     run_begin(&r, read_options(argc, argv), argc, argv);
     image_options *o = r.o;
     int training = image_options_training_wanted(o);
-    int evaluating = training || o->eval || !(o->samples || o->denoise || *o->half); /* --load alone, too */
+    int evaluating = image_options_likelihood_wanted(o);
     r.data_name = o->name;
     if (!training || o->resume) run_load(&r, o->load ? o->load : run_path(&r, "model.safetensors"), training);
     if (evaluating || o->denoise) run_read_images(&r, r.model ? &r.scale : NULL);

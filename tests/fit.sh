@@ -232,6 +232,12 @@ check_that "--resume with other rows" refuses '^fit: --resume: the 400 rows of 2
     --data $out/other.csv --experiment_name two --resume $short
 check_that "--resume with other options names them" refuses 'trained with another --seed, --hidden_size$' \
     --data $out/two.csv --experiment_name two --resume $short --seed 5 --hidden_size 17
+cp "$out/other.csv" "$out/$(printf 'my m\344rz, 50 %%.csv')"
+odd_name() { # options...
+    $fit $short --data "$out/two.csv" --validation "$out/$(printf 'my m\344rz, 50 %%.csv')" --experiment_name odd "$@" > /dev/null
+}
+check_that "a file of rows may have any name" odd_name
+check_that "... and --resume knows it" odd_name --resume
 check_that "--resume of a training that has ended measures again" sh -c "
     a=\$($fit $short --data $out/two.csv --experiment_name two --resume | sed 's/ seconds.*//')
     b=\$($fit $short --data $out/two.csv --experiment_name again | sed 's/ seconds.*//')

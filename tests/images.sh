@@ -103,10 +103,27 @@ check_that "resuming takes over the options of the checkpoint" sh -c "build/trai
 check_that "and keeps what is better than all before" [ -s "$out/again/best.safetensors" ]
 check_that "and their number of epochs" sh -c "build/train_cifar10 --out $out --quiet --synthetic \
     --experiment_name again --resume --eval_images 4 --eval_draws 2 --pictures off | grep -q images_seen=16"
+result --experiment_name given --logistic_params 5.10,3.0 > /dev/null
+check_that "and the same options again are the same" [ "$(result --experiment_name given --logistic_params 5.1,3 --num_epochs 3 \
+    --resume | grep -c images_seen=12)" -eq 1 ]
 check_that "and refuses others, by name" fails 'with another --seed (it has 0), --features (it has 8,8)$' $tiny \
     --experiment_name again --resume --seed 1 --features 8,16
 check_that "what has no effect is said" sh -c "build/train_cifar10 --out $out --synthetic --sample 1 --steps 1 --warmup 3 \
     --blocks 2 2>&1 | tr '\n' ' ' | grep -q 'warmup is ignored: nothing is trained .*blocks is ignored: the model has its own'"
+
+check_that "--scores is idle where nothing is estimated" sh -c "build/train_cifar10 --out $out --synthetic --sample 1 --steps 1 \
+    --per_sample $out/s.tsv 2>&1 | grep -q 'per_sample is ignored: no likelihood is estimated' && [ ! -e $out/s.tsv ]"
+check_that "--prefix is idle without weights" sh -c "build/train_cifar10 --out $out --synthetic --sample 1 --steps 1 \
+    --prefix x 2>&1 | grep -q 'prefix is ignored: without --pretrained'"
+check_that "with passes and hours a run ends at the first" sh -c "build/train_cifar10 $(echo $tiny) --experiment_name first \
+    --pictures off --hours 1 | grep -q images_seen=8"
+check_that "a file that cannot be written is told before the work" fails 'nowhere/s.tsv: cannot be written' $tiny \
+    --experiment_name nowhere --per_sample "$out/nowhere/s.tsv"
+check_that "... so that nothing was done" [ ! -e "$out/nowhere" ]
+check_that "and so are models of an ensemble" fails 'with: .*nothing.safetensors' $tiny --experiment_name nowhere \
+    --with "$out/nothing.safetensors"
+printf 'step\\timages\\n' > "$out/empty.tsv"
+check_that "learning curves without estimates" fails 'curves: estimates' --out "$out" --curves "$out/empty.tsv"
 
 # ---- weights of others ----
 weights() { # options...
@@ -183,6 +200,18 @@ base=$(images odd)
 check_that "the same seed gives the same result" [ "$base" = "$(images odd --threads 2 --eval_batch_size 4)" ]
 check_that "a model of padded images is loaded as it was" sh -c "build/train_images $few --data $out/odd.npy --eval |
     sed 's/ seconds=.*//; s/images_seen=0/images_seen=36/' | grep -qx '$base'"
+build/train_images $few --data "$out/odd.npy" --experiment_name wide --features 8,8,8 > /dev/null
+{ head -c 128 "$out/odd.npy" && tail -c +129 "$out/odd.npy" | tr '\200-\377' '\000-\177'; } > "$out/dark.npy"
+build/train_images $few --data "$out/dark.npy" > /dev/null
+check_that "models of other padding make an ensemble, whichever is first" sh -c "
+    for pair in odd,wide wide,odd; do
+        build/train_images $few --data $out/odd.npy --eval --load $out/\${pair%,*}/model.safetensors \
+            --with $out/\${pair#*,}/model.safetensors | grep -q '^result .*val_nll=[-0-9]' || exit 1
+    done"
+check_that "models of other values do not" sh -c "build/train_images $few --data $out/odd.npy --eval \
+    --load $out/odd/model.safetensors --with $out/dark/model.safetensors 2>&1 |
+        grep -q 'with: .*values from 0 to 255 expected, it has learned 0 to 1[0-9]*'"
+build/digits --n 9 --seed 7 --out "$out/strange.npy"
 check_that "samples come as an array" sh -c "build/train_images --quiet --out $out --experiment_name odd --sample 3 --steps 2 &&
     head -c 128 $out/odd/samples.npy | grep -a -q \"'descr': '|u1', 'fortran_order': False, 'shape': (3, 13, 11)\" &&
     [ \$(wc -c < $out/odd/samples.npy) -eq $((128 + 3 * 13 * 11)) ]"
@@ -195,7 +224,6 @@ check_that "so are images that are not the model's" sh -c "build/train_images $f
     grep -q 'images of 13 x 11 x 1 expected, found 28 x 28 x 1\|the model.s are'"
 check_that "other images are not learned on" sh -c "build/train_images $few --experiment_name odd --data $out/few.npy --resume 2>&1 |
     grep -q 'the model.s are\|has learned other images'"
-build/digits --n 9 --seed 7 --out "$out/strange.npy"
 check_that "ood knows one's own images" sh -c "build/ood --load $out/digits/model.safetensors --data $out/digits.npy \
     --strange $out/strange.npy --images 4 --draws 2 --scores $out/ood.tsv | grep -q 'strange.npy  *[0-9.]*  *[01]\.[0-9]* ' &&
     [ \$(wc -l < $out/ood.tsv) -eq 37 ] && [ \"\$(sed -n 2p $out/ood.tsv | cut -f 2)\" = 1 ]"

@@ -243,6 +243,10 @@ check_that "... have the entropy of a normal pair" awk -v a="$(gaussian)" \
     'BEGIN { off = a - 2.8379; exit !(off < 0.04 && off > -0.04) }'
 normals 20 2 > "$out/twenty.csv"
 job "twenty rows" "rows=20 columns=2" $fit --data "$out/twenty.csv"
+refused "twenty rows, nearly all of them kept back" 'twenty.csv: at least 4 rows to learn from .* leaves 1' \
+    $fit --data "$out/twenty.csv" --validation 0.95
+awk 'BEGIN { for (i = 0; i < 20; i++) { for (j = 0; j < 8193; j++) printf "%d,", i * j % 97; print i } }' > "$out/wide.csv"
+refused "more columns than a network takes" 'wide.csv: at most 8192 columns expected, 8194 found' $fit --data "$out/wide.csv"
 
 # ---- columns that are special ----
 
@@ -270,6 +274,9 @@ told "a value far off" "rows=300 columns=3" 'column 1.*far outside.*: row 6 \(li
 body | awk -F, 'NR == 1 { print "x" } { printf "%.9g\n", $1 / ($3 * $3 + 1e-6) }' > "$out/tails.csv"
 check_that "heavy tails give finite numbers" sh -c "
     $fit --data $out/tails.csv > $out/printed 2> $out/errors && ! grep -Eq '(nan|inf)' $out/printed"
+awk 'BEGIN { srand(1); print "rain"; for (i = 0; i < 400; i++) print rand() < 0.6 ? 0 : rand() * 9 }' > "$out/rain.csv"
+check_that "one value in most rows, wherever the rows are divided" sh -c "
+    for seed in 1 2 3 4 5 6 7 8; do $fit --data $out/rain.csv --seed \$seed 2> $out/errors || exit 1; done"
 yes '1,2' | head -n 50 > "$out/flat.csv"
 refused "rows that are all the same" 'flat.csv.*columns 1-2.*one value' $fit --data "$out/flat.csv"
 
@@ -280,6 +287,10 @@ model=$out/runs/model/model.safetensors
 load="build/fit --out $out/runs --quiet --pictures off --eval_draws 4 --load"
 body | sed 's/^\([^,]*\),\([^,]*\),/\2,\1,/; s/[0-9]$/5/' | sed '1i y,x,z' > "$out/others.csv"
 job "the rows of another table" "rows=300 columns=3" $load $model --data "$out/others.csv"
+sed '1s/.*/x,y,x/' "$out/plain.csv" > "$out/same.csv"
+$fit --data "$out/same.csv" --experiment_name same > /dev/null
+told "names that repeat" "rows=300 columns=3" "rows that it was trained on" build/fit --out "$out/runs" --quiet \
+    --pictures off --eval_draws 4 --load "$out/runs/same/model.safetensors" --data "$out/same.csv"
 refused "... with missing values" 'missing.csv.*line 7' $load $model --data "$out/missing.csv"
 sed '1s/.*/a,b,c/' "$out/others.csv" > "$out/renamed.csv"
 refused "... under other names" 'renamed.csv: a column named "x" expected.*--columns takes them' \
@@ -359,6 +370,15 @@ refused "no images at all" 'no-images: images expected, found nothing' $images -
 if [ -w /dev/full ]; then
     refused "a full disk" 'full.*(written|space)' $load $model --data "$out/others.csv" --scores /dev/full
 fi
+cp "$out/others.csv" "$out/precious.csv"
+refused "the table itself, for its scores" 'scores: .*precious.csv is needed as it is' \
+    $load $model --data "$out/precious.csv" --scores "$out/../jobs/precious.csv"
+refused "... for samples" 'samples_out: .*precious.csv is needed as it is' \
+    $fit --data "$out/precious.csv" --samples_out "$out/precious.csv"
+check_that "... which is still there" cmp "$out/others.csv" "$out/precious.csv"
+ln -s nothing.csv "$out/link.csv"
+job "scores behind a link to no file" "rows=300" $load $model --data "$out/others.csv" --scores "$out/link.csv"
+check_that "... are there" [ "$(wc -l < "$out/nothing.csv")" -eq 301 ]
 refused "a folder that is a file" 'plain.csv' $fit --data "$out/plain.csv" --out "$out/plain.csv"
 refused "a file in a folder that is none" 'nowhere/s.csv.*cannot' $fit --data "$out/plain.csv" --samples_out "$out/nowhere/s.csv"
 report

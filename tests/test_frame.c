@@ -289,6 +289,17 @@ static void a_column_asked_for_twice(void)
     frame_free(&f), table_free(&t);
 }
 
+/* Of columns with the same name the first is the first, in every file that has as many. */
+static void names_that_repeat(void)
+{
+    data_table t = read_text("x,y,x\n1,2,3\n3,4,8\n");
+    data_frame f = frame_of(&t);
+    CHECK(!strcmp(read_as(&f, "x,x,y\n5,6,7\n", NULL), "5 7 6 "));
+    CHECK(strstr(read_as(&f, "x,y,z\n5,6,7\n", NULL), "a column named \"x\" expected once") != NULL);
+    CHECK(strstr(read_as(&f, "x,x,y,x\n5,6,7,8\n", NULL), "a column named \"x\" expected once") != NULL);
+    frame_free(&f), table_free(&t);
+}
+
 /* ---- as text ---- */
 
 static void frames_come_back_from_text(void)
@@ -702,6 +713,7 @@ int main(void)
     RUN(noise_is_uniform_and_repeatable);
     RUN(columns_are_found_again);
     RUN(a_column_asked_for_twice);
+    RUN(names_that_repeat);
     RUN(frames_come_back_from_text);
     RUN(the_text_of_a_frame);
     RUN(hostile_texts_are_refused);

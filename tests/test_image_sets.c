@@ -189,6 +189,39 @@ static void values_that_are_not_finite(void)
     check_refused("image 3, row 2, column 2: a finite number expected");
 }
 
+/* Small numbers, and masks that are not quite 0 or 1, are no bytes in disguise: they stay what they are. */
+static void small_numbers_stay_floats(void)
+{
+    static const double size[] = {0.05, 1e-6, 1, 1};
+    float x[N * D];
+    image_set train, test;
+    for (size_t j = 0; j < 4; j++) {
+        for (size_t k = 0; k < N * D; k++) x[k] = (float)(size[j] * ((double)(37 * k % 72) / 71));
+        for (size_t k = 0; k < N * D && j >= 2; k++) x[k] = k % 3 ? 1 - 0.04f * x[k] : 0.04f * x[k];
+        for (size_t k = 0; k < N * D && j == 3; k++) x[k] = (float)floor(x[k] + 0.5); /* now they are masks */
+        write_npy(path, "<f4", "(12, 3, 2)", x, sizeof x);
+        if (!CHECK(read_both(&train, &test) == 0)) return;
+        CHECK((train.values != NULL) == (j < 3) && train.scale.levels == (j < 3 ? 0 : 2));
+        for (size_t i = 0, k = 0; i < train.n; i++)
+            for (k = 0; k < D; k++) CHECK(images_value(&train, i, k) == (double)x[train.index[i] * D + k]);
+        images_free(&test), images_free(&train);
+    }
+}
+
+/* The greatest value may be in any image, also in one that is held out. */
+static void values_are_those_of_all_images(void)
+{
+    for (size_t bright = 0; bright < N; bright++) {
+        uint8_t bytes[N * D];
+        image_set train, test;
+        for (size_t k = 0; k < sizeof bytes; k++) bytes[k] = (uint8_t)(k / D == bright ? 40 : k % 30);
+        write_npy(path, "|u1", "(12, 3, 2)", bytes, sizeof bytes);
+        if (!CHECK(read_both(&train, &test) == 0)) return;
+        CHECK(train.scale.high == 40 && test.scale.high == 40 && test.scale.levels == 41 && test.n == 1);
+        images_free(&test), images_free(&train);
+    }
+}
+
 static void check_test_refused(const char *why)
 {
     image_set train, test;
@@ -488,6 +521,8 @@ int main(void)
     RUN(wrong_files_are_named);
     RUN(wrong_arrays_are_named);
     RUN(values_that_are_not_finite);
+    RUN(small_numbers_stay_floats);
+    RUN(values_are_those_of_all_images);
     RUN(other_shapes_and_values_in_the_test);
     RUN(scales_of_many_ranges);
     RUN(values_lie_on_a_grid_or_not);

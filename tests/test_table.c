@@ -102,6 +102,9 @@ static void names_are_told_from_rows(void)
         {"x|y\n1|2.5\n", "x", "y", 1, 2},
         {"sep=|\nx, m|y\n1|2.5\n", "x, m", "y", 1, 3},
         {"x,a|b\n1,2\n", "x", "a|b", 1, 2},
+        {"PAR1,PAR2\n1,2\n", "PAR1", "PAR2", 1, 2}, /* as files of Parquet, Apache's ORC, JSON begin */
+        {"ORC|y\n1|2\n", "ORC", "y", 1, 2},
+        {"[Ca],[Mg]\n1,2\n", "[Ca]", "[Mg]", 1, 2},
         {"\"point 1\",\"point 2\"\n1,2.5\n", "point 1", "point 2", 1, 2},
         {"\"a, \"\"b\"\"\",c;d\n1,2\n", "a, \"b\"", "c;d", 1, 2},
         {"\"two\nlines\",y\r\n1,2\r\n", "two?lines", "y", 1, 3},
@@ -171,7 +174,7 @@ static void columns_are_chosen(void)
     } cases[] = {
         {"2-3", {2, 3}},         {"2,3", {2, 3}},        {" 2 , 3 ", {2, 3}}, {"3,2,1", {3, 2, 1}},
         {"1-3,5", {1, 2, 3, 5}}, {"id,\"w,t\"", {1, 3}}, {"id", {1}},         {"\"w,t\",5,id", {3, 5, 1}},
-        {"\"id\"", {1}},
+        {"\"id\"", {1}},         {"id\n5\n", {1, 5}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t count = 0;
@@ -382,6 +385,9 @@ static void missing_values_are_refused(void)
     CHECK(refuses("1\t\t2\n1\t2\t3\n", NULL,
                   "row 1 (line 1), column 2: a number expected, none found (a missing value); leaving the "
                   "row out helps (--drop_missing of fit), or --columns 1,3 leaves the column out"));
+    CHECK(refuses("1\t2\n\t\n3\t4\n", NULL,
+                  "row 2 (line 2), column 1: a number expected, none found (a missing value; 2 in all, in 1 row "
+                  "and columns 1-2); leaving the row out helps (--drop_missing of fit)"));
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         for (int first = 0; first < 2; first++) {
             char text[60], expected[240];

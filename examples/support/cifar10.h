@@ -105,11 +105,12 @@ static inline void cifar10_interleave(const uint8_t *planes /* (3,32,32) */, uin
             image[pixel * cifar10_channels + c] = planes[c * cifar10_plane + pixel];
 }
 
-/* Whether a file can be opened. */
+/* Whether there is such a file that can be read; a folder can be opened, too. */
 static inline int cifar10_exists(const char *path)
 {
     FILE *file = fopen(path, "rb");
-    return file && !fclose(file);
+    int folder = file && fgetc(file) == EOF && ferror(file);
+    return file && !fclose(file) && !folder;
 }
 
 /* DIR/data_batch_K.bin, or DIR/test_batch.bin for K = 0. */

@@ -64,7 +64,7 @@ static inline int csv_is_excel_error(const char *at, const char *end)
 static inline int csv_is_skipped(const csv_reader *csv)
 {
     const char *at = csv->at;
-    while (at < csv->end && csv_is_blank(*at)) at++;
+    while (at < csv->end && (*at == ' ' || (*at == '\t' && csv->separator != '\t'))) at++;
     if (at == csv->end || *at == '\n' || *at == '\r') return 1;
     return *at == '#' && !csv_is_excel_error(at, csv->end);
 }

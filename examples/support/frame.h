@@ -260,17 +260,20 @@ static inline int frame_find_steps(data_frame *f, const data_table *t, char *err
 
 /* ---- the same columns of another table ---- */
 
-/* How many of the frame's names the file has; their columns into `chosen`. A name that the file has twice is
- * not found. */
+/* How many of the frame's names the file has; their columns into `chosen`. A name that the file has several
+ * times is found if the frame has it as often, the columns then in their order. */
 static inline size_t frame_find_names(const data_frame *f, const table_header *header, size_t *chosen,
                                       size_t *missing)
 {
     size_t found = 0;
     for (size_t j = 0; j < f->columns; j++) {
-        size_t times = 0, at = 0;
+        size_t times = 0, at = 0, own = 0, before = 0;
+        for (size_t k = 0; k < f->columns; k++)
+            if (strcmp(f->names[j], f->names[k]) == 0 && (k == j || f->source[k] != f->source[j]))
+                own++, before += k < j;
         for (size_t k = 0; k < header->columns; k++)
-            if (strcmp(f->names[j], header->names[k]) == 0) times++, at = k + 1;
-        if (times == 1 && found < header->columns) chosen[found++] = at;
+            if (strcmp(f->names[j], header->names[k]) == 0 && times++ == before) at = k + 1;
+        if (times == own && found < header->columns) chosen[found++] = at;
         else *missing = j;
     }
     return found;

@@ -86,7 +86,17 @@ static inline void draw_flight(const image_run *r, const watched *w, const float
     plot_animation_free(&film);
 }
 
-/* As a picture and, in the units of the file, as an array. */
+/* How many images a picture shows: a large one is of no use to anyone. */
+static inline size_t draw_shown(const image_run *r, size_t n)
+{
+    enum { MOST = 1024, SIDE = 16000 };
+    size_t longer = r->shape.height > r->shape.width ? r->shape.height : r->shape.width;
+    size_t columns = draw_square(n < MOST ? n : MOST);
+    while (columns > 1 && columns * (2 * longer + 2) > SIDE) columns--;
+    return n < columns * columns ? n : columns * columns;
+}
+
+/* In the units of the file, as an array, and as a picture. */
 static inline void draw_samples(image_run *r, size_t n, size_t steps)
 {
     enum { FLYING = 16, FLIGHT = 32 }; /* images and frames of the film: about 2 MB */
@@ -102,14 +112,16 @@ static inline void draw_samples(image_run *r, size_t n, size_t steps)
     d.sampler = strcmp(r->o->sampler, "ancestral") ? ITD_DETERMINISTIC : ITD_ANCESTRAL;
     den = watched_denoiser(&w, run_denoiser(r, 0), n < FLYING ? n : FLYING, d.batch, d.steps, FLIGHT);
     must(itd_sample(&den, &d, n, x), "sampling");
-    draw_images(r, x, n, draw_square(n), "samples.png", "samples");
-    draw_flight(r, &w, x);
     if (images_write_npy(run_path(r, "samples.npy"), &like, x, n))
         fail("%s: cannot be written", run_path(r, "samples.npy"));
+    size_t shown = draw_shown(r, n);
+    draw_images(r, x, shown, draw_square(shown), "samples.png", "samples");
+    draw_flight(r, &w, x);
     if (!r->o->quiet)
-        printf(
-            "%lu samples of %lu steps in %s and .npy, the first of them on their way in anim.png (%.1f s)\n",
-            (unsigned long)n, (unsigned long)steps, run_path(r, "samples.png"), system_seconds() - started);
+        printf("%lu samples of %lu steps in %s, %lu of them in .png, the first on their way in anim.png "
+               "(%.1f s)\n",
+               (unsigned long)n, (unsigned long)steps, run_path(r, "samples.npy"), (unsigned long)shown,
+               system_seconds() - started);
     watched_free(&w);
     free(x);
 }
@@ -199,8 +211,9 @@ static inline void draw_learning_curves(image_run *r, const draw_learned *l, siz
     draw_finish(r, &c, "learning.png", NULL); /* its numbers are there */
 }
 
-/* Bits/dim of the test images against hours of training, a curve for each file. */
-static inline void draw_learning(image_run *r, const char *files)
+/* Bits/dim of the test images against hours of training, a curve for each file; false, and no picture, if
+ * nothing has become better. */
+static inline int draw_learning(image_run *r, const char *files)
 {
     static draw_learned l[DRAW_CURVES];
     size_t curves = 0;
@@ -214,7 +227,9 @@ static inline void draw_learning(image_run *r, const char *files)
             if (i > 0) high = fmax(high, l[curves].nll[i - 1]); /* but for the last ones */
         }
     }
+    if (*files) fail("at most %d learning curves expected, more found", DRAW_CURVES);
     if (high > low) draw_learning_curves(r, l, curves, last, low, fmin(high, low + 0.8));
+    return high > low;
 }
 
 /* Errors by log SNR of what was measured for the likelihood. */

@@ -12,6 +12,7 @@
 #include "folder.h"
 #include "image_plan.h"
 #include "images.h"
+#include "outputs.h"
 #include "tfevents.h"
 #include "weights.h"
 #include "workers.h"
@@ -39,7 +40,7 @@ typedef struct image_run {
     char data_words[100];                                                /* what the training images are */
     size_t n_train, n_test, dim;
     float *test; /* (n_test,dim) */
-    image_shape shape;
+    image_shape shape, more_shape[RUN_MAX_MODELS]; /* models of an ensemble have borders of their own */
     image_scale scale;
     const char *data_name;  /* in the result line */
     const char *units_name; /* of bits/dim in the units of the file: "255" where these are bytes */
@@ -77,6 +78,14 @@ static inline double run_unit_bits(const image_run *r)
     return log((r->scale.high - r->scale.low) / 2) / log(2.0);
 }
 
+/* Of how many images statistics are taken: of n, but where these are large of no more than a gigabyte. */
+static inline size_t run_enough(size_t n, size_t dim)
+{
+    enum { FEWEST = 256 };
+    while (n > FEWEST && n > ((size_t)1 << 28) / dim) n /= 2;
+    return n;
+}
+
 static inline void run_training_image(const image_run *r, size_t index, int flip, float *x /* (dim) */)
 {
     if (r->sample) r->sample(r, index, x);
@@ -88,7 +97,7 @@ static inline itd_denoiser run_denoiser(image_run *r, size_t k)
 {
     itd_model *model = k ? r->more[k] : r->model;
     padded_free(&r->padding[k]);
-    return padded_denoiser(&r->padding[k], &r->shape, itd_model_denoiser(model));
+    return padded_denoiser(&r->padding[k], k ? &r->more_shape[k] : &r->shape, itd_model_denoiser(model));
 }
 
 /* ---- options ---- */
@@ -102,7 +111,8 @@ static inline void image_options_training(image_options *o)
 {
     const args_option own[] = {
         args_default_text(
-            args_size("num_epochs", &o->epochs, 0, 1000000, "Passes over the data instead of a time."),
+            args_size("num_epochs", &o->epochs, 0, 1000000,
+                      "Passes over the data instead of, or within, a time."),
             "by the time"),
         args_size("train_batch_size", &o->batch, 1, 65536, "Images per step."),
         args_size("rows", &o->rows, 0, 65536,
@@ -221,6 +231,43 @@ static inline int image_options_logistic(const char *text, double *loc, double *
     return sscanf(text, "%lf,%lf%c", loc, scale, &end) == 2 && *scale > 0;
 }
 
+/* --logistic_params as a model keeps it: "6.1,3.0" is no other choice than "6.1,3". */
+static inline const char *image_options_kept_logistic(double loc, double scale)
+{
+    static char text[60];
+    snprintf(text, sizeof text, "%.9g,%.9g", loc, scale);
+    return text;
+}
+
+static inline void image_options_check_logistic(image_options *o)
+{
+    double loc, scale;
+    if (!*o->logistic) return;
+    if (!image_options_logistic(o->logistic, &loc, &scale))
+        fail("--logistic_params: two numbers LOC,SCALE with SCALE > 0 expected, '%s' found", o->logistic);
+    o->logistic = image_options_kept_logistic(loc, scale);
+}
+
+/* Checkpoint k of --with, from 0; false behind the last one. */
+static inline int image_options_with(const image_options *o, size_t k, char *path, size_t size)
+{
+    const char *at = o->with;
+    for (; k && *at; k--) at += strcspn(at, ","), at += *at == ',';
+    snprintf(path, size, "%.*s", (int)strcspn(at, ","), at);
+    return *at != '\0';
+}
+
+/* Files that will be needed are looked at before anything takes its time. */
+static inline void image_options_check_files(const image_options *o)
+{
+    const char *scores = *o->scores ? o->scores : NULL, *const others[] = {o->data, o->test, o->load};
+    char path[1200], error[WEIGHTS_ERROR];
+    outputs_must_spare("scores", scores, others, ARGS_COUNT(others));
+    outputs_must_write(scores);
+    for (size_t k = 0; image_options_with(o, k, path, sizeof path); k++)
+        if (weights_are_foreign(path, error, sizeof error)) fail("--with: %s", error);
+}
+
 /* What was given and has no effect is said. */
 static inline void image_options_ignored(const image_options *o, const char *names, const char *why)
 {
@@ -235,10 +282,16 @@ static inline void image_options_ignored(const image_options *o, const char *nam
 #define IMAGE_OPTIONS_MADE "logistic_params logsnr_clip features blocks attention "
 #define IMAGE_OPTIONS_KEPT "synthetic n seed " IMAGE_OPTIONS_TAUGHT IMAGE_OPTIONS_MADE
 
-/* Training is only wanted if nothing else is asked for. */
+/* Training is only wanted if nothing else is asked for; the likelihood also of a model that is loaded and
+ * nothing is asked of. */
 static inline int image_options_training_wanted(const image_options *o)
 {
     return !(o->eval || o->samples || o->denoise || o->load || *o->half);
+}
+
+static inline int image_options_likelihood_wanted(const image_options *o)
+{
+    return image_options_training_wanted(o) || o->eval || !(o->samples || o->denoise || *o->half);
 }
 
 /* ---- a run begins ---- */
@@ -247,13 +300,18 @@ static inline void run_begin(image_run *r, image_options *o, int argc, char **ar
 {
     size_t used = 0;
     r->o = o;
+    image_options_check_logistic(o), image_options_check_files(o);
     for (int k = 0; k < argc && used + strlen(argv[k]) + 2 < sizeof r->command;
          k++, used = strlen(r->command))
         sprintf(r->command + used, "%s%s", k ? " " : "", argv[k]);
     if (r->workers.rank > 0) o->quiet = 1;
     system_set_threads(o->threads);
     folder_make(o->out, o->name, r->folder, sizeof r->folder);
+    if (!image_options_likelihood_wanted(o))
+        image_options_ignored(o, "with scores per_sample eval_images eval_draws stderr reference",
+                              "no likelihood is estimated");
     if (image_options_training_wanted(o)) return;
+    if (!o->samples) image_options_ignored(o, "steps sampler", "nothing is sampled");
     image_options_ignored(
         o, IMAGE_OPTIONS_TAUGHT "num_epochs hours minutes resume checkpoint_minutes eval_minutes rows",
         "nothing is trained");
@@ -413,6 +471,15 @@ static inline void run_keep_test(image_run *r)
     for (size_t i = 0; i < r->n_test && !r->sample; i++) images_get(&r->test_set, i, 0, r->test + i * r->dim);
 }
 
+/* A value for a hash, which has those of bytes times 4,096. */
+static inline uint64_t run_bits_of(const image_set *t, size_t i, size_t k)
+{
+    float value = (float)images_value(t, i, k);
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return t->bytes ? (uint64_t)(4096 * value) : bits;
+}
+
 /* What the training images are, in a few words; others are not learned when a run goes on. */
 static inline void run_set_data_words(image_run *r)
 {
@@ -420,7 +487,7 @@ static inline void run_set_data_words(image_run *r)
     uint64_t hash = 14695981039346656037u;
     for (size_t i = 0; i < r->n_train; i++)
         for (size_t k = 0; k < t->dim; k += 7) /* other images differ there, too */
-            hash = (hash ^ (uint64_t)(int64_t)(4096 * images_value(t, i, k))) * 1099511628211u;
+            hash = (hash ^ run_bits_of(t, i, k)) * 1099511628211u;
     snprintf(r->data_words, sizeof r->data_words, "images=%lu hash=%08lx", (unsigned long)r->n_train,
              (unsigned long)(hash & 0xffffffff));
 }

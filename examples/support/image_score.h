@@ -39,19 +39,18 @@ static inline void score_free(score_report *s)
 
 static inline void score_load_more(image_run *r)
 {
-    const char *at = r->o->with;
-    r->more[0] = r->model, r->models = 1;
-    while (*at) {
-        char path[1200];
-        size_t n = strcspn(at, ",");
-        image_shape shape;
-        image_scale scale;
+    char path[1200];
+    const image_scale *own = &r->scale;
+    image_scale scale;
+    r->more[0] = r->model;
+    for (r->models = 1; image_options_with(r->o, r->models - 1, path, sizeof path); r->models++) {
         if (r->models == RUN_MAX_MODELS) fail("--with: at most %d checkpoints", RUN_MAX_MODELS - 1);
-        snprintf(path, sizeof path, "%.*s", (int)n, at);
         must_load_model(path, &r->more[r->models], NULL);
-        run_read_note(r->more[r->models++], path, &shape, &scale);
-        run_must_fit(r, &shape, path);
-        at += n + (at[n] == ',');
+        run_read_note(r->more[r->models], path, &r->more_shape[r->models], &scale);
+        run_must_fit(r, &r->more_shape[r->models], path);
+        if (fabs(scale.low - own->low) + fabs(scale.high - own->high) > 0 || scale.levels != own->levels)
+            fail("--with: %s: a model of values from %g to %g expected, it has learned %g to %g", path,
+                 own->low, own->high, scale.low, scale.high);
     }
 }
 

@@ -31,7 +31,7 @@ static inline void train_create(image_run *r, const itd_model_desc *desc)
     enum { FIT = 10000 };
     const image_options *o = r->o;
     itd_trainer_desc td = itd_trainer_desc_default();
-    size_t n = r->n_train < FIT ? r->n_train : FIT, full = shape_full_dim(&r->shape);
+    size_t full = shape_full_dim(&r->shape), n = run_enough(r->n_train < FIT ? r->n_train : FIT, full);
     float *x = (float *)must_alloc(n, full * sizeof *x), *image = (float *)must_alloc(r->dim, sizeof *image);
     td.batch = o->batch, td.micro_batch = o->rows, td.seed = o->seed, td.learning_rate = o->learning_rate;
     td.warmup = o->warmup, td.ema = o->ema, td.clip_norm = o->clip_norm, td.weight_limit = o->weight_limit;
@@ -210,15 +210,20 @@ static inline void train_gather(image_run *r, size_t *index, float *image, float
     }
 }
 
+/* Steps in all the passes over the data that were asked for. */
+static inline uint64_t train_steps_asked(const image_run *r)
+{
+    return r->o->epochs ? itd_train_steps(&r->trainer->desc, r->n_train, r->o->epochs) : UINT64_MAX;
+}
+
 /* With a time the learning rate follows the clock: `steps` is where the cosine would end at this pace. */
 static inline void train_pace(image_run *r)
 {
     double part = r->seconds / (3600 * r->o->hours);
-    uint64_t step = r->trainer->step, warmup = r->trainer->desc.warmup;
+    uint64_t step = r->trainer->step, warmup = r->trainer->desc.warmup, most = train_steps_asked(r), end;
     if (r->o->hours <= 0) return;
-    r->trainer->desc.steps = step <= warmup || part <= 0
-                                 ? 0
-                                 : warmup + 1 + (uint64_t)((double)(step - warmup) / part);
+    end = step <= warmup || part <= 0 ? 0 : warmup + 1 + (uint64_t)((double)(step - warmup) / part);
+    r->trainer->desc.steps = end < most ? end : most;
 }
 
 /* Whether there is more to train; workers agree on the time, and stop together. */
@@ -229,7 +234,8 @@ static inline int train_goes_on(image_run *r)
     workers_agree(state, 2);
     r->seconds = state[0], train_stop_asked = state[1] > 0;
     if (train_stop_asked) return 0;
-    return r->o->hours > 0 ? r->seconds < 3600 * r->o->hours : r->trainer->step < r->trainer->desc.steps;
+    if (r->o->hours <= 0) return r->trainer->step < r->trainer->desc.steps;
+    return r->seconds < 3600 * r->o->hours && r->trainer->step < train_steps_asked(r);
 }
 
 /* What a border that is known perfectly adds to the loss: its error is zero. */

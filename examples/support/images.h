@@ -111,21 +111,23 @@ static inline int images_take_scale(image_set *set, const image_scale *scale, co
             if (set->bytes ? !fits[(size_t)v] : !images_on_scale(scale, v))
                 return text_refuse(to, "%lu values from %g to %g expected, as in training, image %lu has %g",
                                    (unsigned long)scale->levels, scale->low, scale->high,
-                                   (unsigned long)(i + 1), v);
+                                   (unsigned long)(set->index ? set->index[i] : i) + 1, v);
         }
     images_set_scale(set, scale);
     return 0;
 }
 
 /* Whether all values are whole numbers from 0 to 255 after v -> (v + shift) * factor, but for the rounding of
- * floats of 16 bits. */
+ * floats of 16 bits, which hold whole numbers exactly; and not all the same, as small numbers would be. */
 static inline int images_are_bytes(const image_set *set, double shift, double factor)
 {
+    double off = factor > 1 ? 0.07 : 1e-3, least = HUGE_VAL, most = -HUGE_VAL;
     for (size_t k = 0; k < set->n * set->dim; k++) {
-        double v = ((double)set->values[k] + shift) * factor;
-        if (!(v > -0.5 && v < 255.5 && fabs(v - floor(v + 0.5)) < 0.07)) return 0;
+        double v = ((double)set->values[k] + shift) * factor, level = floor(v + 0.5);
+        if (!(v > -0.5 && v < 255.5 && fabs(v - level) < off)) return 0;
+        least = fmin(least, level), most = fmax(most, level);
     }
-    return 1;
+    return most > least;
 }
 
 /* Floats become bytes if they are bytes in one of three disguises. */
@@ -298,7 +300,7 @@ static inline void images_look(const char *dir, const char *split, image_folder 
                   sizeof folder->mnist);
 }
 
-/* A folder in which nothing is known, if it is one: what is in it instead. */
+/* What cannot be read, if it is a folder: what is in it instead. */
 static inline int images_refuse_folder(const char *dir, const text_error *to)
 {
     static const char *const others[][2] = {
@@ -334,7 +336,8 @@ static inline int images_read(const char *path, const char *split, image_set *ou
     images_look(path, split, &folder);
     if (folder.cifar10) status = images_take_cifar10(path, split, &set, &to);
     else if (*folder.mnist) status = images_take_file(folder.mnist, &set, &to);
-    else if (!(status = images_refuse_folder(path, &to))) status = images_take_file(path, &set, &to);
+    else if ((status = images_take_file(path, &set, &to)) != 0)
+        images_refuse_folder(path, &to); /* not before: a pipe can be opened only once */
     if (status) images_free(&set);
     else *out = set;
     return status;
@@ -370,8 +373,8 @@ static inline int images_same_shape(const image_set *a, const image_set *b, cons
 }
 
 /* Test images: those of `test`, unless it is NULL; else those beside the training images in a folder; else
- * some of the training images, which then are not used for training. scale: or NULL, to find it. Free `test`
- * first. */
+ * some of the training images, which then are not used for training. scale: or NULL, to find it, among these
+ * as well. Free `test` first. */
 static inline int images_read_both(const char *data, const char *test_path, const image_scale *scale,
                                    image_set *train, image_set *test, char *error, size_t error_size)
 {
@@ -387,10 +390,11 @@ static inline int images_read_both(const char *data, const char *test_path, cons
     else if (train->n < IMAGES_FEWEST)
         status = text_refuse(&to, "at least %d images expected, %lu found", IMAGES_FEWEST,
                              (unsigned long)train->n);
-    else status = images_split(train, test, &to);
+    else if (!(status = scale ? 0 : images_find_scale(train, &to))) status = images_split(train, test, &to);
     if (!status && train->n < 2) status = text_refuse(&to, "at least 2 images expected, 1 found");
     if (!status) status = images_same_shape(train, test, &to_test);
-    if (!status) status = scale ? images_take_scale(train, scale, &to) : images_find_scale(train, &to);
+    if (!status && scale) status = images_take_scale(train, scale, &to);
+    else if (!status && !test->borrowed) status = images_find_scale(train, &to);
     if (!status) status = images_take_scale(test, &train->scale, &to_test);
     if (status) images_free(test), images_free(train);
     return status;

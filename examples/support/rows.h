@@ -158,11 +158,12 @@ static inline size_t rows_split(const data_frame *f, const data_table *t, double
     frame_key *key = table_order(t->values, t->rows, t->columns, seed);
     size_t n = t->rows, teaching;
     row_set all = rows_of(f, t, seed, 0);
-    double kept, chosen;
     if (!key) fail("out of memory for the order of %lu rows", (unsigned long)t->rows);
     if (fraction > 0) n = table_cut(key, t->rows, 1 - fraction);
-    kept = (double)n / (double)t->rows, chosen = (double)learn_held(n) / (double)t->rows;
-    teaching = table_cut(key, t->rows, kept - chosen);
+    if (n < 4 && (1 - fraction) * (double)t->rows < 4)
+        fail("%s: at least 4 rows to learn from expected, --validation leaves %lu", t->path,
+             (unsigned long)n);
+    teaching = table_cut(key, n, 1 - (double)learn_held(n) / (double)n);
     if (teaching >= n || (fraction > 0 && n == t->rows))
         fail("%s: %s kinds of rows expected, to learn from some and measure on others, fewer found", t->path,
              fraction > 0 ? "three" : "two");

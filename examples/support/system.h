@@ -132,6 +132,29 @@ static inline int system_sync(FILE *file)
     return 0;
 }
 
+/* Whether the paths are of one file; a file that is not there has but one path. */
+static inline int system_is_same_file(const char *a, const char *b)
+{
+#if defined(SYSTEM_POSIX)
+    struct stat of_a, of_b;
+    if (stat(a, &of_a) == 0 && stat(b, &of_b) == 0)
+        return S_ISREG(of_a.st_mode) && of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+#endif
+    return strcmp(a, b) == 0;
+}
+
+/* Whether the path is a symbolic link, be there something behind it or not. */
+static inline int system_is_link(const char *path)
+{
+#if defined(SYSTEM_POSIX)
+    struct stat about;
+    return lstat(path, &about) == 0 && S_ISLNK(about.st_mode);
+#else
+    (void)path;
+    return 0;
+#endif
+}
+
 /* Makes one directory. An existing one is as good as a new one; a file in its place is not. Plain C cannot
  * make any: it hopes that the user has, and leaves it to the next fopen to tell. */
 static inline int system_make_one_directory(const char *path)

@@ -481,6 +481,14 @@ typedef struct table_foreign {
     const char *what, *help;
 } table_foreign;
 
+/* Whether it goes on as a CSV file whose first name begins with these letters. */
+static inline int table_is_a_name(const table_foreign *kind, const char *bytes, size_t size)
+{
+    for (size_t k = 0; k < kind->length; k++)
+        if (!isalnum((unsigned char)kind->magic[k])) return 0;
+    return size > kind->length && bytes[kind->length] && strchr(",;|\t\" _\r\n", bytes[kind->length]);
+}
+
 static inline const table_foreign *table_find_foreign(const char *bytes, size_t size)
 {
     static const char unzip[] = "unpack it first", csv[] = "save it as CSV",
@@ -523,11 +531,13 @@ static inline const table_foreign *table_find_foreign(const char *bytes, size_t 
         {"\xFE\xFF", 2, "text in UTF-16", utf8},
     };
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
-        if (size >= kinds[k].length && memcmp(bytes, kinds[k].magic, kinds[k].length) == 0) return &kinds[k];
+        if (size >= kinds[k].length && memcmp(bytes, kinds[k].magic, kinds[k].length) == 0)
+            return table_is_a_name(&kinds[k], bytes, size) ? NULL : &kinds[k];
     return NULL;
 }
 
-/* Of text without a magic number: what begins with a bracket, and what every other byte of is zero. */
+/* Of text without a magic number: what begins with a bracket, and what every other byte of is zero. A name
+   may begin with a bracket, too, as [Ca]; what follows one in JSON is a value. */
 static inline const table_foreign *table_find_text(const char *bytes, size_t size)
 {
     static const table_foreign kinds[] = {
@@ -546,6 +556,7 @@ static inline const table_foreign *table_find_text(const char *bytes, size_t siz
     if (zeros[0] + zeros[1] >= checked / 4 && checked >= 4 && !(zeros[0] && zeros[1])) return &utf16;
     if (zeros[0] + zeros[1]) return &binary;
     while (at < size && isspace((unsigned char)bytes[at])) at++;
+    if (at + 1 < size && bytes[at] == '[' && isalpha((unsigned char)bytes[at + 1])) return NULL;
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
         if (at < size && bytes[at] == *kinds[k].magic) return &kinds[k];
     return NULL;

@@ -153,9 +153,12 @@ static inline int table_choose_text(const void *wish, const table_header *header
     csv.at = text, csv.end = text + strlen(text), csv.separator = ',', csv.error = error;
     if (csv_at_line_end(&csv))
         return text_refuse(error, "--columns: at least one column expected, none found");
-    status = csv_fields(&csv, &row);
-    for (size_t k = 0; !status && k < row.count; k++)
-        status = table_choose_item(&row.field[k], header, chosen, count, error);
+    while (!status && csv.at < csv.end) { /* in one line, or in several */
+        status = csv_fields(&csv, &row);
+        for (size_t k = 0; !status && k < row.count; k++)
+            status = table_choose_item(&row.field[k], header, chosen, count, error);
+        csv_skip_line(&csv);
+    }
     free(row.field);
     return status;
 }

@@ -74,15 +74,6 @@ static inline void table_put_npy(FILE *file, const double *values, size_t rows, 
     for (size_t i = 0; i < rows * columns; i++) table_put_double(file, values[i]);
 }
 
-/* Refuses a file that cannot be written before its numbers take their time; NULL: there is none to write. */
-static inline void table_must_write(const char *path)
-{
-    FILE *old = path ? fopen(path, "rb") : NULL, *file = path ? fopen(path, "ab") : NULL;
-    if (path && (!file || fclose(file))) fail("%s: cannot be written", path);
-    if (old) fclose(old);
-    else if (path) remove(path);
-}
-
 /* Returns 0, or -1 if the file cannot be written. names: (columns), or NULL. */
 static inline int table_write(const char *path, char *const *names, const double *values /* (rows,columns) */,
                               size_t rows, size_t columns)

@@ -42,7 +42,9 @@ static inline const weights_kind *weights_find_kind(const char *head, size_t siz
         {"<", 1, "a page of HTML, so the download went wrong", again},
         {"{", 1, "JSON, perhaps the network's configuration", "give " WEIGHTS_FILE " beside it"},
     };
+    static const char small[] = {0, 0, 0, 0, '{'}; /* safetensors begin with a length of 8 bytes, then JSON */
     size_t at = 0;
+    if (size > 8 && !memcmp(head + 4, small, sizeof small)) return NULL;
     while (at < size && isspace((unsigned char)head[at])) at++;
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         size_t from = kinds[k].length == 1 ? at : 0; /* texts may begin with blanks */
