@@ -305,10 +305,13 @@ told "... a thousand times as large" "rows=300" "in other units, or other data" 
 printf 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n' > "$out/lfs.safetensors"
 printf '\200\002}q\000.' > "$out/pickle.bin"
 head -c 100 "$model" > "$out/half.safetensors"
+printf ' <\000\000\000\000\000\000{"__metadata__":{}}' > "$out/like-a-page.safetensors"
 refused "a model that is a table" 'plain.csv: .* not safetensors' $load "$out/plain.csv" --data "$out/plain.csv"
 refused "a model that is a page" 'page.csv.*HTML' $load "$out/page.csv" --data "$out/plain.csv"
 refused "a model that is a pointer of git-lfs" 'lfs.safetensors.*(git-lfs|git lfs)' $load "$out/lfs.safetensors" --data "$out/plain.csv"
 refused "a model that is a pickle" 'pickle.bin.*pickle' $load "$out/pickle.bin" --data "$out/plain.csv"
+refused "a model whose length reads as a page begins" 'page.safetensors: .*too few for its header' $load "$out/like-a-page.safetensors" \
+    --data "$out/plain.csv"
 refused "a model that is cut off" 'half.safetensors: 100 bytes' $load "$out/half.safetensors" --data "$out/plain.csv"
 refused "a model that is not there" 'no-model: weights expected, no such file' $load "$out/no-model" --data "$out/plain.csv"
 
@@ -350,6 +353,12 @@ idx() { # file, images, side
 }
 idx "$out/train-images-idx3-ubyte" 24 8
 job "a file as MNIST's" "images_seen=16" $images --data "$out/train-images-idx3-ubyte"
+mkdir -p "$out/mnist/train-images-idx3-ubyte"
+cp "$out/train-images-idx3-ubyte" "$out/mnist/train-images.idx3-ubyte"
+job "... in a folder with a folder of its other name" "images_seen=16" $images --data "$out/mnist"
+mkfifo "$out/pipe.npy"
+cat "$out/grey.npy" > "$out/pipe.npy" &
+job "images from a pipe" "images_seen=16" $images --data "$out/pipe.npy"
 printf '\037\213\010\000\000\000\000\000\000\003' > "$out/train-images-idx3-ubyte.gz"
 refused "... compressed" 'gz.*gunzip|gzip' $images --data "$out/train-images-idx3-ubyte.gz"
 head -c 500 "$out/train-images-idx3-ubyte" > "$out/cut-idx3-ubyte"
