@@ -29,7 +29,7 @@
 
 enum { MIN_ROWS = 20, MAX_COLUMNS = 8192, MAX_VALIDATION = 10000 };
 enum { NOISE_DRAWS = 8, DEFAULT_SECONDS = 40, FAR = 10 };
-enum { VALIDATION_NOISE = 100, TEST_NOISE = 101 }; /* training has 0, scores have 1, 2, ... */
+enum { VALIDATION_NOISE = 100, TEST_NOISE = 200 }; /* training has 0, scores have 1, 2, ... */
 
 /* ---- options ------------------------------------------------------------------------------------------- */
 
@@ -173,6 +173,8 @@ static row_set read_rows(const run *r, const char *path, uint64_t draw)
     data_table t = read_same_columns(r, path);
     row_set s = rows_of(&r->frame, &t, r->o.seed, draw);
     rows_must_reach(&s, &t, r->mean, r->scale);
+    s.kind = rows_kinds(&r->frame, &t);
+    rows_keep_unrounded(&s, &r->frame, &t);
     table_free(&t);
     return s;
 }
@@ -219,6 +221,7 @@ static void prepare_training_data(run *r)
     rows_must_vary(&r->train, &t);
     r->mean = rows_spread(&r->train, r->dim), r->scale = r->mean + r->dim;
     rows_must_reach(&r->validation, &t, r->mean, r->scale);
+    rows_keep_unrounded(&r->validation, &r->frame, &t);
     if (!r->validation.n) r->validation = read_rows(r, r->o.validation, VALIDATION_NOISE);
     if (r->o.test) r->test = read_rows(r, r->o.test, TEST_NOISE);
     table_free(&t);
@@ -232,7 +235,7 @@ static learn_desc learn_desc_of(const run *r)
     size_t teaching = r->train.n - r->held;
     learn_desc d = learn_desc_default(r->dim, teaching, o->seed);
     d.model.mlp.hidden = o->hidden_size, d.model.mlp.layers = o->hidden_layers;
-    d.trainer.batch = o->batch, d.trainer.learning_rate = o->learning_rate;
+    d.trainer.batch = o->batch, d.trainer.learning_rate = o->learning_rate, d.kind = r->train.kind;
     learn_set_steps(&d, o->has_epochs ? learn_steps_of_epochs(&d, teaching, o->epochs) : d.steps,
                     !strcmp(o->lr_schedule, "cosine"));
     return d;
@@ -307,17 +310,25 @@ static itd_nll_desc nll_desc_of(const run *r, size_t n)
     return d;
 }
 
-static void measure(run *r, const row_set *s, scores *result)
+/* Scores rows; where columns are rounded, with several draws of noise, from number `first` on, which share
+   the evaluations. t: the rows before noise. */
+static void measure(run *r, row_set *s, const data_table *t, uint64_t first, scores *result)
 {
+    size_t draws = frame_is_rounded(&r->frame) ? NOISE_DRAWS : 1;
     itd_nll_desc d = nll_desc_of(r, s->n);
-    scores_begin(result, s->n);
-    scores_add(result, r->model, &r->rival, s->x, &d);
+    if (draws > 1) d.draws = d.draws / draws < 4 ? 4 : d.draws / draws;
+    scores_begin(result, s->n), result->kind = s->kind;
+    for (size_t k = 0; k < draws; k++) {
+        d.seed = r->o.seed + ((uint64_t)k << 32); /* noise of its own, for the estimate too */
+        if (draws > 1) rows_draw(s, &r->frame, t, r->o.seed, first + k);
+        scores_add(result, r->model, r->rival.rows ? &r->rival : NULL, s->x, &d);
+    }
     scores_end(result);
 }
 
 static void fit_rival(run *r, const row_set *train)
 {
-    if (rival_fit(&r->rival, r->model, train->x, train->n, r->o.seed))
+    if (rival_fit(&r->rival, r->model, train->x, train->kind, train->n, r->o.seed))
         fail("out of memory for %lu rows", (unsigned long)train->n);
     if (r->rival.rows < r->rival.of && !r->o.quiet)
         printf("kernel density estimate: of %lu of the %lu rows, drawn at random\n",
@@ -469,29 +480,21 @@ static void warn_if_far(const run *r, const char *path)
              path, found, expected);
 }
 
-/* Every row; where columns are rounded, by several draws of noise, which share the evaluations. */
 static void score_rows(run *r)
 {
     data_table t = read_same_columns(r, r->o.data);
-    size_t draws = frame_is_rounded(&r->frame) ? NOISE_DRAWS : 1;
     scores *s = &r->on_validation;
-    itd_nll_desc d = nll_desc_of(r, t.rows);
     if (r->o.pictures) report_begin(&r->report, r->o.out, r->o.name, &r->bar);
     r->table_rows = t.rows;
     r->validation = rows_of(&r->frame, &t, r->o.seed, 1);
+    r->validation.kind = rows_kinds(&r->frame, &t);
     rows_must_reach(&r->validation, &t, r->mean, r->scale);
     if (r->o.train) {
         row_set train = read_rows(r, r->o.train, 0);
         fit_rival(r, &train);
         rows_free(&train);
     }
-    if (draws > 1) d.draws = d.draws / draws < 4 ? 4 : d.draws / draws;
-    scores_begin(s, t.rows);
-    for (size_t k = 1; k <= draws; k++) {
-        rows_draw(&r->validation, &r->frame, &t, r->o.seed, k);
-        scores_add(s, r->model, r->rival.rows ? &r->rival : NULL, r->validation.x, &d);
-    }
-    scores_end(s);
+    measure(r, &r->validation, &t, 1, s);
     warn_if_far(r, r->o.data);
     if (r->o.scores && scores_write(r->o.scores, s, &t)) fail("%s: cannot be written", r->o.scores);
     table_free(&t);
@@ -519,8 +522,8 @@ static void fit(run *r)
     learn_end(&r->l);
     r->model = r->l.model;
     fit_rival(r, &r->train);
-    measure(r, &r->validation, &r->on_validation);
-    if (r->o.test) measure(r, &r->test, &r->on_test);
+    measure(r, &r->validation, &r->validation.unrounded, VALIDATION_NOISE, &r->on_validation);
+    if (r->o.test) measure(r, &r->test, &r->test.unrounded, TEST_NOISE, &r->on_test);
 }
 
 static void end(run *r)

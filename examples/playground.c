@@ -79,7 +79,8 @@ static double kernel_estimate(uint32_t seed)
     double mean = 0;
     kde k;
     for (size_t i = 0; i < 2 * play.n; i++) x[i] = (double)play.x[i];
-    if (kde_fit_standardized(&k, x, play.taught, 2, seed) || kde_nll(&k, x + 2 * play.taught, held, nll))
+    if (kde_fit_standardized(&k, x, NULL, play.taught, 2, seed) ||
+        kde_nll(&k, x + 2 * play.taught, held, nll))
         fail("out of memory for a kernel density estimate");
     for (size_t i = 0; i < held; i++) mean += nll[i] / (double)held;
     kde_free(&k), free(x), free(nll);

@@ -341,14 +341,14 @@ typedef struct outcome {
 /* On new points: the excess of each one is an estimate of the excess of the model. */
 static void measure_excess(const run *r, outcome *e)
 {
-    size_t draws = r->o.draws / 5 > 3 ? r->o.draws / 5 : 3;
+    size_t draws = r->o.draws / 5 > 3 ? r->o.draws / 5 : 3, kinds;
     float *x = (float *)must_alloc(FRESH, 2 * sizeof *x);
     double *nll = (double *)must_alloc(2 * FRESH, sizeof *nll), *truth = nll + FRESH;
     dataset_sample(&r->set, draw_evaluation, FRESH, x);
     estimate(r, r->model, x, FRESH, draws, nll);
     for (size_t i = 0; i < FRESH; i++)
         truth[i] = dataset_true_nll(&r->set, (double)x[2 * i], (double)x[2 * i + 1]);
-    e->excess = learn_mean(nll, truth, FRESH, &e->excess_error);
+    e->excess = copies_mean(nll, truth, FRESH, NULL, &e->excess_error, &kinds);
     free(x), free(nll);
 }
 

@@ -135,6 +135,18 @@ static void steps_are_found(void)
     CHECK_CLOSE(step_of(1e17, 0, 1e16, 1000, 0), 1e16, 0);
 }
 
+/* Doses, coins and prices: no two of them are neighbours, so that the step is less than any gap. */
+static void steps_below_all_gaps_are_found(void)
+{
+    const double doses[] = {0, 2, 5}, coins[] = {10, 25, 50}, prices[] = {0.49, 0.95, 0.99, 1.49};
+    const double roots[] = {0, sqrt(2), sqrt(5), sqrt(7)}, negative[] = {-7, -2, 4};
+    CHECK_CLOSE(frame_step(doses, 3, 30), 1, 0);
+    CHECK_CLOSE(frame_step(coins, 3, 30), 5, 0);
+    CHECK_CLOSE(frame_step(prices, 4, 40), 0.02, 0);
+    CHECK_CLOSE(frame_step(negative, 3, 30), 1, 0);
+    CHECK_CLOSE(frame_step(roots, 4, 40), 0, 0);
+}
+
 /* Years of age, standardized and written with six digits: multiples of 1/7.3 but for the rounding. */
 static void steps_of_scaled_columns_are_found(void)
 {
@@ -636,7 +648,7 @@ static void values_without_density_are_told(void)
     for (size_t i = 0; i < 1000; i++) {
         double *row = values + 4 * i;
         row[0] = floor(40 + 8 * itd_rng_normal(&rng) + 0.5);
-        row[1] = i % 3 == 0 ? 0 : i % 3 == 1 ? 1 : 2.7;
+        row[1] = i % 3 == 0 ? 0 : i % 3 == 1 ? 1 : sqrt(7);
         row[2] = i % 10 ? itd_rng_normal(&rng) : 0;
         row[3] = itd_rng_normal(&rng);
     }
@@ -707,6 +719,7 @@ int main(void)
     RUN(offsets_are_medians);
     RUN(plain_frames_change_nothing);
     RUN(steps_are_found);
+    RUN(steps_below_all_gaps_are_found);
     RUN(steps_of_scaled_columns_are_found);
     RUN(unrounded_columns_have_no_step);
     RUN(rounded_values_come_back);

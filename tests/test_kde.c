@@ -129,16 +129,37 @@ static void test_repeated_rows(void)
     kde_free(&once), kde_free(&often);
 }
 
+/* Copies of rounded rows are moved apart by noise over the rounding step; their kind still tells. */
+static void test_rows_repeated_with_noise(void)
+{
+    size_t kind[200];
+    itd_rng rng = itd_rng_make(12, 0);
+    normal(6, 2 * 100, others);
+    for (size_t i = 0; i < 200; i++) {
+        kind[i] = i % 100;
+        for (size_t j = 0; j < 2; j++)
+            points[2 * i + j] = others[2 * (i % 100) + j] + 1e-4 * (itd_rng_uniform(&rng) - 0.5);
+    }
+    kde once, told, untold;
+    CHECK(kde_fit_standardized(&once, others, NULL, 100, 2, 0) == 0);
+    CHECK(kde_fit_standardized(&told, points, kind, 200, 2, 0) == 0);
+    CHECK(kde_fit_standardized(&untold, points, NULL, 200, 2, 0) == 0);
+    CHECK_CLOSE(told.bandwidth, once.bandwidth, 0.02 * once.bandwidth);
+    CHECK_CLOSE(told.loo_nll, once.loo_nll, 0.01);
+    CHECK(untold.bandwidth < 0.1 * once.bandwidth);
+    kde_free(&once), kde_free(&told), kde_free(&untold);
+}
+
 static void test_all_alike(void)
 {
     double nll;
     kde k;
     for (size_t i = 0; i < 40; i++) points[i] = 7;
-    CHECK(kde_fit_standardized(&k, points, 20, 2, 0) == 0);
+    CHECK(kde_fit_standardized(&k, points, NULL, 20, 2, 0) == 0);
     CHECK(k.bandwidth > 0 && k.bandwidth < 10 && fabs(k.loo_nll) < 1e3);
     CHECK(kde_nll(&k, points, 1, &nll) == 0 && fabs(nll) < 1e3);
     kde_free(&k);
-    CHECK(kde_fit_standardized(&k, points, 1, 2, 0) == 0);
+    CHECK(kde_fit_standardized(&k, points, NULL, 1, 2, 0) == 0);
     CHECK(kde_nll(&k, points, 1, &nll) == 0 && fabs(nll) < 1e3);
     kde_free(&k);
     CHECK(kde_fit(&k, points, 0, 2, 0, 0) == -1);
@@ -197,11 +218,11 @@ static void test_units(void)
         for (size_t i = 0; i < n + m; i++)
             others[2 * i] = 50 * points[2 * i] - 1e4, others[2 * i + 1] = 1e-3 * points[2 * i + 1] + 5;
         kde_whitening w = whitening_of(points, n);
-        CHECK((kind ? kde_fit_whitened(&a, points, n, 2, &w, 1)
-                    : kde_fit_standardized(&a, points, n, 2, 1)) == 0);
+        CHECK((kind ? kde_fit_whitened(&a, points, NULL, n, 2, &w, 1)
+                    : kde_fit_standardized(&a, points, NULL, n, 2, 1)) == 0);
         w = whitening_of(others, n);
-        CHECK((kind ? kde_fit_whitened(&b, others, n, 2, &w, 1)
-                    : kde_fit_standardized(&b, others, n, 2, 1)) == 0);
+        CHECK((kind ? kde_fit_whitened(&b, others, NULL, n, 2, &w, 1)
+                    : kde_fit_standardized(&b, others, NULL, n, 2, 1)) == 0);
         CHECK(a.whitened == kind && b.whitened == kind);
         CHECK_CLOSE(b.bandwidth, a.bandwidth, 1e-8);
         CHECK_CLOSE(b.loo_nll, a.loo_nll + log(50 * 1e-3), 1e-8);
@@ -227,7 +248,7 @@ static void test_gaussian(void)
     }
     kde_whitening w = whitening_of(points, n);
     kde k;
-    CHECK(kde_fit_better(&k, points, n, 2, &w, 0) == 0);
+    CHECK(kde_fit_better(&k, points, NULL, n, 2, &w, 0) == 0);
     CHECK(k.whitened);
     CHECK(kde_nll(&k, points + 2 * n, m, found) == 0);
     for (size_t i = 0; i < m; i++) excess += (found[i] - wanted[n + i]) / (double)m;
@@ -244,9 +265,9 @@ static void test_better(void)
     normal(10, 2 * n, points);
     for (size_t i = 0; i < 2 * n; i++) points[i] = 0.1 * points[i] + (i & 2 ? 1 : -1);
     kde_whitening w = whitening_of(points, n);
-    CHECK(kde_fit_better(&k, points, n, 2, &w, 0) == 0);
-    CHECK(kde_fit_standardized(&standardized, points, n, 2, 0) == 0);
-    CHECK(kde_fit_whitened(&whitened, points, n, 2, &w, 0) == 0);
+    CHECK(kde_fit_better(&k, points, NULL, n, 2, &w, 0) == 0);
+    CHECK(kde_fit_standardized(&standardized, points, NULL, n, 2, 0) == 0);
+    CHECK(kde_fit_whitened(&whitened, points, NULL, n, 2, &w, 0) == 0);
     CHECK(!k.whitened && standardized.loo_nll < whitened.loo_nll - 0.01);
     CHECK(k.loo_nll == standardized.loo_nll && k.bandwidth == standardized.bandwidth);
     kde_free(&k), kde_free(&standardized), kde_free(&whitened);
@@ -323,6 +344,7 @@ int main(void)
     RUN(test_sum);
     RUN(test_bandwidth);
     RUN(test_repeated_rows);
+    RUN(test_rows_repeated_with_noise);
     RUN(test_all_alike);
     RUN(test_far_away);
     RUN(test_units);

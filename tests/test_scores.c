@@ -95,8 +95,8 @@ static void rival_knows_the_units(void)
     kde k, plain;
     scores s;
     for (size_t i = 0; i < N * D; i++) rows[i] = (double)points[i];
-    CHECK(rival_fit(&k, m, points, N, 4) == 0);
-    CHECK(kde_fit_standardized(&plain, rows, N, D, 4) == 0);
+    CHECK(rival_fit(&k, m, points, NULL, N, 4) == 0);
+    CHECK(kde_fit_standardized(&plain, rows, NULL, N, D, 4) == 0);
     CHECK(k.loo_nll <= plain.loo_nll);
     scores_begin(&s, N);
     scores_add(&s, m, &k, points, &d);
@@ -108,13 +108,35 @@ static void rival_knows_the_units(void)
     itd_model_free(m);
 }
 
-static void lead_of_a_rival(void)
+static void means_and_their_errors(void)
 {
     double a[4] = {1, 2, 3, 4}, b[4] = {2, 2, 5, 7}, error;
-    score of = {a, 2.5}, over = {b, 4};
-    CHECK_CLOSE(score_lead(&of, &over, 4, &error), 1.5, 1e-12);
+    size_t kinds;
+    CHECK_CLOSE(copies_mean(b, a, 4, NULL, &error, &kinds), 1.5, 1e-12);
     CHECK_CLOSE(error, sqrt((0.25 + 2.25 + 0.25 + 2.25) / 3 / 4), 1e-12); /* of 1, 0, 2, 3 */
-    CHECK_CLOSE(score_lead(&over, &of, 4, &error), -1.5, 1e-12);
+    CHECK(kinds == 4);
+    CHECK_CLOSE(copies_mean(a, b, 4, NULL, &error, &kinds), -1.5, 1e-12);
+    CHECK_CLOSE(copies_mean(a, NULL, 1, NULL, &error, &kinds), 1, 1e-12);
+    CHECK(kinds == 1 && error > DBL_MAX);
+}
+
+/* Five values, each seven times in any order, have the error of five; where some are there more often, that of
+   clusters of unequal size. */
+static void copies_count_once(void)
+{
+    double five[5] = {1, 4, 2, 8, 5}, x[35], once, often, square = 0;
+    size_t kind[35], kinds;
+    copies_mean(five, NULL, 5, NULL, &once, &kinds);
+    for (size_t i = 0; i < 35; i++) x[i] = five[i * 3 % 5], kind[i] = i % 5;
+    CHECK_CLOSE(copies_mean(x, NULL, 35, kind, &often, &kinds), 4, 1e-12);
+    CHECK(kinds == 5);
+    CHECK_CLOSE(often, once, 1e-12);
+    kind[5] = 5, kind[10] = 5; /* two of the first kind are another one */
+    copies_mean(x, NULL, 35, kind, &often, &kinds);
+    square = 25 * 9 + 4 * 9; /* 1 is 3 below the mean */
+    for (size_t k = 1; k < 5; k++) square += 49 * (five[k] - 4) * (five[k] - 4);
+    CHECK(kinds == 6);
+    CHECK_CLOSE(often, sqrt(square * 6 / 5) / 35, 1e-12);
 }
 
 static void best_by_the_printed_digits(void)
@@ -131,23 +153,29 @@ static void best_by_the_printed_digits(void)
     CHECK(!strcmp(scores_best(&s), "gaussian"));
 }
 
-/* Differences 1, 0, 2, 3 of mean 1.5, standard error 0.6455: 2.3 of them; those of 1, 0, 2, -1 are 0.5 and as
-   many. */
+/* Differences 2, 1, 3, 4 of mean 2.5, standard error 0.6455: 3.9 of them, where Student's interval of 95 % has
+   3.2. Those of 1, 0, 2, -1 are 0.5 and as many. */
 static void a_small_lead_is_a_tie(void)
 {
-    double a[] = {1, 2, 3, 4}, b[] = {2, 2, 5, 7}, c[] = {2, 2, 5, 3};
+    double a[] = {1, 2, 3, 4}, b[] = {3, 3, 6, 8}, c[] = {2, 2, 5, 3};
+    const size_t kind[] = {0, 0, 2, 2};
     char text[300];
     scores s;
     memset(&s, 0, sizeof s);
-    s.rows = 4, s.model.row = a, s.model.nll = 2.5, s.gaussian.row = b, s.gaussian.nll = 4, s.kde.nll = NAN;
+    s.rows = 4, s.model.row = a, s.model.nll = 2.5, s.gaussian.row = b, s.gaussian.nll = 5, s.kde.nll = NAN;
     CHECK(!strcmp(scores_verdict(&s, "test ", text, sizeof text),
-                  "the model is better than the Gaussian by 1.5000 +- 0.6455 nats on the 4 test rows"));
-    s.model.row = b, s.model.nll = 4, s.gaussian.row = a, s.gaussian.nll = 2.5;
+                  "the model is better than the Gaussian by 2.5000 +- 0.6455 nats on the 4 test rows"));
+    s.kind = kind; /* 1 and 0 from the mean in each of two kinds, where it is 12.7 errors */
+    CHECK(strstr(scores_verdict(&s, "", text, sizeof text), "a tie on the 4 rows: ") == text);
+    s.kind = NULL, s.independent = true;
+    CHECK(strstr(scores_verdict(&s, "", text, sizeof text), "than the Gaussian of independent columns by 2.5"));
+    s.independent = false;
+    s.model.row = b, s.model.nll = 5, s.gaussian.row = a, s.gaussian.nll = 2.5;
     CHECK(!strcmp(scores_verdict(&s, "", text, sizeof text),
-                  "the Gaussian is better than the model by 1.5000 +- 0.6455 nats on the 4 rows"));
+                  "the Gaussian is better than the model by 2.5000 +- 0.6455 nats on the 4 rows"));
     s.kde.row = c, s.kde.nll = 3;
     CHECK(strstr(scores_verdict(&s, "", text, sizeof text), "the Gaussian is better") == text);
-    s.model.row = a, s.model.nll = 2.5, s.gaussian.row = b, s.gaussian.nll = 4;
+    s.model.row = a, s.model.nll = 2.5, s.gaussian.row = b, s.gaussian.nll = 5;
     CHECK(!strcmp(scores_verdict(&s, "validation ", text, sizeof text),
                   "a tie on the 4 validation rows: the model and the kernel density estimate are 0.5000 +- "
                   "0.6455 nats apart"));
@@ -230,6 +258,40 @@ static void split_leaves_kinds_together(void)
     rows_free(&train), rows_free(&validation), frame_free(&f), free(t.source);
 }
 
+/* 300 rows of whole numbers from 0 to 4: equal rows are drawn independently, so every number is among those
+   that teach, and no row is a copy. Of pairs of 300 different numbers three copies each would be. */
+static void rows_in_few_cells_are_no_copies(void)
+{
+    enum { ROWS = 300 };
+    double values[2 * ROWS];
+    for (int pairs = 0; pairs < 2; pairs++) {
+        char path[] = "points.csv", error[TABLE_ERROR];
+        size_t seen[100] = {0}, source[2] = {1, 2}, held, kinds = 0, *kind;
+        data_table t;
+        data_frame f;
+        row_set train, validation;
+        memset(&t, 0, sizeof t);
+        t.rows = ROWS, t.columns = t.file_columns = pairs ? 2 : 1, t.values = values, t.path = path;
+        t.source = source;
+        for (size_t i = 0; i < ROWS; i++)
+            if (pairs) values[2 * i] = (double)(i % 100), values[2 * i + 1] = (double)(i % 100 * 7 % 100);
+            else values[i] = (double)(i % 5);
+        CHECK(frame_from_table(&t, &f, error, sizeof error) == 0);
+        CHECK(frame_find_steps(&f, &t, error, sizeof error) == 0 && f.step[0] == 1);
+        CHECK(rows_share_cells(&f, &t) == !pairs);
+        held = rows_split(&f, &t, 0.2, 3, &train, &validation);
+        CHECK(train.n == 240 && validation.n == 60);
+        for (size_t i = 0; i < 240 - held; i++) seen[(train.row[i] - 1) % (pairs ? 100 : 5)]++;
+        for (size_t k = 0; k < 5 && !pairs; k++) CHECK(seen[k] > 10);
+        for (size_t i = 0; i < train.n; i++) kinds += !train.kind || train.kind[i] == i;
+        CHECK(kinds == (pairs ? 80 : 240) && (train.kind != NULL) == pairs);
+        kind = rows_kinds(&f, &t);
+        CHECK((kind != NULL) == pairs);
+        for (size_t i = 0; kind && i < ROWS; i++) CHECK(kind[i] == i % 100);
+        free(kind), rows_free(&train), rows_free(&validation), frame_free(&f);
+    }
+}
+
 /* ---- a run that goes on ---- */
 
 static void other_options_are_named(void)
@@ -248,12 +310,14 @@ int main(void)
     RUN(scores_of_a_gaussian);
     RUN(scores_of_several_draws);
     RUN(rival_knows_the_units);
-    RUN(lead_of_a_rival);
+    RUN(means_and_their_errors);
+    RUN(copies_count_once);
     RUN(best_by_the_printed_digits);
     RUN(a_small_lead_is_a_tie);
     RUN(written_tables_are_read);
     RUN(written_arrays_are_read);
     RUN(split_leaves_kinds_together);
+    RUN(rows_in_few_cells_are_no_copies);
     RUN(other_options_are_named);
     return test_report();
 }

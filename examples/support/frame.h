@@ -230,6 +230,22 @@ static inline double frame_step_within(const double *value, size_t count, double
     return step;
 }
 
+/* The largest number that all differences of the values are multiples of, as far as `error` lets one tell, by
+ * Euclid's algorithm: of 0, 2, 5 it is 1, less than any gap. */
+static inline double frame_common_step(const double *value, size_t count, double error)
+{
+    double step = 0;
+    for (size_t i = 1; i < count; i++) {
+        double a = value[i] - value[0], b = step;
+        while (b > 100 * error) {
+            double rest = fabs(a - b * floor(a / b + 0.5));
+            a = b, b = rest;
+        }
+        step = a;
+    }
+    return step;
+}
+
 /* The step of rounded values, given the distinct ones in order of size: not more than half of the rows, all
  * of them multiples of it apart; else 0. They may be doubles, floats, or have been scaled after they were
  * rounded, and then written with a few digits. */
@@ -242,6 +258,10 @@ static inline double frame_step(const double *distinct, size_t count, size_t row
     step = frame_step_within(distinct, count, gap, 4 * DBL_EPSILON * size);
     if (!(step > 0)) step = frame_step_within(distinct, count, gap, 4 * (double)FLT_EPSILON * size);
     if (!(step > 0)) step = frame_step_within(distinct, count, gap, 1e-3 * gap);
+    if (!(step > 0)) {
+        double common = frame_common_step(distinct, count, 4 * DBL_EPSILON * size);
+        if (common > gap / 50) step = frame_step_within(distinct, count, common, 4 * DBL_EPSILON * size);
+    }
     return step;
 }
 

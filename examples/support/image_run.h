@@ -155,7 +155,8 @@ static inline void image_options_likelihood(image_options *o, const char *scores
         args_choice(
             "reference", &o->reference, "full|axes",
             "Gaussian to compare with: of the full covariance of all training images (half a minute for "
-            "CIFAR-10, once; kept in the folder of the results), or of each number by itself."),
+            "CIFAR-10, once; kept in the folder of the results), or of each number of the test images by "
+            "itself."),
         args_string("with", &o->with, "More checkpoints, with commas between, for an ensemble."),
         args_string(scores, &o->scores,
                     "Likelihood of each test image, as TSV; images count from 1, as in their file."),

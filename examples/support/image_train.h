@@ -181,14 +181,16 @@ static inline void train_record(image_run *r, double nll, double error)
     fflush(r->metrics);
 }
 
-/* On 1,000 images or, at the end of a short training, on as many as its time allows. */
+/* On 1,000 images or, at the end of a short training, on as many as its time allows: fewer are others, and say
+ * nothing of what is the best. */
 static inline void train_estimate(image_run *r, double seconds)
 {
     enum { IMAGES = 1000, DRAWS = 4 };
+    size_t most = r->n_test < IMAGES ? r->n_test : IMAGES;
     double affordable = fmax(train_rows_in(r, seconds) / DRAWS, 16);
-    itd_nll_result v = train_validate(r, affordable < IMAGES ? (size_t)affordable : IMAGES, DRAWS);
+    itd_nll_result v = train_validate(r, affordable < (double)most ? (size_t)affordable : most, DRAWS);
     train_record(r, v.nll, v.std_error);
-    if (v.nll < r->best) {
+    if (v.nll < r->best && (affordable >= (double)most || r->best > DBL_MAX)) {
         r->best = v.nll;
         run_save(r, "best.safetensors");
     }

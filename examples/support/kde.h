@@ -6,7 +6,7 @@
  * kde_fit_better tries standardized columns and whitened rows, and keeps what predicts its own rows better.
  *
  *   kde k;
- *   if (kde_fit_better(&k, x, n, dim, &whitening, seed)) fail("out of memory");
+ *   if (kde_fit_better(&k, x, kind, n, dim, &whitening, seed)) fail("out of memory");
  *   if (kde_nll(&k, fresh, m, nll)) fail("out of memory");
  *   kde_free(&k);
  *
@@ -14,9 +14,9 @@
  *
  *   loo_nll(h) = mean over i of -log( 1/n_i Sum_{j: x_j != x_i} N(x_i; x_j, h^2 I) ).
  *
- * A row leaves out its copies too, and n_i counts the rows that are not among them: a copy at distance zero
- * makes a row as likely as one wants, the more so the smaller h. With more than KDE_QUERIES rows the mean is
- * over so many of them, drawn at random, each against all the others.
+ * A row leaves out its copies too, as `kind` (copies.h) or a distance of zero tells, and n_i counts the rows
+ * that are not among them: a copy makes a row as likely as one wants, the more so the smaller h. With more
+ * than KDE_QUERIES rows the mean is over so many of them, drawn at random, each against all the others.
  *
  * Sums are exact up to terms below e^-40 of the largest, and the same for any number of threads. Rows are
  * finite and within the range of a float. */
@@ -45,6 +45,7 @@ typedef struct kde {
     size_t rows, dim;
     size_t of;    /* how many rows there were to fit; at most KDE_MOST_ROWS of them, drawn at random, stay */
     double *x;    /* (rows,dim) in the kernel's coordinates, in random order */
+    size_t *kind; /* (rows) equal for copies, which noise over a rounding step may have moved; or NULL */
     double *mean; /* (dim) NULL: coordinates are taken as they are */
     double *map;  /* (dim,dim) */
     double bandwidth;  /* h */
@@ -62,7 +63,7 @@ typedef struct kde_whitening {
 
 static inline void kde_free(kde *k)
 {
-    free(k->x), free(k->mean), free(k->map);
+    free(k->x), free(k->kind), free(k->mean), free(k->map);
     memset(k, 0, sizeof *k);
 }
 
@@ -153,15 +154,16 @@ static inline double kde_precision(const kde_sweep *s, size_t level)
     return s->step > 0 ? s->precision + s->step * (double)level : ldexp(s->precision, (int)level);
 }
 
-/* Squared distances from row i to the rows that differ from it, less the smallest. Returns how many. */
+/* Squared distances from row i to the rows that are not its copies, less the smallest. Returns how many. */
 static inline size_t kde_gaps(const kde *k, size_t i, double *gap /* (rows) */, double *nearest)
 {
     size_t others = 0;
     *nearest = KDE_FARTHEST;
     for (size_t j = 0; j < k->rows; j++) {
         double distance = kde_squared_distance(k->x + i * k->dim, k->x + j * k->dim, k->dim);
-        if (distance > 0) gap[others++] = distance;
-        if (distance > 0 && distance < *nearest) *nearest = distance;
+        bool other = distance > 0 && !(k->kind && k->kind[j] == k->kind[i]);
+        if (other) gap[others++] = distance;
+        if (other && distance < *nearest) *nearest = distance;
     }
     for (size_t j = 0; j < others; j++) gap[j] -= *nearest;
     return others;
@@ -242,8 +244,8 @@ static inline int kde_find_bandwidth(kde *k)
 /* ---- fits ---- */
 
 /* mean and map are freed with k, or at once on failure: -1, without memory or without rows. */
-static inline int kde_fit_mapped(kde *k, const double *x, size_t n, size_t dim, double *mean, double *map,
-                                 double log_volume, uint64_t seed)
+static inline int kde_fit_mapped(kde *k, const double *x, const size_t *kind, size_t n, size_t dim,
+                                 double *mean, double *map, double log_volume, uint64_t seed)
 {
     itd_rng rng = itd_rng_make(seed, KDE_STREAM);
     size_t *order = n <= SIZE_MAX / sizeof *order ? (size_t *)malloc(n * sizeof *order) : NULL;
@@ -251,7 +253,8 @@ static inline int kde_fit_mapped(kde *k, const double *x, size_t n, size_t dim, 
     k->dim = dim, k->of = n, k->rows = kde_at_most(n, KDE_MOST_ROWS);
     k->mean = mean, k->map = map, k->log_volume = log_volume;
     k->x = kde_doubles(k->rows, dim);
-    if (!order || !k->x || n == 0 || dim == 0) {
+    k->kind = kind ? (size_t *)malloc(k->rows * sizeof *k->kind) : NULL;
+    if (!order || !k->x || (kind && !k->kind) || n == 0 || dim == 0) {
         free(order);
         kde_free(k);
         return -1;
@@ -259,6 +262,7 @@ static inline int kde_fit_mapped(kde *k, const double *x, size_t n, size_t dim, 
     for (size_t i = 0; i < n; i++) order[i] = i;
     itd_rng_shuffle(&rng, n, order);
     for (size_t i = 0; i < k->rows; i++) kde_coordinates(k, x + order[i] * dim, k->x + i * dim);
+    for (size_t i = 0; kind && i < k->rows; i++) k->kind[i] = kind[order[i]];
     free(order);
     if (kde_find_bandwidth(k) == 0) return 0;
     kde_free(k);
@@ -270,12 +274,12 @@ static inline int kde_fit_mapped(kde *k, const double *x, size_t n, size_t dim, 
 static inline int kde_fit(kde *k, const double *x /* (n,dim) */, size_t n, size_t dim, double log_volume,
                           uint64_t seed)
 {
-    return kde_fit_mapped(k, x, n, dim, NULL, NULL, log_volume, seed);
+    return kde_fit_mapped(k, x, NULL, n, dim, NULL, NULL, log_volume, seed);
 }
 
-/* Each column less its mean, divided by its (biased) standard deviation, if it has any. */
-static inline int kde_fit_standardized(kde *k, const double *x /* (n,dim) */, size_t n, size_t dim,
-                                       uint64_t seed)
+/* Each column less its mean, divided by its (biased) standard deviation, if it has any. kind: or NULL. */
+static inline int kde_fit_standardized(kde *k, const double *x /* (n,dim) */, const size_t *kind /* (n) */,
+                                       size_t n, size_t dim, uint64_t seed)
 {
     double *mean = kde_doubles(dim, 1), *map = kde_doubles(dim, dim), log_volume = 0;
     for (size_t c = 0; mean && map && c < dim; c++) {
@@ -287,21 +291,21 @@ static inline int kde_fit_standardized(kde *k, const double *x /* (n,dim) */, si
         map[c * dim + c] = 1 / std;
         log_volume += log(std);
     }
-    if (mean && map) return kde_fit_mapped(k, x, n, dim, mean, map, log_volume, seed);
+    if (mean && map) return kde_fit_mapped(k, x, kind, n, dim, mean, map, log_volume, seed);
     free(mean), free(map);
     memset(k, 0, sizeof *k);
     return -1;
 }
 
-static inline int kde_fit_whitened(kde *k, const double *x /* (n,dim) */, size_t n, size_t dim,
-                                   const kde_whitening *w, uint64_t seed)
+static inline int kde_fit_whitened(kde *k, const double *x /* (n,dim) */, const size_t *kind /* (n) */,
+                                   size_t n, size_t dim, const kde_whitening *w, uint64_t seed)
 {
     double *mean = kde_doubles(dim, 1), *map = kde_doubles(dim, dim);
     int failed = -1;
     if (mean && map) {
         memcpy(mean, w->mean, dim * sizeof *mean);
         for (size_t i = 0; i < dim * dim; i++) map[i] = w->whiten[i] / w->scale[i % dim];
-        failed = kde_fit_mapped(k, x, n, dim, mean, map, w->log_volume, seed);
+        failed = kde_fit_mapped(k, x, kind, n, dim, mean, map, w->log_volume, seed);
     } else {
         free(mean), free(map);
         memset(k, 0, sizeof *k);
@@ -312,12 +316,12 @@ static inline int kde_fit_whitened(kde *k, const double *x /* (n,dim) */, size_t
 
 /* The one of the two whose leave-one-out -log p is smaller. Rows are in the user's units, and so is -log p.
  * Returns -1 without memory or without rows. */
-static inline int kde_fit_better(kde *k, const double *x /* (n,dim) */, size_t n, size_t dim,
-                                 const kde_whitening *whitening, uint64_t seed)
+static inline int kde_fit_better(kde *k, const double *x /* (n,dim) */, const size_t *kind /* (n) */,
+                                 size_t n, size_t dim, const kde_whitening *whitening, uint64_t seed)
 {
     kde whitened;
-    if (kde_fit_standardized(k, x, n, dim, seed)) return -1;
-    if (kde_fit_whitened(&whitened, x, n, dim, whitening, seed)) {
+    if (kde_fit_standardized(k, x, kind, n, dim, seed)) return -1;
+    if (kde_fit_whitened(&whitened, x, kind, n, dim, whitening, seed)) {
         kde_free(k);
         return -1;
     }

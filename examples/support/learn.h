@@ -22,6 +22,7 @@
 #define LEARN_H
 
 #include "../../itdiff.h"
+#include "copies.h"
 #include "must.h"
 
 #include <math.h>
@@ -43,6 +44,7 @@ typedef struct learn_desc {
     uint64_t steps;
     uint64_t seed;
     int find_range, find_schedule;
+    const size_t *kind; /* (n + n_held) copies of rows, which are neighbours, see copies.h; NULL: none */
 } learn_desc;
 
 typedef struct learner { /* to read, but for x */
@@ -89,6 +91,7 @@ static inline learn_desc learn_desc_default(size_t dim, size_t n, uint64_t seed)
     d.steps = n < 2000 ? (uint64_t)(5000 * sqrt((double)n / 2000)) : 5000;
     d.trainer.steps = d.steps, d.seed = seed;
     d.find_range = d.find_schedule = 1;
+    d.kind = NULL;
     return d;
 }
 
@@ -194,14 +197,16 @@ static inline itd_schedule learn_gains(const learner *l, double *gain /* (n_held
     return range;
 }
 
-/* The mean of a - b, or of a if b is NULL, and its standard error. */
-static inline double learn_mean(const double *a, const double *b, size_t count, double *error)
+/* The mean of a - b over the held rows, or of a if b is NULL, and its standard error; how many of these rows
+   are not copies of others. */
+static inline size_t learn_mean(const learner *l, const double *a, const double *b, double *mean,
+                                double *error)
 {
-    double mean = 0, square = 0, n = (double)count;
-    for (size_t i = 0; i < count; i++) mean += (a[i] - (b ? b[i] : 0)) / n;
-    for (size_t i = 0; i < count; i++) square += pow(a[i] - (b ? b[i] : 0) - mean, 2);
-    *error = count > 1 ? sqrt(square / (n - 1) / n) : HUGE_VAL;
-    return mean;
+    size_t n = l->n_held, kinds, *kind = l->desc.kind ? (size_t *)must_alloc(n, sizeof *kind) : NULL;
+    for (size_t i = 0; kind && i < n; i++) kind[i] = l->desc.kind[l->n + i] - l->n;
+    *mean = copies_mean(a, b, n, kind, error, &kinds);
+    free(kind);
+    return kinds;
 }
 
 /* ---- the schedule ---- */
@@ -229,20 +234,21 @@ static inline float *learn_weights(const learner *l)
 static inline void learn_keep(learner *l)
 {
     size_t bytes = itd_net_parameters(l->model->net) * sizeof *l->kept, n = l->n_held;
-    double error, ahead, ahead_error, *all;
+    double error, ahead, ahead_error, whole, *all;
     itd_schedule range;
+    size_t kinds;
     int better;
     if (!l->gains) l->gains = (double *)must_alloc(n, sizeof *l->gains);
     if (!l->gains_last) l->gains_last = (double *)must_alloc(n, sizeof *l->gains_last);
     all = (double *)must_alloc(n, sizeof *all);
     range = learn_gains(l, l->gains_last, all);
-    l->gain_last = learn_mean(l->gains_last, NULL, n, &error);
-    learn_mean(all, NULL, n, &error); /* which the choice of a range has not made small */
+    learn_mean(l, l->gains_last, NULL, &l->gain_last, &error);
+    kinds = learn_mean(l, all, NULL, &whole, &error); /* which the choice of a range has not made small */
     l->gain_last_error = error;
     free(all);
-    ahead = learn_mean(l->gains, l->gains_last, n, &ahead_error);
+    learn_mean(l, l->gains, l->gains_last, &ahead, &ahead_error);
     better = ahead < (l->trainer->step >= l->desc.steps ? ahead_error : 0);
-    if (!(l->gain_last > 2 * error) || !better || n < LEARN_HELD_NEEDED) return;
+    if (!(l->gain_last > 2 * error) || !better || kinds < LEARN_HELD_NEEDED) return;
     if (!l->kept) l->kept = (float *)must_alloc(1, bytes);
     memcpy(l->kept, learn_weights(l), bytes);
     memcpy(l->gains, l->gains_last, n * sizeof *l->gains);
@@ -252,10 +258,21 @@ static inline void learn_keep(learner *l)
 
 /* ---- training ---- */
 
+/* Mean, scale and correlations of all rows. */
+static inline void learn_fit(const learner *l)
+{
+    size_t n = l->n + l->n_held;
+    float *x = l->desc.kind ? (float *)must_alloc(n, l->dim * sizeof *x) : NULL;
+    for (size_t i = 0; x && i < n; i++)
+        memcpy(x + i * l->dim, l->x + copies_apart(i, n) * l->dim, l->dim * sizeof *x);
+    must(itd_model_fit(l->model, x ? x : l->x, n), "normalizing the data");
+    free(x);
+}
+
 static inline void learn_create(learner *l, const learn_desc *desc)
 {
     l->model = must_create(&desc->model, &desc->trainer, desc->seed);
-    must(itd_model_fit(l->model, l->x, l->n + l->n_held), "normalizing the data");
+    learn_fit(l);
     if (desc->find_schedule) l->model->desc.schedule = learn_wide_schedule();
     must(itd_trainer_create(l->model, &desc->trainer, &l->trainer), "preparing the training");
 }
@@ -344,12 +361,18 @@ static inline void learn_follow(learner *l, const learner *leader)
     l->stop = own.stop, l->stop_ctx = own.stop_ctx;
 }
 
+/* Whether one is ahead: by what it has kept or, where neither has anything, by what it has now. */
+static inline int learn_leads(const learner *a, const learner *b)
+{
+    return a->gain > b->gain || (!(b->gain > a->gain) && a->gain_last > b->gain_last);
+}
+
 /* The rival with the smallest advantage over the Gaussian leaves the race. */
 static inline void learn_drop_last(learner *l)
 {
     size_t last = 0;
     for (size_t k = 1; k < l->rivals; k++)
-        if (l->rival[k].gain < l->rival[last].gain) last = k;
+        if (learn_leads(&l->rival[last], &l->rival[k])) last = k;
     learn_free(&l->rival[last]);
     l->rival[last] = l->rival[--l->rivals];
 }
@@ -370,7 +393,7 @@ static inline itd_result learn_race(learner *l)
     if (next + 1 == l->rivals && l->rival[next].round == learn_heats[heat][0])
         while (l->rivals > learn_heats[heat][1]) learn_drop_last(l);
     for (size_t k = 1; k < l->rivals; k++)
-        if (l->rival[k].gain > l->rival[best].gain) best = k;
+        if (learn_leads(&l->rival[k], &l->rival[best])) best = k;
     learn_follow(l, &l->rival[best]);
     if (l->rivals == 1) free(l->rival), l->rival = NULL, l->rivals = 0;
     return ITD_OK;

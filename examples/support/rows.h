@@ -14,13 +14,16 @@
 #include "must.h"
 
 typedef struct row_set {
-    float *x;       /* (n,dim) */
-    size_t n, *row; /* (n) which row of the file it was, from 1 */
+    float *x;            /* (n,dim) */
+    size_t n, *row;      /* (n) which row of the file it was, from 1 */
+    size_t *kind;        /* (n) copies of rows, see copies.h; NULL: none */
+    data_table unrounded; /* the same rows before noise, where more of it is to be drawn; else without rows */
 } row_set;
 
 static inline row_set rows_make(size_t n, size_t dim)
 {
     row_set s;
+    memset(&s, 0, sizeof s);
     s.n = n;
     s.x = (float *)must_alloc(n, dim * sizeof *s.x);
     s.row = (size_t *)must_alloc(n, sizeof *s.row);
@@ -29,7 +32,7 @@ static inline row_set rows_make(size_t n, size_t dim)
 
 static inline void rows_free(row_set *s)
 {
-    free(s->x), free(s->row);
+    free(s->x), free(s->row), free(s->kind), free(s->unrounded.values);
     memset(s, 0, sizeof *s);
 }
 
@@ -101,13 +104,80 @@ static inline const char *rows_steps(const data_frame *f, char *out, size_t size
     return out;
 }
 
+/* ---- copies of rows ---- */
+
+/* Whether rows are equal by chance: all columns are rounded, to no more combinations of values than there are
+   rows. Elsewhere equal rows are copies, for example of a join. */
+static inline int rows_share_cells(const data_frame *f, const data_table *t)
+{
+    double cells = 1;
+    for (size_t j = 0; j < f->columns && cells <= (double)t->rows; j++) {
+        double *sorted = f->step[j] > 0 ? frame_sorted(t, j) : NULL;
+        if (!sorted) return 0;
+        cells *= (double)frame_distinct(sorted, t->rows);
+        free(sorted);
+    }
+    return cells <= (double)t->rows;
+}
+
+/* Gives equal rows, neighbours in an order of table_order, places of their own, and orders the rows anew. */
+static inline void rows_part_equals(frame_key *key, size_t rows, uint64_t seed)
+{
+    uint64_t bits, equal = 0;
+    double before = -1;
+    for (size_t i = 0; i < rows; i++) {
+        itd_rng rng = itd_rng_make(seed, (uint64_t)0x6571756C << 32); /* the letters "equl" */
+        equal = key[i].place > before ? 0 : equal + 1, before = key[i].place;
+        memcpy(&bits, &before, sizeof bits);
+        rng.counter = bits + equal * 0x9E3779B97F4A7C15u;
+        key[i].place = itd_rng_uniform(&rng);
+    }
+    qsort(key, rows, sizeof *key, frame_by_place);
+}
+
+/* The kinds of a table's rows, see copies.h, which the caller frees. NULL: there are no copies, as far as is
+   known. */
+static inline size_t *rows_kinds(const data_frame *f, const data_table *t)
+{
+    enum { MOST = 1000000 }; /* of more it would take too long */
+    int known = t->rows <= MOST && !rows_share_cells(f, t);
+    frame_key *key = known ? table_order(t->values, t->rows, t->columns, 0) : NULL;
+    size_t first = 0, kinds = 0, *kind = key ? (size_t *)must_alloc(t->rows, sizeof *kind) : NULL;
+    for (size_t i = 0; key && i < t->rows; i++) {
+        if (i == 0 || key[i].place > key[i - 1].place) first = key[i].row, kinds++;
+        kind[key[i].row] = first;
+    }
+    free(key);
+    if (kinds == t->rows) free(kind), kind = NULL;
+    return kind;
+}
+
+/* Keeps their values before noise, if they get any. */
+static inline void rows_keep_unrounded(row_set *s, const data_frame *f, const data_table *t)
+{
+    data_table *own = &s->unrounded;
+    if (!frame_is_rounded(f)) return;
+    own->rows = s->n, own->columns = t->columns;
+    own->values = (double *)must_alloc(s->n, t->columns * sizeof *own->values);
+    for (size_t i = 0; i < s->n; i++)
+        memcpy(own->values + i * t->columns, t->values + table_index_of(t, s->row[i]) * t->columns,
+               t->columns * sizeof *own->values);
+}
+
+/* ---- the split ---- */
+
 static inline row_set rows_gather(const row_set *from, const frame_key *key, size_t n, size_t dim)
 {
     row_set s = rows_make(n, dim);
+    size_t kinds = 0;
+    s.kind = (size_t *)must_alloc(n, sizeof *s.kind);
     for (size_t i = 0; i < n; i++) {
         memcpy(s.x + i * dim, from->x + key[i].row * dim, dim * sizeof *s.x);
         s.row[i] = from->row[key[i].row];
+        s.kind[i] = i && !(key[i].place > key[i - 1].place) ? s.kind[i - 1] : i;
+        kinds += s.kind[i] == i;
     }
+    if (kinds == n) free(s.kind), s.kind = NULL;
     return s;
 }
 
@@ -151,7 +221,7 @@ static inline void rows_must_reach(const row_set *s, const data_table *t, const 
 }
 
 /* Splits off a fraction of the rows for validation, none if it is 0. Returns how many of the training rows
-   choose, the last ones (see learn.h); identical rows stay together. */
+   choose, the last ones (see learn.h); copies stay together. */
 static inline size_t rows_split(const data_frame *f, const data_table *t, double fraction, uint64_t seed,
                                 row_set *train, row_set *validation)
 {
@@ -159,6 +229,7 @@ static inline size_t rows_split(const data_frame *f, const data_table *t, double
     size_t n = t->rows, teaching;
     row_set all = rows_of(f, t, seed, 0);
     if (!key) fail("out of memory for the order of %lu rows", (unsigned long)t->rows);
+    if (rows_share_cells(f, t)) rows_part_equals(key, t->rows, seed);
     if (fraction > 0) n = table_cut(key, t->rows, 1 - fraction);
     if (n < 4 && (1 - fraction) * (double)t->rows < 4)
         fail("%s: at least 4 rows to learn from expected, --validation leaves %lu", t->path,

@@ -2,7 +2,7 @@
  * Gaussian of its training data, and a kernel density estimate.
  *
  *     kde k;
- *     if (rival_fit(&k, model, train, n, seed)) fail("out of memory");
+ *     if (rival_fit(&k, model, train, kind, n, seed)) fail("out of memory");
  *     scores s;
  *     scores_begin(&s, m);
  *     scores_add(&s, model, &k, x, &desc);      once, or several times for rows with different noise
@@ -16,6 +16,7 @@
 #ifndef SCORES_H
 #define SCORES_H
 
+#include "copies.h"
 #include "kde.h"
 #include "must.h"
 #include "table_out.h"
@@ -34,10 +35,13 @@ typedef struct scores {
     double std_error;      /* of the model's mean, as an estimate for these rows */
     double std_error_data; /* of the model's mean, as an estimate for the distribution of the rows */
     double *square;        /* (rows) sums of squares, before scores_end */
+    const size_t *kind;    /* (rows) to be set behind scores_begin: copies of rows, see copies.h, or NULL */
+    bool independent;      /* the Gaussian has no correlations */
 } scores;
 
 /* A kernel density estimate of rows as the model sees them, on standardized columns or on whitened rows. */
-static inline int rival_fit(kde *k, const itd_model *m, const float *x /* (n,dim) */, size_t n, uint64_t seed)
+static inline int rival_fit(kde *k, const itd_model *m, const float *x /* (n,dim) */,
+                            const size_t *kind /* (n) */, size_t n, uint64_t seed)
 {
     double *rows = (double *)must_alloc(n, m->dim * sizeof *rows);
     double *one = (double *)must_alloc(m->dim, sizeof *one);
@@ -46,8 +50,8 @@ static inline int rival_fit(kde *k, const itd_model *m, const float *x /* (n,dim
     w.mean = m->mean, w.scale = one, w.whiten = m->whiten, w.log_volume = m->log_det;
     for (size_t i = 0; i < n * m->dim; i++) rows[i] = (double)x[i];
     for (size_t j = 0; j < m->dim; j++) one[j] = 1;
-    failed = m->whiten ? kde_fit_better(k, rows, n, m->dim, &w, seed)
-                       : kde_fit_standardized(k, rows, n, m->dim, seed);
+    failed = m->whiten ? kde_fit_better(k, rows, kind, n, m->dim, &w, seed)
+                       : kde_fit_standardized(k, rows, kind, n, m->dim, seed);
     free(rows), free(one);
     return failed;
 }
@@ -78,7 +82,7 @@ static inline void scores_add_kde(scores *s, const kde *k, const float *x)
     free(rows), free(nll);
 }
 
-/* k: or NULL. */
+/* k: or NULL. desc->seed: another one every time, or the noise of the estimator does not become less. */
 static inline void scores_add(scores *s, itd_model *model, const kde *k, const float *x /* (rows,dim) */,
                               const itd_nll_desc *desc)
 {
@@ -88,6 +92,7 @@ static inline void scores_add(scores *s, itd_model *model, const kde *k, const f
     must(itd_nll(&den, x, s->rows, desc, &result, nll, s->error), "estimating the likelihood");
     for (size_t i = 0; i < s->rows; i++) s->model.row[i] += nll[i], s->square[i] += nll[i] * nll[i];
     s->added++, s->std_error = result.std_error;
+    s->independent = model->dim > 1 && model->gaussian && !model->gaussian->vectors;
     if (model->gaussian) scores_add_gaussian(s, model->gaussian, x);
     if (k) scores_add_kde(s, k, x);
     free(nll);
@@ -103,26 +108,24 @@ static inline void score_end(score *s, size_t rows, size_t added)
 /* Means. The differences between draws of noise include the error of the estimator. */
 static inline void scores_end(scores *s)
 {
-    double n = (double)s->rows, k = (double)s->added, sum = 0, spread = 0;
+    double n = (double)s->rows, k = (double)s->added, sum = 0;
+    size_t kinds;
     score_end(&s->model, s->rows, s->added);
     score_end(&s->gaussian, s->rows, s->added), score_end(&s->kde, s->rows, s->added);
     for (size_t i = 0; i < s->rows; i++) {
-        double off = s->model.row[i] - s->model.nll;
         double between = fmax(s->square[i] - k * s->model.row[i] * s->model.row[i], 0) / (k * (k - 1));
         if (s->added > 1) s->error[i] = sqrt(between), sum += between;
-        spread += off * off;
     }
     if (s->added > 1) s->std_error = sqrt(sum) / n;
-    s->std_error_data = s->rows > 1 ? sqrt(spread / (n - 1) / n) : (double)NAN;
+    copies_mean(s->model.row, NULL, s->rows, s->kind, &s->std_error_data, &kinds);
+    if (kinds < 2) s->std_error_data = (double)NAN;
 }
 
-/* The advantage of `of` over `over` in nats, averaged over the rows, and its standard error. */
-static inline double score_lead(const score *of, const score *over, size_t rows, double *error)
+/* What times a standard error makes an interval of 95 %: for few kinds of rows Student's quantile, else 2. */
+static inline double scores_times(size_t kinds)
 {
-    double lead = over->nll - of->nll, square = 0, n = (double)rows;
-    for (size_t i = 0; i < rows; i++) square += pow(over->row[i] - of->row[i] - lead, 2);
-    *error = rows > 1 ? sqrt(square / (n - 1) / n) : (double)NAN;
-    return lead;
+    static const double student[] = {12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26};
+    return kinds - 2 < sizeof student / sizeof *student ? student[kinds - 2] : 2;
 }
 
 static inline double score_printed(double nll) { return floor(1e4 * nll + 0.5); }
@@ -138,18 +141,25 @@ static inline const char *scores_best(const scores *s)
     return best;
 }
 
+static inline const char *scores_gaussian(const scores *s)
+{
+    return s->independent ? "the Gaussian of independent columns" : "the Gaussian";
+}
+
 /* Model and better rival in one line: which of them is ahead on these rows, and by how much. A lead of less
    than two standard errors of the differences from row to row is a tie, and so is one that four decimals do
-   not show. Nothing of a single row. */
+   not show. Nothing of a single row, or of copies of one. */
 static inline const char *scores_verdict(const scores *s, const char *what, char *out, size_t size)
 {
     const score *rival = s->kde.row && !(s->gaussian.nll <= s->kde.nll) ? &s->kde : &s->gaussian;
-    const char *name = rival == &s->kde ? "the kernel density estimate" : "the Gaussian";
+    const char *name = rival == &s->kde ? "the kernel density estimate" : scores_gaussian(s);
     double lead, error;
+    size_t kinds;
     *out = '\0';
     if (!rival->row || s->rows < 2) return out;
-    lead = score_lead(&s->model, rival, s->rows, &error);
-    if (!(fabs(lead) > fmax(2 * error, 5e-5)))
+    lead = copies_mean(rival->row, s->model.row, s->rows, s->kind, &error, &kinds);
+    if (kinds < 2) return out;
+    if (!(fabs(lead) > fmax(scores_times(kinds) * error, 5e-5)))
         snprintf(out, size, "a tie on the %lu %srows: the model and %s are %.4f +- %.4f nats apart",
                  (unsigned long)s->rows, what, name, fabs(lead), error);
     else
@@ -165,7 +175,8 @@ static inline const char *scores_text(const scores *s, const char *what, char *o
     snprintf(out, size, "-log p, mean of %lu %srow%s: %.4f +- %.4f nats", (unsigned long)s->rows, what,
              s->rows == 1 ? "" : "s", s->model.nll, s->std_error);
     if (s->gaussian.row)
-        text_append(out, size, "; by the Gaussian of the training rows %.4f", s->gaussian.nll);
+        text_append(out, size, "; by %s%s %.4f", scores_gaussian(s),
+                    s->independent ? "" : " of the training rows", s->gaussian.nll);
     if (s->kde.row) text_append(out, size, "; by a kernel density estimate %.4f", s->kde.nll);
     return out;
 }
