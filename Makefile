@@ -54,7 +54,7 @@ dist:
 	gzip -9nf build/itdiff-$(VERSION).tar
 
 clean:
-	rm -rf build runs
+	rm -rf build
 
 .PHONY: all demo test playground bench bench-programs docs install uninstall dist clean
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)

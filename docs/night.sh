@@ -25,11 +25,9 @@ run() { # name options...
     grep -q "^$name	" "$table" && return
     folder=runs/night/$name
     mkdir -p "$folder"
-    options=--resume
-    if [ ! -f "$folder/model.safetensors" ]; then
-        options=$*
-        echo "$options" > "$folder/options"
-    fi
+    options=$*
+    if [ -f "$folder/model.safetensors" ]; then options="$(cat "$folder/options") --resume"
+    else echo "$options" > "$folder/options"; fi
     # shellcheck disable=SC2086
     "$program" --out runs/night --experiment_name "$name" --pictures off --eval_minutes 30 --checkpoint_minutes 10 \
         $options | tee -a "$folder/log"

@@ -67,5 +67,5 @@ int main(int argc, char **argv)
     }
     if (images_write_npy(out, &like, x, n)) fail("%s: cannot be written", out);
     free(x);
-    return 0;
+    return must_have_printed();
 }

@@ -132,8 +132,9 @@ static options read_options(int argc, char **argv)
     refuse_idle_options(&o, &table);
     const char *const files[] = {o.data, o.validation, o.test, o.train, o.load, o.scores};
     outputs_must_spare("scores", o.scores, files, ARGS_COUNT(files) - 1);
+    outputs_must_write(o.scores);
     outputs_must_spare("samples_out", o.samples_out, files, ARGS_COUNT(files));
-    outputs_must_write(o.scores), outputs_must_write(o.samples_out);
+    outputs_must_write(o.samples_out);
     o.has_epochs = args_given(&table, &o.epochs), o.has_minutes = args_given(&table, &o.minutes);
     o.has_draws = args_given(&table, &o.draws);
     return o;
@@ -361,19 +362,11 @@ static void print_number(const char *name, const scores *of, double value)
     else printf(" %s=na", name);
 }
 
-/* The name of the file without its folders, blanks as underscores. */
-static void print_name(const char *path)
-{
-    const char *slash = path ? strrchr(path, '/') : NULL;
-    for (path = !path ? "na" : slash ? slash + 1 : path; *path; path++)
-        putchar((unsigned char)*path > ' ' ? *path : '_');
-}
-
 static void print_result(const run *r)
 {
     const scores *v = &r->on_validation, *t = &r->on_test;
     printf("result data=");
-    print_name(r->o.data);
+    text_print_name(r->o.data);
     if (r->o.data) printf(" rows=%lu", (unsigned long)r->table_rows);
     else printf(" rows=na");
     printf(" columns=%lu", (unsigned long)r->dim);
@@ -518,7 +511,7 @@ static void fit(run *r)
     report_begin(&r->report, r->o.out, r->o.name, &r->bar); /* no folder for a table that is refused */
     say_plan(r);
     train(r);
-    if (training_stopped()) return;
+    if (stop_asked()) return;
     learn_end(&r->l);
     r->model = r->l.model;
     fit_rival(r, &r->train);
@@ -549,11 +542,11 @@ int main(int argc, char **argv)
     } else {
         fit(&r);
     }
-    if (!training_stopped()) {
+    if (!stop_asked()) {
         show(&r);
         if (!r.o.quiet) say_outcome(&r);
         print_result(&r);
     }
     end(&r);
-    return 0;
+    return must_have_printed();
 }

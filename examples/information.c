@@ -339,5 +339,5 @@ int main(int argc, char **argv)
     pairs_close(&p);
     if (!good)
         fprintf(stderr, "information: more than 4 standard errors and %g nats from the truth\n", allowance);
-    return !good;
+    return must_have_printed() || !good;
 }

@@ -60,6 +60,7 @@ static options read_options(int argc, char **argv)
     args_table table = {"ode", "Likelihoods by the probability-flow ODE beside those by the integral.", list,
                         ARGS_COUNT(list)};
     args_parse(&table, argc, argv);
+    if (!o.source.load) args_refuse_idle(&table, "dataset data columns seed", "without --load");
     return o;
 }
 
@@ -387,5 +388,5 @@ int main(int argc, char **argv)
     else good = known_laws(&o);
     if (!good)
         fprintf(stderr, "ode: an estimate is more than 4 bars and %g nats from the truth\n", allowance);
-    return !good;
+    return must_have_printed() || !good;
 }

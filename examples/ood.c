@@ -53,6 +53,12 @@ static options read_options(int argc, char **argv)
     const char *const files[] = {o.data, o.test, o.load, o.out};
     outputs_must_spare("out", o.out, files, ARGS_COUNT(files) - 1);
     outputs_must_spare("scores", o.scores, files, ARGS_COUNT(files));
+    for (const char *at = o.strange; *at; at += *at == ',') {
+        char path[1200];
+        const char *strange = path;
+        snprintf(path, sizeof path, "%.*s", (int)strcspn(at, ","), at), at += strcspn(at, ",");
+        outputs_must_spare("out", o.out, &strange, 1), outputs_must_spare("scores", o.scores, &strange, 1);
+    }
     outputs_must_write(o.out), outputs_must_write(o.scores);
     return o;
 }
@@ -318,5 +324,5 @@ int main(int argc, char **argv)
     for (size_t k = 0; k < kinds; k++) free(list[k].nats);
     for (size_t k = 0; k < s.files; k++) images_free(&s.strange[k]);
     images_free(&s.test), images_free(&s.train), fields_free(s.field), itd_model_free(model);
-    return 0;
+    return must_have_printed();
 }

@@ -325,7 +325,7 @@ static void train(run *r)
     t.before = before_round, t.measure = watch_validation, t.ctx = r, t.epoch = epoch_of(r);
     t.quiet = r->o.quiet, t.asked = r->o.train.epochs;
     training_say_end(&t, training_run(&t));
-    if (!training_stopped()) keep_best(r);
+    if (!stop_asked()) keep_best(r);
 }
 
 /* ---- evaluation ---------------------------------------------------------------------------------------- */
@@ -536,11 +536,11 @@ int main(int argc, char **argv)
     prepare_points(&r);
     if (r.o.load) load_model(&r);
     else prepare_learning(&r), train(&r);
-    if (!training_stopped()) show(&r, started);
+    if (!stop_asked()) show(&r, started);
     report_close(&r.report), panels_free(&r.watch.panels);
     if (r.o.fresh) free(r.x);
     free(r.train), free(r.val);
     if (r.o.load) itd_model_free(r.model);
     else learn_free(&r.l);
-    return 0;
+    return must_have_printed();
 }

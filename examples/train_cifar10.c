@@ -35,7 +35,7 @@ static void set_defaults(options *all)
     if (all->pretrained && !image_options_given(o, &o->learning_rate)) o->learning_rate = 1e-4;
     if (all->pretrained && !image_options_given(o, &o->weight_limit)) o->weight_limit = 0;
     if (all->pretrained && !image_options_given(o, &o->epochs)) o->epochs = 50;
-    if (o->epochs && !image_options_given(o, &o->hours)) o->hours = 0;
+    if ((o->epochs || image_options_given(o, &o->epochs)) && !image_options_given(o, &o->hours)) o->hours = 0;
     if (!o->name) o->name = all->synthetic ? "synthetic" : "cifar10";
     if (!all->pretrained) image_options_ignored(o, "prefix step", "without --pretrained");
     if (all->synthetic) image_options_ignored(o, "data test flips", "the images are synthetic");
@@ -264,17 +264,17 @@ int main(int argc, char **argv)
     run_begin(&r, o, argc, argv);
     r.units_name = "255", r.dim = DIM, r.scale.high = 255;
     if (*all->curves) {
-        if (!draw_learning(&r, all->curves))
+        if (!draw_learning(&r, all->curves, 1))
             fail("--curves: estimates of which one is better than another expected, none found");
         return 0;
     }
     fields *field = begin(&r, all, training, evaluating || o->denoise);
     if (training) train_say_plan(&r), train_run(&r);
-    if (r.workers.rank == 0 && !train_stopped() && draw_and_score(&r, training, evaluating, &s)) {
+    if (r.workers.rank == 0 && !stop_asked() && draw_and_score(&r, training, evaluating, &s)) {
         print_result(&r, &s, field, started);
         score_free(&s);
     }
     workers_end();
     run_free(&r), fields_free(field);
-    return 0;
+    return must_have_printed();
 }

@@ -63,7 +63,7 @@ static image_options *read_options(int argc, char **argv)
     args_parse(&o.table, argc, argv);
     if (!o.data && !o.load && !o.name)
         fail("--data: the images expected, none given: --data digits.npy (see --help data)");
-    o.hours = o.epochs && !image_options_given(&o, &minutes) ? 0 : minutes / 60;
+    o.hours = image_options_given(&o, &o.epochs) && !image_options_given(&o, &minutes) ? 0 : minutes / 60;
     if (!o.name) o.name = o.data ? folder_name_of(o.data) : "images";
     return &o;
 }
@@ -103,9 +103,11 @@ static void print_result(const image_run *r, const score_report *s, double start
     if (!r->o->quiet)
         printf("-log p = %.1f +- %.1f nats, %.4f +- %.4f bits/dim on [-1,1]\n", v->nll, v->std_error, bits,
                run_bits(r, v->std_error));
-    printf("result dataset=%s params=%lu images_seen=%lu val_nll=%.2f stderr=%.2f stderr_data=%.2f "
+    printf("result dataset=");
+    text_print_name(r->data_name);
+    printf(" params=%lu images_seen=%lu val_nll=%.2f stderr=%.2f stderr_data=%.2f "
            "bits_per_dim=%.4f bits_per_dim_%s=%.4f seconds=%.0f\n",
-           r->data_name, (unsigned long)itd_net_parameters(r->model->net), (unsigned long)seen, v->nll,
+           (unsigned long)itd_net_parameters(r->model->net), (unsigned long)seen, v->nll,
            v->std_error, v->std_error_data, bits, r->units_name, bits + run_unit_bits(r),
            system_seconds() - started);
 }
@@ -129,11 +131,11 @@ int main(int argc, char **argv)
     else if (training) begin_model(&r);
     r.units_name = r.scale.low == 0 && r.scale.high == 255 ? "255" : "units";
     if (training) train_say_plan(&r), train_run(&r);
-    if (r.workers.rank == 0 && !train_stopped() && draw_and_score(&r, training, evaluating, &s)) {
+    if (r.workers.rank == 0 && !stop_asked() && draw_and_score(&r, training, evaluating, &s)) {
         print_result(&r, &s, started);
         score_free(&s);
     }
     workers_end();
     run_free(&r);
-    return 0;
+    return must_have_printed();
 }

@@ -118,8 +118,10 @@ check_that "--prefix is idle without weights" sh -c "build/train_cifar10 --out $
 check_that "with passes and hours a run ends at the first" sh -c "build/train_cifar10 $(echo $tiny) --experiment_name first \
     --pictures off --hours 1 | grep -q images_seen=8"
 check_that "a file that cannot be written is told before the work" fails 'nowhere/s.tsv: cannot be written' $tiny \
-    --experiment_name nowhere --per_sample "$out/nowhere/s.tsv"
-check_that "... so that nothing was done" [ ! -e "$out/nowhere" ]
+    --experiment_name undone --per_sample "$out/nowhere/s.tsv"
+check_that "... so that nothing was done" [ ! -e "$out/undone/metrics.tsv" ]
+check_that "but it may be in the folder of the results" sh -c "build/train_cifar10 $(echo $tiny) --experiment_name inside \
+    --pictures off --per_sample $out/inside/s.tsv > /dev/null && [ -s $out/inside/s.tsv ]"
 check_that "and so are models of an ensemble" fails 'with: .*nothing.safetensors' $tiny --experiment_name nowhere \
     --with "$out/nothing.safetensors"
 printf 'step\\timages\\n' > "$out/empty.tsv"
@@ -210,7 +212,7 @@ check_that "models of other padding make an ensemble, whichever is first" sh -c 
     done"
 check_that "models of other values do not" sh -c "build/train_images $few --data $out/odd.npy --eval \
     --load $out/odd/model.safetensors --with $out/dark/model.safetensors 2>&1 |
-        grep -q 'with: .*values from 0 to 255 expected, it has learned 0 to 1[0-9]*'"
+        grep -q 'with: .*levels from 0 to 255 expected, it has learned levels from 0 to 1[0-9]*'"
 build/digits --n 9 --seed 7 --out "$out/strange.npy"
 check_that "samples come as an array" sh -c "build/train_images --quiet --out $out --experiment_name odd --sample 3 --steps 2 &&
     head -c 128 $out/odd/samples.npy | grep -a -q \"'descr': '|u1', 'fortran_order': False, 'shape': (3, 13, 11)\" &&

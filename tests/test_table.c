@@ -105,6 +105,7 @@ static void names_are_told_from_rows(void)
         {"PAR1,PAR2\n1,2\n", "PAR1", "PAR2", 1, 2}, /* as files of Parquet, Apache's ORC, JSON begin */
         {"ORC|y\n1|2\n", "ORC", "y", 1, 2},
         {"[Ca],[Mg]\n1,2\n", "[Ca]", "[Mg]", 1, 2},
+        {"[%],[\xC2\xB0""C]\n1,2\n", "[%]", "[\xC2\xB0""C]", 1, 2},
         {"\"point 1\",\"point 2\"\n1,2.5\n", "point 1", "point 2", 1, 2},
         {"\"a, \"\"b\"\"\",c;d\n1,2\n", "a, \"b\"", "c;d", 1, 2},
         {"\"two\nlines\",y\r\n1,2\r\n", "two?lines", "y", 1, 3},
@@ -386,8 +387,8 @@ static void missing_values_are_refused(void)
                   "row 1 (line 1), column 2: a number expected, none found (a missing value); leaving the "
                   "row out helps (--drop_missing of fit), or --columns 1,3 leaves the column out"));
     CHECK(refuses("1\t2\n\t\n3\t4\n", NULL,
-                  "row 2 (line 2), column 1: a number expected, none found (a missing value; 2 in all, in 1 row "
-                  "and columns 1-2); leaving the row out helps (--drop_missing of fit)"));
+                  "row 2 (line 2), column 1: a number expected, none found (a missing value; 2 in all, in 1 "
+                  "row and columns 1-2); leaving the row out helps (--drop_missing of fit)"));
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         for (int first = 0; first < 2; first++) {
             char text[60], expected[240];

@@ -51,6 +51,15 @@ static inline const char *folder_path(const char *folder, const char *file)
     return path;
 }
 
+/* Ends the program if another one is training in the folder: each would destroy what the other writes. Held
+ * until this one ends. */
+static inline void folder_lock(const char *folder)
+{
+    FILE *file = fopen(folder_path(folder, ".lock"), "ab");
+    if (file && !system_lock(file))
+        fail("%s: another training is at work there; --experiment_name gives this one a folder", folder);
+}
+
 /* Renames a file in the folder by a ~ behind its name, in the place of one that has this name already;
  * returns whether it was there. */
 static inline int folder_put_aside(const char *folder, const char *file)

@@ -280,8 +280,16 @@ static inline int frame_find_steps(data_frame *f, const data_table *t, char *err
 
 /* ---- the same columns of another table ---- */
 
+/* Whether another column of the table has the same name as column j. */
+static inline int frame_repeats(const data_frame *f, size_t j)
+{
+    for (size_t k = 0; k < f->columns; k++)
+        if (strcmp(f->names[j], f->names[k]) == 0 && f->source[k] != f->source[j]) return 1;
+    return 0;
+}
+
 /* How many of the frame's names the file has; their columns into `chosen`. A name that the file has several
- * times is found if the frame has it as often, the columns then in their order. */
+ * times is found if the frame has it as often, the columns then in the order of the first file. */
 static inline size_t frame_find_names(const data_frame *f, const table_header *header, size_t *chosen,
                                       size_t *missing)
 {
@@ -290,7 +298,7 @@ static inline size_t frame_find_names(const data_frame *f, const table_header *h
         size_t times = 0, at = 0, own = 0, before = 0;
         for (size_t k = 0; k < f->columns; k++)
             if (strcmp(f->names[j], f->names[k]) == 0 && (k == j || f->source[k] != f->source[j]))
-                own++, before += k < j;
+                own++, before += f->source[k] < f->source[j];
         for (size_t k = 0; k < header->columns; k++)
             if (strcmp(f->names[j], header->names[k]) == 0 && times++ == before) at = k + 1;
         if (times == own && found < header->columns) chosen[found++] = at;
@@ -310,9 +318,9 @@ static inline int frame_choose(const void *wish, const table_header *header, siz
     *count = f->columns;
     if (f->columns && found == f->columns) return 0;
     if (found)
-        return text_refuse(error,
-                           "a column named \"%s\" expected once, as in the table of the model, not found",
-                           text_quote(f->names[missing], strlen(f->names[missing]), quote));
+        return text_refuse(error, "a column named \"%s\" expected %s, as in the table of the model, not found",
+                           text_quote(f->names[missing], strlen(f->names[missing]), quote),
+                           frame_repeats(f, missing) ? "as often" : "once");
     if (f->columns && f->names && header->names)
         return text_refuse(
             error,

@@ -172,13 +172,13 @@ typedef struct draw_learned {
 } draw_learned;
 
 /* The rows of a metrics.tsv in which something was estimated. */
-static inline void draw_read_learned(const image_run *r, const char *path, size_t length, draw_learned *l)
+static inline void draw_read_learned(const image_run *r, const char *path, draw_learned *l)
 {
     char line[2048];
     double row[METRICS];
     FILE *file;
-    snprintf(l->name, sizeof l->name, "%.*s", (int)length, path);
-    if (!(file = fopen(l->name, "r"))) fail("%s: cannot be opened", l->name);
+    snprintf(l->name, sizeof l->name, "%.199s", path);
+    if (!(file = fopen(path, "r"))) fail("%s: cannot be opened", path);
     for (l->n = 0; l->n < DRAW_POINTS && fgets(line, sizeof line, file);) {
         if (!train_parse_metrics(line, row) || !(row[M_NLL] <= DBL_MAX)) continue;
         l->hours[l->n] = row[M_SECONDS] / 3600, l->nll[l->n++] = run_bits(r, row[M_NLL]) + run_unit_bits(r);
@@ -211,16 +211,18 @@ static inline void draw_learning_curves(image_run *r, const draw_learned *l, siz
     draw_finish(r, &c, "learning.png", NULL); /* its numbers are there */
 }
 
-/* Bits/dim of the test images against hours of training, a curve for each file; false, and no picture, if
- * nothing has become better. */
-static inline int draw_learning(image_run *r, const char *files)
+/* Bits/dim of the test images against hours of training, a curve for each of the files, with commas between
+ * if there are several; false, and no picture, if nothing has become better. */
+static inline int draw_learning(image_run *r, const char *files, int several)
 {
     static draw_learned l[DRAW_CURVES];
     size_t curves = 0;
     double last = 0, low = HUGE_VAL, high = -HUGE_VAL;
     for (; *files && curves < DRAW_CURVES; curves++) {
-        size_t length = strcspn(files, ",");
-        draw_read_learned(r, files, length, &l[curves]);
+        size_t length = several ? strcspn(files, ",") : strlen(files);
+        char path[1300];
+        snprintf(path, sizeof path, "%.*s", (int)length, files);
+        draw_read_learned(r, path, &l[curves]);
         files += length + (files[length] == ',');
         for (size_t i = 0; i < l[curves].n; i++) {
             last = fmax(last, l[curves].hours[i]), low = fmin(low, l[curves].nll[i]);
@@ -282,7 +284,7 @@ static inline int draw_and_score(image_run *r, int training, int evaluating, sco
     int pictures = training && r->o->pictures;
     itd_error error;
     if (pictures || r->o->denoise) draw_denoised(r);
-    if (pictures) draw_learning(r, run_path(r, "metrics.tsv"));
+    if (pictures) draw_learning(r, run_path(r, "metrics.tsv"), 0);
     if (pictures) draw_samples_after(r);
     else if (r->o->samples) draw_samples(r, r->o->samples, r->o->steps);
     if (*r->o->half && itd_save_half(r->model, r->o->half, &error) != ITD_OK) fail("%s", error.text);

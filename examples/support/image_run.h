@@ -56,6 +56,7 @@ typedef struct image_run {
     tfevents events; /* the same for TensorBoard */
     progress bar;
     double seconds;         /* of training, in all runs */
+    double noted_seconds;   /* of which its checkpoint knows */
     double own_seconds;     /* of them in this one, */
     uint64_t own_images;    /* for so many images */
     double recorded;        /* seconds at the last record */
@@ -258,15 +259,33 @@ static inline int image_options_with(const image_options *o, size_t k, char *pat
     return *at != '\0';
 }
 
+/* Training is only wanted if nothing else is asked for; the likelihood also of a model that is loaded and
+ * nothing is asked of. */
+static inline int image_options_training_wanted(const image_options *o)
+{
+    return !(o->eval || o->samples || o->denoise || o->load || *o->half);
+}
+
+static inline int image_options_likelihood_wanted(const image_options *o)
+{
+    return image_options_training_wanted(o) || o->eval || !(o->samples || o->denoise || *o->half);
+}
+
 /* Files that will be needed are looked at before anything takes its time. */
 static inline void image_options_check_files(const image_options *o)
 {
-    const char *scores = *o->scores ? o->scores : NULL, *const others[] = {o->data, o->test, o->load};
+    const char *scores = *o->scores ? o->scores : NULL, *half = *o->half ? o->half : NULL;
+    const char *const others[] = {o->data, o->test, o->load};
     char path[1200], error[WEIGHTS_ERROR];
+    outputs_must_spare("half", half, others, ARGS_COUNT(others));
+    if (!image_options_likelihood_wanted(o)) return;
     outputs_must_spare("scores", scores, others, ARGS_COUNT(others));
-    outputs_must_write(scores);
-    for (size_t k = 0; image_options_with(o, k, path, sizeof path); k++)
+    for (size_t k = 0; image_options_with(o, k, path, sizeof path); k++) {
+        const char *with = path;
+        outputs_must_spare("scores", scores, &with, 1);
         if (weights_are_foreign(path, error, sizeof error)) fail("--with: %s", error);
+    }
+    outputs_must_write(scores);
 }
 
 /* What was given and has no effect is said. */
@@ -283,33 +302,22 @@ static inline void image_options_ignored(const image_options *o, const char *nam
 #define IMAGE_OPTIONS_MADE "logistic_params logsnr_clip features blocks attention "
 #define IMAGE_OPTIONS_KEPT "synthetic n seed " IMAGE_OPTIONS_TAUGHT IMAGE_OPTIONS_MADE
 
-/* Training is only wanted if nothing else is asked for; the likelihood also of a model that is loaded and
- * nothing is asked of. */
-static inline int image_options_training_wanted(const image_options *o)
-{
-    return !(o->eval || o->samples || o->denoise || o->load || *o->half);
-}
-
-static inline int image_options_likelihood_wanted(const image_options *o)
-{
-    return image_options_training_wanted(o) || o->eval || !(o->samples || o->denoise || *o->half);
-}
-
 /* ---- a run begins ---- */
 
 static inline void run_begin(image_run *r, image_options *o, int argc, char **argv)
 {
     size_t used = 0;
     r->o = o;
-    image_options_check_logistic(o), image_options_check_files(o);
+    image_options_check_logistic(o);
     for (int k = 0; k < argc && used + strlen(argv[k]) + 2 < sizeof r->command;
          k++, used = strlen(r->command))
         sprintf(r->command + used, "%s%s", k ? " " : "", argv[k]);
     if (r->workers.rank > 0) o->quiet = 1;
     system_set_threads(o->threads);
     folder_make(o->out, o->name, r->folder, sizeof r->folder);
+    image_options_check_files(o);
     if (!image_options_likelihood_wanted(o))
-        image_options_ignored(o, "with scores per_sample eval_images eval_draws stderr reference",
+        image_options_ignored(o, "with scores per_sample eval_draws stderr reference",
                               "no likelihood is estimated");
     if (image_options_training_wanted(o)) return;
     if (!o->samples) image_options_ignored(o, "steps sampler", "nothing is sampled");
@@ -372,13 +380,22 @@ static inline void run_must_fit(const image_run *r, const image_shape *s, const 
          (unsigned long)s->height, (unsigned long)s->width, (unsigned long)s->channels);
 }
 
-/* The first time, what an earlier run left is put aside. */
-static inline void run_save(image_run *r, const char *file)
+/* For how long it trains and, by the clock, has trained, to be taken up when the run goes on. */
+static inline void run_set_length_note(image_run *r)
 {
-    itd_error error;
+    char length[110];
+    snprintf(length, sizeof length, "hours=%.17g epochs=%lu", r->o->hours, (unsigned long)r->o->epochs);
+    if (r->o->hours > 0) text_append(length, sizeof length, " seconds=%.1f", r->seconds);
+    must(itd_model_set_note(r->model, "length", length), "keeping notes with the model");
+}
+
+/* The first time, what an earlier run left is put aside. False: it cannot be written, as `error` says. */
+static inline int run_save(image_run *r, const char *file, itd_error *error)
+{
     if (r->anew) progress_clear(&r->bar), folder_keep_earlier(r->folder, r->o->quiet);
     r->anew = 0;
-    if (itd_save(r->model, r->trainer, run_path(r, file), &error) != ITD_OK) fail("%s", error.text);
+    run_set_length_note(r);
+    return itd_save(r->model, r->trainer, run_path(r, file), error) == ITD_OK;
 }
 
 /* ---- resuming ---- */
@@ -401,21 +418,14 @@ static inline void run_set_option_notes(image_run *r)
     must(itd_model_set_note(r->model, "data", r->data_words), "keeping notes with the model");
 }
 
-/* For how long it trains, to be taken up when the run goes on. */
-static inline void run_set_length_note(image_run *r)
-{
-    char length[80];
-    snprintf(length, sizeof length, "hours=%.17g epochs=%lu", r->o->hours, (unsigned long)r->o->epochs);
-    must(itd_model_set_note(r->model, "length", length), "keeping notes with the model");
-}
-
 static inline void run_take_length(image_run *r)
 {
     const char *length = itd_model_note(r->model, "length");
     unsigned long epochs;
     double hours;
-    if (!length || image_options_any_given(r->o, "hours minutes num_epochs")) return;
-    if (sscanf(length, "hours=%lf epochs=%lu", &hours, &epochs) == 2)
+    int found = sscanf(length ? length : "", "hours=%lf epochs=%lu seconds=%lf", &hours, &epochs,
+                       &r->noted_seconds);
+    if (found >= 2 && !image_options_any_given(r->o, "hours minutes num_epochs"))
         r->o->hours = hours, r->o->epochs = epochs;
 }
 
@@ -524,7 +534,6 @@ static inline void run_load(image_run *r, const char *path, int training)
 static inline void run_resume(image_run *r)
 {
     run_must_have_learned(r, run_path(r, "model.safetensors"));
-    run_set_length_note(r);
     if (r->o->epochs) r->trainer->desc.steps = itd_train_steps(&r->trainer->desc, r->n_train, r->o->epochs);
 }
 

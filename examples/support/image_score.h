@@ -49,8 +49,9 @@ static inline void score_load_more(image_run *r)
         run_read_note(r->more[r->models], path, &r->more_shape[r->models], &scale);
         run_must_fit(r, &r->more_shape[r->models], path);
         if (fabs(scale.low - own->low) + fabs(scale.high - own->high) > 0 || scale.levels != own->levels)
-            fail("--with: %s: a model of values from %g to %g expected, it has learned %g to %g", path,
-                 own->low, own->high, scale.low, scale.high);
+            fail("--with: %s: a model of %s from %g to %g expected, it has learned %s from %g to %g", path,
+                 own->levels ? "levels" : "any values", own->low, own->high,
+                 scale.levels ? "levels" : "any values", scale.low, scale.high);
     }
 }
 

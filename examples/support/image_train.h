@@ -2,7 +2,7 @@
  * progress, metrics.tsv and events for TensorBoard, checkpoints, and an end when the user asks for it.
  *
  *     train_run(&run);
- *     if (train_stopped()) ...                        by Ctrl-C or kill; everything is saved
+ *     if (stop_asked()) ...                           by Ctrl-C or kill; everything is saved
  *
  * Include progress.h first of all, and the implementation of itdiff.h before this file. */
 #ifndef IMAGE_TRAIN_H
@@ -10,18 +10,7 @@
 
 #include "grid.h"
 #include "image_run.h"
-
-#include <signal.h>
-
-static volatile sig_atomic_t train_stop_asked;
-
-static inline void train_ask_to_stop(int number)
-{
-    (void)number;
-    train_stop_asked = 1;
-}
-
-static inline int train_stopped(void) { return train_stop_asked != 0; }
+#include "stop.h"
 
 /* ---- the new model ---- */
 
@@ -147,8 +136,10 @@ static inline void train_open_metrics(image_run *r)
         if (row[M_NLL] < r->best) r->best = row[M_NLL];
     }
     if (file) fclose(file);
+    r->seconds = fmax(r->seconds, r->noted_seconds);
     r->recorded = r->seconds, r->recorded_step = r->trainer->step;
     if (r->workers.rank > 0) return;
+    folder_lock(r->folder);
     r->metrics = fopen(run_path(r, "metrics.tsv"), "w");
     if (!r->metrics) fail("%s/metrics.tsv: cannot be written", r->folder);
     fprintf(r->metrics, "step\timages\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n%s# %s\n",
@@ -181,8 +172,17 @@ static inline void train_record(image_run *r, double nll, double error)
     fflush(r->metrics);
 }
 
-/* On 1,000 images or, at the end of a short training, on as many as its time allows: fewer are others, and say
- * nothing of what is the best. */
+/* On the way a failure does not end the training: a disk may have room again. */
+static inline void train_save(image_run *r, const char *file)
+{
+    itd_error error;
+    if (run_save(r, file, &error)) return;
+    progress_clear(&r->bar);
+    warn("%s; the training goes on", error.text);
+}
+
+/* On 1,000 images or, at the end of a short training, on as many as its time allows: fewer are others, and
+ * say nothing of what is the best. */
 static inline void train_estimate(image_run *r, double seconds)
 {
     enum { IMAGES = 1000, DRAWS = 4 };
@@ -192,7 +192,7 @@ static inline void train_estimate(image_run *r, double seconds)
     train_record(r, v.nll, v.std_error);
     if (v.nll < r->best && (affordable >= (double)most || r->best > DBL_MAX)) {
         r->best = v.nll;
-        run_save(r, "best.safetensors");
+        train_save(r, "best.safetensors");
     }
 }
 
@@ -232,10 +232,10 @@ static inline void train_pace(image_run *r)
 static inline int train_goes_on(image_run *r)
 {
     double state[2];
-    state[0] = r->seconds, state[1] = train_stop_asked;
+    state[0] = r->seconds, state[1] = stop_was_asked;
     workers_agree(state, 2);
-    r->seconds = state[0], train_stop_asked = state[1] > 0;
-    if (train_stop_asked) return 0;
+    r->seconds = state[0], stop_was_asked = state[1] > 0;
+    if (stop_asked()) return 0;
     if (r->o->hours <= 0) return r->trainer->step < r->trainer->desc.steps;
     return r->seconds < 3600 * r->o->hours && r->trainer->step < train_steps_asked(r);
 }
@@ -286,7 +286,7 @@ static inline void train_loop(image_run *r, size_t total)
         if (r->seconds - estimated > 60 * r->o->eval_minutes)
             train_estimate(r, HUGE_VAL), estimated = r->seconds;
         if (r->seconds - saved > 60 * r->o->save_minutes)
-            run_save(r, "model.safetensors"), train_record(r, NAN, NAN), saved = r->seconds;
+            train_save(r, "model.safetensors"), train_record(r, NAN, NAN), saved = r->seconds;
     }
     free(index), free(batch), free(image);
 }
@@ -294,7 +294,7 @@ static inline void train_loop(image_run *r, size_t total)
 /* Before what follows the training by the clock. */
 static inline void train_say_rest(const image_run *r)
 {
-    if (r->o->quiet || r->o->hours <= 0 || train_stopped()) return;
+    if (r->o->quiet || r->o->hours <= 0 || stop_asked()) return;
     printf("%.0f s of training in this run; pictures and likelihoods follow, within about %.0f s\n",
            r->own_seconds, train_seconds_after(r));
     fflush(stdout);
@@ -307,21 +307,21 @@ static inline void train_run(image_run *r)
     r->best = HUGE_VAL, r->recent = NAN, r->border_loss = train_border_loss(r);
     r->trainer->workers = r->workers, r->anew = !r->o->resume;
     train_open_metrics(r);
-    signal(SIGINT, train_ask_to_stop);
-    signal(SIGTERM, train_ask_to_stop);
+    stop_listen();
     progress_begin(&r->bar, clock ? "second" : "step", total, clock ? "s" : "steps", total, r->o->quiet);
     progress_skip(&r->bar, clock ? (size_t)r->seconds : (size_t)r->trainer->step);
     train_loop(r, total);
     progress_end(&r->bar);
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
     if (r->workers.rank == 0) {
+        itd_error error;
         train_say_rest(r);
-        run_save(r, "model.safetensors");
-        train_estimate(r, 0.15 * train_seconds_after(r));
+        if (!run_save(r, "model.safetensors", &error)) fail("%s", error.text);
+        if (stop_asked()) train_record(r, NAN, NAN);
+        else train_estimate(r, 0.15 * train_seconds_after(r));
     }
+    stop_ignore();
     if (r->metrics) fclose(r->metrics);
-    if (train_stopped() && !r->o->quiet)
+    if (stop_asked() && !r->o->quiet)
         printf("stopped; --resume goes on from %s/model.safetensors\n", r->folder);
 }
 

@@ -118,16 +118,19 @@ static inline int images_take_scale(image_set *set, const image_scale *scale, co
 }
 
 /* Whether all values are whole numbers from 0 to 255 after v -> (v + shift) * factor, but for the rounding of
- * floats of 16 bits, which hold whole numbers exactly; and not all the same, as small numbers would be. */
+ * floats of 16 bits, which hold whole numbers exactly; and not all the same unless the values are, as small
+ * numbers would be. */
 static inline int images_are_bytes(const image_set *set, double shift, double factor)
 {
     double off = factor > 1 ? 0.07 : 1e-3, least = HUGE_VAL, most = -HUGE_VAL;
+    float low = set->values[0], high = low;
     for (size_t k = 0; k < set->n * set->dim; k++) {
         double v = ((double)set->values[k] + shift) * factor, level = floor(v + 0.5);
         if (!(v > -0.5 && v < 255.5 && fabs(v - level) < off)) return 0;
         least = fmin(least, level), most = fmax(most, level);
+        low = fminf(low, set->values[k]), high = fmaxf(high, set->values[k]);
     }
-    return most > least;
+    return most > least || !(high > low);
 }
 
 /* Floats become bytes if they are bytes in one of three disguises. */
@@ -257,47 +260,12 @@ static inline int images_take_cifar10(const char *dir, const char *split, image_
     return 0;
 }
 
-static inline int images_take_file(const char *path, image_set *set, const text_error *to)
-{
-    text_error here = *to;
-    npy_array a;
-    char *bytes;
-    size_t size;
-    int status;
-    here.path = path;
-    status = text_load(&here, &bytes, &size);
-    if (!status && npy_is(bytes, size)) status = npy_open_up_to(bytes, size, NPY_DIMENSIONS, &a, &here);
-    else if (!status && images_is_idx(bytes, size)) status = images_open_idx(bytes, size, &a, &here);
-    else if (!status) status = images_refuse_kind(bytes, size, &here);
-    if (!status) status = images_take_array(&a, set, &here);
-    free(bytes);
-    return status;
-}
-
 /* DIR/NAME, or "" if there is none. */
 static inline const char *images_in(const char *dir, const char *name, char *path, size_t size)
 {
     int length = snprintf(path, size, "%s/%s", dir, name);
     if (length < 0 || (size_t)length >= size || !cifar10_exists(path)) *path = '\0';
     return path;
-}
-
-/* What is known of a folder by the names in it. */
-typedef struct image_folder {
-    char mnist[1200]; /* the path of MNIST's file, "" if it is not there */
-    int cifar10;
-} image_folder;
-
-static inline void images_look(const char *dir, const char *split, image_folder *folder)
-{
-    int train = strcmp(split, "train") == 0;
-    images_in(dir, train ? "data_batch_1.bin" : "test_batch.bin", folder->mnist, sizeof folder->mnist);
-    folder->cifar10 = *folder->mnist != '\0';
-    images_in(dir, train ? "train-images-idx3-ubyte" : "t10k-images-idx3-ubyte", folder->mnist,
-              sizeof folder->mnist);
-    if (!*folder->mnist)
-        images_in(dir, train ? "train-images.idx3-ubyte" : "t10k-images.idx3-ubyte", folder->mnist,
-                  sizeof folder->mnist);
 }
 
 /* What cannot be read, if it is a folder: what is in it instead. */
@@ -323,6 +291,42 @@ static inline int images_refuse_folder(const char *dir, const text_error *to)
                        file ? "a folder without data_batch_1.bin" : "nothing that can be opened");
 }
 
+static inline int images_take_file(const char *path, image_set *set, const text_error *to)
+{
+    text_error here = *to;
+    npy_array a;
+    char *bytes;
+    size_t size;
+    int status;
+    here.path = path;
+    status = text_load(&here, &bytes, &size);
+    if (status) images_refuse_folder(path, &here); /* not before: a pipe can be opened only once */
+    if (!status && npy_is(bytes, size)) status = npy_open_up_to(bytes, size, NPY_DIMENSIONS, &a, &here);
+    else if (!status && images_is_idx(bytes, size)) status = images_open_idx(bytes, size, &a, &here);
+    else if (!status) status = images_refuse_kind(bytes, size, &here);
+    if (!status) status = images_take_array(&a, set, &here);
+    free(bytes);
+    return status;
+}
+
+/* What is known of a folder by the names in it. */
+typedef struct image_folder {
+    char mnist[1200]; /* the path of MNIST's file, "" if it is not there */
+    int cifar10;
+} image_folder;
+
+static inline void images_look(const char *dir, const char *split, image_folder *folder)
+{
+    int train = strcmp(split, "train") == 0;
+    images_in(dir, train ? "data_batch_1.bin" : "test_batch.bin", folder->mnist, sizeof folder->mnist);
+    folder->cifar10 = *folder->mnist != '\0';
+    images_in(dir, train ? "train-images-idx3-ubyte" : "t10k-images-idx3-ubyte", folder->mnist,
+              sizeof folder->mnist);
+    if (!*folder->mnist)
+        images_in(dir, train ? "train-images.idx3-ubyte" : "t10k-images.idx3-ubyte", folder->mnist,
+                  sizeof folder->mnist);
+}
+
 /* Images of a file, or of one split, "train" or "test", of a folder. Their scale is still to be set. Returns
  * -1 with one line in `error` after a failure, and leaves *out alone then. */
 static inline int images_read(const char *path, const char *split, image_set *out, char *error,
@@ -336,8 +340,7 @@ static inline int images_read(const char *path, const char *split, image_set *ou
     images_look(path, split, &folder);
     if (folder.cifar10) status = images_take_cifar10(path, split, &set, &to);
     else if (*folder.mnist) status = images_take_file(folder.mnist, &set, &to);
-    else if ((status = images_take_file(path, &set, &to)) != 0)
-        images_refuse_folder(path, &to); /* not before: a pipe can be opened only once */
+    else status = images_take_file(path, &set, &to);
     if (status) images_free(&set);
     else *out = set;
     return status;

@@ -455,23 +455,24 @@ static inline void learn_end(learner *l)
 /* ---- files ---- */
 
 /* All that is needed to go on, and the model as it is kept. While the range is searched for, the leader is
-   saved as if it had won. */
-static inline void learn_save(learner *l, const char *training_path, const char *model_path)
+   saved as if it had won. False: it cannot be written, as `error` says. */
+static inline bool learn_save(learner *l, const char *training_path, const char *model_path, itd_error *error)
 {
     float *aside = (float *)must_alloc(itd_net_parameters(l->model->net), sizeof *aside);
     itd_schedule present = l->model->desc.schedule;
-    itd_error error;
+    itd_result result;
     char note[200];
     snprintf(note, sizeof note, "rung %lu kept %llu gain %.17g error %.17g", (unsigned long)l->rung,
              (unsigned long long)l->kept_step, l->gain, l->gain_error);
     must(itd_model_set_note(l->model, "learn", note), "saving");
-    if (itd_save(l->model, l->trainer, training_path, &error) != ITD_OK) fail("%s", error.text);
+    result = itd_save(l->model, l->trainer, training_path, error);
     if (l->n_held) learn_exchange(l, l->kept, aside);
     if (l->kept) l->model->desc.schedule = l->kept_range;
-    if (itd_save(l->model, NULL, model_path, &error) != ITD_OK) fail("%s", error.text);
+    if (result == ITD_OK) result = itd_save(l->model, NULL, model_path, error);
     if (l->n_held) learn_exchange(l, aside, NULL);
     l->model->desc.schedule = present;
     free(aside);
+    return result == ITD_OK;
 }
 
 /* Of the same rows and description, but for the number of steps; the caller has to compare. */
@@ -480,8 +481,8 @@ static inline void learn_resume(learner *l, const learn_desc *desc, const char *
 {
     itd_error error;
     itd_model *kept;
-    const char *note;
-    unsigned long rung = 0;
+    const char *note, *own;
+    unsigned long rung = 0, trained = 0;
     unsigned long long step = 0;
     learn_rows(l, desc, x, n, held);
     if (itd_load(training_path, &l->model, &l->trainer, &error) != ITD_OK) fail("%s", error.text);
@@ -492,6 +493,9 @@ static inline void learn_resume(learner *l, const learn_desc *desc, const char *
     if (!note ||
         sscanf(note, "rung %lu kept %llu gain %lf error %lf", &rung, &step, &l->gain, &l->gain_error) != 4)
         fail("%s: does not say which state it keeps", model_path);
+    own = itd_model_note(l->model, "learn");
+    if (own && sscanf(own, "rung %lu", &trained) == 1 && trained != rung) /* killed between the two files */
+        rung = trained, step = 0, l->gain = l->gain_error = 0;
     l->rung = rung, l->kept_step = step, l->gain_last = l->gain;
     l->desc.model = l->model->desc, l->desc.find_range = 0;
     if (l->kept_step) {

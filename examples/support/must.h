@@ -45,6 +45,13 @@ static inline void must(itd_result result, const char *what)
     if (result != ITD_OK) fail("%s: %s", what, itd_result_string(result));
 }
 
+/* The status that a program ends with: 0 if all that it printed could be written. */
+static inline int must_have_printed(void)
+{
+    if (fflush(stdout) || ferror(stdout)) fail("what is printed cannot be written");
+    return 0;
+}
+
 /* The new network, or the end with the field that is out of its range. trainer: NULL if there is none. */
 static inline itd_model *must_create(const itd_model_desc *desc, const itd_trainer_desc *trainer,
                                      uint64_t seed)

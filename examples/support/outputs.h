@@ -12,9 +12,10 @@
 #include "system.h"
 
 /* Refuses a file that cannot be written before its numbers take their time; NULL: there is none to write. A
- * file that was not there is not there afterwards; a pipe is not waited for. */
+ * file that was not there is not there afterwards; a pipe is left alone, as its reader would see it end. */
 static inline void outputs_must_write(const char *path)
 {
+    if (path && system_is_pipe(path)) return;
     FILE *file = path ? fopen(path, "r+b") : NULL;
     int fresh = path && !file && errno == ENOENT && !system_is_link(path);
     if (path && !file) file = fopen(path, "ab");

@@ -88,6 +88,7 @@ static inline void report_recall(report *r, double step)
 static inline void report_open(report *r, uint64_t step)
 {
     if (step) report_recall(r, (double)step);
+    folder_lock(r->folder);
     r->metrics = fopen(report_path(r, "metrics.tsv"), "w");
     if (!r->metrics) fail("%s/metrics.tsv: cannot be written", r->folder);
     fprintf(r->metrics, "epoch\tstep\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n");

@@ -33,6 +33,7 @@
 #endif
 
 #if defined(SYSTEM_POSIX)
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -132,6 +133,32 @@ static inline int system_sync(FILE *file)
     return 0;
 }
 
+/* Takes an open file for this process, until it ends, however it ends; false: another one has it. */
+static inline int system_lock(FILE *file)
+{
+#if defined(SYSTEM_POSIX)
+    struct flock all;
+    memset(&all, 0, sizeof all);
+    all.l_type = F_WRLCK, all.l_whence = SEEK_SET;
+    return fcntl(fileno(file), F_SETLK, &all) == 0 || (errno != EACCES && errno != EAGAIN);
+#else
+    (void)file;
+    return 1;
+#endif
+}
+
+/* Whether the path is of a named pipe. */
+static inline int system_is_pipe(const char *path)
+{
+#if defined(SYSTEM_POSIX)
+    struct stat about;
+    return stat(path, &about) == 0 && S_ISFIFO(about.st_mode);
+#else
+    (void)path;
+    return 0;
+#endif
+}
+
 /* Whether the paths are of one file; a file that is not there has but one path. */
 static inline int system_is_same_file(const char *a, const char *b)
 {
@@ -222,12 +249,24 @@ static inline int system_threads(void)
 #endif
 }
 
+/* A program that is started without standard streams would print into the first files that it opens. */
+static inline void system_open_streams(void)
+{
+#if defined(SYSTEM_POSIX)
+    FILE *file;
+    do file = fopen("/dev/null", "r+");
+    while (file && fileno(file) <= 2);
+    if (file) fclose(file);
+#endif
+}
+
 /* Threads of OpenMP wait for each other in a busy loop unless OMP_WAIT_POLICY=passive is in the environment
  * when the program starts; on a processor they share with others, that makes two threads many times slower
  * than one. So a program that finds the variable unset sets it and starts itself over. Harmless without
  * OpenMP or POSIX: nothing happens. */
 static inline void system_patient_threads(char **argv)
 {
+    system_open_streams();
 #if defined(SYSTEM_POSIX) && defined(_OPENMP)
     if (getenv("OMP_WAIT_POLICY") || setenv("OMP_WAIT_POLICY", "passive", 1)) return;
     setenv("GOMP_SPINCOUNT", "1000", 0); /* some 20 microseconds: the pauses inside a step are shorter */

@@ -556,7 +556,7 @@ static inline const table_foreign *table_find_text(const char *bytes, size_t siz
     if (zeros[0] + zeros[1] >= checked / 4 && checked >= 4 && !(zeros[0] && zeros[1])) return &utf16;
     if (zeros[0] + zeros[1]) return &binary;
     while (at < size && isspace((unsigned char)bytes[at])) at++;
-    if (at + 1 < size && bytes[at] == '[' && isalpha((unsigned char)bytes[at + 1])) return NULL;
+    if (at + 1 < size && bytes[at] == '[' && !strchr("[{\"]-0123456789 \t\r\n", bytes[at + 1])) return NULL;
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
         if (at < size && bytes[at] == *kinds[k].magic) return &kinds[k];
     return NULL;

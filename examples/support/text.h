@@ -91,6 +91,14 @@ static inline int text_load(const text_error *to, char **bytes, size_t *size)
     return failed ? text_refuse(to, "a readable file expected, found one whose bytes cannot be read") : 0;
 }
 
+/* Prints the name of a file as one word: without its folders, blanks as underscores. NULL: "na". */
+static inline void text_print_name(const char *path)
+{
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    for (path = !path ? "na" : slash ? slash + 1 : path; *path; path++)
+        putchar((unsigned char)*path > ' ' ? *path : '_');
+}
+
 /* ---- quotations ---- */
 
 /* The bytes of the UTF-8 character that starts here; 0 if none does, or one that controls the terminal. */

@@ -5,7 +5,7 @@
  *     training_begin(&t, &l, &report, notes);           l has begun, or was resumed
  *     t.deadline = system_seconds() + 32;
  *     switch (training_run(&t)) { ... }
- *     if (training_stopped()) ...                       by Ctrl-C or kill; everything is saved
+ *     if (stop_asked()) ...                             by Ctrl-C or kill; everything is saved
  *
  * Include system.h first of all, and the implementation of itdiff.h before this file. */
 #ifndef TRAINING_H
@@ -13,8 +13,7 @@
 
 #include "learn.h"
 #include "report.h"
-
-#include <signal.h>
+#include "stop.h"
 
 enum { TRAINING_SAVE_SECONDS = 20 };
 
@@ -50,17 +49,6 @@ typedef struct training_loop {
     uint64_t step;   /* at the last row of the report */
 } training_loop;
 
-static volatile sig_atomic_t training_stop_asked;
-
-/* The first signal ends the training, a second one the program. */
-static inline void training_ask_to_stop(int number)
-{
-    training_stop_asked = 1;
-    signal(number, SIG_DFL);
-}
-
-static inline int training_stopped(void) { return training_stop_asked != 0; }
-
 static inline void training_begin(training_loop *t, learner *l, report *r, const training_note *notes)
 {
     const itd_gaussian *g = l->model->gaussian;
@@ -85,15 +73,20 @@ static inline unsigned long training_epochs(const learner *l, size_t rows, size_
     return (unsigned long)(asked && passes > asked ? asked : passes);
 }
 
-static inline void training_save(training_loop *t)
+/* Only the last time a failure ends the program: a disk may have room again. */
+static inline void training_save(training_loop *t, bool last)
 {
     char path[1300];
+    itd_error error;
     if (t->anew) progress_clear(t->bar), folder_keep_earlier(t->report->folder, t->quiet);
     t->anew = 0;
     for (const training_note *note = t->notes; note->key; note++)
         must(itd_model_set_note(t->l->model, note->key, note->value), "keeping notes with the model");
     snprintf(path, sizeof path, "%s", report_path(t->report, "training.safetensors"));
-    learn_save(t->l, path, report_path(t->report, "model.safetensors"));
+    if (!learn_save(t->l, path, report_path(t->report, "model.safetensors"), &error)) {
+        if (last) fail("%s", error.text);
+        progress_clear(t->bar), warn("%s; the training goes on", error.text);
+    }
     t->saved = system_seconds();
 }
 
@@ -127,7 +120,7 @@ static inline void training_show(training_loop *t)
 static inline int training_must_stop(const void *ctx)
 {
     const training_loop *t = (const training_loop *)ctx;
-    return training_stopped() || !(system_seconds() < t->deadline);
+    return stop_asked() || !(system_seconds() < t->deadline);
 }
 
 static inline itd_result training_rounds(training_loop *t)
@@ -141,7 +134,7 @@ static inline itd_result training_rounds(training_loop *t)
         t->seconds += system_seconds() - begun;
         if (result != ITD_OK) break;
         training_record(t), training_show(t);
-        if (system_seconds() - t->saved > TRAINING_SAVE_SECONDS) training_save(t);
+        if (system_seconds() - t->saved > TRAINING_SAVE_SECONDS) training_save(t, false);
     }
     return result;
 }
@@ -153,20 +146,18 @@ static inline training_end training_run(training_loop *t)
     size_t turns = learn_turns(t->l);
     t->anew = !t->l->trainer->step;
     report_open(t->report, t->l->trainer->step);
-    signal(SIGINT, training_ask_to_stop);
-    signal(SIGTERM, training_ask_to_stop);
+    stop_listen();
     t->l->stop = training_must_stop, t->l->stop_ctx = t;
     t->step = t->l->trainer->step, t->saved = system_seconds();
     progress_begin(t->bar, "round", turns, "rounds", turns, t->quiet || !learn_goes_on(t->l));
     progress_skip(t->bar, t->l->turns);
     result = training_rounds(t);
     progress_end(t->bar);
-    if (result == ITD_OK || t->l->n_held) training_save(t); /* what has diverged is of no use */
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
+    if (result == ITD_OK || t->l->n_held) training_save(t, true); /* what has diverged is of no use */
+    stop_ignore();
     if (result != ITD_OK) return TRAINING_DIVERGED;
-    if (!learn_goes_on(t->l)) return TRAINING_COMPLETE;
-    return training_stopped() ? TRAINING_STOPPED : TRAINING_CUT;
+    if (stop_asked()) return TRAINING_STOPPED;
+    return learn_goes_on(t->l) ? TRAINING_CUT : TRAINING_COMPLETE;
 }
 
 /* Goes on from what training_save left in the folder; see learn_resume. */
