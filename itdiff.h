@@ -522,9 +522,9 @@ ITD_DEF itd_result itd_unet_create(const itd_unet_desc *desc, uint64_t seed, itd
 ITD_DEF void itd_net_free(itd_net *net);
 ITD_DEF size_t itd_net_parameters(const itd_net *net);
 /* Bytes of the network for passes of n rows: weights, and what a row takes, to predict or to train. In
-   training n is micro_batch or, if that is 0, batch. Not counted are 0.7 to 2.4 MB for each thread and the
-   20 dim batch bytes of a trainer. A denoiser makes passes of at most 1024 rows and 256 MB, or of one slice
-   of rows for each thread if that is more. */
+   training n is micro_batch or, if that is 0, batch. Not counted are 0.7 MB or more for each thread (for
+   ddpm-cifar10 3.2) and the 20 dim batch bytes of a trainer. A denoiser makes passes of at most 1024 rows and
+   256 MB, or of one slice of rows for each thread if that is more. */
 ITD_DEF size_t itd_net_memory(const itd_net *net, size_t n, bool training);
 /* The weights that training moves, and their moving average, NULL if there is none. The caller may change
    them, so that all later forward passes transform the weights of convolutions again: slow for few images. */
@@ -641,7 +641,7 @@ ITD_DEF itd_trainer_desc itd_trainer_desc_default(void);
 /* The field because of which itd_model_create or, unless trainer is NULL, itd_trainer_create would return
    ITD_ERROR_ARGUMENT, and what is expected there; NULL if they would not. */
 ITD_DEF const char *itd_model_problem(const itd_model_desc *model, const itd_trainer_desc *trainer);
-/* Borrows the model. A moving average that it has continues, or is freed if ema is 0. */
+/* Borrows the model. A moving average that it has is soon that of the new steps; it is freed if ema is 0. */
 ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *desc, itd_trainer **out);
 /* Call it before the model is freed. Frees what only training needs; the moving average stays. */
 ITD_DEF void itd_trainer_free(itd_trainer *trainer);
@@ -2154,9 +2154,9 @@ ITD_DEF itd_result itd_train_epoch(itd_trainer *t, const float *x, size_t n, dou
     if (rows == 0) return ITD_ERROR_ARGUMENT;
     uint64_t end, first = t->step, epoch = t->step * batch / rows;
     double sum = 0, step_loss;
+    ITD__TRY(itd__trainer_reserve(t)); /* of a batch beyond all memory no epoch would be found */
     do end = itd_train_steps(&t->desc, n, ++epoch);
     while (end <= t->step); /* an epoch that ends before another whole batch is over already */
-    ITD__TRY(itd__trainer_reserve(t));
     while (t->step < end) {
         ITD__TRY(itd_train_indices(t, n, t->index));
         for (size_t i = 0; i < batch; i++) memcpy(t->work + i * d, x + t->index[i] * d, d * sizeof *x);
@@ -2329,7 +2329,7 @@ static const itd__field itd__fields[] = {
     ITD__MODEL(WHOLE, unet.features[5], 0, 0, SIZE_MAX),
     ITD__MODEL(WHOLE, unet.blocks, 1, 1, 8),              ITD__MODEL(WHOLE, unet.attention, 0, 0, SIZE_MAX),
     ITD__MODEL(WHOLE, unet.head, 0, 0, SIZE_MAX),         ITD__MODEL(WHOLE, unet.groups, 8, 1, SIZE_MAX),
-    ITD__MODEL(REAL, unet.epsilon, 1e-5, DBL_MIN, 1),     ITD__MODEL(WHOLE, unet.embedding, 64, 4, 8192),
+    ITD__MODEL(REAL, unet.epsilon, 1e-5, FLT_MIN, 1),     ITD__MODEL(WHOLE, unet.embedding, 64, 4, 8192),
     ITD__MODEL(WHOLE, unet.hidden, 256, 1, 4096),
     ITD__MODEL(REAL, unet.logsnr_scale, 3, -FLT_MAX, FLT_MAX),
     ITD__MODEL(WHOLE, unet.time, ITD_TIME_LOGSNR, ITD_TIME_LOGSNR, ITD_TIME_EXACT),
@@ -2351,7 +2351,7 @@ static const itd__field itd__fields[] = {
     ITD__TRAINER(REAL, final_fraction, 0, 0, 1),
     ITD__TRAINER(REAL, beta1, 0.9, 0, 0.9999999999999999),
     ITD__TRAINER(REAL, beta2, 0.999, 0, 0.9999999999999999),
-    ITD__TRAINER(REAL, epsilon, 1e-8, FLT_MIN, FLT_MAX),  ITD__TRAINER(REAL, weight_decay, 0, 0, FLT_MAX),
+    ITD__TRAINER(REAL, epsilon, 1e-8, FLT_MIN, FLT_MAX),  ITD__TRAINER(REAL, weight_decay, 0, 0, 1e6),
     ITD__TRAINER(REAL, clip_norm, 0, 0, DBL_MAX),         ITD__TRAINER(REAL, weight_limit, 0, 0, DBL_MAX),
     ITD__TRAINER(REAL, ema, 0.999, 0, 0.9999999999999999),
     ITD__TRAINER(WHOLE, stratified, 1, 0, 1),             ITD__TRAINER(WHOLE, drop_incomplete, 0, 0, 1),
@@ -2444,7 +2444,7 @@ static const char *itd__mlp_problem(const itd_mlp_desc *mlp)
 {
     if (mlp->embedding % 2 || mlp->embedding == 2) return "mlp.embedding: 0 or even and at least 4 expected";
     if (mlp->frequency_min > mlp->frequency_max) return "mlp.frequency_min: at most frequency_max expected";
-    if (mlp->embedding && mlp->dim > ((size_t)1 << 20) / mlp->embedding)
+    if (!mlp->directions && mlp->embedding && mlp->dim > ((size_t)1 << 20) / mlp->embedding)
         return "mlp.embedding: dim * embedding of at most 2^20 expected";
     if (mlp->directions && mlp->dim > ((size_t)1 << 22) / mlp->directions)
         return "mlp.directions: dim * directions of at most 2^22 expected";
@@ -2609,10 +2609,10 @@ enum {
            [ 0  1  0 -1 ]        [  0   0   1  ] */
 typedef enum itd__transform {
     ITD__FROM_PATCH,    /* B:   4x4 -> 4x4 */
-    ITD__FROM_TAPS,     /* G:   3x3 -> 4x4 */
+    ITD__FROM_WEIGHTS,  /* G:   3x3 -> 4x4 */
     ITD__TO_OUTPUT,     /* A:   4x4 -> 2x2 */
     ITD__FROM_GRADIENT, /* A^T: 2x2 -> 4x4 */
-    ITD__TO_TAPS        /* G^T: 4x4 -> 3x3 */
+    ITD__TO_WEIGHTS     /* G^T: 4x4 -> 3x3 */
 } itd__transform;
 
 /* The numbers one step of Adam shares between all parameters. */
@@ -3047,7 +3047,7 @@ static void itd__taps_forward(const itd__convolution *c, const float *w /* (3,3,
     float *to[16];
     for (size_t t = 0; t < 9; t++) from[t] = w + t * pairs;
     for (size_t f = 0; f < 16; f++) to[f] = u + f * pairs;
-    itd__fast()->transform(ITD__FROM_TAPS, from, to, 0, pairs, false);
+    itd__fast()->transform(ITD__FROM_WEIGHTS, from, to, 0, pairs, false);
 }
 
 /* The same of the weights that lead back, which are transposed and rotated by half a turn: that exchanges the
@@ -3071,7 +3071,7 @@ static void itd__taps_gradient(const itd__convolution *c, float *du /* (16,in,ou
     float *to[9];
     for (size_t f = 0; f < 16; f++) from[f] = du + f * pairs;
     for (size_t t = 0; t < 9; t++) to[t] = dw + t * pairs;
-    itd__fast()->transform(ITD__TO_TAPS, from, to, 0, pairs, true);
+    itd__fast()->transform(ITD__TO_WEIGHTS, from, to, 0, pairs, true);
     memset(du, 0, 16 * pairs * sizeof *du);
 }
 
@@ -3410,7 +3410,7 @@ struct itd_net {
     double *timestep; /* (steps) log SNRs of the steps of a DDPM, descending, or NULL */
     size_t steps;
     size_t parameters;
-    bool too_large;             /* more parameters than can be counted in bytes */
+    bool too_large;             /* more parameters or values than can be counted in bytes */
     float *w, *g, *m, *v, *ema; /* slabs of `parameters` floats; all but w only when training needs them */
     bool use_ema;               /* forward reads ema instead of w */
     itd__buffer value, gradient;
@@ -3436,7 +3436,8 @@ static size_t itd__row(itd_net *net, itd__kind kind, size_t a, size_t b, size_t 
     row->input[0] = a, row->input[1] = b;
     row->in[0] = net->layer[a].c, row->in[1] = a == b ? 0 : net->layer[b].c;
     row->h = h, row->w = w, row->c = c;
-    row->width = h * w * c;
+    if (!itd__multiply(h * w, c, &row->width) || row->width > SIZE_MAX / 16 - net->width)
+        net->too_large = true, row->width = 0;
     row->offset = net->width;
     row->trains = net->layer[a].trains || net->layer[b].trains;
     net->layer[a].reader = net->layer[b].reader = i;
@@ -3485,11 +3486,10 @@ static void itd__path(itd_net *net, const char *path, size_t i, size_t j)
 static void itd__parameterized(itd_net *net, size_t i, size_t rows, size_t columns, const char *name)
 {
     itd__layer *row = &net->layer[i];
-    if (!itd__multiply(rows, columns, &row->weights) ||
-        row->weights > SIZE_MAX / 8 - net->parameters - columns) {
-        net->too_large = true;
-        row->weights = 0;
-    }
+    size_t all; /* with the biases */
+    if (!itd__multiply(rows + 1, columns, &all) || all > SIZE_MAX / 8 - net->parameters)
+        net->too_large = true, all = columns;
+    row->weights = all - columns;
     row->trains = true;
     row->weight = net->parameters;
     row->bias = row->weight + row->weights;
@@ -3610,14 +3610,16 @@ static size_t itd__residual_block(itd_net *net, const char *path, size_t i, size
 
 static size_t itd__attention(itd_net *net, const char *path, size_t i, size_t j, size_t x)
 {
-    size_t c = net->layer[x].c, tokens = net->layer[x].h * net->layer[x].w, h;
+    size_t c = net->layer[x].c, tokens = net->layer[x].h * net->layer[x].w, h, scores;
     size_t heads = net->unet.head ? c / net->unet.head : 1;
+    if (!itd__multiply(tokens, tokens, &scores) || !itd__multiply(scores, heads, &scores))
+        net->too_large = true, scores = 1;
     itd__path(net, path, i, j);
     h = itd__norm(net, x, x, false, "group_norm");
     size_t q = itd__linear(net, h, h, c, "to_q");
     size_t k = itd__linear(net, h, h, c, "to_k");
     size_t v = itd__linear(net, h, h, c, "to_v");
-    size_t p = itd__row(net, ITD__SCORES, q, k, 1, 1, heads * tokens * tokens);
+    size_t p = itd__row(net, ITD__SCORES, q, k, 1, 1, scores);
     h = itd__row(net, ITD__ATTEND, p, v, net->layer[x].h, net->layer[x].w, c);
     net->layer[p].heads = net->layer[h].heads = heads, net->layer[p].tokens = net->layer[h].tokens = tokens;
     h = itd__linear(net, h, h, c, "to_out.0");
@@ -4782,7 +4784,7 @@ ITD__INLINE void ITD__K(map)(const itd__transform t, const ITD__V *x, const size
         y[0] = x[0] - x[2 * sx], y[sy] = x[sx] + x[2 * sx];
         y[2 * sy] = x[2 * sx] - x[sx], y[3 * sy] = x[sx] - x[3 * sx];
         break;
-    case ITD__FROM_TAPS:
+    case ITD__FROM_WEIGHTS:
         y[0] = x[0], y[3 * sy] = x[2 * sx];
         y[sy] = 0.5f * (x[0] + x[2 * sx] + x[sx]), y[2 * sy] = 0.5f * (x[0] + x[2 * sx] - x[sx]);
         break;
@@ -4791,7 +4793,7 @@ ITD__INLINE void ITD__K(map)(const itd__transform t, const ITD__V *x, const size
         y[0] = x[0], y[3 * sy] = -x[sx];
         y[sy] = x[0] + x[sx], y[2 * sy] = x[0] - x[sx];
         break;
-    case ITD__TO_TAPS:
+    case ITD__TO_WEIGHTS:
         y[0] = x[0] + 0.5f * (x[sx] + x[2 * sx]), y[sy] = 0.5f * (x[sx] - x[2 * sx]);
         y[2 * sy] = 0.5f * (x[sx] + x[2 * sx]) + x[3 * sx];
         break;
@@ -4823,10 +4825,10 @@ ITD__KERNEL void ITD__K(transform)(itd__transform t, const float *const *x, floa
 {
     switch (t) {
     case ITD__FROM_PATCH: ITD__K(squares)(ITD__FROM_PATCH, 4, 4, x, y, from, channels, false); break;
-    case ITD__FROM_TAPS: ITD__K(squares)(ITD__FROM_TAPS, 3, 4, x, y, from, channels, false); break;
+    case ITD__FROM_WEIGHTS: ITD__K(squares)(ITD__FROM_WEIGHTS, 3, 4, x, y, from, channels, false); break;
     case ITD__TO_OUTPUT: ITD__K(squares)(ITD__TO_OUTPUT, 4, 2, x, y, from, channels, add); break;
     case ITD__FROM_GRADIENT: ITD__K(squares)(ITD__FROM_GRADIENT, 2, 4, x, y, from, channels, false); break;
-    case ITD__TO_TAPS: ITD__K(squares)(ITD__TO_TAPS, 4, 3, x, y, from, channels, add); break;
+    case ITD__TO_WEIGHTS: ITD__K(squares)(ITD__TO_WEIGHTS, 4, 3, x, y, from, channels, add); break;
     }
 }
 
@@ -5271,7 +5273,8 @@ static itd_result itd__gaussian_fit_axes(const float *x, size_t n, size_t dim, i
     double *variance = mean + dim;
     for (size_t j = 0; j < dim; j++) {
         double square = 0;
-        for (size_t i = 0; i < n && n > 1; i++) mean[j] += x[i * dim + j] / (double)n;
+        for (size_t i = 0; i < n && n > 1; i++) mean[j] += ((double)x[i * dim + j] - x[j]) / (double)n;
+        mean[j] += n > 1 ? x[j] : 0; /* after differences: exact where nothing varies */
         for (size_t i = 0; i < n && n > 1; i++)
             square += (x[i * dim + j] - mean[j]) * (x[i * dim + j] - mean[j]);
         variance[j] = n < 2 ? 1 : square > 0 ? square / (double)n : 1e-12;
@@ -5503,8 +5506,9 @@ static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double 
    Both ways walk the list that itd__list_tensors makes of a model. A file is read in this order: itd__open
    validates its structure, itd__read_state its metadata; itd__rebuild allocates what these describe;
    itd__match pairs the list with the tensors of the file, and itd__read_data reads them in one pass.
-   Everything is validated before it is used, but for the checksum that files of other programs lack, and
-   whether eigenvectors are orthogonal. No file makes us allocate more than a few times its size.
+   Everything is validated before it is used, but for the checksum that files of other programs lack, log_det,
+   and whether eigenvectors are orthogonal. No file makes us allocate more than a few times its size and 17 MB,
+   which directions may take.
 
    To add a field, see >>descriptions. To add a tensor: a line in itd__list_tensors, its memory in
    itd__rebuild, and a field that says whether it is there. To read the names of another program: a line in
@@ -5639,9 +5643,9 @@ static size_t itd__tensor_count(const itd__tensor *t)
 static size_t itd__element(const itd__tensor *t, size_t k)
 {
     size_t outputs = (size_t)t->shape[0], inputs = (size_t)t->shape[1];
-    size_t taps = (size_t)(t->shape[2] * t->shape[3]);
-    size_t tap = k % taps, input = k / taps % inputs, output = k / taps / inputs;
-    return t->f64 ? k : (tap * inputs + input) * outputs + output;
+    size_t places = (size_t)(t->shape[2] * t->shape[3]);
+    size_t place = k % places, input = k / places % inputs, output = k / places / inputs;
+    return t->f64 ? k : (place * inputs + input) * outputs + output;
 }
 
 /* Adds a tensor of these names, joined: (rows), (rows,columns) or (rows,columns,3,3). */
@@ -5705,10 +5709,11 @@ static itd_result itd__list_tensors(const itd_model *model, bool training, itd__
 
 static size_t itd__dtype_size(const char *dtype)
 {
-    static const char *const names[] = {"F64",  "I64", "U64", "F32", "I32", "U32", "F16",
-                                        "BF16", "I16", "U16", "I8",  "U8",  "BOOL"};
+    static const char *const names[] = {"F64",  "I64",     "U64",     "C64",     "F32", "I32",
+                                        "U32",  "F16",     "BF16",    "I16",     "U16", "I8",
+                                        "U8",   "F8_E5M2", "F8_E4M3", "F8_E8M0", "BOOL"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(dtype, names[i])) return i < 3 ? 8 : i < 6 ? 4 : i < 10 ? 2 : 1;
+        if (!strcmp(dtype, names[i])) return i < 4 ? 8 : i < 7 ? 4 : i < 11 ? 2 : 1;
     return 0;
 }
 
@@ -5806,12 +5811,12 @@ static size_t itd__digits(const char *text, uint64_t *out)
 
 static bool itd__parse_field(const char *text, const itd__field *field, itd__state *state)
 {
-    char copy[64], *end;
+    char copy[80], *end;
     uint64_t whole = 0;
-    size_t n = strlen(text);
-    if (n == 0 || n >= sizeof copy || strspn(text, "0123456789+-.eE") != n) return false;
-    memcpy(copy, text, n + 1);
-    if ((end = strchr(copy, '.')) != NULL) *end = *localeconv()->decimal_point;
+    size_t n = strlen(text), before = strcspn(text, ".");
+    if (n == 0 || n >= 64 || strspn(text, "0123456789+-.eE") != n) return false;
+    snprintf(copy, sizeof copy, "%.*s%s%s", (int)before, text, before < n ? localeconv()->decimal_point : "",
+             before < n ? text + before + 1 : "");
     double value = strtod(copy, &end);
     if (*end || !itd__in_range(field, value)) return false;
     if (field->type == ITD__WHOLE && itd__digits(text, &whole) != n) return false;
@@ -5859,8 +5864,9 @@ static long itd__write_header(itd__file *f, const itd__state *state, const itd_n
         if (!itd__has_field(state, field)) continue;
         snprintf(text, sizeof text, "%llu", (unsigned long long)whole);
         if (field->type == ITD__REAL) snprintf(text, sizeof text, "%.17g", value);
-        char *point = strchr(text, *localeconv()->decimal_point);
-        if (point) *point = '.';
+        const char *point = localeconv()->decimal_point; /* of one byte, or of several */
+        char *at = strstr(text, point), *rest = at ? at + strlen(point) : NULL;
+        if (at) *at = '.', memmove(at + 1, rest, strlen(rest) + 1);
         fprintf(f->file, ",\"%s\":\"%s\"", field->name, text);
     }
     for (; note; note = note->next) {
@@ -5907,14 +5913,16 @@ static void itd__write(itd__file *f, const itd__state *state, const itd_note *no
     }
     snprintf(temporary, size, "%s.tmp", f->path);
     f->file = fopen(temporary, "wb");
-    bool good = f->file || itd__fail(f, ITD_ERROR_OPEN, "%s cannot be created", temporary);
+    bool opened = f->file != NULL, alone = false; /* alone: there is no other file any more */
+    bool good = opened || itd__fail(f, ITD_ERROR_OPEN, "%s cannot be created", temporary);
     good = good && itd__write_contents(f, state, note);
-    if (f->file) good = fclose(f->file) == 0 && good;
+    if (opened) good = fclose(f->file) == 0 && good;
 #ifdef _WIN32
-    if (good) remove(f->path); /* rename does not replace there: for a moment there is no file */
+    if (good) alone = remove(f->path) == 0; /* rename does not replace there: for a moment there is no file */
 #endif
     good = good && rename(temporary, f->path) == 0;
-    if (!good && f->file) remove(temporary);
+    if (!good && opened && !alone) remove(temporary);
+    if (!good && alone) itd__fail(f, ITD_ERROR_WRITE, "%s cannot be renamed, and is kept", temporary);
     if (!good) itd__fail(f, ITD_ERROR_WRITE, "writing failed; what was there before is kept");
     ITD_FREE(temporary);
 }
@@ -6095,6 +6103,7 @@ static bool itd__parse_header(itd__file *f)
     bool has_metadata = false;
     uint64_t at = 0;
     f->p = f->json;
+    if (*f->json != '{') itd__malformed(f, "no JSON object");
     if (!itd__utf8(f->json)) itd__malformed(f, "not UTF-8");
     for (size_t i = 0; itd__item(f, "{}", i); i++) {
         const char *name = itd__parse_string(f);
@@ -6316,6 +6325,8 @@ static itd_result itd__gaussian_to_units(const itd_model *model, itd_gaussian **
     for (size_t j = 0; j < d; j++) {
         old->mean[j] = model->mean[j] + model->scale[j] * old->mean[j];
         if (!old->vectors) old->lambda[j] *= model->scale[j] * model->scale[j];
+        if (!(fabs(old->mean[j]) <= DBL_MAX && old->lambda[j] > 0 && old->lambda[j] <= DBL_MAX))
+            return ITD_ERROR_DATA;
     }
     if (!old->vectors) return ITD_OK;
     double *color = itd__doubles(d, d);
@@ -6344,9 +6355,14 @@ static bool itd__complete(itd__file *f, const itd__state *state, itd_model *mode
             if (!(fabs(sum - (i == j)) < 1e-6))
                 return itd__fail(f, ITD_ERROR_MISMATCH, "norm.whiten, norm.color: not each other's inverse");
         }
+    for (size_t j = 0; j < d && !state->model.normalize; j++)
+        if (model->mean[j] < 0 || model->mean[j] > 0 || scale[j] < 1 || scale[j] > 1)
+            return itd__fail(f, ITD_ERROR_MISMATCH, "norm.mean, norm.scale: not normalized, but not 0 and 1");
     model->log_det = model->whiten ? state->log_det : itd__add_logs(0, model->scale, d);
     if (!model->gaussian || state->in_units) return true;
-    return itd__succeeds(f, itd__gaussian_to_units(model, &model->gaussian));
+    itd_result result = itd__gaussian_to_units(model, &model->gaussian);
+    return result == ITD_ERROR_DATA ? itd__fail(f, ITD_ERROR_MISMATCH, "gaussian: not finite in units of x")
+                                    : itd__succeeds(f, result);
 }
 
 ITD_DEF itd_result itd_load(const char *path, itd_model **out_model, itd_trainer **out_trainer,

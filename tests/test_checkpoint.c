@@ -884,7 +884,9 @@ static const struct hand_made {
 } hand_made[] = {
     /* well-formed, but not ours */
     {"{}", 0, ITD_ERROR_MISMATCH},
-    {" \t\r\n{ } \n", 0, ITD_ERROR_MISMATCH},
+    {"{ \t\r\n} \n", 0, ITD_ERROR_MISMATCH},
+    {"{" T("b", "F8_E4M3", "3", "4,7") "," T("a", "F32", "1", "0,4") "}", 7, ITD_ERROR_MISMATCH},
+    {"{" T("b", "C64", "1", "4,12") "," T("a", "F32", "1", "0,4") "}", 12, ITD_ERROR_MISMATCH},
     {"{\"__metadata__\":{}}", 0, ITD_ERROR_MISMATCH},
     {"{" T("a", "F32", "2", "0,8") "}", 8, ITD_ERROR_MISMATCH},
     {"{" T("a", "F32", "", "0,4") "}", 4, ITD_ERROR_MISMATCH},
@@ -982,6 +984,7 @@ static const struct hand_made {
     /* the object as such */
     {"", 0, ITD_ERROR_FORMAT},
     {" ", 0, ITD_ERROR_FORMAT},
+    {" {}", 0, ITD_ERROR_FORMAT},
     {"{", 0, ITD_ERROR_FORMAT},
     {"[]", 0, ITD_ERROR_FORMAT},
     {"null", 0, ITD_ERROR_FORMAT},

@@ -165,7 +165,7 @@ static void headers(void)
         {"a negative offset", "{" T("a", "F32", "1", "-4,0") "}", 4, ITD_ERROR_FORMAT},
         {"rank 0", "{" T("a", "F32", "", "0,4") "}", 4, ITD_ERROR_MISMATCH},
         {"a dimension of 0", "{" T("a", "F32", "0,3", "0,0") "}", 0, ITD_ERROR_MISMATCH},
-        {"an unknown dtype", "{" T("a", "F8_E4M3", "1", "0,1") "}", 1, ITD_ERROR_FORMAT},
+        {"an unknown dtype", "{" T("a", "F8_E4M4", "1", "0,1") "}", 1, ITD_ERROR_FORMAT},
         {"a name twice", "{" T("a", "F32", "1", "0,4") "," T("a", "F32", "1", "4,8") "}", 8,
          ITD_ERROR_FORMAT},
         {"a name twice, escaped", "{" T("a", "U8", "1", "0,1") "," T("\\u0061", "U8", "1", "1,2") "}", 2,

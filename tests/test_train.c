@@ -162,10 +162,46 @@ static void descriptions_at_their_limits_are_taken(void)
     CHECK_OK(itd_trainer_create(model, &training, &trainer));
     itd_trainer_free(trainer), itd_model_free(model);
     desc.mlp.dim = 128, desc.mlp.embedding = 8192, desc.mlp.hidden = 1; /* 2^20 sinusoids */
+    desc.mlp.directions = 0;
     CHECK_OK(itd_model_create(&desc, 1, &model));
     itd_model_free(model);
     desc.mlp.dim++;
     CHECK(itd_model_create(&desc, 1, &model) == ITD_ERROR_ARGUMENT);
+    desc.mlp.directions = 1; /* instead of sinusoids of the coordinates */
+    CHECK_OK(itd_model_create(&desc, 1, &model));
+    itd_model_free(model);
+}
+
+#if SIZE_MAX == UINT32_MAX
+/* Where 4 GB are the end of all sizes, sums and products of sizes beyond it are noticed. */
+static void networks_beyond_all_memory(void)
+{
+    itd_model_desc desc = itd_model_desc_default(9457);
+    itd_unet_desc unet = itd_unet_desc_default();
+    itd_model *model = NULL;
+    itd_net *net = NULL;
+    desc.mlp.hidden = 56757, desc.mlp.embedding = desc.mlp.directions = 0;
+    CHECK(itd_model_create(&desc, 1, &model) == ITD_ERROR_MEMORY);
+    unet.height = unet.width = 256, unet.attention = 1;
+    CHECK(itd_unet_create(&unet, 1, &net) == ITD_ERROR_MEMORY);
+    unet.height = unet.width = 4096, unet.channels = 256, unet.attention = 0;
+    CHECK(itd_unet_create(&unet, 1, &net) == ITD_ERROR_MEMORY);
+}
+#endif
+
+/* A batch that no memory holds is refused, also where epochs have to be counted. */
+static void batches_beyond_all_memory(void)
+{
+    itd_model_desc desc = small_model();
+    itd_trainer_desc training = itd_trainer_desc_default();
+    itd_model *model = NULL;
+    itd_trainer *trainer = NULL;
+    float x[4] = {1, 2, 3, 4};
+    training.batch = SIZE_MAX;
+    CHECK_OK(itd_model_create(&desc, 1, &model));
+    CHECK_OK(itd_trainer_create(model, &training, &trainer));
+    CHECK(itd_train_epoch(trainer, x, 2, NULL) == ITD_ERROR_MEMORY);
+    itd_trainer_free(trainer), itd_model_free(model);
 }
 
 static void products_that_do_not_fit_are_noticed(void)
@@ -1089,6 +1125,10 @@ static void all_tests(void)
     RUN(a_problem_says_the_range);
     RUN(model_descriptions_out_of_range_are_refused);
     RUN(descriptions_at_their_limits_are_taken);
+    RUN(batches_beyond_all_memory);
+#if SIZE_MAX == UINT32_MAX
+    RUN(networks_beyond_all_memory);
+#endif
     RUN(products_that_do_not_fit_are_noticed);
     RUN(defaults_are_the_documented_ones);
     RUN(model_fit_takes_mean_and_deviation);

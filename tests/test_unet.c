@@ -167,7 +167,7 @@ static void descriptions_are_checked(void)
     d = small_desc(), d.embedding = 7;
     check_refused(d, "unet.embedding");
     d = small_desc(), d.epsilon = 0;
-    check_refused(d, "unet.epsilon: DBL_MIN to 1 expected");
+    check_refused(d, "unet.epsilon: FLT_MIN to 1 expected");
 }
 
 /* ---- gradients ---- */
