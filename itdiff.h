@@ -5507,8 +5507,8 @@ static itd_result itd__fit_map(const float *x, size_t n, size_t d, const double 
    validates its structure, itd__read_state its metadata; itd__rebuild allocates what these describe;
    itd__match pairs the list with the tensors of the file, and itd__read_data reads them in one pass.
    Everything is validated before it is used, but for the checksum that files of other programs lack, log_det,
-   and whether eigenvectors are orthogonal. No file makes us allocate more than a few times its size and 17 MB,
-   which directions may take.
+   and whether eigenvectors are orthogonal. No file makes us allocate more than a few times its size and the
+   17 MB that directions may take.
 
    To add a field, see >>descriptions. To add a tensor: a line in itd__list_tensors, its memory in
    itd__rebuild, and a field that says whether it is there. To read the names of another program: a line in

@@ -74,13 +74,12 @@ static void hold_some_out(uint32_t seed)
 /* Mean -log p of the held rows by a kernel density estimate of the others. */
 static double kernel_estimate(uint32_t seed)
 {
-    size_t held = play.n - play.taught;
+    size_t n = play.taught, held = play.n - n;
     double *x = (double *)must_alloc(play.n, 2 * sizeof *x), *nll = (double *)must_alloc(held, sizeof *nll);
     double mean = 0;
     kde k;
     for (size_t i = 0; i < 2 * play.n; i++) x[i] = (double)play.x[i];
-    if (kde_fit_standardized(&k, x, NULL, play.taught, 2, seed) ||
-        kde_nll(&k, x + 2 * play.taught, held, nll))
+    if (kde_fit_standardized(&k, x, NULL, n, 2, seed) || kde_nll(&k, x + 2 * n, held, nll))
         fail("out of memory for a kernel density estimate");
     for (size_t i = 0; i < held; i++) mean += nll[i] / (double)held;
     kde_free(&k), free(x), free(nll);

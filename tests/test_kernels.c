@@ -871,10 +871,10 @@ static const struct {
     size_t m, n;
     bool adds; /* may be asked to */
 } maps[] = {{ITD__FROM_PATCH, patch_matrix, 4, 4, false},
-            {ITD__FROM_TAPS, taps_matrix, 3, 4, false},
+            {ITD__FROM_WEIGHTS, taps_matrix, 3, 4, false},
             {ITD__TO_OUTPUT, output_matrix, 4, 2, true},
             {ITD__FROM_GRADIENT, gradient_matrix, 2, 4, false},
-            {ITD__TO_TAPS, back_matrix, 4, 3, true}};
+            {ITD__TO_WEIGHTS, back_matrix, 4, 3, true}};
 enum { MAPS = sizeof maps / sizeof *maps, MOST_CHANNELS = 70 };
 
 /* The outcome and, without signs, the sum of its terms. */

@@ -237,6 +237,7 @@ static inline double frame_common_step(const double *value, size_t count, double
     double step = 0;
     for (size_t i = 1; i < count; i++) {
         double a = value[i] - value[0], b = step;
+        if (!(a <= DBL_MAX)) return 0;
         while (b > 100 * error) {
             double rest = fabs(a - b * floor(a / b + 0.5));
             a = b, b = rest;
@@ -318,7 +319,8 @@ static inline int frame_choose(const void *wish, const table_header *header, siz
     *count = f->columns;
     if (f->columns && found == f->columns) return 0;
     if (found)
-        return text_refuse(error, "a column named \"%s\" expected %s, as in the table of the model, not found",
+        return text_refuse(error,
+                           "a column named \"%s\" expected %s, as in the table of the model, not found",
                            text_quote(f->names[missing], strlen(f->names[missing]), quote),
                            frame_repeats(f, missing) ? "as often" : "once");
     if (f->columns && f->names && header->names)
