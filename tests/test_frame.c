@@ -140,13 +140,14 @@ static void steps_below_all_gaps_are_found(void)
 {
     const double doses[] = {0, 2, 5}, coins[] = {10, 25, 50}, prices[] = {0.49, 0.95, 0.99, 1.49};
     const double roots[] = {0, sqrt(2), sqrt(5), sqrt(7)}, negative[] = {-7, -2, 4},
-                 vast[] = {-1.5e308, 1, 1.5e308};
+                 vast[] = {-1.5e308, 1, 1.5e308}, close[] = {1e15, 1e15 + 1, 3.5e15};
     CHECK_CLOSE(frame_step(doses, 3, 30), 1, 0);
     CHECK_CLOSE(frame_step(coins, 3, 30), 5, 0);
     CHECK_CLOSE(frame_step(prices, 4, 40), 0.02, 0);
     CHECK_CLOSE(frame_step(negative, 3, 30), 1, 0);
     CHECK_CLOSE(frame_step(roots, 4, 40), 0, 0);
     CHECK_CLOSE(frame_step(vast, 3, 30), 0, 0);
+    CHECK_CLOSE(frame_step(close, 3, 30), 0, 0);
 }
 
 /* Years of age, standardized and written with six digits: multiples of 1/7.3 but for the rounding. */

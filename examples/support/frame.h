@@ -261,7 +261,8 @@ static inline double frame_step(const double *distinct, size_t count, size_t row
     if (!(step > 0)) step = frame_step_within(distinct, count, gap, 1e-3 * gap);
     if (!(step > 0)) {
         double common = frame_common_step(distinct, count, 4 * DBL_EPSILON * size);
-        if (common > gap / 50) step = frame_step_within(distinct, count, common, 4 * DBL_EPSILON * size);
+        if (common > gap / 50 && common < gap)
+            step = frame_step_within(distinct, count, common, 4 * DBL_EPSILON * size);
     }
     return step;
 }
