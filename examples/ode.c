@@ -60,7 +60,7 @@ static options read_options(int argc, char **argv)
     args_table table = {"ode", "Likelihoods by the probability-flow ODE beside those by the integral.", list,
                         ARGS_COUNT(list)};
     args_parse(&table, argc, argv);
-    if (!o.source.load) args_refuse_idle(&table, "dataset data columns seed", "without --load");
+    if (!o.source.load) args_refuse_idle(&table, "dataset data columns seed full_up_to", "without --load");
     return o;
 }
 

@@ -71,15 +71,16 @@ static void hold_some_out(uint32_t seed)
     play.x = x, play.taught = play.n - held;
 }
 
-/* Mean -log p of the held rows by a kernel density estimate of the others. */
+/* Mean -log p of the held rows by a kernel density estimate of those that the network is trained on. */
 static double kernel_estimate(uint32_t seed)
 {
-    size_t n = play.taught, held = play.n - n;
+    size_t held = play.n - play.taught;
     double *x = (double *)must_alloc(play.n, 2 * sizeof *x), *nll = (double *)must_alloc(held, sizeof *nll);
     double mean = 0;
     kde k;
     for (size_t i = 0; i < 2 * play.n; i++) x[i] = (double)play.x[i];
-    if (kde_fit_standardized(&k, x, NULL, n, 2, seed) || kde_nll(&k, x + 2 * n, held, nll))
+    if (kde_fit_standardized(&k, x, NULL, play.used, 2, seed) ||
+        kde_nll(&k, x + 2 * play.taught, held, nll))
         fail("out of memory for a kernel density estimate");
     for (size_t i = 0; i < held; i++) mean += nll[i] / (double)held;
     kde_free(&k), free(x), free(nll);
@@ -93,8 +94,8 @@ size_t EXPORT(play_data)(int set, uint32_t seed)
     play.set.distribution = NULL;
     if (set != OWN) draw_set(set, seed);
     hold_some_out(seed);
-    if (set == OWN) play.floor = kernel_estimate(seed);
-    else play.floor = dataset_mean_true_nll(&play.set, play.n - play.taught, play.x + 2 * play.taught, NULL);
+    if (set != OWN)
+        play.floor = dataset_mean_true_nll(&play.set, play.n - play.taught, play.x + 2 * play.taught, NULL);
     return play.taught;
 }
 
@@ -124,6 +125,7 @@ void EXPORT(play_begin)(uint32_t seed, size_t width, int plain, int waves, doubl
     play_end();
     play.used = limit && limit < play.taught ? limit : play.taught;
     play.fresh = limit == 0 && play.set.distribution;
+    if (!play.set.distribution) play.floor = kernel_estimate(seed);
     m.mlp.hidden = width, m.mlp.layers = 4;
     m.parameterization = plain ? ITD_PLAIN : ITD_GAUSSIAN, m.mlp.zero_output = !plain;
     if (!waves) m.mlp.directions = 0;
@@ -162,9 +164,8 @@ double EXPORT(play_train)(size_t steps)
 
 /* ---- what the page shows ---- */
 
-/* Of the held rows: -log p, its two standard errors, the floor, the Gaussian's -log p; then, for CURVE_BINS
-   parts of the schedule, the log SNRs, the model's errors, and the errors of the Gaussian's optimal denoiser
-   on the same noise. */
+/* Of the held rows: -log p, its two standard errors, the floor, the Gaussian's -log p; in CURVE_BINS parts of
+   the schedule, the log SNRs, the model's errors, and the mean errors of the Gaussian's best denoiser. */
 void EXPORT(play_held)(size_t draws, uint32_t seed)
 {
     itd_denoiser den = itd_model_denoiser(play.model);
@@ -214,12 +215,12 @@ void EXPORT(play_point)(double x, double y, size_t draws, uint32_t seed)
    in the units of the data, and n squared errors of the noise. The noise depends on the seed alone. */
 void EXPORT(play_channel)(double x, double y, double logsnr, size_t n, uint32_t seed)
 {
-    float point[2 * BATCH] = {0}, eps[2 * BATCH], z[2 * BATCH], eps_hat[2 * BATCH], a[BATCH];
+    float point[2 * BATCH] = {0}, eps[2 * BATCH], z[2 * BATCH] = {0}, eps_hat[2 * BATCH], a[BATCH];
     double root = sqrt(itd_sigmoid(logsnr)), sigma = sqrt(itd_sigmoid(-logsnr)), *out = play.numbers;
     itd_denoiser den = itd_model_denoiser(play.model);
     itd_rng rng = itd_rng_make(seed, STREAM_PAGE);
-    for (size_t i = 0; i < n; i++) point[2 * i] = (float)x, point[2 * i + 1] = (float)y, a[i] = (float)logsnr;
-    itd_to_coordinates(&den, point, n, point);
+    for (size_t i = 0; i < n; i++) z[2 * i] = (float)x, z[2 * i + 1] = (float)y, a[i] = (float)logsnr;
+    itd_to_coordinates(&den, z, n, point);
     itd_rng_normal_fill(&rng, 2 * n, eps);
     itd_channel(point, eps, a, n, 2, z);
     must(den.predict(den.ctx, z, a, n, eps_hat), "denoising");
@@ -228,8 +229,8 @@ void EXPORT(play_channel)(double x, double y, double logsnr, size_t n, uint32_t 
         out[4 * n + i] = first * first + second * second;
     }
     for (size_t i = 0; i < 2 * n; i++) point[i] = (float)((z[i] - sigma * eps_hat[i]) / root);
-    itd_from_coordinates(&den, z, n, z), itd_from_coordinates(&den, point, n, point);
-    for (size_t i = 0; i < 2 * n; i++) out[i] = z[i], out[2 * n + i] = point[i];
+    itd_from_coordinates(&den, z, n, eps), itd_from_coordinates(&den, point, n, eps_hat);
+    for (size_t i = 0; i < 2 * n; i++) out[i] = eps[i], out[2 * n + i] = eps_hat[i];
 }
 
 /* The path of the deterministic sampler: for `frames` of its steps the log SNR and n points, in the units of
@@ -293,8 +294,7 @@ int main(int argc, char **argv)
     if (!itd_simd_use(ITD_SIMD_BASE)) itd_simd_use(ITD_SIMD_PLAIN);
     if (argc == 2 && !strcmp(argv[1], "speed")) print_speed();
     else print_all();
-    play_end();
-    free(play.x);
+    play_end(), free(play.x);
     return 0;
 }
 #endif

@@ -88,14 +88,14 @@ export class NllChart extends Chart {
     this.history = [], this.xMax = 500, this.xMin = 0;
     this.changed();
   }
-  // A measurement {step, nll, error, floor, gaussian}; of the same step, the mean of all.
+  // A measurement {step, schedule, nll, error, floor, gaussian}; of the same step and schedule, the mean of all.
   add(m, floorName) {
     const last = this.history[this.history.length - 1];
-    if (last && last.step === m.step) {
+    if (last && last.step === m.step && last.schedule === m.schedule) {
       const n = ++last.measured;
       last.error = Math.hypot(last.error * (n - 1), m.error) / n;
       last.nll += (m.nll - last.nll) / n;
-    } else this.history.push({step: m.step, nll: m.nll, error: m.error, measured: 1});
+    } else this.history.push({step: m.step, schedule: m.schedule, nll: m.nll, error: m.error, measured: 1});
     if (this.history.length > 400) this.history = this.history.filter((_, k) => k % 2 === 0 || k > 300);
     this.floorValue = m.floor, this.gaussValue = m.gaussian, this.floorText = floorName;
     this.changed();
@@ -105,14 +105,15 @@ export class NllChart extends Chart {
     const end = this.history[k].step;
     let sum = 0, weights = 0;
     for (let i = k; i >= 0 && i > k - 64; i--) {
-      if (i < k && this.history[i].step < end * 0.8) break;
+      if (i < k && (this.history[i].step < end * 0.8 || this.history[i].schedule !== this.history[k].schedule)) break;
       const weight = 1 / (this.history[i].error ** 2 + 1e-9);
       sum += weight * this.history[i].nll, weights += weight;
     }
     return {step: end, nll: sum / weights, error: 1 / Math.sqrt(weights)};
   }
   best() {
-    return Math.min(...this.history.map((_, k) => this.meanAt(k).nll));
+    const now = this.history[this.history.length - 1]?.schedule; // integrals over other ranges are other numbers
+    return Math.min(...this.history.map((m, k) => (m.schedule === now ? this.meanAt(k).nll : Infinity)));
   }
   latest() {
     return this.history.length ? this.meanAt(this.history.length - 1) : null;
@@ -123,9 +124,9 @@ export class NllChart extends Chart {
     const means = all.map((_, k) => this.meanAt(k)), last = all[all.length - 1].step;
     while (this.xMax < last) this.xMax *= this.xMax.toString().startsWith('2') ? 2.5 : 2;
     const gain = Math.max(0.25, this.gaussValue - this.floorValue), worst = Math.max(...means.map((m) => m.nll));
-    const start = Math.max(this.gaussValue, Math.min(means[0].nll, this.gaussValue + 6), Math.min(worst, this.gaussValue + gain));
-    const span = Math.max(0.25, start - this.floorValue);
-    this.yMax = start + 0.16 * span, this.yMin = this.floorValue - 0.14 * span;
+    const start = Math.max(this.floorValue, this.gaussValue, Math.min(means[0].nll, this.gaussValue + 6), Math.min(worst, this.gaussValue + gain));
+    const low = Math.min(this.floorValue, this.gaussValue, ...means.map((m) => m.nll)), span = Math.max(0.25, start - low);
+    this.yMax = start + 0.16 * span, this.yMin = low - 0.14 * span;
     const limited = (nll) => Math.max(this.yMin, Math.min(nll, this.yMax));
     const inside = means.map((m) => ({...m, nll: limited(m.nll)}));
     this.drawAxes('', count);
@@ -220,8 +221,8 @@ export class MseChart extends Chart {
     this.changed();
   }
 
-  // Errors as measured, in parts of the schedule. The same noise was shown to the Gaussian's denoiser: only the
-  // difference is taken from the measurement, on top of the error that the Gaussian's has on average, 2 s(alpha).
+  // Errors as measured, in parts of the schedule. Only their difference from those of the Gaussian's denoiser at the same
+  // points is taken from the measurement, on top of the error that the Gaussian's has on average, 2 s(alpha).
   add(m) {
     const fresh = m.logsnr.map((a, k) => [a, m.mse[k] - m.reference[k]]).filter((p) => Number.isFinite(p[1]));
     const same = this.gap && this.gap.length === fresh.length && Math.abs(this.gap[0][0] - fresh[0][0]) < 1e-6;

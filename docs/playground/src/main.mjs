@@ -1,12 +1,13 @@
 // The page: what is asked of the worker, and what is shown of its answers.
 import {BANDS, DEPTH, ink, onTheme, viridisCss} from './colors.mjs';
-import {ROWS_MIN, ROWS_MAX, readCsv} from './csv.mjs';
+import {ROWS_MIN, ROWS_MAX, decodeText, readCsv} from './csv.mjs';
 import {MseChart, NllChart, count, number} from './charts.mjs';
 import {Plane} from './plane.mjs';
 
 const $ = (id) => document.getElementById(id);
 const SQUARE = {left: -3, right: 3, bottom: -3, top: 3};
 const SHOWN = 700, CLOUD = 120, FLYING = 300, FLIGHT = 60, FLIGHT_STEPS = 60, FLIGHT_TIME = 7000;
+const FILE_MAX = 5e7; // bytes
 const SCHEDULE = {loc: 4, scale: 3.5, clip: 3.5};
 const FIRST = {rate: 10 ** -2.5, width: 64, plain: false, waves: true, finest: 10 ** 1.5, limit: 0, seed: 1, ...SCHEDULE};
 const SENTENCES = {
@@ -33,7 +34,7 @@ worker.onerror = (e) => notice(`The worker has failed: ${e.message}.`);
 
 function start() {
   if (!ready) return; // it starts with what is chosen by then
-  state.step = 0, state.held = null;
+  state.step = 0, state.held = null, state.ended = false;
   nllChart.restart(), mseChart.restart();
   const {data, settings, window, running} = state;
   ask('start', {training: ++training, data, settings, window, run: running});
@@ -66,12 +67,12 @@ answers.progress = (p) => {
   if (visible.has($('channel'))) askChannel();
 };
 answers.diverged = ({step}) => {
-  state.running = false;
+  state.running = false, state.ended = true;
   showRunning();
   notice(`The training has diverged after ${count(step)} steps: restart it with a smaller learning rate.`);
 };
 answers.failed = ({text}) => {
-  state.running = false;
+  state.running = false, state.ended = true;
   showRunning();
   notice(`It stopped: ${text}. Restart, or choose other data.`);
 };
@@ -91,7 +92,6 @@ const plane = new Plane($('field'), drawField);
 const fieldImage = document.createElement('canvas');
 
 answers.field = (f) => {
-  if (state.mode !== 'learn') return;
   state.field = f;
   fieldImage.width = fieldImage.height = f.image.width;
   fieldImage.getContext('2d').putImageData(f.image, 0, 0);
@@ -191,7 +191,8 @@ function story(m, now) {
   if (Math.abs(now.nll - m.gaussian) < 0.05 + 2 * now.error && m.step < 300)
     return what + 'The model starts as the Gaussian with the mean and covariance of the data.';
   if (m.step > 300 && now.nll > nllChart.best() + Math.max(0.08, 4 * now.error))
-    return what + 'The model overfits them: on the held-out points it was better before.';
+    return what + (fresh ? 'On the held-out points it was better before: learning rate or schedule do not suit it.'
+      : 'The model overfits them: on the held-out points it was better before.');
   if (now.nll > m.gaussian) return what + 'So far the model is worse than the Gaussian.';
   const part = (m.gaussian - now.nll) / Math.max(0.05, m.gaussian - m.floor);
   if (part < 0.6)
@@ -222,6 +223,7 @@ function showSettings() {
   const s = state.settings;
   $('rate-value').textContent = s.rate.toPrecision(1);
   $('finest-value').textContent = s.finest.toFixed(s.finest < 9.95 ? 1 : 0);
+  for (const name of ['rate', 'finest']) $(name).setAttribute('aria-valuetext', $(`${name}-value`).textContent);
 }
 $('rate').addEventListener('input', () => {
   state.settings.rate = 10 ** $('rate').valueAsNumber;
@@ -259,15 +261,17 @@ function run(on) {
   ask('run', {run: on});
   showRunning();
 }
-$('run').addEventListener('click', () => run(!state.running));
+$('run').addEventListener('click', () => (state.ended ? restart() : run(!state.running)));
 $('step').addEventListener('click', () => {
   state.running = false;
   showRunning(), ask('step');
 });
-$('restart').addEventListener('click', () => {
+function restart() {
   notice('');
+  if (state.ended) state.running = true; // it did not end because somebody wanted it to pause
   start();
-});
+}
+$('restart').addEventListener('click', restart);
 document.addEventListener('keydown', (e) => {
   if (e.key === 'k' && !e.ctrlKey && !e.metaKey && !/INPUT|TEXTAREA|SELECT/.test(e.target.tagName)) run(!state.running);
 });
@@ -344,12 +348,15 @@ function drawStrokes(p) {
   if (probe) p.ring(probe.x, probe.y, 5, ink('dot'));
 }
 field.addEventListener('pointerdown', (e) => {
-  if (state.mode !== 'draw') return;
+  if (state.mode !== 'draw' || !e.isPrimary || e.button) return;
   field.setPointerCapture(e.pointerId), e.preventDefault();
   brush = null, drawTo(plane.at(e));
 });
 field.addEventListener('pointermove', (e) => {
-  if (state.mode === 'draw' && field.hasPointerCapture(e.pointerId)) drawTo(plane.at(e));
+  if (state.mode !== 'draw' || !field.hasPointerCapture(e.pointerId)) return;
+  const to = plane.at(e), inside = Math.abs(to.x) <= SQUARE.right && Math.abs(to.y) <= SQUARE.top;
+  if (inside) drawTo(to);
+  else brush = null;
 });
 $('draw-learn').addEventListener('click', () => {
   if (state.mode !== 'draw') return choose('draw');
@@ -374,18 +381,30 @@ function learnCsv(text, name) {
   notice(table.note, true);
   learn(table.points, {left: across[0], right: across[1], bottom: up[0], top: up[1]}, name);
 }
-const readFile = async (file) => file && learnCsv(await file.text(), file.name);
+const readFile = async (file) => {
+  if (!file) return;
+  if (file.size > FILE_MAX) return notice(`${file.name}: at most ${FILE_MAX / 1e6} MB expected.`);
+  try {
+    learnCsv(decodeText(await file.arrayBuffer()), file.name);
+  } catch (e) {
+    notice(`${file.name}: it cannot be read (${e.message}).`);
+  }
+};
+$('csv-file').addEventListener('click', () => ($('csv-file').value = '')); // so that the same file can be chosen again
 $('csv-tools').addEventListener('submit', (e) => {
   e.preventDefault();
   learnCsv($('csv-text').value, 'pasted text');
 });
 $('csv-file').addEventListener('change', () => readFile($('csv-file').files[0]));
+const hasFiles = (e) => e.dataTransfer.types.includes('Files'); // text may be dropped where it can be edited
 addEventListener('dragover', (e) => {
+  if (!hasFiles(e)) return;
   e.preventDefault();
   $('drop').hidden = false;
 });
 addEventListener('dragleave', (e) => e.relatedTarget || ($('drop').hidden = true));
 addEventListener('drop', (e) => {
+  if (!hasFiles(e)) return;
   e.preventDefault();
   $('drop').hidden = true;
   readFile(e.dataTransfer.files[0]);
@@ -409,7 +428,7 @@ answers.channel = (a) => {
   const error = Math.sqrt((square - mean * mean) / (a.error.length - 1));
   const noise = 100 / (1 + Math.exp(a.logsnr));
   $('channel-story').innerHTML =
-    `At this log SNR, noise is <b class="num">${noise.toPrecision(2)}</b> percent of the variance of <i>z</i>. The squared ` +
+    `At this log SNR, noise is <b class="num">${noise.toPrecision(3)}</b> percent of the variance of <i>z</i>. The squared ` +
     `error of the predicted noise, averaged over ${CLOUD} draws, is <b class="num">${number(mean)} ± ${number(2 * error)}</b> ` +
     `at this point. Its average over all points is the model’s curve above, at <i>α</i>.`;
   channelPlane.changed();
@@ -468,7 +487,7 @@ function nextFlight() {
 }
 answers.flow = (f) => {
   flight.pending = false;
-  if (flight.frames && flight.playing && flight.at < 1) flight.next = f;
+  if (flight.frames && flight.playing && flight.at < 1.25) flight.next = f;
   else showFlight(f);
 };
 function showFlight(f) {
@@ -483,10 +502,11 @@ function tick(now) {
   requestAnimationFrame(tick);
   const passed = Math.min(100, now - clock);
   clock = now;
-  if (!visible.has($('flow')) || !flight.playing) return;
+  if (!visible.has($('flow'))) return;
   if (!flight.frames) return nextFlight();
+  if (!flight.playing) return;
   flight.at += passed / FLIGHT_TIME;
-  if (flight.at > 0.7) nextFlight(); // so that it is there in time
+  if (flight.at > 0.7 && !flight.next) nextFlight(); // so that it is there in time
   if (flight.at > 1.25 && flight.next) showFlight(flight.next); // after a moment to look
   else if (flight.at - passed / FLIGHT_TIME < 1) flowPlane.changed();
 }

@@ -21,8 +21,9 @@ const timed = (f) => {
   f();
   return performance.now() - start;
 };
-// The time of an uninterrupted run: the shortest one, which is slowly forgotten.
-const shortest = (old, now) => Math.min(now, 1.03 * old);
+// The time of one of `count` things in an uninterrupted run: the shortest one, which is slowly forgotten. Clocks tick in
+// up to 1 ms.
+const shortest = (old, time, count) => Math.min(Math.max(time, 1) / count, 1.03 * old);
 
 // ---- training ----
 
@@ -33,7 +34,7 @@ function train(steps = Math.max(1, Math.round(SLICE / stepTime))) {
     say('diverged', {step});
     return;
   }
-  stepTime = shortest(stepTime, time / steps);
+  stepTime = shortest(stepTime, time, steps);
   step += steps;
   if (performance.now() - reportedAt > 100) report();
 }
@@ -52,7 +53,7 @@ function measureHeld() {
   const draws = Math.max(8, Math.min(400, Math.round(evaluations / rows)));
   const result = core.held(draws, ++seed);
   held.passes = held.step === step ? held.passes + 1 : 1, held.step = step;
-  say('held', {step, ...result});
+  say('held', {step, schedule: [settings.loc, settings.scale, settings.clip].join(), ...result});
 }
 
 // ---- the picture of the density: pass after pass over a square grid, each with draws of its own ----
@@ -123,7 +124,7 @@ function fieldSlice() {
   });
   let values;
   const time = timed(() => (values = core.density(places, across * down, FIELD_DRAWS, field.seed)));
-  rowTime = shortest(rowTime, time / (cells.length * FIELD_DRAWS));
+  rowTime = shortest(rowTime, time, cells.length * FIELD_DRAWS);
   cells.forEach((cell, i) => {
     const weight = 1 - (1 - field.weight) ** (field.begun - field.computed[cell]); // more after passes without it
     field.next[cell] += weight * (values[i] - field.values[cell]), field.computed[cell] = field.begun;
@@ -209,7 +210,7 @@ const wishes = {
   tune(wish) {
     Object.assign(settings, wish.settings);
     core.tune(settings);
-    field.step = -1, held.step = -1;
+    if ('loc' in wish.settings) field.step = -1, held.step = -1; // the learning rate alone changes no measurement
   },
   run({run}) {
     running = run;
@@ -231,7 +232,9 @@ async function guarded(f) {
     await f();
   } catch (error) {
     running = false, points = undefined;
-    core = await openCore(bytes);
+    try {
+      core = await openCore(bytes);
+    } catch {} // the first error tells what is wrong
     say('failed', {text: error.message});
   }
 }
