@@ -595,7 +595,7 @@ ITD_DEF itd_nll_desc itd_model_nll_desc(const itd_model *model);
 /* ---- training ----
 
    How long: until itd_nll on rows that take no part in training stops falling. Tables take some 3,000 to
-   5,000 steps of 128 to 512 rows, data/cifar10-small took 978,272 images. Set td.steps to the whole length,
+   5,000 steps of 128 to 512 rows, data/cifar10-small took 1,378,272 images. Set td.steps to the whole length,
    so that the learning rate ends at 0. Losses of steps vary by far more than they fall: compare means. */
 
 typedef struct itd_trainer_desc {

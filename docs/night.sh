@@ -1,6 +1,6 @@
 #!/bin/sh
 # Trains the network of data/cifar10-small.safetensors: short runs to choose by, an hour from scratch, the long
-# training, and one that goes on from there. Stopped, by Ctrl-C or kill, it continues with the same command.
+# training, and two that go on from there. Stopped, by Ctrl-C or kill, it continues with the same command.
 #   sh data/get_cifar10.sh && make && sh docs/night.sh           half a day on two cores
 #   sh docs/night.sh NAME...                                     only the runs of these names
 # Each run adds a row to docs/cifar10-runs.tsv, and leaves its files under runs/night/NAME. A run that has a row
@@ -45,3 +45,4 @@ run two_blocks $short --features 48,80,80 --blocks 2
 run hour --hours 1
 run long --hours 4
 run further --pretrained runs/night/long/model.safetensors --num_epochs 8 --learning_rate 0.0007 --warmup 200 --ema 0.9995
+run again --pretrained runs/night/further/model.safetensors --num_epochs 8 --learning_rate 0.0007 --warmup 200 --ema 0.9995

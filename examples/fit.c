@@ -27,7 +27,7 @@
 #include "support/training.h"
 #include "support/weights.h"
 
-enum { MIN_ROWS = 20, MAX_COLUMNS = 8192, MAX_VALIDATION = 10000 };
+enum { MIN_ROWS = 20, MAX_COLUMNS = 16384 /* of the header's MLP */, MAX_VALIDATION = 10000 };
 enum { NOISE_DRAWS = 8, DEFAULT_SECONDS = 40, FAR = 10 };
 enum { VALIDATION_NOISE = 100, TEST_NOISE = 200 }; /* training has 0, scores have 1, 2, ... */
 
@@ -130,14 +130,20 @@ static options read_options(int argc, char **argv)
     args_table table = {"fit", "Learns the density of a table of your own.", list, ARGS_COUNT(list)};
     args_parse(&table, argc, argv);
     refuse_idle_options(&o, &table);
-    const char *const files[] = {o.data, o.validation, o.test, o.train, o.load, o.scores};
-    outputs_must_spare("scores", o.scores, files, ARGS_COUNT(files) - 1);
-    outputs_must_write(o.scores);
+    const char *const files[] = {o.data, o.validation, o.test, o.train, o.load};
+    outputs_must_spare("scores", o.scores, files, ARGS_COUNT(files));
     outputs_must_spare("samples_out", o.samples_out, files, ARGS_COUNT(files));
-    outputs_must_write(o.samples_out);
     o.has_epochs = args_given(&table, &o.epochs), o.has_minutes = args_given(&table, &o.minutes);
     o.has_draws = args_given(&table, &o.draws);
     return o;
+}
+
+/* Before anything takes its time, but where the folder of the results is, which may be theirs. */
+static void check_outputs(const options *o)
+{
+    outputs_must_write(o->scores), outputs_must_write(o->samples_out);
+    if (o->scores && o->samples_out && system_is_same_file(o->scores, o->samples_out))
+        fail("--samples_out: another file than that of --scores expected, found %s", o->samples_out);
 }
 
 /* ---- the run ------------------------------------------------------------------------------------------- */
@@ -175,7 +181,7 @@ static row_set read_rows(const run *r, const char *path, uint64_t draw)
     row_set s = rows_of(&r->frame, &t, r->o.seed, draw);
     rows_must_reach(&s, &t, r->mean, r->scale);
     s.kind = rows_kinds(&r->frame, &t);
-    rows_keep_unrounded(&s, &r->frame, &t);
+    if (path != r->o.train) rows_keep_unrounded(&s, &r->frame, &t);
     table_free(&t);
     return s;
 }
@@ -307,7 +313,7 @@ static itd_nll_desc nll_desc_of(const run *r, size_t n)
     itd_nll_desc d = itd_model_nll_desc(r->model);
     size_t draws = (size_t)(5e10 / (double)itd_net_parameters(r->model->net) / (double)n);
     d.draws = r->o.has_draws ? r->o.draws : draws < 32 ? 32 : draws > 200 ? 200 : draws;
-    d.seed = r->o.seed;
+    d.seed = r->o.seed, d.allocate = d.draws > 2;
     return d;
 }
 
@@ -478,6 +484,7 @@ static void score_rows(run *r)
     data_table t = read_same_columns(r, r->o.data);
     scores *s = &r->on_validation;
     if (r->o.pictures) report_begin(&r->report, r->o.out, r->o.name, &r->bar);
+    check_outputs(&r->o);
     r->table_rows = t.rows;
     r->validation = rows_of(&r->frame, &t, r->o.seed, 1);
     r->validation.kind = rows_kinds(&r->frame, &t);
@@ -509,6 +516,7 @@ static void fit(run *r)
 {
     prepare_training_data(r);
     report_begin(&r->report, r->o.out, r->o.name, &r->bar); /* no folder for a table that is refused */
+    check_outputs(&r->o);
     say_plan(r);
     train(r);
     if (stop_asked()) return;
@@ -539,6 +547,7 @@ int main(int argc, char **argv)
     if (r.o.load) {
         load(&r);
         if (r.o.data) score_rows(&r);
+        else check_outputs(&r.o);
     } else {
         fit(&r);
     }

@@ -169,7 +169,8 @@ knows() { # program: what its help or its source says, in a file of its name; of
         "tests/bench/${1#build/bench_}.c" 2> /dev/null ;;
     esac > "$file"
 }
-target_exists() { # of make: asked once
+target_exists() { # of make: asked once; a folder is no target unless a rule says so
+    [ "$1" = -C ] || [ ! -d "$1" ] || grep -q "^$1:" Makefile tests/rules.mk docs/rules.mk || return 1
     grep -qxF -e "$*" "$dir/targets" 2> /dev/null ||
         { make -n OPENMP= OPENBLAS= "$@" > /dev/null 2>&1 && echo "$*" >> "$dir/targets"; }
 }

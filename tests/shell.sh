@@ -1,6 +1,8 @@
 # shell.sh: what the shell tests share. `check NAME command...` passes when the command succeeds and prints
 # nothing; `check_that NAME command...` when it succeeds, whatever it prints.
 passed=0 failed=0 skipped=0
+LC_ALL=C # numbers and messages are compared
+export LC_ALL
 
 verdict() { # "any" output passes or "none"; name, command...
     allowed=$1 name=$2

@@ -10,6 +10,10 @@ awk '
             return
         }
         split(report, count, /[^0-9]+/)
+        if (count[1] + count[2] + count[3] == 0) {
+            print "FAIL " name ": no test"
+            count[2] = 1
+        }
         if (count[2] == 0 && line != "exit 0") {
             print "FAIL " name ": " line
             count[2] = 1

@@ -39,10 +39,20 @@ static inline int test_close(double value, double expected, double tolerance, co
     return holds;
 }
 
+/* CHECKs between the tests, of what they leave, count as well. */
+static inline void test_between(void)
+{
+    if (test_faults) {
+        test_failed++;
+        printf("FAIL between two tests\n");
+    }
+    test_faults = 0;
+}
+
 static inline void test_run(void (*function)(void), const char *name)
 {
     int skipped = test_skipped;
-    test_faults = 0;
+    test_between();
     function();
     if (test_faults) {
         test_failed++;
@@ -50,11 +60,13 @@ static inline void test_run(void (*function)(void), const char *name)
     } else if (test_skipped == skipped) {
         test_passed++;
     }
+    test_faults = 0;
     fflush(stdout);
 }
 
 static inline int test_report(void)
 {
+    test_between();
     printf("%d passed, %d failed", test_passed, test_failed);
     if (test_skipped) printf(", %d skipped", test_skipped);
     printf("\n");

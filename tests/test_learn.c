@@ -121,6 +121,24 @@ static void two_spots_are_far_from_a_gaussian(void)
     learn_free(&l), free(x), free(fresh);
 }
 
+/* A learning rate beyond all reason is an error of the training; the Gaussian that is kept is the model. */
+static void what_diverges_leaves_the_gaussian(void)
+{
+    learn_desc d = small_desc(480);
+    itd_result result = ITD_OK;
+    learner l;
+    float *x;
+    ref_seed(5);
+    x = spots(ROWS);
+    d.trainer.learning_rate = 1e30;
+    learn_begin(&l, &d, x, ROWS, HELD);
+    while (result == ITD_OK && learn_goes_on(&l)) result = learn_round(&l);
+    CHECK(result == ITD_ERROR_NUMERIC && !l.kept);
+    learn_end(&l);
+    for (size_t i = 0; i < weights_of(&l); i++) CHECK_CLOSE(learn_weights(&l)[i], 0, 0);
+    learn_free(&l), free(x);
+}
+
 /* ---- rows that teach nothing ---- */
 
 static float *weights_after_rounds(const float *x, size_t rounds, size_t *n)
@@ -220,6 +238,7 @@ int main(void)
     RUN(data_of_a_gaussian_leave_next_to_the_gaussian);
     RUN(the_gaussian_is_kept_where_nothing_beats_it);
     RUN(two_spots_are_far_from_a_gaussian);
+    RUN(what_diverges_leaves_the_gaussian);
     RUN(held_rows_teach_nothing);
     RUN(same_seed_same_result);
     RUN(rounds_share_the_steps);

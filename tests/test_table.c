@@ -582,16 +582,16 @@ static void large_files(void)
 {
     enum { rows = 20000, columns = 60 };
     FILE *file = fopen(path, "wb");
-    double started;
+    clock_t started;
     size_t wrong = 0;
     if (!CHECK(file != NULL)) return;
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < columns; j++) fprintf(file, "%d.%06d%c", i, j, j + 1 < columns ? ',' : '\n');
     fclose(file);
-    started = system_seconds();
+    started = clock();
     memset(&t, 0, sizeof t);
     CHECK(table_read(path, NULL, &t, message, sizeof message) == 0);
-    CHECK(system_seconds() - started < 5);
+    CHECK(clock() - started < 5 * CLOCKS_PER_SEC);
     if (CHECK(t.rows == rows && t.columns == columns)) {
         for (size_t k = 0; k < t.rows * t.columns; k++)
             wrong += !(fabs(t.values[k] - (double)(k / columns) - 1e-6 * (double)(k % columns)) < 1e-10);

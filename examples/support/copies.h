@@ -34,8 +34,9 @@ static inline double copies_mean(const double *a, const double *b, size_t n, con
     return mean;
 }
 
-/* Puts rows that are neighbours into other fifths of an order that is read in steps of five, as
- * itd_model_fit does to cross-validate: copies, which are neighbours, then are in the same fold. */
+/* Which of n rows is the i-th of an order in which every fifth row is from the same fifth of the rows. Every
+ * fifth row is a fold of itd_model_fit, so that copies, which are neighbours, are in one fold, but for those
+ * at the four cuts. */
 static inline size_t copies_apart(size_t i, size_t n)
 {
     size_t part = i % 5, longer = n % 5;

@@ -79,7 +79,7 @@ static inline double run_unit_bits(const image_run *r)
     return log((r->scale.high - r->scale.low) / 2) / log(2.0);
 }
 
-/* Of how many images statistics are taken: of n, but where these are large of no more than a gigabyte. */
+/* Of how many images statistics are taken: of n, but where these are large of a gigabyte, or 128 at least. */
 static inline size_t run_enough(size_t n, size_t dim)
 {
     enum { FEWEST = 256 };
@@ -271,18 +271,19 @@ static inline int image_options_likelihood_wanted(const image_options *o)
     return image_options_training_wanted(o) || o->eval || !(o->samples || o->denoise || *o->half);
 }
 
-/* Files that will be needed are looked at before anything takes its time. */
-static inline void image_options_check_files(const image_options *o)
+/* Files that will be needed are looked at before anything takes its time. own: the model in the folder. */
+static inline void image_options_check_files(const image_options *o, const char *own)
 {
     const char *scores = *o->scores ? o->scores : NULL, *half = *o->half ? o->half : NULL;
-    const char *const others[] = {o->data, o->test, o->load};
+    const char *const others[] = {o->data, o->test, o->load, own};
+    const char *option = args_find(&o->table, "scores", 6) ? "scores" : "per_sample";
     char path[1200], error[WEIGHTS_ERROR];
     outputs_must_spare("half", half, others, ARGS_COUNT(others));
     if (!image_options_likelihood_wanted(o)) return;
-    outputs_must_spare("scores", scores, others, ARGS_COUNT(others));
+    outputs_must_spare(option, scores, others, ARGS_COUNT(others));
     for (size_t k = 0; image_options_with(o, k, path, sizeof path); k++) {
         const char *with = path;
-        outputs_must_spare("scores", scores, &with, 1);
+        outputs_must_spare(option, scores, &with, 1);
         if (weights_are_foreign(path, error, sizeof error)) fail("--with: %s", error);
     }
     outputs_must_write(scores);
@@ -315,7 +316,7 @@ static inline void run_begin(image_run *r, image_options *o, int argc, char **ar
     if (r->workers.rank > 0) o->quiet = 1;
     system_set_threads(o->threads);
     folder_make(o->out, o->name, r->folder, sizeof r->folder);
-    image_options_check_files(o);
+    if (r->workers.rank == 0) image_options_check_files(o, run_path(r, "model.safetensors"));
     if (!image_options_likelihood_wanted(o))
         image_options_ignored(o, "with scores per_sample eval_draws stderr reference",
                               "no likelihood is estimated");
@@ -534,7 +535,8 @@ static inline void run_load(image_run *r, const char *path, int training)
 static inline void run_resume(image_run *r)
 {
     run_must_have_learned(r, run_path(r, "model.safetensors"));
-    if (r->o->epochs) r->trainer->desc.steps = itd_train_steps(&r->trainer->desc, r->n_train, r->o->epochs);
+    if (r->o->epochs || image_options_given(r->o, &r->o->epochs))
+        r->trainer->desc.steps = itd_train_steps(&r->trainer->desc, r->n_train, r->o->epochs);
 }
 
 #endif

@@ -173,12 +173,13 @@ static inline void train_record(image_run *r, double nll, double error)
 }
 
 /* On the way a failure does not end the training: a disk may have room again. */
-static inline void train_save(image_run *r, const char *file)
+static inline int train_save(image_run *r, const char *file)
 {
     itd_error error;
-    if (run_save(r, file, &error)) return;
+    if (run_save(r, file, &error)) return 1;
     progress_clear(&r->bar);
     warn("%s; the training goes on", error.text);
+    return 0;
 }
 
 /* On 1,000 images or, at the end of a short training, on as many as its time allows: fewer are others, and
@@ -190,10 +191,9 @@ static inline void train_estimate(image_run *r, double seconds)
     double affordable = fmax(train_rows_in(r, seconds) / DRAWS, 16);
     itd_nll_result v = train_validate(r, affordable < (double)most ? (size_t)affordable : most, DRAWS);
     train_record(r, v.nll, v.std_error);
-    if (v.nll < r->best && (affordable >= (double)most || r->best > DBL_MAX)) {
+    if (v.nll < r->best && (affordable >= (double)most || r->best > DBL_MAX) &&
+        train_save(r, "best.safetensors"))
         r->best = v.nll;
-        train_save(r, "best.safetensors");
-    }
 }
 
 /* ---- steps ---- */
@@ -234,7 +234,8 @@ static inline int train_goes_on(image_run *r)
     double state[2];
     state[0] = r->seconds, state[1] = stop_was_asked;
     workers_agree(state, 2);
-    r->seconds = state[0], stop_was_asked = state[1] > 0;
+    r->seconds = state[0];
+    if (state[1] > 0) stop_was_asked = 1;
     if (stop_asked()) return 0;
     if (r->o->hours <= 0) return r->trainer->step < r->trainer->desc.steps;
     return r->seconds < 3600 * r->o->hours && r->trainer->step < train_steps_asked(r);
@@ -319,7 +320,7 @@ static inline void train_run(image_run *r)
         if (stop_asked()) train_record(r, NAN, NAN);
         else train_estimate(r, 0.15 * train_seconds_after(r));
     }
-    stop_ignore();
+    stop_end();
     if (r->metrics) fclose(r->metrics);
     if (stop_asked() && !r->o->quiet)
         printf("stopped; --resume goes on from %s/model.safetensors\n", r->folder);

@@ -23,8 +23,8 @@ static inline void outputs_must_write(const char *path)
     if (fresh) remove(path);
 }
 
-/* Ends the program if the file that an option names is to be written and is one of those that are read, or of
- * other outputs. NULL: none. */
+/* Ends the program if the file that an option names is to be written and is one of those that are read. NULL:
+ * none. */
 static inline void outputs_must_spare(const char *option, const char *path, const char *const *others,
                                       size_t count)
 {

@@ -107,20 +107,21 @@ static inline const char *rows_steps(const data_frame *f, char *out, size_t size
 /* ---- copies of rows ---- */
 
 /* Whether rows are equal by chance: all columns are rounded, to no more combinations of values than there are
-   rows. Elsewhere equal rows are copies, for example of a join. */
+   rows, or were in the table that the frame is of. Elsewhere equal rows are copies, for example of a join. */
 static inline int rows_share_cells(const data_frame *f, const data_table *t)
 {
-    double cells = 1;
-    for (size_t j = 0; j < f->columns && cells <= (double)t->rows; j++) {
+    double cells = 1, rows = (double)(f->rows > t->rows ? f->rows : t->rows);
+    for (size_t j = 0; j < f->columns && cells <= rows; j++) {
         double *sorted = f->step[j] > 0 ? frame_sorted(t, j) : NULL;
         if (!sorted) return 0;
         cells *= (double)frame_distinct(sorted, t->rows);
         free(sorted);
     }
-    return cells <= (double)t->rows;
+    return cells <= rows;
 }
 
-/* Gives equal rows, neighbours in an order of table_order, places of their own, and orders the rows anew. */
+/* Gives equal rows, neighbours in an order of table_order, places of their own but for the first, and orders
+   the rows anew. */
 static inline void rows_part_equals(frame_key *key, size_t rows, uint64_t seed)
 {
     uint64_t bits, equal = 0;
@@ -130,7 +131,7 @@ static inline void rows_part_equals(frame_key *key, size_t rows, uint64_t seed)
         equal = key[i].place > before ? 0 : equal + 1, before = key[i].place;
         memcpy(&bits, &before, sizeof bits);
         rng.counter = bits + equal * 0x9E3779B97F4A7C15u;
-        key[i].place = itd_rng_uniform(&rng);
+        if (equal) key[i].place = itd_rng_uniform(&rng);
     }
     qsort(key, rows, sizeof *key, frame_by_place);
 }
@@ -156,7 +157,7 @@ static inline size_t *rows_kinds(const data_frame *f, const data_table *t)
 static inline void rows_keep_unrounded(row_set *s, const data_frame *f, const data_table *t)
 {
     data_table *own = &s->unrounded;
-    if (!frame_is_rounded(f)) return;
+    if (!s->n || !frame_is_rounded(f)) return;
     own->rows = s->n, own->columns = t->columns;
     own->values = (double *)must_alloc(s->n, t->columns * sizeof *own->values);
     for (size_t i = 0; i < s->n; i++)

@@ -146,9 +146,9 @@ static inline const char *scores_gaussian(const scores *s)
     return s->independent ? "the Gaussian of independent columns" : "the Gaussian";
 }
 
-/* Model and better rival in one line: which of them is ahead on these rows, and by how much. A lead of less
-   than two standard errors of the differences from row to row is a tie, and so is one that four decimals do
-   not show. Nothing of a single row, or of copies of one. */
+/* Model and better rival in one line: which of them is ahead on these rows, and by how much. A lead within an
+   interval of 95 % by the differences from row to row is a tie, and so is one that four decimals do not show.
+   Nothing of a single row, or of copies of one. */
 static inline const char *scores_verdict(const scores *s, const char *what, char *out, size_t size)
 {
     const score *rival = s->kde.row && !(s->gaussian.nll <= s->kde.nll) ? &s->kde : &s->gaussian;

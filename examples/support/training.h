@@ -154,7 +154,7 @@ static inline training_end training_run(training_loop *t)
     result = training_rounds(t);
     progress_end(t->bar);
     if (result == ITD_OK || t->l->n_held) training_save(t, true); /* what has diverged is of no use */
-    stop_ignore();
+    stop_end();
     if (result != ITD_OK) return TRAINING_DIVERGED;
     if (stop_asked()) return TRAINING_STOPPED;
     return learn_goes_on(t->l) ? TRAINING_CUT : TRAINING_COMPLETE;
