@@ -41,7 +41,7 @@ install:
 	for program in $(MANUAL:.1=); do cp docs/completion/itdiff.bash "$(COMPLETE)/$$program" || exit 1; done
 	printf '%s\n' 'prefix=$(PREFIX)' 'Name: itdiff' 'Version: $(VERSION)' \
 	  'Description: information-theoretic diffusion in one C header' 'URL: https://arxiv.org/abs/2302.03792' \
-	  'Cflags: -I$${prefix}/include' 'Libs: -lm' > "$(INTO)/share/pkgconfig/itdiff.pc"
+	  'Cflags: -I"$${prefix}/include"' 'Libs: -lm' > "$(INTO)/share/pkgconfig/itdiff.pc"
 
 uninstall:
 	rm -f "$(INTO)/include/itdiff.h" "$(INTO)/include/itdiff_grid.h" "$(INTO)/share/pkgconfig/itdiff.pc" \

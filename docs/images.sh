@@ -16,9 +16,9 @@ if [ -z "$1" ]; then
     measured=$(commit)
     [ -x build/train_cifar10 ] && [ -x build/ood ] || fail "build/train_cifar10 or build/ood is missing; run make first"
     build/train_cifar10 --eval --experiment_name shipped || exit 1
-    cp runs/shipped/likelihood.tsv docs/likelihood.tsv
+    cp runs/shipped/likelihood.tsv docs/likelihood.tsv || exit 1
     build/train_cifar10 --sample 64 --experiment_name shipped || exit 1
-    cp runs/shipped/samples.png docs/cifar10-samples.png
+    cp runs/shipped/samples.png docs/cifar10-samples.png || exit 1
     build/ood --out docs/ood.tsv || exit 1
     make build/grid_range && build/grid_range > runs/shipped/range.md || exit 1
     replace $page range < runs/shipped/range.md

@@ -17,6 +17,9 @@ commit() { git describe --always --match '' --dirty=+ 2> /dev/null || echo unkno
 replace() { # page name
     cat > "$temporary/table"
     [ -s "$temporary/table" ] || fail "$1: nothing to put between the lines of $2"
+    for mark in begin end; do
+        grep -qx "<!-- $2:$mark -->" "$1" || fail "$1: a line <!-- $2:$mark --> expected, none found"
+    done
     {
         if [ "$measured" ]; then echo "<!-- measured at commit $measured -->"
         else sed -n "/^<!-- $2:begin -->\$/,/^<!-- $2:end -->\$/s/^<!-- measured at.*/&/p" "$1"; fi

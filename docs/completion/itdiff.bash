@@ -177,12 +177,13 @@ version
 '
 
 _itdiff() { # program, word so far, word before
-    local list=itdiff_${1##*/} words
-    case $2 in
+    local list=itdiff_${1##*/} words= IFS=$' \t\n'
+    case $2,$3 in
     -*) words=$(printf '%s\n' "${!list}" | sed -n 's/^\([a-z_0-9]\{1,\}\).*/--\1/p') ;;
-    *) words=$(printf '%s\n' "${!list}" | sed -n "s/^${3#--} //p") ;;
+    *,--*[!a-z_0-9-]*) ;;
+    *,--*) words=$(printf '%s\n' "${!list}" | sed -n "s/^${3#--} //p") ;;
     esac
-    if [ -n "$words" ]; then mapfile -t COMPREPLY < <(compgen -W "$words" -- "$2")
-    else mapfile -t COMPREPLY < <(compgen -f -- "$2"); fi
+    if [ -n "$words" ]; then COMPREPLY=($(compgen -W "$words" -- "$2"))
+    else IFS=$'\n'; COMPREPLY=($(compgen -f -- "$2")); fi
 }
 complete -o filenames -F _itdiff fit train_2d train_cifar10 train_images

@@ -109,6 +109,8 @@ done
 if command -v bash > /dev/null; then
     check_that "bash completes" bash -c '. docs/completion/itdiff.bash
         _itdiff train_2d --lr_ x; [ "${COMPREPLY[*]}" = --lr_schedule ] || exit 1
+        [ -z "$(_itdiff build/fit README build/fit 2>&1)" ] || exit 1
+        _itdiff build/fit README build/fit; [ "${COMPREPLY[*]}" = README.md ] || exit 1
         _itdiff build/train_2d c --lr_schedule; [ "${COMPREPLY[*]}" = "constant cosine" ] || exit 1
         _itdiff train_2d READ --load; [ "${COMPREPLY[*]}" = README.md ]'
 else
