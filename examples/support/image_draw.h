@@ -89,10 +89,10 @@ static inline void draw_flight(const image_run *r, const watched *w, const float
 /* How many images a picture shows: a large one is of no use to anyone. */
 static inline size_t draw_shown(const image_run *r, size_t n)
 {
-    enum { MOST = 1024, SIDE = 16000 };
+    enum { MAX_IMAGES = 1024, MAX_SIDE = 16000 };
     size_t longer = r->shape.height > r->shape.width ? r->shape.height : r->shape.width;
-    size_t columns = draw_square(n < MOST ? n : MOST);
-    while (columns > 1 && columns * (2 * longer + 2) > SIDE) columns--;
+    size_t columns = draw_square(n < MAX_IMAGES ? n : MAX_IMAGES);
+    while (columns > 1 && columns * (2 * longer + 2) > MAX_SIDE) columns--;
     return n < columns * columns ? n : columns * columns;
 }
 

@@ -82,8 +82,8 @@ static inline double run_unit_bits(const image_run *r)
 /* Of how many images statistics are taken: of n, but where these are large of a gigabyte, or 128 at least. */
 static inline size_t run_enough(size_t n, size_t dim)
 {
-    enum { FEWEST = 256 };
-    while (n > FEWEST && n > ((size_t)1 << 28) / dim) n /= 2;
+    enum { MIN_IMAGES = 256 };
+    while (n > MIN_IMAGES && n > ((size_t)1 << 28) / dim) n /= 2;
     return n;
 }
 

@@ -187,11 +187,11 @@ static inline int train_save(image_run *r, const char *file)
 static inline void train_estimate(image_run *r, double seconds)
 {
     enum { IMAGES = 1000, DRAWS = 4 };
-    size_t most = r->n_test < IMAGES ? r->n_test : IMAGES;
+    size_t images = r->n_test < IMAGES ? r->n_test : IMAGES;
     double affordable = fmax(train_rows_in(r, seconds) / DRAWS, 16);
-    itd_nll_result v = train_validate(r, affordable < (double)most ? (size_t)affordable : most, DRAWS);
+    itd_nll_result v = train_validate(r, affordable < (double)images ? (size_t)affordable : images, DRAWS);
     train_record(r, v.nll, v.std_error);
-    if (v.nll < r->best && (affordable >= (double)most || r->best > DBL_MAX) &&
+    if (v.nll < r->best && (affordable >= (double)images || r->best > DBL_MAX) &&
         train_save(r, "best.safetensors"))
         r->best = v.nll;
 }
@@ -222,10 +222,10 @@ static inline uint64_t train_steps_asked(const image_run *r)
 static inline void train_pace(image_run *r)
 {
     double part = r->seconds / (3600 * r->o->hours);
-    uint64_t step = r->trainer->step, warmup = r->trainer->desc.warmup, most = train_steps_asked(r), end;
+    uint64_t step = r->trainer->step, warmup = r->trainer->desc.warmup, max_steps = train_steps_asked(r), end;
     if (r->o->hours <= 0) return;
     end = step <= warmup || part <= 0 ? 0 : warmup + 1 + (uint64_t)((double)(step - warmup) / part);
-    r->trainer->desc.steps = end < most ? end : most;
+    r->trainer->desc.steps = end < max_steps ? end : max_steps;
 }
 
 /* Whether there is more to train; workers agree on the time, and stop together. */

@@ -122,15 +122,15 @@ static inline int images_take_scale(image_set *set, const image_scale *scale, co
  * numbers would be. */
 static inline int images_are_bytes(const image_set *set, double shift, double factor)
 {
-    double off = factor > 1 ? 0.07 : 1e-3, least = HUGE_VAL, most = -HUGE_VAL;
+    double off = factor > 1 ? 0.07 : 1e-3, min_level = HUGE_VAL, max_level = -HUGE_VAL;
     float low = set->values[0], high = low;
     for (size_t k = 0; k < set->n * set->dim; k++) {
         double v = ((double)set->values[k] + shift) * factor, level = floor(v + 0.5);
         if (!(v > -0.5 && v < 255.5 && fabs(v - level) < off)) return 0;
-        least = fmin(least, level), most = fmax(most, level);
+        min_level = fmin(min_level, level), max_level = fmax(max_level, level);
         low = fminf(low, set->values[k]), high = fmaxf(high, set->values[k]);
     }
-    return most > least || !(high > low);
+    return max_level > min_level || !(high > low);
 }
 
 /* Floats become bytes if they are bytes in one of three disguises. */

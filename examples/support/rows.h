@@ -14,9 +14,9 @@
 #include "must.h"
 
 typedef struct row_set {
-    float *x;            /* (n,dim) */
-    size_t n, *row;      /* (n) which row of the file it was, from 1 */
-    size_t *kind;        /* (n) copies of rows, see copies.h; NULL: none */
+    float *x;             /* (n,dim) */
+    size_t n, *row;       /* (n) which row of the file it was, from 1 */
+    size_t *kind;         /* (n) copies of rows, see copies.h; NULL: none */
     data_table unrounded; /* the same rows before noise, where more of it is to be drawn; else without rows */
 } row_set;
 
@@ -140,8 +140,8 @@ static inline void rows_part_equals(frame_key *key, size_t rows, uint64_t seed)
    known. */
 static inline size_t *rows_kinds(const data_frame *f, const data_table *t)
 {
-    enum { MOST = 1000000 }; /* of more it would take too long */
-    int known = t->rows <= MOST && !rows_share_cells(f, t);
+    enum { MAX_ROWS = 1000000 }; /* of more it would take too long */
+    int known = t->rows <= MAX_ROWS && !rows_share_cells(f, t);
     frame_key *key = known ? table_order(t->values, t->rows, t->columns, 0) : NULL;
     size_t first = 0, kinds = 0, *kind = key ? (size_t *)must_alloc(t->rows, sizeof *kind) : NULL;
     for (size_t i = 0; key && i < t->rows; i++) {
