@@ -23,6 +23,8 @@ if [ "$1" != --tables ]; then
     cp runs/gallery/dino/samples.png docs/dino-samples.png || exit 1
     build/gallery runs/gallery docs $sets || exit 1
 fi
+# The rows are those of the table of README.md.
+measured=$(sed -n '/^<!-- results:begin -->$/,/^<!-- results:end -->$/s/^<!-- measured at commit \(.*\) -->$/\1/p' README.md)
 awk -F '\t' '
     NR == 1 {
         print "| set | true −log p | estimate | ± | excess | parameters | epochs | training, s |"

@@ -43,7 +43,7 @@ if [ "$1" = --table ]; then
     rivals_table
     exit
 fi
-measured=$(commit)
+now=$(commit)
 [ -x build/points ] || fail "build/points is missing; run make build/points first"
 for python in python3 /usr/bin/python3 none; do
     "$python" -c "import sklearn" 2> /dev/null && break
@@ -65,6 +65,7 @@ for set in ${SETS:-scg line moons circle dino}; do
         row=$($python docs/rivals.py --truth --tsv --sizes "$sizes" "$temporary/train" "$temporary/fresh") ||
             fail "$set, seed $seed: nothing was measured"
         printf '%s\t%s\t%s\n' "$set" "$seed" "$row" >> "$table"
+        measured=$now
     done
 done
 rivals_table

@@ -12,6 +12,9 @@ trap 'exit 1' HUP INT TERM
 # The commit of what is measured, with a + if files have been changed since.
 commit() { git describe --always --match '' --dirty=+ 2> /dev/null || echo unknown; }
 
+# The lines of the input, each once, with commas between.
+distinct() { sed 's/^$/unknown/' | sort -u | paste -s -d , - | sed 's/,/, /g'; }
+
 # What lies between the lines <!-- NAME:begin --> and <!-- NAME:end --> of a page becomes the standard input, below
 # a line that names the commit it was measured at: $measured or, if that is empty, the one that is there.
 replace() { # page name

@@ -9,7 +9,6 @@ threads counts.
 """
 import argparse
 import statistics
-import subprocess
 import sys
 
 PASSES, TARGETS = ("forward", "input", "weight"), {
@@ -153,15 +152,9 @@ def table(part, title, head, rows):
     yield from ["", f"{about}."]
 
 
-def commit():
-    """The commit of what is measured, with a + if files have been changed since."""
-    command = ["git", "describe", "--always", "--match", "", "--dirty=+"]
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or "unknown"
-
-
-def replaced(page, lines):
-    """The page with the lines between its markers, below the commit that was measured."""
-    lines = [f"<!-- measured at commit {commit()} -->", *lines]
+def replaced(page, commits, lines):
+    """The page with the lines between its markers, below the commits that were measured."""
+    lines = [f"<!-- measured at commit {', '.join(sorted(commits))} -->", *lines]
     begin, end = "<!-- bench:begin -->", "<!-- bench:end -->"
     with open(page) as file:
         text = file.read().split("\n")
@@ -178,7 +171,7 @@ def main():
     parts = [Part(path) for path in o.files]
     lines = [line for name, *rest in TABLES for p in parts if p.part == name for line in table(p, *rest)][1:]
     if o.doc:
-        page = replaced(o.doc, lines)
+        page = replaced(o.doc, {p.about.get("commit", "unknown") for p in parts}, lines)
         with open(o.doc, "w") as file:
             file.write(page)
     else:

@@ -12,15 +12,9 @@ cd "$(dirname "$0")/../.." || exit 1
 parts="kernels mlps unets plain compile files jobs"
 onnx=${ONNX:-build/onnxruntime/node_modules}
 
-fail() {
-    echo "bench: $1" >&2
-    exit 1
-}
-
-temporary=$(mktemp -d) || fail "no temporary folder"
+. docs/shell.sh
 memory=''
 trap 'rm -rf "$temporary" "$memory"' EXIT
-trap 'exit 1' HUP INT TERM
 
 if [ "$QUICK" = 1 ]; then
     results=build/bench_quick seconds=0.01 rounds="1" train_rounds="1" kernel_options="--rounds 1 --piece 0.1"
@@ -53,11 +47,12 @@ find_sets() {
 # OpenBLAS gets kernels for the same instructions; where it has none, those it chooses itself, which are no
 # rival in products then. PyTorch computes with OpenBLAS, too, and can be told what instructions to use.
 choose_for() { # instruction set
+    unset OPENBLAS_CORETYPE
     for core in SkylakeX "" Haswell; do
-        OPENBLAS_CORETYPE=$core build/bench_kernels --simd "$1" --rival > /dev/null 2>&1 && break
+        env ${core:+OPENBLAS_CORETYPE=$core} build/bench_kernels --simd "$1" --rival > /dev/null 2>&1 && break
         core=
     done
-    export OPENBLAS_CORETYPE="$core"
+    [ -z "$core" ] || export OPENBLAS_CORETYPE="$core"
     [ "$1" != avx2 ] || export ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2
     [ "$1" = avx2 ] || unset ATEN_CPU_CAPABILITY ONEDNN_MAX_CPU_ISA
 }
@@ -88,7 +83,7 @@ record() { # name command...
             echo "# date: $(date +%Y-%m-%d)"
             echo "# processor: ${model:-$(uname -m)}, cores: $cores"
             echo "# load before: $load"
-            echo "# commit: $(git describe --always --dirty --exclude '*' 2> /dev/null || echo unknown)"
+            echo "# commit: $(commit)"
             echo "# compiler: $(${CC:-cc} --version 2> /dev/null | head -n 1)"
             echo "# unset: ${chosen:-nothing}"
             [ "$QUICK" != 1 ] || echo "# QUICK=1: numbers of no value"

@@ -7,12 +7,14 @@
 #   sh tests/extra/compilers.sh docs                 what the last run of each row came to, into docs/portability.md
 # Ends with the table; exit status 1 if anything failed or a compiler had anything to say.
 cd "$(dirname "$0")/../.." || exit 1
+. docs/shell.sh
 only=${ONLY:-} limit=${LIMIT:-60}
 top=$PWD
 out=$top/build/compilers
 mode=${1:-run}
 failures=0 names=''
 mkdir -p "$out"
+measured=$(commit)
 unset DISPLAY # Wine would look for it
 export WINEPREFIX="$out/wine" WINEDEBUG=-all WINEDLLOVERRIDES=mscoree,mshtml=
 
@@ -26,6 +28,7 @@ slow="test_rng test_schedule test_kernels test_ops test_checkpoint train_2d" # e
 
 say() { # result
     printf '%s\n' "$line | $1 |" | tee "$out/$name.row"
+    echo "$measured" > "$out/$name.commit"
 }
 fault() { # what, output
     printf 'FAIL %s: %s\n' "$name" "$1"
@@ -252,7 +255,7 @@ table() {
 }
 
 if [ "$mode" = docs ]; then
-    table | sh tests/extra/insert.sh compilers docs/portability.md
+    table | MEASURED=$(cat "$out"/*.commit | distinct) sh tests/extra/insert.sh compilers docs/portability.md
     exit
 fi
 echo

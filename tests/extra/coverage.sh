@@ -6,6 +6,7 @@
 # of the branches of the header.
 # coverage.sh table: what the last run came to; docs: into docs/reliability.md.
 cd "$(dirname "$0")/../.." || exit 1
+. docs/shell.sh
 out=build/coverage
 GCC=${GCC:-gcc} GCOV=${GCOV:-gcov}
 files='itdiff.h examples/support/datasets.h examples/support/text.h examples/support/csv.h
@@ -80,23 +81,24 @@ table() {
     echo "$($GCC --version | head -n 1), $(cat $out/date)."
 }
 case $1 in
-table | docs) [ -s $out/date ] || { echo "coverage.sh: nothing has been measured; run it without $1 first"; exit 1; } ;;
+table | docs) [ -s $out/date ] || fail "nothing has been measured; run it without $1 first" ;;
 esac
 case $1 in
 table) table; exit ;;
-docs) table | sh tests/extra/insert.sh coverage; exit ;;
+docs) table | MEASURED=$(cat $out/commit) sh tests/extra/insert.sh coverage; exit ;;
 esac
 
-command -v "$GCOV" > /dev/null || { echo "coverage.sh: $GCOV is not installed"; exit 1; }
+command -v "$GCOV" > /dev/null || fail "$GCOV is not installed"
 rm -rf $out
 mkdir -p $out
 date +%Y-%m-%d > $out/date
+commit > $out/commit
 tests=${*:-test_images test_unet test_kernels test_train test_likelihood test_grid test_ops
        $(for file in tests/test_*.c; do basename "$file" .c; done)}
 printf '%s\n' $tests | awk '!seen[$0]++' |
     xargs -n 1 -P "${JOBS:-$(getconf _NPROCESSORS_ONLN)}" sh tests/extra/coverage.sh job || exit 1
 counts > $out/counts
-[ -s $out/counts ] || { echo "coverage.sh: nothing was measured"; exit 1; }
+[ -s $out/counts ] || fail "nothing was measured"
 table
 awk -F '\t' '$1 == "itdiff.h" && $3 == "line" && !$4 { print $2 }' $out/counts | sort -n > $out/uncovered
 [ ! -s $out/uncovered ] ||

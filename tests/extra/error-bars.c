@@ -161,7 +161,7 @@ int main(int argc, char **argv)
     uint64_t distributions = argc > 1 ? (uint64_t)strtoul(argv[1], NULL, 10) : 1000;
     tally mean = {0, 0}, points = {0, 0}, image_mean = {0, 0}, image_points = {0, 0};
     must_program = "error-bars";
-    if (distributions < 100) fail("at least 100 distributions expected");
+    if (distributions < 1000) fail("at least 1000 distributions expected, or chance decides");
     mixtures(0, distributions, &mean, &points);
     images((size_t)distributions, &image_mean, &image_points);
     report("mixtures, the mean of 50 points", &mean);

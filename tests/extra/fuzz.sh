@@ -8,11 +8,15 @@
 # fuzz.sh table: the totals of docs/fuzz.tsv, to which each run of a target adds a row; fuzz.sh docs: into
 # docs/reliability.md.
 cd "$(dirname "$0")/../.." || exit 1
+. docs/shell.sh
 build=build/fuzz
 totals=docs/fuzz.tsv
 all=$(sed -n 's/^    {"\([a-z0-9]*\)", fuzz_.*/\1/p' tests/fuzz/targets.h)
 warn="-std=c99 ${OPT:--O1} -g -DITD_NO_SIMD"
 sanitize="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+# Named before any target adds its row.
+: "${FUZZ_COMMIT:=$(commit)}"
+export FUZZ_COMMIT
 # Freed blocks are kept from use for a while; 256 MB of them, the default, would never be in a cache.
 ASAN_OPTIONS=quarantine_size_mb=4
 export ASAN_OPTIONS
@@ -21,17 +25,20 @@ mkdir -p $build
 table() {
     echo "| target | engine | executions | hours | crashes | last run |"
     echo "|---|---|--:|--:|--:|---|"
-    sed 1d $totals | sort | awk -F '\t' '
+    sed 1d $totals | sort | awk -F '\t' -v targets="$(echo $all)" '
         { k = $1 " | " $2; if (!(k in n)) order[++m] = k
-          n[k] += $3; s[k] += $4; c[k] += $5; if ($6 > last[k]) last[k] = $6; all += $3; hours += $4 / 3600
-          crashes += $5 }
+          n[k] += $3; s[k] += $4; c[k] += $5; if ($6 > last[k]) last[k] = $6
+          all += $3; hours += $4 / 3600; crashes += $5; seen[$1] = 1 }
         END { for (i = 1; i <= m; i++) {
-            k = order[i]; printf "| %s | %d | %.2f | %d | %s |\n", k, n[k], s[k] / 3600, c[k], last[k] }
-            printf "| all | | %d | %.2f | %d | |\n", all, hours, crashes }'
+                  k = order[i]
+                  printf "| %s | %d | %.2f | %d | %s |\n", k, n[k], s[k] / 3600, c[k], last[k] }
+              for (i = split(targets, target, " "); i > 0; i--)
+                  if (!(target[i] in seen)) printf "| %s | – | 0 | 0 | – | not run |\n", target[i]
+              printf "| all | | %d | %.2f | %d | |\n", all, hours, crashes }'
 }
 record() { # target engine executions seconds crashes
-    [ -s $totals ] || printf 'target\tengine\texecutions\tseconds\tcrashes\tdate\n' > $totals
-    printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$@" "$(date +%Y-%m-%d)" >> $totals
+    [ -s $totals ] || printf 'target\tengine\texecutions\tseconds\tcrashes\tdate\tcommit\n' > $totals
+    printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$@" "$(date +%Y-%m-%d)" "$FUZZ_COMMIT" >> $totals
     echo "$1, $2: $3 executions in $4 s, $5 crashes"
 }
 seconds() { date +%s; }
@@ -93,7 +100,7 @@ build() { # engine, compiler, options, file
 
 case $1 in
 table) table; exit ;;
-docs) table | sh tests/extra/insert.sh fuzz; exit ;;
+docs) table | MEASURED=$(sed 1d $totals | cut -f 7 | distinct) sh tests/extra/insert.sh fuzz; exit ;;
 one) # engines, seconds, count ("" without), target: its part of a run
     FUZZ_TARGET=$5
     export FUZZ_TARGET

@@ -23,7 +23,7 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WORK = os.path.join(TOP, "build", "planted-faults")
-RESULTS = os.path.join(WORK, "results.tsv")
+RESULTS = os.path.join(WORK, "results.tsv")  # fault, by what it was caught, and at which commit
 KERNELS = os.path.join(WORK, "kernels.o")
 CC = os.environ.get("CC", "cc")
 
@@ -222,13 +222,29 @@ def read_results():
     known = {}
     if os.path.exists(RESULTS):
         with open(RESULTS) as file:
-            known = dict(row.rstrip("\n").split("\t", 1) for row in file)
+            for row in file:
+                key, result, *at = row.rstrip("\n").split("\t")
+                known[key], COMMIT[key] = result, at[0] if at else "unknown"
     return known
 
 
-def docs(lines):
+COMMIT = {}  # at which a fault was tried
+
+
+def commit():
+    """That of the code, with a + if files have been changed since."""
+    command = ["git", "describe", "--always", "--match", "", "--dirty=+"]
+    return subprocess.run(command, cwd=TOP, capture_output=True, text=True).stdout.strip() or "unknown"
+
+
+def docs(chosen, known):
+    missing = sum(fault[-1] not in known for fault in chosen)
+    if missing:
+        sys.exit(f"planted-faults.py: {missing} of the {len(chosen)} have not been tried; run without --docs")
     insert = os.path.join(TOP, "tests", "extra", "insert.sh")
-    subprocess.run(["sh", insert, "planted-faults"], input="\n".join(lines) + "\n", text=True, check=True)
+    at = ", ".join(sorted({COMMIT[fault[-1]] for fault in chosen}))
+    subprocess.run(["sh", insert, "planted-faults"], input="\n".join(report(chosen, known)) + "\n",
+                   env={**os.environ, "MEASURED": at}, text=True, check=True)
 
 
 def report(chosen, known):
@@ -265,9 +281,9 @@ def main():
         for section, number, kind, line, changed, _ in chosen:
             print(f"{section}, line {number + 1}, {kind}\n  {line.strip()}\n  {changed.strip()}")
         return 0
-    known = read_results()
+    known, now = read_results(), commit()
     if options.docs:
-        docs(report(chosen, known))
+        docs(chosen, known)
         return 0
     os.makedirs(WORK, exist_ok=True)
     build = [CC, "-std=c99", "-O2", "-c", "tests/implementation.c", "-o", KERNELS]
@@ -291,7 +307,7 @@ def main():
         mutant = "\n".join(lines[:number] + [changed] + lines[number + 1:])
         known[key] = borrowed(verdict, mutant, section)
         with open(RESULTS, "a") as file:
-            file.write(f"{key}\t{known[key]}\n")
+            file.write(f"{key}\t{known[key]}\t{now}\n")
         print(f"{known[key]:16} {section}, line {number + 1}, {kind}: {changed.strip()}", flush=True)
 
     with concurrent.futures.ThreadPoolExecutor(options.j) as pool:

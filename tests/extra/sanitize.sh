@@ -8,6 +8,7 @@
 #   sh tests/extra/sanitize.sh table                 what the last run of each part came to; docs: into
 #                                                    docs/reliability.md
 cd "$(dirname "$0")/../.." || exit 1
+. docs/shell.sh
 top=$PWD out=$PWD/build/sanitize
 mkdir -p "$out"
 have() { command -v "$1" > /dev/null; }
@@ -199,6 +200,11 @@ EOF
         "--suppress-xml=$folder/except.xml" -DITD_NO_SIMD -I. "$1"
 }
 
+# What became of a job. One that is killed leaves the word that stands there when all begin.
+row() { # part, name, result, seconds
+    mkdir -p "$out/$1/$2"
+    printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$@" "$(date +%Y-%m-%d)" "$COMMIT" > "$out/$1/$2/row"
+}
 job() { # part, name: the name of a test, "planted", or what else the part knows
     case $1-$2 in
     asan-*-planted) finds OVERRUN OVERFLOW LEAK AGAIN ;;
@@ -225,7 +231,7 @@ if [ "$1" = job ]; then # one of them, for xargs: part:name
     started=$(seconds)
     if job "$part" "$name" > "$folder/log" 2>&1; then result=passed; else result=FAILED; fi
     took=$(($(seconds) - started))
-    printf '%s\t%s\t%s\t%s\t%s\n' "$part" "$name" $result $took "$(date +%Y-%m-%d)" > "$folder/row"
+    row "$part" "$name" $result $took
     echo "$result  $part: $name, $took s"
     [ $result = passed ] || tail -n 40 "$folder/log"
     [ $result = FAILED ] || rm -f "$folder/program"
@@ -239,45 +245,54 @@ table() {
     echo "| part | tool | what | result | seconds | date |"
     echo "|---|---|---|---|--:|---|"
     for part in $parts; do
-        [ -d "$out/$part" ] || continue
         describe "$part"
         tool=$(version "$tool")
         case $part in tsan) tool="gcc, clang" ;; kills) tool="tests/extra/kills.sh" ;; esac
         rows | awk -F '\t' -v part="$part" -v tool="$tool" -v what="$what" '
-            $1 == part { n++; failed += $3 != "passed"; s += $4; if ($5 > date) date = $5 }
-            $1 == part && $2 !~ /planted/ && $2 ~ /^test_/ { tests++ }
-            $1 == part && $3 != "passed" { names = names " " $2 }
+            $1 != part { next }
+            { n++; s += $4; if ($5 > date) date = $5 }
+            $2 ~ /^test_/ && $3 == "passed" { tests++ }
+            $3 == "skipped" { skipped = skipped " " $2; next }
+            $3 != "passed" { failed = failed " " $2 }
             END {
                 if (tests) what = what "; " tests " tests"
                 if (part == "kills") what = "1,000 " what
-                printf "| %s | %s | %s | %s | %d | %s |\n", part, tool, what,
-                    failed ? "failed:" names : "passed", s, date }'
+                result = failed ? "failed:" failed : skipped ? "skipped:" skipped : n ? "passed" : "not run"
+                printf "| %s | %s | %s | %s | %d | %s |\n", part, tool, what, result, s, date }'
     done
-    rows | awk -F '\t' '{ n++; failed += $3 != "passed"; s += $4; if ($5 > date) date = $5 }
+    rows | awk -F '\t' '$3 == "skipped" { next }
+        { n++; failed += $3 != "passed"; s += $4; if ($5 > date) date = $5 }
         END { printf "| all | | %d jobs | %d failed | %d | %s |\n", n, failed, s, date }'
 }
 case $1 in
-table | docs) [ "$(rows)" ] || { echo "sanitize.sh: nothing has been run; run it without $1 first"; exit 1; } ;;
+table | docs) [ "$(rows)" ] || fail "nothing has been run; run it without $1 first" ;;
 esac
 case $1 in
 table) table; exit ;;
-docs) table | sh tests/extra/insert.sh sanitize; exit ;;
+docs) table | MEASURED=$(rows | cut -f 6 | distinct) sh tests/extra/insert.sh sanitize; exit ;;
 esac
 
+CC=${CC:-cc} COMMIT=$(commit)
+export CC COMMIT
 plant
 started=$(seconds)
 list='' skipped=0
+skip() { # part, name, reason
+    echo "skipped: $1: $3"
+    row "$1" "$2" skipped 0
+    skipped=$((skipped + 1))
+}
 for part in ${ONLY:-$parts}; do
     describe "$part"
     rm -rf "${out:?}/$part"
-    have "$tool" || { echo "skipped: $part: no $tool"; skipped=$((skipped + 1)); continue; }
+    have "$tool" || { skip "$part" all "no $tool"; continue; }
     case $part in tsan | kills) ;; *) list="$list $part:planted" ;; esac
     case $part in asan-* | msan | valgrind) tests=${TESTS:-$tests} ;; esac
     for name in $tests; do
         case $part:$name in
-        tsan:gcc | tsan:clang) have "$name" || { echo "skipped: $part: no $name"; continue; } ;;
+        tsan:gcc | tsan:clang) have "$name" || { skip "$part" "$name" "no $name"; continue; } ;;
         tsan:openmp) have clang && ls /usr/lib/llvm-*/lib/libarcher.so > /dev/null 2>&1 ||
-            { echo "skipped: $part: no clang with Archer for OpenMP"; continue; } ;;
+            { skip "$part" openmp "no clang with Archer for OpenMP"; continue; } ;;
         esac
         list="$list $part:$name"
     done
@@ -289,14 +304,13 @@ order() {
     done
     printf '%s\n' $list
 }
-CC=${CC:-cc}
-export CC
+for entry in $list; do row "${entry%%:*}" "${entry#*:}" unfinished 0; done
 order | awk '!seen[$0]++' |
     xargs -n 1 -P "${JOBS:-$(getconf _NPROCESSORS_ONLN)}" sh tests/extra/sanitize.sh job
 echo
 table
 rows | awk -F '\t' -v took=$(($(seconds) - started)) -v skipped=$skipped '
-    { failed += $3 != "passed"; n++ }
+    $3 != "skipped" { failed += $3 != "passed"; n++ }
     END { printf "%d s; %d passed, %d failed%s\n", took, n - failed, failed,
               skipped ? ", " skipped " skipped" : ""
           exit failed > 0 }'

@@ -8,6 +8,7 @@
 #   sh tests/extra/soak.sh table             the totals of docs/soak.tsv, to which each leg adds a row
 #   sh tests/extra/soak.sh docs              into docs/reliability.md
 cd "$(dirname "$0")/../.." || exit 1
+. docs/shell.sh
 out=build/soak totals=docs/soak.tsv
 leg=$(awk -v m="${MINUTES:-10}" 'BEGIN { printf "%d", 60 * m }')
 
@@ -25,7 +26,7 @@ table() {
 }
 case $1 in
 table) table; exit ;;
-docs) table | sh tests/extra/insert.sh soak; exit ;;
+docs) table | MEASURED=$(sed 1d $totals | cut -f 12 | distinct) sh tests/extra/insert.sh soak; exit ;;
 esac
 
 # Of a process: resident kilobytes, open files, seconds of processor.
@@ -56,7 +57,7 @@ one_leg() { # run, signal
     [ $status -eq $wanted ] && result=ok || result="status $status"
     step=$(tail -n 1 "$out/$1/metrics.tsv" | cut -f 1)
     awk -v leg="$leg" -v run="$1" -v signal="$2" -v step="$step" -v result="$result" \
-        -v date="$(date +%Y-%m-%d)" '
+        -v date="$(date +%Y-%m-%d)" -v commit="$measured" '
         NF == 4 {
             half = 2 * $1 > leg; cpu = $4; t = $1
             if ($2 > rss[half]) rss[half] = $2
@@ -65,8 +66,8 @@ one_leg() { # run, signal
             if (result == "ok" && t < leg) result = "ended early"
             if (result == "ok" && !(rss[1] <= 1.01 * rss[0] + 512)) result = "memory grows"
             if (result == "ok" && !(files[1] <= files[0])) result = "files stay open"
-            printf "%s\t%s\t%d\t%.1f\t%d\t%s\t%d\t%d\t%d\t%d\t%s\n", run, date, t, cpu, step, signal,
-                rss[0], rss[1], files[0], files[1], result
+            printf "%s\t%s\t%d\t%.1f\t%d\t%s\t%d\t%d\t%d\t%d\t%s\t%s\n", run, date, t, cpu, step, signal,
+                rss[0], rss[1], files[0], files[1], result, commit
             exit result != "ok" }' "$out/$1.states" >> $totals
 }
 
@@ -75,7 +76,8 @@ make -s build/train_cifar10 || exit 1
 mkdir -p $out
 cp build/train_cifar10 $out/ # what is rebuilt meanwhile is not what is tested
 [ -s $totals ] || printf 'run\tdate\tseconds\tprocessor\tstep\tsignal\t%s\n' \
-    'kB_before	kB_after	files_before	files_after	result' > $totals
+    'kB_before	kB_after	files_before	files_after	result	commit' > $totals
+measured=$(commit)
 every=$(awk -v leg="$leg" 'BEGIN { print leg / 60 / 5 }')
 pause=$(((leg + 99) / 100))
 legs=$(awk -v h="${1:-1}" -v leg="$leg" 'BEGIN { n = int(3600 * h / leg + 0.5); print n < 1 ? 1 : n }')
