@@ -531,15 +531,36 @@ static void every_public_function_is_in_the_list(void)
     CHECK(found == cases); /* and nothing in the list that is not in the header */
 }
 
-/* ---- memory ---- */
+/* ---- what a failure leaves as it was ---- */
+
+/* All that a model and its trainer are, as a CRC of what they save. */
+static uint32_t state_of(const world *w)
+{
+    static const char state_path[] = "build/faults_state.safetensors";
+    static unsigned char bytes[1 << 20];
+    size_t n;
+    FILE *file;
+    if (!CHECK_OK(itd_save(w->model, w->trainer, state_path, NULL))) return 0;
+    file = (fopen)(state_path, "rb");
+    if (!CHECK(file != NULL)) return 0;
+    n = fread(bytes, 1, sizeof bytes, file);
+    CHECK(n > 0 && n < sizeof bytes);
+    fclose(file), remove(state_path);
+    return ref_crc32c(bytes, n);
+}
+
+static uint32_t fresh; /* the state of every new world */
 
 static bool untouched(const world *w)
 {
     const unsigned char *p = (const unsigned char *)w->out;
     for (size_t i = 0; i < sizeof w->out; i++)
         if (p[i] != 0xA5) return false;
-    return !w->made.model && !w->made.trainer && !w->made.gaussian && !w->made.draws && !w->made.net;
+    return !w->made.model && !w->made.trainer && !w->made.gaussian && !w->made.draws && !w->made.net &&
+           state_of(w) == fresh;
 }
+
+/* ---- memory ---- */
 
 /* One call with allocation k failing. Whether there was no such allocation. */
 static bool call_failing(const function *f, long k, int for_good)
@@ -570,6 +591,7 @@ static void memory_runs_out_everywhere(void)
 {
     world *w = world_make();
     CHECK_OK(itd_save(w->model, w->trainer, model_path, NULL));
+    fresh = state_of(w);
     world_free(w);
     for (size_t i = 0; i < FUNCTIONS; i++)
         for (int for_good = 0; for_good < 2; for_good++) {
@@ -899,8 +921,14 @@ static void kills_at_random(void)
     uint64_t step = 0;
     static content end;
     long done = 0, while_writing = 0, finished = 0;
+    double longest; /* nanoseconds */
+    struct timespec begun, ended;
     remove(path), remove(temporary);
+    clock_gettime(CLOCK_MONOTONIC, &begun);
     CHECK(train_to_the_end(1) == 0);
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    longest = fmin(1e9 * (double)(ended.tv_sec - begun.tv_sec) + (double)(ended.tv_nsec - begun.tv_nsec),
+                   3e9);
     content_read(path, &end);
     remove(path);
     while (done < kills && test_faults == 0) {
@@ -913,7 +941,7 @@ static void kills_at_random(void)
         child = fork();
         if (child == 0) _exit(train_to_the_end(0));
         if (!CHECK(child > 0)) return;
-        pause.tv_sec = 0, pause.tv_nsec = (long)(20e6 * itd_rng_uniform(&rng));
+        pause.tv_sec = 0, pause.tv_nsec = (long)(0.3 * longest * itd_rng_uniform(&rng));
         nanosleep(&pause, NULL);
         kill(child, SIGKILL);
         CHECK(waitpid(child, &status, 0) == child);
@@ -931,6 +959,7 @@ static void kills_at_random(void)
             step = 0, finished++;
         }
     }
+    CHECK(step > 0 || finished > 0); /* something had been saved before a kill */
     CHECK(train_to_the_end(0) == 0);
     content_read(path, &now);
     CHECK(content_same(&now, &end));

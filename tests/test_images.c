@@ -1638,7 +1638,6 @@ static void all_tests(void)
     RUN(large_conv);
     RUN(conv_of_whole_numbers_is_exact);
     RUN(conv_of_many_channels_is_winograds);
-    RUN(conv_reference_has_the_slope_of_its_forward);
     RUN(conv_is_cross_correlation);
     RUN(conv_does_not_swallow_nan);
     RUN(taps_back_are_those_of_rotated_weights);
@@ -1647,7 +1646,6 @@ static void all_tests(void)
     RUN(norm_of_tiny_variance);
     RUN(norm_of_large_mean_or_no_spread);
     RUN(norm_of_many_equal_pixels);
-    RUN(norm_reference_has_the_slope_of_its_forward);
     RUN(norm_gradient_adds_images);
     RUN(norm_does_not_swallow_nan);
     RUN(shift_adds_to_every_pixel);
@@ -1655,7 +1653,6 @@ static void all_tests(void)
     RUN(attention_of_all_sizes);
     RUN(attention_of_large_scores);
     RUN(softmax_does_not_overflow);
-    RUN(attention_reference_has_the_slope_of_its_forward);
     RUN(attention_does_not_swallow_nan);
     RUN(columns_agree_with_the_plain_version);
     RUN(affine_of_large_numbers);
@@ -1663,6 +1660,9 @@ static void all_tests(void)
 
 int main(void)
 {
+    RUN(conv_reference_has_the_slope_of_its_forward);
+    RUN(norm_reference_has_the_slope_of_its_forward);
+    RUN(attention_reference_has_the_slope_of_its_forward);
     each_simd(all_tests);
     return test_report();
 }
