@@ -221,7 +221,7 @@ extern "C" {
     X(ITD_OK, "success")                                                                                     \
     X(ITD_ERROR_ARGUMENT, "an argument is outside its documented range")                                     \
     X(ITD_ERROR_MEMORY, "out of memory")                                                                     \
-    X(ITD_ERROR_DATA, "the data are not finite, too few, or do not vary")                                    \
+    X(ITD_ERROR_DATA, "the data are not finite, or do not vary")                                             \
     X(ITD_ERROR_NUMERIC, "a loss, gradient or prediction is not finite")                                     \
     X(ITD_ERROR_CALLBACK, "the denoiser reported a failure of its own")                                      \
     X(ITD_ERROR_OPEN, "the file cannot be opened")                                                           \
@@ -647,7 +647,7 @@ ITD_DEF itd_result itd_trainer_create(itd_model *model, const itd_trainer_desc *
 ITD_DEF void itd_trainer_free(itd_trainer *trainer);
 /* One step of Adam (Kingma & Ba 2015) on `batch` rows of raw data, of which each worker reads its share.
    loss, which may be NULL, is in nats and in the units of x. ITD_ERROR_NUMERIC, with nothing changed, if the
-   loss is not finite or the gradient's norm not below 1.8e19; or what all_reduce returns. */
+   loss is not finite, as of NaN in x, or the gradient's norm not below 1.8e19; or what all_reduce returns. */
 ITD_DEF itd_result itd_train_step(itd_trainer *trainer, const float *x /* (batch,dim) */, double *loss);
 /* Which of n rows make the next step's batch, a function of seed and step. */
 ITD_DEF itd_result itd_train_indices(itd_trainer *trainer, size_t n, size_t *index /* (batch) */);

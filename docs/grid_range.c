@@ -57,7 +57,7 @@ int main(int argc, char **argv)
 {
     const char *folder = argc > 1 ? argv[1] : "data/cifar-10-batches-bin";
     size_t n = argc > 2 ? (size_t)strtoul(argv[2], NULL, 10) : 40;
-    const image_scale scale = {0, 255, 256};
+    const image_scale scale = {0, 255, 256, 0, 0};
     char error[IMAGES_ERROR];
     itd_error failure;
     image_set set;

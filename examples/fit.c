@@ -142,7 +142,7 @@ static options read_options(int argc, char **argv)
 static void check_outputs(const options *o)
 {
     outputs_must_write(o->scores), outputs_must_write(o->samples_out);
-    if (o->scores && o->samples_out && system_is_same_file(o->scores, o->samples_out))
+    if (o->scores && o->samples_out && outputs_are_same(o->scores, o->samples_out))
         fail("--samples_out: another file than that of --scores expected, found %s", o->samples_out);
 }
 
@@ -169,7 +169,8 @@ typedef struct run {
 /* The frame's columns of another file. */
 static data_table read_same_columns(const run *r, const char *path)
 {
-    data_table t = rows_read(&r->frame, path, r->o.columns, r->o.drop_missing);
+    data_table t = rows_read(&r->frame, path, r->o.columns, r->o.load && path == r->o.data,
+                             r->o.drop_missing);
     if (path != r->o.train && table_checksum(&t) == r->frame.checksum)
         warn("%s: the rows that it was trained on, so -log p is too low", path);
     return t;
@@ -212,7 +213,7 @@ static void find_steps(run *r, const data_table *t)
 static void prepare_training_data(run *r)
 {
     char error[TABLE_ERROR];
-    data_table t = rows_read(NULL, r->o.data, r->o.columns, r->o.drop_missing);
+    data_table t = rows_read(NULL, r->o.data, r->o.columns, true, r->o.drop_missing);
     if (t.rows < MIN_ROWS)
         fail("%s: at least %d rows expected to learn from, %lu found", r->o.data, MIN_ROWS,
              (unsigned long)t.rows);
@@ -313,7 +314,7 @@ static itd_nll_desc nll_desc_of(const run *r, size_t n)
     itd_nll_desc d = itd_model_nll_desc(r->model);
     size_t draws = (size_t)(5e10 / (double)itd_net_parameters(r->model->net) / (double)n);
     d.draws = r->o.has_draws ? r->o.draws : draws < 32 ? 32 : draws > 200 ? 200 : draws;
-    d.seed = r->o.seed, d.allocate = d.draws > 2;
+    d.seed = r->o.seed;
     return d;
 }
 
@@ -321,9 +322,11 @@ static itd_nll_desc nll_desc_of(const run *r, size_t n)
    the evaluations. t: the rows before noise. */
 static void measure(run *r, row_set *s, const data_table *t, uint64_t first, scores *result)
 {
-    size_t draws = frame_is_rounded(&r->frame) ? NOISE_DRAWS : 1;
+    size_t draws = frame_is_rounded(&r->frame) ? NOISE_DRAWS : 1, fewest = r->o.has_draws ? 2 : 4;
     itd_nll_desc d = nll_desc_of(r, s->n);
-    if (draws > 1) d.draws = d.draws / draws < 4 ? 4 : d.draws / draws;
+    if (draws > 1 && r->o.has_draws && r->o.draws < 4 * draws) draws = r->o.draws < 8 ? 2 : r->o.draws / 4;
+    if (draws > 1) d.draws = d.draws / draws < fewest ? fewest : d.draws / draws;
+    d.allocate = d.draws > 2;
     scores_begin(result, s->n), result->kind = s->kind;
     for (size_t k = 0; k < draws; k++) {
         d.seed = r->o.seed + ((uint64_t)k << 32); /* noise of its own, for the estimate too */
@@ -353,7 +356,8 @@ static void say_outcome(const run *r)
     if (!r->o.load) printf("model and metrics are in %s\n", report_path(&r->report, ""));
     else if (r->o.pictures && v->rows) printf("pictures are in %s\n", report_path(&r->report, ""));
     if (r->o.scores) printf("scores of the rows are in %s\n", r->o.scores);
-    if (r->o.samples_out) printf("%lu samples are in %s\n", (unsigned long)r->o.samples, r->o.samples_out);
+    if (r->o.samples_out && !must_lost)
+        printf("%lu samples are in %s\n", (unsigned long)r->o.samples, r->o.samples_out);
     if (v->rows) printf("%s\n", scores_text(v, kind, text, sizeof text));
     if (t->rows) printf("%s\n", scores_text(t, "test ", text, sizeof text));
     if (*scores_verdict(deciding(r), t->rows ? "test " : kind, text, sizeof text)) printf("%s\n", text);
@@ -407,8 +411,7 @@ static void write_samples(const run *r, const float *x)
 {
     double *values = (double *)must_alloc(r->o.samples, r->dim * sizeof *values);
     frame_restore(&r->frame, x, r->o.samples, values);
-    if (table_write(r->o.samples_out, r->frame.names, values, r->o.samples, r->dim))
-        fail("%s: cannot be written", r->o.samples_out);
+    if (table_write(r->o.samples_out, r->frame.names, values, r->o.samples, r->dim)) lose(r->o.samples_out);
     free(values);
 }
 
@@ -472,7 +475,9 @@ static void load(run *r)
 /* Rows far from all that was learned are a sign of other units, or of other data. */
 static void warn_if_far(const run *r, const char *path)
 {
-    double expected = itd_gaussian_entropy(r->model->gaussian), found = r->on_validation.gaussian.nll;
+    double expected, found = r->on_validation.gaussian.nll;
+    if (!r->model->gaussian) return;
+    expected = itd_gaussian_entropy(r->model->gaussian);
     if (found > expected + FAR * (double)r->dim)
         warn("%s: %.4g nats a row by the Gaussian of the training rows, which had %.4g themselves: in other "
              "units, or other data?",

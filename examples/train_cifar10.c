@@ -39,9 +39,10 @@ static void set_defaults(options *all)
     if (!o->name) o->name = all->synthetic ? "synthetic" : "cifar10";
     if (!all->pretrained) image_options_ignored(o, "prefix step", "without --pretrained");
     if (all->synthetic) image_options_ignored(o, "data test flips", "the images are synthetic");
+    o->weights[0] = all->pretrained, o->weights[1] = SHIPPED;
 }
 
-static options *read_options(int argc, char **argv)
+static options *read_options(int argc, char **argv, int silent)
 {
     static options all; /* the option table keeps pointers into it */
     static args_option list[64];
@@ -49,7 +50,9 @@ static options *read_options(int argc, char **argv)
                               "Learns the density of images by information-theoretic diffusion.", list, 0};
     image_options *o = &all.common;
     image_options_begin(o);
-    o->data = "data/cifar-10-batches-bin", o->features = "64,96,96", o->n = 50000, o->flips = 1, o->hours = 1;
+    o->silent = silent, o->data = "data/cifar-10-batches-bin", o->features = "64,96,96", o->n = 10000000,
+    o->flips = 1;
+    o->hours = 1;
     all.prefix = all.curves = "", all.step = "table";
     const args_option data[] = {
         args_group("Data"),
@@ -61,7 +64,7 @@ static options *read_options(int argc, char **argv)
                           "those in the folder"),
         args_flag("synthetic", &all.synthetic,
                   "Gaussian random fields of a known distribution instead, new ones in every step."),
-        args_size("n", &o->n, 2, 50000, "Only the first N training images."),
+        args_default_text(args_size("n", &o->n, 2, 10000000, "Only the first N training images."), "all"),
         args_flag("flips", &o->flips, "Mirror half of the training images at random."),
         args_uint64("seed", &o->seed, 0, UINT64_MAX,
                     "Seed of the weights, the noise, the order and the samples."),
@@ -129,10 +132,11 @@ static fields *begin_fields(image_run *r)
 static void read_photographs(image_run *r)
 {
     run_read_images(r, &r->scale);
-    const image_set *t = &r->train_set;
+    const image_set *t = &r->test_set;
     if (t->height != SIDE || t->width != SIDE || t->channels != 3)
         fail("%s: images of 32 x 32 x 3 expected, found %lu x %lu x %lu, which train_images takes",
-             r->o->data, (unsigned long)t->height, (unsigned long)t->width, (unsigned long)t->channels);
+             r->o->test ? r->o->test : r->o->data, (unsigned long)t->height, (unsigned long)t->width,
+             (unsigned long)t->channels);
 }
 
 /* ---- the model ----------------------------------------------------------------------------------------- */
@@ -210,17 +214,20 @@ static fields *begin(image_run *r, options *all, int training, int images)
 {
     image_options *o = r->o;
     fields *f = NULL;
-    const image_scale photographs = {0, 255, 256}, any = {0, 255, 0};
+    const image_scale photographs = {0, 255, 256, 0, 0}, any = {0, 255, 0, 0, 0};
     if (o->resume && training) {
         image_options_ignored(o, "pretrained prefix step", "the checkpoint has its network and weights");
         run_load(r, run_path(r, "model.safetensors"), training);
     } else if (!training && !all->pretrained) {
         run_load(r, model_to_load(r), training);
     }
-    r->scale = all->synthetic ? any : photographs, r->dim = DIM;
     if (r->model && r->model->dim != DIM)
         fail("%s: images of 32 x 32 x 3 = %d numbers expected, %lu found", model_to_load(r), DIM,
              (unsigned long)r->model->dim);
+    if (r->model && fabs(r->scale.low) + fabs(r->scale.high - 255) > 0)
+        fail("%s: a model of values from 0 to 255 expected, found %g to %g, which train_images takes",
+             model_to_load(r), r->scale.low, r->scale.high);
+    r->scale = all->synthetic ? any : photographs, r->dim = DIM;
     if (images && all->synthetic) f = begin_fields(r);
     else if (images) read_photographs(r);
     if (training && o->resume) run_resume(r);
@@ -257,7 +264,7 @@ int main(int argc, char **argv)
     must_program = "train_cifar10";
     system_patient_threads(argv);
     r.workers = workers_begin(&argc, &argv);
-    options *all = read_options(argc, argv);
+    options *all = read_options(argc, argv, r.workers.rank > 0);
     image_options *o = &all->common;
     int training = image_options_training_wanted(o);
     int evaluating = image_options_likelihood_wanted(o);
@@ -266,7 +273,7 @@ int main(int argc, char **argv)
     if (*all->curves) {
         if (!draw_learning(&r, all->curves, 1))
             fail("--curves: estimates of which one is better than another expected, none found");
-        return 0;
+        return must_have_printed();
     }
     fields *field = begin(&r, all, training, evaluating || o->denoise);
     if (training) train_say_plan(&r), train_run(&r);

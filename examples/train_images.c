@@ -15,6 +15,7 @@
 #include "../itdiff.h"
 
 #include "support/image_draw.h"
+#include "support/image_odd.h"
 
 /* ---- options ------------------------------------------------------------------------------------------- */
 
@@ -78,12 +79,15 @@ static void begin_model(image_run *r)
     image_options *o = r->o;
     image_set *t = &r->train_set;
     itd_model_desc md = itd_model_desc_default(r->dim);
-    size_t n = run_enough(r->n_train < RUN_PLAN_IMAGES ? r->n_train : RUN_PLAN_IMAGES, r->dim);
+    size_t n = plan_images(run_enough(r->n_train, r->dim), t->height, t->width, t->channels);
     float *x = (float *)must_alloc(n, r->dim * sizeof *x);
     image_plan plan = image_plan_make(t->height, t->width, t->channels, r->n_train, o->features);
     for (size_t i = 0; i < n; i++) run_training_image(r, i * r->n_train / n, 0, x + i * r->dim);
     image_plan_measure(&plan, r->scale.levels, x, n);
-    if (*o->logistic) image_options_logistic(o->logistic, &plan.schedule.loc, &plan.schedule.scale);
+    if (*o->logistic) {
+        image_options_logistic(o->logistic, &plan.schedule.loc, &plan.schedule.scale);
+        plan_clip(&plan.schedule, r->scale.levels);
+    }
     if (image_options_given(o, &o->clip)) plan.schedule.clip = o->clip;
     plan.unet.blocks = o->blocks, plan.unet.attention = o->attention;
     md.unet = plan.unet, md.variance = plan.variance, md.schedule = plan.schedule, md.normalize = false;
@@ -91,6 +95,7 @@ static void begin_model(image_run *r)
     o->logistic = image_options_kept_logistic(plan.schedule.loc, plan.schedule.scale);
     o->clip = plan.schedule.clip;
     r->shape = plan.shape;
+    if (!o->silent) image_odd_warn(o->data, t);
     train_create(r, &md);
     free(x);
 }
@@ -107,9 +112,8 @@ static void print_result(const image_run *r, const score_report *s, double start
     text_print_name(r->data_name);
     printf(" params=%lu images_seen=%lu val_nll=%.2f stderr=%.2f stderr_data=%.2f "
            "bits_per_dim=%.4f bits_per_dim_%s=%.4f seconds=%.0f\n",
-           (unsigned long)itd_net_parameters(r->model->net), (unsigned long)seen, v->nll,
-           v->std_error, v->std_error_data, bits, r->units_name, bits + run_unit_bits(r),
-           system_seconds() - started);
+           (unsigned long)itd_net_parameters(r->model->net), (unsigned long)seen, v->nll, v->std_error,
+           v->std_error_data, bits, r->units_name, bits + run_unit_bits(r), system_seconds() - started);
 }
 
 int main(int argc, char **argv)

@@ -149,6 +149,7 @@ check_that "a pickle is named" refuses 'a Python pickle.*; take the file' '\200\
 check_that "what torch.save writes is named" refuses 'torch.save writes.*; take the file' 'PK\003\004aaaa'
 check_that "JSON is named" refuses 'JSON.*; give' '{ "a": 1 }'
 check_that "an empty file is named" refuses 'an empty file' ''
+check_that "a server's message is quoted" refuses 'text that begins "Entry not found"; .* again' 'Entry not found'
 if command -v python3 > /dev/null; then
     python3 tests/tiny_ddpm.py "$out"
     # The network itself is held against PyTorch by test_unet; the number is this program's.

@@ -113,12 +113,31 @@ od -An -v -tu1 -w1 "$out/plain.csv" | awk 'BEGIN { printf "\\377\\376" } { print
 printf "$(cat "$out/octal")" > "$out/utf16.csv"
 refused "UTF-16, which Excel calls Unicode" 'utf16.csv.*UTF-16.*UTF-8' $fit --data "$out/utf16.csv"
 
+awk -F, '{ for (i = 1; i <= 3; i++) printf "%s%s", NR == 1 ? $i : "\"" $i "\"", i < 3 ? "," : "\n" }' "$out/plain.csv" |
+    sed '2,$s/\./,/g' > "$out/quoted-german.csv"
+form "decimal commas in quotes, with commas between" "$out/quoted-german.csv"
+cut -d '"' -f 2 "$out/quoted-german.csv" | sed '1s/.*/x/; s/.*/"&"/' > "$out/german-column.csv"
+job "... in a column alone" "rows=300 columns=1" $fit --data "$out/german-column.csv"
+awk -F, '{ print (NR == 1 ? "tag" : NR % 3 ? "word" : "#word") "," $0 }' "$out/plain.csv" > "$out/tags.csv"
+job "rows that begin with #" "$same" $fit --data "$out/tags.csv" --columns 2-4
+body | awk -F, '{ printf "2024-01-%02d,%s\n", NR % 28 + 1, NR == 1 ? 5 : $1 }' > "$out/undated.csv"
+job "dates without names, the first value whole" "rows=300 columns=1" $fit --data "$out/undated.csv" --columns 2
+awk -F, '{ print (NR == 1 ? "id" : NR * 97 % 307) "," $0 }' "$out/plain.csv" > "$out/shuffled.csv"
+told "row numbers after a shuffle" "columns=4" '"id".*an index.*--columns 2-4' $fit --data "$out/shuffled.csv"
+sed '2,200d' "$out/plain.csv" > "$out/last.csv"
+job "columns by number, and names in the other file" "columns=3 .*test_nll=[0-9]" $fit --data "$out/shuffled.csv" \
+    --columns 2-4 --test "$out/last.csv"
+
 # ---- values that are none ----
 
 sed '7s/^[^,]*/NA/; 9s/[^,]*$//' "$out/plain.csv" > "$out/missing.csv"
 refused "missing values" 'missing.csv: row 6 \(line 7\), column 1.*"NA".*a missing value; 2 in all, in 2 rows and columns 1,3\).*--columns 2 ' $fit --data "$out/missing.csv"
 told "... which are left out" "rows=298 columns=3" 'missing.csv: 2 of its 300 rows are left out' \
     $fit --data "$out/missing.csv" --drop_missing
+for word in '#DIV\/0!' '-nan(ind)' NaT '(null)' '1.#QNAN'; do
+    sed "7s/^[^,]*/$word/" "$out/plain.csv" > "$out/word.csv"
+    told "$word is a missing value" "rows=299 columns=3" '1 of its 300 rows' $fit --data "$out/word.csv" --drop_missing
+done
 sed '7s/^[^,]*/inf/' "$out/plain.csv" > "$out/infinite.csv"
 refused "a value that is infinite" 'infinite.csv.*line 7.*column 1' $fit --data "$out/infinite.csv"
 sed '7s/^[^,]*/1e400/' "$out/plain.csv" > "$out/huge.csv"
@@ -306,7 +325,7 @@ printf 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n' > 
 printf '\200\002}q\000.' > "$out/pickle.bin"
 head -c 100 "$model" > "$out/half.safetensors"
 printf ' <\000\000\000\000\000\000{"__metadata__":{}}' > "$out/like-a-page.safetensors"
-refused "a model that is a table" 'plain.csv: .* not safetensors' $load "$out/plain.csv" --data "$out/plain.csv"
+refused "a model that is a table" 'plain.csv: .*safetensors expected, found text that begins "x,y,z"' $load "$out/plain.csv" --data "$out/plain.csv"
 refused "a model that is a page" 'page.csv.*HTML' $load "$out/page.csv" --data "$out/plain.csv"
 refused "a model that is a pointer of git-lfs" 'lfs.safetensors.*(git-lfs|git lfs)' $load "$out/lfs.safetensors" --data "$out/plain.csv"
 refused "a model that is a pickle" 'pickle.bin.*pickle' $load "$out/pickle.bin" --data "$out/plain.csv"
@@ -314,6 +333,22 @@ refused "a model whose length reads as a page begins" 'page.safetensors: .*too f
     --data "$out/plain.csv"
 refused "a model that is cut off" 'half.safetensors: 100 bytes' $load "$out/half.safetensors" --data "$out/plain.csv"
 refused "a model that is not there" 'no-model: weights expected, no such file' $load "$out/no-model" --data "$out/plain.csv"
+
+body | awk -F, '{ printf "%s,%.4f\n", $1, 10 * $2 }' > "$out/two.csv"
+for order in 1,2 2,1; do
+    $fit --data "$out/two.csv" --columns $order --experiment_name "order$order" > /dev/null
+    told "columns $order of a table without names" "rows=300" "rows that it was trained on" build/fit --out "$out/runs" --quiet \
+        --pictures off --eval_draws 4 --load "$out/runs/order$order/model.safetensors" --data "$out/two.csv" --columns $order
+    echo "$(gaussian)" >> "$out/orders"
+done
+check_that "... are the same columns again" awk 'NR == 1 { a = $1 } END { exit !(NR == 2 && a - $1 < 0.02 && $1 - a < 0.02) }' \
+    "$out/orders"
+body | awk -F, '{ printf "%.0f\n", 1.7e15 + 300 * $1 }' > "$out/stamps.csv"
+$fit --data "$out/stamps.csv" --samples 50 --samples_out "$out/stamps-out.csv" > /dev/null 2>&1
+check_that "samples of large numbers have all their digits" [ "$(grep -c '^1[67][0-9]\{14\}' "$out/stamps-out.csv")" -eq 50 ]
+sed 's/^/"/; s/,/ ","/g; s/$/"/; 1!s/[" ]//g' "$out/plain.csv" > "$out/blank-names.csv"
+$fit --data "$out/blank-names.csv" --experiment_name blank --samples 50 --samples_out "$out/blank-out.csv" > /dev/null
+job "samples under names that end in a blank" "rows=50" $load "$out/runs/blank/model.safetensors" --data "$out/blank-out.csv"
 
 # ---- images ----
 
@@ -343,6 +378,26 @@ array "$out/flat-image.npy" '24, 8, 8' '7'
 refused "images of one grey" 'flat-image.npy.*differences expected, every value is 7' $images --data "$out/flat-image.npy"
 array "$out/one.npy" '1, 8, 8' "$shade"
 refused "a single image" 'one.npy: at least 4 images expected, 1 found' $images --data "$out/one.npy"
+measured="build/train_images --out $out/runs --quiet --pictures off --eval_draws 2 --eval --load $out/runs/grey/model.safetensors"
+job "... which a model can measure" "val_nll=" $measured --data "$out/one.npy"
+job "... or as the test alone" "val_nll=" $measured --test "$out/one.npy"
+array "$out/new.npy" '9, 8, 8' "$shade"
+job "images that the model has not learned" "val_nll=" $measured --data "$out/new.npy" --scores "$out/new.tsv"
+check_that "... are all measured" [ "$(wc -l < "$out/new.tsv")" -eq 10 ]
+job "images that it has" "val_nll=" $measured --data "$out/grey.npy" --scores "$out/grey.tsv"
+check_that "... but for those it has learned" [ "$(wc -l < "$out/grey.tsv")" -eq 3 ]
+array "$out/ten.npy" '12, 8, 8' "$shade"
+job "fewer images than a batch" "images_seen=16" build/train_images --out "$out/runs" --quiet --pictures off --num_epochs 1 \
+    --features 8 --eval_draws 2 --train_batch_size 16 --data "$out/ten.npy"
+npy "$out/signed.npy" '|i1' False '24, 8, 8' "$(awk 'BEGIN { for (i = 0; i < 1536; i++) print i * 7 % 60 - 30 }' | octets)"
+told "bytes with signs" "images_seen=16" 'signed.npy: only 60 different values; numpy.save them as uint8' \
+    $images --data "$out/signed.npy"
+npy "$out/hot.npy" '<i2' False '24, 8, 8' "$(awk 'BEGIN { srand(3)
+    for (i = 0; i < 1536; i++) { v = i == 700 ? 32000 : int(300 * rand()); print v % 256, int(v / 256) } }' | octets)"
+told "one value far off" "images_seen=16" 'hot.npy: image 11 has a value of 32000, and 99.9 % of all lie between' \
+    $images --data "$out/hot.npy"
+refused "nothing to go on with" 'resume: no checkpoint found in .*/nothing/' $images --data "$out/grey.npy" --resume \
+    --experiment_name nothing
 array "$out/row.npy" '24, 64' "$shade"
 refused "rows without a shape" 'row.npy.*height.*width' $images --data "$out/row.npy"
 array "$out/four.npy" '24, 8, 8, 5' "$shade"
@@ -356,6 +411,8 @@ job "a file as MNIST's" "images_seen=16" $images --data "$out/train-images-idx3-
 mkdir -p "$out/mnist/train-images-idx3-ubyte"
 cp "$out/train-images-idx3-ubyte" "$out/mnist/train-images.idx3-ubyte"
 job "... in a folder with a folder of its other name" "images_seen=16" $images --data "$out/mnist"
+refused "... for scores" 'scores: .* is one of the files that are read' $images --data "$out/mnist" \
+    --scores "$out/mnist/train-images.idx3-ubyte"
 mkfifo "$out/pipe.npy"
 cat "$out/grey.npy" > "$out/pipe.npy" &
 job "images from a pipe" "images_seen=16" $images --data "$out/pipe.npy"
@@ -378,6 +435,8 @@ refused "no images at all" 'no-images: images expected, found nothing' $images -
 
 if [ -w /dev/full ]; then
     refused "a full disk" 'full.*(written|space)' $load $model --data "$out/others.csv" --scores /dev/full
+    check_that "... for samples, and the result is not lost" sh -c "! $fit --data $out/plain.csv --samples_out /dev/full \
+        > $out/printed 2> $out/errors && grep -q '^result ' $out/printed && grep -q 'full: cannot be written' $out/errors"
 else
     skip "there is no /dev/full"
 fi
@@ -390,6 +449,8 @@ check_that "... which is still there" cmp "$out/others.csv" "$out/precious.csv"
 ln -s nothing.csv "$out/link.csv"
 job "scores behind a link to no file" "rows=300" $load $model --data "$out/others.csv" --scores "$out/link.csv"
 check_that "... are there" [ "$(wc -l < "$out/nothing.csv")" -eq 301 ]
+refused "one file for scores and samples" 'another file than that of --scores expected' $load $model \
+    --data "$out/others.csv" --scores "$out/both.csv" --samples_out "$out/../jobs/both.csv"
 refused "a folder that is a file" 'plain\.csv/.*: the folder cannot be made' $fit --data "$out/plain.csv" --out "$out/plain.csv"
 refused "a file in a folder that is none" 'nowhere/s.csv.*cannot' $fit --data "$out/plain.csv" --samples_out "$out/nowhere/s.csv"
 report

@@ -254,7 +254,8 @@ static const char *read_as(const data_frame *f, const char *text, const char *co
     data_table t = {0};
     FILE *file = fopen(path, "wb");
     if (!CHECK(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0)) return "";
-    if (frame_read(f, path, columns, false, &t, message, sizeof message)) return message + strlen(path) + 2;
+    if (frame_read(f, path, columns, true, false, &t, message, sizeof message))
+        return message + strlen(path) + 2;
     numbers[0] = '\0';
     for (size_t j = 0; j < t.columns; j++) text_append(numbers, sizeof numbers, "%g ", t.values[j]);
     table_free(&t);
@@ -709,8 +710,8 @@ static void whole_tables_are_told_of(void)
 {
     data_table t = read_text("2019,2020\n1.5,2.5\n0.25,3.5\n1.5,2.5\n4.5,4.75\n9.5,8.25\n");
     odd_in(&t);
-    CHECK(says("row 1 (line 1): whole numbers above fractions: names of columns? put them in quotes, or a # "
-               "in front\n"
+    CHECK(says("row 1 (line 1): whole numbers above fractions: names of columns? a # in front leaves them "
+               "out\n"
                "column 1: 1 row far outside, half of them all between 1.5 and 9.5: row 1 (line 1), 2019\n"
                "column 2: 1 row far outside, half of them all between 2.5 and 8.25: row 1 (line 1), 2020\n"
                "1 row repeats an earlier one\n"));

@@ -217,7 +217,7 @@ static void values_are_those_of_all_images(void)
         for (size_t k = 0; k < sizeof bytes; k++) bytes[k] = (uint8_t)(k / D == bright ? 40 : k % 30);
         write_npy(path, "|u1", "(12, 3, 2)", bytes, sizeof bytes);
         if (!CHECK(read_both(&train, &test) == 0)) return;
-        CHECK(train.scale.high == 40 && test.scale.high == 40 && test.scale.levels == 41 && test.n == 1);
+        CHECK(train.scale.high == 40 && test.scale.high == 40 && test.scale.levels == 41 && test.n == 2);
         images_free(&test), images_free(&train);
     }
 }
@@ -242,11 +242,78 @@ static void other_shapes_and_values_in_the_test(void)
     remove(other_path);
 }
 
+/* ---- disguises: floats that are bytes, beside those that are not ---- */
+
+static void write_floats(const char *name, const float *x)
+{
+    write_npy(name, "<f4", "(10, 2, 2)", x, 40 * sizeof *x);
+}
+
+/* In [-1, 1], value 0 of the first test image; NaN if it was refused. */
+static double first_test_value(void)
+{
+    image_set train, test;
+    float x[4];
+    if (images_read_both(path, other_path, NULL, &train, &test, message, sizeof message)) return NAN;
+    images_get(&test, 0, 0, x);
+    images_free(&test), images_free(&train);
+    return (double)x[0];
+}
+
+static void test_images_mean_what_training_images_mean(void)
+{
+    float any[40], bytes[40], masks[40];
+    uint8_t real[40];
+    for (size_t k = 0; k < 40; k++) {
+        any[k] = (float)k / 39.0f, bytes[k] = (float)(255 - 3 * k) / 255, masks[k] = k % 2 ? 0.0f : 1.0f;
+        real[k] = (uint8_t)(255 - 3 * k);
+    }
+    write_floats(path, any), write_floats(other_path, bytes);
+    CHECK_CLOSE(first_test_value(), 1, 1e-6); /* 255 / 255 of a scale from 0 to 1 */
+    write_npy(other_path, "|u1", "(10, 2, 2)", real, sizeof real);
+    CHECK(isnan(first_test_value()));
+    check_contains(message,
+                   "values from about 0 to 1 expected, as in training, image 1 has 255: are they in");
+    write_floats(path, bytes), write_floats(other_path, masks);
+    CHECK_CLOSE(first_test_value(), 1, 0); /* and not a 255th */
+    write_npy(path, "|u1", "(10, 2, 2)", real, sizeof real);
+    CHECK_CLOSE(first_test_value(), 1, 0);
+    write_floats(other_path, bytes);
+    CHECK_CLOSE(first_test_value(), 1, 0);
+    write_floats(other_path, any);
+    CHECK(isnan(first_test_value()));
+    remove(other_path);
+}
+
+/* ---- images that nothing is learned from ---- */
+
+static void all_images_of_a_file_are_measured(void)
+{
+    static const image_scale bytes = {0, 255, 256, 0, 0};
+    const uint8_t one[D] = {1, 2, 3, 4, 5, 255};
+    image_set set, rest;
+    write_npy(path, "|u1", "(1, 3, 2)", one, sizeof one);
+    if (!CHECK(images_read_test(path, &bytes, &set, message, sizeof message) == 0)) return;
+    CHECK(set.n == 1 && images_value(&set, 0, 5) == 255 && set.scale.levels == 256);
+    images_free(&set);
+    write_fakes(path);
+    if (!CHECK(images_read_test(path, &bytes, &set, message, sizeof message) == 0)) return;
+    {
+        text_error to = {path, message, sizeof message};
+        image_set divided = set;
+        CHECK(images_split(&divided, &rest, &to) == 0 && divided.n == N - 2 && rest.n == 2);
+        images_unite(&divided, &rest, N);
+    }
+    for (size_t i = 0; i < N; i++) CHECK(images_value(&rest, i, 1) == fake(i, 1));
+    CHECK(rest.n == N && !rest.borrowed);
+    images_free(&rest);
+}
+
 /* ---- what the values mean ---- */
 
 static void values_lie_on_a_grid_or_not(void)
 {
-    static const image_scale bytes = {0, 255, 256}, quarters = {-1, 1, 9};
+    static const image_scale bytes = {0, 255, 256, 0, 0}, quarters = {-1, 1, 9, 0, 0};
     CHECK(images_on_scale(&bytes, 0) && images_on_scale(&bytes, 3) && images_on_scale(&bytes, 255));
     CHECK(images_on_scale(&bytes, 2.9999) && images_on_scale(&bytes, 3.0001));
     CHECK(!images_on_scale(&bytes, 2.6) && !images_on_scale(&bytes, 3.4));
@@ -524,6 +591,8 @@ int main(void)
     RUN(small_numbers_stay_floats);
     RUN(values_are_those_of_all_images);
     RUN(other_shapes_and_values_in_the_test);
+    RUN(test_images_mean_what_training_images_mean);
+    RUN(all_images_of_a_file_are_measured);
     RUN(scales_of_many_ranges);
     RUN(values_lie_on_a_grid_or_not);
     RUN(the_split_is_a_partition);

@@ -181,7 +181,7 @@ static inline void benchmark_table(const benchmark_source *s, benchmark *c)
     data_table t;
     data_frame f = frame_of_model(c->model, s->load);
     const frame_noise noise = {s->seed, 1};
-    if (frame_read(&f, s->data, s->columns, false, &t, error, sizeof error)) fail("%s", error);
+    if (frame_read(&f, s->data, s->columns, true, false, &t, error, sizeof error)) fail("%s", error);
     if (t.rows > s->n) t.rows = s->n;
     c->n = t.rows, c->x = (float *)must_alloc(c->n, c->den.dim * sizeof *c->x);
     if (frame_floats(&f, &t, &noise, c->x, error, sizeof error)) fail("%s", error);

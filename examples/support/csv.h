@@ -3,7 +3,8 @@
  * Fields are separated by commas, semicolons, tabs, vertical bars, or runs of blanks, the same way
  * throughout; the first two lines tell which. A field in double quotes may hold anything, a quote of its own
  * twice ("5"" pipe"). Lines end in LF, CR LF or CR. Blank lines are skipped, and so are comments, which start
- * with #. */
+ * with #: but not where a line has as many fields as the first (or one more, below names of R), the first is
+ * no number behind its #, and another is one (#ff8000,0.5,2). */
 #ifndef CSV_H
 #define CSV_H
 
@@ -25,6 +26,7 @@ typedef struct csv_reader {
     const char *at, *end; /* the text still to be read */
     size_t line;
     char separator; /* ',', ';', '\t', '|', ' ' for blanks; 0: a line is a field */
+    size_t fields;  /* of the first line that was read; 0: none was */
     const text_error *error;
 } csv_reader;
 
@@ -49,24 +51,21 @@ static inline void csv_skip_line(csv_reader *csv)
     csv->line++;
 }
 
-/* What spreadsheets write where a formula has no value; in the first column it is no comment. */
-static inline int csv_is_excel_error(const char *at, const char *end)
+/* What spreadsheets write where a formula has no value; in the first column it is no comment. Its length, or
+ * 0 if none of the words begins here. */
+static inline size_t csv_excel_error(const char *at, const char *end)
 {
     static const char *const words[] = {"#N/A", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"};
     for (size_t w = 0; w < sizeof words / sizeof *words; w++) {
         size_t length = strlen(words[w]);
-        if ((size_t)(end - at) >= length && memcmp(at, words[w], length) == 0) return 1;
+        if ((size_t)(end - at) >= length && memcmp(at, words[w], length) == 0) return length;
     }
     return 0;
 }
 
-/* Whether the line holds no fields: nothing but blanks, or a comment. */
-static inline int csv_is_skipped(const csv_reader *csv)
+static inline int csv_is_excel_error(const char *at, const char *end)
 {
-    const char *at = csv->at;
-    while (at < csv->end && (*at == ' ' || (*at == '\t' && csv->separator != '\t'))) at++;
-    if (at == csv->end || *at == '\n' || *at == '\r') return 1;
-    return *at == '#' && !csv_is_excel_error(at, csv->end);
+    return at < end && csv_excel_error(at, end) == (size_t)(end - at);
 }
 
 static inline int csv_quoted_field(csv_reader *csv, csv_field *field)
@@ -124,12 +123,41 @@ static inline int csv_fields(csv_reader *csv, csv_row *row)
     }
 }
 
+/* Whether a line that begins with # is a row. */
+static inline int csv_is_row(const csv_reader *csv)
+{
+    char ignored[1];
+    text_error quiet = {"", ignored, 0};
+    csv_reader ahead = *csv;
+    csv_row row = {0};
+    int numbers = 0;
+    double value;
+    if (csv->fields < 2 || csv->separator == ' ') return 0;
+    ahead.error = &quiet;
+    if (!csv_fields(&ahead, &row) && (row.count == csv->fields || row.count == csv->fields + 1) &&
+        text_number(row.field[0].at + 1, row.field[0].end, &value) != row.field[0].end)
+        for (size_t j = 1; j < row.count; j++)
+            numbers += text_number(row.field[j].at, row.field[j].end, &value) == row.field[j].end;
+    free(row.field);
+    return numbers > 0;
+}
+
+/* Whether the line holds no fields: nothing but blanks, or a comment. */
+static inline int csv_is_skipped(const csv_reader *csv)
+{
+    const char *at = csv->at;
+    while (at < csv->end && (*at == ' ' || (*at == '\t' && csv->separator != '\t'))) at++;
+    if (at == csv->end || *at == '\n' || *at == '\r') return 1;
+    return *at == '#' && !csv_excel_error(at, csv->end) && !csv_is_row(csv);
+}
+
 /* The next line that holds any: 1; 0 at the end of the text, -1 after a refusal. */
 static inline int csv_next(csv_reader *csv, csv_row *row)
 {
     for (; csv->at < csv->end; csv_skip_line(csv)) {
         if (csv_is_skipped(csv)) continue;
         if (csv_fields(csv, row)) return -1;
+        if (!csv->fields) csv->fields = row->count;
         csv_skip_line(csv);
         return 1;
     }
@@ -190,7 +218,7 @@ static inline void csv_find_separator(csv_reader *csv)
 static inline int csv_read_separator(csv_reader *csv)
 {
     const char *at = csv->at;
-    if (csv->end - at < 6 || memcmp(at, "sep=", 4) != 0 || (at[5] != '\n' && at[5] != '\r')) return 0;
+    if (csv->end - at < 6 || !text_is_word(at, 4, "sep=") || (at[5] != '\n' && at[5] != '\r')) return 0;
     if (!memchr(",;\t|", at[4], 4)) return 0;
     csv->separator = at[4];
     csv_skip_line(csv);

@@ -1,10 +1,11 @@
 /* decimal_commas.h: CSV files as spreadsheets write them where 1.5 is written 1,5: with semicolons, tabs,
- * vertical bars or blanks between the columns.
+ * vertical bars or blanks between the columns; or in quotes, with commas between them or a column alone.
  *
  *     char *copy = decimal_points(text, size);        the same text with decimal points, to be freed; or NULL
  *
  * A comma is taken for the mark of decimals only if nothing speaks against it: no number of the file has a
- * point or two commas, and one at least could not be whole thousands, as 1,500 could. */
+ * point or two commas, one at least could not be whole thousands, as 1,500 could, and where commas separate,
+ * all numbers are in quotes. */
 #ifndef DECIMAL_COMMAS_H
 #define DECIMAL_COMMAS_H
 
@@ -58,11 +59,15 @@ static inline int decimal_visit(const char *text, size_t size, char *copy)
     const text_error quiet = {"", ignored, 0};
     csv_reader csv = csv_open(text, size, &quiet);
     csv_row row = {0};
-    int clear = 0, other = csv.separator == ',' || !csv.separator;
+    int clear = 0, other = 0;
     while (!other && csv_next(&csv, &row) > 0)
         for (size_t j = 0; j < row.count; j++) {
             const char *mark = NULL;
             decimal_form form = decimal_form_of(&row.field[j], &mark);
+            double value;
+            if (csv.separator == ',' && !row.field[j].quoted &&
+                text_number(row.field[j].at, row.field[j].end, &value) == row.field[j].end)
+                other = 1; /* beside whole numbers "1,5" may be two of them */
             clear |= form == DECIMAL_COMMA, other |= form == DECIMAL_OTHER;
             if (copy && (form == DECIMAL_COMMA || form == DECIMAL_UNCLEAR)) copy[mark - text] = '.';
         }

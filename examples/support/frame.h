@@ -7,7 +7,7 @@
  *     frame_floats(&f, &t, NULL, x, error, sizeof error);
  *     char *text = frame_to_text(&f);                          frame_text.h; and when the model is loaded:
  *     frame_from_text(text, &f, error, sizeof error);
- *     frame_read(&f, "new.csv", NULL, false, &t, error, sizeof error);  the same columns of another file
+ *     frame_read(&f, "new.csv", NULL, true, false, &t, error, sizeof error);       of another file
  *
  * A float has 24 bits: of the time stamp 1700000000 it keeps no seconds. So each column is moved by an offset
  * while it is still in double; floats then resolve the spread of the column instead of its size. The offset
@@ -346,11 +346,13 @@ static inline int frame_match(const data_frame *f, data_table *t, char *error, s
     text_error to = {t->path, error, error_size};
     table_header header = {t->columns, t->names};
     data_table chosen = {0}; /* its columns and their names */
+    data_frame places = *f;
+    places.file_columns = 0; /* they are chosen already, and in order */
     size_t missing = 0, *named = (size_t *)malloc(t->columns * sizeof *named);
     double *row = (double *)malloc(t->columns * sizeof *row);
     if (named && f->names && t->names && !frame_find_names(f, &header, named, &missing)) header.names = NULL;
     free(named);
-    int status = row ? table_begin(&chosen, &header, frame_choose, f, &to)
+    int status = row ? table_begin(&chosen, &header, frame_choose, &places, &to)
                      : text_refuse(&to, "memory for a row expected, none found");
     for (size_t i = 0; !status && i < t->rows; i++) {
         memcpy(row, t->values + i * t->columns, t->columns * sizeof *row);
@@ -368,13 +370,34 @@ static inline int frame_match(const data_frame *f, data_table *t, char *error, s
     return status;
 }
 
+/* Columns by the frame's names if a file has them all, else those that were chosen of another file. */
+typedef struct frame_wish {
+    const data_frame *frame;
+    const char *columns; /* see table_read */
+    bool places;         /* of this file itself: the names do not matter */
+} frame_wish;
+
+static inline int frame_choose_either(const void *wish, const table_header *header, size_t *chosen,
+                                      size_t *count, const text_error *error)
+{
+    const frame_wish *w = (const frame_wish *)wish;
+    size_t missing;
+    *count = w->frame->columns;
+    if (!w->places && w->frame->names && header->names &&
+        frame_find_names(w->frame, header, chosen, &missing) == *count)
+        return 0;
+    return table_choose_text(w->columns, header, chosen, count, error);
+}
+
 /* Reads the frame's columns of a file, or of those that `columns` chooses (see table_read; NULL: of all).
- * Other columns may hold anything. drops: rows in which a value is missing are left out. */
-static inline int frame_read(const data_frame *f, const char *path, const char *columns, bool drops,
+ * own: that was said of this file itself, not of another one. Other columns may hold anything. drops: rows in
+ * which a value is missing are left out. */
+static inline int frame_read(const data_frame *f, const char *path, const char *columns, bool own, bool drops,
                              data_table *out, char *error, size_t error_size)
 {
+    frame_wish wish = {f, columns, own};
     if (!columns) return table_read_by(path, frame_choose, f, drops, out, error, error_size);
-    if (table_read_by(path, table_choose_text, columns, drops, out, error, error_size)) return -1;
+    if (table_read_by(path, frame_choose_either, &wish, drops, out, error, error_size)) return -1;
     if (!frame_match(f, out, error, error_size)) return 0;
     table_free(out);
     return -1;

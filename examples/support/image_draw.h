@@ -15,7 +15,7 @@ static inline void draw_finish(image_run *r, plot_canvas *c, const char *file, c
     unsigned char *png;
     size_t n;
     if (plot_canvas_encode(c, &png, &n)) fail("out of memory for a picture");
-    if (plot_save(run_path(r, file), png, n)) fail("%s: cannot be written", run_path(r, file));
+    if (plot_save(run_path(r, file), png, n)) lose(run_path(r, file));
     if (tag && r->trainer)
         tfevents_png(&r->events, r->trainer->step, tag, png, n, (size_t)c->width, (size_t)c->height);
     train_check_events(r);
@@ -81,8 +81,7 @@ static inline void draw_flight(const image_run *r, const watched *w, const float
         plot_animation_add_canvas(&film, &c, k < w->frames ? 120 : 2500);
         plot_canvas_free(&c);
     }
-    if (plot_animation_write(&film, run_path(r, "anim.png")))
-        fail("%s: cannot be written", run_path(r, "anim.png"));
+    if (plot_animation_write(&film, run_path(r, "anim.png"))) lose(run_path(r, "anim.png"));
     plot_animation_free(&film);
 }
 
@@ -112,8 +111,7 @@ static inline void draw_samples(image_run *r, size_t n, size_t steps)
     d.sampler = strcmp(r->o->sampler, "ancestral") ? ITD_DETERMINISTIC : ITD_ANCESTRAL;
     den = watched_denoiser(&w, run_denoiser(r, 0), n < FLYING ? n : FLYING, d.batch, d.steps, FLIGHT);
     must(itd_sample(&den, &d, n, x), "sampling");
-    if (images_write_npy(run_path(r, "samples.npy"), &like, x, n))
-        fail("%s: cannot be written", run_path(r, "samples.npy"));
+    if (images_write_npy(run_path(r, "samples.npy"), &like, x, n)) lose(run_path(r, "samples.npy"));
     size_t shown = draw_shown(r, n);
     draw_images(r, x, shown, draw_square(shown), "samples.png", "samples");
     draw_flight(r, &w, x);
@@ -290,7 +288,7 @@ static inline int draw_and_score(image_run *r, int training, int evaluating, sco
     if (*r->o->half && itd_save_half(r->model, r->o->half, &error) != ITD_OK) fail("%s", error.text);
     if (!evaluating) return 0;
     *s = score_images(r);
-    if (!training || pictures) draw_errors(r, s);
+    if (r->o->pictures) draw_errors(r, s);
     return 1;
 }
 

@@ -112,6 +112,16 @@ static inline image_plan image_plan_make(size_t height, size_t width, size_t cha
 
 /* ---- what depends on the values ---- */
 
+/* How many of n images a plan is made from: the spectrum takes some seconds, unless they are very large. */
+static inline size_t plan_images(size_t n, size_t height, size_t width, size_t channels)
+{
+    enum { MAX_IMAGES = 2000, MIN_IMAGES = 16 };
+    double each = (double)(height * width * channels) * (double)(height + width); /* multiplications */
+    double affordable = fmax(4e9 / each, MIN_IMAGES);
+    if (n > MAX_IMAGES) n = MAX_IMAGES;
+    return (double)n < affordable ? n : (size_t)affordable;
+}
+
 /* The mean of the outermost pixels: what a border is like. */
 static inline double plan_border(const image_shape *s, const float *x, size_t n)
 {
@@ -124,9 +134,18 @@ static inline double plan_border(const image_shape *s, const float *x, size_t n)
     return sum / count;
 }
 
-/* The log SNRs at which structure disappears: by the spectrum, as the paper has it, of what varies by more
- * than the rounding of the values (`levels` of them, 0: any). Bytes are learned up to where noise no longer
+/* Where the log SNRs end. Bytes (`levels` of them, 0: any values) are learned up to where noise no longer
  * hides them: half a step is then four of its standard deviations. */
+static inline void plan_clip(itd_schedule *s, size_t levels)
+{
+    enum { MAX_CLIP = 20 };
+    s->clip = itd_schedule_default().clip;
+    if (levels > 1) s->clip = fmax(s->clip, (2 * log(4.0 * (double)(levels - 1)) - s->loc) / s->scale);
+    s->clip = fmin(s->clip, MAX_CLIP);
+}
+
+/* The log SNRs at which structure disappears: by the spectrum, as the paper has it, of what varies by more
+ * than the rounding of the values. */
 static inline itd_schedule plan_schedule(const double *lambda, size_t d, size_t levels)
 {
     double step = levels > 1 ? 2.0 / (double)(levels - 1) : 0, total = 0, smallest;
@@ -138,7 +157,7 @@ static inline itd_schedule plan_schedule(const double *lambda, size_t d, size_t 
     for (size_t k = 0; k < d; k++)
         if (lambda[k] > smallest) varies[count++] = lambda[k];
     if (count) must(itd_schedule_from_spectrum(varies, count, &s), "choosing log SNRs");
-    if (levels > 1) s.clip = fmax(s.clip, (2 * log(8 / step) - s.loc) / s.scale);
+    plan_clip(&s, levels);
     free(varies);
     return s;
 }

@@ -17,17 +17,18 @@
 #include "weights.h"
 #include "workers.h"
 
-enum { RUN_MAX_MODELS = 8, RUN_PLAN_IMAGES = 2000 /* images that a plan is made from */ };
+enum { RUN_MAX_MODELS = 8 };
 
 typedef struct image_options {
     args_table table;
     const char *data, *test, *name, *out, *load, *logistic, *features, *sampler, *with, *scores, *reference,
         *half;
+    const char *weights[2]; /* other files that are read, or NULL */
     size_t n, batch, rows, eval_batch, eval_images, epochs, blocks, attention, draws, samples, steps, threads,
         warmup;
     double hours, save_minutes, eval_minutes, learning_rate, clip, ema, clip_norm, weight_limit, std_error;
     uint64_t seed;
-    int flips, resume, quiet, eval, denoise, pictures;
+    int flips, resume, quiet, eval, denoise, pictures, silent; /* silent: another worker warns */
 } image_options;
 
 typedef struct image_run {
@@ -39,7 +40,7 @@ typedef struct image_run {
     const void *source;                                                  /* for it */
     char data_words[100];                                                /* what the training images are */
     size_t n_train, n_test, dim;
-    float *test; /* (n_test,dim) */
+    float *test;                                   /* (n_test,dim) */
     image_shape shape, more_shape[RUN_MAX_MODELS]; /* models of an ensemble have borders of their own */
     image_scale scale;
     const char *data_name;  /* in the result line */
@@ -111,10 +112,9 @@ static inline itd_denoiser run_denoiser(image_run *r, size_t k)
 static inline void image_options_training(image_options *o)
 {
     const args_option own[] = {
-        args_default_text(
-            args_size("num_epochs", &o->epochs, 0, 1000000,
-                      "Passes over the data instead of, or within, a time."),
-            "by the time"),
+        args_default_text(args_size("num_epochs", &o->epochs, 0, 1000000,
+                                    "Passes over the data instead of, or within, a time."),
+                          "by the time"),
         args_size("train_batch_size", &o->batch, 1, 65536, "Images per step."),
         args_size("rows", &o->rows, 0, 65536,
                   "Images of a step in memory at once, which does not change results; 0: all."),
@@ -148,7 +148,9 @@ static inline void image_options_likelihood(image_options *o, const char *scores
 {
     const args_option own[] = {
         args_group("Likelihood"),
-        args_flag("eval", &o->eval, "Only estimate the likelihood of the test images."),
+        args_flag(
+            "eval", &o->eval,
+            "Only estimate the likelihood of the test images, or of all of a file that was not learned."),
         args_size("eval_images", &o->eval_images, 2, 1000000, "Maximum number of test images."),
         args_size("eval_draws", &o->draws, 2, 1000000, "Denoiser evaluations per image."),
         args_double("stderr", &o->std_error, 0, 1e9,
@@ -275,12 +277,15 @@ static inline int image_options_likelihood_wanted(const image_options *o)
 static inline void image_options_check_files(const image_options *o, const char *own)
 {
     const char *scores = *o->scores ? o->scores : NULL, *half = *o->half ? o->half : NULL;
-    const char *const others[] = {o->data, o->test, o->load, own};
+    const char *const others[] = {o->data, o->test, o->load, own, o->weights[0], o->weights[1]};
+    const char *const folders[] = {o->data, o->test};
     const char *option = args_find(&o->table, "scores", 6) ? "scores" : "per_sample";
     char path[1200], error[WEIGHTS_ERROR];
     outputs_must_spare("half", half, others, ARGS_COUNT(others));
+    outputs_must_spare_within("half", half, folders, ARGS_COUNT(folders));
     if (!image_options_likelihood_wanted(o)) return;
     outputs_must_spare(option, scores, others, ARGS_COUNT(others));
+    outputs_must_spare_within(option, scores, folders, ARGS_COUNT(folders));
     for (size_t k = 0; image_options_with(o, k, path, sizeof path); k++) {
         const char *with = path;
         outputs_must_spare(option, scores, &with, 1);
@@ -294,7 +299,7 @@ static inline void image_options_ignored(const image_options *o, const char *nam
 {
     for (const char *at = names; *at; at += strcspn(at, " "), at += strspn(at, " ")) {
         const args_option *option = args_find(&o->table, at, strcspn(at, " "));
-        if (option && option->given && !o->quiet) warn("--%s is ignored: %s", option->name, why);
+        if (option && option->given && !o->silent) warn("--%s is ignored: %s", option->name, why);
     }
 }
 
@@ -313,14 +318,17 @@ static inline void run_begin(image_run *r, image_options *o, int argc, char **ar
     for (int k = 0; k < argc && used + strlen(argv[k]) + 2 < sizeof r->command;
          k++, used = strlen(r->command))
         sprintf(r->command + used, "%s%s", k ? " " : "", argv[k]);
-    if (r->workers.rank > 0) o->quiet = 1;
+    if (r->workers.rank > 0) o->quiet = o->silent = 1;
     system_set_threads(o->threads);
     folder_make(o->out, o->name, r->folder, sizeof r->folder);
     if (r->workers.rank == 0) image_options_check_files(o, run_path(r, "model.safetensors"));
     if (!image_options_likelihood_wanted(o))
         image_options_ignored(o, "with scores per_sample eval_draws stderr reference",
                               "no likelihood is estimated");
+    if (!image_options_likelihood_wanted(o) && !o->denoise)
+        image_options_ignored(o, "test n eval_images", "no images are read");
     if (image_options_training_wanted(o)) return;
+    if (r->workers.rank == 0) outputs_must_write(run_path(r, o->samples ? "samples.npy" : "likelihood.tsv"));
     if (!o->samples) image_options_ignored(o, "steps sampler", "nothing is sampled");
     image_options_ignored(
         o, IMAGE_OPTIONS_TAUGHT "num_epochs hours minutes resume checkpoint_minutes eval_minutes rows",
@@ -342,12 +350,14 @@ static inline void run_free(image_run *r)
 static inline void run_set_note(image_run *r)
 {
     const image_shape *s = &r->shape;
-    char text[300];
+    char text[400];
     snprintf(
         text, sizeof text,
         "height=%lu width=%lu channels=%lu top=%lu left=%lu border=%.17g low=%.17g high=%.17g levels=%lu",
         (unsigned long)s->height, (unsigned long)s->width, (unsigned long)s->channels, (unsigned long)s->top,
         (unsigned long)s->left, s->border, r->scale.low, r->scale.high, (unsigned long)r->scale.levels);
+    if (r->scale.factor > 0)
+        text_append(text, sizeof text, " shift=%g factor=%g", r->scale.shift, r->scale.factor);
     must(itd_model_set_note(r->model, "images", text), "keeping notes with the model");
 }
 
@@ -361,11 +371,13 @@ static inline void run_read_note(const itd_model *model, const char *path, image
         fail("%s: a model of images expected, one of %lu columns found", path, (unsigned long)model->dim);
     s->height = s->full_height = d->height, s->width = s->full_width = d->width, s->channels = d->channels;
     s->top = s->left = 0, s->border = 0;
-    scale->low = 0, scale->high = 255, scale->levels = 256;
+    scale->low = 0, scale->high = 255, scale->levels = 256, scale->shift = scale->factor = 0;
     if (!text) return;
     if (sscanf(text,
-               "height=%lu width=%lu channels=%lu top=%lu left=%lu border=%lf low=%lf high=%lf levels=%lu",
-               &h, &w, &c, &top, &left, &s->border, &scale->low, &scale->high, &levels) != 9 ||
+               "height=%lu width=%lu channels=%lu top=%lu left=%lu border=%lf low=%lf high=%lf levels=%lu "
+               "shift=%lf factor=%lf",
+               &h, &w, &c, &top, &left, &s->border, &scale->low, &scale->high, &levels, &scale->shift,
+               &scale->factor) < 9 ||
         !h || !w || c != d->channels || h > d->height || w > d->width || top > d->height - h ||
         left > d->width - w || !(scale->high > scale->low) || levels == 1)
         fail("%s: its note of the images is damaged", path);
@@ -464,14 +476,6 @@ static inline void run_take_options(image_run *r, const char *path)
     if (*differ) fail("--resume: %s was trained with another %s", path, differ);
 }
 
-/* Ends the program if it has learned other images. */
-static inline void run_must_have_learned(const image_run *r, const char *path)
-{
-    const char *data = itd_model_note(r->model, "data");
-    if (data && strcmp(data, r->data_words))
-        fail("--resume: %s has learned other images (%s) than there are now (%s)", path, data, r->data_words);
-}
-
 /* ---- images and models from files ---- */
 
 /* The test images become floats, at most as many as are wanted. */
@@ -492,37 +496,97 @@ static inline uint64_t run_bits_of(const image_set *t, size_t i, size_t k)
     return t->bytes ? (uint64_t)(4096 * value) : bits;
 }
 
-/* What the training images are, in a few words; others are not learned when a run goes on. */
-static inline void run_set_data_words(image_run *r)
+/* What the training images are, in a few words; others are not learned when a run goes on. Other images of
+ * many values differ in every seventh of them, too. */
+static inline void run_set_data_words(image_run *r, size_t step)
 {
     const image_set *t = &r->train_set;
     uint64_t hash = 14695981039346656037u;
     for (size_t i = 0; i < r->n_train; i++)
-        for (size_t k = 0; k < t->dim; k += 7) /* other images differ there, too */
-            hash = (hash ^ run_bits_of(t, i, k)) * 1099511628211u;
+        for (size_t k = 0; k < t->dim; k += step) hash = (hash ^ run_bits_of(t, i, k)) * 1099511628211u;
     snprintf(r->data_words, sizeof r->data_words, "images=%lu hash=%08lx", (unsigned long)r->n_train,
              (unsigned long)(hash & 0xffffffff));
 }
 
+/* Whether the model has learned these training images; a model of before takes every seventh value. */
+static inline int run_are_learned(image_run *r)
+{
+    const char *data = itd_model_note(r->model, "data");
+    if (!data || r->sample) return !data || !strcmp(data, r->data_words);
+    run_set_data_words(r, 7);
+    if (!strcmp(data, r->data_words)) return 1;
+    run_set_data_words(r, 1);
+    return !strcmp(data, r->data_words);
+}
+
+/* Ends the program if it has learned other images. */
+static inline void run_must_have_learned(image_run *r, const char *path)
+{
+    if (!run_are_learned(r))
+        fail("--resume: %s has learned other images (%s) than there are now (%s)", path,
+             itd_model_note(r->model, "data"), r->data_words);
+}
+
+/* Whether the training images, or the first of them, are those that the model has learned. */
+static inline int run_has_learned(image_run *r)
+{
+    const char *data = r->model ? itd_model_note(r->model, "data") : NULL;
+    unsigned long n;
+    if (!data || sscanf(data, "images=%lu ", &n) != 1 || n > r->train_set.n) return 0;
+    r->n_train = (size_t)n;
+    return run_are_learned(r);
+}
+
+/* A file of images, of which nothing will be learned: all are measured or, if the model has learned most of
+ * them, those that it has not. */
+static inline void run_divide_if_learned(image_run *r)
+{
+    char error[IMAGES_ERROR];
+    text_error to = {r->o->data, error, sizeof error};
+    size_t n = r->test_set.n;
+    if (n < IMAGES_FEWEST) return;
+    r->train_set = r->test_set;
+    memset(&r->test_set, 0, sizeof r->test_set);
+    if (run_has_learned(r)) {
+        warn("%s: the images that it was trained on, so -log p is too low", r->o->data);
+        images_unite(&r->train_set, &r->test_set, n);
+        return;
+    }
+    if (images_split(&r->train_set, &r->test_set, &to)) fail("%s", error);
+    if (!run_has_learned(r)) images_unite(&r->train_set, &r->test_set, n);
+    else if (!r->o->quiet)
+        printf("%s: the model has learned it, but for %lu images that are measured\n", r->o->data,
+               (unsigned long)r->test_set.n);
+}
+
 /* The images of --data and --test, which have to be such as the model, if there is one, has learned. scale:
- * or NULL, to find it. */
+ * or NULL, to find it. Without training, --test alone suffices, and so does a folder of test images. */
 static inline void run_read_images(image_run *r, const image_scale *scale)
 {
     image_options *o = r->o;
-    image_set *t = &r->train_set;
+    image_set *t = &r->test_set;
     char error[IMAGES_ERROR];
-    if (!o->data) fail("--data: the images expected, none given (see --help data)");
-    if (images_read_both(o->data, o->test, scale, t, &r->test_set, error, sizeof error)) fail("%s", error);
+    int learn = image_options_training_wanted(o), status;
+    const char *data = o->data;
+    if (!learn && o->test && data && !image_options_given(o, &o->data) && !images_has(data, "train"))
+        data = NULL;
+    if (!data && (learn || !o->test)) fail("--data: the images expected, none given (see --help data)");
+    if (learn || (data && (o->test || (images_has(data, "train") && images_has(data, "test")))))
+        status = images_read_both(data, o->test, scale, &r->train_set, t, error, sizeof error);
+    else status = images_read_test(o->test ? o->test : data, scale, t, error, sizeof error);
+    if (status) fail("%s", error);
+    if (!r->train_set.dim && !o->test && !images_has(data, "test")) run_divide_if_learned(r);
     image_shape shape = {t->height, t->width, t->channels, 0, 0, 0, 0, 0};
-    if (r->model) run_must_fit(r, &shape, o->data);
-    r->n_train = t->n, r->n_test = r->test_set.n, r->dim = t->dim, r->scale = t->scale;
+    if (r->model) run_must_fit(r, &shape, o->test ? o->test : data);
+    r->n_train = r->train_set.n, r->n_test = t->n, r->dim = t->dim, r->scale = t->scale;
     run_keep_test(r);
-    run_set_data_words(r);
+    run_set_data_words(r, r->dim > 1000 ? 7 : 1);
 }
 
 /* A checkpoint, to go on with its training or not. */
 static inline void run_load(image_run *r, const char *path, int training)
 {
+    if (training && !cifar10_exists(path)) fail("--resume: no checkpoint found in %s/", r->folder);
     must_load_model(path, &r->model, &r->trainer);
     if (training && !r->trainer) fail("%s: holds no state of training", path);
     run_read_note(r->model, path, &r->shape, &r->scale);
@@ -531,12 +595,19 @@ static inline void run_load(image_run *r, const char *path, int training)
     else image_options_ignored(r->o, IMAGE_OPTIONS_MADE, "the model has its own");
 }
 
+/* Steps in all the passes over the data that are asked for, one at least: a batch may have more images. */
+static inline uint64_t run_steps(const image_run *r, const itd_trainer_desc *td)
+{
+    uint64_t steps = itd_train_steps(td, r->n_train, r->o->epochs);
+    return steps || !r->o->epochs ? steps : 1;
+}
+
 /* After its images are known: are they those that the checkpoint has learned, and how far is it to go? */
 static inline void run_resume(image_run *r)
 {
     run_must_have_learned(r, run_path(r, "model.safetensors"));
     if (r->o->epochs || image_options_given(r->o, &r->o->epochs))
-        r->trainer->desc.steps = itd_train_steps(&r->trainer->desc, r->n_train, r->o->epochs);
+        r->trainer->desc.steps = run_steps(r, &r->trainer->desc);
 }
 
 #endif

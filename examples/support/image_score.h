@@ -78,7 +78,7 @@ static inline void score_find_reference(image_run *r)
     if (r->own_seconds > 0 && train_seconds_after(r) < 10 * SECONDS * pow((double)r->dim / 3072, 3)) return;
     must(wide_gaussian_fit(score_image, r, r->n_train, r->dim, &r->reference),
          "the Gaussian of the training images");
-    if (wide_gaussian_save(r->reference, path)) fail("%s: cannot be written", path);
+    if (wide_gaussian_save(r->reference, path)) warn("%s: cannot be written, and is not kept", path);
     if (!r->o->quiet)
         printf("Gaussian of %lu images: entropy %.4f bits/dim (%.0f s)\n", (unsigned long)r->n_train,
                run_bits(r, itd_gaussian_entropy(r->reference)), system_seconds() - started);
@@ -270,7 +270,9 @@ static inline void score_say_quote(const image_run *r, const itd_nll_result *las
         printf(
             "+- %.2f is too much to quote or to compare: --eval --stderr 0.02 evaluates until it is small\n",
             error);
-    if (r->scale.levels)
+    if (r->scale.levels && r->n_test < 2)
+        printf("one image cannot choose between the likelihoods; \"discrete, rounded\" is one of them\n");
+    else if (r->scale.levels)
         printf("to quote: \"%s\"; beside normalizing flows \"dequantized\"; \"continuous\" has no lower "
                "limit\n",
                score_table[score_rows(r) - 1].name);

@@ -24,7 +24,7 @@ static inline void train_create(image_run *r, const itd_model_desc *desc)
     float *x = (float *)must_alloc(n, full * sizeof *x), *image = (float *)must_alloc(r->dim, sizeof *image);
     td.batch = o->batch, td.micro_batch = o->rows, td.seed = o->seed, td.learning_rate = o->learning_rate;
     td.warmup = o->warmup, td.ema = o->ema, td.clip_norm = o->clip_norm, td.weight_limit = o->weight_limit;
-    if (o->epochs) td.steps = itd_train_steps(&td, r->n_train, o->epochs);
+    if (o->epochs) td.steps = run_steps(r, &td);
     r->model = must_create(desc, &td, o->seed);
     for (size_t i = 0; i < n; i++) {
         run_training_image(r, i, 0, image);
@@ -117,6 +117,18 @@ static inline void train_check_events(image_run *r)
     warn("%s: cannot be written; the run goes on without it", r->events.path);
 }
 
+/* Whether an earlier run left any rows: one that ended before its first save did not. */
+static inline int train_has_metrics(const image_run *r)
+{
+    char line[2048];
+    double row[METRICS];
+    FILE *file = fopen(run_path(r, "metrics.tsv"), "r");
+    int found = 0;
+    while (file && !found && fgets(line, sizeof line, file)) found = train_parse_metrics(line, row);
+    if (file) fclose(file);
+    return found;
+}
+
 /* The rows of an earlier run up to the step of the checkpoint stay, and the commands that made them. */
 static inline void train_open_metrics(image_run *r)
 {
@@ -140,6 +152,7 @@ static inline void train_open_metrics(image_run *r)
     r->recorded = r->seconds, r->recorded_step = r->trainer->step;
     if (r->workers.rank > 0) return;
     folder_lock(r->folder);
+    if (r->anew && train_has_metrics(r)) folder_put_aside(r->folder, "metrics.tsv");
     r->metrics = fopen(run_path(r, "metrics.tsv"), "w");
     if (!r->metrics) fail("%s/metrics.tsv: cannot be written", r->folder);
     fprintf(r->metrics, "step\timages\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n%s# %s\n",
@@ -215,7 +228,7 @@ static inline void train_gather(image_run *r, size_t *index, float *image, float
 /* Steps in all the passes over the data that were asked for. */
 static inline uint64_t train_steps_asked(const image_run *r)
 {
-    return r->o->epochs ? itd_train_steps(&r->trainer->desc, r->n_train, r->o->epochs) : UINT64_MAX;
+    return r->o->epochs ? run_steps(r, &r->trainer->desc) : UINT64_MAX;
 }
 
 /* With a time the learning rate follows the clock: `steps` is where the cosine would end at this pace. */
@@ -266,7 +279,11 @@ static inline void train_step(image_run *r, size_t *index, float *image, float *
     double loss, started = system_seconds(), seconds;
     train_gather(r, index, image, batch);
     train_pace(r);
-    must(itd_train_step(r->trainer, batch, &loss), "training");
+    itd_result result = itd_train_step(r->trainer, batch, &loss);
+    if (result == ITD_ERROR_NUMERIC)
+        fail("training: %s at step %lu; a lower --learning_rate helps", itd_result_string(result),
+             (unsigned long)r->trainer->step + 1);
+    must(result, "training");
     loss -= r->border_loss;
     r->recent = r->recent <= DBL_MAX ? 0.99 * r->recent + 0.01 * loss : loss;
     seconds = system_seconds() - started;

@@ -11,7 +11,7 @@
  *
  * What is read as bytes stays bytes. Floats that are all a 255th of a whole number, or twice that less 1, are
  * bytes in disguise and become them. All other values are kept as floats, and are on no grid. Without test
- * images of their own, a tenth of the images, 10,000 at most, are held out: always the same ones. */
+ * images of their own, a tenth of the images, from 2 to 10,000, are held out: always the same ones. */
 #ifndef IMAGES_H
 #define IMAGES_H
 
@@ -21,10 +21,12 @@
 
 enum { IMAGES_ERROR = 600, IMAGES_MOST_HELD = 10000, IMAGES_FEWEST = 4, IMAGES_MOST_SIDE = 1024 };
 
-/* What the values mean: low stands for -1 and high for 1, in the units of the file. */
+/* What the values mean: low stands for -1 and high for 1, in the units of the file or, if its floats v were
+ * bytes in disguise, of these bytes (v + shift) factor. */
 typedef struct image_scale {
     double low, high;
-    size_t levels; /* so many values in even steps from low to high; 0: any value */
+    size_t levels;        /* so many values in even steps from low to high; 0: any value */
+    double shift, factor; /* factor 0: no disguise */
 } image_scale;
 
 typedef struct image_set {
@@ -80,7 +82,7 @@ static inline void images_set_scale(image_set *set, const image_scale *scale)
 static inline int images_find_scale(image_set *set, const text_error *to)
 {
     double low = HUGE_VAL, high = -HUGE_VAL;
-    image_scale scale;
+    image_scale scale = set->scale; /* the disguise is known */
     for (size_t i = 0; i < set->n; i++)
         for (size_t k = 0; k < set->dim; k++) {
             double v = images_value(set, i, k);
@@ -99,19 +101,52 @@ static inline int images_on_scale(const image_scale *s, double v)
     return fabs(level - floor(level + 0.5)) < 1e-3 && level > -0.5 && level < (double)s->levels;
 }
 
-/* Takes another scale, that of the training images or of a model: if it is a grid, all values have to lie on
- * it. */
+/* Whether a value can be one of this scale: of its grid, or not farther off than ten times its range. */
+static inline int images_are_like(const image_scale *s, double v)
+{
+    double range = s->high - s->low;
+    return s->levels ? images_on_scale(s, v) : v > s->low - 10 * range && v < s->high + 10 * range;
+}
+
+/* Floats that became bytes by themselves are none beside images on no grid: they are taken for what the file
+ * says again. So are 0 and 1 beside bytes up to 255, where they are black and white, not 0 and a 255th. */
+static inline int images_share_disguise(image_set *set, const image_scale *scale, const text_error *to)
+{
+    double own = set->scale.factor, factor = scale->factor > 0 ? scale->factor : 255;
+    size_t count = set->n * set->dim;
+    uint8_t most = 0;
+    if (!set->bytes || own <= 0) return 0;
+    for (size_t k = 0; k < count; k++)
+        if (set->bytes[k] > most) most = set->bytes[k];
+    if (scale->levels && !(own <= 1 && most <= 1 && scale->high > 127)) return 0;
+    set->values = count <= SIZE_MAX / sizeof(float) ? (float *)malloc(count * sizeof(float)) : NULL;
+    if (!set->values) return text_refuse(to, "memory for the images expected, none found");
+    for (size_t k = 0; k < count; k++) {
+        double v = set->bytes[k] / own - set->scale.shift;
+        set->values[k] = (float)(scale->levels ? (v + scale->shift) * factor : v);
+    }
+    free(set->bytes), set->bytes = NULL;
+    return 0;
+}
+
+/* Takes another scale, that of the training images or of a model. Of a whole set, before it is divided. */
 static inline int images_take_scale(image_set *set, const image_scale *scale, const text_error *to)
 {
     int fits[256];
-    for (size_t v = 0; v < 256; v++) fits[v] = images_on_scale(scale, (double)v);
-    for (size_t i = 0; i < set->n && scale->levels; i++)
+    if (images_share_disguise(set, scale, to)) return -1;
+    for (size_t v = 0; v < 256; v++) fits[v] = images_are_like(scale, (double)v);
+    for (size_t i = 0; i < set->n; i++)
         for (size_t k = 0; k < set->dim; k++) {
             double v = images_value(set, i, k);
-            if (set->bytes ? !fits[(size_t)v] : !images_on_scale(scale, v))
+            if (set->bytes ? fits[(size_t)v] : images_are_like(scale, v)) continue;
+            if (scale->levels)
                 return text_refuse(to, "%lu values from %g to %g expected, as in training, image %lu has %g",
                                    (unsigned long)scale->levels, scale->low, scale->high,
-                                   (unsigned long)(set->index ? set->index[i] : i) + 1, v);
+                                   (unsigned long)i + 1, v);
+            return text_refuse(to,
+                               "values from about %g to %g expected, as in training, image %lu has %g: are "
+                               "they in other units?",
+                               scale->low, scale->high, (unsigned long)i + 1, v);
         }
     images_set_scale(set, scale);
     return 0;
@@ -144,6 +179,7 @@ static inline int images_unmask(image_set *set, const text_error *to)
         for (size_t k = 0; k < set->n * set->dim; k++)
             set->bytes[k] = (uint8_t)(((double)set->values[k] + disguise[j][0]) * disguise[j][1] + 0.5);
         free(set->values), set->values = NULL;
+        set->scale.shift = disguise[j][0], set->scale.factor = disguise[j][1];
         return 0;
     }
     return 0;
@@ -348,10 +384,11 @@ static inline int images_read(const char *path, const char *split, image_set *ou
 
 /* ---- training and test images ---- */
 
-/* The tenth of the images that has no part in the training, in a random order that is always the same. */
+/* The tenth of the images, two at least, that has no part in the training, in a random order that is always
+ * the same. */
 static inline int images_split(image_set *all, image_set *test, const text_error *to)
 {
-    size_t n = all->n, held = n / 10 > IMAGES_MOST_HELD ? IMAGES_MOST_HELD : n / 10 ? n / 10 : 1;
+    size_t n = all->n, held = n / 10 > IMAGES_MOST_HELD ? IMAGES_MOST_HELD : n / 10 > 2 ? n / 10 : 2;
     itd_rng rng = itd_rng_make(0, (uint64_t)0x68656c64 << 32); /* "held", see datasets.h */
     size_t *order = (size_t *)malloc(n * sizeof *order), *rest = (size_t *)malloc(held * sizeof *rest);
     if (!order || !rest) {
@@ -375,6 +412,36 @@ static inline int images_same_shape(const image_set *a, const image_set *b, cons
                        (unsigned long)b->height, (unsigned long)b->width, (unsigned long)b->channels);
 }
 
+/* What images_split did is undone: the test images are all there are, and there are no others. */
+static inline void images_unite(image_set *all, image_set *test, size_t n)
+{
+    if (test->borrowed) free(test->index);
+    free(all->index);
+    *test = *all, test->n = n, test->index = NULL;
+    memset(all, 0, sizeof *all);
+}
+
+/* Whether a folder has files of this split, "train" or "test". */
+static inline int images_has(const char *path, const char *split)
+{
+    image_folder folder;
+    images_look(path, split, &folder);
+    return folder.cifar10 || *folder.mnist;
+}
+
+/* Images that nothing is learned from: all of a file, or the test images of a folder. */
+static inline int images_read_test(const char *path, const image_scale *scale, image_set *test, char *error,
+                                   size_t error_size)
+{
+    text_error to = {path, error, error_size};
+    int status;
+    memset(test, 0, sizeof *test);
+    status = images_read(path, images_has(path, "test") ? "test" : "train", test, error, error_size);
+    if (!status) status = images_take_scale(test, scale, &to);
+    if (status) images_free(test);
+    return status;
+}
+
 /* Test images: those of `test`, unless it is NULL; else those beside the training images in a folder; else
  * some of the training images, which then are not used for training. scale: or NULL, to find it, among these
  * as well. Free `test` first. */
@@ -382,23 +449,18 @@ static inline int images_read_both(const char *data, const char *test_path, cons
                                    image_set *train, image_set *test, char *error, size_t error_size)
 {
     text_error to = {data, error, error_size}, to_test = {test_path ? test_path : data, error, error_size};
-    image_folder folder;
-    int status;
+    int tests = images_has(to_test.path, "test"), apart = tests || test_path, status = 0;
     memset(test, 0, sizeof *test);
     if (images_read(data, "train", train, error, error_size)) return -1;
-    images_look(to_test.path, "test", &folder);
-    if (test_path || folder.cifar10 || *folder.mnist)
-        status = images_read(to_test.path, folder.cifar10 || *folder.mnist ? "test" : "train", test, error,
-                             error_size);
+    if (apart) status = images_read(to_test.path, tests ? "test" : "train", test, error, error_size);
     else if (train->n < IMAGES_FEWEST)
         status = text_refuse(&to, "at least %d images expected, %lu found", IMAGES_FEWEST,
                              (unsigned long)train->n);
-    else if (!(status = scale ? 0 : images_find_scale(train, &to))) status = images_split(train, test, &to);
     if (!status && train->n < 2) status = text_refuse(&to, "at least 2 images expected, 1 found");
-    if (!status) status = images_same_shape(train, test, &to_test);
-    if (!status && scale) status = images_take_scale(train, scale, &to);
-    else if (!status && !test->borrowed) status = images_find_scale(train, &to);
-    if (!status) status = images_take_scale(test, &train->scale, &to_test);
+    if (!status && apart) status = images_same_shape(train, test, &to_test);
+    if (!status) status = scale ? images_take_scale(train, scale, &to) : images_find_scale(train, &to);
+    if (!status)
+        status = apart ? images_take_scale(test, &train->scale, &to_test) : images_split(train, test, &to);
     if (status) images_free(test), images_free(train);
     return status;
 }

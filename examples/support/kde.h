@@ -43,11 +43,12 @@ enum { KDE_MOST_ROWS = 10000, KDE_QUERIES = 2000, KDE_LEVELS = 25, KDE_LANES = 1
  * top of every -log p, which is then in the units of x. */
 typedef struct kde {
     size_t rows, dim;
-    size_t of;    /* how many rows there were to fit; at most KDE_MOST_ROWS of them, drawn at random, stay */
+    size_t of;    /* how many rows there were to fit; kde_most_rows of them, drawn at random, stay */
     double *x;    /* (rows,dim) in the kernel's coordinates, in random order */
     size_t *kind; /* (rows) equal for copies, which noise over a rounding step may have moved; or NULL */
     double *mean; /* (dim) NULL: coordinates are taken as they are */
-    double *map;  /* (dim,dim) */
+    double *map;  /* (dim,dim), or (dim), its diagonal, if it is diagonal */
+    int diagonal;
     double bandwidth;  /* h */
     double log_volume; /* nats */
     double loo_nll;    /* mean leave-one-out -log p, nats; includes log_volume */
@@ -75,6 +76,14 @@ static inline double *kde_doubles(size_t rows, size_t columns)
 
 static inline size_t kde_at_most(size_t n, size_t limit) { return n < limit ? n : limit; }
 
+/* Distances in many dimensions take their time, so that there are fewer of them. */
+static inline size_t kde_most_rows(size_t dim)
+{
+    enum { COLUMNS = 64, FEWEST = 500 };
+    size_t rows = dim > COLUMNS ? KDE_MOST_ROWS * COLUMNS / dim : KDE_MOST_ROWS;
+    return rows > FEWEST ? rows : FEWEST;
+}
+
 /* ---- the sum over kernels ---- */
 
 static inline double kde_squared_distance(const double *a, const double *b, size_t dim)
@@ -89,7 +98,8 @@ static inline void kde_coordinates(const kde *k, const double *x /* (dim) */, do
 {
     if (!k->map) memcpy(y, x, k->dim * sizeof *y);
     for (size_t c = 0; k->map && c < k->dim; c++) {
-        y[c] = 0;
+        y[c] = k->diagonal ? k->map[c] * (x[c] - k->mean[c]) : 0;
+        if (k->diagonal) continue;
         for (size_t j = 0; j < k->dim; j++) y[c] += k->map[c * k->dim + j] * (x[j] - k->mean[j]);
     }
 }
@@ -245,13 +255,13 @@ static inline int kde_find_bandwidth(kde *k)
 
 /* mean and map are freed with k, or at once on failure: -1, without memory or without rows. */
 static inline int kde_fit_mapped(kde *k, const double *x, const size_t *kind, size_t n, size_t dim,
-                                 double *mean, double *map, double log_volume, uint64_t seed)
+                                 double *mean, double *map, int diagonal, double log_volume, uint64_t seed)
 {
     itd_rng rng = itd_rng_make(seed, KDE_STREAM);
     size_t *order = n <= SIZE_MAX / sizeof *order ? (size_t *)malloc(n * sizeof *order) : NULL;
     memset(k, 0, sizeof *k);
-    k->dim = dim, k->of = n, k->rows = kde_at_most(n, KDE_MOST_ROWS);
-    k->mean = mean, k->map = map, k->log_volume = log_volume;
+    k->dim = dim, k->of = n, k->rows = kde_at_most(n, kde_most_rows(dim));
+    k->mean = mean, k->map = map, k->diagonal = diagonal, k->log_volume = log_volume;
     k->x = kde_doubles(k->rows, dim);
     k->kind = kind ? (size_t *)malloc(k->rows * sizeof *k->kind) : NULL;
     if (!order || !k->x || (kind && !k->kind) || n == 0 || dim == 0) {
@@ -274,24 +284,24 @@ static inline int kde_fit_mapped(kde *k, const double *x, const size_t *kind, si
 static inline int kde_fit(kde *k, const double *x /* (n,dim) */, size_t n, size_t dim, double log_volume,
                           uint64_t seed)
 {
-    return kde_fit_mapped(k, x, NULL, n, dim, NULL, NULL, log_volume, seed);
+    return kde_fit_mapped(k, x, NULL, n, dim, NULL, NULL, 0, log_volume, seed);
 }
 
 /* Each column less its mean, divided by its (biased) standard deviation, if it has any. kind: or NULL. */
 static inline int kde_fit_standardized(kde *k, const double *x /* (n,dim) */, const size_t *kind /* (n) */,
                                        size_t n, size_t dim, uint64_t seed)
 {
-    double *mean = kde_doubles(dim, 1), *map = kde_doubles(dim, dim), log_volume = 0;
+    double *mean = kde_doubles(dim, 1), *map = kde_doubles(dim, 1), log_volume = 0;
     for (size_t c = 0; mean && map && c < dim; c++) {
         double square = 0, std;
         for (size_t i = 0; i < n; i++) mean[c] += (x[i * dim + c] - x[c]) / (double)n;
         mean[c] += n ? x[c] : 0; /* after differences, so that a constant column has exactly its mean */
         for (size_t i = 0; i < n; i++) square += (x[i * dim + c] - mean[c]) * (x[i * dim + c] - mean[c]);
         std = square > 0 ? sqrt(square / (double)n) : 1;
-        map[c * dim + c] = 1 / std;
+        map[c] = 1 / std;
         log_volume += log(std);
     }
-    if (mean && map) return kde_fit_mapped(k, x, kind, n, dim, mean, map, log_volume, seed);
+    if (mean && map) return kde_fit_mapped(k, x, kind, n, dim, mean, map, 1, log_volume, seed);
     free(mean), free(map);
     memset(k, 0, sizeof *k);
     return -1;
@@ -305,7 +315,7 @@ static inline int kde_fit_whitened(kde *k, const double *x /* (n,dim) */, const 
     if (mean && map) {
         memcpy(mean, w->mean, dim * sizeof *mean);
         for (size_t i = 0; i < dim * dim; i++) map[i] = w->whiten[i] / w->scale[i % dim];
-        failed = kde_fit_mapped(k, x, kind, n, dim, mean, map, w->log_volume, seed);
+        failed = kde_fit_mapped(k, x, kind, n, dim, mean, map, 0, w->log_volume, seed);
     } else {
         free(mean), free(map);
         memset(k, 0, sizeof *k);

@@ -1,5 +1,6 @@
-/* must.h: how the programs end when something is wrong: one line on stderr, "PROGRAM: what", exit 1 (or go
- * on, after a warning). Set must_program first. Include the implementation of itdiff.h before this file. */
+/* must.h: how the programs end when something is wrong: one line on stderr, "PROGRAM: what", and exit 1. They
+ * go on after a warning and, where an output is lost, to the end, and exit 1 there. Set must_program first.
+ * Include the implementation of itdiff.h before this file. */
 #ifndef MUST_H
 #define MUST_H
 
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 
 static const char *must_program = "program";
+static int must_lost; /* an output that was asked for could not be written */
 
 static inline void must_say(const char *format, va_list arguments)
 {
@@ -31,6 +33,13 @@ static inline void warn_line(void *context, const char *line)
     warn("%s", line);
 }
 
+/* For what is written at the end: what was measured before is still to be printed. */
+static inline void lose(const char *path)
+{
+    warn("%s: cannot be written", path);
+    must_lost = 1;
+}
+
 static inline void fail(const char *format, ...)
 {
     va_list arguments;
@@ -45,11 +54,11 @@ static inline void must(itd_result result, const char *what)
     if (result != ITD_OK) fail("%s: %s", what, itd_result_string(result));
 }
 
-/* The status that a program ends with: 0 if all that it printed could be written. */
+/* The status that a program ends with: 0 if all that it printed, and all its outputs, could be written. */
 static inline int must_have_printed(void)
 {
     if (fflush(stdout) || ferror(stdout)) fail("what is printed cannot be written");
-    return 0;
+    return must_lost;
 }
 
 /* The new network, or the end with the field that is out of its range. trainer: NULL if there is none. */

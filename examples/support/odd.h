@@ -66,15 +66,23 @@ static inline int odd_is_counting(const data_table *t, size_t j)
     return step > 0 || step < 0;
 }
 
-/* Whether it is named as programs name the numbers of rows, and holds whole numbers, all different: so it
- * does after rows were chosen or shuffled. */
+/* Whether it is named as people and programs name the numbers of rows. */
+static inline int odd_is_index_name(const char *name)
+{
+    static const char *const names[] = {"", "index", "id", "row", "rowid", "row_id", "rownames", NULL};
+    return name && (table_is_one_of(name, strlen(name), names) || !strncmp(name, "Unnamed: ", 9));
+}
+
+/* Whether it holds whole numbers, all different, as the numbers of rows are after these were chosen or
+ * shuffled, and has their name; or none of them is missing. */
 static inline int odd_is_row_numbers(const data_table *t, size_t j, const double *sorted)
 {
-    const char *name = t->names ? t->names[j] : NULL;
-    if (!name || (*name && strncmp(name, "Unnamed: ", 9) != 0)) return 0;
-    for (size_t i = 0; i < t->rows; i++)
+    enum { FEWEST = 20 };
+    size_t n = t->rows;
+    for (size_t i = 0; i < n; i++)
         if (floor(sorted[i]) < sorted[i] || (i > 0 && !(sorted[i] > sorted[i - 1]))) return 0;
-    return 1;
+    if (odd_is_index_name(t->names ? t->names[j] : NULL)) return 1;
+    return n >= FEWEST && !(sorted[n - 1] - sorted[0] > (double)(n - 1));
 }
 
 /* " --columns 2-3 leaves it out" */
@@ -220,12 +228,12 @@ static inline int odd_collinear(odd_report *r)
 static inline int odd_is_whole(double x) { return !(floor(x) < x); }
 
 /* Whether the first row is of whole numbers in order, such as years or the numbers of the columns, above a
- * row that is mostly of fractions: so pandas writes names that are numbers. */
+ * row that is mostly of fractions: so pandas writes names that are numbers, and 0 above a single column. */
 static inline int odd_is_first_row_of_names(const data_table *t)
 {
     const double *first = t->values, *second = t->values + t->columns;
     size_t fractions = 0;
-    if (t->names || t->columns < 2 || t->rows < 2 || !t->line) return 0;
+    if (t->names || t->rows < 2 || !t->line || (t->columns < 2 && (*first < 0 || *first > 0))) return 0;
     for (size_t j = 0; j < t->columns; j++) {
         if (!odd_is_whole(first[j])) return 0;
         if (j > 0 && !(first[1] > first[0] ? first[j] > first[j - 1] : first[j] < first[j - 1])) return 0;
@@ -259,8 +267,7 @@ static inline int odd_tell(const data_table *t, odd_say *say, void *context)
     odd_report r = {t, say, context, 0, 0, 0, 0};
     char place[TABLE_PLACE];
     if (odd_is_first_row_of_names(t))
-        odd_put(&r,
-                "%s: whole numbers above fractions: names of columns? put them in quotes, or a # in front",
+        odd_put(&r, "%s: whole numbers above fractions: names of columns? a # in front leaves them out",
                 table_place(t, 0, place));
     if (t->rows < 2 * t->columns)
         odd_put(&r, "%lu rows of %lu columns: too few to tell how the columns vary together",

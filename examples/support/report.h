@@ -121,7 +121,7 @@ static inline void report_image(report *r, plot_canvas *c, const char *file, con
     unsigned char *png;
     size_t n;
     if (plot_canvas_encode(c, &png, &n)) fail("out of memory for a picture");
-    if (file && plot_save(report_path(r, file), png, n)) fail("%s: cannot be written", report_path(r, file));
+    if (file && plot_save(report_path(r, file), png, n)) lose(report_path(r, file));
     if (tag) tfevents_png(&r->events, step, tag, png, n, (size_t)c->width, (size_t)c->height);
     report_check(r);
     free(png);

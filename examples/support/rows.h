@@ -56,11 +56,12 @@ static inline row_set rows_of(const data_frame *f, const data_table *t, uint64_t
 
 /* The frame's columns of a file, or, before there is a frame (NULL), those that `columns` chooses; says how
  * many rows were left out. */
-static inline data_table rows_read(const data_frame *f, const char *path, const char *columns, bool drops)
+static inline data_table rows_read(const data_frame *f, const char *path, const char *columns, bool own,
+                                   bool drops)
 {
     char error[TABLE_ERROR];
     data_table t;
-    int status = f ? frame_read(f, path, columns, drops, &t, error, sizeof error)
+    int status = f ? frame_read(f, path, columns, own, drops, &t, error, sizeof error)
                    : table_read_by(path, table_choose_text, columns, drops, &t, error, sizeof error);
     if (status) fail("%s", error);
     if (t.rows < t.file_rows)

@@ -176,8 +176,10 @@ static inline int table_is_one_of(const char *at, size_t length, const char *con
 
 static inline table_kind table_field(const csv_field *field, double *value)
 {
-    static const char *const missing[] = {"na",   "n/a", "#n/a", "#na", "nan", "<na>", "null",
-                                          "none", "nil", "?",    "-",   "--",  ".",    NULL};
+    static const char *const missing[] = {"na",   "n/a",    "#n/a", "#na",     "#n/a n/a", "nan", "<na>",
+                                          "null", "(null)", "none", "nil",     "nat",      "?",   "-",
+                                          "--",   ".",      "\\n",  "missing", NULL};
+    static const char *const broken[] = {"nan", "nan(ind)", "nan(snan)", "1.#qnan", "1.#ind", NULL};
     static const char *const infinite[] = {"inf", "infinity", NULL};
     const char *at = field->at, *end = field->end;
     if (field->quoted) {
@@ -186,10 +188,10 @@ static inline table_kind table_field(const csv_field *field, double *value)
     }
     if (at == end) return TABLE_EMPTY;
     if (text_number(at, end, value) == end) return fabs(*value) <= DBL_MAX ? TABLE_NUMBER : TABLE_INFINITE;
-    if (table_is_one_of(at, (size_t)(end - at), missing)) return TABLE_MISSING;
+    if (table_is_one_of(at, (size_t)(end - at), missing) || csv_is_excel_error(at, end)) return TABLE_MISSING;
     if (*at == '-' || *at == '+') at++;
     if (table_is_one_of(at, (size_t)(end - at), infinite)) return TABLE_INFINITE;
-    return text_is_word(at, (size_t)(end - at), "nan") ? TABLE_MISSING : TABLE_TEXT;
+    return table_is_one_of(at, (size_t)(end - at), broken) ? TABLE_MISSING : TABLE_TEXT;
 }
 
 /* Whether a field is a number but for commas, blanks or apostrophes within. */
@@ -235,6 +237,27 @@ static inline int table_turns_to_numbers(const csv_row *first, const csv_row *se
     return 0;
 }
 
+/* Whether a text of the first row is made like the one below: digits under digits, as dates and numbers of
+ * orders are, and as names above values are not. */
+static inline int table_is_made_alike(const csv_row *first, const csv_row *second)
+{
+    for (size_t j = 0; j < first->count && j < second->count; j++) {
+        const char *a = first->field[j].at, *b = second->field[j].at;
+        size_t length = (size_t)(first->field[j].end - a), digits = 0, k = 0;
+        double value;
+        if (table_field(&first->field[j], &value) != TABLE_TEXT ||
+            length != (size_t)(second->field[j].end - b))
+            continue;
+        for (; k < length; k++) {
+            int digit = a[k] >= '0' && a[k] <= '9';
+            if (digit != (b[k] >= '0' && b[k] <= '9') || (!digit && a[k] != b[k])) break;
+            digits += digit ? 1 : 0;
+        }
+        if (k == length && digits) return 1;
+    }
+    return 0;
+}
+
 /* Whether the first row is of names. It is if it holds words and no numbers, or a word above a number. Of
  * numbers alone it is if they are in quotes and those below are not, or if the first field is empty and the
  * one below is not, as pandas writes an index. Between a row such as 5.1,3.5,setosa and one such as
@@ -244,7 +267,8 @@ static inline int table_has_names(const csv_row *first, const csv_row *second)
     table_field_counts one = table_count_fields(first), two = table_count_fields(second);
     double value;
     if (one.text && (!one.number || table_turns_to_numbers(first, second))) return 1;
-    if (one.text) return one.whole == one.number && two.whole < two.number;
+    if (one.text)
+        return one.whole == one.number && two.whole < two.number && !table_is_made_alike(first, second);
     if (!one.number || !second->count) return 0;
     if (one.quoted == first->count && !two.quoted) return 1;
     return table_field(&first->field[0], &value) == TABLE_EMPTY &&
@@ -353,9 +377,8 @@ static inline int table_add_fields(data_table *t, const csv_row *row, bool drops
     if (row->count != t->file_columns)
         return text_refuse(csv->error, "%s: %lu column%s expected, as in line %lu, %lu found",
                            table_words_for_row(t->file_rows + 1, row->line, place),
-                           (unsigned long)t->file_columns,
-                           t->file_columns == 1 ? "" : "s", (unsigned long)t->first_line,
-                           (unsigned long)row->count);
+                           (unsigned long)t->file_columns, t->file_columns == 1 ? "" : "s",
+                           (unsigned long)t->first_line, (unsigned long)row->count);
     if (table_add_row(t, row->line, drops, csv->error)) return -1;
     values = t->values + (t->rows - 1) * t->columns;
     for (size_t j = 0; j < t->columns; j++) {

@@ -2,9 +2,9 @@
  *
  *     if (table_write("scores.csv", names, values, rows, 2)) fail("scores.csv: cannot be written");
  *
- * CSV has one row a line below the names of the columns, if there are any, and 15 digits a number: a decimal
- * with as many comes back as it was. .npy has float64 of shape (rows, columns). Include the implementation of
- * itdiff.h before this file. */
+ * CSV has one row a line below the names of the columns, if there are any, and 15 digits a number, 17 of the
+ * largest: a decimal with as many comes back as it was. .npy has float64 of shape (rows, columns). Include
+ * the implementation of itdiff.h before this file. */
 #ifndef TABLE_OUT_H
 #define TABLE_OUT_H
 
@@ -26,11 +26,12 @@ static inline int table_is_npy(const char *path)
     return 1;
 }
 
-/* A name in quotes if it has to be: where it holds a comma or a quote, or would be read as a number, a
- * comment, or nothing. */
+/* A name in quotes if it has to be: where it holds a separator or a quote, ends in a blank, or would be read
+ * as a number, a comment, or nothing. */
 static inline void table_put_name(FILE *file, const char *name)
 {
-    if (*name && !strpbrk(name, ",;\"\t\n\r") && !strchr("# +-.0123456789", *name)) {
+    if (*name && !strpbrk(name, ",;|\"\t\n\r") && !strchr("# +-.0123456789", *name) &&
+        name[strlen(name) - 1] != ' ') {
         fputs(name, file);
         return;
     }
@@ -51,7 +52,7 @@ static inline void table_put_csv(FILE *file, char *const *names, const double *v
     }
     if (names) fputc('\n', file);
     for (size_t i = 0; i < rows * columns; i++)
-        fprintf(file, "%.15g%c", values[i], (i + 1) % columns ? ',' : '\n');
+        fprintf(file, "%.*g%c", fabs(values[i]) < 1e15 ? 15 : 17, values[i], (i + 1) % columns ? ',' : '\n');
 }
 
 /* The bytes of a double, the lowest first, on any machine. */

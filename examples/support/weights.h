@@ -54,12 +54,25 @@ static inline const weights_kind *weights_find_kind(const char *head, size_t siz
     return NULL;
 }
 
+/* How its first line begins if all of it is text, as servers answer where a file was expected; else "". A
+ * mark of the order of bytes in front is left out. */
+static inline const char *weights_message(const char *head, size_t size, char line[TEXT_QUOTE])
+{
+    size_t at = size > 3 && !memcmp(head, "\xEF\xBB\xBF", 3) ? 3 : 0, end;
+    *line = '\0';
+    for (size_t i = at; i < size; i++)
+        if ((unsigned char)head[i] < ' ' && !isspace((unsigned char)head[i])) return line;
+    while (at < size && isspace((unsigned char)head[at])) at++;
+    for (end = at; end < size && (unsigned char)head[end] >= ' ';) end++;
+    return text_quote(head + at, end - at, line);
+}
+
 /* Whether the file cannot be weights at all; then one line in `error` says why. What may be safetensors is
  * left to their reader. */
 static inline int weights_are_foreign(const char *path, char *error, size_t error_size)
 {
     text_error to = {path, error, error_size};
-    char head[WEIGHTS_HEAD];
+    char head[WEIGHTS_HEAD], line[TEXT_QUOTE];
     FILE *file = fopen(path, "rb");
     size_t size = file ? fread(head, 1, sizeof head, file) : 0;
     int broken = file && ferror(file);
@@ -71,6 +84,11 @@ static inline int weights_are_foreign(const char *path, char *error, size_t erro
     if (!size) return text_refuse(&to, "weights as safetensors expected, an empty file found");
     if (kind)
         return text_refuse(&to, "weights as safetensors expected, found %s; %s", kind->what, kind->help);
+    if (*weights_message(head, size, line))
+        return text_refuse(&to,
+                           "weights as safetensors expected, found text that begins \"%s\"; if it was "
+                           "downloaded, do so again",
+                           line);
     return 0;
 }
 
