@@ -121,8 +121,8 @@ estimator_table() {
         [ -f "runs/results/$set-default-0/model.safetensors" ] || train "$set" default 0
     done
     measured=$now
-    build/bench_estimator --markdown --runs runs/results --suffix=-default-0 > "$temporary/table" || exit 1
-    replace docs/estimator.md estimator < "$temporary/table"
+    build/bench_estimator --markdown --runs runs/results --suffix=-default-0 > "$temporary/estimates" || exit 1
+    replace docs/estimator.md estimator < "$temporary/estimates"
 }
 
 [ -x build/train_2d ] || fail "build/train_2d is missing; run make first"
