@@ -8,6 +8,7 @@ build/gallery build/points build/grid_range: build/%: docs/%.c $(HEADERS)
 docs: all build/gallery build/bench_estimator
 	FORCE=1 sh docs/results.sh
 	sh docs/results.sh --estimator
+	sh docs/likelihood.sh
 	sh docs/gallery.sh
 	sh docs/images.sh --redraw
 
