@@ -23,11 +23,11 @@
  * signal and noise in the variance of z. Prints:
  *
  *   mean of -log p, nats    trace     exact     integral +- bar          ODE +- bar apart  evaluations
- *   Gaussian, 2 dimensions  full     2.1886    2.1906 +- 0.0017    2.1887 +- 0.0000  -1.1   99392   94000
- *   3 spots, 2 dimensions   full     1.3293    1.3321 +- 0.0094    1.3293 +- 0.0001  -0.3   99392  127000
- *   4 clouds, 16 dimensions full    12.8944   12.8982 +- 0.0085   12.8944 +- 0.0004  -0.4   99392  600600
- *   4 clouds, 16 dimensions probed  12.8944   12.8982 +- 0.0085   12.9029 +- 0.0525   0.1   99392  451200
- *   142 dots of the dino    full    -2.2306   -2.2282 +- 0.0184   -2.2305 +- 0.0002  -0.1   99392  160000 */
+ *   Gaussian, 2 dimensions  full     2.1886    2.1889 +- 0.0017    2.1886 +- 0.0000  -0.2   99992   94000
+ *   3 spots, 2 dimensions   full     1.3293    1.3375 +- 0.0119    1.3293 +- 0.0001  -0.7   99992  127000
+ *   4 clouds, 16 dimensions full    12.8944   12.8968 +- 0.0095   12.8944 +- 0.0004  -0.2   99992  600600
+ *   4 clouds, 16 dimensions probed  12.8944   12.8968 +- 0.0095   12.9029 +- 0.0525   0.1   99992  451200
+ *   142 dots of the dino    full    -2.2306   -2.2428 +- 0.0303   -2.2305 +- 0.0002   0.4   99992  160000 */
 #define ITDIFF_IMPLEMENTATION
 #include "itdiff.h"
 
