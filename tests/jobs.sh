@@ -376,6 +376,9 @@ array "$out/binary.npy" '24, 8, 8' '255 * int(2 * rand())'
 job "black and white" "images_seen=16" $images --data "$out/binary.npy"
 array "$out/flat-image.npy" '24, 8, 8' '7'
 refused "images of one grey" 'flat-image.npy.*differences expected, every value is 7' $images --data "$out/flat-image.npy"
+array "$out/alike.npy" '24, 8, 8' 'i % 64 * 3'
+told "images that are all the same" "images_seen=16 val_nll=-*[0-9]" 'alike.npy: the training images are all the same' \
+    $images --data "$out/alike.npy"
 array "$out/one.npy" '1, 8, 8' "$shade"
 refused "a single image" 'one.npy: at least 4 images expected, 1 found' $images --data "$out/one.npy"
 measured="build/train_images --out $out/runs --quiet --pictures off --eval_draws 2 --eval --load $out/runs/grey/model.safetensors"

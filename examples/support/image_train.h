@@ -14,6 +14,20 @@
 
 /* ---- the new model ---- */
 
+/* The Gaussian of n training images. Where all of them are the same one, only their rounding varies: as much
+ * noise gives them a density. */
+static inline void train_fit(image_run *r, float *x /* (n,dim) */, size_t n)
+{
+    itd_result result = itd_model_fit(r->model, x, n);
+    if (result == ITD_ERROR_DATA) {
+        grid g = {-1, 1, r->scale.levels ? r->scale.levels : 256};
+        if (!r->o->silent) warn("%s: the training images are all the same", r->o->data);
+        grid_dequantize(&g, r->o->seed, x, n, r->model->dim, x);
+        result = itd_model_fit(r->model, x, n);
+    }
+    must(result, "fitting the Gaussian");
+}
+
 /* A network with its trainer, as the options have it; the Gaussian is that of some training images. */
 static inline void train_create(image_run *r, const itd_model_desc *desc)
 {
@@ -30,7 +44,7 @@ static inline void train_create(image_run *r, const itd_model_desc *desc)
         run_training_image(r, i, 0, image);
         shape_pad(&r->shape, image, x + i * full);
     }
-    must(itd_model_fit(r->model, x, n), "fitting the Gaussian");
+    train_fit(r, x, n);
     must(itd_trainer_create(r->model, &td, &r->trainer), "preparing the training");
     run_set_note(r), run_set_option_notes(r), run_set_length_note(r);
     free(x), free(image);
