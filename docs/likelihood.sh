@@ -17,12 +17,18 @@ block() {
 for program in ode bounds information; do [ -x build/$program ] || fail "build/$program is missing; run make first"; done
 for set in scg moons dino; do [ -f "$(model $set)" ] || fail "$(model $set) is missing; run sh docs/results.sh default"; done
 measured=$(commit)
-build/ode | block | replace $page ode || exit 1
-for set in scg moons dino; do build/ode --load "$(model $set)" --dataset $set; done |
-    awk 'NR == 1 || !/^mean/' | block | replace $page ode-checkpoints || exit 1
+build/ode > "$temporary/ode" || exit 1
+for set in scg moons dino; do
+    build/ode --load "$(model $set)" --dataset $set >> "$temporary/each" || exit 1
+done
+build/bounds > "$temporary/all" || exit 1
+build/bounds --load "$(model dino)" --draws 1000 > "$temporary/dino" || exit 1
+build/information > "$temporary/information" || exit 1
+block < "$temporary/ode" | replace $page ode || exit 1
+awk 'NR == 1 || !/^mean/' "$temporary/each" | block | replace $page ode-checkpoints || exit 1
 {
-    build/bounds | awk '/^3 spots/ { on = 1 } on && !NF { exit } on'
+    awk '/^3 spots/ { on = 1 } on && !NF { exit } on' "$temporary/all"
     echo
-    build/bounds --load "$(model dino)" --draws 1000
+    cat "$temporary/dino"
 } | block | replace $page bounds || exit 1
-build/information | block | replace $page information
+block < "$temporary/information" | replace $page information

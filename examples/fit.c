@@ -162,6 +162,7 @@ typedef struct run {
     scores on_validation, on_test;
     report report;
     progress bar;
+    int scores_lost, samples_lost; /* they could not be written */
 } run;
 
 /* ---- data ---------------------------------------------------------------------------------------------- */
@@ -355,8 +356,8 @@ static void say_outcome(const run *r)
     char text[300];
     if (!r->o.load) printf("model and metrics are in %s\n", report_path(&r->report, ""));
     else if (r->o.pictures && v->rows) printf("pictures are in %s\n", report_path(&r->report, ""));
-    if (r->o.scores) printf("scores of the rows are in %s\n", r->o.scores);
-    if (r->o.samples_out && !must_lost)
+    if (r->o.scores && !r->scores_lost) printf("scores of the rows are in %s\n", r->o.scores);
+    if (r->o.samples_out && !r->samples_lost)
         printf("%lu samples are in %s\n", (unsigned long)r->o.samples, r->o.samples_out);
     if (v->rows) printf("%s\n", scores_text(v, kind, text, sizeof text));
     if (t->rows) printf("%s\n", scores_text(t, "test ", text, sizeof text));
@@ -407,11 +408,12 @@ static float *draw_samples(run *r)
     return x;
 }
 
-static void write_samples(const run *r, const float *x)
+static void write_samples(run *r, const float *x)
 {
     double *values = (double *)must_alloc(r->o.samples, r->dim * sizeof *values);
     frame_restore(&r->frame, x, r->o.samples, values);
-    if (table_write(r->o.samples_out, r->frame.names, values, r->o.samples, r->dim)) lose(r->o.samples_out);
+    if (table_write(r->o.samples_out, r->frame.names, values, r->o.samples, r->dim))
+        lose(r->o.samples_out), r->samples_lost = 1;
     free(values);
 }
 
@@ -501,7 +503,7 @@ static void score_rows(run *r)
     }
     measure(r, &r->validation, &t, 1, s);
     warn_if_far(r, r->o.data);
-    if (r->o.scores && scores_write(r->o.scores, s, &t)) fail("%s: cannot be written", r->o.scores);
+    if (r->o.scores && scores_write(r->o.scores, s, &t)) lose(r->o.scores), r->scores_lost = 1;
     table_free(&t);
 }
 

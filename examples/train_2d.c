@@ -450,7 +450,7 @@ static void draw_animation(run *r, const watched *w, const float *samples)
     plot_animation_init(&film, PANELS_WIDTH, PANELS_HEIGHT, 3);
     plane_film_panels(&film, &r->watch.panels);
     plane_film_sampling(&film, &r->watch.panels, w, samples);
-    if (plot_animation_write(&film, path)) fail("%s: cannot be written", path);
+    if (plot_animation_write(&film, path)) lose(path);
     plot_animation_free(&film);
 }
 

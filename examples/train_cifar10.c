@@ -221,9 +221,10 @@ static fields *begin(image_run *r, options *all, int training, int images)
     } else if (!training && !all->pretrained) {
         run_load(r, model_to_load(r), training);
     }
-    if (r->model && r->model->dim != DIM)
-        fail("%s: images of 32 x 32 x 3 = %d numbers expected, %lu found", model_to_load(r), DIM,
-             (unsigned long)r->model->dim);
+    if (r->model && (r->shape.height != SIDE || r->shape.width != SIDE || r->shape.channels != 3))
+        fail("%s: a model of images of 32 x 32 x 3 expected, found %lu x %lu x %lu, which train_images takes",
+             model_to_load(r), (unsigned long)r->shape.height, (unsigned long)r->shape.width,
+             (unsigned long)r->shape.channels);
     if (r->model && fabs(r->scale.low) + fabs(r->scale.high - 255) > 0)
         fail("%s: a model of values from 0 to 255 expected, found %g to %g, which train_images takes",
              model_to_load(r), r->scale.low, r->scale.high);

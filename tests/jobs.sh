@@ -120,6 +120,8 @@ cut -d '"' -f 2 "$out/quoted-german.csv" | sed '1s/.*/x/; s/.*/"&"/' > "$out/ger
 job "... in a column alone" "rows=300 columns=1" $fit --data "$out/german-column.csv"
 awk -F, '{ print (NR == 1 ? "tag" : NR % 3 ? "word" : "#word") "," $0 }' "$out/plain.csv" > "$out/tags.csv"
 job "rows that begin with #" "$same" $fit --data "$out/tags.csv" --columns 2-4
+sed '5s/^/# 9,/; 5s/,[^,]*$//; 7s/^/#/' "$out/plain.csv" > "$out/taken-out.csv"
+job "rows that are taken out with #" "rows=298 columns=3" $fit --data "$out/taken-out.csv"
 body | awk -F, '{ printf "2024-01-%02d,%s\n", NR % 28 + 1, NR == 1 ? 5 : $1 }' > "$out/undated.csv"
 job "dates without names, the first value whole" "rows=300 columns=1" $fit --data "$out/undated.csv" --columns 2
 awk -F, '{ print (NR == 1 ? "id" : NR * 97 % 307) "," $0 }' "$out/plain.csv" > "$out/shuffled.csv"
@@ -134,7 +136,7 @@ sed '7s/^[^,]*/NA/; 9s/[^,]*$//' "$out/plain.csv" > "$out/missing.csv"
 refused "missing values" 'missing.csv: row 6 \(line 7\), column 1.*"NA".*a missing value; 2 in all, in 2 rows and columns 1,3\).*--columns 2 ' $fit --data "$out/missing.csv"
 told "... which are left out" "rows=298 columns=3" 'missing.csv: 2 of its 300 rows are left out' \
     $fit --data "$out/missing.csv" --drop_missing
-for word in '#DIV\/0!' '-nan(ind)' NaT '(null)' '1.#QNAN'; do
+for word in '#DIV\/0!' '-nan(ind)' '(null)' '1.#QNAN'; do
     sed "7s/^[^,]*/$word/" "$out/plain.csv" > "$out/word.csv"
     told "$word is a missing value" "rows=299 columns=3" '1 of its 300 rows' $fit --data "$out/word.csv" --drop_missing
 done
@@ -335,6 +337,12 @@ refused "a model that is cut off" 'half.safetensors: 100 bytes' $load "$out/half
 refused "a model that is not there" 'no-model: weights expected, no such file' $load "$out/no-model" --data "$out/plain.csv"
 
 body | awk -F, '{ printf "%s,%.4f\n", $1, 10 * $2 }' > "$out/two.csv"
+body | awk -F, 'BEGIN { print "a,x,x" } { printf "%s,%s,%.4f\n", $1, $2, 10 * $3 }' > "$out/again.csv"
+$fit --data "$out/again.csv" --columns 3,2 --experiment_name again > /dev/null
+trained=$($fit --data "$out/again.csv" --columns 3,2 --experiment_name again | sed 's/.* gaussian_nll=\([^ ]*\) .*/\1/')
+told "a repeated name, in another order" "rows=300 columns=2" "rows that it was trained on" build/fit --out "$out/runs" --quiet \
+    --pictures off --eval_draws 4 --load "$out/runs/again/model.safetensors" --data "$out/again.csv" --columns 3,2
+check_that "... is the same column again" awk -v a="$(gaussian)" -v b="$trained" 'BEGIN { exit !(a - b < 0.3 && b - a < 0.3) }'
 for order in 1,2 2,1; do
     $fit --data "$out/two.csv" --columns $order --experiment_name "order$order" > /dev/null
     told "columns $order of a table without names" "rows=300" "rows that it was trained on" build/fit --out "$out/runs" --quiet \
@@ -437,9 +445,13 @@ refused "no images at all" 'no-images: images expected, found nothing' $images -
 # ---- where results go ----
 
 if [ -w /dev/full ]; then
-    refused "a full disk" 'full.*(written|space)' $load $model --data "$out/others.csv" --scores /dev/full
-    check_that "... for samples, and the result is not lost" sh -c "! $fit --data $out/plain.csv --samples_out /dev/full \
-        > $out/printed 2> $out/errors && grep -q '^result ' $out/printed && grep -q 'full: cannot be written' $out/errors"
+    full() { # name, command...: the file is lost, the result is not
+        check_that "$1" sh -c "! $2 > $out/printed 2> $out/errors && grep -q '^result ' $out/printed &&
+            [ \$(wc -l < $out/errors) -eq 1 ] && grep -q 'full: cannot be written' $out/errors"
+    }
+    full "a full disk, for scores" "$load $model --data $out/others.csv --scores /dev/full"
+    full "... for samples" "$fit --data $out/plain.csv --samples_out /dev/full"
+    full "... for scores of images" "$(echo $measured) --data $out/new.npy --scores /dev/full"
 else
     skip "there is no /dev/full"
 fi

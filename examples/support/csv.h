@@ -3,8 +3,8 @@
  * Fields are separated by commas, semicolons, tabs, vertical bars, or runs of blanks, the same way
  * throughout; the first two lines tell which. A field in double quotes may hold anything, a quote of its own
  * twice ("5"" pipe"). Lines end in LF, CR LF or CR. Blank lines are skipped, and so are comments, which start
- * with #: but not where a line has as many fields as the first (or one more, below names of R), the first is
- * no number behind its #, and another is one (#ff8000,0.5,2). */
+ * with #: but not where a line has as many fields as the first (or one more, below names of R), a word stands
+ * right behind the #, and another field is a number (#ff8000,0.5,2). */
 #ifndef CSV_H
 #define CSV_H
 
@@ -123,6 +123,14 @@ static inline int csv_fields(csv_reader *csv, csv_row *row)
     }
 }
 
+/* Whether what follows a # is no word: blanks, another #, or a number, of a row that was taken out. */
+static inline int csv_is_comment(const char *at, const char *end)
+{
+    if (at == end || csv_is_blank(*at) || *at == '#') return 1;
+    while (at < end && memchr("0123456789+-.,eE", *at, 16)) at++;
+    return at == end;
+}
+
 /* Whether a line that begins with # is a row. */
 static inline int csv_is_row(const csv_reader *csv)
 {
@@ -135,7 +143,7 @@ static inline int csv_is_row(const csv_reader *csv)
     if (csv->fields < 2 || csv->separator == ' ') return 0;
     ahead.error = &quiet;
     if (!csv_fields(&ahead, &row) && (row.count == csv->fields || row.count == csv->fields + 1) &&
-        text_number(row.field[0].at + 1, row.field[0].end, &value) != row.field[0].end)
+        !csv_is_comment(row.field[0].at + 1, row.field[0].end))
         for (size_t j = 1; j < row.count; j++)
             numbers += text_number(row.field[j].at, row.field[j].end, &value) == row.field[j].end;
     free(row.field);

@@ -290,6 +290,12 @@ static inline int frame_repeats(const data_frame *f, size_t j)
     return 0;
 }
 
+/* Whether column k of the header stands before column j in its file. */
+static inline int frame_stands_before(const table_header *h, size_t k, size_t j)
+{
+    return h->source ? h->source[k] < h->source[j] : k < j;
+}
+
 /* How many of the frame's names the file has; their columns into `chosen`. A name that the file has several
  * times is found if the frame has it as often, the columns then in the order of the first file. */
 static inline size_t frame_find_names(const data_frame *f, const table_header *header, size_t *chosen,
@@ -301,8 +307,14 @@ static inline size_t frame_find_names(const data_frame *f, const table_header *h
         for (size_t k = 0; k < f->columns; k++)
             if (strcmp(f->names[j], f->names[k]) == 0 && (k == j || f->source[k] != f->source[j]))
                 own++, before += f->source[k] < f->source[j];
-        for (size_t k = 0; k < header->columns; k++)
-            if (strcmp(f->names[j], header->names[k]) == 0 && times++ == before) at = k + 1;
+        for (size_t k = 0; k < header->columns; k++) {
+            size_t rank = 0;
+            if (strcmp(f->names[j], header->names[k]) != 0) continue;
+            for (size_t l = 0; l < header->columns; l++)
+                rank += strcmp(f->names[j], header->names[l]) == 0 && frame_stands_before(header, l, k);
+            times++;
+            if (rank == before) at = k + 1;
+        }
         if (times == own && found < header->columns) chosen[found++] = at;
         else *missing = j;
     }
@@ -344,7 +356,7 @@ static inline int frame_choose(const void *wish, const table_header *header, siz
 static inline int frame_match(const data_frame *f, data_table *t, char *error, size_t error_size)
 {
     text_error to = {t->path, error, error_size};
-    table_header header = {t->columns, t->names};
+    table_header header = {t->columns, t->names, t->source};
     data_table chosen = {0}; /* its columns and their names */
     data_frame places = *f;
     places.file_columns = 0; /* they are chosen already, and in order */

@@ -50,13 +50,13 @@ static inline void image_odd_warn_of_range(const char *path, const image_set *se
     char place[40];
     size_t image = 0;
     size_t cut = n / 2000 + 1;
-    double low = value[cut < n ? cut : 0], high = value[cut < n ? n - 1 - cut : 0], far;
+    double low = value[cut < n ? cut : 0], high = value[cut < n ? n - 1 - cut : 0], extreme;
     if (!(high > low) || s->high - s->low < MAX_RATIO * (high - low)) return;
-    far = s->high - high > low - s->low ? s->high : s->low;
+    extreme = s->high - high > low - s->low ? s->high : s->low;
     for (size_t i = 0; i < set->n; i++)
         for (size_t k = 0; k < set->dim; k++) {
             double v = images_value(set, i, k);
-            if (v < far || v > far) continue;
+            if (v < extreme || v > extreme) continue;
             image = (set->index ? set->index[i] : i) + 1;
             i = set->n - 1;
             break;
@@ -65,7 +65,7 @@ static inline void image_odd_warn_of_range(const char *path, const image_set *se
     warn("%s: %s has a value of %g, and 99.9 %% of all lie between %g and %g: these share %.2g %% of the "
          "range "
          "that is learned",
-         path, place, far, low, high, 100 * (high - low) / (s->high - s->low));
+         path, place, extreme, low, high, 100 * (high - low) / (s->high - s->low));
 }
 
 static inline void image_odd_warn(const char *path, const image_set *set)

@@ -74,7 +74,7 @@ static inline int plan_read_features(const char *text, itd_unet_desc *d)
         char *end;
         d->features[d->levels] = (size_t)strtoul(text, &end, 10);
         if (end == text || !d->features[d->levels] || d->features[d->levels] % d->groups ||
-            (*end && *end != ','))
+            (*end && (*end != ',' || !end[1])))
             return 0;
         text = *end ? end + 1 : end;
     }

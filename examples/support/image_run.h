@@ -328,7 +328,9 @@ static inline void run_begin(image_run *r, image_options *o, int argc, char **ar
     if (!image_options_likelihood_wanted(o) && !o->denoise)
         image_options_ignored(o, "test n eval_images", "no images are read");
     if (image_options_training_wanted(o)) return;
-    if (r->workers.rank == 0) outputs_must_write(run_path(r, o->samples ? "samples.npy" : "likelihood.tsv"));
+    if (r->workers.rank == 0 && o->samples) outputs_must_write(run_path(r, "samples.npy"));
+    if (r->workers.rank == 0 && image_options_likelihood_wanted(o))
+        outputs_must_write(run_path(r, "likelihood.tsv"));
     if (!o->samples) image_options_ignored(o, "steps sampler", "nothing is sampled");
     image_options_ignored(
         o, IMAGE_OPTIONS_TAUGHT "num_epochs hours minutes resume checkpoint_minutes eval_minutes rows",
@@ -548,7 +550,7 @@ static inline void run_divide_if_learned(image_run *r)
     r->train_set = r->test_set;
     memset(&r->test_set, 0, sizeof r->test_set);
     if (run_has_learned(r)) {
-        warn("%s: the images that it was trained on, so -log p is too low", r->o->data);
+        if (!r->o->silent) warn("%s: the images that it was trained on, so -log p is too low", r->o->data);
         images_unite(&r->train_set, &r->test_set, n);
         return;
     }

@@ -221,13 +221,18 @@ static inline size_t score_draws_for(const image_run *r, const score_report *s)
     return (size_t)ceil((double)r->o->draws * 1.1 * pow(worst / r->o->std_error, 2));
 }
 
-/* ---- files ---- */
+/* ---- files, which may be lost, but not what goes to the screen ---- */
 
 static inline FILE *score_open(const char *path)
 {
     FILE *file = fopen(path, "w");
-    if (!file) fail("%s: cannot be written", path);
+    if (!file) lose(path);
     return file;
+}
+
+static inline void score_close(FILE *file, const char *path)
+{
+    if (file && fclose(file)) lose(path);
 }
 
 /* What one is told of a density is nats and bits/dim in the units of the file; of a probability, which has no
@@ -236,8 +241,9 @@ static inline void score_print_row(const image_run *r, FILE *file, const score_r
                                    const itd_nll_result *v)
 {
     double b = run_bits(r, v->nll) + (w->discrete ? 0 : run_unit_bits(r));
-    fprintf(file, "%s\t%.2f\t%.2f\t%.2f\t%.4f\t%.4f\t%.4f\n", w->name, v->nll, v->std_error,
-            v->std_error_data, b, run_bits(r, v->std_error), run_bits(r, v->std_error_data));
+    if (file)
+        fprintf(file, "%s\t%.2f\t%.2f\t%.2f\t%.4f\t%.4f\t%.4f\n", w->name, v->nll, v->std_error,
+                v->std_error_data, b, run_bits(r, v->std_error), run_bits(r, v->std_error_data));
     if (!r->o->quiet)
         printf("  %-42s %9.1f   %7.4f +- %.4f (data %.4f)\n", w->name, v->nll, b, run_bits(r, v->std_error),
                run_bits(r, v->std_error_data));
@@ -246,8 +252,10 @@ static inline void score_print_row(const image_run *r, FILE *file, const score_r
 static inline void score_print_rows(const image_run *r, score_report *s)
 {
     FILE *file = score_open(run_path(r, "likelihood.tsv"));
-    fprintf(file, "likelihood\tnats\tstderr\tstderr_data\tbits_per_dim_%s\tstderr_bits\tstderr_data_bits\n",
-            r->units_name);
+    if (file)
+        fprintf(file,
+                "likelihood\tnats\tstderr\tstderr_data\tbits_per_dim_%s\tstderr_bits\tstderr_data_bits\n",
+                r->units_name);
     if (!r->o->quiet)
         printf("-log likelihood of %-6lu test images             nats   bits/dim for values %g .. %g\n",
                (unsigned long)s->plain->n, r->scale.low, r->scale.high);
@@ -257,7 +265,7 @@ static inline void score_print_rows(const image_run *r, score_report *s)
         if (k == 0) s->first = v;
         s->last = v;
     }
-    if (fclose(file)) fail("%s: cannot be written", run_path(r, "likelihood.tsv"));
+    score_close(file, run_path(r, "likelihood.tsv"));
 }
 
 /* Which of them to quote, see docs/likelihood.md: of values on a grid the probability, since their density
@@ -288,13 +296,13 @@ static inline void score_write_each(const image_run *r, const score_report *s)
     FILE *file = score_open(r->o->scores);
     score_evaluate(r, &score_table[0], s, nll);
     if (last) score_evaluate(r, &score_table[last], s, nll + n);
-    fprintf(file, "image\tcontinuous_nats%s\n", last ? "\tdiscrete_nats" : "");
-    for (size_t i = 0; i < n; i++) {
+    if (file) fprintf(file, "image\tcontinuous_nats%s\n", last ? "\tdiscrete_nats" : "");
+    for (size_t i = 0; i < n && file; i++) {
         fprintf(file, "%lu\t%.2f", (unsigned long)(r->test_set.index ? r->test_set.index[i] : i) + 1, nll[i]);
         if (last) fprintf(file, "\t%.2f", nll[n + i]);
         fprintf(file, "\n");
     }
-    if (fclose(file)) fail("%s: cannot be written", r->o->scores);
+    score_close(file, r->o->scores);
     free(nll);
 }
 
@@ -306,6 +314,7 @@ static inline void score_write_mses(const image_run *r, const score_report *s)
     const itd_schedule *q = &s->plain->desc.schedule;
     FILE *file = score_open(run_path(r, "mses.tsv"));
     size_t variants = r->scale.levels ? SCORE_VARIANTS : 1;
+    if (!file) return;
     fprintf(file, "logsnr_from\tlogsnr_to");
     for (size_t k = 0; k < variants; k++) {
         must(itd_draws_curve(s->plain, k, SCORE_BINS, NULL, mse[k], NULL, gaussian[0]), "averaging errors");
@@ -323,7 +332,7 @@ static inline void score_write_mses(const image_run *r, const score_report *s)
         if (s->dequantized) fprintf(file, "\t%.3f\t%.3f", dequantized[bin], gaussian[1][bin]);
         fprintf(file, "\n");
     }
-    if (fclose(file)) fail("%s: cannot be written", run_path(r, "mses.tsv"));
+    score_close(file, run_path(r, "mses.tsv"));
 }
 
 /* ---- all of it ---- */

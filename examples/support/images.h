@@ -235,6 +235,7 @@ static inline int images_take_array(const npy_array *a, image_set *set, const te
             if (bytes) set->bytes[i * set->dim + k] = (uint8_t)v;
             else set->values[i * set->dim + k] = (float)v;
         }
+    if (a->kind == 'b') set->scale.factor = 1; /* black and white, as floats of 0 and 1 are */
     return bytes ? 0 : images_unmask(set, to);
 }
 

@@ -31,7 +31,7 @@ typedef struct odd_report {
     odd_say *say;
     void *context;
     size_t lines;
-    size_t few, atoms, far; /* columns of each kind so far */
+    size_t few, atoms, outside; /* columns of each kind so far */
 } odd_report;
 
 static inline void odd_put(odd_report *r, const char *format, ...)
@@ -171,7 +171,7 @@ static inline void odd_far_rows(odd_report *r, size_t j, const double *sorted, d
     double median = sorted[t->rows / 2], limit = odd_far(sorted, t->rows, distance);
     char name[TABLE_NAME], place[TABLE_PLACE], list[400] = "";
     size_t found = 0;
-    if (!(limit <= DBL_MAX) || !odd_counts(&r->far)) return;
+    if (!(limit <= DBL_MAX) || !odd_counts(&r->outside)) return;
     for (size_t i = 0; i < t->rows; i++) {
         double value = t->values[i * t->columns + j];
         if (fabs(value - median) < limit || found++ >= ODD_SHOWN) continue;
@@ -276,7 +276,7 @@ static inline int odd_tell(const data_table *t, odd_say *say, void *context)
         if (odd_column(&r, j)) return -1;
     odd_put_rest(&r, r.few, "of few distinct values");
     odd_put_rest(&r, r.atoms, "with a value in over 2 % of the rows");
-    odd_put_rest(&r, r.far, "with rows far outside");
+    odd_put_rest(&r, r.outside, "with rows far outside");
     return odd_collinear(&r) < 0 || odd_repeated(&r) ? -1 : (int)r.lines;
 }
 

@@ -176,9 +176,9 @@ static inline int table_is_one_of(const char *at, size_t length, const char *con
 
 static inline table_kind table_field(const csv_field *field, double *value)
 {
-    static const char *const missing[] = {"na",   "n/a",    "#n/a", "#na",     "#n/a n/a", "nan", "<na>",
-                                          "null", "(null)", "none", "nil",     "nat",      "?",   "-",
-                                          "--",   ".",      "\\n",  "missing", NULL};
+    static const char *const missing[] = {"na",   "n/a",  "#n/a",   "#na",  "#n/a n/a", "nan",
+                                          "<na>", "null", "(null)", "none", "nil",      "?",
+                                          "-",    "--",   ".",      "\\n",  "missing",  NULL};
     static const char *const broken[] = {"nan", "nan(ind)", "nan(snan)", "1.#qnan", "1.#ind", NULL};
     static const char *const infinite[] = {"inf", "infinity", NULL};
     const char *at = field->at, *end = field->end;
@@ -253,7 +253,7 @@ static inline int table_is_made_alike(const csv_row *first, const csv_row *secon
             if (digit != (b[k] >= '0' && b[k] <= '9') || (!digit && a[k] != b[k])) break;
             digits += digit ? 1 : 0;
         }
-        if (k == length && digits) return 1;
+        if (k == length && digits >= 3) return 1; /* Q1 and Q3 are names as well */
     }
     return 0;
 }
@@ -403,7 +403,7 @@ static inline int table_has_row_names(const csv_row *names, const csv_row *below
 static inline int table_csv_header(data_table *t, const csv_row row[2], table_choose *choose,
                                    const void *wish, int *has_names, const text_error *error)
 {
-    table_header header = {row[0].count, NULL};
+    table_header header = {row[0].count, NULL, NULL};
     int status;
     *has_names = table_has_names(&row[0], &row[1]);
     if (*has_names) {

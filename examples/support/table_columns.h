@@ -11,7 +11,8 @@ enum { TABLE_NAME = 80 }; /* bytes for the words for a column */
 /* What is known of a file before its columns are chosen. */
 typedef struct table_header {
     size_t columns;
-    char **names; /* NULL: none */
+    char **names;         /* NULL: none */
+    const size_t *source; /* columns of the file, from 1, if some of it were chosen; NULL: all are there */
 } table_header;
 
 /* Chooses columns by their numbers from 1, not more than there are, none of them twice. */
