@@ -323,10 +323,10 @@ static itd_nll_desc nll_desc_of(const run *r, size_t n)
    the evaluations. t: the rows before noise. */
 static void measure(run *r, row_set *s, const data_table *t, uint64_t first, scores *result)
 {
-    size_t draws = frame_is_rounded(&r->frame) ? NOISE_DRAWS : 1, fewest = r->o.has_draws ? 2 : 4;
+    size_t draws = frame_is_rounded(&r->frame) ? NOISE_DRAWS : 1, min_draws = r->o.has_draws ? 2 : 4;
     itd_nll_desc d = nll_desc_of(r, s->n);
     if (draws > 1 && r->o.has_draws && r->o.draws < 4 * draws) draws = r->o.draws < 8 ? 2 : r->o.draws / 4;
-    if (draws > 1) d.draws = d.draws / draws < fewest ? fewest : d.draws / draws;
+    if (draws > 1) d.draws = d.draws / draws < min_draws ? min_draws : d.draws / draws;
     d.allocate = d.draws > 2;
     scores_begin(result, s->n), result->kind = s->kind;
     for (size_t k = 0; k < draws; k++) {

@@ -582,7 +582,7 @@ static inline void run_read_images(image_run *r, const image_scale *scale)
     if (r->model) run_must_fit(r, &shape, o->test ? o->test : data);
     r->n_train = r->train_set.n, r->n_test = t->n, r->dim = t->dim, r->scale = t->scale;
     run_keep_test(r);
-    run_set_data_words(r, r->dim > 1000 ? 7 : 1);
+    if (learn) run_set_data_words(r, r->dim > 1000 ? 7 : 1);
 }
 
 /* A checkpoint, to go on with its training or not. */

@@ -114,11 +114,11 @@ static inline int images_share_disguise(image_set *set, const image_scale *scale
 {
     double own = set->scale.factor, factor = scale->factor > 0 ? scale->factor : 255;
     size_t count = set->n * set->dim;
-    uint8_t most = 0;
+    uint8_t max_level = 0;
     if (!set->bytes || own <= 0) return 0;
     for (size_t k = 0; k < count; k++)
-        if (set->bytes[k] > most) most = set->bytes[k];
-    if (scale->levels && !(own <= 1 && most <= 1 && scale->high > 127)) return 0;
+        if (set->bytes[k] > max_level) max_level = set->bytes[k];
+    if (scale->levels && !(own <= 1 && max_level <= 1 && scale->high > 127)) return 0;
     set->values = count <= SIZE_MAX / sizeof(float) ? (float *)malloc(count * sizeof(float)) : NULL;
     if (!set->values) return text_refuse(to, "memory for the images expected, none found");
     for (size_t k = 0; k < count; k++) {

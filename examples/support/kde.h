@@ -43,7 +43,7 @@ enum { KDE_MOST_ROWS = 10000, KDE_QUERIES = 2000, KDE_LEVELS = 25, KDE_LANES = 1
  * top of every -log p, which is then in the units of x. */
 typedef struct kde {
     size_t rows, dim;
-    size_t of;    /* how many rows there were to fit; kde_most_rows of them, drawn at random, stay */
+    size_t of;    /* how many rows there were to fit; kde_max_rows of them, drawn at random, stay */
     double *x;    /* (rows,dim) in the kernel's coordinates, in random order */
     size_t *kind; /* (rows) equal for copies, which noise over a rounding step may have moved; or NULL */
     double *mean; /* (dim) NULL: coordinates are taken as they are */
@@ -77,11 +77,11 @@ static inline double *kde_doubles(size_t rows, size_t columns)
 static inline size_t kde_at_most(size_t n, size_t limit) { return n < limit ? n : limit; }
 
 /* Distances in many dimensions take their time, so that there are fewer of them. */
-static inline size_t kde_most_rows(size_t dim)
+static inline size_t kde_max_rows(size_t dim)
 {
-    enum { COLUMNS = 64, FEWEST = 500 };
+    enum { COLUMNS = 64, MIN_ROWS = 500 };
     size_t rows = dim > COLUMNS ? KDE_MOST_ROWS * COLUMNS / dim : KDE_MOST_ROWS;
-    return rows > FEWEST ? rows : FEWEST;
+    return rows > MIN_ROWS ? rows : MIN_ROWS;
 }
 
 /* ---- the sum over kernels ---- */
@@ -260,7 +260,7 @@ static inline int kde_fit_mapped(kde *k, const double *x, const size_t *kind, si
     itd_rng rng = itd_rng_make(seed, KDE_STREAM);
     size_t *order = n <= SIZE_MAX / sizeof *order ? (size_t *)malloc(n * sizeof *order) : NULL;
     memset(k, 0, sizeof *k);
-    k->dim = dim, k->of = n, k->rows = kde_at_most(n, kde_most_rows(dim));
+    k->dim = dim, k->of = n, k->rows = kde_at_most(n, kde_max_rows(dim));
     k->mean = mean, k->map = map, k->diagonal = diagonal, k->log_volume = log_volume;
     k->x = kde_doubles(k->rows, dim);
     k->kind = kind ? (size_t *)malloc(k->rows * sizeof *k->kind) : NULL;

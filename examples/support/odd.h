@@ -77,12 +77,12 @@ static inline int odd_is_index_name(const char *name)
  * shuffled, and has their name; or none of them is missing. */
 static inline int odd_is_row_numbers(const data_table *t, size_t j, const double *sorted)
 {
-    enum { FEWEST = 20 };
+    enum { MIN_ROWS = 20 };
     size_t n = t->rows;
     for (size_t i = 0; i < n; i++)
         if (floor(sorted[i]) < sorted[i] || (i > 0 && !(sorted[i] > sorted[i - 1]))) return 0;
     if (odd_is_index_name(t->names ? t->names[j] : NULL)) return 1;
-    return n >= FEWEST && !(sorted[n - 1] - sorted[0] > (double)(n - 1));
+    return n >= MIN_ROWS && !(sorted[n - 1] - sorted[0] > (double)(n - 1));
 }
 
 /* " --columns 2-3 leaves it out" */
