@@ -421,7 +421,7 @@ static void every_result_has_its_sentence(void)
 
 static uint32_t checksum(const unsigned char *from, size_t n, size_t first)
 {
-    itd__file sum;
+    itd__file sum = ITD__ZERO;
     itd__checksum_begin(&sum);
     itd__checksum_add(&sum, from, first);
     itd__checksum_add(&sum, from + first, n - first);

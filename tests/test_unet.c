@@ -616,7 +616,7 @@ static void spell(const char *name, const spelling *s, char *out, size_t size)
 static void write_weights(itd_model *model, const spelling *s)
 {
     static char json[1 << 17];
-    itd__file all;
+    itd__file all = ITD__ZERO;
     size_t i, k, used, bytes = 0, width = strcmp(s->dtype, "F32") ? 2 : 4;
     FILE *file = fopen(FILE_NAME, "wb");
     CHECK(file != NULL);
@@ -655,7 +655,7 @@ static void write_weights(itd_model *model, const spelling *s)
 static bool holds_what_was_written(itd_model *model)
 {
     static const float numbers[] = {1, -0.5f, 0.25f};
-    itd__file all;
+    itd__file all = ITD__ZERO;
     size_t i, k;
     bool same = true;
     CHECK_OK(itd__list_tensors(model, false, &all));
@@ -779,7 +779,7 @@ static void the_published_network_computes_what_it_should(void)
     enum { N = 2, D = 3072 };
     itd_model_desc md = itd_model_desc_default(D);
     itd_model *model;
-    itd__file all;
+    itd__file all = ITD__ZERO;
     FILE *file = fopen("tests/golden/unet_ddpm.txt", "r");
     float *z = ref_floats(N * D), *dout = ref_floats(N * D), *out = ref_floats(N * D),
           *dz = ref_floats(N * D);

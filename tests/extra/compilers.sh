@@ -207,6 +207,10 @@ row() { # name, compiler, flags, what runs its programs (nothing: the machine), 
 
 # ---- the rows ----
 
+foreign() { # compiler, flags: whether the machine does not run what comes out
+    echo 'int main(void) { return 0; }' > "$out/foreign.c"
+    "$@" "$out/foreign.c" -o "$out/foreign" 2> /dev/null && ! "$out/foreign" 2> /dev/null
+}
 openmp() { # prints -fopenmp if the compiler can link it
     echo 'int main(void) { return 0; }' > "$out/omp.c"
     "$1" -fopenmp "$out/omp.c" -o "$out/omp" 2> /dev/null && echo " -fopenmp"
@@ -232,8 +236,9 @@ row tcc tcc "" '' "test_rng test_schedule test_kernels test_ops test_checkpoint 
 row musl musl-gcc "-O2 -static" '' "$fast"
 # asm/ is there once for all if compilers for other machines are installed
 bits32="-m32 -O2 -idirafter /usr/include/$(uname -m)-linux-gnu"
-row m32-x87 gcc "$bits32" '' "$fast"
-row m32-sse2 gcc "$bits32 -msse2 -mfpmath=sse" '' "$fast"
+if foreign gcc -m32; then emulator32=qemu-i386 programs32=$slow; else emulator32='' programs32=$fast; fi
+row m32-x87 gcc "$bits32" "$emulator32" "$programs32"
+row m32-sse2 gcc "$bits32 -msse2 -mfpmath=sse" "$emulator32" "$programs32"
 # isfinite() of its <math.h> has a conversion in it
 windows="-O2 -static -Wno-float-conversion"
 row mingw64 x86_64-w64-mingw32-gcc "$windows" wine "$slow"
