@@ -400,13 +400,15 @@ static inline int eigen_apply(size_t n, const double *a, double *x)
 static inline int eigen_alloc(size_t n, eigen_work *w)
 {
     memset(w, 0, sizeof *w);
-    w->d = (double *)malloc(3 * n * sizeof *w->d), w->z = w->d + n, w->root = w->z + n;
+    w->d = (double *)malloc(3 * n * sizeof *w->d);
     w->pole = (size_t *)malloc(4 * n * sizeof *w->pole);
-    w->order = w->pole + n, w->kept = w->order + n, w->slot = w->kept + n;
     w->side = (unsigned char *)malloc(n);
     w->u = (double *)malloc(n * n * sizeof *w->u), w->rows = (double *)malloc(n * n * sizeof *w->rows);
     w->merged = (double *)malloc(n * n * sizeof *w->merged);
-    return w->d && w->pole && w->side && w->u && w->rows && w->merged;
+    if (!w->d || !w->pole || !w->side || !w->u || !w->rows || !w->merged) return 0;
+    w->z = w->d + n, w->root = w->z + n;
+    w->order = w->pole + n, w->kept = w->order + n, w->slot = w->kept + n;
+    return 1;
 }
 
 static inline void eigen_free(eigen_work *w)

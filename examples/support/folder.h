@@ -65,14 +65,11 @@ static inline void folder_lock(const char *folder)
 static inline int folder_put_aside(const char *folder, const char *file)
 {
     char path[1200], aside[1202];
-    FILE *old;
     snprintf(path, sizeof path, "%s", folder_path(folder, file));
     snprintf(aside, sizeof aside, "%s~", path);
-    if (!(old = fopen(path, "rb"))) return 0;
-    fclose(old);
-    if (rename(path, aside) && (remove(aside), rename(path, aside))) /* not all systems replace a file */
-        fail("%s: cannot be renamed to %s", path, aside);
-    return 1;
+    if (!system_replace(path, aside)) return 1;
+    if (errno != ENOENT) fail("%s: cannot be renamed to %s", path, aside);
+    return 0;
 }
 
 /* Puts aside what an earlier run left, before a training that began anew saves its first model: it may have
@@ -83,6 +80,53 @@ static inline void folder_keep_earlier(const char *folder, int quiet)
     folder_put_aside(folder, "best.safetensors"), folder_put_aside(folder, "training.safetensors");
     if (folder_put_aside(folder, "model.safetensors") && !quiet)
         printf("%s: the model of an earlier run is kept as model.safetensors~\n", folder);
+}
+
+/* ---- a file of rows that grows while a program works ---- */
+
+/* What an earlier run has left of it; NULL: nothing. */
+static inline FILE *folder_rows(const char *folder, const char *file)
+{
+    FILE *rows = fopen(folder_path(folder, file), "r");
+    if (!rows && errno != ENOENT) fail("%s: cannot be opened", folder_path(folder, file));
+    return rows;
+}
+
+/* It is there. Rows that an error of reading leaves out would be lost. */
+static inline void folder_rows_end(FILE *rows, const char *folder, const char *file)
+{
+    if (rows && ferror(rows)) fail("%s: cannot be read", folder_path(folder, file));
+    if (rows) fclose(rows);
+}
+
+/* It begins beside the earlier one, with the rows of that which stay, ... */
+static inline FILE *folder_rows_begin(const char *folder, const char *file)
+{
+    char draft[100];
+    FILE *rows;
+    snprintf(draft, sizeof draft, "%s.tmp", file);
+    if (!(rows = fopen(folder_path(folder, draft), "w")))
+        fail("%s: cannot be written", folder_path(folder, file));
+    return rows;
+}
+
+/* ... and takes its place when these are written. What is added from here on is flushed row by row. */
+static inline FILE *folder_rows_go_on(FILE *rows, const char *folder, const char *file)
+{
+    char draft[1200], path[1200];
+    int failed = ferror(rows);
+    snprintf(path, sizeof path, "%s", folder_path(folder, file));
+    snprintf(draft, sizeof draft, "%.1195s.tmp", path);
+    if (fclose(rows) || failed) remove(draft), fail("%s: cannot be written", path);
+    if (system_replace(draft, path)) fail("%s: cannot be renamed to %s", draft, path);
+    if (!(rows = fopen(path, "a"))) fail("%s: cannot be written", path);
+    return rows;
+}
+
+static inline void folder_rows_close(FILE *rows, const char *folder, const char *file)
+{
+    int failed = rows && ferror(rows);
+    if (rows && (fclose(rows) || failed)) lose(folder_path(folder, file));
 }
 
 #endif

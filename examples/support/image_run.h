@@ -63,6 +63,7 @@ typedef struct image_run {
     double recorded;        /* seconds at the last record */
     uint64_t recorded_step; /* steps there */
     double best;            /* estimate on some test images, nats */
+    int best_lost;          /* the last time that it should have been saved it could not */
     double recent;          /* moving average of the loss */
     double border_loss;     /* what a perfect border adds to it */
     int anew;               /* nothing has been saved of a training that began at step 0 */

@@ -136,10 +136,10 @@ static inline int train_has_metrics(const image_run *r)
 {
     char line[2048];
     double row[METRICS];
-    FILE *file = fopen(run_path(r, "metrics.tsv"), "r");
+    FILE *file = folder_rows(r->folder, "metrics.tsv");
     int found = 0;
     while (file && !found && fgets(line, sizeof line, file)) found = train_parse_metrics(line, row);
-    if (file) fclose(file);
+    folder_rows_end(file, r->folder, "metrics.tsv");
     return found;
 }
 
@@ -147,7 +147,7 @@ static inline int train_has_metrics(const image_run *r)
 static inline void train_open_metrics(image_run *r)
 {
     static char rows[1 << 20], line[2048];
-    FILE *file = r->o->resume ? fopen(run_path(r, "metrics.tsv"), "r") : NULL;
+    FILE *file = r->o->resume ? folder_rows(r->folder, "metrics.tsv") : NULL;
     size_t used = 0;
     double row[METRICS];
     while (file && fgets(line, sizeof line, file)) {
@@ -161,17 +161,16 @@ static inline void train_open_metrics(image_run *r)
         r->seconds = row[M_SECONDS], r->recent = row[M_LOSS];
         if (row[M_NLL] < r->best) r->best = row[M_NLL];
     }
-    if (file) fclose(file);
+    folder_rows_end(file, r->folder, "metrics.tsv");
     r->seconds = fmax(r->seconds, r->noted_seconds);
     r->recorded = r->seconds, r->recorded_step = r->trainer->step;
     if (r->workers.rank > 0) return;
     folder_lock(r->folder);
     if (r->anew && train_has_metrics(r)) folder_put_aside(r->folder, "metrics.tsv");
-    r->metrics = fopen(run_path(r, "metrics.tsv"), "w");
-    if (!r->metrics) fail("%s/metrics.tsv: cannot be written", r->folder);
+    r->metrics = folder_rows_begin(r->folder, "metrics.tsv");
     fprintf(r->metrics, "step\timages\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n%s# %s\n",
             rows, r->command);
-    fflush(r->metrics);
+    r->metrics = folder_rows_go_on(r->metrics, r->folder, "metrics.tsv");
     tfevents_open(&r->events, r->folder, r->o->resume ? r->trainer->step + 1 : 0);
     train_check_events(r);
 }
@@ -218,9 +217,9 @@ static inline void train_estimate(image_run *r, double seconds)
     double affordable = fmax(train_rows_in(r, seconds) / DRAWS, 16);
     itd_nll_result v = train_validate(r, affordable < (double)images ? (size_t)affordable : images, DRAWS);
     train_record(r, v.nll, v.std_error);
-    if (v.nll < r->best && (affordable >= (double)images || r->best > DBL_MAX) &&
-        train_save(r, "best.safetensors"))
-        r->best = v.nll;
+    if (!(v.nll < r->best) || !(affordable >= (double)images || r->best > DBL_MAX)) return;
+    r->best_lost = !train_save(r, "best.safetensors");
+    if (!r->best_lost) r->best = v.nll;
 }
 
 /* ---- steps ---- */
@@ -352,7 +351,8 @@ static inline void train_run(image_run *r)
         else train_estimate(r, 0.15 * train_seconds_after(r));
     }
     stop_end();
-    if (r->metrics) fclose(r->metrics);
+    if (r->best_lost) must_lost = 1;
+    folder_rows_close(r->metrics, r->folder, "metrics.tsv");
     if (stop_asked() && !r->o->quiet)
         printf("stopped; --resume goes on from %s/model.safetensors\n", r->folder);
 }

@@ -454,8 +454,9 @@ static inline void learn_end(learner *l)
 
 /* ---- files ---- */
 
-/* All that is needed to go on, and the model as it is kept. While the range is searched for, the leader is
-   saved as if it had won. False: it cannot be written, as `error` says. */
+/* The model as it is kept, then all that is needed to go on: killed between the two, the training comes to
+   the model's state once more. While the range is searched for, the leader is saved as if it had won. False:
+   it cannot be written, as `error` says. */
 static inline bool learn_save(learner *l, const char *training_path, const char *model_path, itd_error *error)
 {
     float *aside = (float *)must_alloc(itd_net_parameters(l->model->net), sizeof *aside);
@@ -465,12 +466,12 @@ static inline bool learn_save(learner *l, const char *training_path, const char 
     snprintf(note, sizeof note, "rung %lu kept %llu gain %.17g error %.17g", (unsigned long)l->rung,
              (unsigned long long)l->kept_step, l->gain, l->gain_error);
     must(itd_model_set_note(l->model, "learn", note), "saving");
-    result = itd_save(l->model, l->trainer, training_path, error);
     if (l->n_held) learn_exchange(l, l->kept, aside);
     if (l->kept) l->model->desc.schedule = l->kept_range;
-    if (result == ITD_OK) result = itd_save(l->model, NULL, model_path, error);
+    result = itd_save(l->model, NULL, model_path, error);
     if (l->n_held) learn_exchange(l, aside, NULL);
     l->model->desc.schedule = present;
+    if (result == ITD_OK) result = itd_save(l->model, l->trainer, training_path, error);
     free(aside);
     return result == ITD_OK;
 }

@@ -120,7 +120,10 @@ static inline int plot_save(const char *path, const unsigned char *data, size_t 
     FILE *file = fopen(draft, "wb");
     int failed = !file || fwrite(data, 1, n, file) != n;
     if (file && fclose(file)) failed = 1;
-    if (!failed && rename(draft, path) && (remove(path), rename(draft, path))) failed = 1; /* Windows */
+#if defined(_WIN32)
+    if (!failed) remove(path); /* rename does not replace there */
+#endif
+    if (!failed && rename(draft, path)) failed = 1;
     if (failed && file) remove(draft);
     free(draft);
     return failed;

@@ -72,7 +72,7 @@ static inline void report_print(const report *r, const report_row *row)
 /* Takes over the rows up to a step. */
 static inline void report_recall(report *r, double step)
 {
-    FILE *file = fopen(report_path(r, "metrics.tsv"), "r");
+    FILE *file = folder_rows(r->folder, "metrics.tsv");
     char line[256];
     while (file && fgets(line, sizeof line, file)) {
         report_row m;
@@ -81,7 +81,7 @@ static inline void report_recall(report *r, double step)
             m.step <= step)
             report_keep(r, &m);
     }
-    if (file) fclose(file);
+    folder_rows_end(file, r->folder, "metrics.tsv");
 }
 
 /* step: those that were done before, 0 for a new run. */
@@ -89,11 +89,10 @@ static inline void report_open(report *r, uint64_t step)
 {
     if (step) report_recall(r, (double)step);
     folder_lock(r->folder);
-    r->metrics = fopen(report_path(r, "metrics.tsv"), "w");
-    if (!r->metrics) fail("%s/metrics.tsv: cannot be written", r->folder);
+    r->metrics = folder_rows_begin(r->folder, "metrics.tsv");
     fprintf(r->metrics, "epoch\tstep\ttrain_loss\tval_nll\tval_stderr\tlearning_rate\tseconds\n");
     for (size_t k = 0; k < r->rows; k++) report_print(r, &r->row[k]);
-    fflush(r->metrics);
+    r->metrics = folder_rows_go_on(r->metrics, r->folder, "metrics.tsv");
     tfevents_open(&r->events, r->folder, step ? step + 1 : 0);
     report_check(r);
 }
@@ -138,7 +137,7 @@ static inline void report_picture(report *r, plot_canvas *c, const char *file)
 
 static inline void report_close(report *r)
 {
-    if (r->metrics) fclose(r->metrics);
+    folder_rows_close(r->metrics, r->folder, "metrics.tsv");
     tfevents_close(&r->events);
     report_check(r);
     free(r->row);

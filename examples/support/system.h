@@ -182,6 +182,18 @@ static inline int system_is_link(const char *path)
 #endif
 }
 
+/* A file takes the name of another, in the place of one that has it; errno says ENOENT if there is none. */
+static inline int system_replace(const char *file, const char *name)
+{
+#if defined(SYSTEM_WINDOWS)
+    if (MoveFileExA(file, name, MOVEFILE_REPLACE_EXISTING)) return 0;
+    errno = GetLastError() == ERROR_FILE_NOT_FOUND ? ENOENT : EIO;
+    return -1;
+#else
+    return rename(file, name);
+#endif
+}
+
 /* Makes one directory. An existing one is as good as a new one; a file in its place is not. Plain C cannot
  * make any: it hopes that the user has, and leaves it to the next fopen to tell. */
 static inline int system_make_one_directory(const char *path)

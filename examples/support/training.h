@@ -153,6 +153,7 @@ static inline training_end training_run(training_loop *t)
     progress_skip(t->bar, t->l->turns);
     result = training_rounds(t);
     progress_end(t->bar);
+    if (result != ITD_ERROR_NUMERIC) must(result, "training");
     if (result == ITD_OK || t->l->n_held) training_save(t, true); /* what has diverged is of no use */
     stop_end();
     if (result != ITD_OK) return TRAINING_DIVERGED;
