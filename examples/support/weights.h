@@ -151,8 +151,8 @@ static inline void must_load_model(const char *path, itd_model **model, itd_trai
     itd_error error;
     itd_result result;
     if (weights_are_foreign(path, foreign, sizeof foreign)) fail("%s", foreign);
-    if (trainer && itd_load(path, model, trainer, &error) == ITD_OK) return;
-    result = itd_load(path, model, NULL, &error);
+    result = itd_load(path, model, trainer, &error);
+    if (result == ITD_ERROR_MISMATCH && trainer) result = itd_load(path, model, NULL, &error);
     header = result == ITD_OK ? NULL : weights_header(path);
     if (header && strstr(header, "time_embedding.linear_1.weight\"") && !weights_say_ours(header))
         fail("%s: a checkpoint of these programs expected, found weights of another; train_cifar10 takes "
