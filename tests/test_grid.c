@@ -311,7 +311,7 @@ static void choices_do_not_flatter(void)
     for (size_t round = 0; round < ROUNDS; round++) {
         itd_nll_desc d = itd_nll_desc_default();
         itd_nll_result r;
-        itd_draws *draws;
+        itd_draws *draws = NULL;
         double mean = 0, difference;
         d.seed = round, d.draws = 2, d.allocate = false;
         itd_rng_normal_fill(&rng[0], 200, points);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""failures.py [-j JOBS] [--only NAME...] [--list] [--docs]: what the programs do when memory or the system fails.
+"""failures.py [-j JOBS] [--only NAME...] [--docs]: what the programs do when memory or the system fails.
 
 Each job is a program's work on a few rows or images, done again and again: each time one allocation gets
 nothing, or all from that one on (no_memory.c); or one call to the system fails (strace), or all of its kind from
@@ -10,6 +10,8 @@ that one on. Where it begins there are the outputs of an earlier run. What has t
   - an output is the one of such a run, or the earlier one, or a whole one of less training; a part only of a file
     that a line names, or of a table that grows line by line;
   - and the same command gives all of them when nothing fails any more.
+What each job came to the last time is kept in build/failures/results.tsv; --docs writes that into
+docs/reliability.md.
 """
 import argparse
 import concurrent.futures
@@ -26,6 +28,7 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WORK = os.path.join(TOP, "build", "failures")
+RESULTS = os.path.join(WORK, "results.tsv")
 LIMIT = 120  # seconds after which a program hangs
 
 # What the programs ask of the system, and how it fails. Loading a program is not theirs to answer for: the
@@ -263,12 +266,51 @@ class Job:
         return subprocess.run([os.path.join(WORK, "loads"), os.path.join(folder, name)]).returncode == 0
 
 
+def commit():
+    """That of the code, with a + if files have been changed since."""
+    command = ["git", "describe", "--always", "--match", "", "--dirty=+"]
+    return subprocess.run(command, cwd=TOP, capture_output=True, text=True).stdout.strip() or "unknown"
+
+
+def read_results():
+    """Job -> allocations, calls, failures, wrong ones, commit."""
+    if not os.path.exists(RESULTS):
+        return {}
+    with open(RESULTS) as file:
+        return {row[0]: row[1:] for row in (line.rstrip("\n").split("\t") for line in file)}
+
+
+def write_result(name, row):
+    results = {**read_results(), name: row}
+    with open(RESULTS, "w") as file:
+        file.writelines("\t".join([job, *map(str, results[job])]) + "\n" for job in JOBS if job in results)
+
+
+def docs():
+    results = read_results()
+    missing = [name for name in JOBS if name not in results]
+    if missing:
+        sys.exit(f"failures.py: not run yet: {', '.join(missing)}")
+    lines = ["| job | allocations | calls | failures | answered wrongly |", "|---|--:|--:|--:|--:|"]
+    lines += [f"| {name} | {' | '.join(results[name][:4])} |" for name in JOBS]
+    total = [sum(int(results[name][k]) for name in JOBS) for k in range(4)]
+    lines.append(f"| all | {' | '.join(map(str, total))} |")
+    at = ", ".join(sorted({results[name][4] for name in JOBS}))
+    subprocess.run(["sh", os.path.join(TOP, "tests", "extra", "insert.sh"), "failures"],
+                   input="\n".join(lines) + "\n", env={**os.environ, "MEASURED": at}, text=True, check=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-j", type=int, default=os.cpu_count(), help="at a time (as processors)")
     parser.add_argument("--only", nargs="+", default=list(JOBS), choices=list(JOBS), help="these jobs alone")
+    parser.add_argument("--docs", action="store_true", help="only write what is known into docs/reliability.md")
     options = parser.parse_args()
-    if not os.environ.get("NOBUILD"): build()
+    if options.docs:
+        docs()
+        return 0
+    now = commit()
+    build()
     data = os.path.join(WORK, "data")
     shutil.rmtree(data, ignore_errors=True)
     os.makedirs(data)
@@ -294,9 +336,11 @@ def main():
         for name in options.only:
             job = Job(name, data)
             results = list(pool.map(one, job.failures()))
-            passed, failed = passed + sum(results), failed + len(results) - sum(results)
+            wrong = len(results) - sum(results)
+            passed, failed = passed + sum(results), failed + wrong
+            write_result(name, [job.allocations, len(job.calls), len(results), wrong, now])
             print(f"{name}: {job.allocations} allocations, {len(job.calls)} calls to the system, "
-                  f"{len(results)} failures, {len(results) - sum(results)} wrong", flush=True)
+                  f"{len(results)} failures, {wrong} wrong", flush=True)
     print(f"{passed} passed, {failed} failed")
     return failed > 0
 
