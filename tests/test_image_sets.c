@@ -33,12 +33,15 @@ static void write_file(const char *name, const char *head, size_t head_size, con
     CHECK(fclose(file) == 0);
 }
 
+/* descr: as NumPy has it, or with = for the order of the bytes on this machine. */
 static void write_npy_in(const char *order, const char *name, const char *descr, const char *shape,
                          const void *data, size_t size)
 {
-    char head[300];
+    const uint16_t one = 1;
+    char head[300], first = *descr != '=' ? *descr : *(const unsigned char *)&one ? '<' : '>';
     int length = snprintf(head + 10, sizeof head - 10,
-                          "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }\n", descr, order, shape);
+                          "{'descr': '%c%s', 'fortran_order': %s, 'shape': %s, }\n", first, descr + 1, order,
+                          shape);
     memcpy(head, "\x93NUMPY\1\0", 8);
     head[8] = (char)length, head[9] = 0;
     write_file(name, head, 10 + (size_t)length, data, size);
@@ -185,7 +188,7 @@ static void values_that_are_not_finite(void)
     float x[4 * D];
     for (size_t k = 0; k < 4 * D; k++) x[k] = (float)k;
     x[2 * D + 3] = INFINITY;
-    write_npy(path, "<f4", "(4, 3, 2)", x, sizeof x);
+    write_npy(path, "=f4", "(4, 3, 2)", x, sizeof x);
     check_refused("image 3, row 2, column 2: a finite number expected");
 }
 
@@ -199,7 +202,7 @@ static void small_numbers_stay_floats(void)
         for (size_t k = 0; k < N * D; k++) x[k] = (float)(size[j] * ((double)(37 * k % 72) / 71));
         for (size_t k = 0; k < N * D && j >= 2; k++) x[k] = k % 3 ? 1 - 0.04f * x[k] : 0.04f * x[k];
         for (size_t k = 0; k < N * D && j == 3; k++) x[k] = (float)floor(x[k] + 0.5); /* now they are masks */
-        write_npy(path, "<f4", "(12, 3, 2)", x, sizeof x);
+        write_npy(path, "=f4", "(12, 3, 2)", x, sizeof x);
         if (!CHECK(read_both(&train, &test) == 0)) return;
         CHECK((train.values != NULL) == (j < 3) && train.scale.levels == (j < 3 ? 0 : 2));
         for (size_t i = 0, k = 0; i < train.n; i++)
@@ -246,7 +249,7 @@ static void other_shapes_and_values_in_the_test(void)
 
 static void write_floats(const char *name, const float *x)
 {
-    write_npy(name, "<f4", "(10, 2, 2)", x, 40 * sizeof *x);
+    write_npy(name, "=f4", "(10, 2, 2)", x, 40 * sizeof *x);
 }
 
 /* In [-1, 1], value 0 of the first test image; NaN if it was refused. */
@@ -292,6 +295,7 @@ static void all_images_of_a_file_are_measured(void)
     static const image_scale bytes = {0, 255, 256, 0, 0};
     const uint8_t one[D] = {1, 2, 3, 4, 5, 255};
     image_set set, rest;
+    memset(&rest, 0, sizeof rest);
     write_npy(path, "|u1", "(1, 3, 2)", one, sizeof one);
     if (!CHECK(images_read_test(path, &bytes, &set, message, sizeof message) == 0)) return;
     CHECK(set.n == 1 && images_value(&set, 0, 5) == 255 && set.scale.levels == 256);
@@ -340,15 +344,15 @@ static void scales_of_many_ranges(void)
     uint8_t bytes[40];
     for (size_t k = 0; k < 40; k++) bytes[k] = k % 2 ? 200 : 3, x[k] = (float)(k % 40) / 255;
     write_npy(path, "|u1", "(10, 2, 2)", bytes, 40), check_scale(0, 255, 256);
-    write_npy(path, "<f4", "(10, 2, 2)", x, sizeof x), check_scale(0, 39, 40);
+    write_npy(path, "=f4", "(10, 2, 2)", x, sizeof x), check_scale(0, 39, 40);
     for (size_t k = 0; k < 40; k++) bytes[k] = (uint8_t)(2 + k % 15), d[k] = (double)(6 * k) / 127.5 - 1;
     write_npy(path, "|u1", "(10, 2, 2)", bytes, 40), check_scale(2, 16, 15);
-    write_npy(path, "<f8", "(10, 2, 2)", d, sizeof d), check_scale(0, 255, 256);
+    write_npy(path, "=f8", "(10, 2, 2)", d, sizeof d), check_scale(0, 255, 256);
     for (size_t k = 0; k < 40; k++)
         bytes[k] = k % 3 == 0, x[k] = -3 + 0.3f * (float)k, d[k] = (double)(k * 255 / 39);
     write_npy(path, "|b1", "(10, 2, 2)", bytes, 40), check_scale(0, 1, 2);
-    write_npy(path, "<f4", "(10, 2, 2)", x, sizeof x), check_scale(-3, (double)(-3 + 0.3f * 39.0f), 0);
-    write_npy(path, "<f8", "(10, 2, 2)", d, sizeof d), check_scale(0, 255, 256);
+    write_npy(path, "=f4", "(10, 2, 2)", x, sizeof x), check_scale(-3, (double)(-3 + 0.3f * 39.0f), 0);
+    write_npy(path, "=f8", "(10, 2, 2)", d, sizeof d), check_scale(0, 255, 256);
 }
 
 /* ---- which are for training ---- */
