@@ -206,6 +206,60 @@ static void same_seed_same_result(void)
     learn_free(&a), learn_free(&b), learn_free(&c), free(x);
 }
 
+/* ---- stopped and resumed ---- */
+
+static const char training_path[] = "build/learn_training.safetensors",
+                  model_path[] = "build/learn_model.safetensors";
+
+/* Goes on to the end from what is saved after some rounds; with `torn`, of a later round the model alone. */
+static void resumed(learner *l, const learn_desc *d, const float *x, size_t rounds, bool torn)
+{
+    static const char torn_path[] = "build/learn_torn.safetensors";
+    itd_error error;
+    double last;
+    learn_begin(l, d, x, ROWS, HELD);
+    while (l->round < rounds && learn_goes_on(l)) learn_round(l);
+    CHECK(learn_save(l, training_path, model_path, &error));
+    last = l->gain_last;
+    if (torn && learn_goes_on(l)) {
+        learn_round(l);
+        CHECK(learn_save(l, torn_path, model_path, &error));
+    }
+    learn_free(l);
+    learn_resume(l, d, training_path, model_path, x, ROWS, HELD);
+    CHECK(memcmp(&l->gain_last, &last, sizeof last) == 0);
+    while (learn_goes_on(l)) learn_round(l);
+    learn_end(l);
+    remove(training_path), remove(model_path), remove(torn_path);
+}
+
+static void check_resumed(const learn_desc *d, const float *x, const learner *whole, size_t rounds, bool torn)
+{
+    learner l;
+    resumed(&l, d, x, rounds, torn);
+    CHECK(l.round == whole->round && l.kept_step == whole->kept_step &&
+          l.trainer->step == whole->trainer->step);
+    CHECK(memcmp(&l.gain, &whole->gain, sizeof l.gain) == 0);
+    CHECK(memcmp(&l.model->desc.schedule, &whole->model->desc.schedule, sizeof l.model->desc.schedule) == 0);
+    CHECK(memcmp(learn_weights(&l), learn_weights(whole), weights_of(whole) * sizeof(float)) == 0);
+    learn_free(&l);
+}
+
+static void a_resumed_training_ends_the_same(void)
+{
+    static const size_t rounds[] = {1, 3, 20, LEARN_ROUNDS};
+    learn_desc d = small_desc(960);
+    learner whole;
+    float *x;
+    ref_seed(2);
+    x = spots(ROWS);
+    d.find_schedule = 1;
+    whole_training(&whole, &d, x);
+    CHECK(whole.kept != NULL);
+    for (size_t k = 0; k < 4; k++) check_resumed(&d, x, &whole, rounds[k], k % 2 == 0);
+    learn_free(&whole), free(x);
+}
+
 /* ---- rounds ---- */
 
 static void rounds_share_the_steps(void)
@@ -241,6 +295,7 @@ int main(void)
     RUN(what_diverges_leaves_the_gaussian);
     RUN(held_rows_teach_nothing);
     RUN(same_seed_same_result);
+    RUN(a_resumed_training_ends_the_same);
     RUN(rounds_share_the_steps);
     RUN(epochs_fill_their_last_batch);
     return test_report();

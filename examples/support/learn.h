@@ -463,8 +463,8 @@ static inline bool learn_save(learner *l, const char *training_path, const char 
     itd_schedule present = l->model->desc.schedule;
     itd_result result;
     char note[200];
-    snprintf(note, sizeof note, "rung %lu kept %llu gain %.17g error %.17g", (unsigned long)l->rung,
-             (unsigned long long)l->kept_step, l->gain, l->gain_error);
+    snprintf(note, sizeof note, "rung %lu kept %llu gain %.17g error %.17g last %.17g",
+             (unsigned long)l->rung, (unsigned long long)l->kept_step, l->gain, l->gain_error, l->gain_last);
     must(itd_model_set_note(l->model, "learn", note), "saving");
     if (l->n_held) learn_exchange(l, l->kept, aside);
     if (l->kept) l->model->desc.schedule = l->kept_range;
@@ -498,6 +498,7 @@ static inline void learn_resume(learner *l, const learn_desc *desc, const char *
     if (own && sscanf(own, "rung %lu", &trained) == 1 && trained != rung) /* killed between the two files */
         rung = trained, step = 0, l->gain = l->gain_error = 0;
     l->rung = rung, l->kept_step = step, l->gain_last = l->gain;
+    if (own && strstr(own, " last ")) l->gain_last = strtod(strstr(own, " last ") + 6, NULL);
     l->desc.model = l->model->desc, l->desc.find_range = 0;
     if (l->kept_step) {
         size_t count = itd_net_parameters(kept->net);
