@@ -5,6 +5,7 @@
 #ifndef PRODUCTS_H
 #define PRODUCTS_H
 
+#include <float.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@ enum {
 /* A tile of C: a and b are panels of `depth` columns of 6 and rows of 8 numbers. */
 typedef void product_tile(size_t depth, const double *a, const double *b, double *tile /* (6,8) */);
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) && FLT_EVAL_METHOD >= 0 && FLT_EVAL_METHOD < 2 /* doubles are computed as doubles */
 typedef double product_vector __attribute__((vector_size(4 * sizeof(double))));
 
 static inline __attribute__((always_inline)) void product_tile_of(size_t depth, const double *a,
