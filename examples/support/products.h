@@ -41,6 +41,7 @@ static inline __attribute__((always_inline)) void product_tile_of(size_t depth, 
 }
 
 #if defined(__x86_64__)
+#define PRODUCT_AVX2
 static __attribute__((target("avx2,fma"))) void product_tile_avx2(size_t depth, const double *a,
                                                                   const double *b, double *tile)
 {
@@ -64,7 +65,7 @@ static inline void product_tile_base(size_t depth, const double *a, const double
 
 static inline product_tile *product_choose_tile(void)
 {
-#if defined(__GNUC__) && defined(__x86_64__)
+#if defined(PRODUCT_AVX2)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return product_tile_avx2;
 #endif
     return product_tile_base;

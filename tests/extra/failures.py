@@ -43,19 +43,17 @@ IMAGES = ("--num_epochs 2 --train_batch_size 4 --features 8,8 --steps 2 --eval_i
           "--out runs --experiment_name it")
 POINTS = ("--num_epochs 2 --n 400 --train_batch_size 60 --eval_draws 3 --hidden_size 16 --embedding_size 8 "
           "--directions 8 --quiet --out runs --experiment_name it")
-# Name -> program, options, those of the earlier run, whether pictures are drawn, which take seconds.
+# Name -> program, options, those of the earlier run. Without most pictures, which take seconds.
 JOBS = {
     "fit": ("fit", f"{FIT} --data two.csv --test more.csv --samples_out drawn.csv --samples 50 --pictures off", "--seed 5"),
     "fit-resume": ("fit", f"{FIT} --data two.csv --pictures off --resume".replace("epochs 2", "epochs 60"), ""),
     "fit-load": ("fit", "--data more.csv --load fit.safetensors --train two.csv --scores scores.npy "
                  "--samples_out drawn.npy --samples 50 --steps 5 --eval_draws 4 --quiet --pictures off", "--seed 5"),
-    "fit-pictures": ("fit", f"{FIT} --data two.csv", "--seed 5"),
     "train_images": ("train_images", f"{IMAGES} --data grey.npy --pictures off", "--seed 5"),
     "train_images-load": ("train_images", "--data grey.npy --load images.safetensors --eval --scores scores.csv "
                           "--eval_draws 2 --quiet --pictures off", "--seed 5"),
     "train_images-sample": ("train_images", "--load images.safetensors --sample 4 --steps 2 --quiet --out runs "
                             "--experiment_name it", "--seed 5"),
-    "train_cifar10": ("train_cifar10", f"{IMAGES} --synthetic --n 12 --pictures off", "--seed 5"),
     "train_cifar10-resume": ("train_cifar10", f"{IMAGES} --synthetic --n 12 --pictures off --resume", ""),
     "train_2d": ("train_2d", f"{POINTS} --pictures off", "--seed 5"),
     "train_2d-resume": ("train_2d", f"{POINTS} --pictures off --resume", ""),
