@@ -470,6 +470,17 @@ static void infinite_values_are_refused(void)
     }
 }
 
+/* Rows may begin with # where they have as many fields as the others; a # may also take a row out. */
+static void rows_that_begin_with_a_hash(void)
+{
+    CHECK(read_text("tag,b,c\n#x,1,2\n#y,3,4\nz,5,6\n", "2-3") == 0 && t.rows == 3);
+    table_free(&t);
+    CHECK(read_text("1,2\n#3,4\n5,6\n", NULL) == 0 && t.rows == 2);
+    table_free(&t);
+    CHECK(read_text("1 2\n#x 4\n5 6\n", NULL) == 0 && t.rows == 2);
+    table_free(&t);
+}
+
 static void ragged_rows_are_refused(void)
 {
     CHECK(refuses("# c\n\n1,2\n3\n", NULL, "row 2 (line 4): 2 columns expected, as in line 3, 1 found"));
@@ -618,6 +629,7 @@ int main(void)
     RUN(missing_values_are_counted);
     RUN(rows_with_missing_values_are_left_out);
     RUN(infinite_values_are_refused);
+    RUN(rows_that_begin_with_a_hash);
     RUN(ragged_rows_are_refused);
     RUN(foreign_files_are_named);
     RUN(missing_files_are_refused);

@@ -158,6 +158,8 @@ static void descriptions_are_checked(void)
     check_refused(d, "unet.features: multiples of groups");
     d = small_desc(), d.features[0] = 0;
     check_refused(d, "unet.features: 1 to 4096");
+    d.features[0] = 4096, CHECK(itd__unet_problem(&d) == NULL);
+    d.features[0] = 4096 + d.groups, CHECK(itd__unet_problem(&d) != NULL);
     d = small_desc(), d.head = 5;
     check_refused(d, "unet.features: multiples of head");
     d = small_desc(), d.levels = ITD_MAX_LEVELS + 1;

@@ -232,7 +232,7 @@ for cxx in g++ clang++; do
 done
 # tcc 0.9.27 miscounts arrays of unknown size whose elements are structures from functions: tables of options
 row tcc tcc "" '' "test_rng test_schedule test_kernels test_ops test_checkpoint exact" \
-    "bounds digits information ode ood train_2d train_cifar10 train_images"
+    "bounds digits fit information ode ood train_2d train_cifar10 train_images"
 row musl musl-gcc "-O2 -static" '' "$fast"
 # asm/ is there once for all if compilers for other machines are installed
 bits32="-m32 -O2 -idirafter /usr/include/$(uname -m)-linux-gnu"

@@ -54,7 +54,6 @@ JOBS = {
                           "--eval_draws 2 --quiet --pictures off", "--seed 5"),
     "train_images-sample": ("train_images", "--load images.safetensors --sample 4 --steps 2 --quiet --out runs "
                             "--experiment_name it", "--seed 5"),
-    "train_cifar10-resume": ("train_cifar10", f"{IMAGES} --synthetic --n 12 --pictures off --resume", ""),
     "train_2d": ("train_2d", f"{POINTS} --pictures off", "--seed 5"),
     "train_2d-resume": ("train_2d", f"{POINTS} --pictures off --resume", ""),
     "digits": ("digits", "--n 20 --out some.npy", "--seed 5"),
