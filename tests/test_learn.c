@@ -227,7 +227,7 @@ static void resumed(learner *l, const learn_desc *d, const float *x, size_t roun
     }
     learn_free(l);
     learn_resume(l, d, training_path, model_path, x, ROWS, HELD);
-    CHECK(memcmp(&l->gain_last, &last, sizeof last) == 0);
+    CHECK(l->round == rounds && memcmp(&l->gain_last, &last, sizeof last) == 0);
     while (learn_goes_on(l)) learn_round(l);
     learn_end(l);
     remove(training_path), remove(model_path), remove(torn_path);
