@@ -1147,7 +1147,8 @@ static void problems_name_the_field(void)
     bad.schedule.clip = NAN, check_problem(den, 1, 5, &bad, "schedule.clip"), bad = desc;
     bad.reference = &g, check_problem(den, 1, 5, &bad, NULL);
     lambda[1] = 0, check_problem(den, 1, 5, &bad, "reference"), lambda[1] = 1;
-    mean[0] = NAN, check_problem(den, 1, 5, &bad, "reference"), mean[0] = 0;
+    mean[0] = NAN, check_problem(den, 1, 5, &bad, "reference");
+    mean[0] = -INFINITY, check_problem(den, 1, 5, &bad, "reference"), mean[0] = 0;
     g.dim = 1, check_problem(den, 1, 5, &bad, "reference");
 }
 
