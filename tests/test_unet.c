@@ -277,6 +277,31 @@ static void gradients_add_up(void)
     itd_net_free(net);
 }
 
+/* In training every batch begins anew: nothing of the one before is left. */
+static void gradients_of_a_batch_are_its_own(void)
+{
+    itd_unet_desc d = small_desc();
+    itd_net *net;
+    batch b;
+    float *first = NULL;
+    size_t n;
+    ref_seed(3);
+    net = make(&d);
+    b = batch_make(net, IMAGES), n = itd_net_parameters(net);
+    CHECK(net->taps_size > 0); /* some convolutions gather theirs in another form */
+    for (int time = 0; time < 2; time++) {
+        itd__clear_gradients(net);
+        loss(net, &b);
+        CHECK_OK(itd__net_backward(net, b.dout, b.n, NULL));
+        itd__finish_gradients(net);
+        if (time == 0) first = ref_copy(net->g, n);
+    }
+    CHECK(memcmp(first, net->g, n * sizeof *first) == 0);
+    free(first);
+    batch_free(&b);
+    itd_net_free(net);
+}
+
 /* Three steps on ten images, so many of them in memory at a time. */
 static float *weights_after_training(size_t rows, size_t *n, double *loss_sum)
 {
@@ -830,6 +855,7 @@ static void all_tests(void)
 {
     RUN(gradients_are_slopes);
     RUN(gradients_add_up);
+    RUN(gradients_of_a_batch_are_its_own);
     RUN(images_do_not_depend_on_each_other);
     RUN(threads_change_nothing);
     RUN(memory_changes_nothing);
