@@ -38,7 +38,7 @@ TESTS = {
     "eigen": (["test_gaussian", "test_map"], False),
     "gaussian": (["test_gaussian"], False),
     "likelihood": (["test_likelihood"], False),
-    "descriptions": (["test_checkpoint", "test_train", "test_unet"], False),
+    "descriptions": (["test_checkpoint", "test_train", "test_unet", "test_likelihood"], False),
     "network": (["test_ops", "test_unet", "test_train", "test_checkpoint", "test_images"], False),
     "model": (["test_golden", "test_train", "test_schedule", "test_sample", "test_likelihood"], False),
     "trainer": (["test_golden", "test_train", "test_faults"], False),
