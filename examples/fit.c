@@ -28,7 +28,7 @@
 #include "support/weights.h"
 
 enum { MIN_ROWS = 20, MAX_COLUMNS = 16384 /* of the header's MLP */, MAX_VALIDATION = 10000 };
-enum { NOISE_DRAWS = 8, DEFAULT_SECONDS = 40, FAR = 10 };
+enum { NOISE_DRAWS = 8, DEFAULT_SECONDS = 40, FAR_AWAY = 10 };
 enum { VALIDATION_NOISE = 100, TEST_NOISE = 200 }; /* training has 0, scores have 1, 2, ... */
 
 /* ---- options ------------------------------------------------------------------------------------------- */
@@ -480,7 +480,7 @@ static void warn_if_far(const run *r, const char *path)
     double expected, found = r->on_validation.gaussian.nll;
     if (!r->model->gaussian) return;
     expected = itd_gaussian_entropy(r->model->gaussian);
-    if (found > expected + FAR * (double)r->dim)
+    if (found > expected + FAR_AWAY * (double)r->dim)
         warn("%s: %.4g nats a row by the Gaussian of the training rows, which had %.4g themselves: in other "
              "units, or other data?",
              path, found, expected);

@@ -93,7 +93,7 @@ static inline void eigen_reflect_column(size_t n, size_t at, size_t j, double *a
  * diagonal. */
 static inline int eigen_tridiagonalize(size_t n, double *a, double *diagonal, double *off)
 {
-    double *v = (double *)calloc(2 * EIGEN_PANEL, n * sizeof *v), *w = v + EIGEN_PANEL * n;
+    double *v = (double *)calloc(2 * EIGEN_PANEL, n * sizeof *v), *w = v ? v + EIGEN_PANEL * n : NULL;
     int enough = v != NULL;
     for (size_t start = 0; enough && start < n; start += EIGEN_PANEL) {
         size_t width = n - start < EIGEN_PANEL ? n - start : EIGEN_PANEL, next = start + width,
@@ -369,9 +369,10 @@ static inline void eigen_factor(size_t width, size_t n, const double *v, double 
 static inline int eigen_apply(size_t n, const double *a, double *x)
 {
     double *v = (double *)malloc(4 * EIGEN_BLOCK * n * sizeof *v), t[EIGEN_BLOCK * EIGEN_BLOCK];
+    if (!v) return 0;
     double *v_columns = v + EIGEN_BLOCK * n, *along = v_columns + EIGEN_BLOCK * n,
            *turned = along + EIGEN_BLOCK * n;
-    int enough = v != NULL;
+    int enough = 1;
     for (size_t block = (n + EIGEN_BLOCK - 1) / EIGEN_BLOCK; enough && block-- > 0;) {
         size_t start = block * EIGEN_BLOCK, width = n - start < EIGEN_BLOCK ? n - start : EIGEN_BLOCK;
         for (size_t i = 0; i < width; i++)

@@ -15,7 +15,9 @@
 
 static volatile sig_atomic_t stop_was_asked;
 static time_t stop_asked_at;
-static void (*stop_pipe_before)(int); /* what SIGPIPE did */
+#ifdef SIGPIPE
+static void (*stop_pipe_before)(int); /* what it did */
+#endif
 
 /* A terminal that is closed may ask twice, at once; so does `timeout`. */
 static inline void stop_note(int number)
