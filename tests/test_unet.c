@@ -289,6 +289,8 @@ static void gradients_of_a_batch_are_its_own(void)
     net = make(&d);
     b = batch_make(net, IMAGES), n = itd_net_parameters(net);
     CHECK(net->taps_size > 0); /* some convolutions gather theirs in another form */
+    loss(net, &b);
+    CHECK_OK(itd__net_backward(net, b.dout, b.n, NULL));
     for (int time = 0; time < 2; time++) {
         itd__clear_gradients(net);
         loss(net, &b);
