@@ -246,7 +246,7 @@ row mingw32 i686-w64-mingw32-gcc "$windows" wine "$slow"
 row aarch64 aarch64-linux-gnu-gcc "-O2 -static" qemu-aarch64 "$slow"
 row riscv64 riscv64-linux-gnu-gcc "-O2 -static" qemu-riscv64 "$slow"
 # The most significant byte comes first. In C99 floats are computed as doubles, in gnu99 as vectors.
-readers="test_npy test_table test_frame test_image_sets test_cifar10"
+readers="test_npy test_table test_frame test_image_sets"
 row s390x s390x-linux-gnu-gcc "-O2 -static" qemu-s390x "$slow $readers"
 row s390x-gnu s390x-linux-gnu-gcc "-std=gnu99 -O2 -static" qemu-s390x "$slow"
 
