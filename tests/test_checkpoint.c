@@ -1194,11 +1194,11 @@ static void check_values(const char *path, const itd_net *net, const char *dtype
         for (size_t bias = 0, k = 0; net->layer[r].weights && bias < 2; bias++) {
             const itd__layer *row = &net->layer[r];
             char key[100];
-            unsigned long at = 0;
+            unsigned long offset = 0;
             sprintf(key, "\"%s.%s\":{\"dtype\":\"%s\"", row->name, bias ? "bias" : "weight", dtype);
             const char *entry = strstr((const char *)file + 8, key);
-            if (!CHECK(entry && sscanf(strstr(entry, "offsets\":[") + 10, "%lu", &at) == 1)) break;
-            at += 8 + header_length(file);
+            if (!CHECK(entry && sscanf(strstr(entry, "offsets\":[") + 10, "%lu", &offset) == 1)) break;
+            size_t at = offset + 8 + header_length(file);
             for (size_t end = row->weights + bias * row->c; k < end; k++) {
                 size_t width = put_value(dtype, r, k, expected);
                 if (!CHECK(at + width <= n && !memcmp(file + at, expected, width))) break;
