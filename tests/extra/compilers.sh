@@ -80,7 +80,7 @@ trouble() {
     answer=$(cd "$dir" && WINEDEBUG=fixme-all && limited 300 $runner "./small$exe" 2>&1)
     status=$?
     case $status-$answer in
-    0-runs*) ;;
+    0-*runs*) ;;
     0-*) echo "$emulator runs no program of this kind" ;;
     124-*) echo "no answer of $emulator within 5 minutes" ;;
     *) echo "$emulator: ${answer:-exit status $status}" | head -n 1 ;;
