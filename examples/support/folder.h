@@ -3,7 +3,7 @@
  *     char folder[1024];
  *     folder_make("runs", folder_name_of("data/moons.csv"), folder, sizeof folder);
  *     folder_keep_earlier(folder, quiet);                             before the first model is saved
- *     FILE *file = fopen(folder_path(folder, "metrics.tsv"), "w");    runs/moons/metrics.tsv
+ *     FILE *rows = folder_rows_begin(folder, "metrics.tsv");          runs/moons/metrics.tsv
  *
  * Include system.h first of all, and the implementation of itdiff.h before this file. */
 #ifndef FOLDER_H
@@ -84,7 +84,7 @@ static inline void folder_keep_earlier(const char *folder, int quiet)
 
 /* ---- a file of rows that grows while a program works ---- */
 
-/* What an earlier run has left of it; NULL: nothing. */
+/* What an earlier run has left of it, to be read; NULL: nothing. */
 static inline FILE *folder_rows(const char *folder, const char *file)
 {
     FILE *rows = fopen(folder_path(folder, file), "r");
@@ -92,7 +92,7 @@ static inline FILE *folder_rows(const char *folder, const char *file)
     return rows;
 }
 
-/* It is there. Rows that an error of reading leaves out would be lost. */
+/* Ends the program where reading has failed: the rows that it left out would be lost. */
 static inline void folder_rows_end(FILE *rows, const char *folder, const char *file)
 {
     if (rows && ferror(rows)) fail("%s: cannot be read", folder_path(folder, file));

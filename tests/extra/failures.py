@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""failures.py [-j JOBS] [--only NAME...] [--most N] [--docs]: what the programs do when memory or the system fails.
+"""failures.py [-j JOBS] [--only NAME...] [--max N] [--docs]: what the programs do when memory or the system fails.
 
 Each job is a program's work on a few rows or images, done again and again: each time one allocation gets
 nothing, or all from that one on (no_memory.c); or one call to the system fails (strace), or all of its kind from
@@ -301,7 +301,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-j", type=int, default=os.cpu_count(), help="at a time (as processors)")
     parser.add_argument("--only", nargs="+", default=list(JOBS), choices=list(JOBS), help="these jobs alone")
-    parser.add_argument("--most", type=int, help="of each job at most so many failures, spread over it (all)")
+    parser.add_argument("--max", type=int, help="of each job at most so many failures, spread over it (all)")
     parser.add_argument("--docs", action="store_true", help="only write what is known into docs/reliability.md")
     options = parser.parse_args()
     if options.docs:
@@ -334,7 +334,7 @@ def main():
         for name in options.only:
             job = Job(name, data)
             failures = list(job.failures())
-            every = -(-len(failures) // options.most) if options.most else 1
+            every = -(-len(failures) // options.max) if options.max else 1
             results = list(pool.map(one, failures[::every]))
             wrong = len(results) - sum(results)
             passed, failed = passed + sum(results), failed + wrong

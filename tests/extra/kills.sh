@@ -1,16 +1,22 @@
 #!/bin/sh
-# kills.sh [N]: trainings killed N times each (1000) at random, and resumed: the files are always those of a complete
+# kills.sh [N [WHAT...]]: trainings killed N times each (1000) at random, and resumed: the files are always those of a complete
 # state, and the end is the same to the bit as that of a training that nobody killed. First the library, which
 # saves itself after every step; then fit and train_images as a user runs them, but saving after every round, or
 # every few steps, instead of after seconds or minutes. fit does so from the moment it has settled on a network:
-# before, it would go on with the one that leads, and not come to the same end.
+# before, it would go on with the one that leads, and not come to the same end. WHAT: some of library, fit,
+# train_images.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/shell.sh
 n=${1:-1000}
+[ $# -eq 0 ] || shift
+what=" ${*:-library fit train_images} "
 top=$PWD out=build/kills
 make -s build/test_faults build/digits || exit 1
-check_that "the library" build/test_faults --kills "$n"
-printf '%s\n' "$output"
+case $what in *" library "*)
+    check_that "the library" build/test_faults --kills "$n"
+    printf '%s\n' "$output"
+    ;;
+esac
 
 rm -rf $out
 mkdir -p $out
@@ -45,8 +51,8 @@ awk 'BEGIN { srand(4); print "a,b"
     for (i = 0; i < 300; i++) { a = rand() + rand() + rand(); printf "%.5f,%.5f\n", a, a * a + rand() / 3 } }' > table.csv
 "$top/build/digits" --n 40 --out digits.npy || exit 1
 
-# Seconds until each kill: at most the share of the time that an undisturbed training takes.
-pauses() { awk -v n="$1" -v most="$2" 'BEGIN { srand(n); for (;;) print most * rand() }' | head -n $((20 * n)); }
+# Seconds until each kill, up to half of what an undisturbed training takes.
+pauses() { awk -v n="$1" -v max="$2" 'BEGIN { srand(n); for (;;) print max * rand() }' | head -n $((20 * n)); }
 
 killed() { # checkpoint, program, options...: killed n times, and resumed
     checkpoint=$1
@@ -57,9 +63,9 @@ killed() { # checkpoint, program, options...: killed n times, and resumed
     kills=0 ends=0 resumed=0
     begun=$(date +%s.%N)
     "$@" > printed 2>&1
-    most=$(date +%s.%N | awk -v begun="$begun" '{ print ($1 - begun) / 2 }')
+    max=$(date +%s.%N | awk -v begun="$begun" '{ print ($1 - begun) / 2 }')
     rm -rf runs
-    pauses "$n" "$most" > pauses
+    pauses "$n" "$max" > pauses
     while [ $kills -lt "$n" ] && read -r pause; do
         again=
         ! [ -s runs/it/$checkpoint.safetensors ] || { again=--resume resumed=$((resumed + 1)); }
@@ -87,6 +93,7 @@ killed() { # checkpoint, program, options...: killed n times, and resumed
 }
 quiet="--quiet --out runs --experiment_name it --pictures off --eval_draws 4"
 for program in fit train_images; do
+    case $what in *" $program "*) ;; *) continue ;; esac
     case $program in
     fit) checkpoint=training options="$quiet --data table.csv --hidden_size 16 --num_epochs 40" ;;
     *) checkpoint=model options="$quiet --data digits.npy --features 8,8 --num_epochs 12 --train_batch_size 8 --eval_images 4

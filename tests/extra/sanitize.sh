@@ -218,7 +218,7 @@ job() { # part, name: the name of a test, "planted", or what else the part knows
     analyzer-*) analyzer "$out/library.c" ;;
     tidy-*) tidy itdiff.h ;;
     cppcheck-*) cppcheck_header "$out/library.c" ;;
-    kills-*) sh tests/extra/kills.sh "$2" ;;
+    kills-*) sh tests/extra/kills.sh "$2" library ;;
     *) run_test "$2" ;;
     esac
 }
