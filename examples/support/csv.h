@@ -28,6 +28,7 @@ typedef struct csv_reader {
     char separator; /* ',', ';', '\t', '|', ' ' for blanks; 0: a line is a field */
     size_t fields;  /* of the first line that was read; 0: none was */
     const text_error *error;
+    int *starved; /* set to 1 where there is no memory, by copies that read ahead as well; or NULL */
 } csv_reader;
 
 static inline int csv_is_blank(char c) { return c == ' ' || c == '\t'; }
@@ -107,8 +108,10 @@ static inline int csv_fields(csv_reader *csv, csv_row *row)
     for (;;) {
         csv_field *field;
         void *array = row->field;
-        if (!text_reserve(&array, &row->capacity, row->count + 1, sizeof *field))
+        if (!text_reserve(&array, &row->capacity, row->count + 1, sizeof *field)) {
+            if (csv->starved) *csv->starved = 1;
             return text_refuse(csv->error, "memory for the fields of a line expected, none found");
+        }
         row->field = (csv_field *)array, field = &row->field[row->count++];
         csv_skip_blanks(csv);
         if (csv->at < csv->end && *csv->at == '"' ? csv_quoted_field(csv, field)
@@ -233,11 +236,12 @@ static inline int csv_read_separator(csv_reader *csv)
     return 1;
 }
 
-/* Begins a text, behind the mark of UTF-8 that some programs put in front. */
-static inline csv_reader csv_open(const char *text, size_t size, const text_error *error)
+/* Begins a text, behind the mark of UTF-8 that some programs put in front. What was read is not what the text
+ * says if *starved, which is 0 before, is 1 at the end. */
+static inline csv_reader csv_open(const char *text, size_t size, const text_error *error, int *starved)
 {
     csv_reader csv = {0};
-    csv.at = text, csv.end = text + size, csv.line = 1, csv.error = error;
+    csv.at = text, csv.end = text + size, csv.line = 1, csv.error = error, csv.starved = starved;
     if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) csv.at += 3;
     if (!csv_read_separator(&csv)) csv_find_separator(&csv);
     return csv;

@@ -1,7 +1,9 @@
 /* decimal_commas.h: CSV files as spreadsheets write them where 1.5 is written 1,5: with semicolons, tabs,
  * vertical bars or blanks between the columns; or in quotes, with commas between them or a column alone.
  *
- *     char *copy = decimal_points(text, size);        the same text with decimal points, to be freed; or NULL
+ *     int starved = 0;                                1 afterwards: there was no memory
+ *     char *copy = decimal_points(text, size, &starved);
+ *                                             the same text with decimal points, to be freed; or NULL
  *
  * A comma is taken for the mark of decimals only if nothing speaks against it: no number of the file has a
  * point or two commas, one at least could not be whole thousands, as 1,500 could, and where commas separate,
@@ -53,11 +55,11 @@ static inline decimal_form decimal_form_of(const csv_field *field, const char **
 }
 
 /* Visits every field, and sets the points of a copy unless it is NULL. Whether commas mark decimals. */
-static inline int decimal_visit(const char *text, size_t size, char *copy)
+static inline int decimal_visit(const char *text, size_t size, char *copy, int *starved)
 {
     char ignored[1];
     const text_error quiet = {"", ignored, 0};
-    csv_reader csv = csv_open(text, size, &quiet);
+    csv_reader csv = csv_open(text, size, &quiet, starved);
     csv_row row = {0};
     int clear = 0, other = 0;
     while (!other && csv_next(&csv, &row) > 0)
@@ -75,10 +77,13 @@ static inline int decimal_visit(const char *text, size_t size, char *copy)
     return clear && !other;
 }
 
-static inline char *decimal_points(const char *text, size_t size)
+static inline char *decimal_points(const char *text, size_t size, int *starved)
 {
-    char *copy = decimal_visit(text, size, NULL) ? (char *)malloc(size) : NULL;
-    if (copy) memcpy(copy, text, size), decimal_visit(text, size, copy);
+    char *copy;
+    if (!decimal_visit(text, size, NULL, starved)) return NULL;
+    copy = (char *)malloc(size);
+    if (copy) memcpy(copy, text, size), decimal_visit(text, size, copy, starved);
+    else *starved = 1;
     return copy;
 }
 

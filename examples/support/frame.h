@@ -363,9 +363,9 @@ static inline int frame_match(const data_frame *f, data_table *t, char *error, s
     size_t missing = 0, *named = (size_t *)malloc(t->columns * sizeof *named);
     double *row = (double *)malloc(t->columns * sizeof *row);
     if (named && f->names && t->names && !frame_find_names(f, &header, named, &missing)) header.names = NULL;
+    int status = named && row ? table_begin(&chosen, &header, frame_choose, &places, &to)
+                              : text_refuse(&to, "memory for a row expected, none found");
     free(named);
-    int status = row ? table_begin(&chosen, &header, frame_choose, &places, &to)
-                     : text_refuse(&to, "memory for a row expected, none found");
     for (size_t i = 0; !status && i < t->rows; i++) {
         memcpy(row, t->values + i * t->columns, t->columns * sizeof *row);
         for (size_t j = 0; j < chosen.columns; j++)

@@ -107,16 +107,17 @@ static inline int frame_take_hash(const char **at, uint64_t *value)
     return length == 16;
 }
 
-/* ":name" into *name, "-" into NULL; false for anything else, or without memory. */
-static inline int frame_take_name(const char **at, char **name)
+/* ":name" into *name, "-" into NULL; false for anything else, or without memory, which sets *starved. */
+static inline int frame_take_name(const char **at, char **name, int *starved)
 {
     const char *word;
     size_t length = frame_word(at, &word), used = 0;
     char *raw;
     *name = NULL;
     if (text_is(word, length, "-")) return 1;
-    if (!length || *word != ':' || !(raw = (char *)malloc(length))) return 0;
-    for (size_t i = 1; i < length; i++) {
+    if (!length || *word != ':') return 0;
+    raw = (char *)malloc(length);
+    for (size_t i = 1; raw && i < length; i++) {
         int high, low;
         raw[used++] = word[i];
         if (word[i] != '%') continue;
@@ -125,19 +126,21 @@ static inline int frame_take_name(const char **at, char **name)
         if (high < 0 || low < 0) break;
         raw[used - 1] = (char)(high << 4 | low), i += 2;
     }
-    if ((*name = (char *)malloc(used + 1))) text_clean(raw, used, *name, used + 1);
+    if (raw) *name = (char *)malloc(used + 1);
+    if (*name) text_clean(raw, used, *name, used + 1);
+    else *starved = 1;
     free(raw);
     return *name != NULL;
 }
 
-static inline int frame_take_column(const char **at, data_frame *f, size_t j)
+static inline int frame_take_column(const char **at, data_frame *f, size_t j, int *starved)
 {
     uint64_t source;
     char *name;
     if (!frame_take(at, "|") || !frame_take_whole(at, &source) || !frame_take_number(at, &f->offset[j]) ||
-        !frame_take_number(at, &f->step[j]) || !frame_take_name(at, &name))
+        !frame_take_number(at, &f->step[j]) || !frame_take_name(at, &name, starved))
         return 0;
-    if (j == 0 && name) f->names = (char **)calloc(f->columns, sizeof *f->names);
+    if (j == 0 && name && !(f->names = (char **)calloc(f->columns, sizeof *f->names))) *starved = 1;
     if (!name != !f->names || source < 1 || source > f->file_columns || f->step[j] < 0) {
         free(name);
         return 0;
@@ -153,18 +156,19 @@ static inline int frame_from_text(const char *text, data_frame *f, char *error, 
     text_error to = {"frame", error, error_size};
     const char *at = text;
     uint64_t rows, checksum, file, columns = 0;
+    int starved = 0; /* of memory */
     int right = frame_take(&at, "frame") && frame_take(&at, "1") && frame_take(&at, "rows") &&
                 frame_take_whole(&at, &rows) && frame_take(&at, "checksum") &&
                 frame_take_hash(&at, &checksum) && frame_take(&at, "file") && frame_take_whole(&at, &file) &&
                 frame_take(&at, "columns") && frame_take_whole(&at, &columns);
     memset(f, 0, sizeof *f);
     if (right && (columns < 1 || columns > file || columns > strlen(text) / 8)) right = 0;
-    if (right && frame_plain((size_t)columns, f))
-        return text_refuse(&to, "memory for its columns expected, none found");
+    if (right && frame_plain((size_t)columns, f)) right = 0, starved = 1;
     if (right) f->rows = (size_t)rows, f->checksum = checksum, f->file_columns = (size_t)file;
-    for (size_t j = 0; right && j < f->columns; j++) right = frame_take_column(&at, f, j);
+    for (size_t j = 0; right && j < f->columns; j++) right = frame_take_column(&at, f, j, &starved);
     if (right && !*at) return 0;
     frame_free(f);
+    if (starved) return text_refuse(&to, "memory for its columns expected, none found");
     return text_refuse(&to, "its columns expected as they were written, other text found at byte %lu",
                        (unsigned long)(at - text));
 }

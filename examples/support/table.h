@@ -439,12 +439,13 @@ static inline int table_csv_rows(csv_reader *csv, csv_row row[2], data_table *t,
 static inline int table_parse_csv(const char *text, size_t size, table_choose *choose, const void *wish,
                                   bool drops, data_table *t, const text_error *error)
 {
-    char *copy = decimal_points(text, size);
-    csv_reader csv = csv_open(copy ? copy : text, size, error);
+    int starved = 0, status;
+    char *copy = decimal_points(text, size, &starved);
+    csv_reader csv = csv_open(copy ? copy : text, size, error, &starved);
     csv_row row[2] = {{0}};
-    int status = table_csv_rows(&csv, row, t, choose, wish, drops);
+    status = table_csv_rows(&csv, row, t, choose, wish, drops);
     free(row[0].field), free(row[1].field), free(copy);
-    return status;
+    return starved ? text_refuse(error, "memory for its lines expected, none found") : status;
 }
 
 /* ---- NumPy ---- */
