@@ -211,6 +211,22 @@ static void rounded_values_come_back(void)
     }
 }
 
+/* A step of a fraction of the offset: the values are those multiples of the step away from it. */
+static void steps_beside_the_offset(void)
+{
+    double values[] = {0.3, 1.3, 2.3, 3.3, 0.3, 1.3, 2.3, 3.3}, back[8];
+    float x[8];
+    data_table t = table_of(values, 8, 1);
+    data_frame f = frame_of(&t);
+    CHECK(frame_find_steps(&f, &t, message, sizeof message) == 0 && equal(f.step[0], 1));
+    CHECK(frame_floats(&f, &t, NULL, x, message, sizeof message) == 0);
+    for (size_t i = 0; i < 8; i++) x[i] += 0.4f;
+    frame_restore(&f, x, 8, back);
+    for (size_t i = 0; i < 8; i++) CHECK_CLOSE(back[i], values[i], 1e-12);
+    CHECK(equal(frame_multiple(3, 1e-20), 3 * 1e-20) && equal(frame_multiple(3, 0.3), 3 * 0.3));
+    frame_free(&f);
+}
+
 /* Uniform over one step: mean 0 and variance step^2 / 12, each within five standard errors, nothing outside;
  * a function of seed, draw, row and column. */
 static void noise_is_uniform_and_repeatable(void)
@@ -289,6 +305,33 @@ static void columns_are_found_again(void)
                   "2 columns expected, as the model has, 3 found; --columns chooses"));
     CHECK(!strcmp(read_as(&f, "p,q,r\n5,6,7\n", "p"),
                   "2 columns expected, as the model has, 1 found; --columns chooses"));
+    frame_free(&f), table_free(&t);
+    t = read_text("1\n3\n"), f = frame_of(&t); /* one column without a name */
+    CHECK(!strcmp(read_as(&f, "p\n5\n", NULL), "5 "));
+    CHECK(!strcmp(read_as(&f, "5,6\n", NULL),
+                  "1 column expected, as the model has, 2 found; --columns chooses"));
+    frame_free(&f), table_free(&t);
+}
+
+/* --columns was said of the first file: another one's are found by its names, if it has them. */
+static void columns_chosen_of_another_file(void)
+{
+    static const char *const texts[] = {"id,y,x\n5,6,7\n", "id,b,c\n5,6,7\n", "5,6,7\n", "id,x,w\n5,6,7\n"};
+    static const double first[] = {7, 6, 6};
+    data_table t = read_text("id,x,y\n0,1,2\n1,3,4\n"), other;
+    data_frame f;
+    table_free(&t);
+    if (!CHECK(table_read(path, "2-3", &t, message, sizeof message) == 0)) return;
+    f = frame_of(&t);
+    for (size_t i = 0; i < 4; i++) {
+        int status;
+        other = read_text(texts[i]), table_free(&other); /* the file */
+        status = frame_read(&f, path, "2-3", false, false, &other, message, sizeof message);
+        CHECK((status == 0) == (i < 3));
+        if (status) continue;
+        CHECK(other.columns == 2 && equal(other.values[0], first[i]));
+        table_free(&other);
+    }
     frame_free(&f), table_free(&t);
 }
 
@@ -650,6 +693,29 @@ static void index_columns_are_told(void)
     table_free(&t);
 }
 
+/* Numbers of rows in another order have no name here: that none is missing gives them away, if they are many.
+ * Of columns that are too scattered to be listed nothing is advised. */
+static void shuffled_row_numbers_are_told(void)
+{
+    static double values[100 * 40];
+    static size_t scattered[100];
+    itd_rng rng = itd_rng_make(8, 1);
+    data_table t = table_of(values, 40, 2);
+    for (size_t i = 0; i < 40; i++)
+        values[2 * i] = (double)(i * 7 % 40 + 3), values[2 * i + 1] = itd_rng_normal(&rng);
+    odd_in(&t);
+    CHECK(says("column 1: whole numbers, all different: an index? --columns 2 leaves it out\n"));
+    values[2 * 5] = 43; /* one is missing */
+    CHECK(!strstr(odd_in(&t), "index"));
+    t.rows = 19; /* too few to tell */
+    for (size_t i = 0; i < 19; i++) values[2 * i] = (double)(i * 7 % 19);
+    CHECK(!strstr(odd_in(&t), "index"));
+    t = table_of(values, 40, 100), t.source = scattered;
+    for (size_t j = 0; j < 100; j++) scattered[j] = 2 * j + 1;
+    for (size_t i = 0; i < 4000; i++) values[i] = i % 100 ? itd_rng_normal(&rng) : (double)(i / 100);
+    CHECK(strstr(odd_in(&t), "column 1: counts 0, 1, 2, ...: an index?\n") != NULL);
+}
+
 static void values_without_density_are_told(void)
 {
     static double values[6000];
@@ -681,6 +747,15 @@ static void many_odd_columns_are_counted(void)
     odd_in(&t);
     for (const char *at = told; *at; at++) lines += *at == '\n';
     CHECK(lines == 6 && strstr(told, "\n15 more columns of few distinct values\n"));
+    for (size_t i = 0; i < 2000; i++) /* in each column a value that comes again, and one far off */
+        values[i] = i < 20 ? 1e6 : i < 140 ? 0.5 : itd_rng_normal(&rng);
+    odd_in(&t);
+    CHECK(strstr(told, "\n15 more columns with a value in over 2 % of the rows\n") != NULL);
+    CHECK(strstr(told, "\n15 more columns with rows far outside\n") != NULL);
+    for (size_t i = 0; i < 2000; i++) /* in units of their own */
+        values[i] = i % 20 ? values[i - i % 20] * (double)(i % 20 + 1) : itd_rng_normal(&rng);
+    odd_in(&t);
+    CHECK(strstr(told, "\n14 more columns that follow from those before them\n") != NULL);
 }
 
 /* c = a + b and d = 2.54 a follow from what is before them; e does but for noise of 1 % of its deviation. */
@@ -721,6 +796,17 @@ static void whole_tables_are_told_of(void)
     odd_in(&t);
     CHECK(says("2 rows of 3 columns: too few to tell how the columns vary together\n"));
     table_free(&t);
+    for (size_t i = 0; i < 5; i++) {
+        static const char *const texts[] = {"0\n1.5\n2.25\n", "3,2,1\n1.5,2.5,0.5\n1.5,2.75,0.25\n",
+                                            "3\n1.5\n2.25\n", "3,1,2\n1.5,2.5,0.5\n1.5,2.75,0.25\n",
+                                            "1,2,4\n1.5,2.5,0.5\n"};
+        static const bool names[] = {true, true, false, false, true};
+        t = read_text(texts[i]);
+        CHECK((strstr(odd_in(&t), "names of columns?") != NULL) == names[i]);
+        free(t.line), t.line = NULL; /* as of NumPy, whose first row is one */
+        CHECK(!strstr(odd_in(&t), "names of columns?"));
+        table_free(&t);
+    }
 }
 
 int main(void)
@@ -733,8 +819,10 @@ int main(void)
     RUN(steps_of_scaled_columns_are_found);
     RUN(unrounded_columns_have_no_step);
     RUN(rounded_values_come_back);
+    RUN(steps_beside_the_offset);
     RUN(noise_is_uniform_and_repeatable);
     RUN(columns_are_found_again);
+    RUN(columns_chosen_of_another_file);
     RUN(a_column_asked_for_twice);
     RUN(names_that_repeat);
     RUN(frames_come_back_from_text);
@@ -750,6 +838,7 @@ int main(void)
     RUN(ordinary_data_are_not_odd);
     RUN(far_rows_are_told);
     RUN(index_columns_are_told);
+    RUN(shuffled_row_numbers_are_told);
     RUN(values_without_density_are_told);
     RUN(many_odd_columns_are_counted);
     RUN(columns_that_follow_are_told);

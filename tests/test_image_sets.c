@@ -157,6 +157,11 @@ static void wrong_files_are_named(void)
     static const char labels[] = {0, 0, 8, 1, 0, 0, 0, 5, 1, 2, 3, 4, 5};
     static const char cut[] = {0, 0, 8, 3, 0, 0, 0, 12, 0, 0, 0, 3, 0, 0, 0, 2, 7};
     static const char huge[] = {0, 0, 8, 3, 127, 0, 0, 0, 127, 0, 0, 0, 127, 0, 0, 0};
+    static const char type[] = {0, 0, 10, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 7, 7};
+    static const char half[] = {0, 0, 11, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 7};
+    static const char none[] = {0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1};
+    static const char *const not_idx[] = {"\1\0\10\3", "\0\1\10\3", "\0\0\7\3",
+                                          "\0\0\17\3", "\0\0\10\0", "\0\0\10\100"};
     remove(path);
     check_refused("found nothing that can be opened");
     write_file(path, gzip, 8, "", 0), check_refused("gzip found; unpack it with gunzip first");
@@ -167,14 +172,37 @@ static void wrong_files_are_named(void)
     write_file(path, labels, sizeof labels, "", 0), check_refused("one row of 5 numbers found: the labels?");
     write_file(path, cut, sizeof cut, "", 0),
         check_refused("88 bytes expected, as its header says, 17 found");
+    write_file(path, cut, 9, "", 0), check_refused("17 bytes expected, as its header says, 9 found");
+    write_file(path, none, sizeof none, "", 0), check_refused("dimension 2: a size expected, 0 found");
+    write_file(path, type, sizeof type, "", 0), check_refused("type: 8, 9 or 11 to 14 expected, 10 found");
+    write_file(path, half, sizeof half, "", 0), check_refused("18 bytes expected, as its header says, 17");
+    for (size_t i = 0; i < sizeof not_idx / sizeof *not_idx; i++)
+        write_file(path, not_idx[i], 4, "", 0), check_refused(".npy, a file as MNIST's");
     write_file(path, huge, sizeof huge, "", 0), check_refused("dimension 2: a size expected");
+}
+
+/* Bytes with a sign are floats like others. */
+static void npy_of_signed_bytes(void)
+{
+    const signed char bytes[8] = {-100, 50, 0, 1, 2, 3, 4, 5};
+    image_set set;
+    write_npy(path, "|i1", "(2, 2, 2)", bytes, sizeof bytes);
+    if (!CHECK(images_read(path, "train", &set, message, sizeof message) == 0)) return;
+    for (size_t k = 0; k < 8; k++) CHECK(set.values && images_value(&set, k / 4, k % 4) == bytes[k]);
+    images_free(&set);
 }
 
 /* Arrays that are no images. */
 static void wrong_arrays_are_named(void)
 {
-    static const char bytes[400] = {0};
+    static const char bytes[4100] = {0};
+    static const float same[400] = {0};
     write_npy(path, "|u1", "(40, 10)", bytes, 400), check_refused("(40, 10) found; numpy.reshape it");
+    write_npy(path, "|u1", "(4, 4, 5, 5)", bytes, 400), check_refused("the channels last expected, (4, 4");
+    write_npy(path, "|u1", "(2, 8, 5, 5)", bytes, 400), check_refused("1 to 4 channels expected, 5 found");
+    write_npy(path, "|u1", "(4, 1025, 1)", bytes, 4100), check_refused("1024 pixels a side expected, 1025");
+    write_npy(path, "|u1", "(4, 1, 1025)", bytes, 4100), check_refused("expected, 1 x 1025 found");
+    write_npy(path, "=f4", "(4, 10, 10)", same, sizeof same), check_refused("every value is 0");
     write_npy(path, "|u1", "(20, 1, 5, 5)", bytes, 400), check_refused("(20, 1, 5, 5) numbers of 1 bytes");
     write_npy(path, "|u1", "(8, 2, 5, 5)", bytes, 400), check_refused("the channels last expected, (8, 2");
     write_npy(path, "|u1", "(3, 10, 10)", bytes, 300), check_refused("at least 4 images expected, 3 found");
@@ -242,7 +270,123 @@ static void other_shapes_and_values_in_the_test(void)
     check_test_refused("17 values from 0 to 16 expected, as in training, image 2 has 17");
     write_npy(other_path, "|u1", "(4, 2, 3)", bytes, sizeof bytes);
     check_test_refused("images of 3 x 2 x 1 expected, as in training, found 2 x 3 x 1");
+    write_npy(other_path, "|u1", "(8, 3, 1)", bytes, sizeof bytes);
+    check_test_refused("images of 3 x 2 x 1 expected, as in training, found 3 x 1 x 1");
+    write_npy(other_path, "|u1", "(2, 3, 2, 2)", bytes, sizeof bytes);
+    check_test_refused("images of 3 x 2 x 1 expected, as in training, found 3 x 2 x 2");
+    write_npy(other_path, "|u1", "(4, 3, 2)", bytes, sizeof bytes);
+    write_npy(path, "|u1", "(1, 3, 2)", bytes, D);
+    {
+        image_set train, test;
+        CHECK(images_read_both(path, other_path, NULL, &train, &test, message, sizeof message) != 0);
+        check_contains(message, "at least 2 images expected, 1 found");
+    }
     remove(other_path);
+}
+
+/* Images for a model have its scale: the darkest they hold need not be the darkest it knows. */
+static void a_model_tells_the_scale(void)
+{
+    static const image_scale bytes = {0, 255, 256, 0, 0}, any = {0, 1, 0, 0, 0};
+    image_set train, test;
+    float x[N * D];
+    write_fakes(path);
+    if (!CHECK(images_read_both(path, NULL, &bytes, &train, &test, message, sizeof message) == 0)) return;
+    CHECK(train.scale.levels == 256 && test.scale.levels == 256 && test.n == 2);
+    images_free(&test), images_free(&train);
+    for (size_t k = 0; k < N * D; k++) x[k] = (float)k / 100;
+    write_npy(path, "=f4", "(12, 3, 2)", x, sizeof x);
+    CHECK(images_read_test(path, &any, &test, message, sizeof message) == 0 && test.scale.high == 1);
+    images_free(&test);
+    x[8] = -10.5f;
+    write_npy(path, "=f4", "(12, 3, 2)", x, sizeof x);
+    CHECK(images_read_test(path, &any, &test, message, sizeof message) != 0 && !test.values);
+    check_contains(message, "values from about 0 to 1 expected, as in training, image 2 has -10.5");
+}
+
+/* ---- folders ---- */
+
+static const char folder[] = "build/image-sets.d";
+
+static const char *in_folder(const char *name)
+{
+    static char file[100];
+    snprintf(file, sizeof file, "%s/%s", folder, name);
+    return file;
+}
+
+static void folders_of_cifar10(void)
+{
+    static uint8_t records[3 * 3073];
+    image_set train, test;
+    CHECK(system_make_directory(folder) == 0);
+    for (size_t i = 0; i < 3; i++) records[3073 * i] = (uint8_t)i, records[3073 * i + 1 + 1024] = 200;
+    write_file(in_folder("data_batch_1.bin"), "", 0, records, sizeof records);
+    write_file(in_folder("test_batch.bin"), "", 0, records, 2 * 3073);
+    CHECK(images_has(folder, "train") && images_has(folder, "test"));
+    if (CHECK(images_read_both(folder, NULL, NULL, &train, &test, message, sizeof message) == 0)) {
+        CHECK(train.n == 3 && test.n == 2 && train.height == 32 && train.width == 32 && train.channels == 3);
+        CHECK(images_value(&train, 2, 1) == 200 && images_value(&train, 2, 0) == 0 &&
+              train.scale.levels == 256);
+        CHECK(images_write_npy(other_path, &train, (float[3072]){0}, 1) == 0);
+        images_free(&test), images_free(&train);
+    }
+    if (CHECK(images_read(other_path, "train", &train, message, sizeof message) == 0)) {
+        CHECK(train.n == 1 && train.channels == 3 && images_value(&train, 0, 7) == 128);
+        images_free(&train);
+    }
+    records[0] = 10; /* there are no more than ten classes */
+    write_file(in_folder("data_batch_1.bin"), "", 0, records, sizeof records);
+    CHECK(images_read(folder, "train", &train, message, sizeof message) != 0);
+    check_contains(message, "record 1: expected a label from 0 to 9, found 10");
+    remove(in_folder("data_batch_1.bin")), remove(in_folder("test_batch.bin")), remove(folder);
+    remove(other_path);
+}
+
+/* The names as they are published, and as some programs unpack them. */
+static void folders_of_mnist(void)
+{
+    static const char head[] = {0, 0, 8, 3, 0, 0, 0, 12, 0, 0, 0, 3, 0, 0, 0, 2};
+    uint8_t bytes[N * D];
+    image_set train, test;
+    for (size_t k = 0; k < sizeof bytes; k++) bytes[k] = fake(k / D, k % D);
+    CHECK(system_make_directory(folder) == 0);
+    write_file(in_folder("train-images-idx3-ubyte"), head, sizeof head, bytes, sizeof bytes);
+    CHECK(images_has(folder, "train") && !images_has(folder, "test"));
+    if (CHECK(images_read_both(folder, NULL, NULL, &train, &test, message, sizeof message) == 0)) {
+        CHECK(train.n == 10 && test.n == 2 && test.borrowed); /* there are no others */
+        images_free(&test), images_free(&train);
+    }
+    bytes[1] = 99;
+    write_file(in_folder("t10k-images.idx3-ubyte"), head, sizeof head, bytes, sizeof bytes);
+    if (CHECK(images_read_both(folder, NULL, NULL, &train, &test, message, sizeof message) == 0)) {
+        CHECK(train.n == 12 && test.n == 12 && images_value(&test, 0, 1) == 99);
+        images_free(&test);
+        CHECK(images_read_test(folder, &train.scale, &test, message, sizeof message) == 0 && test.n == 12);
+        images_free(&test), images_free(&train);
+    }
+    remove(in_folder("train-images-idx3-ubyte")), remove(in_folder("t10k-images.idx3-ubyte"));
+    remove(folder);
+}
+
+static void folders_with_other_files(void)
+{
+    static const char *const others[][2] = {{"data_batch_1", "CIFAR-10 for Python"},
+                                            {"train-images-idx3-ubyte.gz", "MNIST packed by gzip"},
+                                            {"data_batch_2.bin", "some files of CIFAR-10's binary version"},
+                                            {"test_batch.bin", "only the test images"}};
+    image_set train, test;
+    CHECK(system_make_directory(folder) == 0);
+    CHECK(images_read(folder, "train", &train, message, sizeof message) != 0);
+    check_contains(message, "images expected, found a folder without data_batch_1.bin");
+    for (size_t k = 0; k < sizeof others / sizeof *others; k++) {
+        write_file(in_folder(others[k][0]), "x", 1, "", 0);
+        CHECK(images_read_both(folder, NULL, NULL, &train, &test, message, sizeof message) != 0);
+        check_contains(message, "data_batch_1.bin expected in it, found"),
+            check_contains(message, others[k][1]);
+        remove(in_folder(others[k][0]));
+    }
+    remove(folder);
 }
 
 /* ---- disguises: floats that are bytes, beside those that are not ---- */
@@ -377,7 +521,37 @@ static void the_split_is_a_partition(void)
     images_free(&test), images_free(&train);
 }
 
+/* Of very many images 10,000 are enough. */
+static void at_most_ten_thousand_are_held_out(void)
+{
+    enum { MANY = 100020 };
+    static uint8_t bytes[MANY];
+    image_set train, test;
+    for (size_t i = 0; i < MANY; i++) bytes[i] = (uint8_t)(i % 251);
+    write_npy(path, "|u1", "(100020, 1, 1)", bytes, sizeof bytes);
+    if (!CHECK(read_both(&train, &test) == 0)) return;
+    CHECK(test.n == 10000 && train.n == MANY - 10000);
+    images_free(&test), images_free(&train);
+}
+
 /* ---- writing ---- */
+
+static void what_cannot_be_written(void)
+{
+    image_set like;
+    static const float x[N * D] = {0};
+    write_fakes(path);
+    if (!CHECK(images_read_test(path, &(image_scale){0, 255, 256, 0, 0}, &like, message, sizeof message) ==
+               0))
+        return;
+    CHECK(images_write_npy("build/no-such-folder/x.npy", &like, x, N) == -1);
+    CHECK(images_write_npy(other_path, &like, x, N) == 0);
+    {
+        FILE *full = fopen("/dev/full", "r"); /* a disk without room, as Linux has one */
+        if (full) fclose(full), CHECK(images_write_npy("/dev/full", &like, x, N) == -1);
+    }
+    images_free(&like), remove(other_path);
+}
 
 static void what_is_written_is_read(void)
 {
@@ -386,8 +560,8 @@ static void what_is_written_is_read(void)
     write_fakes(path);
     if (!CHECK(read_both(&train, &test) == 0)) return;
     for (size_t i = 0; i < train.n; i++) images_get(&train, i, 0, x + i * D);
-    x[0] = -7, x[1] = 7;
-    /* samples may leave the range */ CHECK(images_write_npy(other_path, &train, x, train.n) == 0);
+    x[0] = -7, x[1] = 7; /* samples may leave the range */
+    CHECK(images_write_npy(other_path, &train, x, train.n) == 0);
     if (CHECK(images_read(other_path, "train", &again, message, sizeof message) == 0)) {
         CHECK(again.n == train.n && again.height == H && again.width == W && again.channels == 1 &&
               again.bytes);
@@ -411,19 +585,11 @@ static void what_is_written_is_read(void)
 
 static void levels_of_many_sizes(void)
 {
-    static const size_t expected[][5] = {
-        /* height, width -> levels, full height, full width */ {28, 28, 3, 28, 28},
-        {32, 32, 3, 32, 32},
-        {8, 8, 1, 8, 8},
-        {1, 1, 1, 1, 1},
-        {64, 64, 4, 64, 64},
-        {30, 30, 2, 30, 30},
-        {31, 31, 3, 32, 32},
-        {36, 36, 3, 36, 36},
-        {13, 11, 2, 14, 12},
-        {1, 17, 1, 1, 17},
-        {96, 64, 5, 96, 64},
-        {50, 37, 4, 56, 40}};
+    /* height, width -> levels, full height, full width */
+    static const size_t expected[][5] = {{28, 28, 3, 28, 28}, {32, 32, 3, 32, 32}, {8, 8, 1, 8, 8},
+                                         {1, 1, 1, 1, 1},     {64, 64, 4, 64, 64}, {30, 30, 2, 30, 30},
+                                         {31, 31, 3, 32, 32}, {36, 36, 3, 36, 36}, {13, 11, 2, 14, 12},
+                                         {1, 17, 1, 1, 17},   {96, 64, 5, 96, 64}, {50, 37, 4, 56, 40}};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         const size_t *e = expected[i];
         image_plan plan = image_plan_make(e[0], e[1], 3, 5000, "");
@@ -561,13 +727,11 @@ static void spectrum_of_waves(void)
         }
     spectrum_of_images(x, IMAGES, SH, SW, SC, lambda);
     for (size_t w = 0; w < DIM; w++)
-        CHECK_CLOSE(lambda[w] * (1.0 + (double)w), 1, 5 * sqrt(2.0 / IMAGES)); /*
-    five standard errors */
+        CHECK_CLOSE(lambda[w] * (1.0 + (double)w), 1, 5 * sqrt(2.0 / IMAGES)); /* five standard errors */
     free(down), free(along), free(across);
 }
 
-/* What does not vary has no say; bytes are learned up to where half a step is four deviations of the noise.
- * */
+/* What does not vary has no say; bytes are learned up to where half a step is four deviations of noise. */
 static void schedules_of_spectra(void)
 {
     double lambda[40];
@@ -590,16 +754,23 @@ int main(void)
     RUN(idx_as_mnist_has_it);
     RUN(idx_of_floats);
     RUN(wrong_files_are_named);
+    RUN(npy_of_signed_bytes);
     RUN(wrong_arrays_are_named);
     RUN(values_that_are_not_finite);
     RUN(small_numbers_stay_floats);
     RUN(values_are_those_of_all_images);
     RUN(other_shapes_and_values_in_the_test);
+    RUN(a_model_tells_the_scale);
+    RUN(folders_of_cifar10);
+    RUN(folders_of_mnist);
+    RUN(folders_with_other_files);
     RUN(test_images_mean_what_training_images_mean);
     RUN(all_images_of_a_file_are_measured);
     RUN(scales_of_many_ranges);
     RUN(values_lie_on_a_grid_or_not);
     RUN(the_split_is_a_partition);
+    RUN(at_most_ten_thousand_are_held_out);
+    RUN(what_cannot_be_written);
     RUN(what_is_written_is_read);
     RUN(levels_of_many_sizes);
     RUN(features_of_many_sizes);

@@ -1,6 +1,6 @@
-/* Readers of tables and images when memory runs out or the disk fails: each job below is done again and again,
- * while one allocation or one read gets nothing, or all from that one on. Each time it comes to what it comes
- * to undisturbed, or is refused with one line; nothing leaks, and the next time it works again. */
+/* Readers of tables and images when memory runs out or the disk fails: each job below is done again and
+ * again, while one allocation or one read gets nothing, or all from that one on. Each time it comes to what
+ * it comes to undisturbed, or is refused with one line; nothing leaks, and the next time it works again. */
 #include "fault_shim.h"
 
 #include "../examples/support/system.h"
@@ -54,13 +54,13 @@ static void write_bytes(const char *name, const char *head, size_t head_size, co
 static void write_npy(const char *name, const char *descr, const char *shape, const void *data, size_t size)
 {
     char head[200];
-    int length = snprintf(head + 10, sizeof head - 10, "{'descr': '%s', 'fortran_order': False, 'shape': %s}\n",
-                          descr, shape);
+    int length = snprintf(head + 10, sizeof head - 10,
+                          "{'descr': '%s', 'fortran_order': False, 'shape': %s}\n", descr, shape);
     memcpy(head, "\x93NUMPY\1\0", 8), head[8] = (char)length, head[9] = 0;
     write_bytes(name, head, 10 + (size_t)length, data, size);
 }
 
-/* Names, an index, rounded values, an atom, a copy, rows far outside and rows that repeat others: 300 rows. */
+/* Names, an index, rounded values, an atom, a copy, a row far outside, and rows that repeat others. */
 static void write_table(const char *name)
 {
     FILE *file = OPEN(name, "wb");
@@ -152,10 +152,7 @@ static int match_columns(uint64_t *found)
     return status;
 }
 
-static void count_lines(void *context, const char *line)
-{
-    *(uint64_t *)context += *line ? 1 : 0;
-}
+static void count_lines(void *context, const char *line) { *(uint64_t *)context += *line ? 1 : 0; }
 static int tell_what_is_odd(uint64_t *found)
 {
     data_table t;
@@ -299,6 +296,11 @@ static void tables_of_numpy(void)
     x[7] = NAN;
     write_npy(path, "<f8", "(20, 2)", x, sizeof x);
     disturb(read_all, -1), disturb(read_whole_rows, 0);
+    x[7] = -INFINITY;
+    write_npy(path, "<f8", "(20, 2)", x, sizeof x);
+    disturb(read_all, -1), disturb(read_whole_rows, -1);
+    write_npy(path, "<c16", "(20, 1)", x, sizeof x);
+    disturb(read_all, -1);
 }
 
 static void tables_with_gaps(void)

@@ -154,6 +154,15 @@ static void rows_are_told_from_names(void)
     CHECK(read_text("country,2019,2020\nAustria,1.5,2\n", "2-3") == 0 && t.rows == 1 &&
           !strcmp(t.names[0], "2019"));
     table_free(&t);
+    /* words that are made alike are dates, or numbers of orders; those of few digits may be names */
+    CHECK(read_text("2020-01-01,1,2\n2020-01-02,1.5,2.5\n", "2-3") == 0 && t.rows == 2 && !t.names);
+    table_free(&t);
+    CHECK(read_text("2020-01-01,1,2\n2020/01/02,1.5,2.5\n", "2-3") == 0 && t.rows == 1 && t.names);
+    table_free(&t);
+    CHECK(read_text("Q1,1,2\nQ3,1.5,2.5\n", "2-3") == 0 && t.rows == 1 && t.names);
+    table_free(&t);
+    CHECK(read_text("A-100,1,2\nA-1x0,1.5,2.5\n", "2-3") == 0 && t.rows == 1 && t.names);
+    table_free(&t);
 }
 
 static void line_numbers(void)
@@ -220,10 +229,32 @@ static void other_choices_are_refused(void)
                   "\"height\""));
     CHECK(refuses("1,2\n", "x",
                   "--columns: numbers from 1 to 2 expected, as the file has no names, found \"x\""));
+    CHECK(refuses(file, "\"1\"",
+                  "--columns: no column \"1\" found, the names are \"id\", \"height\", \"w,t\", "
+                  "\"kind\", \"height\""));
+    CHECK(refuses(file, "1-x",
+                  "--columns: no column \"1-x\" found, the names are \"id\", \"height\", \"w,t\", "
+                  "\"kind\", \"height\""));
     CHECK(refuses(
         file, "1,4",
         "row 1 (line 2), column 4 (\"kind\"): a number expected, \"cat\" found; --columns 1 leaves the "
         "column out"));
+}
+
+/* Of many names the first are listed, and of columns in pieces their number. */
+static void many_columns_are_told_of(void)
+{
+    char text[4000] = "", row[4000] = "";
+    const char *names;
+    for (int j = 0; j < 150; j++) {
+        text_append(text, sizeof text, "%sa_long_name_%d", j ? "," : "", j);
+        text_append(row, sizeof row, "%s%s", j ? "," : "", j % 2 ? "1" : "");
+    }
+    text_append(text, sizeof text, "\n%s\n%s\n", row, row);
+    CHECK(read_text(text, "short") != 0);
+    names = strstr(message, "found, the names are \"a_long_name_0\", \"a_long_name_1\", ");
+    CHECK(names && strlen(names) < 450 && !strcmp(message + strlen(message) - 3, "..."));
+    CHECK(read_text(text, NULL) != 0 && strstr(message, "; 150 in all, in 2 rows and columns 75 of 150)"));
 }
 
 static void words_for_columns(void)
@@ -619,6 +650,7 @@ int main(void)
     RUN(line_numbers);
     RUN(columns_are_chosen);
     RUN(other_choices_are_refused);
+    RUN(many_columns_are_told_of);
     RUN(words_for_columns);
     RUN(numbers_are_exact);
     RUN(doubles_come_back);
