@@ -180,6 +180,7 @@ static inline FILE *fault_fopen(const char *path, const char *mode)
     functions.seek = fault_seek, functions.close = fault_close;
     file = fopen(path, mode);
     if (!file) return NULL;
+    setvbuf(file, NULL, _IONBF, 0); /* the outer one has a buffer */
     outer = fopencookie(file, mode, functions);
     if (!outer) fclose(file);
     else setvbuf(outer, NULL, _IOFBF, 512); /* so that small files take many reads and writes */

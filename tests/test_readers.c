@@ -8,24 +8,7 @@
 #define ITDIFF_IMPLEMENTATION
 #include "../itdiff.h"
 
-#include <ctype.h>
-#include <float.h>
-#include <limits.h>
-#include <math.h>
-#include <stdarg.h>
-
-static void *fault_calloc(size_t count, size_t size)
-{
-    void *block = count && size > SIZE_MAX / count ? NULL : fault_realloc(NULL, count * size);
-    if (block) memset(block, 0, count * size);
-    return block;
-}
-
-/* What the readers ask for, from here on. */
-#define malloc(size) fault_realloc(NULL, size)
-#define calloc(count, size) fault_calloc(count, size)
-#define realloc(p, size) fault_realloc(p, size)
-#define free(p) fault_free(p)
+#include "fault_memory.h"
 
 #include "../examples/support/frame_text.h"
 #include "../examples/support/images.h"
@@ -35,17 +18,11 @@ static void *fault_calloc(size_t count, size_t size)
 static const char path[] = "build/readers.tmp", other_path[] = "build/readers-2.tmp";
 static char message[TABLE_ERROR];
 
-/* ---- files for them ---- */
-
-#if defined(FAULT_FILES)
-#define OPEN (fopen)
-#else
-#define OPEN fopen
-#endif
+/* ---- files for them: (fopen) never fails ---- */
 
 static void write_bytes(const char *name, const char *head, size_t head_size, const void *data, size_t size)
 {
-    FILE *file = OPEN(name, "wb");
+    FILE *file = (fopen)(name, "wb");
     if (!CHECK(file != NULL)) return;
     CHECK(fwrite(head, 1, head_size, file) == head_size && fwrite(data, 1, size, file) == size);
     CHECK(fclose(file) == 0);
@@ -63,7 +40,7 @@ static void write_npy(const char *name, const char *descr, const char *shape, co
 /* Names, an index, rounded values, an atom, a copy, a row far outside, and rows that repeat others. */
 static void write_table(const char *name)
 {
-    FILE *file = OPEN(name, "wb");
+    FILE *file = (fopen)(name, "wb");
     if (!CHECK(file != NULL)) return;
     fputs("id,height,\"weight, kg\",kind,copy\n", file);
     for (int i = 0; i < 300; i++) {

@@ -267,6 +267,31 @@ static void test_args_ranges(void)
     CHECK(args_help_word(0, NULL) == NULL);
 }
 
+/* Which of some options were given, in the order of their names, not of the command line. */
+static void test_args_first_given(void)
+{
+    settings s;
+    const char *name;
+    CHECK(read_words(&s, "--seed 3 --fresh") == ARGS_OK);
+    name = args_first_given(&s.table, "level fresh seed");
+    CHECK(name && strcmp(name, "fresh") == 0);
+    name = args_first_given(&s.table, "seed");
+    CHECK(name && strcmp(name, "seed") == 0);
+    CHECK(!args_first_given(&s.table, "level no_such_option out") && !args_first_given(&s.table, ""));
+}
+
+/* Where there is --data, a file without it is what people forget. */
+static void test_args_without_a_name(void)
+{
+    const char *data = NULL;
+    args_option options[1];
+    args_table table = {"few", "Does little.", options, 1};
+    char word[] = "table.csv", *argv[] = {word, word};
+    options[0] = args_string("data", &data, "What is read.");
+    CHECK(args_read(&table, 2, argv, message, sizeof message) == ARGS_BAD);
+    CHECK(!strcmp(message, "expected an option like --name, found \"table.csv\"; did you mean --data FILE?"));
+}
+
 static void test_args_long_words(void)
 {
     static char word[5000];
@@ -598,6 +623,8 @@ int main(int argc, char **argv)
     RUN(test_args_flags_and_repeats);
     RUN(test_args_errors);
     RUN(test_args_ranges);
+    RUN(test_args_first_given);
+    RUN(test_args_without_a_name);
     RUN(test_args_long_words);
     RUN(test_args_help);
     RUN(test_args_exit);

@@ -1,5 +1,11 @@
 /* Tests of examples/support/tfevents.h against published checksums and bytes that other programs wrote;
  * tests/read_tfevents.py, run by resume.sh and images.sh, reads whole files. */
+#include "fault_shim.h"
+
+#include "../examples/support/system.h"
+
+#include "fault_memory.h"
+
 #include "../examples/support/tfevents.h"
 #include "test.h"
 
@@ -106,7 +112,7 @@ static void records(void)
 
 static size_t file_bytes(const char *path, unsigned char *bytes, size_t room)
 {
-    FILE *file = fopen(path, "rb");
+    FILE *file = (fopen)(path, "rb");
     size_t n = file ? fread(bytes, 1, room, file) : 0;
     if (file) fclose(file);
     return n;
@@ -180,6 +186,42 @@ static void failures(void)
     CHECK(!tfevents_lost(&e));
 }
 
+/* Some values and a picture; how many bytes are in the file then. */
+static size_t write_some(size_t *lost)
+{
+    static unsigned char bytes[1000];
+    tfevents e;
+    size_t n;
+    tfevents_open(&e, "build", 0);
+    tfevents_scalar(&e, 1, "loss", 0.5);
+    tfevents_png(&e, 2, "samples", (const unsigned char *)"picture", 7, 4, 3);
+    tfevents_close(&e);
+    *lost = (size_t)tfevents_lost(&e);
+    n = file_bytes(e.path, bytes, sizeof bytes);
+    remove(e.path);
+    return n;
+}
+
+/* Whatever fails, it is told, and what is in the file are whole records: at most what would have been. */
+static void failures_one_by_one(void)
+{
+    size_t lost, whole, n;
+    memory_begin(-1, 0);
+    whole = write_some(&lost);
+    CHECK(!lost && memory.blocks == 0 && memory.calls > 4);
+    for (int for_good = 0; for_good < 2; for_good++)
+        for (long k = 0; memory_begin(k, for_good), n = write_some(&lost), memory.failed; k++)
+            CHECK(lost && n < whole && memory.blocks == 0);
+    memory_begin(-1, 0);
+#if defined(FAULT_FILES)
+    for (int for_good = 0; for_good < 2; for_good++)
+        for (long k = 0; disk_begin(k, ENOSPC, for_good), n = write_some(&lost), disk.failed; k++)
+            CHECK(memory.blocks == 0 && (lost ? n < whole || disk.event == FAULT_CLOSE : n == whole));
+    disk_begin(-1, 0, 0);
+#endif
+    CHECK(write_some(&lost) == whole && !lost);
+}
+
 int main(void)
 {
     RUN(checksums);
@@ -187,5 +229,6 @@ int main(void)
     RUN(records);
     RUN(files);
     RUN(failures);
+    RUN(failures_one_by_one);
     return test_report();
 }

@@ -1,10 +1,10 @@
 #!/bin/sh
-# kills.sh [N [WHAT...]]: trainings killed N times each (1000) at random, and resumed: the files are always those of a complete
-# state, and the end is the same to the bit as that of a training that nobody killed. First the library, which
-# saves itself after every step; then fit and train_images as a user runs them, but saving after every round, or
-# every few steps, instead of after seconds or minutes. fit does so from the moment it has settled on a network:
-# before, it would go on with the one that leads, and not come to the same end. WHAT: some of library, fit,
-# train_images.
+# kills.sh [N [WHAT...]]: trainings killed N times each (1000) at random, and resumed: the files are always those
+# of a complete state, and the end is the same to the bit as that of a training that nobody killed. First the
+# library, which saves itself after every step; then fit and train_images as a user runs them, but saving after
+# every round, or every few steps, instead of after seconds or minutes. fit does so from the moment it has settled
+# on a network: before, it would go on with the one that leads, and not come to the same end. WHAT: some of
+# library, fit, train_images.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/shell.sh
 n=${1:-1000}

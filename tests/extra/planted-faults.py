@@ -44,16 +44,16 @@ TESTS = {
     "trainer": (["test_golden", "test_train", "test_faults"], False),
     "sampling": (["test_sample"], False),
     "checkpoint": (["test_checkpoint", "test_malformed", "test_faults", "test_fuzz", "test_unet"], False),
-    "csv.h": (["test_table"], False),
+    "csv.h": (["test_table", "test_readers"], False),
     "eigen.h": (["test_eigen"], False),
-    "frame.h": (["test_frame"], False),
+    "frame.h": (["test_frame", "test_readers"], False),
     "grid.h": (["test_grid"], False),
-    "images.h": (["test_image_sets"], False),
+    "images.h": (["test_image_sets", "test_readers"], False),
     "kde.h": (["test_kde"], False),
     "learn.h": (["test_learn"], False),
     "npy.h": (["test_npy"], False),
     "scores.h": (["test_scores"], False),
-    "table.h": (["test_table", "test_frame", "test_npy"], False),
+    "table.h": (["test_table", "test_frame", "test_npy", "test_readers"], False),
 }
 SLOW = ["test_likelihood", "test_images", "test_unet", "test_train", "test_sample", "test_grid", "test_kde"]
 

@@ -21,7 +21,8 @@ kernels="test_images test_kernels test_ops test_unet"
 models="test_train test_golden test_likelihood test_grid test_sample test_gaussian test_map test_eigen test_learn
         test_kde test_scores"
 readers="test_malformed test_faults test_fuzz test_checkpoint test_support test_cifar10 test_datasets test_npy
-         test_table test_frame test_tfevents test_view test_watch test_rng test_schedule test_saved test_image_sets"
+         test_table test_frame test_tfevents test_view test_watch test_rng test_schedule test_saved test_image_sets
+         test_readers"
 parts="asan-gcc asan-clang asan-O0 msan tsan valgrind analyzer tidy cppcheck kills"
 
 # ---- what the parts are ----
