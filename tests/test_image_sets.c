@@ -323,7 +323,6 @@ static void folders_of_cifar10(void)
     for (size_t i = 0; i < 3; i++) records[3073 * i] = (uint8_t)i, records[3073 * i + 1 + 1024] = 200;
     write_file(in_folder("data_batch_1.bin"), "", 0, records, sizeof records);
     write_file(in_folder("test_batch.bin"), "", 0, records, 2 * 3073);
-    CHECK(images_has(folder, "train") && images_has(folder, "test"));
     if (CHECK(images_read_both(folder, NULL, NULL, &train, &test, message, sizeof message) == 0)) {
         CHECK(train.n == 3 && test.n == 2 && train.height == 32 && train.width == 32 && train.channels == 3);
         CHECK(images_value(&train, 2, 1) == 200 && images_value(&train, 2, 0) == 0 &&
@@ -352,7 +351,6 @@ static void folders_of_mnist(void)
     for (size_t k = 0; k < sizeof bytes; k++) bytes[k] = fake(k / D, k % D);
     CHECK(system_make_directory(folder) == 0);
     write_file(in_folder("train-images-idx3-ubyte"), head, sizeof head, bytes, sizeof bytes);
-    CHECK(images_has(folder, "train") && !images_has(folder, "test"));
     if (CHECK(images_read_both(folder, NULL, NULL, &train, &test, message, sizeof message) == 0)) {
         CHECK(train.n == 10 && test.n == 2 && test.borrowed); /* there are no others */
         images_free(&test), images_free(&train);

@@ -16,6 +16,7 @@
 #include "test.h"
 
 static const char path[] = "build/readers.tmp", other_path[] = "build/readers-2.tmp";
+static const char folder[] = "build/readers.d";
 static char message[TABLE_ERROR];
 
 /* ---- files for them: (fopen) never fails ---- */
@@ -194,6 +195,16 @@ static int read_images_to_measure(uint64_t *found)
     return 0;
 }
 
+static int read_folder(uint64_t *found)
+{
+    image_set train, test;
+    if (images_read_both(folder, NULL, NULL, &train, &test, message, sizeof message)) return -1;
+    *found = train.n * 31 + test.n;
+    for (size_t i = 0; i < train.n; i++) *found = *found * 31 + (uint64_t)images_value(&train, i, 1);
+    images_free(&test), images_free(&train);
+    return 0;
+}
+
 /* ---- the same, again and again ---- */
 
 /* Either as undisturbed, or refused with one line, which says what was short unless it is refused anyway. */
@@ -230,7 +241,7 @@ static void with_failures_of_the_disk(job *work, int status, uint64_t expected)
                 int well;
                 disk_begin(k, faults[f], for_good);
                 well = ends_well(work, status, expected, "read");
-                if (!well) printf("  call %ld, error %d: %s\n", k, faults[f], message);
+                if (!well) printf("  call %ld, error %d, good %d: %s\n", k, faults[f], for_good, message);
                 CHECK(well && memory.blocks == 0);
                 if (!disk.failed) break;
             }
@@ -348,6 +359,24 @@ static void images_of_mnist(void)
     disturb(read_images, -1);
 }
 
+/* Of several files none is left out because it cannot be opened, and test images are not made up. */
+static void images_of_cifar10(void)
+{
+    static const char *const names[] = {"data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"};
+    static uint8_t records[2 * 3073];
+    char name[3][60];
+    CHECK(system_make_directory(folder) == 0);
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(name[i], sizeof name[i], "%s/%s", folder, names[i]);
+        records[2] = (uint8_t)(200 + i);
+        write_bytes(name[i], "", 0, records, sizeof records);
+    }
+    disturb(read_folder, 0);
+    for (size_t i = 0; i < 3; i++) remove(name[i]);
+    disturb(read_folder, -1);
+    remove(folder);
+}
+
 int main(void)
 {
     RUN(tables);
@@ -358,6 +387,7 @@ int main(void)
     RUN(frames);
     RUN(images);
     RUN(images_of_mnist);
+    RUN(images_of_cifar10);
     remove(path);
     return test_report();
 }

@@ -352,7 +352,8 @@ typedef struct image_folder {
     int cifar10;
 } image_folder;
 
-static inline void images_look(const char *dir, const char *split, image_folder *folder)
+/* Looks for files of a split, "train" or "test"; whether there are any. */
+static inline int images_look(const char *dir, const char *split, image_folder *folder)
 {
     int train = strcmp(split, "train") == 0;
     images_in(dir, train ? "data_batch_1.bin" : "test_batch.bin", folder->mnist, sizeof folder->mnist);
@@ -362,6 +363,28 @@ static inline void images_look(const char *dir, const char *split, image_folder 
     if (!*folder->mnist)
         images_in(dir, train ? "train-images.idx3-ubyte" : "t10k-images.idx3-ubyte", folder->mnist,
                   sizeof folder->mnist);
+    return folder->cifar10 || *folder->mnist;
+}
+
+static inline int images_has(const char *path, const char *split)
+{
+    image_folder folder;
+    return images_look(path, split, &folder);
+}
+
+/* What a look has found: images of one split of a folder, or else of a file. */
+static inline int images_read_found(const image_folder *found, const char *path, const char *split,
+                                    image_set *out, char *error, size_t error_size)
+{
+    text_error to = {path, error, error_size};
+    image_set set;
+    int status;
+    memset(&set, 0, sizeof set);
+    if (found->cifar10) status = images_take_cifar10(path, split, &set, &to);
+    else status = images_take_file(*found->mnist ? found->mnist : path, &set, &to);
+    if (status) images_free(&set);
+    else *out = set;
+    return status;
 }
 
 /* Images of a file, or of one split, "train" or "test", of a folder. Their scale is still to be set. Returns
@@ -369,18 +392,18 @@ static inline void images_look(const char *dir, const char *split, image_folder 
 static inline int images_read(const char *path, const char *split, image_set *out, char *error,
                               size_t error_size)
 {
-    text_error to = {path, error, error_size};
-    image_folder folder;
-    image_set set;
-    int status;
-    memset(&set, 0, sizeof set);
-    images_look(path, split, &folder);
-    if (folder.cifar10) status = images_take_cifar10(path, split, &set, &to);
-    else if (*folder.mnist) status = images_take_file(folder.mnist, &set, &to);
-    else status = images_take_file(path, &set, &to);
-    if (status) images_free(&set);
-    else *out = set;
-    return status;
+    image_folder found;
+    images_look(path, split, &found);
+    return images_read_found(&found, path, split, out, error, error_size);
+}
+
+/* Test images, if it is a folder that has some; else all there are. */
+static inline int images_read_tests(const char *path, image_set *out, char *error, size_t error_size)
+{
+    image_folder found;
+    if (images_look(path, "test", &found))
+        return images_read_found(&found, path, "test", out, error, error_size);
+    return images_read(path, "train", out, error, error_size);
 }
 
 /* ---- training and test images ---- */
@@ -422,14 +445,6 @@ static inline void images_unite(image_set *all, image_set *test, size_t n)
     memset(all, 0, sizeof *all);
 }
 
-/* Whether a folder has files of this split, "train" or "test". */
-static inline int images_has(const char *path, const char *split)
-{
-    image_folder folder;
-    images_look(path, split, &folder);
-    return folder.cifar10 || *folder.mnist;
-}
-
 /* Images that nothing is learned from: all of a file, or the test images of a folder. */
 static inline int images_read_test(const char *path, const image_scale *scale, image_set *test, char *error,
                                    size_t error_size)
@@ -437,7 +452,7 @@ static inline int images_read_test(const char *path, const image_scale *scale, i
     text_error to = {path, error, error_size};
     int status;
     memset(test, 0, sizeof *test);
-    status = images_read(path, images_has(path, "test") ? "test" : "train", test, error, error_size);
+    status = images_read_tests(path, test, error, error_size);
     if (!status) status = images_take_scale(test, scale, &to);
     if (status) images_free(test);
     return status;
@@ -450,10 +465,13 @@ static inline int images_read_both(const char *data, const char *test_path, cons
                                    image_set *train, image_set *test, char *error, size_t error_size)
 {
     text_error to = {data, error, error_size}, to_test = {test_path ? test_path : data, error, error_size};
-    int tests = images_has(to_test.path, "test"), apart = tests || test_path, status = 0;
+    image_folder tests;
+    int has_tests = !test_path && images_look(data, "test", &tests), apart = has_tests || test_path,
+        status = 0;
     memset(test, 0, sizeof *test);
     if (images_read(data, "train", train, error, error_size)) return -1;
-    if (apart) status = images_read(to_test.path, tests ? "test" : "train", test, error, error_size);
+    if (test_path) status = images_read_tests(test_path, test, error, error_size);
+    else if (has_tests) status = images_read_found(&tests, data, "test", test, error, error_size);
     else if (train->n < IMAGES_FEWEST)
         status = text_refuse(&to, "at least %d images expected, %lu found", IMAGES_FEWEST,
                              (unsigned long)train->n);
