@@ -209,17 +209,19 @@ static inline int train_save(image_run *r, const char *file)
 }
 
 /* On 1,000 images or, at the end of a short training, on as many as its time allows: fewer are others, and
- * say nothing of what is the best. */
+ * say nothing of what is the best. It is saved before it is recorded: a training that is resumed takes what is
+ * recorded for saved. */
 static inline void train_estimate(image_run *r, double seconds)
 {
     enum { IMAGES = 1000, DRAWS = 4 };
     size_t images = r->n_test < IMAGES ? r->n_test : IMAGES;
     double affordable = fmax(train_rows_in(r, seconds) / DRAWS, 16);
     itd_nll_result v = train_validate(r, affordable < (double)images ? (size_t)affordable : images, DRAWS);
+    if (v.nll < r->best && (affordable >= (double)images || r->best > DBL_MAX)) {
+        r->best_lost = !train_save(r, "best.safetensors");
+        if (!r->best_lost) r->best = v.nll;
+    }
     train_record(r, v.nll, v.std_error);
-    if (!(v.nll < r->best) || !(affordable >= (double)images || r->best > DBL_MAX)) return;
-    r->best_lost = !train_save(r, "best.safetensors");
-    if (!r->best_lost) r->best = v.nll;
 }
 
 /* ---- steps ---- */
