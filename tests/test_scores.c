@@ -208,6 +208,37 @@ static void written_tables_are_read(void)
     remove(csv);
 }
 
+/* Rows that were left out of the table have nan, in their place. */
+static void scores_are_written_by_row(void)
+{
+    double nll[] = {1.5, -2.5}, error[] = {0.25, 0.125};
+    size_t number[] = {2, 4};
+    char path[] = "rows.csv", refusal[TABLE_ERROR], line[100];
+    static const char *const lines[] = {"row,nll,stderr\n", "1,nan,nan\n", "2,1.5,0.25\n", "3,nan,nan\n",
+                                        "4,-2.5,0.125\n", "5,nan,nan\n"};
+    data_table t, back;
+    scores s;
+    FILE *file;
+    memset(&t, 0, sizeof t), memset(&s, 0, sizeof s);
+    t.rows = 2, t.file_rows = 5, t.columns = 1, t.number = number, t.path = path;
+    s.rows = 2, s.model.row = nll, s.error = error;
+    CHECK(scores_write(csv, &s, &t) == 0);
+    file = fopen(csv, "r");
+    for (size_t i = 0; file && i < 6; i++)
+        CHECK(fgets(line, sizeof line, file) && (strcmp(line, lines[i]) == 0 || (printf("%s", line), 0)));
+    if (CHECK(file != NULL)) CHECK(!fgets(line, sizeof line, file) && !fclose(file));
+    t.file_rows = 2, t.number = NULL; /* of all rows, without their numbers */
+    CHECK(scores_write(npy, &s, &t) == 0);
+    if (CHECK(table_read(npy, NULL, &back, refusal, sizeof refusal) == 0)) {
+        CHECK(back.rows == 2 && back.columns == 2);
+        for (size_t i = 0; i < 2; i++)
+            CHECK(back.values[2 * i] == nll[i] && back.values[2 * i + 1] == error[i]);
+        table_free(&back);
+    }
+    CHECK(scores_write("build/no-such-folder/x.csv", &s, &t) != 0);
+    remove(csv), remove(npy);
+}
+
 static void written_arrays_are_read(void)
 {
     double values[] = {1.0 / 3, -2, 5e-324, 1e308, 0, 7};
@@ -316,6 +347,7 @@ int main(void)
     RUN(best_by_the_printed_digits);
     RUN(a_small_lead_is_a_tie);
     RUN(written_tables_are_read);
+    RUN(scores_are_written_by_row);
     RUN(written_arrays_are_read);
     RUN(split_leaves_kinds_together);
     RUN(rows_in_few_cells_are_no_copies);
