@@ -184,7 +184,8 @@ static void exact_denoisers_give_exact_probabilities(void)
             measured m;
             if (!measure(&den, &g, points, POINTS, desc_for(&l, 120), &m)) return;
             itd_nll_result r = discrete(&m, UNROUNDED);
-            CHECK(r.std_error < 0.04);
+            /* at least 0.0126 and 0.0179 if cells with 6 values do not cancel where that helps */
+            CHECK(r.std_error < (dim == 1 ? 0.011 : 0.015));
             CHECK_CLOSE(r.nll, truth, 3.5 * r.std_error);
             CHECK(r.std_error_data > r.std_error);
             for (size_t i = 0; i < POINTS; i++) {
