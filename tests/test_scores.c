@@ -214,8 +214,8 @@ static void scores_are_written_by_row(void)
     double nll[] = {1.5, -2.5}, error[] = {0.25, 0.125};
     size_t number[] = {2, 4};
     char path[] = "rows.csv", refusal[TABLE_ERROR], line[100];
-    static const char *const lines[] = {"row,nll,stderr\n", "1,nan,nan\n", "2,1.5,0.25\n", "3,nan,nan\n",
-                                        "4,-2.5,0.125\n", "5,nan,nan\n"};
+    static const char *const lines[] = {"row,nll,stderr\n", "1,nan,nan\n",    "2,1.5,0.25\n",
+                                        "3,nan,nan\n",      "4,-2.5,0.125\n", "5,nan,nan\n"};
     data_table t, back;
     scores s;
     FILE *file;
