@@ -168,6 +168,10 @@ static void descriptions_are_checked(void)
     check_refused(d, "unet.attention: below 2^(levels+1)");
     d = small_desc(), d.embedding = 7;
     check_refused(d, "unet.embedding");
+    d.embedding = 2; /* frequencies from 1 to 1/10,000 are two at least */
+    check_refused(d, "unet.embedding");
+    d.embedding = 0;
+    check_refused(d, "unet.embedding");
     d = small_desc(), d.epsilon = 0;
     check_refused(d, "unet.epsilon: FLT_MIN to 1 expected");
 }
