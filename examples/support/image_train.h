@@ -209,8 +209,8 @@ static inline int train_save(image_run *r, const char *file)
 }
 
 /* On 1,000 images or, at the end of a short training, on as many as its time allows: fewer are others, and
- * say nothing of what is the best. It is saved before it is recorded: a training that is resumed takes what is
- * recorded for saved. */
+ * say nothing of what is the best. It is saved before it is recorded: what is recorded, a training that is
+ * resumed takes for saved. */
 static inline void train_estimate(image_run *r, double seconds)
 {
     enum { IMAGES = 1000, DRAWS = 4 };
