@@ -361,6 +361,7 @@ static void folders_of_mnist(void)
         CHECK(train.n == 12 && test.n == 12 && images_value(&test, 0, 1) == 99);
         images_free(&test);
         CHECK(images_read_test(folder, &train.scale, &test, message, sizeof message) == 0 && test.n == 12);
+        CHECK(test.of_tests && !train.of_tests);
         images_free(&test), images_free(&train);
     }
     remove(in_folder("train-images-idx3-ubyte")), remove(in_folder("t10k-images.idx3-ubyte"));

@@ -578,7 +578,7 @@ static inline void run_read_images(image_run *r, const image_scale *scale)
         status = images_read_both(data, o->test, scale, &r->train_set, t, error, sizeof error);
     else status = images_read_test(o->test ? o->test : data, scale, t, error, sizeof error);
     if (status) fail("%s", error);
-    if (!r->train_set.dim && !o->test && !images_has(data, "test")) run_divide_if_learned(r);
+    if (!r->train_set.dim && !o->test && !t->of_tests) run_divide_if_learned(r);
     image_shape shape = {t->height, t->width, t->channels, 0, 0, 0, 0, 0};
     if (r->model) run_must_fit(r, &shape, o->test ? o->test : data);
     r->n_train = r->train_set.n, r->n_test = t->n, r->dim = t->dim, r->scale = t->scale;

@@ -37,6 +37,7 @@ typedef struct image_set {
     float *values;      /* (stored,dim) */
     size_t *index;      /* (n) where image i is stored; NULL: in order */
     int borrowed;       /* bytes and values belong to another set */
+    int of_tests;       /* they come from the test files of a folder */
 } image_set;
 
 static inline void images_free(image_set *set)
@@ -382,6 +383,7 @@ static inline int images_read_found(const image_folder *found, const char *path,
     memset(&set, 0, sizeof set);
     if (found->cifar10) status = images_take_cifar10(path, split, &set, &to);
     else status = images_take_file(*found->mnist ? found->mnist : path, &set, &to);
+    set.of_tests = strcmp(split, "test") == 0 && (found->cifar10 || *found->mnist);
     if (status) images_free(&set);
     else *out = set;
     return status;
