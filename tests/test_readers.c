@@ -52,7 +52,7 @@ static void write_table(const char *name)
     CHECK(fclose(file) == 0);
 }
 
-static void write_text(const char *text) { write_bytes(path, text, strlen(text), "", 0); }
+static void write_text(const char *name, const char *text) { write_bytes(name, text, strlen(text), "", 0); }
 
 /* ---- jobs: 0 with what was found, or -1 with a line in `message` ---- */
 
@@ -241,7 +241,9 @@ static void with_failures_of_the_disk(job *work, int status, uint64_t expected)
                 int well;
                 disk_begin(k, faults[f], for_good);
                 well = ends_well(work, status, expected, "read");
-                if (!well) printf("  call %ld, error %d, good %d: %s\n", k, faults[f], for_good, message);
+                if (!well)
+                    printf("  call %ld%s, error %d: %s\n", k, for_good ? " and all after it" : "", faults[f],
+                           message);
                 CHECK(well && memory.blocks == 0);
                 if (!disk.failed) break;
             }
@@ -293,36 +295,36 @@ static void tables_of_numpy(void)
 
 static void tables_with_gaps(void)
 {
-    write_text("a,b,c\n1,2.5,3\n4,,6\n7,NA,9\n1,3,5\n");
+    write_text(path, "a,b,c\n1,2.5,3\n4,,6\n7,NA,9\n1,3,5\n");
     disturb(read_all, -1), disturb(read_whole_rows, 0);
 }
 
 static void tables_with_decimal_commas(void)
 {
-    write_text("a;b\n1,5;2,25\n3,5;-4,75\n0,5;1e3\n");
+    write_text(path, "a;b\n1,5;2,25\n3,5;-4,75\n0,5;1e3\n");
     disturb(read_all, 0);
 }
 
 static void tables_that_are_refused(void)
 {
-    write_text("a,b,c\n1,2,3\n4,red,6\n");
+    write_text(path, "a,b,c\n1,2,3\n4,red,6\n");
     disturb(read_all, -1);
-    write_text("a,b\n1,2\n3,4,5\n");
+    write_text(path, "a,b\n1,2\n3,4,5\n");
     disturb(read_all, -1);
-    write_text("height,kind\n1,2\n3,4\n");
+    write_text(path, "height,kind\n1,2\n3,4\n");
     disturb(read_some, -1); /* has no such column */
-    write_text("{\"a\": [1, 2]}");
+    write_text(path, "{\"a\": [1, 2]}");
     disturb(read_all, -1);
-    write_text("a,b,c\n1,2,3\n1,4,3\n1,6,3\n");
+    write_text(path, "a,b,c\n1,2,3\n1,4,3\n1,6,3\n");
     disturb(refuse_constants, -1);
 }
 
 static void frames(void)
 {
     write_table(path);
-    write_bytes(other_path, "kind,x,height,y\n1,2,3.5,4\n5,6,7.5,8\n9,,1.5,2\n", 45, "", 0);
+    write_text(other_path, "kind,x,height,y\n1,2,3.5,4\n5,6,7.5,8\n9,,1.5,2\n");
     disturb(match_columns, -1); /* a row has a gap, and the second time none is left out */
-    write_bytes(other_path, "kind,x,height,y\n1,2,3.5,4\n5,6,7.5,8\n9,1,1.5,2\n", 46, "", 0);
+    write_text(other_path, "kind,x,height,y\n1,2,3.5,4\n5,6,7.5,8\n9,1,1.5,2\n");
     disturb(match_columns, 0);
     remove(other_path);
 }

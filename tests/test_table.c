@@ -207,11 +207,19 @@ static void columns_are_chosen(void)
 
 static void other_choices_are_refused(void)
 {
+    /* what is given, and the name that no column has */
+    static const char *const absent[][2] = {
+        {"age", "age"}, {"1,,2", ""}, {"\"1\"", "1"}, {"1-x", "1-x"}};
     static const char file[] = "id,height,\"w,t\",kind,height\n7,1,2,cat,9\n8,3,4,?,9\n";
     CHECK(refuses(file, "height", "--columns: one column \"height\" expected, 2 found; give its number"));
-    CHECK(refuses(file, "age",
-                  "--columns: no column \"age\" found, the names are \"id\", \"height\", \"w,t\", "
-                  "\"kind\", \"height\""));
+    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++) {
+        char expected[200];
+        snprintf(expected, sizeof expected,
+                 "--columns: no column \"%s\" found, the names are \"id\", \"height\", \"w,t\", \"kind\", "
+                 "\"height\"",
+                 absent[i][1]);
+        CHECK(refuses(file, absent[i][0], expected));
+    }
     CHECK(refuses(file, "6",
                   "--columns: numbers from 1 to 5 expected, as the file has no more columns, found \"6\""));
     CHECK(refuses(file, "0",
@@ -224,17 +232,8 @@ static void other_choices_are_refused(void)
                   "columns, found \"1-18446744073709551617\""));
     CHECK(refuses(file, "1-3,id", "--columns: every column once expected, column 1 found twice"));
     CHECK(refuses(file, "", "--columns: at least one column expected, none found"));
-    CHECK(refuses(file, "1,,2",
-                  "--columns: no column \"\" found, the names are \"id\", \"height\", \"w,t\", \"kind\", "
-                  "\"height\""));
     CHECK(refuses("1,2\n", "x",
                   "--columns: numbers from 1 to 2 expected, as the file has no names, found \"x\""));
-    CHECK(refuses(file, "\"1\"",
-                  "--columns: no column \"1\" found, the names are \"id\", \"height\", \"w,t\", "
-                  "\"kind\", \"height\""));
-    CHECK(refuses(file, "1-x",
-                  "--columns: no column \"1-x\" found, the names are \"id\", \"height\", \"w,t\", "
-                  "\"kind\", \"height\""));
     CHECK(refuses(
         file, "1,4",
         "row 1 (line 2), column 4 (\"kind\"): a number expected, \"cat\" found; --columns 1 leaves the "
